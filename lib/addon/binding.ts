@@ -1,0 +1,100 @@
+/**
+ * What the native addon offers, as TypeScript sees it. Everything here is raw: the classes of `lib/` own validation,
+ * errors and lifetime, and nothing else calls it.
+ */
+
+/** A tensor held by JavaScript. Every use after `dispose` is refused by the addon. */
+export interface TensorHandle {
+  readonly shape: number[]
+  readonly dtype: string
+  readonly device: string
+  readonly grad: TensorHandle | null
+  requiresGrad: boolean
+  /** The elements in row-major order, copied. */
+  bytes(): ArrayBuffer
+  dispose(): void
+}
+
+/** What goes into a model or an operator, and comes out: handles inside arrays and objects. */
+export type NativeValue =
+  | TensorHandle
+  | number
+  | bigint
+  | boolean
+  | string
+  | null
+  | undefined
+  | readonly NativeValue[]
+  | { readonly [name: string]: NativeValue }
+
+export interface SubmoduleInfo {
+  path: string
+  typeName: string
+  parameters: number
+  hookable: boolean
+}
+
+export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
+
+export interface ModelHandle {
+  modules(): SubmoduleInfo[]
+  forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
+  addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
+  removeHook(id: number): void
+  checkLayer(path: string): void
+  dispose(): void
+}
+
+export interface PassPlan {
+  layers: readonly string[]
+  method?: string
+  inputGradient: boolean
+  guided: 'none' | 'modules' | 'all'
+}
+
+export interface NativeExplained {
+  /** The class explained per image; empty where the score came from the caller. */
+  classes: number[]
+  scores: number[]
+  layers: { activation: TensorHandle; gradient: TensorHandle; map: TensorHandle | null }[]
+  inputGradient: TensorHandle | null
+}
+
+export interface PassHandle {
+  forward(inputs: readonly NativeValue[], ticket: number): Promise<{ output: NativeValue; kept: NativeValue; relus: number }>
+  backward(target: readonly number[] | TensorHandle | undefined, ticket: number): Promise<NativeExplained>
+  explain(
+    inputs: readonly NativeValue[],
+    target: readonly number[] | undefined,
+    ticket: number,
+  ): Promise<NativeExplained & { output: NativeValue; relus: number }>
+  dispose(): void
+}
+
+export interface NativeInfo {
+  torchVersion: string
+  cudaBuild: boolean
+  cuda: boolean
+  cudaDevices: number
+  /** Intra-op threads that LibTorch uses for one operator. */
+  threads: number
+}
+
+export interface NativeBinding {
+  info(): NativeInfo
+  liveTensors(): number
+  setThreads(threads: number): void
+  manualSeed(seed: number): void
+  setErrorClass(errorClass: new (code: never, message: string) => Error): void
+  /** Cancels the call that was given this ticket. */
+  cancel(ticket: number): void
+
+  readonly TensorHandle: new (...args: never) => TensorHandle
+  tensor(bytes: Uint8Array, dtype: string, shape: readonly number[], device: string): TensorHandle
+  backward(tensor: TensorHandle, gradient: TensorHandle | null, retainGraph: boolean, ticket: number): Promise<void>
+  operator(name: string, overloads: readonly string[], args: readonly NativeValue[]): NativeValue
+  operatorAsync(name: string, overloads: readonly string[], args: readonly NativeValue[], ticket: number): Promise<NativeValue>
+
+  loadModel(source: string | Uint8Array, device: string, ticket: number): Promise<{ handle: ModelHandle; device: string }>
+  pass(model: ModelHandle, plan: PassPlan): PassHandle
+}

@@ -1,0 +1,193 @@
+import { cancellable, type CallOptions } from './abort.js'
+import type { NativeExplained, NativeValue, PassHandle, PassPlan } from './addon/binding.js'
+import { native } from './addon/native.js'
+import { GradCamError } from './errors.js'
+import { toPositional, type ScriptModule } from './script-module.js'
+import { scoreOf, toClasses, type Target } from './target.js'
+import { Tensor, tidy } from './tensor.js'
+import { disposeValue, unwrapValue, wrapValue, type Value } from './values.js'
+
+/** What every explainer's `explain` takes. */
+export interface ExplainOptions<Output extends Value = Tensor> extends CallOptions {
+  /** The top class of each image by default. */
+  target?: Target<Output> | undefined
+}
+
+/** What a pass was explained for. */
+export interface Explained {
+  /** The class explained for each image; empty when the target was a function. */
+  readonly targets: readonly number[]
+  /** The score explained for each image; the one score of the batch when the target was a function. */
+  readonly scores: readonly number[]
+}
+
+function disposeExplained(explained: NativeExplained): void {
+  for (const { activation, gradient, map } of explained.layers) for (const t of [activation, gradient, map]) t?.dispose()
+  explained.inputGradient?.dispose()
+}
+
+/**
+ * The part that GradCam and GuidedBackprop share: a forward pass, backward passes through it, and what they left behind.
+ * All state belongs to the explainer, so that two of them on one model never see each other's.
+ */
+export abstract class Explainer implements Disposable {
+  readonly model: ScriptModule
+  readonly #plan: PassPlan
+  readonly #pass: PassHandle
+  #closed = false
+  /** The output of the last forward, with its graph, for target functions. The caller has a tensor of its own. */
+  #output: Value | undefined
+  #explained: NativeExplained | undefined
+  #relus: number | undefined
+
+  /** Refuses layers that the model does not have. */
+  protected constructor(model: ScriptModule, plan: PassPlan) {
+    this.model = model
+    this.#plan = plan
+    this.#pass = native().pass(model.handle, plan)
+  }
+
+  /**
+   * Runs the model and keeps what `backward` needs. What an earlier pass left here is gone.
+   *
+   * @param inputs the input, or an array of all positional inputs
+   * @returns the model's output, e.g. logits [N, C], for the caller to dispose
+   */
+  async forward<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    { signal }: CallOptions = {},
+  ): Promise<Output> {
+    this.assertOpen()
+    this.#forget()
+    const { output, kept, relus } = await cancellable(
+      signal,
+      (ticket) => this.#pass.forward(toPositional(inputs).map(unwrapValue), ticket),
+      (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
+    )
+    if (this.#closed) disposeValue(wrapValue(kept))
+    else {
+      this.#forget() // of a forward that was started later, or at the same time
+      this.#output = wrapValue(kept)
+      this.#relus = relus
+    }
+    return wrapValue(output) as Output
+  }
+
+  /**
+   * Differentiates a score of the last forward pass. May be called again, for another target.
+   *
+   * @throws GradCamError ERR_NO_FORWARD, ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE, ERR_LAYER_NOT_REACHED,
+   *   ERR_NO_GRADIENT, ERR_NO_RELU
+   */
+  async backward<Output extends Value = Tensor>(
+    target?: Target<Output>,
+    { signal }: CallOptions = {},
+  ): Promise<Explained> {
+    this.assertOpen()
+    const explained = await this.#differentiate(this.#pass, this.#output, target, signal)
+    if (this.#explained) disposeExplained(this.#explained)
+    if (this.#closed) disposeExplained(explained)
+    else this.#explained = explained
+    return { targets: explained.classes, scores: explained.scores }
+  }
+
+  async #differentiate<Output extends Value>(
+    pass: PassHandle,
+    output: Value | undefined,
+    target: Target<Output> | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<NativeExplained> {
+    if (typeof target !== 'function') {
+      const classes = toClasses(target)
+      return cancellable(signal, (ticket) => pass.backward(classes, ticket), disposeExplained)
+    }
+    if (output === undefined)
+      throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to explain yet: call forward(input) first.')
+    using score = tidy(() => scoreOf(target, output as Output).clone())
+    return await cancellable(signal, (ticket) => pass.backward(score.handle, ticket), disposeExplained)
+  }
+
+  /** Forward and backward in a pass of its own: calls of it may overlap, and what `forward` left here stays. */
+  protected async run<Output extends Value>(
+    inputs: Value | readonly Value[],
+    { target, signal }: ExplainOptions<Output>,
+  ): Promise<{ output: Output; relus: number; explained: NativeExplained }> {
+    this.assertOpen()
+    const pass = native().pass(this.model.handle, this.#plan)
+    try {
+      const positional = toPositional(inputs).map(unwrapValue)
+      if (typeof target !== 'function') {
+        const classes = toClasses(target)
+        const result = await cancellable(
+          signal,
+          (ticket) => pass.explain(positional, classes, ticket),
+          (late) => {
+            disposeExplained(late)
+            disposeValue(wrapValue(late.output))
+          },
+        )
+        return { output: wrapValue(result.output) as Output, relus: result.relus, explained: result }
+      }
+      const result = await cancellable(
+        signal,
+        (ticket) => pass.forward(positional, ticket),
+        (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
+      )
+      const output = wrapValue(result.output) as Output
+      const kept = wrapValue(result.kept)
+      try {
+        return { output, relus: result.relus, explained: await this.#differentiate(pass, kept, target, signal) }
+      } catch (error) {
+        disposeValue(output)
+        throw error
+      } finally {
+        disposeValue(kept)
+      }
+    } finally {
+      pass.dispose()
+    }
+  }
+
+  /** What the last backward left. */
+  protected get explained(): NativeExplained {
+    this.assertOpen()
+    if (!this.#explained)
+      throw new GradCamError('ERR_NO_BACKWARD', 'There is no gradient yet: call backward(target) after forward(input).')
+    return this.#explained
+  }
+
+  /** How many ReLUs of the last forward follow the guided rule. */
+  protected get relus(): number {
+    this.assertOpen()
+    if (this.#relus === undefined)
+      throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to count yet: call forward(input) first.')
+    return this.#relus
+  }
+
+  protected assertOpen(): void {
+    if (this.#closed) throw new GradCamError('ERR_CLOSED', 'This explainer was closed. Make a new one to explain more.')
+    void this.model.handle // refuses a model that was disposed
+  }
+
+  #forget(): void {
+    disposeValue(this.#output)
+    if (this.#explained) disposeExplained(this.#explained)
+    this.#output = this.#explained = this.#relus = undefined
+  }
+
+  /** Frees all that the explainer holds. The model stays as it was. Safe to call again. */
+  dispose(): void {
+    this.#forget()
+    this.#closed = true
+    this.#pass.dispose()
+  }
+
+  /** The same as `dispose`, by the name of the Python reference. */
+  close(): void {
+    this.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}

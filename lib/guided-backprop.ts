@@ -1,0 +1,72 @@
+import type { TensorHandle } from './addon/binding.js'
+import { GradCamError } from './errors.js'
+import { Explainer, type ExplainOptions, type Explained } from './explainer.js'
+import type { ScriptModule } from './script-module.js'
+import { Tensor } from './tensor.js'
+import { disposeValue, type Value } from './values.js'
+
+export interface GuidedBackpropOptions {
+  /**
+   * 'all' (the default): every ReLU of the pass, module or functional, in place or not. 'modules': nn.ReLU modules alone,
+   * the reach of the Python reference, which misses functional ones without saying so.
+   */
+  scope?: 'all' | 'modules'
+}
+
+/**
+ * Guided backpropagation: the gradient of the score at the input, let through each ReLU only where it is positive.
+ *
+ * At a ReLU with input x, a gradient g goes on as g * 1[x > 0] * 1[g > 0]. Springenberg et al. 2015, arXiv:1412.6806. The
+ * model is not changed: the rule lives in the graph of this pass.
+ */
+export class GuidedBackprop extends Explainer {
+  constructor(model: ScriptModule, { scope = 'all' }: GuidedBackpropOptions = {}) {
+    if (scope !== 'all' && scope !== 'modules')
+      throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no scope '${String(scope)}'. Use 'all' or 'modules'.`)
+    super(model, { layers: [], inputGradient: true, guided: scope })
+  }
+
+  /** How many ReLUs of the last forward pass follow the rule. With none, `backward` throws ERR_NO_RELU. */
+  get intercepted(): number {
+    return this.relus
+  }
+
+  /** The guided gradient after `backward`, of the shape of the (first) input, for the caller to dispose. */
+  get(): Tensor {
+    return Tensor.own(this.explained.inputGradient as TensorHandle).detach()
+  }
+
+  /** Forward and backward in one call, which may overlap with others. */
+  async explain<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    options: ExplainOptions<Output> = {},
+  ): Promise<GuidedBackpropExplanation<Output>> {
+    const { output, relus, explained } = await this.run(inputs, options)
+    const gradient = Tensor.own(explained.inputGradient as TensorHandle)
+    return new GuidedBackpropExplanation(output, gradient, relus, explained.classes, explained.scores)
+  }
+}
+
+/** What {@link GuidedBackprop.explain} found. Owns its tensors. */
+export class GuidedBackpropExplanation<Output extends Value = Tensor> implements Explained, Disposable {
+  /** @internal */
+  constructor(
+    /** The model's output, e.g. logits [N, C], off the graph. */
+    readonly output: Output,
+    /** The guided gradient, of the shape of the (first) input. */
+    readonly gradient: Tensor,
+    /** How many ReLUs followed the rule. */
+    readonly intercepted: number,
+    readonly targets: readonly number[],
+    readonly scores: readonly number[],
+  ) {}
+
+  dispose(): void {
+    disposeValue(this.output)
+    this.gradient.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}

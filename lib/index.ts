@@ -1,0 +1,23 @@
+export type { CallOptions } from './abort.js'
+export { doctor, type DoctorReport } from './doctor.js'
+export type { DType, TensorOptions, TypedArray } from './dtype.js'
+export { GradCamError, type GradCamErrorCode } from './errors.js'
+export type { Explained, ExplainOptions } from './explainer.js'
+export { GradCam, GradCamExplanation } from './grad-cam.js'
+export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './guided-backprop.js'
+export { interpolate, interpolateAsync, type InterpolateOptions } from './interpolate.js'
+export type { TensorOperators } from './operators.js'
+export { liveTensors, manualSeed, numThreads, setNumThreads } from './runtime.js'
+export {
+  ScriptModule,
+  type ForwardHook,
+  type ForwardPreHook,
+  type FullBackwardHook,
+  type HookedModule,
+  type HookHandle,
+  type LoadOptions,
+  type NamedModule,
+} from './script-module.js'
+export type { Target } from './target.js'
+export { Tensor, tidy, type NestedNumbers } from './tensor.js'
+export { disposeValue, type Value } from './values.js'

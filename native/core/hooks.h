@@ -1,0 +1,85 @@
+#pragma once
+#include <torch/script.h>
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "cancel.h"
+#include "ivalues.h"
+
+namespace gradcam {
+
+// TorchScript gives all instances of a class one type, so what belongs to an instance is kept by its object.
+using ObjectKey = const void*;
+
+using Inputs = std::vector<IValue>;  // without self
+using Gradients = std::vector<Tensor>;  // an undefined tensor where no gradient reached
+
+// Hooks with the meaning of PyTorch's: an empty answer leaves the value alone, any other replaces it.
+using ForwardPreHook = std::function<std::optional<Inputs>(const Inputs&)>;
+using ForwardHook = std::function<std::optional<IValue>(const Inputs&, const IValue& output)>;
+using FullBackwardHook = std::function<std::optional<Gradients>(const Gradients& grad_inputs, const Gradients& grad_outputs)>;
+
+using HookId = uint64_t;
+
+// The hooks of one module instance, in the order of registration.
+struct InstanceHooks {
+  std::map<HookId, ForwardPreHook> pre;
+  std::map<HookId, ForwardHook> forward;
+  std::map<HookId, FullBackwardHook> backward;
+  bool empty() const { return pre.empty() && forward.empty() && backward.empty(); }
+};
+
+// What one run wants to see of the modules it calls. It lives as long as the run: see Model::run.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  // Sees the value that a module returned, and may replace it. `type` is the module's class.
+  virtual void after(ObjectKey object, const c10::ClassType& type, const Inputs& inputs, IValue& output) = 0;
+  virtual bool observes(ObjectKey object, const c10::ClassType& type) const = 0;
+};
+
+// All that the modules of one model look at when they are called.
+class CallTable {
+ public:
+  // Registration may come from any thread, while the model runs on another.
+  HookId add(ObjectKey object, ForwardPreHook hook);
+  HookId add(ObjectKey object, ForwardHook hook);
+  HookId add(ObjectKey object, FullBackwardHook hook);
+  void remove(HookId id);
+  void clear();
+
+  std::shared_ptr<const InstanceHooks> hooks_of(ObjectKey object) const;
+  bool has_hooks() const { return hook_count_.load(std::memory_order_acquire) > 0; }
+
+  // Set for the duration of one run.
+  CallObserver* observer = nullptr;
+  const CancelFlag* cancel = nullptr;
+
+  // The interpreter turns what a hook throws into text. The exception itself is kept here and thrown again by the run.
+  std::exception_ptr failure;
+
+ private:
+  HookId change(ObjectKey object, const std::function<void(InstanceHooks&, HookId)>& edit);
+
+  mutable std::mutex mutex_;
+  // Instances are replaced, never edited: a call that is under way keeps the hooks it started with.
+  std::unordered_map<ObjectKey, std::shared_ptr<const InstanceHooks>> by_object_;
+  std::atomic<size_t> hook_count_{0};
+  HookId next_id_ = 1;
+};
+
+// Puts a C++ function in the place of `forward` in every module class below `root`, which runs the original and then what
+// `table` holds for the instance. It must happen before the first run, which inlines the graphs of the children into
+// their parents. The functions that are returned must outlive the module.
+std::vector<std::unique_ptr<torch::jit::Function>> install_trampolines(const torch::jit::Module& root, CallTable& table);
+
+}  // namespace gradcam

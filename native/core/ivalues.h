@@ -1,0 +1,18 @@
+#pragma once
+#include <torch/script.h>
+
+#include <functional>
+#include <vector>
+
+namespace gradcam {
+
+using at::IValue;
+using torch::Tensor;
+
+// Calls `fn` on every tensor inside nested tuples, lists and dicts, in order.
+void for_each_tensor(const IValue& value, const std::function<void(const Tensor&)>& fn);
+
+// The same structure with every tensor replaced by fn(tensor). Lists and dicts are copied, never changed in place.
+IValue map_tensors(const IValue& value, const std::function<Tensor(const Tensor&)>& fn);
+
+}  // namespace gradcam

@@ -1,0 +1,187 @@
+#include "pass.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <sstream>
+
+#include "error.h"
+#include "relu_rule.h"
+
+namespace gradcam {
+
+namespace {
+
+bool shares_storage(const Tensor& tensor, const Inputs& inputs) {
+  bool shares = false;
+  for (const auto& input : inputs)
+    for_each_tensor(input, [&](const Tensor& t) { shares |= t.defined() && t.is_alias_of(tensor); });
+  return shares;
+}
+
+// Map mathematics happens in float32 at least.
+Tensor at_least_float32(const Tensor& tensor) {
+  return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
+}
+
+std::string shape_text(const Tensor& tensor) {
+  std::ostringstream text;
+  text << tensor.sizes();
+  return text.str();
+}
+
+}  // namespace
+
+class Pass::Observer : public CallObserver {
+ public:
+  explicit Observer(Pass& pass) : pass_(pass) {}
+
+  bool observes(ObjectKey object, const c10::ClassType& type) const override {
+    return layer_index(object) >= 0 || (pass_.plan_.guided == ReluScope::modules && is_relu_module(type));
+  }
+
+  void after(ObjectKey object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override {
+    if (pass_.plan_.guided == ReluScope::modules && is_relu_module(type) && output.isTensor() &&
+        guide_relu(output.toTensor()))
+      ++pass_.guided_relus_;
+    for (size_t i = 0; i < pass_.layer_objects_.size(); ++i)  // one instance may stand under several of the paths
+      if (pass_.layer_objects_[i] == object) capture(i, inputs, output);
+  }
+
+ private:
+  static bool is_relu_module(const c10::ClassType& type) { return type.name() && type.name()->name() == "ReLU"; }
+
+  int layer_index(ObjectKey object) const {
+    for (size_t i = 0; i < pass_.layer_objects_.size(); ++i)
+      if (pass_.layer_objects_[i] == object) return static_cast<int>(i);
+    return -1;
+  }
+
+  // What is kept is the value that the layer returned. The model goes on with a copy, so that an in-place operator after
+  // the layer (densenet's ReLU) changes the copy. A layer may itself return its input (Identity, an in-place ReLU), which
+  // others still hold: then it is the captured value that must be the copy.
+  void capture(size_t index, const Inputs& inputs, IValue& output) {
+    if (!output.isTensor() || !output.toTensor().is_floating_point())
+      throw Error("ERR_LAYER_OUTPUT", "Layer '" + pass_.plan_.layers[index] + "' returned " +
+                                          (output.isTensor() ? "a tensor of integers" : "a " + output.tagKind()) +
+                                          ", not one floating-point tensor. Pick a layer inside or after it.");
+    Tensor value = output.toTensor();
+    if (shares_storage(value, inputs)) value = value.clone();
+    at::GradMode::set_enabled(true);  // the graph starts here even where the model runs under no_grad
+    if (!value.requires_grad()) value = value.detach().requires_grad_();
+    output = value.clone();
+    pass_.activations_[index] = std::move(value);
+  }
+
+  Pass& pass_;
+};
+
+Pass::Pass(std::shared_ptr<Model> model, PassPlan plan) : model_(std::move(model)), plan_(std::move(plan)) {
+  for (const auto& path : plan_.layers) layer_objects_.push_back(model_->instance(path));
+}
+
+void Pass::release() {
+  output_.reset();
+  activations_.assign(plan_.layers.size(), Tensor());
+  input_ = Tensor();
+  guided_relus_ = 0;
+}
+
+const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
+  release();
+  const at::AutoGradMode with_graph(true);
+  if (plan_.input_gradient) {
+    if (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point())
+      throw Error("ERR_INVALID_ARGUMENT",
+                  "The gradient at the input needs a first input that is a floating-point tensor.");
+    // A leaf of our own: the caller's tensor keeps its requiresGrad and its grad. The model sees a copy of the leaf, which
+    // it may change in place.
+    input_ = inputs.front().toTensor().detach().to(model_->device()).requires_grad_();
+    inputs.front() = input_.clone();
+  }
+  Observer observer(*this);
+  try {
+    output_ = model_->run(std::move(inputs), &observer, cancel);
+  } catch (...) {
+    release();
+    throw;
+  }
+  if (plan_.guided == ReluScope::all) {
+    std::vector<Tensor> outputs;
+    for_each_tensor(*output_, [&](const Tensor& t) {
+      if (t.defined()) outputs.push_back(t);
+    });
+    guided_relus_ = guide_all_relus(outputs);
+  }
+  return *output_;
+}
+
+Explained Pass::backward(const Target& target, bool keep_graph) {
+  if (!output_) throw Error("ERR_NO_FORWARD", "There is nothing to explain yet: call forward(input) first.");
+  if (!output_->isTensor())
+    throw Error("ERR_TARGET", "The model returned a " + output_->tagKind() +
+                                  ", so a class index does not say which of its tensors to explain. Pass a function that "
+                                  "turns the output into a scalar Tensor instead.");
+  const at::AutoGradMode with_graph(true);
+  auto resolved = resolve_target(output_->toTensor(), target);
+  auto explained = differentiate(resolved.scores.sum(), keep_graph);
+  explained.classes = std::move(resolved.classes);
+  explained.scores = resolved.scores.detach().to(at::kCPU, at::kDouble);
+  return explained;
+}
+
+Explained Pass::backward(const Tensor& score, bool keep_graph) {
+  if (!output_) throw Error("ERR_NO_FORWARD", "There is nothing to explain yet: call forward(input) first.");
+  if (score.numel() != 1)
+    throw Error("ERR_TARGET", "The target function returned a Tensor of shape " + shape_text(score) +
+                                  ". A score is one number: end it with .sum(), or select one element.");
+  auto explained = differentiate(score.sum(), keep_graph);
+  explained.scores = score.detach().reshape({1}).to(at::kCPU, at::kDouble);
+  return explained;
+}
+
+Explained Pass::differentiate(const Tensor& score, bool keep_graph) {
+  for (size_t i = 0; i < activations_.size(); ++i)
+    if (!activations_[i].defined())
+      throw Error("ERR_LAYER_NOT_REACHED", "The forward pass never called layer '" + plan_.layers[i] +
+                                               "' with this input. Pick a layer on the way to the output.");
+  if (plan_.guided != ReluScope::none && guided_relus_ == 0)
+    throw Error("ERR_NO_RELU",
+                std::string("Guided backprop found no ReLU ") +
+                    (plan_.guided == ReluScope::modules ? "module in the pass; scope 'all' also sees functional ones."
+                                                        : "in the pass, so its result would be the plain gradient.") +
+                    " The rule is defined for ReLU alone.");
+  if (!score.requires_grad())
+    throw Error("ERR_NO_GRADIENT",
+                "The score does not depend on what is explained: the model computes it under no_grad, from integers, or "
+                "from detached values. Explain an output that is differentiable.");
+
+  std::vector<Tensor> sources = activations_;
+  if (plan_.input_gradient) sources.push_back(input_);
+  const auto gradients = torch::autograd::grad({score}, sources, {}, keep_graph, /*create_graph=*/false,
+                                               /*allow_unused=*/true);
+  Explained explained;
+  const at::NoGradGuard no_graph;
+  for (size_t i = 0; i < activations_.size(); ++i) {
+    if (!gradients[i].defined())
+      throw Error("ERR_NO_GRADIENT", "The score does not depend on layer '" + plan_.layers[i] +
+                                         "', so it has no gradient there. Pick a layer on the way to that output.");
+    LayerResult layer{activations_[i].detach(), gradients[i], {}};
+    if (plan_.method) {
+      if (layer.activation.dim() < 3)
+        throw Error("ERR_LAYER_OUTPUT", "Layer '" + plan_.layers[i] + "' returned a tensor of shape " +
+                                            shape_text(layer.activation) +
+                                            ", which has no spatial dimensions to draw a map over. Pick a layer whose "
+                                            "output is [N, C, h, w].");
+      layer.map = plan_.method->map(at_least_float32(layer.activation), at_least_float32(layer.gradient));
+    }
+    explained.layers.push_back(std::move(layer));
+  }
+  if (plan_.input_gradient) {
+    explained.input_gradient = gradients.back();
+    if (!explained.input_gradient.defined())
+      throw Error("ERR_NO_GRADIENT", "The score does not depend on the input, so it has no gradient there.");
+  }
+  return explained;
+}
+
+}  // namespace gradcam

@@ -1,0 +1,155 @@
+#include <ATen/Parallel.h>
+#include <napi.h>
+#include <torch/cuda.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/script.h>
+#include <torch/version.h>
+
+#include <cstring>
+
+#include "../core/error.h"
+#include "convert.h"
+#include "handles.h"
+#include "operators.h"
+
+#ifndef GRADCAM_CUDA_LIBTORCH
+#define GRADCAM_CUDA_LIBTORCH 0
+#endif
+
+namespace gradcam::node {
+
+namespace {
+
+Napi::Value info(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto object = Napi::Object::New(info.Env());
+    object.Set("torchVersion", TORCH_VERSION);
+    object.Set("cudaBuild", Napi::Boolean::New(info.Env(), GRADCAM_CUDA_LIBTORCH));
+    object.Set("cuda", torch::cuda::is_available());
+    object.Set("cudaDevices", static_cast<double>(torch::cuda::device_count()));
+    object.Set("threads", at::get_num_threads());
+    return object;
+  });
+}
+
+Napi::Value live_tensors(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(Environment::of(info.Env()).live_tensors));
+}
+
+void set_threads(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { at::set_num_threads(info[0].ToNumber().Int32Value()); });
+}
+
+void manual_seed(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { at::manual_seed(static_cast<uint64_t>(info[0].ToNumber().Int64Value())); });
+}
+
+void set_error_class(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).set_error_class(info[0].As<Napi::Function>());
+}
+
+void cancel(const Napi::CallbackInfo& info) { Environment::of(info.Env()).cancel(info[0].ToNumber()); }
+
+// tensor(bytes: Uint8Array, dtype, shape, device) -> a tensor with a copy of the bytes
+Napi::Value make_tensor(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto bytes = info[0].As<Napi::Uint8Array>();
+    const auto dtype = parse_dtype(to_text(info[1], "dtype"));
+    const auto tensor = at::empty(to_integers(info[2], "shape"), at::TensorOptions(dtype));
+    if (tensor.nbytes() != bytes.ByteLength())
+      throw Error("ERR_SHAPE", "The shape wants " + std::to_string(tensor.nbytes()) + " bytes of data, but " +
+                                   std::to_string(bytes.ByteLength()) + " were given.");
+    if (tensor.nbytes()) std::memcpy(tensor.mutable_data_ptr(), bytes.Data(), tensor.nbytes());
+    return TensorHandle::wrap(info.Env(), tensor.to(parse_device(to_text(info[3], "device"))));
+  });
+}
+
+// backward(tensor, gradient | null, retainGraph, ticket)
+Napi::Value backward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto tensor = unwrap_tensor(info[0]);
+    const auto gradient = info[1].IsNull() ? Tensor() : unwrap_tensor(info[1]);
+    if (!tensor.requires_grad())
+      throw Error("ERR_NO_GRADIENT", "This Tensor does not depend on anything that requires a gradient. Set requiresGrad "
+                                     "on an input before it is computed.");
+    if (!gradient.defined() && tensor.numel() != 1)
+      throw Error("ERR_SHAPE", "Only a scalar can be differentiated without a gradient of its own. Sum it, or pass one.");
+    const bool retain = info[2].ToBoolean();
+    return Environment::of(info.Env())
+        .submit<bool>(
+            info[3].ToNumber(),
+            [tensor, gradient, retain](const CancelFlag&) {
+              torch::autograd::backward({tensor}, {gradient}, retain);
+              return true;
+            },
+            [](Napi::Env env, bool&) { return env.Undefined(); });
+  });
+}
+
+// loadModel(path: string | bytes: Uint8Array, device, ticket)
+Napi::Value load_model(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto source = std::make_shared<ModelSource>();
+    if (info[0].IsString()) {
+      source->path = to_text(info[0], "path");
+    } else {
+      const auto bytes = info[0].As<Napi::Uint8Array>();
+      source->bytes.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
+    }
+    const auto device = parse_device(to_text(info[1], "device"));
+    return Environment::of(info.Env())
+        .submit<std::shared_ptr<Model>>(
+            info[2].ToNumber(), [source, device](const CancelFlag&) { return Model::load(*source, device); },
+            [](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
+              auto object = Napi::Object::New(env);
+              object.Set("device", model->device().str());
+              object.Set("handle", ModelHandle::wrap(env, model));
+              return object;
+            });
+  });
+}
+
+// pass(model, { layers, method, inputGradient, guided })
+Napi::Value make_pass(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto& model = unwrap_model(info[0]);
+    const auto options = info[1].As<Napi::Object>();
+    PassPlan plan;
+    const auto layers = options.Get("layers").As<Napi::Array>();
+    for (uint32_t i = 0; i < layers.Length(); ++i) plan.layers.push_back(to_text(layers[i], "A layer path"));
+    if (const auto method = options.Get("method"); method.IsString())
+      plan.method = &layer_method(to_text(method, "method"));
+    plan.input_gradient = options.Get("inputGradient").ToBoolean();
+    const auto guided = to_text(options.Get("guided"), "guided");
+    plan.guided = guided == "all" ? ReluScope::all : guided == "modules" ? ReluScope::modules : ReluScope::none;
+    return PassHandle::wrap(info.Env(), std::make_shared<Pass>(model, std::move(plan)));
+  });
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  const auto environment = Environment::create(env);
+  environment->tensor_class = Napi::Persistent(TensorHandle::define(env));
+  environment->model_class = Napi::Persistent(ModelHandle::define(env));
+  environment->pass_class = Napi::Persistent(PassHandle::define(env));
+
+  const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> functions[] = {
+      {"info", info},           {"liveTensors", live_tensors}, {"tensor", make_tensor},
+      {"backward", backward},   {"loadModel", load_model},     {"pass", make_pass},
+      {"operator", call_operator}, {"operatorAsync", call_operator_async},
+  };
+  for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
+  const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
+      {"setThreads", set_threads}, {"setErrorClass", set_error_class}, {"cancel", cancel}, {"manualSeed", manual_seed},
+  };
+  for (const auto& [name, procedure] : procedures) exports.Set(name, Napi::Function::New(env, procedure, name));
+  exports.Set("TensorHandle", environment->tensor_class.Value());
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace gradcam::node
+
+static Napi::Object initialize(Napi::Env env, Napi::Object exports) { return gradcam::node::init(env, exports); }
+
+NODE_API_MODULE(gradcam, initialize)

@@ -1,0 +1,256 @@
+#include "convert.h"
+
+#include <torch/cuda.h>
+
+#include <cmath>
+
+#include "../core/error.h"
+#include "handles.h"
+
+namespace gradcam::node {
+
+using at::IValue;
+
+namespace {
+
+constexpr std::pair<const char*, at::ScalarType> kDtypes[] = {
+    {"float32", at::kFloat}, {"float64", at::kDouble}, {"float16", at::kHalf}, {"bfloat16", at::kBFloat16},
+    {"uint8", at::kByte},    {"int8", at::kChar},      {"int16", at::kShort},  {"int32", at::kInt},
+    {"int64", at::kLong},    {"bool", at::kBool},
+};
+
+constexpr double kLargestSafeInteger = 9007199254740991.0;
+
+bool is_integer(double number) { return std::trunc(number) == number && std::abs(number) <= kLargestSafeInteger; }
+
+[[noreturn]] void refuse(const std::string& what, const std::string& wanted) {
+  throw Error("ERR_INVALID_ARGUMENT", what + " must be " + wanted + ".");
+}
+
+int64_t to_integer(const Napi::Value& value, const std::string& what) {
+  if (value.IsBigInt()) {
+    bool lossless = false;
+    const auto integer = value.As<Napi::BigInt>().Int64Value(&lossless);
+    if (lossless) return integer;
+  } else if (value.IsNumber() && is_integer(value.As<Napi::Number>().DoubleValue())) {
+    return value.As<Napi::Number>().Int64Value();
+  }
+  refuse(what, "an integer");
+}
+
+IValue to_scalar(const Napi::Value& value, const std::string& what) {
+  if (value.IsBoolean()) return value.As<Napi::Boolean>().Value();
+  if (value.IsBigInt()) return to_integer(value, what);
+  if (!value.IsNumber()) refuse(what, "a number");
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (is_integer(number) && !std::signbit(number)) return static_cast<int64_t>(number);
+  if (is_integer(number) && number != 0) return static_cast<int64_t>(number);
+  return number;
+}
+
+// What a dtype, memory format or layout argument of an operator is called in JavaScript.
+int64_t to_enumerator(const std::string& name) {
+  if (name == "contiguous") return static_cast<int64_t>(at::MemoryFormat::Contiguous);
+  if (name == "channelsLast") return static_cast<int64_t>(at::MemoryFormat::ChannelsLast);
+  return static_cast<int64_t>(parse_dtype(name));
+}
+
+IValue to_list(const Napi::Value& value, const c10::TypePtr& element, const std::string& what) {
+  c10::List<IValue> list(element);
+  if (value.IsArray()) {
+    const auto array = value.As<Napi::Array>();
+    for (uint32_t i = 0; i < array.Length(); ++i)
+      list.push_back(to_ivalue(array[i], element, what + "[" + std::to_string(i) + "]"));
+  } else if (value.IsNumber()) {
+    list.push_back(to_ivalue(value, element, what));  // a single number for an int[] or float[]
+  } else {
+    refuse(what, "an array");
+  }
+  return list;
+}
+
+IValue to_dict(const Napi::Value& value, const c10::DictType& type, const std::string& what) {
+  if (!value.IsObject() || value.IsArray() || is_tensor(value)) refuse(what, "an object");
+  c10::Dict<IValue, IValue> dict(type.getKeyType(), type.getValueType());
+  const auto object = value.As<Napi::Object>();
+  const auto names = object.GetPropertyNames();
+  const bool integer_keys = type.getKeyType()->kind() == c10::TypeKind::IntType;
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const Napi::Value name = names[i];
+    const auto key = integer_keys ? to_ivalue(name.ToNumber(), type.getKeyType(), "a key of " + what)
+                                  : to_ivalue(name, type.getKeyType(), "a key of " + what);
+    dict.insert(key, to_ivalue(object.Get(name), type.getValueType(), what + "." + to_text(name, "key")));
+  }
+  return dict;
+}
+
+}  // namespace
+
+at::ScalarType parse_dtype(const std::string& name) {
+  std::string names;
+  for (const auto& [known, dtype] : kDtypes) {
+    if (name == known) return dtype;
+    names += std::string(names.empty() ? "" : ", ") + known;
+  }
+  throw Error("ERR_DTYPE", "There is no dtype '" + name + "'. There are: " + names + ".");
+}
+
+std::string dtype_name(at::ScalarType dtype) {
+  for (const auto& [name, known] : kDtypes)
+    if (known == dtype) return name;
+  return c10::toString(dtype);
+}
+
+at::Device parse_device(const std::string& name) {
+  if (name == "auto") return torch::cuda::is_available() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  if (name == "cpu") return at::kCPU;
+  if (name != "cuda" && (name.rfind("cuda:", 0) != 0 || name.size() > 8 || name.size() == 5 ||
+                         name.find_first_not_of("0123456789", 5) != std::string::npos))
+    throw Error("ERR_DEVICE", "There is no device '" + name + "'. Use 'cpu', 'cuda', 'cuda:N' or 'auto'.");
+  const int index = name == "cuda" ? 0 : std::stoi(name.substr(5));
+  const auto count = static_cast<int>(torch::cuda::device_count());
+  if (count == 0)
+    throw Error("ERR_DEVICE", "'" + name + "' was asked for, but LibTorch sees no CUDA device here. Use 'cpu' or 'auto'; "
+                                           "`gradcam doctor` shows whether this LibTorch is a CUDA build.");
+  if (index >= count)
+    throw Error("ERR_DEVICE", "There is no device '" + name + "': LibTorch sees " + std::to_string(count) +
+                                  ", numbered from 0.");
+  return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+IValue to_ivalue(const Napi::Value& value, const c10::TypePtr& type, const std::string& what) {
+  switch (type->kind()) {
+    case c10::TypeKind::OptionalType:
+      if (value.IsNull() || value.IsUndefined()) return IValue();
+      return to_ivalue(value, type->expectRef<c10::OptionalType>().getElementType(), what);
+    case c10::TypeKind::NoneType:
+      if (value.IsNull() || value.IsUndefined()) return IValue();
+      refuse(what, "null");
+    case c10::TypeKind::TensorType:
+      if (!is_tensor(value)) refuse(what, "a Tensor");
+      return unwrap_tensor(value);
+    case c10::TypeKind::NumberType:
+      return to_scalar(value, what);
+    case c10::TypeKind::SymIntType:
+    case c10::TypeKind::IntType:
+      if (value.IsString()) return to_enumerator(to_text(value, what));
+      return to_integer(value, what);
+    case c10::TypeKind::FloatType:
+      if (!value.IsNumber()) refuse(what, "a number");
+      return value.As<Napi::Number>().DoubleValue();
+    case c10::TypeKind::BoolType:
+      if (!value.IsBoolean()) refuse(what, "true or false");
+      return value.As<Napi::Boolean>().Value();
+    case c10::TypeKind::StringType:
+      return to_text(value, what);
+    case c10::TypeKind::DeviceObjType:
+      return parse_device(to_text(value, what));
+    case c10::TypeKind::ListType: {
+      auto element = type->expectRef<c10::ListType>().getElementType();
+      if (element->kind() == c10::TypeKind::SymIntType) element = c10::IntType::get();
+      return to_list(value, element, what);
+    }
+    case c10::TypeKind::TupleType: {
+      const auto elements = type->expectRef<c10::TupleType>().elements();
+      if (!value.IsArray() || value.As<Napi::Array>().Length() != elements.size())
+        refuse(what, "an array of " + std::to_string(elements.size()));
+      std::vector<IValue> converted;
+      for (uint32_t i = 0; i < elements.size(); ++i)
+        converted.push_back(
+            to_ivalue(value.As<Napi::Array>()[i], elements[i], what + "[" + std::to_string(i) + "]"));
+      return c10::ivalue::Tuple::create(std::move(converted));
+    }
+    case c10::TypeKind::DictType:
+      return to_dict(value, type->expectRef<c10::DictType>(), what);
+    default:
+      throw Error("ERR_INVALID_ARGUMENT", what + " is of type " + type->repr_str() + ", which cannot be given from "
+                                                                                     "JavaScript.");
+  }
+}
+
+Napi::Value to_javascript(Napi::Env env, const IValue& value) {
+  if (value.isNone()) return env.Null();
+  if (value.isTensor()) {
+    if (!value.toTensor().defined()) return env.Null();
+    return TensorHandle::wrap(env, value.toTensor());
+  }
+  if (value.isBool()) return Napi::Boolean::New(env, value.toBool());
+  if (value.isInt()) {
+    const auto integer = value.toInt();
+    if (std::abs(static_cast<double>(integer)) <= kLargestSafeInteger)
+      return Napi::Number::New(env, static_cast<double>(integer));
+    return Napi::BigInt::New(env, integer);
+  }
+  if (value.isDouble()) return Napi::Number::New(env, value.toDouble());
+  if (value.isString()) return Napi::String::New(env, value.toStringRef());
+  if (value.isDevice()) return Napi::String::New(env, value.toDevice().str());
+  if (value.isTuple()) {
+    const auto& elements = value.toTupleRef().elements();
+    const auto type = value.type()->cast<c10::TupleType>();
+    if (type && type->schema()) {  // a named tuple
+      auto object = Napi::Object::New(env);
+      for (size_t i = 0; i < elements.size(); ++i)
+        object.Set(type->schema()->arguments()[i].name(), to_javascript(env, elements[i]));
+      return object;
+    }
+    auto array = Napi::Array::New(env, elements.size());
+    for (uint32_t i = 0; i < elements.size(); ++i) array[i] = to_javascript(env, elements[i]);
+    return array;
+  }
+  if (value.isList()) {
+    const auto elements = value.toListRef();
+    auto array = Napi::Array::New(env, elements.size());
+    for (uint32_t i = 0; i < elements.size(); ++i) array[i] = to_javascript(env, elements[i]);
+    return array;
+  }
+  if (value.isGenericDict()) {
+    auto object = Napi::Object::New(env);
+    for (const auto& entry : value.toGenericDict()) {
+      const auto& key = entry.key();
+      if (!key.isString() && !key.isInt())
+        throw Error("ERR_INVALID_ARGUMENT", "The model returned a dict whose keys are neither strings nor integers.");
+      const auto name = key.isString() ? key.toStringRef() : std::to_string(key.toInt());
+      object.Set(name, to_javascript(env, entry.value()));
+    }
+    return object;
+  }
+  throw Error("ERR_INVALID_ARGUMENT", "The model returned a value of type " + value.type()->repr_str() +
+                                          ", which JavaScript has no form for.");
+}
+
+std::vector<int64_t> to_integers(const Napi::Value& value, const std::string& what) {
+  if (!value.IsArray()) refuse(what, "an array of integers");
+  std::vector<int64_t> integers;
+  const auto array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); ++i)
+    integers.push_back(to_integer(array[i], what + "[" + std::to_string(i) + "]"));
+  return integers;
+}
+
+std::string to_text(const Napi::Value& value, const std::string& what) {
+  if (!value.IsString()) refuse(what, "a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+std::vector<IValue> to_inputs(const Napi::Value& values, const c10::FunctionSchema& schema) {
+  if (!values.IsArray()) refuse("The inputs of a model", "an array");
+  const auto array = values.As<Napi::Array>();
+  const auto& arguments = schema.arguments();  // the first is self
+  if (array.Length() + 1 > arguments.size())
+    throw Error("ERR_INVALID_ARGUMENT", "The model takes " + std::to_string(arguments.size() - 1) + " inputs, but " +
+                                            std::to_string(array.Length()) + " were given.");
+  std::vector<IValue> inputs;
+  for (uint32_t i = 0; i + 1 < arguments.size(); ++i) {
+    const auto& argument = arguments[i + 1];
+    if (i < array.Length() && !Napi::Value(array[i]).IsUndefined())
+      inputs.push_back(to_ivalue(array[i], argument.type(), "The model's input '" + argument.name() + "'"));
+    else if (argument.default_value())
+      inputs.push_back(*argument.default_value());
+    else
+      throw Error("ERR_INVALID_ARGUMENT", "The model's input '" + argument.name() + "' (" +
+                                              argument.type()->repr_str() + ") is missing.");
+  }
+  return inputs;
+}
+
+}  // namespace gradcam::node

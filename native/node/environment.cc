@@ -1,0 +1,144 @@
+#include "environment.h"
+
+#include "../core/error.h"
+
+namespace gradcam::node {
+
+std::shared_ptr<Environment> Environment::create(Napi::Env env) {
+  auto environment = std::make_shared<Environment>(env);
+  env.SetInstanceData(new std::shared_ptr<Environment>(environment));
+  return environment;
+}
+
+Environment& Environment::of(Napi::Env env) { return **env.GetInstanceData<std::shared_ptr<Environment>>(); }
+
+Environment::Environment(Napi::Env env) : env_(env) {
+  const auto name = Napi::String::New(env, "libtorch-gradcam");
+  napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, /*max_queue_size=*/0,
+                                                       /*initial_thread_count=*/1, nullptr, nullptr, this, run_task,
+                                                       &javascript_);
+  // Only while a job runs does this environment keep the process alive.
+  if (status == napi_ok) status = napi_unref_threadsafe_function(env, javascript_);
+  // Hooks run last in, first out: ours runs before Node takes the thread-safe function away.
+  if (status == napi_ok) status = napi_add_env_cleanup_hook(env, on_environment_end, this);
+  if (status != napi_ok) throw Napi::Error::New(env, "libtorch-gradcam: this Node.js environment is ending");
+}
+
+void Environment::on_environment_end(void* data) {
+  auto* self = static_cast<Environment*>(data);
+  {
+    std::lock_guard lock(self->mutex_);
+    self->ending_ = true;
+  }
+  self->javascript_answered_.notify_all();
+  self->executor_.stop();
+  self->functions_.clear();
+  self->thrown_by_hook_.reset();
+  self->error_class_.Reset();
+  self->tensor_class.Reset();
+  self->model_class.Reset();
+  self->pass_class.Reset();
+}
+
+void Environment::run_task(napi_env env, napi_value, void*, void* data) {
+  const std::unique_ptr<Task> task(static_cast<Task*>(data));
+  if (env) (*task)(Napi::Env(env));  // without an environment there is nobody left to tell
+}
+
+void Environment::post(Task task) {
+  auto* data = new Task(std::move(task));
+  if (napi_call_threadsafe_function(javascript_, data, napi_tsfn_nonblocking) != napi_ok) delete data;
+}
+
+void Environment::begin_job() {
+  if (pending_jobs_++ == 0) napi_ref_threadsafe_function(env_, javascript_);
+}
+
+void Environment::end_job(uint32_t ticket) {
+  if (ticket) tickets_.erase(ticket);
+  if (--pending_jobs_ == 0) napi_unref_threadsafe_function(env_, javascript_);
+}
+
+void Environment::cancel(uint32_t ticket) {
+  if (const auto found = tickets_.find(ticket); found != tickets_.end()) found->second->cancel();
+}
+
+void Environment::call_javascript(const std::function<void(Napi::Env)>& call) {
+  // The environment may end while the executor waits; then the task outlives `call` and must not touch it.
+  struct Call {
+    bool answered = false, threw = false;
+  };
+  const auto state = std::make_shared<Call>();
+  post([this, state, &call](Napi::Env env) {
+    {
+      std::lock_guard lock(mutex_);
+      if (ending_) return;
+    }
+    bool threw = false;
+    try {
+      call(env);
+    } catch (const Napi::Error& error) {
+      threw = true;
+      // An array keeps any value alive, objects and primitives alike.
+      auto holder = Napi::Array::New(env, 1);
+      holder[uint32_t{0}] = error.Value();
+      thrown_by_hook_ = Napi::Reference<Napi::Array>::New(holder, 1);
+    } catch (...) {
+      threw = true;
+      auto holder = Napi::Array::New(env, 1);
+      holder[uint32_t{0}] = to_javascript(std::current_exception());
+      thrown_by_hook_ = Napi::Reference<Napi::Array>::New(holder, 1);
+    }
+    {
+      std::lock_guard lock(mutex_);
+      state->answered = true;
+      state->threw = threw;
+    }
+    javascript_answered_.notify_all();
+  });
+  std::unique_lock lock(mutex_);
+  javascript_answered_.wait(lock, [&] { return state->answered || ending_; });
+  if (!state->answered) throw Cancelled();
+  if (state->threw) throw HookThrew();
+}
+
+uint32_t Environment::keep_function(const Napi::Function& function) {
+  const auto id = next_function_++;
+  functions_[id] = Napi::Persistent(function);
+  return id;
+}
+
+Napi::Error Environment::make_error(const std::string& code, const std::string& message) {
+  const auto js_message = Napi::String::New(env_, message);
+  if (error_class_.IsEmpty()) {
+    auto error = Napi::Error::New(env_, message);
+    error.Set("code", Napi::String::New(env_, code));
+    return error;
+  }
+  return Napi::Error(env_, error_class_.New({Napi::String::New(env_, code), js_message}));
+}
+
+Napi::Value Environment::to_javascript(std::exception_ptr error) {
+  if (thrown_by_hook_) {
+    const Napi::Value thrown = thrown_by_hook_->Value().Get(uint32_t{0});
+    thrown_by_hook_.reset();
+    return thrown;
+  }
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& e) {
+    return make_error(e.code(), e.what()).Value();
+  } catch (const Cancelled&) {
+    return make_error("ERR_ABORTED", "The call was aborted.").Value();
+  } catch (const Napi::Error& e) {
+    return e.Value();
+  } catch (const std::exception& e) {
+    if (is_out_of_memory(e))
+      return make_error("ERR_OUT_OF_MEMORY", "LibTorch ran out of memory: " + concise_message(e) +
+                                                 ". Use smaller batches or images, or dispose tensors earlier.")
+          .Value();
+    return make_error("ERR_TORCH", "LibTorch refused: " + concise_message(e)).Value();
+  }
+}
+
+}  // namespace gradcam::node

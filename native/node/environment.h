@@ -1,0 +1,124 @@
+#pragma once
+#include <napi.h>
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "../core/executor.h"
+
+namespace gradcam::node {
+
+// Thrown on the executor where a JavaScript hook threw; the value thrown waits in the environment.
+struct HookThrew : std::exception {
+  const char* what() const noexcept override { return "a JavaScript hook threw"; }
+};
+
+// What one JavaScript environment (the main thread, or a worker) owns. There are no statics: two workers share nothing.
+// Handles keep it alive, since the order in which Node finalizes objects and instance data is not defined.
+class Environment : public std::enable_shared_from_this<Environment> {
+ public:
+  static std::shared_ptr<Environment> create(Napi::Env env);
+  static Environment& of(Napi::Env env);
+
+  explicit Environment(Napi::Env env);
+
+  // Runs `work` on the executor thread and settles the promise, from a macrotask, with what `finish` makes of its result.
+  // `ticket` is the caller's number for cancelling it, 0 for none.
+  template <typename Result>
+  Napi::Promise submit(uint32_t ticket, std::function<Result(const CancelFlag&)> work,
+                       std::function<Napi::Value(Napi::Env, Result&)> finish);
+  void cancel(uint32_t ticket);
+
+  // On the executor thread: runs `call` on the JavaScript thread and waits for it. Throws Cancelled when the environment
+  // ends first, HookThrew when `call` throws.
+  void call_javascript(const std::function<void(Napi::Env)>& call);
+
+  // JavaScript functions that native hooks stand for. They live here, on the JavaScript thread, because a reference must
+  // not be dropped on another thread; the hooks know them by number.
+  uint32_t keep_function(const Napi::Function& function);
+  Napi::Function function(uint32_t id) { return functions_.at(id).Value(); }
+  // A run that is under way may still ask for it: see has_function.
+  void drop_function(uint32_t id) { functions_.erase(id); }
+  bool has_function(uint32_t id) const { return functions_.count(id) > 0; }
+
+  void set_error_class(const Napi::Function& error_class) { error_class_ = Napi::Persistent(error_class); }
+  // What JavaScript sees of a C++ exception: a GradCamError, or the very value that a hook threw.
+  Napi::Value to_javascript(std::exception_ptr error);
+  Napi::Error make_error(const std::string& code, const std::string& message);
+
+  Napi::Env env() const { return env_; }
+
+  // Handles that hold a tensor.
+  int64_t live_tensors = 0;
+  Napi::FunctionReference tensor_class, model_class, pass_class;
+
+ private:
+  using Task = std::function<void(Napi::Env)>;
+
+  static void run_task(napi_env env, napi_value, void* context, void* data);
+  static void on_environment_end(void* self);
+  void post(Task task);
+  void begin_job();
+  void end_job(uint32_t ticket);
+
+  Napi::Env env_;
+  napi_threadsafe_function javascript_ = nullptr;
+  Executor executor_;
+  size_t pending_jobs_ = 0;
+  std::unordered_map<uint32_t, CancelFlagPtr> tickets_;
+  std::unordered_map<uint32_t, Napi::FunctionReference> functions_;
+  uint32_t next_function_ = 1;
+  Napi::FunctionReference error_class_;
+  // Of the job that runs, or has run and is about to be settled: jobs run and settle one after another.
+  std::optional<Napi::Reference<Napi::Array>> thrown_by_hook_;
+
+  std::mutex mutex_;
+  std::condition_variable javascript_answered_;
+  bool ending_ = false;
+};
+
+template <typename Result>
+Napi::Promise Environment::submit(uint32_t ticket, std::function<Result(const CancelFlag&)> work,
+                                  std::function<Napi::Value(Napi::Env, Result&)> finish) {
+  struct Outcome {
+    std::optional<Result> result;
+    std::exception_ptr error;
+  };
+  const auto deferred = Napi::Promise::Deferred::New(env_);
+  const auto cancel = std::make_shared<CancelFlag>();
+  if (ticket) tickets_[ticket] = cancel;
+  begin_job();
+  auto self = shared_from_this();
+  auto run = [self, ticket, deferred, cancel, work = std::move(work), finish = std::move(finish)]() mutable {
+    auto outcome = std::make_shared<Outcome>();
+    try {
+      cancel->check();
+      outcome->result = work(*cancel);
+    } catch (...) {
+      outcome->error = std::current_exception();
+    }
+    work = nullptr;  // what it held is freed before the caller hears of the end
+    self->post([self, ticket, deferred, finish, outcome](Napi::Env env) {
+      self->end_job(ticket);
+      if (outcome->error) return deferred.Reject(self->to_javascript(outcome->error));
+      try {
+        deferred.Resolve(finish(env, *outcome->result));
+      } catch (const Napi::Error& error) {
+        deferred.Reject(error.Value());
+      } catch (...) {
+        deferred.Reject(self->to_javascript(std::current_exception()));
+      }
+    });
+  };
+  executor_.submit({std::move(run), cancel});
+  return deferred.Promise();
+}
+
+}  // namespace gradcam::node

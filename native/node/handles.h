@@ -1,0 +1,109 @@
+#pragma once
+#include <napi.h>
+#include <torch/script.h>
+
+#include <memory>
+#include <vector>
+
+#include "../core/pass.h"
+#include "environment.h"
+
+namespace gradcam::node {
+
+// The three native objects that JavaScript holds. TypeScript wraps each in a class of its own, which owns validation and
+// lifetime; a type tag keeps a foreign object from being taken for one of them.
+
+class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Object wrap(Napi::Env env, const Tensor& tensor);
+
+  explicit TensorHandle(const Napi::CallbackInfo& info);
+  ~TensorHandle() override;
+  const Tensor& tensor() const { return tensor_; }
+
+ private:
+  Napi::Value shape(const Napi::CallbackInfo& info);
+  Napi::Value dtype(const Napi::CallbackInfo& info);
+  Napi::Value device(const Napi::CallbackInfo& info);
+  Napi::Value requires_grad(const Napi::CallbackInfo& info);
+  void set_requires_grad(const Napi::CallbackInfo& info, const Napi::Value& value);
+  Napi::Value grad(const Napi::CallbackInfo& info);
+  Napi::Value bytes(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+  void release();
+
+  std::shared_ptr<Environment> environment_;
+  Tensor tensor_;
+  int64_t accounted_bytes_ = 0;
+};
+
+class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Object wrap(Napi::Env env, std::shared_ptr<Model> model);
+
+  explicit ModelHandle(const Napi::CallbackInfo& info);
+  ~ModelHandle() override;
+  const std::shared_ptr<Model>& model() const { return model_; }
+
+ private:
+  Napi::Value modules(const Napi::CallbackInfo& info);
+  Napi::Value forward(const Napi::CallbackInfo& info);
+  Napi::Value add_hook(const Napi::CallbackInfo& info);
+  void remove_hook(const Napi::CallbackInfo& info);
+  void check_layer(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+  void release();
+
+  std::shared_ptr<Environment> environment_;
+  std::shared_ptr<Model> model_;
+  std::unordered_map<HookId, uint32_t> hook_functions_;
+};
+
+class PassHandle : public Napi::ObjectWrap<PassHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Object wrap(Napi::Env env, std::shared_ptr<Pass> pass);
+
+  explicit PassHandle(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value forward(const Napi::CallbackInfo& info);
+  Napi::Value backward(const Napi::CallbackInfo& info);
+  Napi::Value explain(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Environment> environment_;
+  std::shared_ptr<Pass> pass_;
+};
+
+extern const napi_type_tag kTensorTag, kModelTag, kPassTag;
+
+bool is_tensor(const Napi::Value& value);
+// The tensor in a handle. Refuses what is no handle, and a handle that was disposed.
+const Tensor& unwrap_tensor(const Napi::Value& value);
+const std::shared_ptr<Model>& unwrap_model(const Napi::Value& value);
+
+// Runs `body` and lets JavaScript see any C++ exception as its typed error.
+template <typename Body>
+auto guarded(Napi::Env env, Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
+    auto& environment = Environment::of(env);
+    throw Napi::Error(env, environment.to_javascript(std::current_exception()));
+  }
+}
+
+// The pointer that a native constructor was given, or a refusal: JavaScript cannot make handles by itself.
+template <typename T>
+T* constructor_argument(const Napi::CallbackInfo& info) {
+  if (info.Length() != 1 || !info[0].IsExternal())
+    throw Napi::TypeError::New(info.Env(), "Native handles cannot be constructed from JavaScript.");
+  return info[0].As<Napi::External<T>>().Data();
+}
+
+}  // namespace gradcam::node

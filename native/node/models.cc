@@ -1,0 +1,183 @@
+#include "../core/error.h"
+#include "convert.h"
+#include "handles.h"
+
+namespace gradcam::node {
+
+Napi::Function ModelHandle::define(Napi::Env env) {
+  return DefineClass(env, "ModelHandle",
+                     {InstanceMethod<&ModelHandle::modules>("modules"), InstanceMethod<&ModelHandle::forward>("forward"),
+                      InstanceMethod<&ModelHandle::add_hook>("addHook"),
+                      InstanceMethod<&ModelHandle::remove_hook>("removeHook"),
+                      InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
+                      InstanceMethod<&ModelHandle::dispose>("dispose")});
+}
+
+Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model) {
+  return Environment::of(env).model_class.New({Napi::External<std::shared_ptr<Model>>::New(env, &model)});
+}
+
+ModelHandle::ModelHandle(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      environment_(Environment::of(info.Env()).shared_from_this()),
+      model_(*constructor_argument<std::shared_ptr<Model>>(info)) {
+  info.This().As<Napi::Object>().TypeTag(&kModelTag);
+}
+
+ModelHandle::~ModelHandle() { release(); }
+
+void ModelHandle::release() {
+  if (!model_) return;
+  model_->calls().clear();
+  for (const auto& [hook, function] : hook_functions_) environment_->drop_function(function);
+  hook_functions_.clear();
+  model_.reset();  // a run that is under way keeps it until it ends
+}
+
+void ModelHandle::dispose(const Napi::CallbackInfo&) { release(); }
+
+Napi::Value ModelHandle::modules(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto env = info.Env();
+    const auto& submodules = unwrap_model(info.This())->submodules();
+    auto list = Napi::Array::New(env, submodules.size());
+    for (uint32_t i = 0; i < submodules.size(); ++i) {
+      auto entry = Napi::Object::New(env);
+      entry.Set("path", submodules[i].path);
+      entry.Set("typeName", submodules[i].type_name);
+      entry.Set("parameters", static_cast<double>(submodules[i].parameters));
+      entry.Set("hookable", submodules[i].hookable);
+      list[i] = entry;
+    }
+    return list;
+  });
+}
+
+// forward(inputs, ticket)
+Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto model = unwrap_model(info.This());
+    auto inputs = to_inputs(info[0], model->forward_schema());
+    return environment_->submit<at::IValue>(
+        info[1].ToNumber(),
+        [model, inputs](const CancelFlag& cancel) { return model->run(inputs, nullptr, &cancel); },
+        [](Napi::Env env, at::IValue& output) { return to_javascript(env, output); });
+  });
+}
+
+void ModelHandle::check_layer(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { unwrap_model(info.This())->instance(to_text(info[0], "A layer path")); });
+}
+
+namespace {
+
+Napi::Array to_array(Napi::Env env, const std::vector<at::IValue>& values) {
+  auto array = Napi::Array::New(env, values.size());
+  for (uint32_t i = 0; i < values.size(); ++i) array[i] = to_javascript(env, values[i]);
+  return array;
+}
+
+// Calls a JavaScript hook from the executor thread, under the grad mode of the pass: operators that the hook uses record a
+// graph exactly where the model's own would.
+void call_hook(Environment& environment, uint32_t function,
+               const std::function<void(Napi::Env, const Napi::Function&)>& call) {
+  const bool grad_mode = at::GradMode::is_enabled();
+  environment.call_javascript([&](Napi::Env env) {
+    if (!environment.has_function(function)) return;  // removed since the pass reached the module
+    const Napi::HandleScope scope(env);
+    const at::AutoGradMode mode(grad_mode);
+    call(env, environment.function(function));
+  });
+}
+
+ForwardPreHook forward_pre_hook(std::shared_ptr<Environment> environment, uint32_t function) {
+  return [environment, function](const Inputs& inputs) {
+    std::optional<Inputs> replaced;
+    call_hook(*environment, function, [&](Napi::Env env, const Napi::Function& hook) {
+      const auto answer = hook.Call({to_array(env, inputs)});
+      if (answer.IsUndefined()) return;
+      auto values = answer;
+      if (!answer.IsArray() || (inputs.size() == 1 && inputs[0].isList())) {
+        auto single = Napi::Array::New(env, 1);
+        single[uint32_t{0}] = answer;
+        values = single;
+      }
+      const auto array = values.As<Napi::Array>();
+      if (array.Length() != inputs.size())
+        throw Error("ERR_HOOK_RESULT", "A forward pre-hook returned " + std::to_string(array.Length()) +
+                                           " values where the module takes " + std::to_string(inputs.size()) +
+                                           ". Return all inputs, or undefined to leave them alone.");
+      replaced.emplace();
+      for (uint32_t i = 0; i < array.Length(); ++i)
+        replaced->push_back(to_ivalue(array[i], inputs[i].type(), "Input " + std::to_string(i) + " from a hook"));
+    });
+    return replaced;
+  };
+}
+
+ForwardHook forward_hook(std::shared_ptr<Environment> environment, uint32_t function) {
+  return [environment, function](const Inputs& inputs, const at::IValue& output) {
+    std::optional<at::IValue> replaced;
+    call_hook(*environment, function, [&](Napi::Env env, const Napi::Function& hook) {
+      const auto answer = hook.Call({to_array(env, inputs), to_javascript(env, output)});
+      if (!answer.IsUndefined()) replaced = to_ivalue(answer, output.type(), "What a forward hook returns");
+    });
+    return replaced;
+  };
+}
+
+FullBackwardHook full_backward_hook(std::shared_ptr<Environment> environment, uint32_t function) {
+  return [environment, function](const Gradients& grad_inputs, const Gradients& grad_outputs) {
+    std::optional<Gradients> replaced;
+    call_hook(*environment, function, [&](Napi::Env env, const Napi::Function& hook) {
+      const std::vector<at::IValue> in(grad_inputs.begin(), grad_inputs.end());
+      const std::vector<at::IValue> out(grad_outputs.begin(), grad_outputs.end());
+      const auto answer = hook.Call({to_array(env, in), to_array(env, out)});
+      if (answer.IsUndefined()) return;
+      replaced.emplace();
+      if (is_tensor(answer)) {
+        replaced->push_back(unwrap_tensor(answer));
+        return;
+      }
+      if (!answer.IsArray())
+        throw Error("ERR_HOOK_RESULT", "A full backward hook must return gradients (an array of Tensors or null, or one "
+                                       "Tensor), or undefined.");
+      const auto array = answer.As<Napi::Array>();
+      for (uint32_t i = 0; i < array.Length(); ++i) {
+        const Napi::Value gradient = array[i];
+        replaced->push_back(gradient.IsNull() ? Tensor() : unwrap_tensor(gradient));
+      }
+    });
+    return replaced;
+  };
+}
+
+}  // namespace
+
+// addHook(kind, path, function) -> id
+Napi::Value ModelHandle::add_hook(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto& model = unwrap_model(info.This());
+    const auto kind = to_text(info[0], "The kind of a hook");
+    const auto object = model->instance(to_text(info[1], "A layer path"));
+    const auto function = environment_->keep_function(info[2].As<Napi::Function>());
+    HookId id = 0;
+    if (kind == "forwardPre") id = model->calls().add(object, forward_pre_hook(environment_, function));
+    else if (kind == "forward") id = model->calls().add(object, forward_hook(environment_, function));
+    else id = model->calls().add(object, full_backward_hook(environment_, function));
+    hook_functions_.emplace(id, function);
+    return Napi::Number::New(info.Env(), static_cast<double>(id));
+  });
+}
+
+// removeHook(id)
+void ModelHandle::remove_hook(const Napi::CallbackInfo& info) {
+  const auto id = static_cast<HookId>(info[0].ToNumber().Int64Value());
+  const auto found = hook_functions_.find(id);
+  if (!model_ || found == hook_functions_.end()) return;
+  model_->calls().remove(id);
+  environment_->drop_function(found->second);
+  hook_functions_.erase(found);
+}
+
+}  // namespace gradcam::node

@@ -1,0 +1,130 @@
+#include "../core/error.h"
+#include "convert.h"
+#include "handles.h"
+
+namespace gradcam::node {
+
+namespace {
+
+// undefined: the top class; an array: classes.
+Target to_target(const Napi::Value& value) {
+  if (value.IsUndefined() || value.IsNull()) return {};
+  return {Target::Kind::classes, to_integers(value, "target")};
+}
+
+Napi::Value tensor_or_null(Napi::Env env, const Tensor& tensor) {
+  return tensor.defined() ? Napi::Value(TensorHandle::wrap(env, tensor)) : env.Null();
+}
+
+// { classes, scores, layers: [{ activation, gradient, map }], inputGradient }
+Napi::Object to_object(Napi::Env env, const Explained& explained) {
+  auto object = Napi::Object::New(env);
+  auto classes = Napi::Array::New(env);
+  for (uint32_t i = 0; i < explained.classes.size(); ++i) classes[i] = static_cast<double>(explained.classes[i]);
+  object.Set("classes", classes);
+  auto scores = Napi::Array::New(env);
+  const auto values = explained.scores.contiguous();
+  for (uint32_t i = 0; i < values.numel(); ++i) scores[i] = values.const_data_ptr<double>()[i];
+  object.Set("scores", scores);
+  auto layers = Napi::Array::New(env);
+  for (uint32_t i = 0; i < explained.layers.size(); ++i) {
+    auto layer = Napi::Object::New(env);
+    layer.Set("activation", tensor_or_null(env, explained.layers[i].activation));
+    layer.Set("gradient", tensor_or_null(env, explained.layers[i].gradient));
+    layer.Set("map", tensor_or_null(env, explained.layers[i].map));
+    layers[i] = layer;
+  }
+  object.Set("layers", layers);
+  object.Set("inputGradient", tensor_or_null(env, explained.input_gradient));
+  return object;
+}
+
+}  // namespace
+
+Napi::Function PassHandle::define(Napi::Env env) {
+  return DefineClass(env, "PassHandle",
+                     {InstanceMethod<&PassHandle::forward>("forward"), InstanceMethod<&PassHandle::backward>("backward"),
+                      InstanceMethod<&PassHandle::explain>("explain"), InstanceMethod<&PassHandle::dispose>("dispose")});
+}
+
+Napi::Object PassHandle::wrap(Napi::Env env, std::shared_ptr<Pass> pass) {
+  return Environment::of(env).pass_class.New({Napi::External<std::shared_ptr<Pass>>::New(env, &pass)});
+}
+
+PassHandle::PassHandle(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      environment_(Environment::of(info.Env()).shared_from_this()),
+      pass_(*constructor_argument<std::shared_ptr<Pass>>(info)) {
+  info.This().As<Napi::Object>().TypeTag(&kPassTag);
+}
+
+void PassHandle::dispose(const Napi::CallbackInfo&) { pass_.reset(); }
+
+// forward(inputs, ticket) -> { output, kept, relus }: the caller's handles of the output, and the explainer's own
+Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto inputs = to_inputs(info[0], pass_->model().forward_schema());
+    return environment_->submit<std::pair<at::IValue, int>>(
+        info[1].ToNumber(),
+        [pass = pass_, inputs](const CancelFlag& cancel) {
+          const auto output = pass->forward(inputs, &cancel);
+          return std::pair(output, pass->guided_relus());
+        },
+        [](Napi::Env env, std::pair<at::IValue, int>& result) -> Napi::Value {
+          auto object = Napi::Object::New(env);
+          object.Set("output", to_javascript(env, result.first));
+          object.Set("kept", to_javascript(env, result.first));
+          object.Set("relus", result.second);
+          return object;
+        });
+  });
+}
+
+// backward(target: undefined | number[] | scalar handle, ticket)
+Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    std::function<Explained(const CancelFlag&)> work;
+    if (is_tensor(info[0])) {
+      work = [pass = pass_, score = unwrap_tensor(info[0])](const CancelFlag&) {
+        return pass->backward(score, /*keep_graph=*/true);
+      };
+    } else {
+      work = [pass = pass_, target = to_target(info[0])](const CancelFlag&) {
+        return pass->backward(target, /*keep_graph=*/true);
+      };
+    }
+    return environment_->submit<Explained>(
+        info[1].ToNumber(), std::move(work),
+        [](Napi::Env env, Explained& explained) -> Napi::Value { return to_object(env, explained); });
+  });
+}
+
+// explain(inputs, target: undefined | number[], ticket): forward and backward in one job, nothing kept afterwards
+Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    struct Result {
+      at::IValue output;
+      int relus;
+      Explained explained;
+    };
+    auto inputs = to_inputs(info[0], pass_->model().forward_schema());
+    return environment_->submit<Result>(
+        info[2].ToNumber(),
+        [pass = pass_, inputs, target = to_target(info[1])](const CancelFlag& cancel) {
+          const auto& output = pass->forward(inputs, &cancel);
+          cancel.check();
+          Result result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), pass->guided_relus(),
+                        pass->backward(target, /*keep_graph=*/false)};
+          pass->release();
+          return result;
+        },
+        [](Napi::Env env, Result& result) -> Napi::Value {
+          auto object = to_object(env, result.explained);
+          object.Set("output", to_javascript(env, result.output));
+          object.Set("relus", result.relus);
+          return object;
+        });
+  });
+}
+
+}  // namespace gradcam::node
