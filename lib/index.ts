@@ -7,6 +7,7 @@ export { GradCam, GradCamExplanation } from './grad-cam.js'
 export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './guided-backprop.js'
 export { interpolate, interpolateAsync, type InterpolateOptions } from './interpolate.js'
 export type { TensorOperators } from './operators.js'
+export * from './pictures/index.js'
 export { liveTensors, manualSeed, numThreads, setNumThreads } from './runtime.js'
 export {
   ScriptModule,

@@ -61,7 +61,10 @@ export interface NativeExplained {
 }
 
 export interface PassHandle {
-  forward(inputs: readonly NativeValue[], ticket: number): Promise<{ output: NativeValue; kept: NativeValue; relus: number }>
+  forward(
+    inputs: readonly NativeValue[],
+    ticket: number,
+  ): Promise<{ output: NativeValue; kept: NativeValue; relus: number }>
   backward(target: readonly number[] | TensorHandle | undefined, ticket: number): Promise<NativeExplained>
   explain(
     inputs: readonly NativeValue[],
@@ -93,8 +96,17 @@ export interface NativeBinding {
   tensor(bytes: Uint8Array, dtype: string, shape: readonly number[], device: string): TensorHandle
   backward(tensor: TensorHandle, gradient: TensorHandle | null, retainGraph: boolean, ticket: number): Promise<void>
   operator(name: string, overloads: readonly string[], args: readonly NativeValue[]): NativeValue
-  operatorAsync(name: string, overloads: readonly string[], args: readonly NativeValue[], ticket: number): Promise<NativeValue>
+  operatorAsync(
+    name: string,
+    overloads: readonly string[],
+    args: readonly NativeValue[],
+    ticket: number,
+  ): Promise<NativeValue>
 
-  loadModel(source: string | Uint8Array, device: string, ticket: number): Promise<{ handle: ModelHandle; device: string }>
+  loadModel(
+    source: string | Uint8Array,
+    device: string,
+    ticket: number,
+  ): Promise<{ handle: ModelHandle; device: string }>
   pass(model: ModelHandle, plan: PassPlan): PassHandle
 }

@@ -3,6 +3,7 @@
 #include <ATen/core/builtin_function.h>
 
 #include <unordered_set>
+#include <utility>
 
 #include "backward_hooks.h"
 
@@ -69,6 +70,12 @@ void call_with_hooks(jit::Function& original, size_t arity, CallTable& table, ji
   if (table.cancel) table.cancel->check();
   const auto self = stack[stack.size() - arity].toObject();
   const ObjectKey key = self.get();
+  if (table.innermost == key) return original.run(stack);  // a method's call of another of its own module
+  struct Enter {
+    ObjectKey& innermost;
+    ObjectKey outer;
+    ~Enter() { innermost = outer; }
+  } enter{table.innermost, std::exchange(table.innermost, key)};
   const auto& type = *self->type();
   const auto hooks = table.hooks_of(key);
   const bool observed = table.observer && table.observer->observes(key, type);
@@ -91,12 +98,28 @@ void call_with_hooks(jit::Function& original, size_t arity, CallTable& table, ji
   original.run(stack);
   if (observed) table.observer->after(key, type, inputs, stack.back());
   if (hooks) {
-    for (const auto& [id, hook] : hooks->forward) {
-      auto replaced = hook(inputs, stack.back());
-      if (replaced) stack.back() = std::move(*replaced);
+    // Looked up again, as PyTorch does: a hook that ran in the meantime may have added or removed some.
+    if (const auto now = table.hooks_of(key)) {
+      for (const auto& [id, hook] : now->forward) {
+        auto replaced = hook(inputs, stack.back());
+        if (replaced) stack.back() = std::move(*replaced);
+      }
     }
     if (backward) stack.back() = backward->watch_output(stack.back());
   }
+}
+
+// `forward`, and in a traced file `forward1`, `forward2`, ...: tracing records each further call of one module in a method
+// of its own. A type without `forward` is a container.
+std::vector<jit::Function*> forwards_of(const c10::ClassType& type) {
+  if (!type.findMethod("forward")) return {};
+  std::vector<jit::Function*> forwards;
+  for (auto* method : type.methods()) {
+    const auto& name = method->name();
+    if (name.rfind("forward", 0) == 0 && name.find_first_not_of("0123456789", 7) == std::string::npos)
+      forwards.push_back(method);
+  }
+  return forwards;
 }
 
 }  // namespace
@@ -107,23 +130,23 @@ std::vector<std::unique_ptr<jit::Function>> install_trampolines(const jit::Modul
   for (const auto& module : root.modules()) {
     const auto type = module.type();
     if (!done.insert(type.get()).second) continue;
-    auto* original = type->findMethod("forward");
-    if (!original) continue;
-    const auto schema = original->getSchema();
-    const size_t arity = schema.arguments().size();  // counts self
-    auto trampoline = std::make_unique<jit::BuiltinOpFunction>(
-        original->qualname(), schema, [original, arity, &table](jit::Stack& stack) {
-          try {
-            call_with_hooks(*original, arity, table, stack);
-          } catch (...) {
-            // The innermost failure is the cause; what passes by afterwards is the interpreter's text of it.
-            if (!table.failure) table.failure = std::current_exception();
-            throw;
-          }
-        });
-    type->unsafeRemoveMethod("forward");
-    type->addMethod(trampoline.get());
-    trampolines.push_back(std::move(trampoline));
+    for (auto* original : forwards_of(*type)) {
+      auto schema = original->getSchema();
+      const size_t arity = schema.arguments().size();  // counts self
+      auto trampoline = std::make_unique<jit::BuiltinOpFunction>(
+          original->qualname(), std::move(schema), [original, arity, &table](jit::Stack& stack) {
+            try {
+              call_with_hooks(*original, arity, table, stack);
+            } catch (...) {
+              // The innermost failure is the cause; what passes by afterwards is the interpreter's text of it.
+              if (!table.failure) table.failure = std::current_exception();
+              throw;
+            }
+          });
+      type->unsafeRemoveMethod(original->name());
+      type->addMethod(trampoline.get());
+      trampolines.push_back(std::move(trampoline));
+    }
   }
   return trampolines;
 }

@@ -63,6 +63,7 @@ class CallTable {
   // Set for the duration of one run.
   CallObserver* observer = nullptr;
   const CancelFlag* cancel = nullptr;
+  ObjectKey innermost = nullptr;  // the module whose call is under way
 
   // The interpreter turns what a hook throws into text. The exception itself is kept here and thrown again by the run.
   std::exception_ptr failure;

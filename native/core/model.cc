@@ -52,7 +52,7 @@ ObjectKey Model::instance(const std::string& path) const {
                   "is no '" + path + "' to look at. Save it without freezing: torch.jit.script(model.eval()).save(...).");
     std::vector<std::string> names;
     for (const auto& info : submodules_)
-      if (info.hookable) names.push_back(info.path);
+      if (info.hookable && !info.path.empty()) names.push_back(info.path);
     std::string text = "The model has no layer '" + path + "'.";
     std::string separator = " Nearest: ";
     for (const auto& name : nearest_names(path, names)) {
@@ -86,6 +86,7 @@ IValue Model::run(std::vector<IValue> inputs, CallObserver* observer, const Canc
       calls.observer = nullptr;
       calls.cancel = nullptr;
       calls.failure = nullptr;
+      calls.innermost = nullptr;
     }
   } scope{calls_};
   calls_.observer = observer;

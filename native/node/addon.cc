@@ -36,8 +36,19 @@ Napi::Value live_tensors(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(Environment::of(info.Env()).live_tensors));
 }
 
+// OpenMP keeps the number per calling thread, so it is set here, for operators, and on the executor, for models.
 void set_threads(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { at::set_num_threads(info[0].ToNumber().Int32Value()); });
+  guarded(info.Env(), [&] {
+    const int threads = info[0].ToNumber().Int32Value();
+    at::set_num_threads(threads);
+    Environment::of(info.Env()).submit<bool>(
+        0,
+        [threads](const CancelFlag&) {
+          at::set_num_threads(threads);
+          return true;
+        },
+        [](Napi::Env env, bool&) { return env.Undefined(); });
+  });
 }
 
 void manual_seed(const Napi::CallbackInfo& info) {

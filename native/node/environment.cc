@@ -56,6 +56,7 @@ void Environment::begin_job() {
 
 void Environment::end_job(uint32_t ticket) {
   if (ticket) tickets_.erase(ticket);
+  drop_released_functions();
   if (--pending_jobs_ == 0) napi_unref_threadsafe_function(env_, javascript_);
 }
 
@@ -102,10 +103,22 @@ void Environment::call_javascript(const std::function<void(Napi::Env)>& call) {
   if (state->threw) throw HookThrew();
 }
 
-uint32_t Environment::keep_function(const Napi::Function& function) {
+std::shared_ptr<const Environment::KeptFunction> Environment::keep_function(const Napi::Function& function) {
+  drop_released_functions();
   const auto id = next_function_++;
   functions_[id] = Napi::Persistent(function);
-  return id;
+  return std::make_shared<const KeptFunction>(shared_from_this(), id);
+}
+
+Environment::KeptFunction::~KeptFunction() {
+  std::lock_guard lock(environment_->released_mutex_);
+  environment_->released_functions_.push_back(id_);
+}
+
+void Environment::drop_released_functions() {
+  std::lock_guard lock(released_mutex_);
+  for (const auto id : released_functions_) functions_.erase(id);
+  released_functions_.clear();
 }
 
 Napi::Error Environment::make_error(const std::string& code, const std::string& message) {
@@ -119,13 +132,13 @@ Napi::Error Environment::make_error(const std::string& code, const std::string& 
 }
 
 Napi::Value Environment::to_javascript(std::exception_ptr error) {
-  if (thrown_by_hook_) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const HookThrew& e) {
+    if (!thrown_by_hook_) return make_error("ERR_TORCH", e.what()).Value();
     const Napi::Value thrown = thrown_by_hook_->Value().Get(uint32_t{0});
     thrown_by_hook_.reset();
     return thrown;
-  }
-  try {
-    std::rethrow_exception(error);
   } catch (const Error& e) {
     return make_error(e.code(), e.what()).Value();
   } catch (const Cancelled&) {

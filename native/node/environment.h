@@ -10,6 +10,7 @@
 #include <thread>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "../core/executor.h"
 
@@ -40,13 +41,24 @@ class Environment : public std::enable_shared_from_this<Environment> {
   // ends first, HookThrew when `call` throws.
   void call_javascript(const std::function<void(Napi::Env)>& call);
 
-  // JavaScript functions that native hooks stand for. They live here, on the JavaScript thread, because a reference must
-  // not be dropped on another thread; the hooks know them by number.
-  uint32_t keep_function(const Napi::Function& function);
-  Napi::Function function(uint32_t id) { return functions_.at(id).Value(); }
-  // A run that is under way may still ask for it: see has_function.
-  void drop_function(uint32_t id) { functions_.erase(id); }
-  bool has_function(uint32_t id) const { return functions_.count(id) > 0; }
+  // A JavaScript function that a native hook stands for. The function lives here, on the JavaScript thread, because a
+  // reference must not be dropped on another; what the hook holds may go on any thread. A graph holds the backward hooks
+  // that it was recorded with, so that a hook may outlive its removal, as PyTorch's do.
+  class KeptFunction {
+   public:
+    KeptFunction(std::shared_ptr<Environment> environment, uint32_t id)
+        : environment_(std::move(environment)), id_(id) {}
+    ~KeptFunction();
+    KeptFunction(const KeptFunction&) = delete;
+    KeptFunction& operator=(const KeptFunction&) = delete;
+    Environment& environment() const { return *environment_; }
+    Napi::Function function() const { return environment_->functions_.at(id_).Value(); }  // on the JavaScript thread
+
+   private:
+    std::shared_ptr<Environment> environment_;
+    uint32_t id_;
+  };
+  std::shared_ptr<const KeptFunction> keep_function(const Napi::Function& function);
 
   void set_error_class(const Napi::Function& error_class) { error_class_ = Napi::Persistent(error_class); }
   // What JavaScript sees of a C++ exception: a GradCamError, or the very value that a hook threw.
@@ -67,6 +79,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void post(Task task);
   void begin_job();
   void end_job(uint32_t ticket);
+  void drop_released_functions();
 
   Napi::Env env_;
   napi_threadsafe_function javascript_ = nullptr;
@@ -75,6 +88,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::unordered_map<uint32_t, CancelFlagPtr> tickets_;
   std::unordered_map<uint32_t, Napi::FunctionReference> functions_;
   uint32_t next_function_ = 1;
+  std::mutex released_mutex_;
+  std::vector<uint32_t> released_functions_;  // let go on any thread, dropped on this one
   Napi::FunctionReference error_class_;
   // Of the job that runs, or has run and is about to be settled: jobs run and settle one after another.
   std::optional<Napi::Reference<Napi::Array>> thrown_by_hook_;

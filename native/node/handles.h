@@ -3,6 +3,7 @@
 #include <torch/script.h>
 
 #include <memory>
+#include <unordered_set>
 #include <vector>
 
 #include "../core/pass.h"
@@ -58,7 +59,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
 
   std::shared_ptr<Environment> environment_;
   std::shared_ptr<Model> model_;
-  std::unordered_map<HookId, uint32_t> hook_functions_;
+  std::unordered_set<HookId> hooks_;
 };
 
 class PassHandle : public Napi::ObjectWrap<PassHandle> {
@@ -73,6 +74,7 @@ class PassHandle : public Napi::ObjectWrap<PassHandle> {
   Napi::Value backward(const Napi::CallbackInfo& info);
   Napi::Value explain(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
+  const std::shared_ptr<Pass>& pass() const;
 
   std::shared_ptr<Environment> environment_;
   std::shared_ptr<Pass> pass_;

@@ -29,8 +29,7 @@ ModelHandle::~ModelHandle() { release(); }
 void ModelHandle::release() {
   if (!model_) return;
   model_->calls().clear();
-  for (const auto& [hook, function] : hook_functions_) environment_->drop_function(function);
-  hook_functions_.clear();
+  hooks_.clear();
   model_.reset();  // a run that is under way keeps it until it ends
 }
 
@@ -77,23 +76,34 @@ Napi::Array to_array(Napi::Env env, const std::vector<at::IValue>& values) {
   return array;
 }
 
+using Hook = std::shared_ptr<const Environment::KeptFunction>;
+
 // Calls a JavaScript hook from the executor thread, under the grad mode of the pass: operators that the hook uses record a
 // graph exactly where the model's own would.
-void call_hook(Environment& environment, uint32_t function,
-               const std::function<void(Napi::Env, const Napi::Function&)>& call) {
+void call_hook(const Hook& hook, const std::function<void(Napi::Env, const Napi::Function&)>& call) {
   const bool grad_mode = at::GradMode::is_enabled();
-  environment.call_javascript([&](Napi::Env env) {
-    if (!environment.has_function(function)) return;  // removed since the pass reached the module
+  hook->environment().call_javascript([&](Napi::Env env) {
     const Napi::HandleScope scope(env);
     const at::AutoGradMode mode(grad_mode);
-    call(env, environment.function(function));
+    call(env, hook->function());
   });
 }
 
-ForwardPreHook forward_pre_hook(std::shared_ptr<Environment> environment, uint32_t function) {
-  return [environment, function](const Inputs& inputs) {
+// A value that a hook returned. What does not fit is the hook's mistake, and is named for that.
+template <typename Convert>
+auto from_hook(Convert&& convert) -> decltype(convert()) {
+  try {
+    return convert();
+  } catch (const Error& error) {
+    if (error.code() != "ERR_INVALID_ARGUMENT") throw;
+    throw Error("ERR_HOOK_RESULT", std::string(error.what()) + " Return undefined to leave values alone.");
+  }
+}
+
+ForwardPreHook forward_pre_hook(Hook function) {
+  return [function](const Inputs& inputs) {
     std::optional<Inputs> replaced;
-    call_hook(*environment, function, [&](Napi::Env env, const Napi::Function& hook) {
+    call_hook(function, [&](Napi::Env env, const Napi::Function& hook) {
       const auto answer = hook.Call({to_array(env, inputs)});
       if (answer.IsUndefined()) return;
       auto values = answer;
@@ -109,27 +119,30 @@ ForwardPreHook forward_pre_hook(std::shared_ptr<Environment> environment, uint32
                                            ". Return all inputs, or undefined to leave them alone.");
       replaced.emplace();
       for (uint32_t i = 0; i < array.Length(); ++i)
-        replaced->push_back(to_ivalue(array[i], inputs[i].type(), "Input " + std::to_string(i) + " from a hook"));
+        replaced->push_back(from_hook([&] {
+          return to_ivalue(array[i], inputs[i].type(), "Input " + std::to_string(i) + " from a forward pre-hook");
+        }));
     });
     return replaced;
   };
 }
 
-ForwardHook forward_hook(std::shared_ptr<Environment> environment, uint32_t function) {
-  return [environment, function](const Inputs& inputs, const at::IValue& output) {
+ForwardHook forward_hook(Hook function) {
+  return [function](const Inputs& inputs, const at::IValue& output) {
     std::optional<at::IValue> replaced;
-    call_hook(*environment, function, [&](Napi::Env env, const Napi::Function& hook) {
+    call_hook(function, [&](Napi::Env env, const Napi::Function& hook) {
       const auto answer = hook.Call({to_array(env, inputs), to_javascript(env, output)});
-      if (!answer.IsUndefined()) replaced = to_ivalue(answer, output.type(), "What a forward hook returns");
+      if (answer.IsUndefined()) return;
+      replaced = from_hook([&] { return to_ivalue(answer, output.type(), "What a forward hook returns"); });
     });
     return replaced;
   };
 }
 
-FullBackwardHook full_backward_hook(std::shared_ptr<Environment> environment, uint32_t function) {
-  return [environment, function](const Gradients& grad_inputs, const Gradients& grad_outputs) {
+FullBackwardHook full_backward_hook(Hook function) {
+  return [function](const Gradients& grad_inputs, const Gradients& grad_outputs) {
     std::optional<Gradients> replaced;
-    call_hook(*environment, function, [&](Napi::Env env, const Napi::Function& hook) {
+    call_hook(function, [&](Napi::Env env, const Napi::Function& hook) {
       const std::vector<at::IValue> in(grad_inputs.begin(), grad_inputs.end());
       const std::vector<at::IValue> out(grad_outputs.begin(), grad_outputs.end());
       const auto answer = hook.Call({to_array(env, in), to_array(env, out)});
@@ -145,7 +158,7 @@ FullBackwardHook full_backward_hook(std::shared_ptr<Environment> environment, ui
       const auto array = answer.As<Napi::Array>();
       for (uint32_t i = 0; i < array.Length(); ++i) {
         const Napi::Value gradient = array[i];
-        replaced->push_back(gradient.IsNull() ? Tensor() : unwrap_tensor(gradient));
+        replaced->push_back(gradient.IsNull() ? Tensor() : from_hook([&] { return unwrap_tensor(gradient); }));
       }
     });
     return replaced;
@@ -162,10 +175,10 @@ Napi::Value ModelHandle::add_hook(const Napi::CallbackInfo& info) {
     const auto object = model->instance(to_text(info[1], "A layer path"));
     const auto function = environment_->keep_function(info[2].As<Napi::Function>());
     HookId id = 0;
-    if (kind == "forwardPre") id = model->calls().add(object, forward_pre_hook(environment_, function));
-    else if (kind == "forward") id = model->calls().add(object, forward_hook(environment_, function));
-    else id = model->calls().add(object, full_backward_hook(environment_, function));
-    hook_functions_.emplace(id, function);
+    if (kind == "forwardPre") id = model->calls().add(object, forward_pre_hook(function));
+    else if (kind == "forward") id = model->calls().add(object, forward_hook(function));
+    else id = model->calls().add(object, full_backward_hook(function));
+    hooks_.insert(id);
     return Napi::Number::New(info.Env(), static_cast<double>(id));
   });
 }
@@ -173,11 +186,7 @@ Napi::Value ModelHandle::add_hook(const Napi::CallbackInfo& info) {
 // removeHook(id)
 void ModelHandle::remove_hook(const Napi::CallbackInfo& info) {
   const auto id = static_cast<HookId>(info[0].ToNumber().Int64Value());
-  const auto found = hook_functions_.find(id);
-  if (!model_ || found == hook_functions_.end()) return;
-  model_->calls().remove(id);
-  environment_->drop_function(found->second);
-  hook_functions_.erase(found);
+  if (model_ && hooks_.erase(id)) model_->calls().remove(id);
 }
 
 }  // namespace gradcam::node

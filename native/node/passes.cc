@@ -58,15 +58,20 @@ PassHandle::PassHandle(const Napi::CallbackInfo& info)
   info.This().As<Napi::Object>().TypeTag(&kPassTag);
 }
 
+const std::shared_ptr<Pass>& PassHandle::pass() const {
+  if (!pass_) throw Error("ERR_CLOSED", "This explainer was closed. Make a new one to explain more.");
+  return pass_;
+}
+
 void PassHandle::dispose(const Napi::CallbackInfo&) { pass_.reset(); }
 
 // forward(inputs, ticket) -> { output, kept, relus }: the caller's handles of the output, and the explainer's own
 Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    auto inputs = to_inputs(info[0], pass_->model().forward_schema());
+    auto inputs = to_inputs(info[0], pass()->model().forward_schema());
     return environment_->submit<std::pair<at::IValue, int>>(
         info[1].ToNumber(),
-        [pass = pass_, inputs](const CancelFlag& cancel) {
+        [pass = pass(), inputs](const CancelFlag& cancel) {
           const auto output = pass->forward(inputs, &cancel);
           return std::pair(output, pass->guided_relus());
         },
@@ -85,11 +90,11 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     std::function<Explained(const CancelFlag&)> work;
     if (is_tensor(info[0])) {
-      work = [pass = pass_, score = unwrap_tensor(info[0])](const CancelFlag&) {
+      work = [pass = pass(), score = unwrap_tensor(info[0])](const CancelFlag&) {
         return pass->backward(score, /*keep_graph=*/true);
       };
     } else {
-      work = [pass = pass_, target = to_target(info[0])](const CancelFlag&) {
+      work = [pass = pass(), target = to_target(info[0])](const CancelFlag&) {
         return pass->backward(target, /*keep_graph=*/true);
       };
     }
@@ -107,10 +112,10 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
       int relus;
       Explained explained;
     };
-    auto inputs = to_inputs(info[0], pass_->model().forward_schema());
+    auto inputs = to_inputs(info[0], pass()->model().forward_schema());
     return environment_->submit<Result>(
         info[2].ToNumber(),
-        [pass = pass_, inputs, target = to_target(info[1])](const CancelFlag& cancel) {
+        [pass = pass(), inputs, target = to_target(info[1])](const CancelFlag& cancel) {
           const auto& output = pass->forward(inputs, &cancel);
           cancel.check();
           Result result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), pass->guided_relus(),

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { LibTorch } from '../libtorch/describe.js'
+import { addonFile, buildInfoFile, packageRoot } from '../paths.js'
+
+/** The two programs that can build the addon. */
+export type Builder = 'cmake-js' | 'node-gyp'
+
+/** What the addon beside it was built with. Node's version is not in it: the addon speaks Node-API, which is stable. */
+export interface BuildInfo {
+  readonly builder: Builder
+  readonly platform: string
+  readonly libtorch: Omit<LibTorch, 'cxx11Abi'>
+  /** Of everything that the builders are told apart from the sources: when it changes, all is built anew. */
+  readonly settings: string
+  /** Of the sources and of the files that say how to build them. */
+  readonly sources: string
+  /** Hash of the addon, so that one which was put there by hand is not taken for this build's. */
+  readonly addon: string
+}
+
+/** `process.platform` and `process.arch`, e.g. 'linux-x64'. */
+export const platform = `${process.platform}-${process.arch}`
+
+/** What the last build recorded; null where nothing was built, or where the record does not read. */
+export function readBuildInfo(file: string = buildInfoFile): BuildInfo | null {
+  try {
+    const info = JSON.parse(readFileSync(file, 'utf8')) as Partial<BuildInfo>
+    return info.libtorch && info.builder && info.platform ? (info as BuildInfo) : null
+  } catch {
+    return null
+  }
+}
+
+/** Changes when the addon file is replaced by another, not when it is copied. 'none' where there is no such file. */
+export function addonStamp(file: string = addonFile): string {
+  return existsSync(file) ? createHash('sha256').update(readFileSync(file)).digest('hex') : 'none'
+}
+
+/** The C++ sources by their paths from the package's folder: whatever lies in native/core and native/node. */
+export function nativeSources(): string[] {
+  return nativeFiles().filter((file) => file.endsWith('.cc') && /^native\/(core|node)\//.test(file))
+}
+
+/** A hash of all that is compiled or says how to compile. */
+export function hashSources(): string {
+  const hash = createHash('sha256')
+  for (const file of ['CMakeLists.txt', ...nativeFiles()]) {
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(packageRoot, file)))
+      .update('\0')
+  }
+  return hash.digest('hex')
+}
+
+export function hashText(...parts: string[]): string {
+  return createHash('sha256').update(parts.join('\0')).digest('hex')
+}
+
+function nativeFiles(): string[] {
+  return readdirSync(join(packageRoot, 'native'), { recursive: true, encoding: 'utf8' })
+    .map((name) => `native/${name.replaceAll('\\', '/')}`)
+    .filter((name) => /\.(cc|h|txt|gyp)$/.test(name))
+    .sort()
+}

@@ -1,0 +1,50 @@
+import { GradCamError } from '../errors.js'
+import type { Values } from './command.js'
+
+/** A command called in a way that it cannot mean: exit code 2. */
+export function usageError(message: string): GradCamError {
+  return new GradCamError('ERR_USAGE', message)
+}
+
+/** The value of an option that is given once at most. */
+export function single(values: Values, name: string): string | undefined {
+  const value = values[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** The values of an option that may be given several times, each once. */
+export function several(values: Values, name: string): string[] {
+  const value = values[name]
+  return Array.isArray(value) ? [...new Set(value.map(String))] : []
+}
+
+/** An option that has a few possible values. */
+export function choice<Choice extends string>(values: Values, name: string, choices: readonly Choice[]): Choice {
+  const value = single(values, name)
+  const found = value === undefined ? choices[0] : choices.find((one) => one === value)
+  if (found === undefined) throw usageError(`--${name} wants ${choices.join(', ')}; "${value}" is none of them.`)
+  return found
+}
+
+/** A size in pixels, 'HxW' or 'N' for a square, as [height, width]. */
+export function parseSize(text: string): [number, number] {
+  const [height = 0, width = height, ...more] = integers(text)
+  if (height < 1 || width < 1 || more.length > 0)
+    throw usageError(`--size wants height and width in pixels, e.g. 224x224, not "${text}".`)
+  return [height, width]
+}
+
+/** The same with the number of channels before it, 3 where it is not given, as [1, channels, height, width]. */
+export function parseInputShape(text: string): [number, number, number, number] {
+  const sizes = integers(text)
+  const [channels = 0, height = 0, width = 0] = sizes.length === 3 ? sizes : [3, sizes[0], sizes[1] ?? sizes[0]]
+  if (channels < 1 || height < 1 || width < 1 || sizes.length > 3)
+    throw usageError(
+      `--size wants height and width in pixels, e.g. 224x224, or 1x28x28 for one channel, not "${text}".`,
+    )
+  return [1, channels, height, width]
+}
+
+function integers(text: string): number[] {
+  return /^\d{1,6}(?:[xX×]\d{1,6})*$/.test(text) ? text.split(/[xX×]/).map(Number) : []
+}

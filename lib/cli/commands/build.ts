@@ -1,0 +1,49 @@
+import { relative } from 'node:path'
+import { build, type BuildOptions } from '../../addon/build.js'
+import type { Builder } from '../../addon/build-info.js'
+import { GradCamError } from '../../errors.js'
+import type { Command } from '../command.js'
+import { buildProgress } from '../progress.js'
+
+const builders: readonly string[] = ['cmake-js', 'node-gyp'] satisfies Builder[]
+
+export const command: Command = {
+  usage: '[--with cmake-js|node-gyp]',
+  description: [
+    'Builds the native addon against the LibTorch that is found: the one that LIBTORCH names, else the PyTorch that',
+    "python3 imports, else a PyTorch that pip puts into this user's cache folder. Does nothing when it is built already.",
+  ].join('\n'),
+  options: {
+    with: { type: 'string', value: 'BUILDER', help: 'cmake-js or node-gyp; cmake-js where there is a CMake' },
+    werror: { type: 'boolean', help: 'let a warning in our own C++ fail the build (or set GRADCAM_WERROR=1)' },
+    sanitize: { type: 'string', value: 'NAMES', help: 'build with sanitizers, e.g. address,undefined' },
+    jobs: { type: 'string', value: 'N', help: 'compilers at once; as many as there are cores and memory for' },
+  },
+  positionals: false,
+  run: async (values) => {
+    const jobs = values['jobs'] === undefined ? undefined : Number(values['jobs'])
+    if (jobs !== undefined && !(Number.isInteger(jobs) && jobs > 0)) {
+      throw new GradCamError('ERR_USAGE', `--jobs wants a number from 1, not ${String(values['jobs'])}.`)
+    }
+    const builder = values['with']
+    if (builder !== undefined && !builders.includes(String(builder))) {
+      throw new GradCamError('ERR_USAGE', `--with wants ${builders.join(' or ')}, not ${String(builder)}.`)
+    }
+    const started = Date.now()
+    const progress = buildProgress(process.stderr, values['verbose'] === true)
+    const options: BuildOptions = {
+      werror: values['werror'] === true || process.env['GRADCAM_WERROR'] === '1',
+      say: progress.say,
+      onOutput: progress.onOutput,
+      ...(builder === undefined ? {} : { builder: builder as Builder }),
+      ...(jobs === undefined ? {} : { jobs }),
+      ...(values['sanitize'] === undefined ? {} : { sanitize: String(values['sanitize']) }),
+    }
+    const result = await build(options).finally(progress.end)
+    const file = relative(process.cwd(), result.addon)
+    const seconds = ((Date.now() - started) / 1000).toFixed(0)
+    const what = result.built ? `Built in ${seconds} s: ${file}` : `Up to date: ${file}`
+    process.stdout.write(`${what} (${result.builder}, LibTorch ${result.libtorch.version})\n`)
+    return 0
+  },
+}

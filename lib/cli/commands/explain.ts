@@ -1,0 +1,133 @@
+import { GradCamError } from '../../errors.js'
+import { saveImage } from '../../pictures/index.js'
+import { ScriptModule } from '../../script-module.js'
+import { suggestLayer, type LayerOutput } from '../../suggest-layer.js'
+import { Tensor } from '../../tensor.js'
+import type { Command } from '../command.js'
+import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
+import { kindsOf, PictureExplainer, type Finding } from '../explain-picture.js'
+import { explainReport, type Files } from '../explain-report.js'
+import { makeFolder } from '../make-folder.js'
+import { nameOutputs } from '../output-files.js'
+import { refusedInput } from '../refused-input.js'
+
+export const command: Command = {
+  usage: 'IMAGE… --model FILE --out DIR [options]',
+  description: [
+    'Shows what a TorchScript model looked at in each picture. In DIR, by --method:',
+    '  gradcam          NAME-gcam.png, the Grad-CAM map, and NAME-overlay.png, the same over the picture',
+    '  guided-backprop  NAME-grad.png, the gradient at the input let through positive ReLUs alone',
+    '  guided-gradcam   NAME-mixed.png, the product of both',
+    'With several layers or targets their names follow NAME, as in NAME-LAYER-TARGET-gcam.png.',
+    'Exit code: 0, or 1 when a picture failed (the others are explained all the same), or 2 for a wrong call.',
+  ].join('\n'),
+  options: {
+    model: { type: 'string', value: 'FILE', help: 'the model: a .pt file that torch.jit saved' },
+    out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if need be' },
+    layer: {
+      type: 'string',
+      multiple: true,
+      value: 'PATH',
+      help: 'where to look, see gradcam layers; by default the last layer with a spatial output; may be repeated',
+    },
+    target: {
+      type: 'string',
+      multiple: true,
+      value: 'N|argmax',
+      help: 'the class to explain, by number or label; argmax (the default) is the top one; may be repeated',
+    },
+    method: { type: 'string', value: 'NAME', help: 'gradcam (the default), guided-backprop or guided-gradcam' },
+    size: { type: 'string', value: 'HxW', help: `what pictures are resized to; ${defaultSize.join('x')} by default` },
+    normalize: {
+      type: 'string',
+      value: 'HOW',
+      help: "imagenet (the default) subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1",
+    },
+    labels: {
+      type: 'string',
+      value: 'FILE',
+      help: 'names of the classes, one a line from class 0 on, or a JSON array',
+    },
+    device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
+    json: { type: 'boolean', help: 'print one JSON object a line for each explanation and each failure' },
+  },
+  positionals: true,
+  run: async (values, positionals) => explainAll(await readJob(values, positionals)),
+}
+
+async function explainAll(job: ExplainJob): Promise<number> {
+  const { images, method } = job
+  const targets = [...job.targets.values()]
+  const names = [...job.targets.keys()]
+  const began = performance.now()
+  const report = explainReport(job)
+  using model = await ScriptModule.load(job.model, { device: job.device })
+  const picked = method !== 'guided-backprop' && job.layers.length === 0 ? await pickLayer(model, job) : null
+  const layers = picked ? [picked.path] : job.layers
+  using explainer = new PictureExplainer(model, method, layers, job.size, job.normalization)
+  await makeFolder(job.out)
+  const outputs = nameOutputs(job.out, images, layers.length > 0 ? layers : [null], names, kindsOf[method])
+
+  report.start(model.device, layers, picked)
+  let failed = 0
+  let files = 0
+  for (const [index, image] of images.entries()) {
+    let shown = false
+    try {
+      for await (const finding of explainer.explain(image, targets)) {
+        const target = names[targets.indexOf(finding.target)] ?? String(finding.class)
+        const written = await save(finding, (kind) => outputs.path(index, finding.layer, target, kind))
+        files += Object.keys(written).length
+        if (!shown) report.picture(image)
+        shown = true
+        report.finding(image, finding, written)
+      }
+    } catch (error) {
+      // What is wrong with one picture is not wrong with the next; what is wrong with the model is.
+      if (!isAboutPicture(error)) throw error
+      failed++
+      report.failure(image, error)
+    }
+  }
+  report.end(images.length - failed, files, (performance.now() - began) / 1000)
+  return failed > 0 ? 1 : 0
+}
+
+/** The layer that Grad-CAM is most often wanted for, found by running the model once. */
+async function pickLayer(model: ScriptModule, { model: file, size }: ExplainJob): Promise<LayerOutput> {
+  using blank = Tensor.zeros([1, 3, ...size])
+  const layer = await suggestLayer(model, blank).catch((error: unknown) => {
+    throw refusedInput(error, blank.shape)
+  })
+  if (layer) return layer
+  // A frozen model has an error of its own, which says why there is nothing to find.
+  if (model.namedModules().length === 1) model.checkLayer('features')
+  throw new GradCamError(
+    'ERR_LAYER_OUTPUT',
+    `No layer of '${file}' returns [N, C, h, w] at ${size.join('x')}, so there is no map to draw. ` +
+      'Try a larger --size, or --method guided-backprop, which needs no layer.',
+  )
+}
+
+async function save({ pictures }: Finding, pathOf: (kind: string) => string): Promise<Files> {
+  const files: Record<string, string> = {}
+  try {
+    for (const [kind, picture] of Object.entries(pictures)) {
+      files[kind] = pathOf(kind)
+      await saveImage(picture, pathOf(kind))
+    }
+  } finally {
+    for (const picture of Object.values(pictures)) picture.dispose()
+  }
+  return files
+}
+
+function isAboutPicture(error: unknown): boolean {
+  const codes: readonly string[] = [
+    'ERR_IMAGE_NOT_FOUND',
+    'ERR_IMAGE_UNREADABLE',
+    'ERR_IMAGE_CORRUPT',
+    'ERR_IMAGE_TOO_LARGE',
+  ]
+  return error instanceof GradCamError && codes.includes(error.code)
+}

@@ -1,0 +1,149 @@
+import { basename } from 'node:path'
+import { manualSeed } from '../../runtime.js'
+import { ScriptModule, type NamedModule } from '../../script-module.js'
+import { lastSpatialLayer, observeLayers, type LayerOutput } from '../../suggest-layer.js'
+import { Tensor } from '../../tensor.js'
+import { parseInputShape, single, usageError } from '../arguments.js'
+import type { Command } from '../command.js'
+import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../module-tree.js'
+import { paint } from '../paint.js'
+import { refusedInput } from '../refused-input.js'
+import { formatTable, type Cell } from '../table.js'
+import { counted, humanCount } from '../units.js'
+
+export const command: Command = {
+  usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--json]',
+  description: [
+    'Shows the layers of a TorchScript model as a tree: name, class, number of parameters. With --size the model runs',
+    'once on noise of that size, and the tree shows what each layer returned, and which one explain picks.',
+    "A layer's path joins the names from the outermost in with dots, e.g. features.denseblock4.",
+  ].join('\n'),
+  options: {
+    size: { type: 'string', value: 'HxW', help: 'run on an input of this size; CxHxW where it has not 3 channels' },
+    under: { type: 'string', value: 'PATH', help: 'only what lies inside this layer' },
+    depth: { type: 'string', value: 'N|all', help: 'how many levels to show; by default what fits on a screen' },
+    device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
+    json: { type: 'boolean', help: 'print all layers as JSON, with their full paths' },
+  },
+  positionals: true,
+  run: async (values, positionals) => {
+    const [file, ...more] = positionals
+    if (file === undefined || more.length > 0)
+      throw usageError('layers wants one model file, e.g. gradcam layers model.pt. See: gradcam layers --help')
+    const size = single(values, 'size')
+    const shape = size === undefined ? null : parseInputShape(size)
+    const depth = parseDepth(single(values, 'depth'))
+    const under = single(values, 'under') ?? ''
+
+    using model = await ScriptModule.load(file, { device: single(values, 'device') ?? 'cpu' })
+    const modules = model.namedModules()
+    if (!modules.some(({ path }) => path === under)) model.checkLayer(under) // refuses it with the nearest names
+    const outputs = shape && (await runOnce(model, shape))
+    const found = { file, under, depth, modules, shape, outputs }
+    process.stdout.write(values['json'] ? toJson(found, model.device) : toText(found))
+    return 0
+  },
+}
+
+interface Found {
+  readonly file: string
+  readonly under: string
+  readonly depth: number | undefined
+  readonly modules: readonly NamedModule[]
+  readonly shape: readonly number[] | null
+  readonly outputs: readonly LayerOutput[] | null
+}
+
+function parseDepth(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const depth = text === 'all' ? Infinity : Number(text)
+  if (depth === Infinity || (Number.isInteger(depth) && depth > 0)) return depth
+  throw usageError(`--depth wants a number from 1, or all, not "${text}".`)
+}
+
+async function runOnce(model: ScriptModule, shape: readonly number[]): Promise<LayerOutput[]> {
+  manualSeed(0)
+  using noise = Tensor.rand(shape)
+  return await observeLayers(model, noise).catch((error: unknown) => {
+    throw refusedInput(error, shape)
+  })
+}
+
+function toJson({ file, modules, shape, outputs }: Found, device: string): string {
+  const byPath = new Map(outputs?.map((output) => [output.path, output]))
+  const layers = modules.map((module) => {
+    if (!outputs) return module
+    const output = byPath.get(module.path)
+    return { ...module, calls: output?.calls ?? 0, shape: output?.shape ?? null, output: output?.description ?? null }
+  })
+  const suggested = outputs ? { suggestedLayer: lastSpatialLayer(outputs)?.path ?? null } : {}
+  return `${JSON.stringify({ file, device, inputShape: shape, ...suggested, layers }, null, 2)}\n`
+}
+
+function toText(found: Found): string {
+  const { modules, under, outputs } = found
+  const tree = moduleTree(modules, under)
+  const depth = found.depth ?? comfortableDepth(tree)
+  const shown = tree.filter((row) => row.depth <= depth)
+  const byPath = new Map(outputs?.map((output) => [output.path, output]))
+  const picked = outputs && lastSpatialLayer(outputs)
+  const rows = shown.map((row) => cells(row, row.depth === depth, byPath.get(row.module.path), found, picked))
+  const table = rows.length > 0 ? [...formatTable(rows), ''] : []
+  return `${[...heading(found), '', ...table, ...footing(found, tree, depth, picked)].join('\n')}\n`
+}
+
+function heading({ file, modules, under, shape, outputs }: Found): string[] {
+  const root = modules.find(({ path }) => path === under)
+  const what = `${root?.typeName ?? 'Module'}, ${humanCount(root?.parameters ?? 0)} parameters`
+  const line = `${basename(file)}${under === '' ? '' : `, ${under}`}: ${what}`
+  const output = outputs?.find(({ path }) => path === under)?.description
+  if (!shape || output === undefined) return [line]
+  return [under === '' ? `${line}, [${shape.join(', ')}] → ${output}` : `${line} → ${output}`]
+}
+
+function cells(
+  { module, branch, name, inside }: ModuleRow,
+  folded: boolean,
+  output: LayerOutput | undefined,
+  { outputs }: Found,
+  picked: LayerOutput | null,
+): Cell[] {
+  const isPicked = module.path === picked?.path
+  const notes = [
+    ...(isPicked ? ['← explain picks this'] : []),
+    ...(module.hookable ? [] : ['a container, never called']),
+    ...(outputs && module.hookable && !output ? ['not reached'] : []),
+    ...(output && output.calls > 1 ? [`called ${output.calls} times`] : []),
+    ...(folded && inside > 0 ? [`+${inside} inside`] : []),
+  ]
+  const dim = (text: string) => paint('dim', text)
+  const highlight = (text: string) => (isPicked ? paint('green', text) : text)
+  return [
+    { text: branch + name, paint: (text) => dim(branch) + highlight(text.slice(branch.length)) },
+    { text: module.typeName },
+    { text: module.parameters === 0 ? '' : humanCount(module.parameters), alignRight: true },
+    { text: output?.description ?? '' },
+    { text: notes.join(', '), paint: isPicked ? highlight : dim },
+  ]
+}
+
+function footing(found: Found, tree: readonly ModuleRow[], depth: number, picked: LayerOutput | null): string[] {
+  const { outputs, under } = found
+  const lines: string[] = []
+  if (tree.length === 0)
+    return ['There are no layers inside. If the model was frozen (torch.jit.freeze), save it without freezing.']
+  if (outputs && picked)
+    lines.push(`explain picks ${picked.path}, the last layer with a spatial output, unless --layer names another.`)
+  else if (outputs) lines.push('No layer has a spatial output [N, C, h, w]: Grad-CAM has nothing to look at here.')
+  else lines.push('With --size, e.g. --size 224x224, it shows what each layer returns, and which one explain picks.')
+  const deepest = deepestOf(tree)
+  if (depth < deepest) {
+    const shown = tree.filter((row) => row.depth <= depth).length
+    const folded = tree.find((row) => row.depth === depth && row.inside > 0)
+    const example = under === '' && folded ? `, --under ${folded.module.path} one part of it` : ''
+    const more =
+      depth + 1 < deepest ? `--depth ${depth + 1} shows more, --depth all everything` : '--depth all shows the rest'
+    lines.push(`Shown: ${shown} of ${counted(tree.length, 'layer')}. ${more}${example}.`)
+  }
+  return lines
+}

@@ -1,0 +1,89 @@
+import { basename } from 'node:path'
+import { GradCamError } from '../errors.js'
+import type { LayerOutput } from '../suggest-layer.js'
+import type { ExplainJob } from './explain-job.js'
+import type { Finding } from './explain-picture.js'
+import { className } from './labels.js'
+import { inOneLine } from './one-line.js'
+import { paint } from './paint.js'
+import { counted } from './units.js'
+
+export type Files = Readonly<Record<string, string>>
+
+/** Says what `gradcam explain` does and finds, as it goes: to a person, or as one JSON object a line. */
+export interface ExplainReport {
+  start(device: string, layers: readonly string[], picked: LayerOutput | null): void
+  picture(image: string): void
+  finding(image: string, finding: Finding, files: Files): void
+  failure(image: string, error: unknown): void
+  end(explained: number, files: number, seconds: number): void
+}
+
+export function explainReport(job: ExplainJob): ExplainReport {
+  return job.json ? jsonReport(job) : textReport(job)
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function complain(image: string, error: unknown, verbose: boolean): void {
+  if (verbose) console.error(error)
+  else process.stderr.write(`gradcam: ${mentioning(image, inOneLine(error))}\n`)
+}
+
+/** Among several pictures an error must say which one it is about. */
+function mentioning(image: string, message: string): string {
+  return message.includes(image) ? message : `${image}: ${message}`
+}
+
+function jsonReport({ method, size, labels, verbose }: ExplainJob): ExplainReport {
+  return {
+    start: () => {},
+    picture: () => {},
+    finding(image, { layer, class: index, score, peak, relus }, files) {
+      const label = labels?.[index] ?? null
+      say(JSON.stringify({ image, method, layer, target: index, label, score, size, peak, relus, files }))
+    },
+    failure(image, error) {
+      complain(image, error, verbose)
+      const code = error instanceof GradCamError ? error.code : null
+      say(JSON.stringify({ image, method, error: { code, message: inOneLine(error) } }))
+    },
+    end: () => {},
+  }
+}
+
+function textReport({ method, model, size, sizeGiven, labels, layers, out, verbose }: ExplainJob): ExplainReport {
+  const dim = (text: string) => paint('dim', text)
+  return {
+    start(device, used, picked) {
+      const sized = `pictures at ${size[0]}x${size[1]}`
+      say(
+        `${method} of ${basename(model)} on ${device}, ${sized}${sizeGiven ? '' : ' (the default; --size changes it)'}`,
+      )
+      if (picked)
+        say(`at ${picked.path} ${picked.description}, the last layer with a spatial output (--layer for another)`)
+      else if (used.length > 0) say(`at ${used.join(', ')}`)
+    },
+    picture: (image) => say(`\n${image}`),
+    finding(_image, finding, files) {
+      const { layer, target, class: index, score, peak, relus, outputs } = finding
+      const named = outputs === 1 && !labels ? 'its only output' : className(index, labels)
+      const facts = [
+        `${target === 'argmax' && outputs !== 1 ? 'top: ' : ''}${paint('green', named)}`,
+        ...(layers.length > 1 && layer !== null ? [`at ${layer}`] : []),
+        `score ${score.toPrecision(4)}`,
+        ...(peak ? [`peak at x ${peak.x}, y ${peak.y}`] : []),
+        ...(peak === null ? [paint('yellow', 'the map is zero: nothing here speaks for this class')] : []),
+        ...(relus === undefined ? [] : [`through ${counted(relus, 'guided ReLU')}`]),
+      ]
+      say(`  ${facts.join(', ')}`)
+      say(dim(`  → ${Object.values(files).join('  ')}`))
+    },
+    failure: (image, error) => complain(image, error, verbose),
+    end(explained, files, seconds) {
+      if (explained > 0) say(`\n${counted(files, 'file')} in ${out}, ${seconds.toFixed(1)} s`)
+    },
+  }
+}

@@ -1,0 +1,152 @@
+"""The models that the tests run on: how each is made from a seed, what it is fed, and its TorchScript files.
+
+    python3 test/python/models.py OUT
+
+writes the scripted and traced file of every small net, its example inputs, and files that are not TorchScript at all,
+with OUT/index.json to say what is what.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import bad_files
+import nets
+import structured_nets
+from tensors import Store, seeded
+
+sys.path.append(str(Path(__file__).parents[2] / "scripts" / "models"))
+from densenet import densenet121  # noqa: E402
+
+
+@dataclass
+class Entry:
+    build: Callable[[], nn.Module]
+    size: tuple = (2, 3, 16, 20)
+    dtype: torch.dtype = torch.float32
+    scripted: bool = True
+    traced: bool = True
+
+
+MODELS = {
+    "densenet121": Entry(densenet121, size=(2, 3, 224, 224)),
+    "plain": Entry(nets.Plain),
+    "plain_double": Entry(nets.Plain, dtype=torch.float64),
+    "in_place_relu_after": Entry(nets.InPlaceReluAfter),
+    "every_kind_of_relu": Entry(nets.EveryKindOfRelu),
+    "functional_relu_only": Entry(nets.FunctionalReluOnly),
+    "in_place_on_input": Entry(nets.InPlaceOnInput),
+    "relu_free": Entry(nets.ReluFree),
+    "called_twice": Entry(nets.CalledTwice),
+    "siblings": Entry(nets.Siblings),
+    "regression_column": Entry(nets.RegressionColumn),
+    "regression_flat": Entry(nets.RegressionFlat),
+    "segmentation": Entry(nets.Segmentation),
+    "tuple_output": Entry(structured_nets.TupleOutput),
+    "list_output": Entry(structured_nets.ListOutput),
+    "dict_output": Entry(structured_nets.DictOutput),
+    "named_tuple_output": Entry(structured_nets.NamedTupleOutput),
+    "nested_output": Entry(structured_nets.NestedOutput, traced=False),
+    "multi_input": Entry(structured_nets.MultiInput, traced=False),
+    "inner_structures": Entry(structured_nets.InnerStructures),
+    "control_flow": Entry(structured_nets.ControlFlow, traced=False),
+    "other_method": Entry(structured_nets.OtherMethod),
+    "detached": Entry(structured_nets.Detached),
+    "class_index": Entry(structured_nets.ClassIndex),
+}
+
+
+def build(name, seed):
+    """The model in eval mode. Its batch norms are given statistics and scales: fresh ones would be the identity."""
+    torch.manual_seed(seed)
+    model = MODELS[name].build().to(MODELS[name].dtype).eval()
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0, 0.1)
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+    return model
+
+
+def example(name, seed):
+    """Coarse blobs under fine noise: pure noise looks the same everywhere, to which any map is a good answer."""
+    entry = MODELS[name]
+    images, channels, height, width = entry.size
+    blobs = seeded((images, channels, 4, 5), seed, entry.dtype)
+    noise = seeded(entry.size, seed + 1, entry.dtype)
+    return F.interpolate(blobs, (height, width), mode="bicubic") * 2 + noise / 2
+
+
+def script(model):
+    return torch.jit.script(model)
+
+
+def trace(model, x):
+    # The structures that tuple_output and its like return are allowed only where strict is off.
+    return torch.jit.trace(model, x.clone(), check_trace=False, strict=False)
+
+
+def write_torchscript(name, model, x, folder):
+    """Writes NAME.scripted.pt and NAME.traced.pt, as far as the model can be either, and returns their names."""
+    files = {}
+    if MODELS[name].scripted:
+        files["scripted"] = f"{name}.scripted.pt"
+        script(model).save(str(Path(folder) / files["scripted"]))
+    if MODELS[name].traced:
+        files["traced"] = f"{name}.traced.pt"
+        trace(model, x).save(str(Path(folder) / files["traced"]))
+    return files
+
+
+def write_variants(folder):
+    """The plain net in forms that a user may have exported it in."""
+    folder = Path(folder)
+    model = build("plain", 0)
+    torch.jit.freeze(script(model)).save(str(folder / "frozen.pt"))
+    torch.jit.optimize_for_inference(script(model)).save(str(folder / "optimized.pt"))
+    training = script(build("plain", 0))
+    training.train()
+    training.save(str(folder / "training_mode.pt"))
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    script(model).save(str(folder / "no_grad_parameters.pt"))
+    return {
+        "frozen": "frozen.pt",
+        "optimized": "optimized.pt",
+        "training_mode": "training_mode.pt",
+        "no_grad_parameters": "no_grad_parameters.pt",
+    }
+
+
+def main(folder):
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(folder)
+    index = {"torch": torch.__version__, "models": {}}
+    for name in MODELS:
+        if name == "densenet121":
+            continue
+        model, x = build(name, 0), example(name, 1)
+        with torch.no_grad():
+            output = model(x.clone())
+        index["models"][name] = {
+            "files": write_torchscript(name, model, x, folder),
+            "modules": [path for path, _ in model.named_modules()],
+            "input": store(x),
+            "output": store(output) if isinstance(output, torch.Tensor) else None,
+        }
+    index["variants"] = write_variants(folder)
+    index["bad"] = bad_files.write(folder / "bad", build("plain", 0), example("plain", 1))
+    (folder / "index.json").write_text(json.dumps(index, indent=1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

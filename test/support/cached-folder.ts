@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { withLock } from '../../lib/lock.js'
+import { packageRoot } from '../../lib/paths.js'
+
+/** What tests make and may be made again at any time: `npm ci` empties it. */
+const cache = join(packageRoot, 'node_modules', '.cache', 'libtorch-gradcam-tests')
+
+/**
+ * A folder that depends on `key` alone: made once by whichever test process comes first, whole or not at all. Folders
+ * of the same name and another key are out of date and removed.
+ */
+export async function cachedFolder(
+  name: string,
+  key: readonly string[],
+  make: (folder: string) => Promise<void>,
+): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
+  const folder = join(cache, `${name}-${hash}`)
+  if (existsSync(folder)) return folder
+  mkdirSync(cache, { recursive: true })
+  const outdated = new RegExp(`^(${name}-[0-9a-f]{16}|\\.${name}-[0-9]+)$`)
+  await withLock(
+    `${folder}.lock`,
+    () => {},
+    async () => {
+      if (existsSync(folder)) return
+      for (const old of readdirSync(cache)) {
+        if (outdated.test(old)) rmSync(join(cache, old), { recursive: true, force: true })
+      }
+      const partial = join(cache, `.${name}-${process.pid}`)
+      try {
+        await make(partial)
+        if (!existsSync(folder)) renameSync(partial, folder)
+      } finally {
+        rmSync(partial, { recursive: true, force: true })
+      }
+    },
+  )
+  return folder
+}
