@@ -61,6 +61,9 @@ export function bytesToArray(bytes: ArrayBuffer, dtype: ArrayDType): TypedArray 
 
 /** Numbers as the typed array of a dtype. */
 export function numbersToArray(numbers: readonly (number | bigint | boolean)[], dtype: ArrayDType): TypedArray {
+  if (!dtype.startsWith('float') && numbers.some((n) => typeof n === 'number' && !Number.isInteger(n)))
+    throw new GradCamError('ERR_DTYPE', `Only integers fit into ${dtype}. Round the numbers first, or use a float dtype.`)
   if (dtype === 'int64') return BigInt64Array.from(numbers, (n) => BigInt(n))
+  if (dtype === 'bool') return Uint8Array.from(numbers, (n) => (n ? 1 : 0))
   return arrayOf[dtype].from(numbers.map(Number))
 }

@@ -39,6 +39,9 @@ export abstract class Explainer implements Disposable {
   #output: Value | undefined
   #explained: NativeExplained | undefined
   #relus: number | undefined
+  /** How many forwards were started, and the number of the last that failed. */
+  #forwards = 0
+  #failed = -1
 
   /** Refuses layers that the model does not have. */
   protected constructor(model: ScriptModule, plan: PassPlan) {
@@ -59,11 +62,15 @@ export abstract class Explainer implements Disposable {
   ): Promise<Output> {
     this.assertOpen()
     this.#forget()
+    const turn = ++this.#forwards
     const { output, kept, relus } = await cancellable(
       signal,
       (ticket) => this.#pass.forward(toPositional(inputs).map(unwrapValue), ticket),
       (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
-    )
+    ).catch((error: unknown) => {
+      this.#failed = turn // what an earlier forward left on the native side must not be explained in its place
+      throw error
+    })
     if (this.#closed) disposeValue(wrapValue(kept))
     else {
       this.#forget() // of a forward that was started later, or at the same time
@@ -84,6 +91,8 @@ export abstract class Explainer implements Disposable {
     { signal }: CallOptions = {},
   ): Promise<Explained> {
     this.assertOpen()
+    if (this.#failed === this.#forwards)
+      throw new GradCamError('ERR_NO_FORWARD', 'The last forward(input) failed or was aborted: call it again first.')
     const explained = await this.#differentiate(this.#pass, this.#output, target, signal)
     if (this.#explained) disposeExplained(this.#explained)
     if (this.#closed) disposeExplained(explained)

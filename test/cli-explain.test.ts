@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { GradCam, GuidedBackprop, imagenet, loadImage, ScriptModule } from '../lib/index.js'
 import { farthest, enlarge, toBytes } from './support/arithmetic.js'
-import { brightest, decodePicture, drawNoise } from './support/drawings.js'
+import { decodePicture, drawNoise, greyValues } from './support/drawings.js'
 import { smallNets } from './support/models.js'
 import { gradcam, temporaryFolder } from './support/package-copy.js'
 
@@ -43,55 +43,64 @@ function explain(images: readonly string[], out: string, more: readonly string[]
 
 const oneLine = /^gradcam: [^\n]+\n$/
 
-test('gcam.png is the map of the API, enlarged and stretched; mixed.png its product with the guided gradient', async (t) => {
-  const folder = temporaryFolder(t)
-  const image = await drawNoise(join(folder, 'noise.png'), 1)
-  const out = join(folder, 'new', 'folder')
-  const [cam] = explain([image], out, ['--target', '3']).lines
-  const [grad] = explain([image], out, ['--target', '3', '--method', 'guided-backprop']).lines
-  const [mixed] = explain([image], out, ['--target', '3', '--method', 'guided-gradcam']).lines
+test.serial(
+  'gcam.png is the map of the API, enlarged and stretched; mixed.png its product with the guided gradient',
+  async (t) => {
+    const folder = temporaryFolder(t)
+    const image = await drawNoise(join(folder, 'noise.png'), 1)
+    const out = join(folder, 'new', 'folder')
+    const [cam] = explain([image], out, ['--target', '3']).lines
+    const [grad] = explain([image], out, ['--target', '3', '--method', 'guided-backprop']).lines
+    const [mixed] = explain([image], out, ['--target', '3', '--method', 'guided-gradcam']).lines
 
-  using model = await ScriptModule.load(plain)
-  using input = await loadImage(image, { size, normalize: imagenet })
-  using gradCam = new GradCam(model, ['features'])
-  using logits = await gradCam.forward(input)
-  await gradCam.backward(3)
-  using map = gradCam.get('features')
-  const [, , height = 0, width = 0] = map.shape
-  const enlarged = enlarge({ height, width, values: map.toTypedArray() as Float32Array }, ...size)
+    using model = await ScriptModule.load(plain)
+    using input = await loadImage(image, { size, normalize: imagenet })
+    using gradCam = new GradCam(model, ['features'])
+    using logits = await gradCam.forward(input)
+    await gradCam.backward(3)
+    using map = gradCam.get('features')
+    const [, , height = 0, width = 0] = map.shape
+    const enlarged = enlarge({ height, width, values: map.toTypedArray() as Float32Array }, ...size)
 
-  using guided = new GuidedBackprop(model)
-  using _again = await guided.forward(input)
-  await guided.backward(3)
-  using gradient = guided.get()
-  const channels = gradient.toTypedArray() as Float32Array
-  const pixels = size[0] * size[1]
-  const mean = enlarged.map((_, at) => [0, 1, 2].reduce((sum, c) => sum + (channels[c * pixels + at] as number), 0) / 3)
+    using guided = new GuidedBackprop(model)
+    using _again = await guided.forward(input)
+    await guided.backward(3)
+    using gradient = guided.get()
+    const channels = gradient.toTypedArray() as Float32Array
+    const pixels = size[0] * size[1]
+    const mean = enlarged.map(
+      (_, at) => [0, 1, 2].reduce((sum, c) => sum + (channels[c * pixels + at] as number), 0) / 3,
+    )
 
-  for (const [file, values] of [
-    [cam?.files['gcam'], enlarged],
-    [grad?.files['grad'], mean],
-    [mixed?.files['mixed'], enlarged.map((value, at) => value * (mean[at] as number))],
-  ] as const) {
-    const picture = await decodePicture(file as string)
-    t.deepEqual([picture.height, picture.width, picture.channels], [...size, 1])
-    // Bytes are rounded or cut off: within one of 255 either way.
-    t.true(farthest(picture.data, toBytes(values)) < 1.01, file)
-  }
-  t.deepEqual(cam?.peak, brightest(await decodePicture(cam?.files['gcam'] as string)))
-  t.is(cam?.layer, 'features')
-  t.is(grad?.layer, null)
-  t.is(cam?.relus, undefined)
-  t.is(grad?.relus, 2, 'the plain net has two ReLUs')
-  const score = (logits.toTypedArray() as Float32Array)[3] as number
-  for (const line of [cam, grad, mixed]) t.true(Math.abs((line?.score ?? NaN) - score) < 1e-5)
+    for (const [file, values] of [
+      [cam?.files['gcam'], enlarged],
+      [grad?.files['grad'], mean],
+      [mixed?.files['mixed'], enlarged.map((value, at) => value * (mean[at] as number))],
+    ] as const) {
+      const picture = await decodePicture(file as string)
+      t.deepEqual([picture.height, picture.width], [...size])
+      // Bytes are rounded or cut off: within one of 255 either way.
+      t.true(farthest(greyValues(picture), toBytes(values)) < 1.01, file)
+    }
+    const peak = enlarged.indexOf(Math.max(...enlarged))
+    t.deepEqual(cam?.peak, { x: peak % size[1], y: Math.floor(peak / size[1]) })
+    const { x, y } = cam?.peak ?? { x: 0, y: 0 }
+    t.is(greyValues(await decodePicture(cam?.files['gcam'] as string))[y * size[1] + x], 255)
+    t.is(cam?.layer, 'features')
+    t.is(grad?.layer, null)
+    t.is(cam?.relus, undefined)
+    t.is(grad?.relus, 2, 'the plain net has two ReLUs')
+    const score = (logits.toTypedArray() as Float32Array)[3] as number
+    for (const line of [cam, grad, mixed]) t.true(Math.abs((line?.score ?? NaN) - score) < 1e-5)
 
-  const over = await decodePicture(cam?.files['overlay'] as string)
-  t.deepEqual([over.height, over.width, over.channels], [...size, 3])
-  t.deepEqual(readdirSync(out).sort(), ['noise-gcam.png', 'noise-grad.png', 'noise-mixed.png', 'noise-overlay.png'])
-})
+    const over = await decodePicture(cam?.files['overlay'] as string)
+    t.deepEqual([over.height, over.width], [...size])
+    t.throws(() => greyValues(over), undefined, 'an overlay has colours')
+    t.deepEqual(readdirSync(out).sort(), ['noise-gcam.png', 'noise-grad.png', 'noise-mixed.png', 'noise-overlay.png'])
+  },
+)
 
-test('--normalize none gives the model pixels from 0 to 1', async (t) => {
+test.serial('--normalize none gives the model pixels from 0 to 1', async (t) => {
   const folder = temporaryFolder(t)
   const image = await drawNoise(join(folder, 'noise.png'), 1)
   const [line] = explain([image], folder, ['--normalize', 'none', '--target', '0']).lines
@@ -101,7 +110,29 @@ test('--normalize none gives the model pixels from 0 to 1', async (t) => {
   t.true(Math.abs((line?.score ?? NaN) - ((logits.toTypedArray() as Float32Array)[0] as number)) < 1e-5)
 })
 
-test('several layers and targets: a line and files of their own for each', async (t) => {
+test.serial('a map that is zero everywhere has no peak', async (t) => {
+  const folder = temporaryFolder(t)
+  const image = await drawNoise(join(folder, 'noise.png'), 1)
+  const targets = [0, 1, 2, 3, 4]
+  const { lines } = explain([image], folder, targets.flatMap((target) => ['--target', String(target)]))
+  using model = await ScriptModule.load(plain)
+  using input = await loadImage(image, { size, normalize: imagenet })
+  using gradCam = new GradCam(model, ['features'])
+  using _logits = await gradCam.forward(input)
+  const empty: number[] = []
+  for (const target of targets) {
+    await gradCam.backward(target)
+    using map = gradCam.get('features')
+    if (map.toTypedArray().every((value) => Number(value) === 0)) empty.push(target)
+  }
+  t.true(empty.length > 0 && empty.length < targets.length, 'the test needs both kinds of map')
+  t.deepEqual(
+    lines.filter(({ peak }) => peak === null).map(({ target }) => target),
+    empty,
+  )
+})
+
+test.serial('several layers and targets: a line and files of their own for each', async (t) => {
   const folder = temporaryFolder(t)
   const image = await drawNoise(join(folder, 'noise.png'), 1)
   const labels = join(folder, 'labels.txt')
@@ -145,14 +176,14 @@ test('several layers and targets: a line and files of their own for each', async
   )
 })
 
-test('pictures of one name do not overwrite each other, nor a picture that is still to be read', async (t) => {
+test.serial('pictures of one name do not overwrite each other, nor a picture that is still to be read', async (t) => {
   const folder = temporaryFolder(t)
   const images = await Promise.all([
     drawNoise(join(folder, 'a', 'x.png'), 1),
     drawNoise(join(folder, 'b', 'X.png'), 2),
     drawNoise(join(folder, 'x-gcam.png'), 3),
   ])
-  const last = readFileSync(images[2] as string)
+  const last = readFileSync(images[2])
   const { code, lines } = explain(images, folder, ['--target', '0'])
   t.is(code, 0)
   const files = lines.map((line) => line.files['gcam'] as string)
@@ -160,14 +191,14 @@ test('pictures of one name do not overwrite each other, nor a picture that is st
     files,
     ['x-2-gcam.png', 'X-3-gcam.png', 'x-gcam-gcam.png'].map((name) => join(folder, name)),
   )
-  t.deepEqual(readFileSync(images[2] as string), last)
+  t.deepEqual(readFileSync(images[2]), last)
   for (const [at, image] of images.entries()) {
     const alone = explain([image], join(folder, `alone-${at}`), ['--target', '0']).lines[0]
     t.deepEqual(readFileSync(files[at] as string), readFileSync(alone?.files['gcam'] as string))
   }
 })
 
-test('one bad picture among several: an error in one line, the others go on, exit code 1', async (t) => {
+test.serial('one bad picture among several: an error in one line, the others go on, exit code 1', async (t) => {
   const folder = temporaryFolder(t)
   const good = await drawNoise(join(folder, 'good.png'), 1)
   const bad = join(folder, 'bad.png')
@@ -190,7 +221,7 @@ test('one bad picture among several: an error in one line, the others go on, exi
   t.deepEqual(readdirSync(join(folder, 'out')).sort(), ['good-gcam.png', 'good-overlay.png'])
 })
 
-test('to a person it says what it picked, what it found, and where the files are', async (t) => {
+test.serial('to a person it says what it picked, what it found, and where the files are', async (t) => {
   const folder = temporaryFolder(t)
   const image = await drawNoise(join(folder, 'noise.png'), 1)
   const { code, stdout, stderr } = gradcam(['explain', image, '--model', plain, '--out', folder, '--target', '2'])
@@ -206,7 +237,7 @@ test('to a person it says what it picked, what it found, and where the files are
   t.regex(gradcam(['explain', image, ...regression]).stdout, /its only output, score/)
 })
 
-test('wrong calls exit with 2 before anything is made', async (t) => {
+test.serial('wrong calls exit with 2 before anything is made', async (t) => {
   const folder = temporaryFolder(t)
   const image = await drawNoise(join(folder, 'noise.png'), 1)
   const out = join(folder, 'out')
@@ -233,7 +264,7 @@ test('wrong calls exit with 2 before anything is made', async (t) => {
   t.false(existsSync(out))
 })
 
-test('what the model refuses: one line with the remedy, exit code 1, nothing written', async (t) => {
+test.serial('what the model refuses: one line with the remedy, exit code 1, nothing written', async (t) => {
   const folder = temporaryFolder(t)
   const image = await drawNoise(join(folder, 'noise.png'), 1)
   const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
@@ -257,10 +288,11 @@ test('what the model refuses: one line with the remedy, exit code 1, nothing wri
     t.regex(stderr, oneLine)
   }
   t.deepEqual(existsSync(join(folder, 'out')) ? readdirSync(join(folder, 'out')) : [], [])
-  t.regex(explain([image], folder, ['--target', '5', '--verbose']).stderr, /\n {4}at /)
+  const verbose = explain([join(folder, 'nowhere.png')], folder, ['--verbose'])
+  t.regex(verbose.stderr, /nowhere\.png[^]*\n {4}at /)
 })
 
-test('files are replaced whole, or not at all', async (t) => {
+test.serial('files are replaced whole, or not at all', async (t) => {
   const folder = temporaryFolder(t)
   const image = await drawNoise(join(folder, 'noise.png'), 1)
   const out = join(folder, 'out')
@@ -278,7 +310,7 @@ test('files are replaced whole, or not at all', async (t) => {
   t.regex(inTheWay.stderr, /a file is in its place.*--out/)
 })
 
-test('--help names every option of the issue', (t) => {
+test.serial('--help names every option of the issue', (t) => {
   const { stdout } = gradcam(['explain', '--help'])
   for (const option of [
     'model',

@@ -63,6 +63,8 @@ test('every effect that Python has is tried here', (t) => {
 for (const [name, register] of Object.entries(effects)) {
   for (const kind of ['scripted', 'traced'] as const) {
     const { net, output: expected, gradient: expectedGradient } = peer.effect(name)
+    // Tracing flattens what one layer hands to another: a traced `join` takes three tensors, and there is no list to swap.
+    if (name === 'swap_list' && kind === 'traced') continue
 
     test.serial(`${name} on ${net}, ${kind}: the pass and its gradients are PyTorch's`, async (t) => {
       using model = await ScriptModule.load(peer.file(net, kind))

@@ -1,5 +1,6 @@
 import {
   appendFileSync,
+  cpSync,
   existsSync,
   readFileSync,
   renameSync,
@@ -31,12 +32,28 @@ function load(root: string, env: NodeJS.ProcessEnv = {}): Ended {
   return runNode(['--input-type=module', '--eval', program], { ...none, ...env })
 }
 
-function built(t: ExecutionContext) {
-  const root = copyPackage(t)
-  const libtorch = linkableLibTorch(join(temporaryFolder(t), 'torch'))
+/** What one build made, in a package of its own: `built` hands out copies, since tests take them apart. */
+let made: { root: string; libtorch: string } | undefined
+
+test.before((t) => {
+  const root = copyPackage(null)
+  const libtorch = linkableLibTorch(join(temporaryFolder(null), 'torch'))
   const { code, stderr } = gradcam(['build'], { ...none, LIBTORCH: libtorch }, root)
   t.is(code, 0, stderr)
-  return { root, libtorch, addon: join(root, 'build', 'gradcam.node'), info: join(root, 'build', 'build-info.json') }
+  made = { root, libtorch }
+})
+
+function built(t: ExecutionContext) {
+  if (!made) throw new Error('nothing was built')
+  const root = copyPackage(t)
+  const libtorch = join(temporaryFolder(t), 'torch')
+  const addon = join(root, 'build', 'gradcam.node')
+  const info = join(root, 'build', 'build-info.json')
+  cpSync(made.libtorch, libtorch, { recursive: true })
+  cpSync(join(made.root, 'build', 'gradcam.node'), addon)
+  const text = readFileSync(join(made.root, 'build', 'build-info.json'), 'utf8')
+  writeFileSync(info, text.replaceAll(made.libtorch, libtorch))
+  return { root, libtorch, addon, info }
 }
 
 test('no addon: one error that says what was looked for and how to mend it', (t) => {

@@ -15,7 +15,17 @@ import { pictureReference } from './support/pictures.js'
 const tricky = [
   ...Array.from({ length: 2001 }, (_, i) => (i - 200) / 1600),
   ...Array.from({ length: 257 }, (_, i) => i / 256),
-  ...[0, -0, 1, 1 - 2 ** -24, 1 + 2 ** -23, 1 / 256 - 2 ** -33, 1e-30, -1e-30, 1e30, -1e30, null],
+  0,
+  -0,
+  1,
+  1 - 2 ** -24,
+  1 + 2 ** -23,
+  1 / 256 - 2 ** -33,
+  1e-30,
+  -1e-30,
+  1e30,
+  -1e30,
+  null,
 ]
 const peer = await pictureReference('picture-colors', { jet: tricky })
 const withPeer = peer ? test : test.skip

@@ -88,6 +88,8 @@ export interface NativeBinding {
   liveTensors(): number
   setThreads(threads: number): void
   manualSeed(seed: number): void
+  /** Stops the executor thread for good. */
+  stop(): void
   setErrorClass(errorClass: new (code: never, message: string) => Error): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void

@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads'
 import { GradCamError } from '../errors.js'
 import type { NativeBinding } from './binding.js'
 import { loadAddon } from './loader.js'
@@ -9,6 +10,9 @@ export function native(): NativeBinding {
   if (!binding) {
     binding = loadAddon()
     binding.setErrorClass(GradCamError)
+    // process.exit on the main thread takes LibTorch down without ending Node's environment first: a run that is under way
+    // would use what is being destroyed. A worker's environment always ends, and the addon stops by itself.
+    if (isMainThread) process.once('exit', () => binding?.stop())
   }
   return binding
 }

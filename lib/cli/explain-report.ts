@@ -32,6 +32,11 @@ function complain(image: string, error: unknown, verbose: boolean): void {
   else process.stderr.write(`gradcam: ${mentioning(image, inOneLine(error))}\n`)
 }
 
+function whyNoPeak(score: number): string {
+  if (!Number.isFinite(score)) return 'no map: the model returned something that is not a finite number'
+  return 'the map is zero: nothing here speaks for this class'
+}
+
 /** Among several pictures an error must say which one it is about. */
 function mentioning(image: string, message: string): string {
   return message.includes(image) ? message : `${image}: ${message}`
@@ -75,7 +80,7 @@ function textReport({ method, model, size, sizeGiven, labels, layers, out, verbo
         ...(layers.length > 1 && layer !== null ? [`at ${layer}`] : []),
         `score ${score.toPrecision(4)}`,
         ...(peak ? [`peak at x ${peak.x}, y ${peak.y}`] : []),
-        ...(peak === null ? [paint('yellow', 'the map is zero: nothing here speaks for this class')] : []),
+        ...(peak === null ? [paint('yellow', whyNoPeak(score))] : []),
         ...(relus === undefined ? [] : [`through ${counted(relus, 'guided ReLU')}`]),
       ]
       say(`  ${facts.join(', ')}`)

@@ -22,7 +22,7 @@ export interface LibTorch {
 
 /** The oldest and newest minor versions that the native sources have been compiled against. */
 export const oldestSupported = '2.4'
-export const newestTried = '2.14'
+export const newestTried = '2.15'
 
 const suffix = process.platform === 'darwin' ? 'dylib' : 'so'
 const needed = ['torch', 'torch_cpu', 'c10']
@@ -77,7 +77,7 @@ export function describeLibTorch(folder: string, source: LibTorchSource): LibTor
  * its files new times. A build goes by the times too, and rather builds once too often.
  */
 export function sameLibraries(a: string, b: string): boolean {
-  const withoutTimes = (fingerprint: string): string => fingerprint.replace(/:\d+(?= |$)/g, '')
+  const withoutTimes = (text: string): string => text.replace(/:\d+(?= |$)/g, '')
   return withoutTimes(a) === withoutTimes(b)
 }
 

@@ -53,8 +53,9 @@ export async function loadImage(source: ImageSource, options: LoadImageOptions =
   using picture = await read(source, options)
   using sized = size ? await resize(picture, size, resample, { signal }) : picture
   using packed = await callOperatorAsync(operators.contiguous, [sized], { signal })
-  using floats = await callOperatorAsync(functions.to, [packed, device, 'float32'], { signal })
-  const scaled = await callOperatorAsync(operators.div, [floats, 255], { signal })
+  using placed = await callOperatorAsync(functions.to, [packed, device, 'uint8'], { signal })
+  // Dividing bytes makes float32 at once, with no float copy in between whose memory this thread would have to return.
+  const scaled = await callOperatorAsync(operators.div, [placed, 255], { signal })
   return normalize ? await standardizeAsync(scaled, normalize, { signal }) : scaled
 }
 

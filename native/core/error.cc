@@ -2,7 +2,33 @@
 
 #include <c10/util/Exception.h>
 
+#include <cctype>
+
 namespace gradcam {
+
+namespace {
+
+constexpr size_t kLongestMessage = 300;
+
+// One line that ends with a full stop, as what follows it in a message expects.
+std::string as_sentence(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    const bool space = std::isspace(static_cast<unsigned char>(c));
+    if (!space) line += c;
+    else if (!line.empty() && line.back() != ' ') line += ' ';
+  }
+  if (line.size() > kLongestMessage) {
+    size_t end = kLongestMessage;
+    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;  // not inside a UTF-8 character
+    line = line.substr(0, end) + " ...";
+  }
+  while (!line.empty() && (line.back() == ' ' || line.back() == ':')) line.pop_back();
+  if (!line.empty() && line.back() != '.') line += '.';
+  return line;
+}
+
+}  // namespace
 
 std::string concise_message(const std::exception& error) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
@@ -12,8 +38,10 @@ std::string concise_message(const std::exception& error) {
   if (const auto at = text.rfind(marker); at != std::string::npos && text.find("Traceback of TorchScript") < at)
     text = text.substr(at + marker.size());
   if (const auto at = text.find("\nException raised from "); at != std::string::npos) text.resize(at);
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return text;
+  if (const auto at = text.find(" This is an internal miniz error"); at != std::string::npos) text.resize(at);
+  if (text.rfind("[enforce fail at ", 0) == 0)
+    if (const auto at = text.find("] . "); at != std::string::npos) text.erase(0, at + 4);
+  return as_sentence(text);
 }
 
 bool is_out_of_memory(const std::exception& error) {

@@ -16,7 +16,8 @@ class Error : public std::runtime_error {
   std::string code_;
 };
 
-// LibTorch's text for an exception, without its C++ backtrace and without the TorchScript traceback around the cause.
+// LibTorch's text for an exception as one sentence in one line, without its C++ backtrace and without the TorchScript
+// traceback around the cause.
 std::string concise_message(const std::exception& error);
 
 // True where LibTorch ran out of host or device memory; on the host that is told by the text alone.

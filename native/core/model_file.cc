@@ -2,6 +2,7 @@
 
 #include <caffe2/serialize/inline_container.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -41,10 +42,22 @@ std::unique_ptr<std::istream> open(const ModelSource& source) {
 
 // The class that a pickle builds first, as "module name", e.g. "collections OrderedDict"; none for plain containers.
 std::optional<std::string> first_global(const std::string& pickle) {
-  // Pickle protocol 2: PROTO 2 bytes, then for an instance GLOBAL ('c') module '\n' name '\n', maybe behind a MARK.
-  for (size_t at = 2; at < pickle.size() && at < 8; ++at) {
-    if (pickle[at] == '}' || pickle[at] == ']') return std::nullopt;
-    if (pickle[at] != 'c') continue;
+  // Pickle protocol 2: PROTO 2 bytes, then for an instance GLOBAL ('c') module '\n' name '\n'. Before it there may be a
+  // MARK, and, in torch.save's old format, the text "module" (BINUNICODE, 4 bytes of length) with its memo (BINPUT).
+  for (size_t at = 2; at < pickle.size();) {
+    if (pickle[at] == '(') {
+      at += 1;
+      continue;
+    }
+    if (pickle[at] == 'q') {
+      at += 2;
+      continue;
+    }
+    if (pickle[at] == 'X') {
+      at += 5 + static_cast<unsigned char>(pickle[std::min(at + 1, pickle.size() - 1)]);
+      continue;
+    }
+    if (pickle[at] != 'c') return std::nullopt;
     const auto module_end = pickle.find('\n', at);
     const auto name_end = module_end == std::string::npos ? module_end : pickle.find('\n', module_end + 1);
     if (name_end == std::string::npos) return std::nullopt;
@@ -93,6 +106,8 @@ std::string record_text(caffe2::serialize::PyTorchStreamReader& reader, const st
     if (head.size() > 9 && head[8] == '{') guess = " It looks like safetensors, which holds weights alone.";
     else if (static_cast<unsigned char>(head[0]) == 0x08 && head.find("pytorch") != std::string::npos)
       guess = " It looks like ONNX.";
+    else if (starts_with("version https://git-lfs"))
+      guess = " It is a Git LFS pointer, which stands for a file that was not downloaded: run `git lfs pull`.";
     else if (starts_with("\x89HDF")) guess = " It looks like HDF5 (Keras).";
     throw Error("ERR_MODEL_NOT_TORCHSCRIPT", named(source) + " is not a TorchScript file." + guess + " " + kExport);
   }
@@ -114,9 +129,17 @@ std::string record_text(caffe2::serialize::PyTorchStreamReader& reader, const st
                   named(source) + " is a zip archive, but holds no TorchScript model. " + kExport);
   } catch (const Error&) {
     throw;
-  } catch (const std::exception&) {
+  } catch (const std::exception& unreadable) {
+    if (std::string(unreadable.what()).find("not in a subdirectory") != std::string::npos)
+      throw Error("ERR_MODEL_NOT_TORCHSCRIPT",
+                  named(source) + " is a zip archive, but holds no TorchScript model. " + kExport);
     // Not readable as an archive at all: a .pt2 of torch.export has its folder names elsewhere, all else is damage.
   }
+  // PyTorch writes such a file without the tensors in MKLDNN's layout, and cannot read it either.
+  if (std::string(cause.what()).find("required keyword attribute 'value' is undefined") != std::string::npos)
+    throw Error("ERR_MODEL_FROZEN",
+                named(source) + " was saved after torch.jit.optimize_for_inference, which leaves weights out of the file. "
+                                "Save it without: torch.jit.script(model.eval()).save(...).");
   throw Error("ERR_MODEL_CORRUPT", named(source) + " cannot be read as a TorchScript file: " + concise_message(cause) +
                                        " It is incomplete or damaged, or was written by a newer PyTorch: copy or export "
                                        "it again.");
@@ -127,7 +150,14 @@ std::string record_text(caffe2::serialize::PyTorchStreamReader& reader, const st
 torch::jit::Module read_torchscript(const ModelSource& source, at::Device device) {
   const auto stream = open(source);
   try {
-    return torch::jit::load(*stream, device);
+    auto module = torch::jit::load(*stream, device);
+    if (!module.find_method("forward"))
+      throw Error("ERR_MODEL_NO_FORWARD",
+                  named(source) + " is a TorchScript file, but its module has no method `forward` to run. Export the module "
+                                  "that has one.");
+    return module;
+  } catch (const Error&) {
+    throw;
   } catch (const std::exception& cause) {
     if (is_out_of_memory(cause)) throw;
     throw_diagnosis(source, cause);

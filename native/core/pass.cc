@@ -89,6 +89,9 @@ void Pass::release() {
 const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
   release();
   const at::AutoGradMode with_graph(true);
+  // The model sees copies off the caller's graph: it may change its inputs in place, and what lies before them is not
+  // what is explained.
+  for (auto& input : inputs) input = map_tensors(input, [](const Tensor& t) { return t.detach().clone(); });
   if (plan_.input_gradient) {
     if (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point())
       throw Error("ERR_INVALID_ARGUMENT",

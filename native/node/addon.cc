@@ -59,6 +59,8 @@ void set_error_class(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).set_error_class(info[0].As<Napi::Function>());
 }
 
+void stop(const Napi::CallbackInfo& info) { Environment::of(info.Env()).stop(); }
+
 void cancel(const Napi::CallbackInfo& info) { Environment::of(info.Env()).cancel(info[0].ToNumber()); }
 
 // tensor(bytes: Uint8Array, dtype, shape, device) -> a tensor with a copy of the bytes
@@ -151,6 +153,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
       {"setThreads", set_threads}, {"setErrorClass", set_error_class}, {"cancel", cancel}, {"manualSeed", manual_seed},
+      {"stop", stop},
   };
   for (const auto& [name, procedure] : procedures) exports.Set(name, Napi::Function::New(env, procedure, name));
   exports.Set("TensorHandle", environment->tensor_class.Value());

@@ -24,14 +24,18 @@ Environment::Environment(Napi::Env env) : env_(env) {
   if (status != napi_ok) throw Napi::Error::New(env, "libtorch-gradcam: this Node.js environment is ending");
 }
 
+void Environment::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  javascript_answered_.notify_all();
+  executor_.stop();
+}
+
 void Environment::on_environment_end(void* data) {
   auto* self = static_cast<Environment*>(data);
-  {
-    std::lock_guard lock(self->mutex_);
-    self->ending_ = true;
-  }
-  self->javascript_answered_.notify_all();
-  self->executor_.stop();
+  self->stop();
   self->functions_.clear();
   self->thrown_by_hook_.reset();
   self->error_class_.Reset();
@@ -42,7 +46,12 @@ void Environment::on_environment_end(void* data) {
 
 void Environment::run_task(napi_env env, napi_value, void*, void* data) {
   const std::unique_ptr<Task> task(static_cast<Task*>(data));
-  if (env) (*task)(Napi::Env(env));  // without an environment there is nobody left to tell
+  if (!env) return;  // without an environment there is nobody left to tell
+  try {
+    (*task)(Napi::Env(env));
+  } catch (const Napi::Error&) {
+    // Node refuses to run JavaScript: this worker is being terminated.
+  }
 }
 
 void Environment::post(Task task) {
@@ -80,15 +89,10 @@ void Environment::call_javascript(const std::function<void(Napi::Env)>& call) {
       call(env);
     } catch (const Napi::Error& error) {
       threw = true;
-      // An array keeps any value alive, objects and primitives alike.
-      auto holder = Napi::Array::New(env, 1);
-      holder[uint32_t{0}] = error.Value();
-      thrown_by_hook_ = Napi::Reference<Napi::Array>::New(holder, 1);
+      keep_thrown(env, [&] { return error.Value(); });
     } catch (...) {
       threw = true;
-      auto holder = Napi::Array::New(env, 1);
-      holder[uint32_t{0}] = to_javascript(std::current_exception());
-      thrown_by_hook_ = Napi::Reference<Napi::Array>::New(holder, 1);
+      keep_thrown(env, [&] { return to_javascript(std::current_exception()); });
     }
     {
       std::lock_guard lock(mutex_);
@@ -101,6 +105,16 @@ void Environment::call_javascript(const std::function<void(Napi::Env)>& call) {
   javascript_answered_.wait(lock, [&] { return state->answered || ending_; });
   if (!state->answered) throw Cancelled();
   if (state->threw) throw HookThrew();
+}
+
+void Environment::keep_thrown(Napi::Env env, const std::function<Napi::Value()>& thrown) {
+  try {
+    auto holder = Napi::Array::New(env, 1);  // keeps any value alive, objects and primitives alike
+    holder[uint32_t{0}] = thrown();
+    thrown_by_hook_ = Napi::Reference<Napi::Array>::New(holder, 1);
+  } catch (const Napi::Error&) {
+    // What ended the hook was the end of its worker, which is no value.
+  }
 }
 
 std::shared_ptr<const Environment::KeptFunction> Environment::keep_function(const Napi::Function& function) {
@@ -148,7 +162,7 @@ Napi::Value Environment::to_javascript(std::exception_ptr error) {
   } catch (const std::exception& e) {
     if (is_out_of_memory(e))
       return make_error("ERR_OUT_OF_MEMORY", "LibTorch ran out of memory: " + concise_message(e) +
-                                                 ". Use smaller batches or images, or dispose tensors earlier.")
+                                                 " Use smaller batches or images, or dispose tensors earlier.")
           .Value();
     return make_error("ERR_TORCH", "LibTorch refused: " + concise_message(e)).Value();
   }

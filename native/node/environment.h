@@ -60,6 +60,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
   };
   std::shared_ptr<const KeptFunction> keep_function(const Napi::Function& function);
 
+  // Cancels what runs and ends the executor thread. What is submitted afterwards never runs.
+  void stop();
+
   void set_error_class(const Napi::Function& error_class) { error_class_ = Napi::Persistent(error_class); }
   // What JavaScript sees of a C++ exception: a GradCamError, or the very value that a hook threw.
   Napi::Value to_javascript(std::exception_ptr error);
@@ -77,6 +80,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   static void run_task(napi_env env, napi_value, void* context, void* data);
   static void on_environment_end(void* self);
   void post(Task task);
+  void keep_thrown(Napi::Env env, const std::function<Napi::Value()>& thrown);
   void begin_job();
   void end_job(uint32_t ticket);
   void drop_released_functions();

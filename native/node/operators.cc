@@ -80,7 +80,7 @@ Call resolve(const Napi::CallbackInfo& info) {
       return {*op, to_stack(op->schema(), values)};
     } catch (const Error& error) {
       if (error.code() == "ERR_DISPOSED" || error.code() == "ERR_DEVICE" || error.code() == "ERR_DTYPE") throw;
-      reasons += "\n  " + c10::toString(op->schema()) + ": " + error.what();
+      reasons += (reasons.empty() ? " " : "; ") + c10::toString(op->schema()) + ": " + error.what();
     }
   }
   const auto plain = name.substr(name.find("::") + 2);

@@ -17,24 +17,24 @@ export async function drawNoise(file: string, seed: number): Promise<string> {
   return file
 }
 
+/** A picture's pixels, row by row: red, green and blue of each. */
 export interface Decoded {
   readonly width: number
   readonly height: number
-  readonly channels: number
   readonly data: Uint8Array
 }
 
-/** The bytes of a picture, decoded by sharp. */
 export async function decodePicture(file: string): Promise<Decoded> {
-  const { data, info } = await sharp(file).raw().toBuffer({ resolveWithObject: true })
-  return { width: info.width, height: info.height, channels: info.channels, data: new Uint8Array(data) }
+  const { data, info } = await sharp(file).toColourspace('srgb').raw().toBuffer({ resolveWithObject: true })
+  if (info.channels !== 3) throw new Error(`${file} has ${info.channels} channels`)
+  return { width: info.width, height: info.height, data: new Uint8Array(data) }
 }
 
-/** Where the brightest pixel of a grey map is. */
-export function brightest({ width, channels, data }: Decoded): { x: number; y: number } {
-  let at = 0
-  for (let pixel = 0; pixel < data.length / channels; pixel++) {
-    if ((data[pixel * channels] as number) > (data[at * channels] as number)) at = pixel
-  }
-  return { x: at % width, y: Math.floor(at / width) }
+/** The values of a picture that is grey all over; throws for one that is not. */
+export function greyValues({ data }: Decoded): number[] {
+  return Array.from({ length: data.length / 3 }, (_, pixel) => {
+    const [red, green, blue] = data.subarray(pixel * 3, pixel * 3 + 3)
+    if (red === undefined || red !== green || red !== blue) throw new Error(`pixel ${pixel} is not grey`)
+    return red
+  })
 }

@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { packageRoot } from '../../lib/paths.js'
 
-/** A folder that is gone when the test has ended. */
-export function temporaryFolder(t: ExecutionContext): string {
+/** A folder that is gone when the test has ended, or where it is for several tests, when their process has. */
+export function temporaryFolder(t: ExecutionContext | null): string {
   const folder = mkdtempSync(join(tmpdir(), 'gradcam-test-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  if (t) t.teardown(remove)
+  else process.once('exit', remove)
   return folder
 }
 
@@ -16,7 +18,7 @@ export function temporaryFolder(t: ExecutionContext): string {
  * This package once more, in a folder of its own, with nothing built and with a small addon for a source: what is done
  * to it does not touch the package under test, and building it takes a second or two.
  */
-export function copyPackage(t: ExecutionContext): string {
+export function copyPackage(t: ExecutionContext | null): string {
   const root = temporaryFolder(t)
   cpSync(join(packageRoot, 'dist', 'lib'), join(root, 'dist', 'lib'), { recursive: true })
   for (const file of ['package.json', 'CMakeLists.txt', 'native/binding.gyp', 'native/flags.txt']) {
