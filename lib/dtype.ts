@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { GradCamError } from './errors.js'
 
 /** Element types, by PyTorch's names. */
@@ -43,6 +44,8 @@ const arrayOf = {
 
 export type ArrayDType = keyof typeof arrayOf
 
+const known = Object.keys(arrayOf).join(', ')
+
 /** The dtype whose elements a typed array holds. */
 export function dtypeOfArray(array: TypedArray): ArrayDType {
   if (array instanceof Uint8ClampedArray) return 'uint8'
@@ -61,6 +64,8 @@ export function bytesToArray(bytes: ArrayBuffer, dtype: ArrayDType): TypedArray 
 
 /** Numbers as the typed array of a dtype. */
 export function numbersToArray(numbers: readonly (number | bigint | boolean)[], dtype: ArrayDType): TypedArray {
+  if (!Object.hasOwn(arrayOf, dtype))
+    throw new GradCamError('ERR_DTYPE', `There is no dtype ${inspect(dtype)}. There are float16, bfloat16 and ${known}.`)
   if (!dtype.startsWith('float') && numbers.some((n) => typeof n === 'number' && !Number.isInteger(n)))
     throw new GradCamError('ERR_DTYPE', `Only integers fit into ${dtype}. Round the numbers first, or use a float dtype.`)
   if (dtype === 'int64') return BigInt64Array.from(numbers, (n) => BigInt(n))

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /**
  * Every way this package refuses, by its stable `code`. The text of an error may be improved in any release; its code
  * may not change.
@@ -54,6 +56,12 @@ export type GradCamErrorCode =
   // LibTorch itself
   | 'ERR_TORCH'
   | 'ERR_OUT_OF_MEMORY'
+
+/** Options as they were given. Refuses what is no object, which destructuring would do in words of its own. */
+export function checkOptions<Options>(options: Options): Options {
+  if (typeof options === 'object' && options !== null) return options
+  throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(options)} are no options: give an object.`)
+}
 
 /** Anything this package refuses: `code` says what is wrong, `message` says it in words and what to do about it. */
 export class GradCamError extends Error {

@@ -1,4 +1,5 @@
-import { GradCamError } from './errors.js'
+import { inspect } from 'node:util'
+import { checkOptions, GradCamError } from './errors.js'
 import { callOperator, callOperatorAsync } from './dispatch.js'
 import { functions } from './operators.js'
 import type { CallOptions } from './abort.js'
@@ -17,11 +18,11 @@ export interface InterpolateOptions {
 type Size = readonly [number, number]
 
 function call(tensor: Tensor, size: Size, options: InterpolateOptions) {
-  const { mode = 'bilinear', alignCorners = false, antialias = false } = options
+  const { mode = 'bilinear', alignCorners = false, antialias = false } = checkOptions(options)
   if (tensor.shape.length !== 4)
     throw new GradCamError('ERR_SHAPE', `interpolate wants [N, C, H, W], but was given [${tensor.shape.join(', ')}].`)
-  if (!size.every((pixels) => Number.isSafeInteger(pixels) && pixels > 0))
-    throw new GradCamError('ERR_SHAPE', `[${size.join(', ')}] is no size: give [height, width] in whole pixels.`)
+  if (!Array.isArray(size) || size.length !== 2 || !size.every((n) => Number.isSafeInteger(n) && (n as number) > 0))
+    throw new GradCamError('ERR_SHAPE', `${inspect(size)} is no size: give [height, width] in whole pixels.`)
   if (mode === 'nearest') return { op: functions.nearest, args: [tensor, size, null] }
   if (mode !== 'bilinear' && mode !== 'bicubic')
     throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no mode '${String(mode)}'. Use bilinear, bicubic or nearest.`)

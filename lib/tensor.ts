@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { TensorHandle } from './addon/binding.js'
 import { native } from './addon/native.js'
 import { cancellable, type CallOptions } from './abort.js'
@@ -11,7 +12,7 @@ import {
   type TensorOptions,
   type TypedArray,
 } from './dtype.js'
-import { GradCamError } from './errors.js'
+import { checkOptions, GradCamError } from './errors.js'
 import { interpolate, type InterpolateOptions } from './interpolate.js'
 import { functions, operators, type TensorOperators } from './operators.js'
 
@@ -58,10 +59,11 @@ export class Tensor {
    *   ERR_INVALID_ARGUMENT for a typed array whose buffer was transferred away; ERR_DTYPE, ERR_DEVICE
    */
   static from(data: TypedArray | NestedNumbers, shape?: readonly number[], options: TensorOptions = {}): Tensor {
+    checkOptions(options)
     const { array, dtype, naturalShape } = ArrayBuffer.isView(data) ? fromView(data) : fromNested(data, options.dtype)
-    const wanted = shape ?? naturalShape
-    if (!wanted.every((size) => Number.isSafeInteger(size) && size >= 0))
-      throw new GradCamError('ERR_SHAPE', `[${wanted.join(', ')}] is no shape: every size is an integer from 0 on.`)
+    const wanted = shape === undefined ? naturalShape : shape
+    if (!Array.isArray(wanted) || !wanted.every((size) => Number.isSafeInteger(size) && (size as number) >= 0))
+      throw new GradCamError('ERR_SHAPE', `${inspect(wanted)} is no shape: give an array of integers from 0 on.`)
     const elements = wanted.reduce((product, size) => product * size, 1)
     if (elements !== array.length)
       throw new GradCamError(
@@ -164,13 +166,13 @@ export class Tensor {
    */
   async backward(options: CallOptions & { gradient?: Tensor; retainGraph?: boolean } = {}): Promise<void> {
     await cancellable(options.signal, (ticket) =>
-      native().backward(this.handle, options.gradient?.handle ?? null, options.retainGraph ?? false, ticket),
+      native().backward(this.handle, handleOf(options.gradient), options.retainGraph ?? false, ticket),
     )
   }
 
   /** The same elements in another dtype or on another device. */
   to(options: TensorOptions): Tensor {
-    const dtype = options.dtype ?? this.dtype
+    const dtype = checkOptions(options).dtype ?? this.dtype
     if (options.device === undefined) return callOperator({ ...functions.to, overloads: ['dtype'] }, this, dtype)
     return callOperator({ ...functions.to, overloads: ['device'] }, this, options.device, dtype)
   }
@@ -178,7 +180,9 @@ export class Tensor {
   /** The slices at `index` along `dim`, in the order of `index`. */
   indexSelect(dim: number, index: Tensor | readonly number[]): Tensor {
     if (index instanceof Tensor) return callOperator(functions.indexSelect, this, dim, index)
-    using positions = Tensor.from(numbersToArray(index, 'int64'), [index.length], { device: this.device })
+    if (!Array.isArray(index) || !index.every((position) => Number.isSafeInteger(position)))
+      throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(index)} is no index: give a Tensor or an array of integers.`)
+    using positions = Tensor.from(numbersToArray(index as readonly number[], 'int64'), [index.length], { device: this.device })
     return callOperator(functions.indexSelect, this, dim, positions)
   }
 
@@ -263,6 +267,13 @@ export function tidy<Result extends Tensor | number | void>(fn: () => Result): R
     scope = outer
     for (const tensor of inner) tensor.dispose()
   }
+}
+
+/** The handle of an optional argument that must be a tensor. */
+function handleOf(tensor: Tensor | undefined): TensorHandle | null {
+  if (tensor === undefined) return null
+  if (tensor instanceof Tensor) return tensor.handle
+  throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(tensor)} is no gradient: give a Tensor of the same shape.`)
 }
 
 interface Elements {

@@ -81,7 +81,8 @@ test.serial('requiresGrad is for tensors of numbers that no operator made', (t) 
   t.false(x.mul(2).requiresGrad)
   t.throws(() => (Tensor.ones([1], { dtype: 'int64' }).requiresGrad = true), { code: 'ERR_TORCH', message: /floating/ })
   const y = leaf([1]).mul(2)
-  t.throws(() => (y.requiresGrad = false), { code: 'ERR_TORCH', message: /leaf/ })
+  t.throws(() => (y.requiresGrad = false), { code: 'ERR_INVALID_ARGUMENT', message: /detach\(\)/ })
+  t.throws(() => (x.requiresGrad = 1 as never), { code: 'ERR_INVALID_ARGUMENT', message: /true or false/ })
 })
 
 test.serial('a graph outlives the tensors in it that were disposed', async (t) => {

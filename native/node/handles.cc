@@ -101,7 +101,15 @@ Napi::Value TensorHandle::requires_grad(const Napi::CallbackInfo& info) {
 }
 
 void TensorHandle::set_requires_grad(const Napi::CallbackInfo& info, const Napi::Value& value) {
-  guarded(info.Env(), [&] { unwrap_tensor(info.This()).set_requires_grad(value.ToBoolean()); });
+  guarded(info.Env(), [&] {
+    const auto& tensor = unwrap_tensor(info.This());
+    if (!value.IsBoolean()) throw Error("ERR_INVALID_ARGUMENT", "requiresGrad must be true or false.");
+    const bool wanted = value.As<Napi::Boolean>();
+    if (!wanted && tensor.requires_grad() && !tensor.is_leaf())
+      throw Error("ERR_INVALID_ARGUMENT", "An operator made this Tensor, so it is part of a graph and requires a gradient. "
+                                          "Use detach() to get it off the graph.");
+    tensor.set_requires_grad(wanted);
+  });
 }
 
 Napi::Value TensorHandle::grad(const Napi::CallbackInfo& info) {
