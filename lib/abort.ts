@@ -40,7 +40,7 @@ export function cancellable<Result>(
       },
       (error: unknown) => {
         settled()
-        reject(error as Error)
+        reject(error)
       },
     )
   })

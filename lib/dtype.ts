@@ -3,16 +3,7 @@ import { GradCamError } from './errors.js'
 
 /** Element types, by PyTorch's names. */
 export type DType =
-  | 'float32'
-  | 'float64'
-  | 'float16'
-  | 'bfloat16'
-  | 'uint8'
-  | 'int8'
-  | 'int16'
-  | 'int32'
-  | 'int64'
-  | 'bool'
+  'float32' | 'float64' | 'float16' | 'bfloat16' | 'uint8' | 'int8' | 'int16' | 'int32' | 'int64' | 'bool'
 
 /** Where a new tensor lives and what it holds. */
 export interface TensorOptions {
@@ -21,14 +12,7 @@ export interface TensorOptions {
 }
 
 export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | BigInt64Array
+  Float32Array | Float64Array | Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Int32Array | BigInt64Array
 
 /** The typed array that holds the elements of each dtype. float16 and bfloat16 have none and go by way of float32. */
 const arrayOf = {
@@ -65,9 +49,15 @@ export function bytesToArray(bytes: ArrayBuffer, dtype: ArrayDType): TypedArray 
 /** Numbers as the typed array of a dtype. */
 export function numbersToArray(numbers: readonly (number | bigint | boolean)[], dtype: ArrayDType): TypedArray {
   if (!Object.hasOwn(arrayOf, dtype))
-    throw new GradCamError('ERR_DTYPE', `There is no dtype ${inspect(dtype)}. There are float16, bfloat16 and ${known}.`)
+    throw new GradCamError(
+      'ERR_DTYPE',
+      `There is no dtype ${inspect(dtype)}. There are float16, bfloat16 and ${known}.`,
+    )
   if (!dtype.startsWith('float') && numbers.some((n) => typeof n === 'number' && !Number.isInteger(n)))
-    throw new GradCamError('ERR_DTYPE', `Only integers fit into ${dtype}. Round the numbers first, or use a float dtype.`)
+    throw new GradCamError(
+      'ERR_DTYPE',
+      `Only integers fit into ${dtype}. Round the numbers first, or use a float dtype.`,
+    )
   if (dtype === 'int64') return BigInt64Array.from(numbers, (n) => BigInt(n))
   if (dtype === 'bool') return Uint8Array.from(numbers, (n) => (n ? 1 : 0))
   return arrayOf[dtype].from(numbers.map(Number))

@@ -22,7 +22,8 @@ export interface Explained {
 }
 
 function disposeExplained(explained: NativeExplained): void {
-  for (const { activation, gradient, map } of explained.layers) for (const t of [activation, gradient, map]) t?.dispose()
+  for (const { activation, gradient, map } of explained.layers)
+    for (const t of [activation, gradient, map]) t?.dispose()
   explained.inputGradient?.dispose()
 }
 

@@ -1,6 +1,7 @@
 export type { CallOptions } from './abort.js'
 export { doctor, type DoctorReport } from './doctor.js'
 export type { DType, TensorOptions, TypedArray } from './dtype.js'
+export type { NestedNumbers } from './elements.js'
 export { GradCamError, type GradCamErrorCode } from './errors.js'
 export type { Explained, ExplainOptions } from './explainer.js'
 export { GradCam, GradCamExplanation } from './grad-cam.js'
@@ -20,5 +21,5 @@ export {
   type NamedModule,
 } from './script-module.js'
 export type { Target } from './target.js'
-export { Tensor, tidy, type NestedNumbers } from './tensor.js'
+export { Tensor, tidy } from './tensor.js'
 export { disposeValue, type Value } from './values.js'

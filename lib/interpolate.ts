@@ -21,11 +21,14 @@ function call(tensor: Tensor, size: Size, options: InterpolateOptions) {
   const { mode = 'bilinear', alignCorners = false, antialias = false } = checkOptions(options)
   if (tensor.shape.length !== 4)
     throw new GradCamError('ERR_SHAPE', `interpolate wants [N, C, H, W], but was given [${tensor.shape.join(', ')}].`)
-  if (!Array.isArray(size) || size.length !== 2 || !size.every((n) => Number.isSafeInteger(n) && (n as number) > 0))
+  if (!Array.isArray(size) || size.length !== 2 || !size.every((n) => Number.isSafeInteger(n) && n > 0))
     throw new GradCamError('ERR_SHAPE', `${inspect(size)} is no size: give [height, width] in whole pixels.`)
   if (mode === 'nearest') return { op: functions.nearest, args: [tensor, size, null] }
   if (mode !== 'bilinear' && mode !== 'bicubic')
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no mode '${String(mode)}'. Use bilinear, bicubic or nearest.`)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `There is no mode '${String(mode)}'. Use bilinear, bicubic or nearest.`,
+    )
   return { op: functions[antialias ? (`${mode}Antialias` as const) : mode], args: [tensor, size, alignCorners, null] }
 }
 

@@ -77,8 +77,14 @@ export const operators = {
   sum: operator<Reduction>('sum', 'dim_IntList', ''),
   mean: operator<Reduction>('mean', 'dim', ''),
   prod: operator<{ (): Tensor; (dim: number, keepdim?: boolean): Tensor }>('prod', 'dim_int', ''),
-  std: operator<(dims?: Dims | null, options?: { correction?: number; keepdim?: boolean }) => Tensor>('std', 'correction'),
-  var: operator<(dims?: Dims | null, options?: { correction?: number; keepdim?: boolean }) => Tensor>('var', 'correction'),
+  std: operator<(dims?: Dims | null, options?: { correction?: number; keepdim?: boolean }) => Tensor>(
+    'std',
+    'correction',
+  ),
+  var: operator<(dims?: Dims | null, options?: { correction?: number; keepdim?: boolean }) => Tensor>(
+    'var',
+    'correction',
+  ),
   amax: operator<Reduction>('amax'),
   amin: operator<Reduction>('amin'),
   max: operator<Extremum>('max', 'dim', ''),
@@ -94,7 +100,10 @@ export const operators = {
   sort: operator<(dim?: number, descending?: boolean) => [Tensor, Tensor]>('sort'),
 
   select: operator<(dim: number, index: number) => Tensor>('select', 'int'),
-  slice: operator<(dim?: number, start?: number | null, end?: number | null, step?: number) => Tensor>('slice', 'Tensor'),
+  slice: operator<(dim?: number, start?: number | null, end?: number | null, step?: number) => Tensor>(
+    'slice',
+    'Tensor',
+  ),
   narrow: operator<(dim: number, start: number, length: number) => Tensor>('narrow'),
   gather: operator<(dim: number, index: Tensor) => Tensor>('gather'),
   reshape: operator<(shape: readonly number[]) => Tensor>('reshape'),

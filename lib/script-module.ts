@@ -31,7 +31,10 @@ export type FullBackwardHook = (
   gradOutputs: (Tensor | null)[],
 ) => Tensor | readonly (Tensor | null)[] | undefined | void
 
-/** A registered hook. `remove()` takes effect from the next call of the module on, and is safe to call again. */
+/**
+ * A registered hook. `remove()` takes effect from the next call of the module on, and is safe to call again. As in PyTorch,
+ * a graph that was recorded before keeps the full backward hooks that it was recorded with.
+ */
 export interface HookHandle extends Disposable {
   remove(): void
 }
@@ -67,7 +70,10 @@ export class ScriptModule implements Disposable {
    */
   static async load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<ScriptModule> {
     if (typeof source !== 'string' && !(source instanceof URL) && !(source instanceof Uint8Array))
-      throw new GradCamError('ERR_INVALID_ARGUMENT', 'A model is loaded from a path, a file URL, or a Buffer of its bytes.')
+      throw new GradCamError(
+        'ERR_INVALID_ARGUMENT',
+        'A model is loaded from a path, a file URL, or a Buffer of its bytes.',
+      )
     if (source === '') throw new GradCamError('ERR_FILE_NOT_FOUND', 'The path of the model is empty.')
     const from = source instanceof URL ? fileURLToPath(source) : source
     const { handle, device } = await cancellable(
@@ -171,5 +177,5 @@ type Hook = (module: HookedModule, ...values: Value[]) => Value | undefined
 
 /** The positional inputs of a model: an array is all of them, anything else the only one. */
 export function toPositional(inputs: Value | readonly Value[]): readonly Value[] {
-  return Array.isArray(inputs) ? (inputs as readonly Value[]) : [inputs as Value]
+  return Array.isArray(inputs) ? (inputs as readonly Value[]) : [inputs]
 }

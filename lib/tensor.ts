@@ -3,21 +3,11 @@ import type { TensorHandle } from './addon/binding.js'
 import { native } from './addon/native.js'
 import { cancellable, type CallOptions } from './abort.js'
 import { callOperator } from './dispatch.js'
-import {
-  bytesToArray,
-  dtypeOfArray,
-  numbersToArray,
-  type ArrayDType,
-  type DType,
-  type TensorOptions,
-  type TypedArray,
-} from './dtype.js'
+import { bytesToArray, numbersToArray, type DType, type TensorOptions, type TypedArray } from './dtype.js'
+import { fromNested, fromView, type NestedNumbers } from './elements.js'
 import { checkOptions, GradCamError } from './errors.js'
 import { interpolate, type InterpolateOptions } from './interpolate.js'
 import { functions, operators, type TensorOperators } from './operators.js'
-
-/** Numbers, or arrays of arrays of numbers of one shape. */
-export type NestedNumbers = number | bigint | boolean | readonly NestedNumbers[]
 
 /** Tensors made since the innermost {@link tidy} began; null outside of any. */
 let scope: Set<Tensor> | null = null
@@ -181,8 +171,13 @@ export class Tensor {
   indexSelect(dim: number, index: Tensor | readonly number[]): Tensor {
     if (index instanceof Tensor) return callOperator(functions.indexSelect, this, dim, index)
     if (!Array.isArray(index) || !index.every((position) => Number.isSafeInteger(position)))
-      throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(index)} is no index: give a Tensor or an array of integers.`)
-    using positions = Tensor.from(numbersToArray(index as readonly number[], 'int64'), [index.length], { device: this.device })
+      throw new GradCamError(
+        'ERR_INVALID_ARGUMENT',
+        `${inspect(index)} is no index: give a Tensor or an array of integers.`,
+      )
+    using positions = Tensor.from(numbersToArray(index as readonly number[], 'int64'), [index.length], {
+      device: this.device,
+    })
     return callOperator(functions.indexSelect, this, dim, positions)
   }
 
@@ -200,7 +195,7 @@ export class Tensor {
       using wide = this.to({ dtype: 'float32' })
       return wide.toTypedArray()
     }
-    return bytesToArray(this.handle.bytes(), this.dtype as ArrayDType)
+    return bytesToArray(this.handle.bytes(), this.dtype)
   }
 
   /** The elements as numbers in nested arrays; a number for a tensor without dimensions. */
@@ -274,48 +269,4 @@ function handleOf(tensor: Tensor | undefined): TensorHandle | null {
   if (tensor === undefined) return null
   if (tensor instanceof Tensor) return tensor.handle
   throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(tensor)} is no gradient: give a Tensor of the same shape.`)
-}
-
-interface Elements {
-  array: TypedArray
-  dtype: ArrayDType
-  naturalShape: readonly number[]
-}
-
-function fromView(data: TypedArray): Elements {
-  const dtype = dtypeOfArray(data)
-  try {
-    new Uint8Array(data.buffer)
-  } catch (cause) {
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      'The buffer of this typed array is detached: it was transferred to another thread. Copy it before transferring.',
-      { cause },
-    )
-  }
-  return { array: data, dtype, naturalShape: [data.length] }
-}
-
-function fromNested(data: NestedNumbers, wanted: DType | undefined): Elements {
-  const naturalShape: number[] = []
-  for (let level: NestedNumbers | undefined = data; Array.isArray(level); level = (level as NestedNumbers[])[0])
-    naturalShape.push(level.length)
-  const flat: (number | bigint | boolean)[] = []
-  const collect = (value: NestedNumbers, depth: number): void => {
-    if (Array.isArray(value)) {
-      if (value.length !== naturalShape[depth])
-        throw new GradCamError('ERR_SHAPE', 'The nested arrays are ragged: all at one depth must have the same length.')
-      for (const inner of value as readonly NestedNumbers[]) collect(inner, depth + 1)
-    } else if (depth !== naturalShape.length || !['number', 'bigint', 'boolean'].includes(typeof value)) {
-      throw new GradCamError('ERR_SHAPE', 'The nested arrays must hold numbers, all at one depth.')
-    } else {
-      flat.push(value as number | bigint | boolean)
-    }
-  }
-  collect(data, 0)
-  const first = typeof flat[0]
-  const inferred = first === 'boolean' ? 'bool' : first === 'bigint' ? 'int64' : 'float32'
-  // float16 and bfloat16 are made from float32 afterwards.
-  const dtype = wanted === undefined ? inferred : wanted === 'float16' || wanted === 'bfloat16' ? 'float32' : wanted
-  return { array: numbersToArray(flat, dtype), dtype, naturalShape }
 }

@@ -7,14 +7,7 @@ import { Tensor } from './tensor.js'
  * or list is an array, a dict or a named tuple an object.
  */
 export type Value =
-  | Tensor
-  | number
-  | bigint
-  | boolean
-  | string
-  | null
-  | readonly Value[]
-  | { readonly [name: string]: Value | undefined }
+  Tensor | number | bigint | boolean | string | null | readonly Value[] | { readonly [name: string]: Value | undefined }
 
 /** The same value with every tensor replaced by its native handle. */
 export function unwrapValue(value: Value | undefined): NativeValue {
@@ -33,7 +26,6 @@ export function wrapValue(value: NativeValue): Value {
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, wrapValue(inner)]))
   return value ?? null
 }
-
 
 /** Disposes every tensor inside a value: for outputs that are arrays or objects, which `using` cannot take. */
 export function disposeValue(value: Value | undefined): void {

@@ -22,7 +22,9 @@ for (const name of ['cat', 'dog']) {
 }
 
 await mkdir(inRepository('docs/images'), { recursive: true })
-await sharp({ create: { width: 3 * side + 2 * gap, height: side, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } } })
+await sharp({
+  create: { width: 3 * side + 2 * gap, height: side, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } },
+})
   .composite(tiles.map((tile, i) => ({ input: tile, left: i * (side + gap), top: 0 })))
   .png({ compressionLevel: 9, palette: true })
   .toFile(inRepository('docs/images/cat-dog.png'))

@@ -242,7 +242,12 @@ test.serial('closed explainers and disposed models and tensors', async (t) => {
   await gradCam.backward(0)
   gradCam.close()
   gradCam.dispose()
-  for (const ask of [() => gradCam.forward(input), () => gradCam.backward(0), () => gradCam.get('features'), () => gradCam.explain(input)])
+  for (const ask of [
+    () => gradCam.forward(input),
+    () => gradCam.backward(0),
+    () => gradCam.get('features'),
+    () => gradCam.explain(input),
+  ])
     await refuses(t, ask, 'ERR_CLOSED', /closed\. Make a new one/)
   const other = new GradCam(model, ['features'])
   model.dispose()

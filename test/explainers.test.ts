@@ -141,8 +141,14 @@ test.serial('the default target is the top class of each image, with its score',
   using gradCam = new GradCam(model, ['features'])
   using top = await gradCam.explain(input)
   const rows = top.output.tolist() as number[][]
-  t.deepEqual(top.targets, rows.map((row) => row.indexOf(Math.max(...row))))
-  t.deepEqual(top.scores, rows.map((row) => Math.max(...row)))
+  t.deepEqual(
+    top.targets,
+    rows.map((row) => row.indexOf(Math.max(...row))),
+  )
+  t.deepEqual(
+    top.scores,
+    rows.map((row) => Math.max(...row)),
+  )
   using same = await gradCam.explain(input, { target: top.targets })
   using named = await gradCam.explain(input, { target: 'argmax' })
   for (const explanation of [same, named]) t.deepEqual(explanation.cam.toTypedArray(), top.cam.toTypedArray())
@@ -163,7 +169,10 @@ for (const net of ['regression_column', 'regression_flat']) {
         assertParity(t, cam.cam, peer.tensor(net, `gradcam ${layer}`, `cam:${layer}`), `${kind}, map`)
         assertParity(t, gradient.gradient, peer.tensor(net, 'guided_all', 'gradient'), `${kind}, gradient`)
       }
-      await t.throwsAsync(gradCam.explain(input, { target: 1 }), { code: 'ERR_TARGET_OUT_OF_RANGE', message: /1 output/ })
+      await t.throwsAsync(gradCam.explain(input, { target: 1 }), {
+        code: 'ERR_TARGET_OUT_OF_RANGE',
+        message: /1 output/,
+      })
     }
   })
 }
@@ -230,7 +239,10 @@ test.serial('how many ReLUs are intercepted, by scope, module, function and plac
     for (const kind of ['scripted', 'traced'] as const) {
       using model = await ScriptModule.load(nets.file(net, kind))
       using input = toTensor(nets.input(net))
-      for (const [scope, count] of [['modules', modules], ['all', all]] as const) {
+      for (const [scope, count] of [
+        ['modules', modules],
+        ['all', all],
+      ] as const) {
         using guided = new GuidedBackprop(model, { scope })
         using _output = await guided.forward(input)
         t.is(guided.intercepted, count, `${net}, ${kind}, ${scope}`)
@@ -239,17 +251,20 @@ test.serial('how many ReLUs are intercepted, by scope, module, function and plac
   }
 })
 
-test.serial('a gradient, map or activation taken from an explainer outlives it and changes nothing in it', async (t) => {
-  using model = await ScriptModule.load(nets.file('plain'))
-  using input = toTensor(nets.input('plain'))
-  const gradCam = new GradCam(model, ['features'])
-  using _logits = await gradCam.forward(input)
-  await gradCam.backward([0, 1])
-  using map = gradCam.get('features')
-  gradCam.get('features').dispose()
-  gradCam.dispose()
-  assertParity(t, map, peer.tensor('plain', 'gradcam features', 'cam:features'), 'map')
-})
+test.serial(
+  'a gradient, map or activation taken from an explainer outlives it and changes nothing in it',
+  async (t) => {
+    using model = await ScriptModule.load(nets.file('plain'))
+    using input = toTensor(nets.input('plain'))
+    const gradCam = new GradCam(model, ['features'])
+    using _logits = await gradCam.forward(input)
+    await gradCam.backward([0, 1])
+    using map = gradCam.get('features')
+    gradCam.get('features').dispose()
+    gradCam.dispose()
+    assertParity(t, map, peer.tensor('plain', 'gradcam features', 'cam:features'), 'map')
+  },
+)
 
 test.serial('activation and gradient are those of PyTorch, and the map follows from them by its formula', async (t) => {
   using model = await ScriptModule.load(nets.file('in_place_relu_after'))
@@ -265,7 +280,12 @@ test.serial('activation and gradient are those of PyTorch, and the map follows f
   const mean = (plane: number[][]): number => plane.flat().reduce((sum, x) => sum + x, 0) / plane.flat().length
   const expected = a.map((image, n) =>
     image[0]!.map((row, y) =>
-      row.map((_, x) => Math.max(0, image.reduce((sum, plane, k) => sum + mean(g[n]![k]!) * plane[y]![x]!, 0))),
+      row.map((_, x) =>
+        Math.max(
+          0,
+          image.reduce((sum, plane, k) => sum + mean(g[n]![k]!) * plane[y]![x]!, 0),
+        ),
+      ),
     ),
   )
   const map = gradCam.get('features').toTypedArray()

@@ -78,14 +78,17 @@ for (const [kind, register] of Object.entries(kinds)) {
     model.dispose()
   })
 
-  test.serial(`a ${kind} that is asynchronous is refused, and what it rejects with is not lost as unhandled`, async (t) => {
-    const { model, input } = await load('siblings')
-    register(model, 'second', async () => {
-      throw new Error('late')
-    })
-    await t.throwsAsync(forwardAndBackward(model, input), { code: 'ERR_HOOK_RESULT', message: /synchronous/ })
-    model.dispose()
-  })
+  test.serial(
+    `a ${kind} that is asynchronous is refused, and what it rejects with is not lost as unhandled`,
+    async (t) => {
+      const { model, input } = await load('siblings')
+      register(model, 'second', async () => {
+        throw new Error('late')
+      })
+      await t.throwsAsync(forwardAndBackward(model, input), { code: 'ERR_HOOK_RESULT', message: /synchronous/ })
+      model.dispose()
+    },
+  )
 
   test.serial(`a ${kind} that starts a pass without waiting for it does not deadlock`, async (t) => {
     const { model, input, expected } = await load('siblings')
@@ -157,8 +160,7 @@ for (const [kind, register] of Object.entries(kinds)) {
     const mine = new Error('mine')
     register(model, 'second', () => {
       // The pass has not been told of the exception when this runs, and must not find another's in its place.
-      for (const delay of [0, 1, 2])
-        setTimeout(() => t.throws(() => input.reshape([7]), { code: 'ERR_TORCH' }), delay)
+      for (const delay of [0, 1, 2]) setTimeout(() => t.throws(() => input.reshape([7]), { code: 'ERR_TORCH' }), delay)
       setImmediate(() => t.throws(() => input.reshape([7]), { code: 'ERR_TORCH' }))
       throw mine
     })
@@ -214,7 +216,9 @@ test.serial('a hook that returns a disposed tensor, or one of another shape, is 
   })
   await t.throwsAsync(model.forward(input), { code: 'ERR_DISPOSED' })
   disposed.remove()
-  const shape = model.registerForwardHook('second', (_, _inputs, output) => (output as Tensor).select(0, 0).select(0, 0))
+  const shape = model.registerForwardHook('second', (_, _inputs, output) =>
+    (output as Tensor).select(0, 0).select(0, 0),
+  )
   await t.throwsAsync(model.forward(input), { code: 'ERR_TORCH' })
   shape.remove()
   model.registerFullBackwardHook('second', (_, [gradIn]) => (gradIn as Tensor).select(0, 0))
@@ -226,7 +230,10 @@ test.serial('gradInputs hold null where no input requires a gradient; returning 
   const { model, input } = await load('siblings')
   const seen: (boolean | undefined)[][] = []
   model.registerFullBackwardHook('first', (_, gradIn, gradOut) => {
-    seen.push(gradIn.map((g) => g === null), gradOut.map((g) => g === null))
+    seen.push(
+      gradIn.map((g) => g === null),
+      gradOut.map((g) => g === null),
+    )
   })
   using output = await model.forward(input)
   await output.sum().backward()
@@ -246,8 +253,21 @@ test.serial('layers with lists and tuples: hooks see and may replace their tenso
   using output = await model.forward(input)
   assertSame(t, output, expected, 'handing the output back changes nothing')
   const [[maps, bias], [joined, means]] = seen as unknown as [[Tensor[], Tensor], [Tensor, Tensor]]
-  t.deepEqual(maps.map(({ shape }) => [...shape]), [[2, 3, 16, 20], [2, 3, 16, 20]])
-  t.deepEqual([bias.shape, joined.shape, means.shape].map((shape) => [...shape]), [[2, 1, 16, 20], [2, 6, 16, 20], [2, 6]])
+  t.deepEqual(
+    maps.map(({ shape }) => [...shape]),
+    [
+      [2, 3, 16, 20],
+      [2, 3, 16, 20],
+    ],
+  )
+  t.deepEqual(
+    [bias.shape, joined.shape, means.shape].map((shape) => [...shape]),
+    [
+      [2, 1, 16, 20],
+      [2, 6, 16, 20],
+      [2, 6],
+    ],
+  )
   handle.remove()
   model.registerForwardHook('join', (_, _inputs, value) => [(value as Tensor[])[0] as Tensor])
   await t.throwsAsync(model.forward(input), { code: 'ERR_HOOK_RESULT', message: /array of 2/ })

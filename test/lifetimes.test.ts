@@ -53,7 +53,10 @@ test.serial('a signal that was aborted before: nothing starts, and the reason re
     t.deepEqual(await rejection(gradCam.forward(input, { signal })), thrown)
     t.deepEqual(await rejection(ScriptModule.load(nets.file('plain'), { signal })), thrown)
   }
-  t.is(await ScriptModule.load(nets.file('plain'), { signal: AbortSignal.abort() }).catch((e: Error) => e.name), 'AbortError')
+  t.is(
+    await ScriptModule.load(nets.file('plain'), { signal: AbortSignal.abort() }).catch((e: Error) => e.name),
+    'AbortError',
+  )
   await idle(model)
   t.is(calls, 1, "idle's own")
   t.is(liveTensors(), before)
@@ -98,7 +101,10 @@ for (const what of ['forward', 'explain', 'explain with a function'] as const) {
     const running =
       what === 'forward'
         ? model.forward(input, { signal })
-        : gradCam.explain(input, { signal, ...(what === 'explain' ? {} : { target: (logits: Tensor) => logits.sum() }) })
+        : gradCam.explain(input, {
+            signal,
+            ...(what === 'explain' ? {} : { target: (logits: Tensor) => logits.sum() }),
+          })
     t.deepEqual(await rejection(running), { thrown: reason })
     await idle(model)
     t.deepEqual(called.slice(0, 2), ['first', 'second'])
@@ -114,7 +120,10 @@ test.serial('an abort rejects at once, long before the step that runs has ended'
   const controller = new AbortController()
   let ended = false
   const running = gradCam.explain(large, { signal: controller.signal })
-  const all = running.catch(() => {}).then(() => idle(model)).then(() => (ended = true))
+  const all = running
+    .catch(() => {})
+    .then(() => idle(model))
+    .then(() => (ended = true))
   setTimeout(() => controller.abort(), 10)
   await t.throwsAsync(running, { any: true, name: 'AbortError' })
   t.false(ended)

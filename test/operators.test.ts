@@ -37,12 +37,18 @@ const functionCases: Record<string, readonly Case[]> = {
   ],
   indexSelect: [
     ['a.index_select(1, torch.tensor([2, 0, 2]))', ({ a }) => a.indexSelect(1, [2, 0, 2])],
-    ['a.index_select(0, n[0, 0].remainder(2))', ({ a, n }) => a.indexSelect(0, n.select(0, 0).select(0, 0).remainder(2))],
+    [
+      'a.index_select(0, n[0, 0].remainder(2))',
+      ({ a, n }) => a.indexSelect(0, n.select(0, 0).select(0, 0).remainder(2)),
+    ],
   ],
   nearest: [[full([9, 5], 'nearest', ''), ({ image }) => interpolate(image, [9, 5], { mode: 'nearest' })]],
   bilinear: [
     [full([9, 5], 'bilinear', ', align_corners=False'), ({ image }) => interpolate(image, [9, 5])],
-    [full([9, 5], 'bilinear', ', align_corners=True'), ({ image }) => image.interpolate([9, 5], { alignCorners: true })],
+    [
+      full([9, 5], 'bilinear', ', align_corners=True'),
+      ({ image }) => image.interpolate([9, 5], { alignCorners: true }),
+    ],
   ],
   bicubic: [
     [full([9, 5], 'bicubic', ', align_corners=False'), ({ image }) => interpolate(image, [9, 5], { mode: 'bicubic' })],

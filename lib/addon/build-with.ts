@@ -29,6 +29,8 @@ export interface BuildPlan {
   readonly jobs: number
   /** Called with each piece of the builder's output. */
   readonly onOutput: (text: string) => void
+  /** Called with the compiler's first errors where it fails. */
+  readonly say: (line: string) => void
 }
 
 /** Where one of the builders works. It keeps its object files there, so that a changed source alone is compiled. */
@@ -37,7 +39,7 @@ export const workFolder = (builder: Builder): string => join(buildFolder, builde
 /** All that the builders print, of the last build. */
 export const logFile: string = join(buildFolder, 'build.log')
 
-/** Runs a builder and returns the addon it made. Throws ERR_BUILD with the compiler's first errors. */
+/** Runs a builder and returns the addon it made. Throws ERR_BUILD where it fails. */
 export const builders: Readonly<Record<Builder, (plan: BuildPlan) => Promise<string>>> = {
   'cmake-js': async (plan) => {
     const work = workFolder('cmake-js')
@@ -114,22 +116,26 @@ async function step(plan: BuildPlan, command: string, args: readonly string[], c
     appendFileSync(logFile, text)
     plan.onOutput(text)
   }
-  const result = await run(command, args, { cwd, onOutput })
+  const result = await run(command, args, { cwd, env: builderEnv(), onOutput })
   if (result.code === 0) return
   const output = `${result.stdout}\n${result.stderr}`
   const errors = output
     .split('\n')
     .filter((line) => /(^|\s)(fatal )?error:|CMake Error|gyp ERR! stack Error/i.test(line))
-  const excerpt = errors.length > 0 ? errors.slice(0, 8).join('\n') : lastLines(output, 12)
+  plan.say(errors.length > 0 ? errors.slice(0, 8).join('\n') : lastLines(output, 12))
   const { version } = plan.libtorch
   const untried = compareVersions(version, newestTried) > 0
   const hint = untried
     ? ` LibTorch ${version} is newer than ${newestTried}, the newest that this package was tried with.`
     : ''
-  throw new GradCamError(
-    'ERR_BUILD',
-    `The addon could not be built: the whole output is in ${logFile}.${hint}\n${excerpt}`,
-  )
+  const text = `The addon could not be built: what the builder printed is in ${logFile}.`
+  throw new GradCamError('ERR_BUILD', text + hint)
+}
+
+/** node-gyp lets npm's settings, such as a nodedir in the user's .npmrc, win over its own options. */
+function builderEnv(): NodeJS.ProcessEnv {
+  const unwanted = /^npm_(package_)?config_(node_gyp_)?(nodedir|target|dist-?_?url|runtime|devdir)$/i
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !unwanted.test(name)))
 }
 
 function link(target: string, path: string): void {

@@ -66,6 +66,7 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
       sanitize: options.sanitize ?? '',
       jobs: options.jobs ?? defaultJobs(),
       onOutput: options.onOutput ?? (() => {}),
+      say,
     }
     say(
       `Building the addon with ${builder} against LibTorch ${libtorch.version} (${libtorch.source}: ${libtorch.root}).`,

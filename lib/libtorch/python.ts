@@ -1,4 +1,3 @@
-import { dirname } from 'node:path'
 import { run } from '../processes.js'
 
 /** What a Python interpreter says of itself and of the PyTorch that it would import, without importing it. */
@@ -43,6 +42,3 @@ export function withPythonPath(folders: readonly string[], env: NodeJS.ProcessEn
   const path = [...folders, ...(env['PYTHONPATH'] ? [env['PYTHONPATH']] : [])].join(separator)
   return { ...env, PYTHONPATH: path }
 }
-
-/** The folder to put on PYTHONPATH so that `import torch` finds this torch package. */
-export const importFolder = (torchPackage: string): string => dirname(torchPackage)

@@ -38,6 +38,7 @@ export async function encodeImage(
   const bytes = await toBytes(tensor, raw)
   const sharp = await loadSharp()
   const picture = sharp(bytes, { raw, limitInputPixels: false })
+  if (raw.channels === 1) picture.toColourspace('b-w') // otherwise sharp would write grey as RGB
   // The options of the other formats would be refused, so each gets its own; 4:4:4 keeps the edges of colours sharp.
   const lossy = { quality, chromaSubsampling: '4:4:4' }
   if (format === 'jpeg') picture.jpeg(lossy)

@@ -48,11 +48,11 @@ IValue to_scalar(const Napi::Value& value, const std::string& what) {
   return number;
 }
 
-// What a dtype, memory format or layout argument of an operator is called in JavaScript.
-int64_t to_enumerator(const std::string& name) {
-  if (name == "contiguous") return static_cast<int64_t>(at::MemoryFormat::Contiguous);
-  if (name == "channelsLast") return static_cast<int64_t>(at::MemoryFormat::ChannelsLast);
-  return static_cast<int64_t>(parse_dtype(name));
+// Enumerators go by name alone: LibTorch takes any integer for one and reads beyond its tables.
+at::MemoryFormat parse_memory_format(const std::string& name, const std::string& what) {
+  if (name == "contiguous") return at::MemoryFormat::Contiguous;
+  if (name == "channelsLast") return at::MemoryFormat::ChannelsLast;
+  refuse(what, "'contiguous' or 'channelsLast'");
 }
 
 IValue to_list(const Napi::Value& value, const c10::TypePtr& element, const std::string& what) {
@@ -133,8 +133,11 @@ IValue to_ivalue(const Napi::Value& value, const c10::TypePtr& type, const std::
       return to_scalar(value, what);
     case c10::TypeKind::SymIntType:
     case c10::TypeKind::IntType:
-      if (value.IsString()) return to_enumerator(to_text(value, what));
       return to_integer(value, what);
+    case c10::TypeKind::ScalarTypeType:
+      return static_cast<int64_t>(parse_dtype(to_text(value, what)));
+    case c10::TypeKind::MemoryFormatType:
+      return static_cast<int64_t>(parse_memory_format(to_text(value, what), what));
     case c10::TypeKind::FloatType:
       if (!value.IsNumber()) refuse(what, "a number");
       return value.As<Napi::Number>().DoubleValue();

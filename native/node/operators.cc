@@ -53,9 +53,9 @@ torch::jit::Stack to_stack(const c10::FunctionSchema& schema, const Napi::Array&
     if (!argument.kwarg_only() && next < positional) {
       const Napi::Value value = values[next++];
       if (value.IsUndefined() && argument.default_value()) stack.push_back(*argument.default_value());
-      else stack.push_back(to_ivalue(value, argument.type(), what));
+      else stack.push_back(to_ivalue(value, argument.real_type(), what));
     } else if (found != by_name.end()) {
-      stack.push_back(to_ivalue(found->second, argument.type(), what));
+      stack.push_back(to_ivalue(found->second, argument.real_type(), what));
       by_name.erase(found);
     } else if (argument.default_value()) {
       stack.push_back(*argument.default_value());

@@ -55,7 +55,9 @@ const endings: Record<string, () => Promise<unknown>> = {
   'a worker is terminated while its hook computes': () => terminate('computes in a hook', 20),
   'four workers are terminated at once': async () => {
     await Promise.all(
-      ['runs for ever', 'stays in a hook', 'explains for ever', 'computes in a hook'].map((task) => terminate(task, 20)),
+      ['runs for ever', 'stays in a hook', 'explains for ever', 'computes in a hook'].map((task) =>
+        terminate(task, 20),
+      ),
     )
   },
   'a worker calls process.exit during a run': async () => {

@@ -1,0 +1,26 @@
+/** How late a 5 ms timer of this thread came, at worst and at the 99th percentile, in milliseconds, and how often. */
+export interface Lateness {
+  readonly worst: number
+  readonly p99: number
+  readonly ticks: number
+}
+
+/** Runs `work` while a 5 ms timer runs in the same thread. */
+export async function lateness(work: () => Promise<void>): Promise<Lateness> {
+  const period = 5
+  const late: number[] = []
+  let due = performance.now() + period
+  let timer = setTimeout(tick, period)
+  function tick(): void {
+    const now = performance.now()
+    late.push(now - due)
+    due = now + period
+    timer = setTimeout(tick, period)
+  }
+  await work()
+  clearTimeout(timer)
+  // A timer that is overdue when the work ends counts, too.
+  late.push(performance.now() - due)
+  late.sort((a, b) => a - b)
+  return { worst: late.at(-1) ?? NaN, p99: late[Math.floor(late.length * 0.99)] ?? NaN, ticks: late.length }
+}
