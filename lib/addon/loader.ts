@@ -6,8 +6,8 @@ import { currentFingerprint, sameLibraries } from '../libtorch/describe.js'
 import { addonFile, buildInfoFile } from '../paths.js'
 import type { NativeBinding } from './binding.js'
 import { addonStamp, platform, readBuildInfo, type BuildInfo } from './build-info.js'
-import { withSleepingIdleThreads } from './idle-threads.js'
 import { explainLoadError } from './load-errors.js'
+import { withShortSpin } from './spinning-threads.js'
 
 const require = createRequire(import.meta.url)
 const rebuild = 'Run: npx gradcam build'
@@ -36,7 +36,7 @@ function load(): NativeBinding {
   const problem = findProblem(file, info)
   if (problem) throw problem
   try {
-    return withSleepingIdleThreads(() => require(file) as NativeBinding)
+    return withShortSpin(() => require(file) as NativeBinding)
   } catch (cause) {
     const builtWith = info
       ? ` It was built with ${info.builder} against LibTorch ${info.libtorch.version} in ${info.libtorch.root}.`
