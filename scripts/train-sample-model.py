@@ -29,20 +29,20 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 MODEL = SAMPLES / "animals-densenet.pt"
 LABELS = SAMPLES / "labels.txt"
 
-BATCH = 32
+BATCH = 16
 
 
 def sample_densenet(classes: int) -> DenseNet:
     """densenet121's structure with three blocks, as in the paper's networks for small pictures: `features` is 14 x 14."""
-    return DenseNet(growth_rate=16, block_config=(3, 6, 8), num_init_features=24, bn_size=2, num_classes=classes)
+    return DenseNet(growth_rate=16, block_config=(3, 6, 8), num_init_features=16, bn_size=2, num_classes=classes)
 
 
 def train(scenes: Scenes, epochs: int, seed: int) -> DenseNet:
     torch.manual_seed(seed)
     model = sample_densenet(len(scenes.labels)).to(memory_format=torch.channels_last).train()
     steps = epochs * (len(scenes.boxes) // BATCH)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=4e-3, total_steps=steps, pct_start=0.2)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps, pct_start=0.15)
     began, step, recent = time.monotonic(), 0, 0.0
     for _ in range(epochs):
         order = torch.randperm(len(scenes.boxes))
@@ -67,7 +67,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Trains and tests samples/animals-densenet.pt.")
     parser.add_argument("--test", action="store_true", help="only test the model that is there")
     parser.add_argument("--scenes", type=int, default=8000, help="training scenes (default: 8000)")
-    parser.add_argument("--epochs", type=int, default=3, help="times that each is seen (default: 3)")
+    parser.add_argument("--epochs", type=int, default=5, help="times that each is seen (default: 5)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", choices=("held-out", "validation"), default="held-out", help="scenes to test on")
     parser.add_argument("--tests", type=int, default=500, help="scenes to test on (default: 500)")

@@ -105,7 +105,7 @@ function fingerprint(root: string, version: string): string {
 }
 
 function readVersion(root: string): string {
-  // The package that pip installs carries version.py, the archive that pytorch.org offers carries build-version.
+  // The package that pip installs carries version.py, the archive on the site of PyTorch carries build-version.
   const python = readIfThere(join(root, 'version.py'))?.match(/^__version__\s*=\s*['"]([^'"]+)['"]/m)?.[1]
   const archive = readIfThere(join(root, 'build-version'))?.trim()
   const header = readIfThere(join(root, 'include', 'torch', 'csrc', 'api', 'include', 'torch', 'version.h'))
