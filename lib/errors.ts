@@ -27,6 +27,7 @@ export type GradCamErrorCode =
   | 'ERR_LAYER_NOT_HOOKABLE'
   | 'ERR_LAYER_NOT_REACHED'
   | 'ERR_LAYER_OUTPUT'
+  | 'ERR_NOT_SPLITTABLE'
   // Targets and order of calls
   | 'ERR_TARGET_OUT_OF_RANGE'
   | 'ERR_TARGET_COUNT'

@@ -13,6 +13,30 @@ export interface ExplainOptions<Output extends Value = Tensor> extends CallOptio
   target?: Target<Output> | undefined
 }
 
+/**
+ * How passes run. 'split': what comes before the first target layer runs frozen, optimised and without a graph, and only
+ * what follows is differentiated; equal up to rounding, and faster than a plain forward. 'hooked': the model as it is, seen
+ * through hooks. 'auto' (the default): split where the model can be cut at its target layers, hooked where it cannot
+ * (a layer in control flow, one that runs several times, hooks of yours on the model). The first pass makes the split,
+ * which takes a fraction of a second; it lives as long as the explainer.
+ */
+export type Execution = 'auto' | 'split' | 'hooked'
+
+/** Which of the two ways a pass ran, and why it was hooked. */
+export type ExecutionPath = { readonly path: 'split' } | { readonly path: 'hooked'; readonly because: string }
+
+/** @internal */
+export function checkExecution(execution: unknown): Execution {
+  if (execution === 'auto' || execution === 'split' || execution === 'hooked') return execution
+  throw new GradCamError(
+    'ERR_INVALID_ARGUMENT',
+    `There is no execution '${String(execution)}'. Use 'auto', 'split' or 'hooked'.`,
+  )
+}
+
+const executionPath = (whyHooked: string): ExecutionPath =>
+  whyHooked === '' ? { path: 'split' } : { path: 'hooked', because: whyHooked }
+
 /** What a pass was explained for. */
 export interface Explained {
   /** The class explained for each image; empty when the target was a function. */
@@ -33,13 +57,13 @@ function disposeExplained(explained: NativeExplained): void {
  */
 export abstract class Explainer implements Disposable {
   readonly model: ScriptModule
-  readonly #plan: PassPlan
   readonly #pass: PassHandle
   #closed = false
   /** The output of the last forward, with its graph, for target functions. The caller has a tensor of its own. */
   #output: Value | undefined
   #explained: NativeExplained | undefined
   #relus: number | undefined
+  #execution: ExecutionPath | undefined
   /** How many forwards were started, and the number of the last that failed. */
   #forwards = 0
   #failed = -1
@@ -47,7 +71,6 @@ export abstract class Explainer implements Disposable {
   /** Refuses layers that the model does not have. */
   protected constructor(model: ScriptModule, plan: PassPlan) {
     this.model = model
-    this.#plan = plan
     this.#pass = native().pass(model.handle, plan)
   }
 
@@ -64,7 +87,7 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     this.#forget()
     const turn = ++this.#forwards
-    const { output, kept, relus } = await cancellable(
+    const { output, kept, relus, whyHooked } = await cancellable(
       signal,
       (ticket) => this.#pass.forward(toPositional(inputs).map(unwrapValue), ticket),
       (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
@@ -77,6 +100,7 @@ export abstract class Explainer implements Disposable {
       this.#forget() // of a forward that was started later, or at the same time
       this.#output = wrapValue(kept)
       this.#relus = relus
+      this.#execution = executionPath(whyHooked)
     }
     return wrapValue(output) as Output
   }
@@ -121,9 +145,9 @@ export abstract class Explainer implements Disposable {
   protected async run<Output extends Value>(
     inputs: Value | readonly Value[],
     { target, signal }: ExplainOptions<Output>,
-  ): Promise<{ output: Output; relus: number; explained: NativeExplained }> {
+  ): Promise<{ output: Output; relus: number; execution: ExecutionPath; explained: NativeExplained }> {
     this.assertOpen()
-    const pass = native().pass(this.model.handle, this.#plan)
+    const pass = this.#pass.fork()
     try {
       const positional = toPositional(inputs).map(unwrapValue)
       if (typeof target !== 'function') {
@@ -136,7 +160,8 @@ export abstract class Explainer implements Disposable {
             disposeValue(wrapValue(late.output))
           },
         )
-        return { output: wrapValue(result.output) as Output, relus: result.relus, explained: result }
+        const execution = executionPath(result.whyHooked)
+        return { output: wrapValue(result.output) as Output, relus: result.relus, execution, explained: result }
       }
       const result = await cancellable(
         signal,
@@ -146,7 +171,8 @@ export abstract class Explainer implements Disposable {
       const output = wrapValue(result.output) as Output
       const kept = wrapValue(result.kept)
       try {
-        return { output, relus: result.relus, explained: await this.#differentiate(pass, kept, target, signal) }
+        const explained = await this.#differentiate(pass, kept, target, signal)
+        return { output, relus: result.relus, execution: executionPath(result.whyHooked), explained }
       } catch (error) {
         disposeValue(output)
         throw error
@@ -174,6 +200,14 @@ export abstract class Explainer implements Disposable {
     return this.#relus
   }
 
+  /** How the last forward ran. */
+  get execution(): ExecutionPath {
+    this.assertOpen()
+    if (this.#execution === undefined)
+      throw new GradCamError('ERR_NO_FORWARD', 'Nothing has run yet: call forward(input) first.')
+    return this.#execution
+  }
+
   protected assertOpen(): void {
     if (this.#closed) throw new GradCamError('ERR_CLOSED', 'This explainer was closed. Make a new one to explain more.')
     void this.model.handle // refuses a model that was disposed
@@ -182,7 +216,7 @@ export abstract class Explainer implements Disposable {
   #forget(): void {
     disposeValue(this.#output)
     if (this.#explained) disposeExplained(this.#explained)
-    this.#output = this.#explained = this.#relus = undefined
+    this.#output = this.#explained = this.#relus = this.#execution = undefined
   }
 
   /** Frees all that the explainer holds. The model stays as it was. Safe to call again. */

@@ -1,9 +1,26 @@
 import type { NativeExplained, TensorHandle } from './addon/binding.js'
 import { GradCamError } from './errors.js'
-import { Explainer, type ExplainOptions, type Explained } from './explainer.js'
+import {
+  checkExecution,
+  Explainer,
+  type Execution,
+  type ExecutionPath,
+  type ExplainOptions,
+  type Explained,
+} from './explainer.js'
 import type { ScriptModule } from './script-module.js'
 import { Tensor } from './tensor.js'
 import { disposeValue, type Value } from './values.js'
+
+export interface GradCamOptions {
+  execution?: Execution
+  /**
+   * What comes before the first target layer computes in it; the rest, and the map, in float32. 'bfloat16' is about twice
+   * as fast on CPUs that have it (AVX512-BF16, AMX) and on GPUs, and moves maps slightly: docs/performance.md has figures.
+   * Needs a float32 model that can be split. By default the model's own.
+   */
+  precision?: 'bfloat16' | 'float16'
+}
 
 type LayerTensor = 'activation' | 'gradient' | 'map'
 
@@ -33,12 +50,19 @@ export class GradCam extends Explainer {
   /**
    * @param layers paths of target layers, each returning one floating-point tensor [N, C, h, w]; `model.namedModules()`
    *   lists them
-   * @throws GradCamError ERR_LAYER_NOT_FOUND with the nearest names, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN
+   * @throws GradCamError ERR_LAYER_NOT_FOUND with the nearest names, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN; at the first
+   *   forward ERR_NOT_SPLITTABLE, where execution 'split' or a precision was asked for and the model cannot be split
    */
-  constructor(model: ScriptModule, layers: readonly string[]) {
+  constructor(model: ScriptModule, layers: readonly string[], { execution = 'auto', precision }: GradCamOptions = {}) {
     if (!Array.isArray(layers) || layers.length === 0)
       throw new GradCamError('ERR_INVALID_ARGUMENT', "GradCam needs an array of at least one layer, e.g. ['features'].")
-    super(model, { layers, method: 'gradcam', inputGradient: false, guided: 'none' })
+    checkExecution(execution)
+    if (precision !== undefined && precision !== 'bfloat16' && precision !== 'float16')
+      throw new GradCamError(
+        'ERR_INVALID_ARGUMENT',
+        `There is no precision '${String(precision)}'. Use 'bfloat16' or 'float16', or none for the model's own.`,
+      )
+    super(model, { layers, method: 'gradcam', inputGradient: false, guided: 'none', execution, precision })
     this.layers = [...(layers as readonly string[])]
   }
 
@@ -66,8 +90,8 @@ export class GradCam extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<GradCamExplanation<Output>> {
-    const { output, explained } = await this.run(inputs, options)
-    return new GradCamExplanation(output, explained, this.layers)
+    const { output, explained, execution } = await this.run(inputs, options)
+    return new GradCamExplanation(output, explained, this.layers, execution)
   }
 }
 
@@ -78,16 +102,19 @@ export class GradCamExplanation<Output extends Value = Tensor> implements Explai
   readonly targets: readonly number[]
   readonly scores: readonly number[]
   readonly layers: readonly string[]
+  /** Whether the pass ran split or hooked. */
+  readonly execution: ExecutionPath
   readonly #explained: NativeExplained
   readonly #maps: readonly Tensor[]
   #disposed = false
 
   /** @internal */
-  constructor(output: Output, explained: NativeExplained, layers: readonly string[]) {
+  constructor(output: Output, explained: NativeExplained, layers: readonly string[], execution: ExecutionPath) {
     this.output = output
     this.targets = explained.classes
     this.scores = explained.scores
     this.layers = layers
+    this.execution = execution
     this.#explained = explained
     this.#maps = explained.layers.map(({ map }) => Tensor.own(map as TensorHandle))
   }

@@ -1,6 +1,13 @@
 import type { TensorHandle } from './addon/binding.js'
 import { GradCamError } from './errors.js'
-import { Explainer, type ExplainOptions, type Explained } from './explainer.js'
+import {
+  checkExecution,
+  Explainer,
+  type Execution,
+  type ExecutionPath,
+  type ExplainOptions,
+  type Explained,
+} from './explainer.js'
 import type { ScriptModule } from './script-module.js'
 import { Tensor } from './tensor.js'
 import { disposeValue, type Value } from './values.js'
@@ -11,6 +18,8 @@ export interface GuidedBackpropOptions {
    * the reach of the Python reference, which misses functional ones without saying so.
    */
   scope?: 'all' | 'modules'
+  /** With scope 'modules' always hooked. */
+  execution?: Execution
 }
 
 /**
@@ -20,10 +29,10 @@ export interface GuidedBackpropOptions {
  * model is not changed: the rule lives in the graph of this pass.
  */
 export class GuidedBackprop extends Explainer {
-  constructor(model: ScriptModule, { scope = 'all' }: GuidedBackpropOptions = {}) {
+  constructor(model: ScriptModule, { scope = 'all', execution = 'auto' }: GuidedBackpropOptions = {}) {
     if (scope !== 'all' && scope !== 'modules')
       throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no scope '${String(scope)}'. Use 'all' or 'modules'.`)
-    super(model, { layers: [], inputGradient: true, guided: scope })
+    super(model, { layers: [], inputGradient: true, guided: scope, execution: checkExecution(execution) })
   }
 
   /** How many ReLUs of the last forward pass follow the rule. With none, `backward` throws ERR_NO_RELU. */
@@ -41,9 +50,9 @@ export class GuidedBackprop extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<GuidedBackpropExplanation<Output>> {
-    const { output, relus, explained } = await this.run(inputs, options)
+    const { output, relus, explained, execution } = await this.run(inputs, options)
     const gradient = Tensor.own(explained.inputGradient as TensorHandle)
-    return new GuidedBackpropExplanation(output, gradient, relus, explained.classes, explained.scores)
+    return new GuidedBackpropExplanation(output, gradient, relus, explained.classes, explained.scores, execution)
   }
 }
 
@@ -59,6 +68,8 @@ export class GuidedBackpropExplanation<Output extends Value = Tensor> implements
     readonly intercepted: number,
     readonly targets: readonly number[],
     readonly scores: readonly number[],
+    /** Whether the pass ran split or hooked. */
+    readonly execution: ExecutionPath,
   ) {}
 
   dispose(): void {

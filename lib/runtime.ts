@@ -18,9 +18,17 @@ export function numThreads(): number {
   return native().info().threads
 }
 
-/** Sets them. By default LibTorch takes one per physical core, or what OMP_NUM_THREADS says. */
+/**
+ * Sets them, for operators and for every model that was not loaded with a number of its own. By default LibTorch takes one
+ * per physical core, or what OMP_NUM_THREADS says.
+ */
 export function setNumThreads(threads: number): void {
-  if (!Number.isSafeInteger(threads) || threads < 1)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `${threads} is no number of threads: give an integer from 1 on.`)
-  native().setThreads(threads)
+  native().setThreads(checkThreads(threads))
+}
+
+/** @internal */
+export function checkThreads(threads: number): number {
+  if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `${threads} is no number of threads: give an integer from 1 to 1024.`)
+  return threads
 }

@@ -3,6 +3,7 @@ import { cancellable, type CallOptions } from './abort.js'
 import type { HookKind, ModelHandle, SubmoduleInfo } from './addon/binding.js'
 import { native } from './addon/native.js'
 import { GradCamError } from './errors.js'
+import { checkThreads } from './runtime.js'
 import type { Tensor } from './tensor.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from './values.js'
 
@@ -42,11 +43,16 @@ export interface HookHandle extends Disposable {
 export interface LoadOptions extends CallOptions {
   /** 'cpu' (the default), 'cuda', 'cuda:N', or 'auto' for CUDA where LibTorch sees a device. */
   device?: string
+  /**
+   * The intra-op threads of this model's executor. By default what {@link setNumThreads} says. Models run side by side, so
+   * for several replicas on the CPU: the cores divided by their number.
+   */
+  threads?: number
 }
 
 /**
  * A TorchScript model in eval mode, loaded from a `.pt` file that torch.jit.script or torch.jit.trace saved. Its
- * parameters never require gradients. All that it runs, runs on an executor thread, one call after another.
+ * parameters never require gradients. All that it runs, runs on an executor thread of its own, one call after another.
  */
 export class ScriptModule implements Disposable {
   /** Where the parameters are: 'cpu' or 'cuda:N'. */
@@ -75,10 +81,11 @@ export class ScriptModule implements Disposable {
         'A model is loaded from a path, a file URL, or a Buffer of its bytes.',
       )
     if (source === '') throw new GradCamError('ERR_FILE_NOT_FOUND', 'The path of the model is empty.')
+    const threads = options.threads === undefined ? 0 : checkThreads(options.threads)
     const from = source instanceof URL ? fileURLToPath(source) : source
     const { handle, device } = await cancellable(
       options.signal,
-      (ticket) => native().loadModel(from, options.device ?? 'cpu', ticket),
+      (ticket) => native().loadModel(from, options.device ?? 'cpu', threads, ticket),
       (late) => late.handle.dispose(),
     )
     return new ScriptModule(handle, device)

@@ -50,6 +50,17 @@ export interface PassPlan {
   method?: string
   inputGradient: boolean
   guided: 'none' | 'modules' | 'all'
+  execution: 'auto' | 'split' | 'hooked'
+  /** The dtype of what comes before the first layer; the model's own by default. */
+  precision?: string | undefined
+}
+
+/** What a forward in a pass gives. */
+export interface NativeForward {
+  output: NativeValue
+  relus: number
+  /** Why it ran hooked; empty where it ran split. */
+  whyHooked: string
 }
 
 export interface NativeExplained {
@@ -64,13 +75,15 @@ export interface PassHandle {
   forward(
     inputs: readonly NativeValue[],
     ticket: number,
-  ): Promise<{ output: NativeValue; kept: NativeValue; relus: number }>
+  ): Promise<NativeForward & { kept: NativeValue }>
   backward(target: readonly number[] | TensorHandle | undefined, ticket: number): Promise<NativeExplained>
   explain(
     inputs: readonly NativeValue[],
     target: readonly number[] | undefined,
     ticket: number,
-  ): Promise<NativeExplained & { output: NativeValue; relus: number }>
+  ): Promise<NativeExplained & NativeForward>
+  /** Another pass of the same plan, which shares the split model. */
+  fork(): PassHandle
   dispose(): void
 }
 
@@ -108,6 +121,7 @@ export interface NativeBinding {
   loadModel(
     source: string | Uint8Array,
     device: string,
+    threads: number,
     ticket: number,
   ): Promise<{ handle: ModelHandle; device: string }>
   pass(model: ModelHandle, plan: PassPlan): PassHandle

@@ -109,23 +109,27 @@ void call_with_hooks(jit::Function& original, size_t arity, CallTable& table, ji
   }
 }
 
-// `forward`, and in a traced file `forward1`, `forward2`, ...: tracing records each further call of one module in a method
-// of its own. A type without `forward` is a container.
+// A type without `forward` is a container.
 std::vector<jit::Function*> forwards_of(const c10::ClassType& type) {
   if (!type.findMethod("forward")) return {};
   std::vector<jit::Function*> forwards;
-  for (auto* method : type.methods()) {
-    const auto& name = method->name();
-    if (name.rfind("forward", 0) == 0 && name.find_first_not_of("0123456789", 7) == std::string::npos)
-      forwards.push_back(method);
-  }
+  for (auto* method : type.methods())
+    if (is_forward(method->name())) forwards.push_back(method);
   return forwards;
+}
+
+void exchange(c10::ClassType& type, jit::Function* old_method, jit::Function* new_method) {
+  type.unsafeRemoveMethod(old_method->name());
+  type.addMethod(new_method);
 }
 
 }  // namespace
 
-std::vector<std::unique_ptr<jit::Function>> install_trampolines(const jit::Module& root, CallTable& table) {
-  std::vector<std::unique_ptr<jit::Function>> trampolines;
+bool is_forward(const std::string& method) {
+  return method.rfind("forward", 0) == 0 && method.find_first_not_of("0123456789", 7) == std::string::npos;
+}
+
+Trampolines::Trampolines(const jit::Module& root, CallTable& table) {
   std::unordered_set<const c10::ClassType*> done;
   for (const auto& module : root.modules()) {
     const auto type = module.type();
@@ -143,12 +147,23 @@ std::vector<std::unique_ptr<jit::Function>> install_trampolines(const jit::Modul
               throw;
             }
           });
-      type->unsafeRemoveMethod(original->name());
-      type->addMethod(trampoline.get());
-      trampolines.push_back(std::move(trampoline));
+      exchange(*type, original, trampoline.get());
+      replaced_.push_back({type, original, std::move(trampoline)});
     }
   }
-  return trampolines;
+}
+
+jit::Module Trampolines::clone_original(const jit::Module& root) {
+  struct Originals {
+    std::vector<Replaced>& replaced;
+    explicit Originals(std::vector<Replaced>& r) : replaced(r) {
+      for (auto& [type, original, trampoline] : replaced) exchange(*type, trampoline.get(), original);
+    }
+    ~Originals() {
+      for (auto& [type, original, trampoline] : replaced) exchange(*type, original, trampoline.get());
+    }
+  } originals(replaced_);
+  return root.clone();
 }
 
 }  // namespace gradcam

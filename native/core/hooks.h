@@ -78,9 +78,27 @@ class CallTable {
   HookId next_id_ = 1;
 };
 
-// Puts a C++ function in the place of `forward` in every module class below `root`, which runs the original and then what
-// `table` holds for the instance. It must happen before the first run, which inlines the graphs of the children into
-// their parents. The functions that are returned must outlive the module.
-std::vector<std::unique_ptr<torch::jit::Function>> install_trampolines(const torch::jit::Module& root, CallTable& table);
+// `forward`, and in a traced file `forward1`, `forward2`, ...: tracing records each further call of one module in a method
+// of its own.
+bool is_forward(const std::string& method);
+
+// C++ functions in the place of `forward` in every module class below a root, each of which runs the original and then
+// what the table holds for the instance. They must be there before the first run, which inlines the graphs of the children
+// into their parents, and must outlive the module.
+class Trampolines {
+ public:
+  Trampolines(const torch::jit::Module& root, CallTable& table);
+
+  // A copy of the module as it was loaded, on the same weights. Not while the model runs.
+  torch::jit::Module clone_original(const torch::jit::Module& root);
+
+ private:
+  struct Replaced {
+    std::shared_ptr<c10::ClassType> type;
+    torch::jit::Function* original;
+    std::unique_ptr<torch::jit::Function> trampoline;
+  };
+  std::vector<Replaced> replaced_;
+};
 
 }  // namespace gradcam

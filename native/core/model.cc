@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "nearest.h"
+#include "split_graph.h"
 
 namespace gradcam {
 
@@ -40,7 +41,7 @@ Model::Model(jit::Module module, at::Device device)
     submodules_.push_back({path, class_name(*type), count_parameters(submodule), type->findMethod("forward") != nullptr});
     by_path_.emplace(path, submodule._ivalue().get());
   }
-  trampolines_ = install_trampolines(module_, calls_);
+  trampolines_.emplace(module_, calls_);
 }
 
 ObjectKey Model::instance(const std::string& path) const {
@@ -74,6 +75,27 @@ std::string Model::path_of(ObjectKey object) const {
     if (by_path_.at(info.path) == object) return info.path;
   return {};
 }
+
+std::shared_ptr<SplitModel> Model::split(const SplitPlan& plan) {
+  const auto key = plan.key();
+  if (const auto known = unsplittable_.find(key); known != unsplittable_.end()) throw CannotSplit(known->second);
+  if (auto split = splits_[key].lock()) return split;
+  try {
+    for (const auto& layer : plan.layers) {
+      const auto object = instance(layer);
+      if (std::count_if(by_path_.begin(), by_path_.end(), [&](const auto& entry) { return entry.second == object; }) > 1)
+        throw CannotSplit("layer '" + layer + "' is one module under several names");
+    }
+    auto split = SplitModel::build(trampolines_->clone_original(module_), plan);
+    splits_[key] = split;
+    return split;
+  } catch (const CannotSplit& e) {
+    give_up_split(plan, e.what());
+    throw;
+  }
+}
+
+void Model::give_up_split(const SplitPlan& plan, const std::string& reason) { unsplittable_[plan.key()] = reason; }
 
 IValue Model::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
   for (auto& input : inputs)

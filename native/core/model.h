@@ -1,11 +1,13 @@
 #pragma once
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "hooks.h"
 #include "model_file.h"
+#include "split.h"
 
 namespace gradcam {
 
@@ -32,6 +34,12 @@ class Model {
   // The paths of an instance: several where one module is shared.
   std::string path_of(ObjectKey object) const;
 
+  // The model cut for a plan, made at the first call and kept while somebody holds it. It runs none of the hooks. Throws
+  // CannotSplit, at once where an earlier call did.
+  std::shared_ptr<SplitModel> split(const SplitPlan& plan);
+  // The split of this plan has turned out not to run.
+  void give_up_split(const SplitPlan& plan, const std::string& reason);
+
   // One forward pass. Tensors on another device are moved to the model's. `observer` and `cancel` may be null.
   IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel);
 
@@ -40,13 +48,15 @@ class Model {
 
   CallTable calls_;
   // Called through the module's types, so they must be gone after it.
-  std::vector<std::unique_ptr<torch::jit::Function>> trampolines_;
+  std::optional<Trampolines> trampolines_;
   torch::jit::Module module_;
   at::Device device_;
   c10::FunctionSchema schema_;
   std::vector<SubmoduleInfo> submodules_;
   std::unordered_map<std::string, ObjectKey> by_path_;
   bool frozen_ = false;
+  std::unordered_map<std::string, std::weak_ptr<SplitModel>> splits_;
+  std::unordered_map<std::string, std::string> unsplittable_;  // why
 };
 
 }  // namespace gradcam

@@ -79,6 +79,12 @@ Pass::Pass(std::shared_ptr<Model> model, PassPlan plan) : model_(std::move(model
   for (const auto& path : plan_.layers) layer_objects_.push_back(model_->instance(path));
 }
 
+std::shared_ptr<Pass> Pass::fork() const {
+  auto fork = std::make_shared<Pass>(model_, plan_);
+  fork->shared_split_ = shared_split_;
+  return fork;
+}
+
 void Pass::release() {
   output_.reset();
   activations_.assign(plan_.layers.size(), Tensor());
@@ -88,22 +94,16 @@ void Pass::release() {
 
 const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
   release();
+  if (plan_.input_gradient &&
+      (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point()))
+    throw Error("ERR_INVALID_ARGUMENT", "The gradient at the input needs a first input that is a floating-point tensor.");
   const at::AutoGradMode with_graph(true);
-  // The model sees copies off the caller's graph: it may change its inputs in place, and what lies before them is not
-  // what is explained.
-  for (auto& input : inputs) input = map_tensors(input, [](const Tensor& t) { return t.detach().clone(); });
-  if (plan_.input_gradient) {
-    if (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point())
-      throw Error("ERR_INVALID_ARGUMENT",
-                  "The gradient at the input needs a first input that is a floating-point tensor.");
-    // A leaf of our own: the caller's tensor keeps its requiresGrad and its grad. The model sees a copy of the leaf, which
-    // it may change in place.
-    input_ = inputs.front().toTensor().detach().to(model_->device()).requires_grad_();
-    inputs.front() = input_.clone();
-  }
-  Observer observer(*this);
   try {
-    output_ = model_->run(std::move(inputs), &observer, cancel);
+    const auto split = find_split();
+    if (!split || !try_split(*split, inputs, cancel)) {
+      forward_hooked(std::move(inputs), cancel);
+      if (split) give_up_split();  // the inputs were not at fault
+    }
   } catch (...) {
     release();
     throw;
@@ -116,6 +116,20 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
     guided_relus_ = guide_all_relus(outputs);
   }
   return *output_;
+}
+
+void Pass::forward_hooked(std::vector<IValue> inputs, const CancelFlag* cancel) {
+  // The model sees copies off the caller's graph: it may change its inputs in place, and what lies before them is not
+  // what is explained.
+  for (auto& input : inputs) input = map_tensors(input, [](const Tensor& t) { return t.detach().clone(); });
+  if (plan_.input_gradient) {
+    // A leaf of our own: the caller's tensor keeps its requiresGrad and its grad. The model sees a copy of the leaf, which
+    // it may change in place.
+    input_ = inputs.front().toTensor().to(model_->device()).requires_grad_();
+    inputs.front() = input_.clone();
+  }
+  Observer observer(*this);
+  output_ = model_->run(std::move(inputs), &observer, cancel);
 }
 
 Explained Pass::backward(const Target& target, bool keep_graph) {

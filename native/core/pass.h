@@ -12,12 +12,17 @@ namespace gradcam {
 
 enum class ReluScope { none, modules, all };
 
+// How a pass runs: see SplitModel. `automatic` is split wherever that is possible.
+enum class Execution { automatic, split, hooked };
+
 // What a pass has to see.
 struct PassPlan {
   std::vector<std::string> layers;                // captured: activation, and after backward its gradient
   const LayerMethod* method = nullptr;            // the map to make of them
   bool input_gradient = false;                    // the gradient at the first input
   ReluScope guided = ReluScope::none;             // which ReLUs follow guided backpropagation's rule
+  Execution execution = Execution::automatic;
+  std::optional<at::ScalarType> head_dtype;       // what comes before the first layer computes in it; needs a split
 };
 
 struct LayerResult {
@@ -38,6 +43,9 @@ class Pass {
   // Refuses layers that the model does not have.
   Pass(std::shared_ptr<Model> model, PassPlan plan);
 
+  // Another pass of the same plan, which shares the split model with this one for as long as either lives.
+  std::shared_ptr<Pass> fork() const;
+
   // Replaces what an earlier forward captured. The graph starts at the first captured layer, or at the input where its
   // gradient is wanted; nothing before that records one.
   const IValue& forward(std::vector<IValue> inputs, const CancelFlag* cancel);
@@ -48,12 +56,26 @@ class Pass {
   Explained backward(const Tensor& score, bool keep_graph);
 
   int guided_relus() const { return guided_relus_; }
+  // Why the last forward ran hooked; empty where it ran split.
+  const std::string& why_hooked() const { return why_hooked_; }
   const Model& model() const { return *model_; }
   void release();
 
  private:
   class Observer;
 
+  struct SharedSplit {
+    std::shared_ptr<SplitModel> model;
+  };
+
+  SplitPlan split_plan() const;
+  std::shared_ptr<SplitModel> find_split();
+  void refuse_hooked() const;
+  void forward_split(const SplitModel& split, const std::vector<IValue>& inputs, bool channels_last,
+                     const CancelFlag* cancel);
+  bool try_split(SplitModel& split, const std::vector<IValue>& inputs, const CancelFlag* cancel);
+  void give_up_split();
+  void forward_hooked(std::vector<IValue> inputs, const CancelFlag* cancel);
   Explained differentiate(const Tensor& score, bool keep_graph);
 
   std::shared_ptr<Model> model_;
@@ -61,8 +83,10 @@ class Pass {
   std::vector<ObjectKey> layer_objects_;
   std::optional<IValue> output_;
   std::vector<Tensor> activations_;  // by layer: of its last call; undefined where the pass did not reach it
-  Tensor input_;
+  Tensor input_;  // the leaf whose gradient is wanted
   int guided_relus_ = 0;
+  std::shared_ptr<SharedSplit> shared_split_ = std::make_shared<SharedSplit>();
+  std::string why_hooked_;
 };
 
 }  // namespace gradcam

@@ -36,19 +36,8 @@ Napi::Value live_tensors(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(Environment::of(info.Env()).live_tensors));
 }
 
-// OpenMP keeps the number per calling thread, so it is set here, for operators, and on the executor, for models.
 void set_threads(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
-    const int threads = info[0].ToNumber().Int32Value();
-    at::set_num_threads(threads);
-    Environment::of(info.Env()).submit<bool>(
-        0,
-        [threads](const CancelFlag&) {
-          at::set_num_threads(threads);
-          return true;
-        },
-        [](Napi::Env env, bool&) { return env.Undefined(); });
-  });
+  guarded(info.Env(), [&] { Environment::of(info.Env()).set_threads(info[0].ToNumber().Int32Value()); });
 }
 
 void manual_seed(const Napi::CallbackInfo& info) {
@@ -88,9 +77,10 @@ Napi::Value backward(const Napi::CallbackInfo& info) {
     if (!gradient.defined() && tensor.numel() != 1)
       throw Error("ERR_SHAPE", "Only a scalar can be differentiated without a gradient of its own. Sum it, or pass one.");
     const bool retain = info[2].ToBoolean();
-    return Environment::of(info.Env())
+    auto& environment = Environment::of(info.Env());
+    return environment
         .submit<bool>(
-            info[3].ToNumber(),
+            environment.executor(), info[3].ToNumber(),
             [tensor, gradient, retain](const CancelFlag&) {
               torch::autograd::backward({tensor}, {gradient}, retain);
               return true;
@@ -99,7 +89,7 @@ Napi::Value backward(const Napi::CallbackInfo& info) {
   });
 }
 
-// loadModel(path: string | bytes: Uint8Array, device, ticket)
+// loadModel(path: string | bytes: Uint8Array, device, threads (0: the usual number), ticket)
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto source = std::make_shared<ModelSource>();
@@ -110,22 +100,34 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
       source->bytes.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
     }
     const auto device = parse_device(to_text(info[1], "device"));
-    return Environment::of(info.Env())
+    const int threads = info[2].ToNumber();
+    auto& environment = Environment::of(info.Env());
+    return environment
         .submit<std::shared_ptr<Model>>(
-            info[2].ToNumber(), [source, device](const CancelFlag&) { return Model::load(*source, device); },
-            [](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
+            environment.executor(), info[3].ToNumber(),
+            [source, device](const CancelFlag&) { return Model::load(*source, device); },
+            [threads](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
               auto object = Napi::Object::New(env);
               object.Set("device", model->device().str());
-              object.Set("handle", ModelHandle::wrap(env, model));
+              object.Set("handle", ModelHandle::wrap(env, model, Environment::of(env).take_executor(threads)));
               return object;
             });
   });
 }
 
-// pass(model, { layers, method, inputGradient, guided })
+// "name" among the names, by its place.
+template <typename Enum>
+Enum to_enum(const Napi::Value& value, const char* what, const std::vector<std::pair<const char*, Enum>>& names) {
+  const auto text = to_text(value, what);
+  for (const auto& [name, constant] : names)
+    if (text == name) return constant;
+  throw Error("ERR_INVALID_ARGUMENT", std::string(what) + " cannot be '" + text + "'.");
+}
+
+// pass(model, { layers, method, inputGradient, guided, execution, precision })
 Napi::Value make_pass(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto& model = unwrap_model(info[0]);
+    const auto& handle = unwrap_model_handle(info[0]);
     const auto options = info[1].As<Napi::Object>();
     PassPlan plan;
     const auto layers = options.Get("layers").As<Napi::Array>();
@@ -133,9 +135,15 @@ Napi::Value make_pass(const Napi::CallbackInfo& info) {
     if (const auto method = options.Get("method"); method.IsString())
       plan.method = &layer_method(to_text(method, "method"));
     plan.input_gradient = options.Get("inputGradient").ToBoolean();
-    const auto guided = to_text(options.Get("guided"), "guided");
-    plan.guided = guided == "all" ? ReluScope::all : guided == "modules" ? ReluScope::modules : ReluScope::none;
-    return PassHandle::wrap(info.Env(), std::make_shared<Pass>(model, std::move(plan)));
+    plan.guided = to_enum<ReluScope>(
+        options.Get("guided"), "guided",
+        {{"none", ReluScope::none}, {"modules", ReluScope::modules}, {"all", ReluScope::all}});
+    plan.execution = to_enum<Execution>(
+        options.Get("execution"), "execution",
+        {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});
+    if (const auto precision = options.Get("precision"); precision.IsString())
+      plan.head_dtype = parse_dtype(to_text(precision, "precision"));
+    return PassHandle::wrap(info.Env(), std::make_shared<Pass>(handle.model(), std::move(plan)), handle.executor());
   });
 }
 

@@ -1,5 +1,7 @@
 #include "environment.h"
 
+#include <ATen/Parallel.h>
+
 #include "../core/error.h"
 
 namespace gradcam::node {
@@ -12,7 +14,8 @@ std::shared_ptr<Environment> Environment::create(Napi::Env env) {
 
 Environment& Environment::of(Napi::Env env) { return **env.GetInstanceData<std::shared_ptr<Environment>>(); }
 
-Environment::Environment(Napi::Env env) : env_(env) {
+Environment::Environment(Napi::Env env) : env_(env), threads_(at::get_num_threads()) {
+  executors_.push_back({std::make_shared<Executor>(), 0});
   const auto name = Napi::String::New(env, "libtorch-gradcam");
   napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, /*max_queue_size=*/0,
                                                        /*initial_thread_count=*/1, nullptr, nullptr, this, run_task,
@@ -24,20 +27,50 @@ Environment::Environment(Napi::Env env) : env_(env) {
   if (status != napi_ok) throw Napi::Error::New(env, "libtorch-gradcam: this Node.js environment is ending");
 }
 
+namespace {
+
+// OpenMP keeps the number per calling thread, but LibTorch also keeps the last one set for threads that are yet to come:
+// that one stays the `usual`.
+void set_threads_of(Executor& executor, int threads, int usual) {
+  executor.submit({[threads, usual] {
+                     at::set_num_threads(threads);
+                     if (threads != usual) std::thread([usual] { at::set_num_threads(usual); }).join();
+                   },
+                   nullptr});
+}
+
+}  // namespace
+
+std::shared_ptr<Executor> Environment::take_executor(int threads) {
+  auto found = std::find_if(executors_.begin() + 1, executors_.end(),
+                            [](const OwnedExecutor& owned) { return owned.executor.use_count() == 1; });
+  if (found == executors_.end()) found = executors_.insert(found, {std::make_shared<Executor>(), 0});
+  found->threads = threads;
+  set_threads_of(*found->executor, threads ? threads : threads_, threads_);
+  return found->executor;
+}
+
+void Environment::set_threads(int threads) {
+  threads_ = threads;
+  at::set_num_threads(threads);
+  for (auto& owned : executors_)
+    if (!owned.threads) set_threads_of(*owned.executor, threads, threads);
+}
+
 void Environment::stop() {
   {
     std::lock_guard lock(mutex_);
     ending_ = true;
   }
   javascript_answered_.notify_all();
-  executor_.stop();
+  for (auto& owned : executors_) owned.executor->stop();
 }
 
 void Environment::on_environment_end(void* data) {
   auto* self = static_cast<Environment*>(data);
   self->stop();
   self->functions_.clear();
-  self->thrown_by_hook_.reset();
+  self->thrown_by_hooks_.clear();
   self->error_class_.Reset();
   self->tensor_class.Reset();
   self->model_class.Reset();
@@ -66,7 +99,8 @@ void Environment::begin_job() {
 void Environment::end_job(uint32_t ticket) {
   if (ticket) tickets_.erase(ticket);
   drop_released_functions();
-  if (--pending_jobs_ == 0) napi_unref_threadsafe_function(env_, javascript_);
+  if (--pending_jobs_ > 0) return;
+  napi_unref_threadsafe_function(env_, javascript_);
 }
 
 void Environment::cancel(uint32_t ticket) {
@@ -76,7 +110,8 @@ void Environment::cancel(uint32_t ticket) {
 void Environment::call_javascript(const std::function<void(Napi::Env)>& call) {
   // The environment may end while the executor waits; then the task outlives `call` and must not touch it.
   struct Call {
-    bool answered = false, threw = false;
+    bool answered = false;
+    uint32_t threw = 0;
   };
   const auto state = std::make_shared<Call>();
   post([this, state, &call](Napi::Env env) {
@@ -84,15 +119,13 @@ void Environment::call_javascript(const std::function<void(Napi::Env)>& call) {
       std::lock_guard lock(mutex_);
       if (ending_) return;
     }
-    bool threw = false;
+    uint32_t threw = 0;
     try {
       call(env);
     } catch (const Napi::Error& error) {
-      threw = true;
-      keep_thrown(env, [&] { return error.Value(); });
+      threw = keep_thrown(env, [&] { return error.Value(); });
     } catch (...) {
-      threw = true;
-      keep_thrown(env, [&] { return to_javascript(std::current_exception()); });
+      threw = keep_thrown(env, [&] { return to_javascript(std::current_exception()); });
     }
     {
       std::lock_guard lock(mutex_);
@@ -104,17 +137,19 @@ void Environment::call_javascript(const std::function<void(Napi::Env)>& call) {
   std::unique_lock lock(mutex_);
   javascript_answered_.wait(lock, [&] { return state->answered || ending_; });
   if (!state->answered) throw Cancelled();
-  if (state->threw) throw HookThrew();
+  if (state->threw) throw HookThrew(state->threw);
 }
 
-void Environment::keep_thrown(Napi::Env env, const std::function<Napi::Value()>& thrown) {
+uint32_t Environment::keep_thrown(Napi::Env env, const std::function<Napi::Value()>& thrown) {
+  const auto id = next_thrown_++;
   try {
     auto holder = Napi::Array::New(env, 1);  // keeps any value alive, objects and primitives alike
     holder[uint32_t{0}] = thrown();
-    thrown_by_hook_ = Napi::Reference<Napi::Array>::New(holder, 1);
+    thrown_by_hooks_[id] = Napi::Reference<Napi::Array>::New(holder, 1);
   } catch (const Napi::Error&) {
     // What ended the hook was the end of its worker, which is no value.
   }
+  return id;
 }
 
 std::shared_ptr<const Environment::KeptFunction> Environment::keep_function(const Napi::Function& function) {
@@ -149,9 +184,10 @@ Napi::Value Environment::to_javascript(std::exception_ptr error) {
   try {
     std::rethrow_exception(error);
   } catch (const HookThrew& e) {
-    if (!thrown_by_hook_) return make_error("ERR_TORCH", e.what()).Value();
-    const Napi::Value thrown = thrown_by_hook_->Value().Get(uint32_t{0});
-    thrown_by_hook_.reset();
+    const auto found = thrown_by_hooks_.find(e.thrown);
+    if (found == thrown_by_hooks_.end()) return make_error("ERR_TORCH", e.what()).Value();
+    const Napi::Value thrown = found->second.Value().Get(uint32_t{0});
+    thrown_by_hooks_.erase(found);
     return thrown;
   } catch (const Error& e) {
     return make_error(e.code(), e.what()).Value();

@@ -1,6 +1,7 @@
 #pragma once
 #include <napi.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -16,8 +17,10 @@
 
 namespace gradcam::node {
 
-// Thrown on the executor where a JavaScript hook threw; the value thrown waits in the environment.
+// Thrown on an executor where a JavaScript hook threw; the value thrown waits in the environment under this number.
 struct HookThrew : std::exception {
+  explicit HookThrew(uint32_t thrown) : thrown(thrown) {}
+  uint32_t thrown;
   const char* what() const noexcept override { return "a JavaScript hook threw"; }
 };
 
@@ -30,14 +33,21 @@ class Environment : public std::enable_shared_from_this<Environment> {
 
   explicit Environment(Napi::Env env);
 
-  // Runs `work` on the executor thread and settles the promise, from a macrotask, with what `finish` makes of its result.
+  // Runs `work` on an executor's thread and settles the promise, from a macrotask, with what `finish` makes of its result.
   // `ticket` is the caller's number for cancelling it, 0 for none.
   template <typename Result>
-  Napi::Promise submit(uint32_t ticket, std::function<Result(const CancelFlag&)> work,
+  Napi::Promise submit(Executor& executor, uint32_t ticket, std::function<Result(const CancelFlag&)> work,
                        std::function<Napi::Value(Napi::Env, Result&)> finish);
   void cancel(uint32_t ticket);
 
-  // On the executor thread: runs `call` on the JavaScript thread and waits for it. Throws Cancelled when the environment
+  // Of operators and of loading. A model has an executor of its own, so that models run side by side: one that no model
+  // holds any longer, or a new one. `threads` are its intra-op threads, 0 for the environment's number.
+  Executor& executor() { return *executors_.front().executor; }
+  std::shared_ptr<Executor> take_executor(int threads);
+  // The intra-op threads of this thread, and of every executor that was not given a number of its own.
+  void set_threads(int threads);
+
+  // On an executor thread: runs `call` on the JavaScript thread and waits for it. Throws Cancelled when the environment
   // ends first, HookThrew when `call` throws.
   void call_javascript(const std::function<void(Napi::Env)>& call);
 
@@ -60,7 +70,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   };
   std::shared_ptr<const KeptFunction> keep_function(const Napi::Function& function);
 
-  // Cancels what runs and ends the executor thread. What is submitted afterwards never runs.
+  // Cancels what runs and ends the executors' threads. What is submitted afterwards never runs.
   void stop();
 
   void set_error_class(const Napi::Function& error_class) { error_class_ = Napi::Persistent(error_class); }
@@ -80,14 +90,19 @@ class Environment : public std::enable_shared_from_this<Environment> {
   static void run_task(napi_env env, napi_value, void* context, void* data);
   static void on_environment_end(void* self);
   void post(Task task);
-  void keep_thrown(Napi::Env env, const std::function<Napi::Value()>& thrown);
+  uint32_t keep_thrown(Napi::Env env, const std::function<Napi::Value()>& thrown);
   void begin_job();
   void end_job(uint32_t ticket);
   void drop_released_functions();
 
   Napi::Env env_;
   napi_threadsafe_function javascript_ = nullptr;
-  Executor executor_;
+  struct OwnedExecutor {
+    std::shared_ptr<Executor> executor;
+    int threads;  // 0: the environment's number
+  };
+  std::vector<OwnedExecutor> executors_;
+  int threads_;
   size_t pending_jobs_ = 0;
   std::unordered_map<uint32_t, CancelFlagPtr> tickets_;
   std::unordered_map<uint32_t, Napi::FunctionReference> functions_;
@@ -95,8 +110,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::mutex released_mutex_;
   std::vector<uint32_t> released_functions_;  // let go on any thread, dropped on this one
   Napi::FunctionReference error_class_;
-  // Of the job that runs, or has run and is about to be settled: jobs run and settle one after another.
-  std::optional<Napi::Reference<Napi::Array>> thrown_by_hook_;
+  std::unordered_map<uint32_t, Napi::Reference<Napi::Array>> thrown_by_hooks_;
+  uint32_t next_thrown_ = 1;
 
   std::mutex mutex_;
   std::condition_variable javascript_answered_;
@@ -104,7 +119,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
 };
 
 template <typename Result>
-Napi::Promise Environment::submit(uint32_t ticket, std::function<Result(const CancelFlag&)> work,
+Napi::Promise Environment::submit(Executor& executor, uint32_t ticket, std::function<Result(const CancelFlag&)> work,
                                   std::function<Napi::Value(Napi::Env, Result&)> finish) {
   struct Outcome {
     std::optional<Result> result;
@@ -136,7 +151,7 @@ Napi::Promise Environment::submit(uint32_t ticket, std::function<Result(const Ca
       }
     });
   };
-  executor_.submit({std::move(run), cancel});
+  executor.submit({std::move(run), cancel});
   return deferred.Promise();
 }
 

@@ -33,11 +33,13 @@ const Tensor& unwrap_tensor(const Napi::Value& value) {
   return tensor;
 }
 
-const std::shared_ptr<Model>& unwrap_model(const Napi::Value& value) {
-  const auto& model = unwrap<ModelHandle>(value, kModelTag, "ScriptModule")->model();
-  if (!model) throw Error("ERR_DISPOSED", "This ScriptModule was disposed. Load it again to use it.");
-  return model;
+const ModelHandle& unwrap_model_handle(const Napi::Value& value) {
+  const auto& handle = *unwrap<ModelHandle>(value, kModelTag, "ScriptModule");
+  if (!handle.model()) throw Error("ERR_DISPOSED", "This ScriptModule was disposed. Load it again to use it.");
+  return handle;
 }
+
+const std::shared_ptr<Model>& unwrap_model(const Napi::Value& value) { return unwrap_model_handle(value).model(); }
 
 Napi::Function TensorHandle::define(Napi::Env env) {
   return DefineClass(env, "TensorHandle",

@@ -42,11 +42,12 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
 class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
  public:
   static Napi::Function define(Napi::Env env);
-  static Napi::Object wrap(Napi::Env env, std::shared_ptr<Model> model);
+  static Napi::Object wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor);
 
   explicit ModelHandle(const Napi::CallbackInfo& info);
   ~ModelHandle() override;
   const std::shared_ptr<Model>& model() const { return model_; }
+  const std::shared_ptr<Executor>& executor() const { return executor_; }
 
  private:
   Napi::Value modules(const Napi::CallbackInfo& info);
@@ -59,13 +60,14 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
 
   std::shared_ptr<Environment> environment_;
   std::shared_ptr<Model> model_;
+  std::shared_ptr<Executor> executor_;  // of all that the model runs
   std::unordered_set<HookId> hooks_;
 };
 
 class PassHandle : public Napi::ObjectWrap<PassHandle> {
  public:
   static Napi::Function define(Napi::Env env);
-  static Napi::Object wrap(Napi::Env env, std::shared_ptr<Pass> pass);
+  static Napi::Object wrap(Napi::Env env, std::shared_ptr<Pass> pass, std::shared_ptr<Executor> executor);
 
   explicit PassHandle(const Napi::CallbackInfo& info);
 
@@ -73,11 +75,13 @@ class PassHandle : public Napi::ObjectWrap<PassHandle> {
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value backward(const Napi::CallbackInfo& info);
   Napi::Value explain(const Napi::CallbackInfo& info);
+  Napi::Value fork(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
   const std::shared_ptr<Pass>& pass() const;
 
   std::shared_ptr<Environment> environment_;
   std::shared_ptr<Pass> pass_;
+  std::shared_ptr<Executor> executor_;  // the model's
 };
 
 extern const napi_type_tag kTensorTag, kModelTag, kPassTag;
@@ -86,6 +90,7 @@ bool is_tensor(const Napi::Value& value);
 // The tensor in a handle. Refuses what is no handle, and a handle that was disposed.
 const Tensor& unwrap_tensor(const Napi::Value& value);
 const std::shared_ptr<Model>& unwrap_model(const Napi::Value& value);
+const ModelHandle& unwrap_model_handle(const Napi::Value& value);
 
 // Runs `body` and lets JavaScript see any C++ exception as its typed error.
 template <typename Body>

@@ -13,14 +13,15 @@ Napi::Function ModelHandle::define(Napi::Env env) {
                       InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
-Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model) {
-  return Environment::of(env).model_class.New({Napi::External<std::shared_ptr<Model>>::New(env, &model)});
+Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor) {
+  auto parts = std::pair(std::move(model), std::move(executor));
+  return Environment::of(env).model_class.New({Napi::External<decltype(parts)>::New(env, &parts)});
 }
 
 ModelHandle::ModelHandle(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
-      environment_(Environment::of(info.Env()).shared_from_this()),
-      model_(*constructor_argument<std::shared_ptr<Model>>(info)) {
+      environment_(Environment::of(info.Env()).shared_from_this()) {
+  std::tie(model_, executor_) = *constructor_argument<std::pair<std::shared_ptr<Model>, std::shared_ptr<Executor>>>(info);
   info.This().As<Napi::Object>().TypeTag(&kModelTag);
 }
 
@@ -31,6 +32,7 @@ void ModelHandle::release() {
   model_->calls().clear();
   hooks_.clear();
   model_.reset();  // a run that is under way keeps it until it ends
+  executor_.reset();
 }
 
 void ModelHandle::dispose(const Napi::CallbackInfo&) { release(); }
@@ -58,7 +60,7 @@ Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
     auto model = unwrap_model(info.This());
     auto inputs = to_inputs(info[0], model->forward_schema());
     return environment_->submit<at::IValue>(
-        info[1].ToNumber(),
+        *executor_, info[1].ToNumber(),
         [model, inputs](const CancelFlag& cancel) { return model->run(inputs, nullptr, &cancel); },
         [](Napi::Env env, at::IValue& output) { return to_javascript(env, output); });
   });

@@ -105,9 +105,10 @@ Napi::Value call_operator(const Napi::CallbackInfo& info) {
 
 Napi::Value call_operator_async(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return Environment::of(info.Env())
+    auto& environment = Environment::of(info.Env());
+    return environment
         .submit<at::IValue>(
-            info[3].ToNumber(), [call = resolve(info)](const CancelFlag&) mutable { return run(call); },
+            environment.executor(), info[3].ToNumber(), [call = resolve(info)](const CancelFlag&) mutable { return run(call); },
             [](Napi::Env env, at::IValue& result) { return to_javascript(env, result); });
   });
 }

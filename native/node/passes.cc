@@ -44,17 +44,19 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
 Napi::Function PassHandle::define(Napi::Env env) {
   return DefineClass(env, "PassHandle",
                      {InstanceMethod<&PassHandle::forward>("forward"), InstanceMethod<&PassHandle::backward>("backward"),
-                      InstanceMethod<&PassHandle::explain>("explain"), InstanceMethod<&PassHandle::dispose>("dispose")});
+                      InstanceMethod<&PassHandle::explain>("explain"), InstanceMethod<&PassHandle::fork>("fork"),
+                      InstanceMethod<&PassHandle::dispose>("dispose")});
 }
 
-Napi::Object PassHandle::wrap(Napi::Env env, std::shared_ptr<Pass> pass) {
-  return Environment::of(env).pass_class.New({Napi::External<std::shared_ptr<Pass>>::New(env, &pass)});
+Napi::Object PassHandle::wrap(Napi::Env env, std::shared_ptr<Pass> pass, std::shared_ptr<Executor> executor) {
+  auto parts = std::pair(std::move(pass), std::move(executor));
+  return Environment::of(env).pass_class.New({Napi::External<decltype(parts)>::New(env, &parts)});
 }
 
 PassHandle::PassHandle(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
-      environment_(Environment::of(info.Env()).shared_from_this()),
-      pass_(*constructor_argument<std::shared_ptr<Pass>>(info)) {
+      environment_(Environment::of(info.Env()).shared_from_this()) {
+  std::tie(pass_, executor_) = *constructor_argument<std::pair<std::shared_ptr<Pass>, std::shared_ptr<Executor>>>(info);
   info.This().As<Napi::Object>().TypeTag(&kPassTag);
 }
 
@@ -63,23 +65,34 @@ const std::shared_ptr<Pass>& PassHandle::pass() const {
   return pass_;
 }
 
+// fork() -> another pass of the same plan
+Napi::Value PassHandle::fork(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value { return wrap(info.Env(), pass()->fork(), executor_); });
+}
+
 void PassHandle::dispose(const Napi::CallbackInfo&) { pass_.reset(); }
 
-// forward(inputs, ticket) -> { output, kept, relus }: the caller's handles of the output, and the explainer's own
+// forward(inputs, ticket) -> { output, kept, relus, whyHooked }: the caller's handles of the output, and the explainer's own
 Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto inputs = to_inputs(info[0], pass()->model().forward_schema());
-    return environment_->submit<std::pair<at::IValue, int>>(
-        info[1].ToNumber(),
+    struct Result {
+      at::IValue output;
+      int relus;
+      std::string why_hooked;
+    };
+    return environment_->submit<Result>(
+        *executor_, info[1].ToNumber(),
         [pass = pass(), inputs](const CancelFlag& cancel) {
           const auto output = pass->forward(inputs, &cancel);
-          return std::pair(output, pass->guided_relus());
+          return Result{output, pass->guided_relus(), pass->why_hooked()};
         },
-        [](Napi::Env env, std::pair<at::IValue, int>& result) -> Napi::Value {
+        [](Napi::Env env, Result& result) -> Napi::Value {
           auto object = Napi::Object::New(env);
-          object.Set("output", to_javascript(env, result.first));
-          object.Set("kept", to_javascript(env, result.first));
-          object.Set("relus", result.second);
+          object.Set("output", to_javascript(env, result.output));
+          object.Set("kept", to_javascript(env, result.output));
+          object.Set("relus", result.relus);
+          object.Set("whyHooked", result.why_hooked);
           return object;
         });
   });
@@ -99,7 +112,7 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
       };
     }
     return environment_->submit<Explained>(
-        info[1].ToNumber(), std::move(work),
+        *executor_, info[1].ToNumber(), std::move(work),
         [](Napi::Env env, Explained& explained) -> Napi::Value { return to_object(env, explained); });
   });
 }
@@ -110,16 +123,17 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
     struct Result {
       at::IValue output;
       int relus;
+      std::string why_hooked;
       Explained explained;
     };
     auto inputs = to_inputs(info[0], pass()->model().forward_schema());
     return environment_->submit<Result>(
-        info[2].ToNumber(),
+        *executor_, info[2].ToNumber(),
         [pass = pass(), inputs, target = to_target(info[1])](const CancelFlag& cancel) {
           const auto& output = pass->forward(inputs, &cancel);
           cancel.check();
           Result result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), pass->guided_relus(),
-                        pass->backward(target, /*keep_graph=*/false)};
+                        pass->why_hooked(), pass->backward(target, /*keep_graph=*/false)};
           pass->release();
           return result;
         },
@@ -127,6 +141,7 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
           auto object = to_object(env, result.explained);
           object.Set("output", to_javascript(env, result.output));
           object.Set("relus", result.relus);
+          object.Set("whyHooked", result.why_hooked);
           return object;
         });
   });
