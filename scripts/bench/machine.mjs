@@ -1,4 +1,7 @@
-import { availableParallelism, cpus, platform, release, totalmem } from 'node:os'
+import { availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os'
+
+// When this is loaded: later the run itself is the load.
+const load = loadavg()[0]
 
 /** What the figures were measured on. */
 export function machine(libtorch, { threads, device }) {
@@ -8,6 +11,7 @@ export function machine(libtorch, { threads, device }) {
     cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: `${platform()} ${release()}`,
+    loadAtStart: load,
     node: process.version,
     libtorch: libtorch.version,
     threads,
