@@ -1,0 +1,34 @@
+// Who takes part: a row each. A row of `ours` may be there several times, with other options of this package.
+import { join } from 'node:path'
+
+const workers = join(import.meta.dirname, 'workers')
+
+export const contestants = [
+  // `make` goes to the constructor of the explainer, `explain` to its explain().
+  { name: 'ours', label: 'libtorch-gradcam', start: ours, make: {}, explain: {} },
+  { name: 'document', label: 'reference document', start: eager, module: 'reference_document' },
+  { name: 'pytorch-grad-cam', label: 'pytorch-grad-cam', start: eager, module: 'grad_cam_peer', peer: true },
+  { name: 'captum', label: 'Captum', start: eager, module: 'captum_peer', peer: true },
+  { name: 'floor', label: 'forward alone, C++', start: floor, isFloor: true },
+]
+
+// Each gives the command line and environment of a contestant's process for a job.
+
+function ours({ make, explain }, job) {
+  const args = [join(workers, 'ours.mjs'), JSON.stringify({ ...job, make, explain })]
+  return { command: process.execPath, args, env: process.env }
+}
+
+function eager({ module }, job, { python }) {
+  const args = [join(workers, 'eager.py'), module, JSON.stringify(job)]
+  return { command: python.command, args, env: { ...python.env, PYTHONDONTWRITEBYTECODE: '' } }
+}
+
+function floor(_row, job, { floorProgram }) {
+  const { file, input, images, size, target, threads, device } = job
+  return {
+    command: floorProgram,
+    args: [file, input, images, size, target, threads, device].map(String),
+    env: process.env,
+  }
+}

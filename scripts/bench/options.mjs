@@ -1,0 +1,85 @@
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { contestants } from './contestants.mjs'
+
+export const workloads = {
+  'gradcam-last': { method: 'grad_cam', title: 'Grad-CAM at the last layer' },
+  'gradcam-early': { method: 'grad_cam', title: 'Grad-CAM at an early layer' },
+  guided: { method: 'guided_backprop', title: 'Guided backprop (nn.ReLU modules)' },
+}
+
+const usage = `npm run bench -- [options]
+
+  --models LIST        densenet121,resnet50 (also resnet18, animals: the bundled model)
+  --workloads LIST     ${Object.keys(workloads).join(',')}
+  --batches LIST       1,8,32
+  --contestants LIST   ${contestants.map(({ name }) => name).join(',')}
+  --rounds N           measured runs of each contestant (20 at batch 1, 6 up to 8, 3 beyond)
+  --threads N          intra-op threads of each contestant (as many as there are cores)
+  --size N             width and height of the images (224)
+  --device DEVICE      cpu, cuda or cuda:N
+  --quick              densenet121, two workloads, batches 1 and 8, 3 rounds
+  --json FILE          out/bench.json
+  --write-docs         puts the table into docs/performance.md
+`
+
+const definitions = {
+  models: { type: 'string' },
+  workloads: { type: 'string' },
+  batches: { type: 'string' },
+  contestants: { type: 'string', default: contestants.map(({ name }) => name).join(',') },
+  rounds: { type: 'string' },
+  threads: { type: 'string', default: String(availableParallelism()) },
+  size: { type: 'string', default: '224' },
+  device: { type: 'string', default: 'cpu' },
+  quick: { type: 'boolean', default: false },
+  json: { type: 'string', default: 'out/bench.json' },
+  'write-docs': { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+}
+
+/** What was asked for, or what is wrong with it. */
+export function readOptions(args) {
+  const { values } = parseArgs({ args, options: definitions })
+  if (values.help) return { help: usage }
+  const quick = values.quick
+  const batches = list(values.batches ?? (quick ? '1,8' : '1,8,32')).map((text) => count('--batches', text))
+  const rounds = values.rounds === undefined ? undefined : count('--rounds', values.rounds)
+  return {
+    models: list(values.models ?? (quick ? 'densenet121' : 'densenet121,resnet50')),
+    workloads: known(
+      '--workloads',
+      list(values.workloads ?? (quick ? 'gradcam-last,guided' : Object.keys(workloads).join(','))),
+      Object.keys(workloads),
+    ),
+    // Ascending: a process's peak memory after a batch is that batch's own only if larger ones follow.
+    batches: batches.sort((a, b) => a - b),
+    contestants: known(
+      '--contestants',
+      list(values.contestants),
+      contestants.map(({ name }) => name),
+    ).map((name) => contestants.find((contestant) => contestant.name === name)),
+    rounds: (batch) => rounds ?? (quick ? 3 : batch === 1 ? 20 : batch <= 8 ? 6 : 3),
+    warmups: (batch) => (batch === 1 ? 3 : 1),
+    threads: count('--threads', values.threads),
+    size: count('--size', values.size),
+    device: values.device,
+    json: String(values.json),
+    writeDocs: values['write-docs'],
+  }
+}
+
+const list = (text) => text.split(',').filter(Boolean)
+
+function count(option, text) {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${option}: '${text}' is no integer from 1 on`)
+  return number
+}
+
+function known(option, names, all) {
+  const wrong = names.find((name) => !all.includes(name))
+  if (wrong !== undefined) throw new Error(`${option}: there is no '${wrong}', only ${all.join(', ')}`)
+  if (names.length === 0) throw new Error(`${option} is empty`)
+  return names
+}

@@ -1,0 +1,59 @@
+import { percentile, median, ratio } from './statistics.mjs'
+
+const head = ['', '× ours', '× floor', 'p50 ms', 'p95 ms', 'images/s', 'peak RSS MB', 'cold start s', 'difference']
+
+/** The figures of one entry of `measure`, ready to be shown: one object for each contestant. */
+export function figures({ batch, rows }, contestants) {
+  const find = (wanted) => rows.find(({ name }) => contestants.some((one) => one.name === name && wanted(one)))
+  const ours = find(({ make }) => make)
+  const floor = find(({ isFloor }) => isFloor)
+  return rows.map(({ name, times, ...rest }) => ({
+    name,
+    toOurs: ours ? ratio(times, ours.times) : null,
+    toFloor: floor ? ratio(times, floor.times) : null,
+    p50: median(times),
+    p95: percentile(times, 0.95),
+    imagesPerSecond: (batch * 1000) / median(times),
+    times,
+    ...rest,
+  }))
+}
+
+const fixed = (value, digits) => (value === null || Number.isNaN(value) ? '–' : value.toFixed(digits))
+
+/** Cells of text, the titles first. `coldStart`: the cold start by contestant, over all that were measured. */
+export function cells(rows, contestants, { cuda, coldStart }) {
+  const titles = cuda ? [...head, 'device MB'] : head
+  const lines = rows.map((row) => {
+    const { label, isFloor } = contestants.find(({ name }) => name === row.name)
+    const difference = isFloor ? row.scoreDifference : row.difference
+    const line = [
+      label,
+      fixed(row.toOurs, 2),
+      fixed(row.toFloor, 2),
+      fixed(row.p50, 1),
+      fixed(row.p95, 1),
+      fixed(row.imagesPerSecond, 1),
+      fixed(row.peakRss / 1e6, 0),
+      fixed((coldStart[row.name] ?? NaN) / 1000, 2),
+      difference === null ? '–' : difference.toExponential(0),
+    ]
+    return cuda ? [...line, row.peakDevice === null ? '–' : fixed(row.peakDevice / 1e6, 0)] : line
+  })
+  return [titles, ...lines]
+}
+
+export function markdownTable([titles, ...lines]) {
+  const row = (texts) => `| ${texts.join(' | ')} |`
+  return [row(titles), row(titles.map((_, at) => (at === 0 ? '---' : '---:'))), ...lines.map(row)].join('\n')
+}
+
+/** What makes a figure doubtful, as sentences. */
+export function doubts({ batch, rows, idleShare }, failures) {
+  const said = Object.entries(failures).map(([name, reason]) => `${name} did not take part: ${reason}`)
+  if (idleShare !== null && idleShare > 0.02)
+    said.push(`contestants that waited used ${(idleShare * 100).toFixed(1)} % of a processor meanwhile`)
+  const empty = rows[0]?.emptyMaps
+  if (empty) said.push(`${empty} of ${batch} results are all zero: their agreement says nothing`)
+  return said
+}

@@ -1,0 +1,84 @@
+// This package, through its public API. Requests: see worker.mjs.
+//
+//   node scripts/bench/workers/ours.mjs '{"file": ..., "method": ..., "make": {}, "explain": {}, ...}'
+import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import {
+  GradCam,
+  GuidedBackprop,
+  ScriptModule,
+  Tensor,
+  interpolate,
+  normalize,
+  setNumThreads,
+} from '../../../dist/lib/index.js'
+
+const job = JSON.parse(process.argv[2])
+setNumThreads(job.threads)
+const model = await ScriptModule.load(job.file, { device: job.device })
+const explainer =
+  job.method === 'guided_backprop'
+    ? new GuidedBackprop(model, { scope: 'modules', ...job.make })
+    : new GradCam(model, [job.layer], job.make)
+
+function read(batch) {
+  const elements = new Float32Array(batch * 3 * job.size * job.size)
+  const file = openSync(job.input)
+  readSync(file, elements)
+  closeSync(file)
+  return Tensor.from(elements, [batch, 3, job.size, job.size], { device: job.device })
+}
+
+let input
+function inputOf(batch) {
+  if (input?.shape[0] === batch) return input
+  input?.dispose()
+  return (input = read(batch))
+}
+
+/** The heatmap at the size of the images, or the gradient, with the scores. */
+async function explain(images) {
+  const found = await explainer.explain(images, { target: job.target, ...job.explain })
+  try {
+    const { scores } = found
+    if (job.method === 'guided_backprop') return { result: found.gradient.detach(), scores }
+    const large = interpolate(found.cam, [job.size, job.size])
+    try {
+      return { result: normalize(large), scores }
+    } finally {
+      large.dispose()
+    }
+  } finally {
+    found.dispose()
+  }
+}
+
+async function timed(batch) {
+  const images = inputOf(batch)
+  const start = performance.now()
+  const { result, scores } = await explain(images)
+  // Also what waits for another device.
+  const values = job.device === 'cpu' ? null : result.toTypedArray()
+  return { ms: performance.now() - start, result, values, scores }
+}
+
+const requests = {
+  async run(batch) {
+    const { ms, result } = await timed(Number(batch))
+    result.dispose()
+    return { ms }
+  },
+  async result(batch, file) {
+    const { result, values, scores } = await timed(Number(batch))
+    writeFileSync(file, Float32Array.from(values ?? result.toTypedArray()))
+    const { shape } = result
+    result.dispose()
+    return { shape, scores }
+  },
+  memory: () => ({ peakRss: process.resourceUsage().maxRSS * 1024, peakDevice: null }),
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [name, ...args] = line.split(' ')
+  process.stdout.write(`${JSON.stringify(await requests[name](...args))}\n`)
+}
