@@ -140,9 +140,22 @@ struct Crossing {
   }
 };
 
+// Freezing takes gradients for gone, so it drops a detach, to which a gradient is not indifferent.
+void refuse_detach(const jit::Module& root) {
+  static const std::unordered_set<c10::Symbol> kDetaching{c10::aten::detach, c10::aten::detach_, c10::Symbol::prim("data"),
+                                                          c10::aten::requires_grad_};
+  for (const auto& module : root.modules())
+    for (auto* method : module.type()->methods())
+      if (auto* function = jit::tryToGraphFunction(*method))
+        for_each_node(function->graph()->block(), [](Node* node) {
+          if (kDetaching.count(node->kind())) throw CannotSplit("the model detaches values from the graph");
+        });
+}
+
 }  // namespace
 
 void insert_taps(const jit::Module& module, const std::vector<std::string>& layers) {
+  refuse_detach(module);
   const auto graph = module.get_method("forward").graph();
   // The outer of two nested layers first: reaching the inner one inlines the call of the outer.
   std::vector<size_t> order(layers.size());
