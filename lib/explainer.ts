@@ -3,9 +3,10 @@ import type { NativeExplained, NativeValue, PassHandle, PassPlan } from './addon
 import { native } from './addon/native.js'
 import { GradCamError } from './errors.js'
 import { toPositional, type ScriptModule } from './script-module.js'
-import { scoreOf, toClasses, type Target } from './target.js'
+import { scoreOf, toNativeTarget, type Target, type TargetOptions } from './target.js'
 import { Tensor, tidy } from './tensor.js'
-import { disposeValue, unwrapValue, wrapValue, type Value } from './values.js'
+import { topClasses } from './top-classes.js'
+import { disposeValue, shareValue, unwrapValue, wrapValue, type Value } from './values.js'
 
 /** What every explainer's `explain` takes. */
 export interface ExplainOptions<Output extends Value = Tensor> extends CallOptions {
@@ -21,14 +22,14 @@ export interface Explained {
   readonly scores: readonly number[]
 }
 
-function disposeExplained(explained: NativeExplained): void {
-  for (const { activation, gradient, map } of explained.layers)
-    for (const t of [activation, gradient, map]) t?.dispose()
+export function disposeExplained(explained: NativeExplained): void {
+  for (const { activation, gradient } of explained.layers) for (const t of [activation, gradient]) t?.dispose()
+  for (const { map } of explained.maps.flat()) map.dispose()
   explained.inputGradient?.dispose()
 }
 
 /**
- * The part that GradCam and GuidedBackprop share: a forward pass, backward passes through it, and what they left behind.
+ * The part that all explainers share: a forward pass, backward passes through it, and what they left behind.
  * All state belongs to the explainer, so that two of them on one model never see each other's.
  */
 export abstract class Explainer implements Disposable {
@@ -108,8 +109,8 @@ export abstract class Explainer implements Disposable {
     signal: AbortSignal | undefined,
   ): Promise<NativeExplained> {
     if (typeof target !== 'function') {
-      const classes = toClasses(target)
-      return cancellable(signal, (ticket) => pass.backward(classes, ticket), disposeExplained)
+      using wanted = toNativeTarget(target)
+      return await cancellable(signal, (ticket) => pass.backward(wanted.target, ticket), disposeExplained)
     }
     if (output === undefined)
       throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to explain yet: call forward(input) first.')
@@ -127,10 +128,10 @@ export abstract class Explainer implements Disposable {
     try {
       const positional = toPositional(inputs).map(unwrapValue)
       if (typeof target !== 'function') {
-        const classes = toClasses(target)
+        using wanted = toNativeTarget(target)
         const result = await cancellable(
           signal,
-          (ticket) => pass.explain(positional, classes, ticket),
+          (ticket) => pass.explain(positional, wanted.target, ticket),
           (late) => {
             disposeExplained(late)
             disposeValue(wrapValue(late.output))
@@ -154,6 +155,43 @@ export abstract class Explainer implements Disposable {
         disposeValue(kept)
       }
     } finally {
+      pass.dispose()
+    }
+  }
+
+  /** One forward, and a backward for each of the top `k` classes. */
+  protected async runTop(
+    inputs: Value | readonly Value[],
+    k: number,
+    { of, signal }: CallOptions & TargetOptions,
+  ): Promise<{ output: Value; explained: NativeExplained }[]> {
+    this.assertOpen()
+    const pass = native().pass(this.model.handle, this.#plan)
+    const found: { output: Value; explained: NativeExplained }[] = []
+    let first: Value | undefined
+    let kept: Value | undefined
+    try {
+      const result = await cancellable(
+        signal,
+        (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket),
+        (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
+      )
+      first = wrapValue(result.output)
+      kept = wrapValue(result.kept)
+      for (const classes of topClasses(first, k, of)) {
+        const target = { kind: 'class', class: classes, ...(of === undefined ? {} : { of }) } as const
+        const explained = await this.#differentiate(pass, undefined, target, signal)
+        found.push({ output: shareValue(first), explained })
+      }
+      return found
+    } catch (error) {
+      for (const { output, explained } of found) {
+        disposeValue(output)
+        disposeExplained(explained)
+      }
+      throw error
+    } finally {
+      disposeValue([first ?? null, kept ?? null])
       pass.dispose()
     }
   }

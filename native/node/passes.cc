@@ -1,22 +1,35 @@
 #include "../core/error.h"
 #include "convert.h"
 #include "handles.h"
+#include "plan.h"
 
 namespace gradcam::node {
 
 namespace {
 
-// undefined: the top class; an array: classes.
-Target to_target(const Napi::Value& value) {
-  if (value.IsUndefined() || value.IsNull()) return {};
-  return {Target::Kind::classes, to_integers(value, "target")};
-}
-
 Napi::Value tensor_or_null(Napi::Env env, const Tensor& tensor) {
   return tensor.defined() ? Napi::Value(TensorHandle::wrap(env, tensor)) : env.Null();
 }
 
-// { classes, scores, layers: [{ activation, gradient, map }], inputGradient }
+Napi::Array to_flags(Napi::Env env, const std::vector<bool>& flags) {
+  auto array = Napi::Array::New(env, flags.size());
+  for (uint32_t i = 0; i < flags.size(); ++i) array[i] = static_cast<bool>(flags[i]);
+  return array;
+}
+
+Napi::Array to_array(Napi::Env env, const std::vector<MethodMap>& maps) {
+  auto array = Napi::Array::New(env, maps.size());
+  for (uint32_t i = 0; i < maps.size(); ++i) {
+    auto object = Napi::Object::New(env);
+    object.Set("map", TensorHandle::wrap(env, maps[i].map));
+    object.Set("zero", to_flags(env, maps[i].zero));
+    object.Set("broken", to_flags(env, maps[i].broken));
+    array[i] = object;
+  }
+  return array;
+}
+
+// { classes, scores, layers: [{ activation, gradient }], maps: [[{ map, zero, broken }]], inputGradient }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
   auto classes = Napi::Array::New(env);
@@ -31,10 +44,12 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
     auto layer = Napi::Object::New(env);
     layer.Set("activation", tensor_or_null(env, explained.layers[i].activation));
     layer.Set("gradient", tensor_or_null(env, explained.layers[i].gradient));
-    layer.Set("map", tensor_or_null(env, explained.layers[i].map));
     layers[i] = layer;
   }
   object.Set("layers", layers);
+  auto maps = Napi::Array::New(env, explained.maps.size());
+  for (uint32_t i = 0; i < explained.maps.size(); ++i) maps[i] = to_array(env, explained.maps[i]);
+  object.Set("maps", maps);
   object.Set("inputGradient", tensor_or_null(env, explained.input_gradient));
   return object;
 }
@@ -85,7 +100,7 @@ Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
   });
 }
 
-// backward(target: undefined | number[] | scalar handle, ticket)
+// backward(target: undefined | number[] | NativeTarget | scalar handle, ticket)
 Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     std::function<Explained(const CancelFlag&)> work;
@@ -104,7 +119,7 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
   });
 }
 
-// explain(inputs, target: undefined | number[], ticket): forward and backward in one job, nothing kept afterwards
+// explain(inputs, target: undefined | number[] | NativeTarget, ticket): forward and backward in one job, nothing kept afterwards
 Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     struct Result {
