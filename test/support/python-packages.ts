@@ -3,13 +3,12 @@ import { join } from 'node:path'
 import { askPython, pythonCommand, withPythonPath } from '../../lib/libtorch/python.js'
 import type { TorchPython } from '../../lib/libtorch/python-with-torch.js'
 import { packageRoot } from '../../lib/paths.js'
-import { lastLines, run } from '../../lib/processes.js'
 import { cachedFolder } from './cached-folder.js'
+import { PackagesUnavailable, pipInto } from './pip-into.js'
 
 const requirements = join(packageRoot, 'test', 'python', 'requirements.txt')
 
-/** The message of the error that tells a test to be skipped, outside CI, because pip gives no packages. */
-export class PackagesUnavailable extends Error {}
+export { PackagesUnavailable }
 
 let found: Promise<TorchPython> | undefined
 
@@ -28,19 +27,8 @@ async function install(): Promise<TorchPython> {
   if (!python) throw new PackagesUnavailable(`there is no ${pythonCommand} on PATH`)
   const key = [readFileSync(requirements, 'utf8'), python.version, python.executable]
   const folder = await cachedFolder('python-packages', key, async (partial) => {
-    const options = ['--disable-pip-version-check', '--no-input', '--no-warn-script-location', '--no-warn-conflicts']
     // Wheels alone: compiling numpy from source would take longer than all the tests.
-    const wheels = ['--quiet', '--only-binary', ':all:', '--target', partial]
-    const result = await run(pythonCommand, [
-      '-m',
-      'pip',
-      'install',
-      ...options,
-      ...wheels,
-      '--requirement',
-      requirements,
-    ])
-    if (result.code !== 0) throw new PackagesUnavailable(`pip could not install them:\n${lastLines(result.stderr, 8)}`)
+    await pipInto(partial, ['--only-binary', ':all:', '--requirement', requirements])
   })
   return { command: pythonCommand, env: withPythonPath([folder]) }
 }
