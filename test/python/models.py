@@ -126,6 +126,7 @@ def write_variants(folder):
     training = script(build("plain", 0))
     training.train()
     training.save(str(folder / "training_mode.pt"))
+    script(build("plain", 0).bfloat16()).save(str(folder / "bfloat16.pt"))
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     script(model).save(str(folder / "no_grad_parameters.pt"))
@@ -133,6 +134,7 @@ def write_variants(folder):
         "frozen": "frozen.pt",
         "optimized": "optimized.pt",
         "training_mode": "training_mode.pt",
+        "bfloat16": "bfloat16.pt",
         "no_grad_parameters": "no_grad_parameters.pt",
     }
 
