@@ -36,6 +36,7 @@ export type GradCamErrorCode =
   | 'ERR_NO_BACKWARD'
   | 'ERR_NO_GRADIENT'
   | 'ERR_NO_RELU'
+  | 'ERR_ACTIVATION'
   // Lifetime
   | 'ERR_CLOSED'
   | 'ERR_DISPOSED'

@@ -1,8 +1,8 @@
 import type { TensorHandle } from './addon/binding.js'
 import { GradCamError } from './errors.js'
 import {
-  checkExecution,
   Explainer,
+  toExecutionPlan,
   type Execution,
   type ExecutionPath,
   type ExplainOptions,
@@ -32,7 +32,7 @@ export class GuidedBackprop extends Explainer {
   constructor(model: ScriptModule, { scope = 'all', execution = 'auto' }: GuidedBackpropOptions = {}) {
     if (scope !== 'all' && scope !== 'modules')
       throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no scope '${String(scope)}'. Use 'all' or 'modules'.`)
-    super(model, { layers: [], inputGradient: true, guided: scope, execution: checkExecution(execution) })
+    super(model, { layers: [], inputGradient: true, guided: scope, ...toExecutionPlan({ execution }) })
   }
 
   /** How many ReLUs of the last forward pass follow the rule. With none, `backward` throws ERR_NO_RELU. */

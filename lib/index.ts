@@ -1,14 +1,18 @@
 export type { CallOptions } from './abort.js'
+export { Cam, type CamAggregate, type CamCompat, type CamExplainOptions, type CamOptions } from './cam.js'
+export { CamExplanation, type CamMap } from './cam-explanation.js'
+export { camMethods, type CamMethod, type CamMethodFacts } from './cam-methods.js'
 export { doctor, type DoctorReport } from './doctor.js'
 export type { DType, TensorOptions, TypedArray } from './dtype.js'
 export type { NestedNumbers } from './elements.js'
 export { GradCamError, type GradCamErrorCode } from './errors.js'
-export type { Execution, ExecutionPath, Explained, ExplainOptions } from './explainer.js'
-export { GradCam, GradCamExplanation, type GradCamOptions } from './grad-cam.js'
+export type { Execution, ExecutionOptions, ExecutionPath, Explained, ExplainOptions } from './explainer.js'
+export { GradCam, GradCamExplanation } from './grad-cam.js'
 export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './guided-backprop.js'
 export { interpolate, interpolateAsync, type InterpolateOptions } from './interpolate.js'
 export type { TensorOperators } from './operators.js'
 export * from './pictures/index.js'
+export type { Reshape } from './reshape.js'
 export { liveTensors, manualSeed, numThreads, setNumThreads } from './runtime.js'
 export {
   ScriptModule,
@@ -20,6 +24,6 @@ export {
   type LoadOptions,
   type NamedModule,
 } from './script-module.js'
-export type { Target } from './target.js'
+export type { ClassChoice, Target, TargetData, TargetOptions } from './target.js'
 export { Tensor, tidy } from './tensor.js'
 export { disposeValue, type Value } from './values.js'

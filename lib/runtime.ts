@@ -29,6 +29,9 @@ export function setNumThreads(threads: number): void {
 /** @internal */
 export function checkThreads(threads: number): number {
   if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `${threads} is no number of threads: give an integer from 1 to 1024.`)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `${threads} is no number of threads: give an integer from 1 to 1024.`,
+    )
   return threads
 }

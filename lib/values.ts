@@ -27,6 +27,15 @@ export function wrapValue(value: NativeValue): Value {
   return value ?? null
 }
 
+/** The same value with tensors of its own on the same memory, off the graph. */
+export function shareValue(value: Value | undefined): Value {
+  if (value instanceof Tensor) return value.detach()
+  if (Array.isArray(value)) return (value as readonly Value[]).map(shareValue)
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, shareValue(inner)]))
+  return value ?? null
+}
+
 /** Disposes every tensor inside a value: for outputs that are arrays or objects, which `using` cannot take. */
 export function disposeValue(value: Value | undefined): void {
   if (value instanceof Tensor) value.dispose()

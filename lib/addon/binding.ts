@@ -45,14 +45,27 @@ export interface ModelHandle {
   dispose(): void
 }
 
+/** How a layer's output becomes [N, C, ...]: see LayerShape in native/core/maps.h. */
+export type NativeReshape =
+  { kind: 'tokens'; grid: readonly number[]; skip: number } | { kind: 'permute'; order: readonly number[] }
+
 export interface PassPlan {
   layers: readonly string[]
-  method?: string
+  methods?: readonly string[]
+  /** False keeps negative values in the maps; true by default. */
+  relu?: boolean
+  eigenSmooth?: boolean
+  /** Maps min-max'd, at the size of the input. */
+  inputSize?: boolean
+  aggregate?: 'each' | 'mean' | 'max' | 'product'
+  reshape?: NativeReshape | undefined
+  seed?: number
   inputGradient: boolean
   guided: 'none' | 'modules' | 'all'
-  execution: 'auto' | 'split' | 'hooked'
+  execution?: 'auto' | 'split' | 'hooked'
   /** The dtype of what comes before the first layer; the model's own by default. */
-  precision?: string | undefined
+  precision?: 'bfloat16' | 'float16'
+  reluRule?: 'guided' | 'deconvnet'
 }
 
 /** What a forward in a pass gives. */
@@ -63,23 +76,46 @@ export interface NativeForward {
   whyHooked: string
 }
 
+/** See Target in native/core/target.h. Without classes it is the top class. */
+export interface NativeTarget {
+  classes?: readonly number[] | undefined
+  score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask'
+  sign?: number | undefined
+  path?: readonly (string | number)[] | undefined
+  against?: readonly number[] | undefined
+  nearest?: number
+  alpha?: number
+  mask?: TensorHandle
+}
+
+/** One map, and for each image whether it is nothing but zeros, or holds something that is not finite. */
+export interface NativeMap {
+  map: TensorHandle
+  zero: boolean[]
+  broken: boolean[]
+}
+
 export interface NativeExplained {
   /** The class explained per image; empty where the score came from the caller. */
   classes: number[]
   scores: number[]
-  layers: { activation: TensorHandle; gradient: TensorHandle; map: TensorHandle | null }[]
+  /** The gradient is null where no method needs one. */
+  /** The tensors only where a backward followed a forward; `explain` lets go of them. */
+  layers: { shape: number[]; activation: TensorHandle | null; gradient: TensorHandle | null }[]
+  /** By method, then by layer; or a single one of all layers. */
+  maps: NativeMap[][]
   inputGradient: TensorHandle | null
 }
 
 export interface PassHandle {
-  forward(
-    inputs: readonly NativeValue[],
+  forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeForward & { kept: NativeValue }>
+  backward(
+    target: readonly number[] | NativeTarget | TensorHandle | undefined,
     ticket: number,
-  ): Promise<NativeForward & { kept: NativeValue }>
-  backward(target: readonly number[] | TensorHandle | undefined, ticket: number): Promise<NativeExplained>
+  ): Promise<NativeExplained>
   explain(
     inputs: readonly NativeValue[],
-    target: readonly number[] | undefined,
+    target: readonly number[] | NativeTarget | undefined,
     ticket: number,
   ): Promise<NativeExplained & NativeForward>
   /** Another pass of the same plan, which shares the split model. */
@@ -125,4 +161,6 @@ export interface NativeBinding {
     ticket: number,
   ): Promise<{ handle: ModelHandle; device: string }>
   pass(model: ModelHandle, plan: PassPlan): PassHandle
+  /** The names that a plan's methods may have. */
+  layerMethods(): string[]
 }

@@ -5,7 +5,6 @@
 #include <sstream>
 
 #include "error.h"
-#include "relu_rule.h"
 
 namespace gradcam {
 
@@ -16,11 +15,6 @@ bool shares_storage(const Tensor& tensor, const Inputs& inputs) {
   for (const auto& input : inputs)
     for_each_tensor(input, [&](const Tensor& t) { shares |= t.defined() && t.is_alias_of(tensor); });
   return shares;
-}
-
-// Map mathematics happens in float32 at least.
-Tensor at_least_float32(const Tensor& tensor) {
-  return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
 }
 
 std::string shape_text(const Tensor& tensor) {
@@ -41,7 +35,7 @@ class Pass::Observer : public CallObserver {
 
   void after(ObjectKey object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override {
     if (pass_.plan_.guided == ReluScope::modules && is_relu_module(type) && output.isTensor() &&
-        guide_relu(output.toTensor()))
+        rule_relu(output.toTensor(), pass_.plan_.relu_rule))
       ++pass_.guided_relus_;
     for (size_t i = 0; i < pass_.layer_objects_.size(); ++i)  // one instance may stand under several of the paths
       if (pass_.layer_objects_[i] == object) capture(i, inputs, output);
@@ -66,8 +60,10 @@ class Pass::Observer : public CallObserver {
                                           ", not one floating-point tensor. Pick a layer inside or after it.");
     Tensor value = output.toTensor();
     if (shares_storage(value, inputs)) value = value.clone();
-    at::GradMode::set_enabled(true);  // the graph starts here even where the model runs under no_grad
-    if (!value.requires_grad()) value = value.detach().requires_grad_();
+    if (pass_.needs_gradient()) {
+      at::GradMode::set_enabled(true);  // the graph starts here even where the model runs under no_grad
+      if (!value.requires_grad()) value = value.detach().requires_grad_();
+    }
     output = value.clone();
     pass_.activations_[index] = std::move(value);
   }
@@ -89,7 +85,13 @@ void Pass::release() {
   output_.reset();
   activations_.assign(plan_.layers.size(), Tensor());
   input_ = Tensor();
+  input_size_.clear();
   guided_relus_ = 0;
+  other_activation_.clear();
+}
+
+bool Pass::needs_gradient() const {
+  return plan_.input_gradient || plan_.maps.methods.empty() || plan_.maps.needs() != Needs::activation;
 }
 
 const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
@@ -97,7 +99,9 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
   if (plan_.input_gradient &&
       (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point()))
     throw Error("ERR_INVALID_ARGUMENT", "The gradient at the input needs a first input that is a floating-point tensor.");
-  const at::AutoGradMode with_graph(true);
+  const at::AutoGradMode with_graph(needs_gradient());
+  if (!inputs.empty() && inputs.front().isTensor() && inputs.front().toTensor().dim() > 2)
+    input_size_ = inputs.front().toTensor().sizes().slice(2).vec();
   try {
     const auto split = find_split();
     if (!split || !try_split(*split, inputs, cancel)) {
@@ -113,7 +117,9 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
     for_each_tensor(*output_, [&](const Tensor& t) {
       if (t.defined()) outputs.push_back(t);
     });
-    guided_relus_ = guide_all_relus(outputs);
+    const auto ruled = rule_all_relus(outputs, plan_.relu_rule);
+    guided_relus_ = ruled.count;
+    other_activation_ = ruled.other;
   }
   return *output_;
 }
@@ -134,12 +140,8 @@ void Pass::forward_hooked(std::vector<IValue> inputs, const CancelFlag* cancel) 
 
 Explained Pass::backward(const Target& target, bool keep_graph) {
   if (!output_) throw Error("ERR_NO_FORWARD", "There is nothing to explain yet: call forward(input) first.");
-  if (!output_->isTensor())
-    throw Error("ERR_TARGET", "The model returned a " + output_->tagKind() +
-                                  ", so a class index does not say which of its tensors to explain. Pass a function that "
-                                  "turns the output into a scalar Tensor instead.");
   const at::AutoGradMode with_graph(true);
-  auto resolved = resolve_target(output_->toTensor(), target);
+  auto resolved = resolve_target(*output_, target);
   auto explained = differentiate(resolved.scores.sum(), keep_graph);
   explained.classes = std::move(resolved.classes);
   explained.scores = resolved.scores.detach().to(at::kCPU, at::kDouble);
@@ -167,6 +169,17 @@ Explained Pass::differentiate(const Tensor& score, bool keep_graph) {
                     (plan_.guided == ReluScope::modules ? "module in the pass; scope 'all' also sees functional ones."
                                                         : "in the pass, so its result would be the plain gradient.") +
                     " The rule is defined for ReLU alone.");
+  if (!other_activation_.empty())
+    throw Error("ERR_ACTIVATION", "The pass goes through " + other_activation_ +
+                                      ", for which guided backprop and deconvnet have no rule: theirs are for ReLU (and "
+                                      "ReLU6) alone, and the plain gradient in its place would be another method. Use the "
+                                      "plain gradient, smoothed, or integrated gradients.");
+  if (!needs_gradient()) {
+    Explained explained;
+    for (const auto& activation : activations_) explained.layers.emplace_back(activation.detach(), Tensor());
+    make_maps(explained, std::vector<Tensor>(activations_.size()));
+    return explained;
+  }
   if (!score.requires_grad())
     throw Error("ERR_NO_GRADIENT",
                 "The score does not depend on what is explained: the model computes it under no_grad, from integers, or "
@@ -174,31 +187,47 @@ Explained Pass::differentiate(const Tensor& score, bool keep_graph) {
 
   std::vector<Tensor> sources = activations_;
   if (plan_.input_gradient) sources.push_back(input_);
-  const auto gradients = torch::autograd::grad({score}, sources, {}, keep_graph, /*create_graph=*/false,
+  const bool curved = plan_.maps.needs() == Needs::curvature;
+  const auto gradients = torch::autograd::grad({score}, sources, {}, keep_graph || curved, /*create_graph=*/curved,
                                                /*allow_unused=*/true);
   Explained explained;
-  const at::NoGradGuard no_graph;
+  std::vector<Tensor> curvatures(activations_.size());
   for (size_t i = 0; i < activations_.size(); ++i) {
     if (!gradients[i].defined())
       throw Error("ERR_NO_GRADIENT", "The score does not depend on layer '" + plan_.layers[i] +
                                          "', so it has no gradient there. Pick a layer on the way to that output.");
-    LayerResult layer{activations_[i].detach(), gradients[i], {}};
-    if (plan_.method) {
-      if (layer.activation.dim() < 3)
-        throw Error("ERR_LAYER_OUTPUT", "Layer '" + plan_.layers[i] + "' returned a tensor of shape " +
-                                            shape_text(layer.activation) +
-                                            ", which has no spatial dimensions to draw a map over. Pick a layer whose "
-                                            "output is [N, C, h, w].");
-      layer.map = plan_.method->map(at_least_float32(layer.activation), at_least_float32(layer.gradient));
-    }
-    explained.layers.push_back(std::move(layer));
+    if (curved) curvatures[i] = curvature(gradients[i], activations_[i]);
+    explained.layers.emplace_back(activations_[i].detach(), gradients[i].detach());
   }
   if (plan_.input_gradient) {
-    explained.input_gradient = gradients.back();
-    if (!explained.input_gradient.defined())
+    if (!gradients.back().defined())
       throw Error("ERR_NO_GRADIENT", "The score does not depend on the input, so it has no gradient there.");
+    explained.input_gradient = gradients.back().detach();
   }
+  make_maps(explained, curvatures);
   return explained;
+}
+
+// H A, as the gradient of <G, A> where A is held fixed. Zero where G does not depend on A: there the score is linear in it.
+Tensor Pass::curvature(const Tensor& gradient, const Tensor& activation) const {
+  if (!gradient.requires_grad()) return at::zeros_like(activation);
+  const auto product = torch::autograd::grad({gradient}, {activation}, {activation.detach()}, /*retain_graph=*/true,
+                                             /*create_graph=*/false, /*allow_unused=*/true)
+                           .front();
+  return product.defined() ? product.detach() : at::zeros_like(activation);
+}
+
+void Pass::make_maps(Explained& explained, const std::vector<Tensor>& curvatures) const {
+  const at::NoGradGuard no_graph;
+  const auto& plan = plan_.maps;
+  if (plan.methods.empty()) return;
+  std::vector<std::vector<Tensor>> by_method(plan.methods.size());
+  for (size_t i = 0; i < explained.layers.size(); ++i) {
+    const auto& layer = explained.layers[i];
+    auto maps = layer_maps(plan, {layer.activation, layer.gradient, curvatures[i]}, plan_.layers[i], i, input_size_);
+    for (size_t m = 0; m < maps.size(); ++m) by_method[m].push_back(std::move(maps[m]));
+  }
+  for (const auto& by_layer : by_method) explained.maps.push_back(finish_maps(plan, by_layer));
 }
 
 }  // namespace gradcam

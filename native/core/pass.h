@@ -4,8 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "methods/method.h"
+#include "maps.h"
 #include "model.h"
+#include "relu_rule.h"
 #include "target.h"
 
 namespace gradcam {
@@ -18,21 +19,27 @@ enum class Execution { automatic, split, hooked };
 // What a pass has to see.
 struct PassPlan {
   std::vector<std::string> layers;                // captured: activation, and after backward its gradient
-  const LayerMethod* method = nullptr;            // the map to make of them
+  MapPlan maps;                                   // the maps to make of them, which may do without the gradient
   bool input_gradient = false;                    // the gradient at the first input
-  ReluScope guided = ReluScope::none;             // which ReLUs follow guided backpropagation's rule
+  ReluScope guided = ReluScope::none;             // which ReLUs follow the rule
+  ReluRule relu_rule = ReluRule::guided;
   Execution execution = Execution::automatic;
   std::optional<at::ScalarType> head_dtype;       // what comes before the first layer computes in it; needs a split
 };
 
 struct LayerResult {
-  Tensor activation, gradient, map;
+  LayerResult(Tensor activation, Tensor gradient)
+      : activation(std::move(activation)), gradient(std::move(gradient)), shape(this->activation.sizes().vec()) {}
+
+  Tensor activation, gradient;  // no gradient where no method needs one
+  std::vector<int64_t> shape;   // of what the layer returned
 };
 
 struct Explained {
   std::vector<int64_t> classes;     // per image; empty when the score came from the caller
   Tensor scores;                    // [N] float64 on the CPU, or the caller's scalar as [1]
   std::vector<LayerResult> layers;  // in the plan's order
+  std::vector<std::vector<MethodMap>> maps;  // by method, then by layer, or one of all layers where they are aggregated
   Tensor input_gradient;            // the shape of the input
 };
 
@@ -76,7 +83,11 @@ class Pass {
   bool try_split(SplitModel& split, const std::vector<IValue>& inputs, const CancelFlag* cancel);
   void give_up_split();
   void forward_hooked(std::vector<IValue> inputs, const CancelFlag* cancel);
+  // A pass of methods that look at activations alone records no graph and has no backward.
+  bool needs_gradient() const;
   Explained differentiate(const Tensor& score, bool keep_graph);
+  Tensor curvature(const Tensor& gradient, const Tensor& activation) const;
+  void make_maps(Explained& explained, const std::vector<Tensor>& curvatures) const;
 
   std::shared_ptr<Model> model_;
   PassPlan plan_;
@@ -84,7 +95,9 @@ class Pass {
   std::optional<IValue> output_;
   std::vector<Tensor> activations_;  // by layer: of its last call; undefined where the pass did not reach it
   Tensor input_;  // the leaf whose gradient is wanted
+  std::vector<int64_t> input_size_;  // the spatial sizes of the first input
   int guided_relus_ = 0;
+  std::string other_activation_;  // one that has no rule, where every activation is to follow one
   std::shared_ptr<SharedSplit> shared_split_ = std::make_shared<SharedSplit>();
   std::string why_hooked_;
 };

@@ -87,11 +87,12 @@ void Pass::forward_split(const SplitModel& split, const std::vector<IValue>& inp
   bool aliased = false;
   for (size_t i = 1; i < cut.values.size(); ++i)
     for_each_tensor(cut.values[i], [&](const Tensor& t) { aliased |= t.defined() && t.is_alias_of(first); });
-  first = (aliased ? first.clone() : first.detach()).requires_grad_();
+  first = aliased ? first.clone() : first.detach();
+  if (needs_gradient()) first.requires_grad_();
   cut.values[0] = first;
   auto result = split.run_tail(cut, cancel);
   for (const auto& activation : result.activations)
-    if (!activation.requires_grad()) throw CannotSplit("one of its target layers does not depend on the first");
+    if (needs_gradient() && !activation.requires_grad()) throw CannotSplit("one of its target layers does not depend on the first");
   output_ = std::move(result.output);
   activations_ = std::move(result.activations);
   if (plan_.input_gradient) input_ = first;

@@ -11,6 +11,7 @@
 #include "convert.h"
 #include "handles.h"
 #include "operators.h"
+#include "plan.h"
 
 #ifndef GRADCAM_CUDA_LIBTORCH
 #define GRADCAM_CUDA_LIBTORCH 0
@@ -115,36 +116,19 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
   });
 }
 
-// "name" among the names, by its place.
-template <typename Enum>
-Enum to_enum(const Napi::Value& value, const char* what, const std::vector<std::pair<const char*, Enum>>& names) {
-  const auto text = to_text(value, what);
-  for (const auto& [name, constant] : names)
-    if (text == name) return constant;
-  throw Error("ERR_INVALID_ARGUMENT", std::string(what) + " cannot be '" + text + "'.");
-}
-
-// pass(model, { layers, method, inputGradient, guided, execution, precision })
+// pass(model, plan: PassPlan)
 Napi::Value make_pass(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto& handle = unwrap_model_handle(info[0]);
-    const auto options = info[1].As<Napi::Object>();
-    PassPlan plan;
-    const auto layers = options.Get("layers").As<Napi::Array>();
-    for (uint32_t i = 0; i < layers.Length(); ++i) plan.layers.push_back(to_text(layers[i], "A layer path"));
-    if (const auto method = options.Get("method"); method.IsString())
-      plan.method = &layer_method(to_text(method, "method"));
-    plan.input_gradient = options.Get("inputGradient").ToBoolean();
-    plan.guided = to_enum<ReluScope>(
-        options.Get("guided"), "guided",
-        {{"none", ReluScope::none}, {"modules", ReluScope::modules}, {"all", ReluScope::all}});
-    plan.execution = to_enum<Execution>(
-        options.Get("execution"), "execution",
-        {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});
-    if (const auto precision = options.Get("precision"); precision.IsString())
-      plan.head_dtype = parse_dtype(to_text(precision, "precision"));
+    auto plan = to_pass_plan(info[1].As<Napi::Object>());
     return PassHandle::wrap(info.Env(), std::make_shared<Pass>(handle.model(), std::move(plan)), handle.executor());
   });
+}
+
+Napi::Value layer_methods(const Napi::CallbackInfo& info) {
+  auto names = Napi::Array::New(info.Env());
+  for (const auto& name : layer_method_names()) names[names.Length()] = name;
+  return names;
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
@@ -156,6 +140,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> functions[] = {
       {"info", info},           {"liveTensors", live_tensors}, {"tensor", make_tensor},
       {"backward", backward},   {"loadModel", load_model},     {"pass", make_pass},
+      {"layerMethods", layer_methods},
       {"operator", call_operator}, {"operatorAsync", call_operator_async},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));

@@ -1,3 +1,5 @@
+#include <tuple>
+
 #include "../core/error.h"
 #include "convert.h"
 #include "handles.h"

@@ -1,22 +1,37 @@
+#include <tuple>
+
 #include "../core/error.h"
 #include "convert.h"
 #include "handles.h"
+#include "plan.h"
 
 namespace gradcam::node {
 
 namespace {
 
-// undefined: the top class; an array: classes.
-Target to_target(const Napi::Value& value) {
-  if (value.IsUndefined() || value.IsNull()) return {};
-  return {Target::Kind::classes, to_integers(value, "target")};
-}
-
 Napi::Value tensor_or_null(Napi::Env env, const Tensor& tensor) {
   return tensor.defined() ? Napi::Value(TensorHandle::wrap(env, tensor)) : env.Null();
 }
 
-// { classes, scores, layers: [{ activation, gradient, map }], inputGradient }
+Napi::Array to_flags(Napi::Env env, const std::vector<bool>& flags) {
+  auto array = Napi::Array::New(env, flags.size());
+  for (uint32_t i = 0; i < flags.size(); ++i) array[i] = static_cast<bool>(flags[i]);
+  return array;
+}
+
+Napi::Array to_array(Napi::Env env, const std::vector<MethodMap>& maps) {
+  auto array = Napi::Array::New(env, maps.size());
+  for (uint32_t i = 0; i < maps.size(); ++i) {
+    auto object = Napi::Object::New(env);
+    object.Set("map", TensorHandle::wrap(env, maps[i].map));
+    object.Set("zero", to_flags(env, maps[i].zero));
+    object.Set("broken", to_flags(env, maps[i].broken));
+    array[i] = object;
+  }
+  return array;
+}
+
+// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, zero, broken }]], inputGradient }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
   auto classes = Napi::Array::New(env);
@@ -29,12 +44,18 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto layers = Napi::Array::New(env);
   for (uint32_t i = 0; i < explained.layers.size(); ++i) {
     auto layer = Napi::Object::New(env);
+    const auto& sizes = explained.layers[i].shape;
+    auto shape = Napi::Array::New(env, sizes.size());
+    for (uint32_t d = 0; d < sizes.size(); ++d) shape[d] = static_cast<double>(sizes[d]);
+    layer.Set("shape", shape);
     layer.Set("activation", tensor_or_null(env, explained.layers[i].activation));
     layer.Set("gradient", tensor_or_null(env, explained.layers[i].gradient));
-    layer.Set("map", tensor_or_null(env, explained.layers[i].map));
     layers[i] = layer;
   }
   object.Set("layers", layers);
+  auto maps = Napi::Array::New(env, explained.maps.size());
+  for (uint32_t i = 0; i < explained.maps.size(); ++i) maps[i] = to_array(env, explained.maps[i]);
+  object.Set("maps", maps);
   object.Set("inputGradient", tensor_or_null(env, explained.input_gradient));
   return object;
 }
@@ -98,7 +119,7 @@ Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
   });
 }
 
-// backward(target: undefined | number[] | scalar handle, ticket)
+// backward(target: undefined | number[] | NativeTarget | scalar handle, ticket)
 Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     std::function<Explained(const CancelFlag&)> work;
@@ -117,7 +138,8 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
   });
 }
 
-// explain(inputs, target: undefined | number[], ticket): forward and backward in one job, nothing kept afterwards
+// explain(inputs, target: undefined | number[] | NativeTarget, ticket): forward and backward in one job. Nothing is kept
+// afterwards but the maps.
 Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     struct Result {
@@ -135,6 +157,7 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
           Result result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), pass->guided_relus(),
                         pass->why_hooked(), pass->backward(target, /*keep_graph=*/false)};
           pass->release();
+          for (auto& layer : result.explained.layers) layer.activation = layer.gradient = Tensor();
           return result;
         },
         [](Napi::Env env, Result& result) -> Napi::Value {

@@ -19,10 +19,13 @@ from torch import nn
 import bad_files
 import nets
 import structured_nets
+import token_nets
 from tensors import Store, seeded
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts" / "models"))
 from densenet import densenet121  # noqa: E402
+from resnet import resnet18  # noqa: E402
+from vgg import vgg11  # noqa: E402
 
 
 @dataclass
@@ -32,12 +35,20 @@ class Entry:
     dtype: torch.dtype = torch.float32
     scripted: bool = True
     traced: bool = True
+    small: bool = True
 
 
 MODELS = {
-    "densenet121": Entry(densenet121, size=(2, 3, 224, 224)),
+    "densenet121": Entry(densenet121, size=(2, 3, 224, 224), small=False),
+    "resnet18": Entry(lambda: resnet18(num_classes=20), size=(3, 3, 96, 128), small=False),
+    # The real one's classifier has 120 million parameters, which would say nothing more.
+    "vgg11": Entry(lambda: vgg11(num_classes=20, hidden=64), size=(3, 3, 96, 128), small=False),
+    "vit": Entry(token_nets.TinyVit, size=(3, 3, 32, 48)),
+    "channels_last": Entry(token_nets.ChannelsLast, size=(3, 3, 32, 48)),
     "plain": Entry(nets.Plain),
     "plain_double": Entry(nets.Plain, dtype=torch.float64),
+    "curved": Entry(nets.Curved, size=(3, 3, 16, 20), dtype=torch.float64),
+    "pooled_linear": Entry(nets.PooledLinear, size=(3, 3, 16, 20), dtype=torch.float64),
     "in_place_relu_after": Entry(nets.InPlaceReluAfter),
     "every_kind_of_relu": Entry(nets.EveryKindOfRelu),
     "functional_relu_only": Entry(nets.FunctionalReluOnly),
@@ -76,12 +87,12 @@ def build(name, seed):
     return model
 
 
-def example(name, seed):
+def example(name, seed, size=None):
     """Coarse blobs under fine noise: pure noise looks the same everywhere, to which any map is a good answer."""
     entry = MODELS[name]
-    images, channels, height, width = entry.size
+    images, channels, height, width = size or entry.size
     blobs = seeded((images, channels, 4, 5), seed, entry.dtype)
-    noise = seeded(entry.size, seed + 1, entry.dtype)
+    noise = seeded((images, channels, height, width), seed + 1, entry.dtype)
     return F.interpolate(blobs, (height, width), mode="bicubic") * 2 + noise / 2
 
 
@@ -115,6 +126,7 @@ def write_variants(folder):
     training = script(build("plain", 0))
     training.train()
     training.save(str(folder / "training_mode.pt"))
+    script(build("plain", 0).bfloat16()).save(str(folder / "bfloat16.pt"))
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     script(model).save(str(folder / "no_grad_parameters.pt"))
@@ -122,6 +134,7 @@ def write_variants(folder):
         "frozen": "frozen.pt",
         "optimized": "optimized.pt",
         "training_mode": "training_mode.pt",
+        "bfloat16": "bfloat16.pt",
         "no_grad_parameters": "no_grad_parameters.pt",
     }
 
@@ -131,8 +144,8 @@ def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(folder)
     index = {"torch": torch.__version__, "models": {}}
-    for name in MODELS:
-        if name == "densenet121":
+    for name, entry in MODELS.items():
+        if not entry.small:
             continue
         model, x = build(name, 0), example(name, 1)
         with torch.no_grad():

@@ -168,3 +168,28 @@ class Segmentation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(F.relu(self.features(x)))
+
+
+class Curved(nn.Module):
+    """Behind `features` the score is no piecewise linear function, so that second derivatives are not zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(conv(3, 6), nn.ReLU(), conv(6, 8), nn.ReLU())
+        self.mix = conv(8, 8)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(pooled(torch.tanh(self.mix(self.features(x))) * 2) ** 2)
+
+
+class PooledLinear(nn.Module):
+    """A head of global average pooling and one linear layer: what CAM asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(conv(3, 6), nn.ReLU(), conv(6, 8), nn.ReLU())
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(pooled(self.features(x)))

@@ -1,16 +1,35 @@
 #include "method.h"
 
 #include "../error.h"
+#include "principal.h"
 
 namespace gradcam {
 
 namespace {
 
 constexpr LayerMethod kLayerMethods[] = {
-    {"gradcam", grad_cam},
+    {"gradcam", Needs::gradient, grad_cam, nullptr},
+    {"hirescam", Needs::gradient, hires_cam, nullptr},
+    {"gradcam-elementwise", Needs::gradient, grad_cam_elementwise, nullptr},
+    {"gradcam++", Needs::gradient, grad_cam_plus_plus, nullptr},
+    {"xgradcam", Needs::gradient, xgrad_cam, nullptr},
+    {"layercam", Needs::gradient, layer_cam, nullptr},
+    {"eigencam", Needs::activation, eigen_cam, principal_of_strength},
+    {"eigengradcam", Needs::gradient, hires_cam, principal_of_evidence},
+    {"kpcacam", Needs::activation, eigen_cam, kernel_principal},
+    {"fem", Needs::activation, feature_explanation, nullptr},
+    {"shapleycam", Needs::curvature, shapley_cam, nullptr},
+    {"cam", Needs::gradient, class_activation, nullptr},
+    {"randomcam", Needs::activation, random_cam, nullptr},
 };
 
 }  // namespace
+
+std::vector<std::string> layer_method_names() {
+  std::vector<std::string> names;
+  for (const auto& method : kLayerMethods) names.emplace_back(method.name);
+  return names;
+}
 
 const LayerMethod& layer_method(const std::string& name) {
   std::string names;
@@ -19,6 +38,12 @@ const LayerMethod& layer_method(const std::string& name) {
     names += (names.empty() ? "" : ", ") + std::string(method.name);
   }
   throw Error("ERR_INVALID_ARGUMENT", "There is no layer method '" + name + "'. There are: " + names + ".");
+}
+
+Tensor over_space(const Tensor& weights, const Tensor& like) {
+  auto shape = weights.sizes().vec();
+  shape.resize(static_cast<size_t>(like.dim()), 1);
+  return weights.reshape(shape);
 }
 
 }  // namespace gradcam

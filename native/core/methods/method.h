@@ -1,22 +1,56 @@
 #pragma once
 #include <torch/script.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace gradcam {
 
 using torch::Tensor;
 
-// A method that makes a map from a target layer: activation A and gradient G = d(sum of scores)/dA, both
-// [N, C, spatial...], give [N, 1, spatial...] in at least float32. Each has a file with its formula and its source.
+// What a target layer shows of one pass: tensors [N, C, spatial...] in at least float32.
+struct LayerEvidence {
+  Tensor activation;  // A
+  Tensor gradient;    // G = d(sum of scores)/dA; undefined where no method of the pass needs it
+  Tensor curvature;   // H A, the Hessian of the score times A; undefined likewise
+  uint64_t seed = 0;
+};
+
+// How much of a pass a method needs: each step includes the ones before it.
+enum class Needs { activation, gradient, curvature };
+
+// A method that makes a map of a target layer. Each has a file with its formula and its source.
 struct LayerMethod {
   const char* name;
-  Tensor (*map)(const Tensor& activation, const Tensor& gradient);
+  Needs needs;
+  // What each channel adds to the map: [N, C, spatial...].
+  Tensor (*contribution)(const LayerEvidence& evidence);
+  // Makes [N, 1, spatial...] of it; null for the sum over channels, the one thing that eigen smoothing replaces.
+  Tensor (*reduce)(const Tensor& contribution);
 };
 
 // The method of that name, or ERR_INVALID_ARGUMENT with the names there are.
 const LayerMethod& layer_method(const std::string& name);
+std::vector<std::string> layer_method_names();
 
-Tensor grad_cam(const Tensor& activation, const Tensor& gradient);
+Tensor grad_cam(const LayerEvidence& evidence);
+Tensor hires_cam(const LayerEvidence& evidence);
+Tensor grad_cam_elementwise(const LayerEvidence& evidence);
+Tensor grad_cam_plus_plus(const LayerEvidence& evidence);
+Tensor xgrad_cam(const LayerEvidence& evidence);
+Tensor layer_cam(const LayerEvidence& evidence);
+Tensor shapley_cam(const LayerEvidence& evidence);
+Tensor class_activation(const LayerEvidence& evidence);
+Tensor feature_explanation(const LayerEvidence& evidence);
+Tensor random_cam(const LayerEvidence& evidence);
+Tensor eigen_cam(const LayerEvidence& evidence);
+
+// [N, C] with a dimension of one for each spatial one, to multiply [N, C, spatial...] by.
+Tensor over_space(const Tensor& weights, const Tensor& like);
+
+// [N, C, spatial...] summed over space.
+inline Tensor sum_over_space(const Tensor& tensor) { return tensor.flatten(2).sum(-1); }
+inline Tensor mean_over_space(const Tensor& tensor) { return tensor.flatten(2).mean(-1); }
 
 }  // namespace gradcam

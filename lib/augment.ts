@@ -1,0 +1,57 @@
+import type { CamExplanation } from './cam-explanation.js'
+import type { CamExplainOptions } from './cam.js'
+import { GradCamError } from './errors.js'
+import type { ExplainOptions } from './explainer.js'
+import { Tensor, tidy } from './tensor.js'
+import type { Value } from './values.js'
+
+/** The unchanged picture comes first: its top class is the one that all explain. */
+const augmentations = [false, true].flatMap((mirrored) => [1, 0.9, 1.1].map((factor) => ({ mirrored, factor })))
+
+/** Test-time augmentation: see {@link CamExplainOptions.augment}. */
+export async function explainAugmented<Output extends Value>(
+  inputs: Value | readonly Value[],
+  options: CamExplainOptions<Output>,
+  explain: (input: Tensor, options: ExplainOptions<Output>) => Promise<CamExplanation<Output>>,
+): Promise<CamExplanation<Output>> {
+  const input = Array.isArray(inputs) && inputs.length === 1 ? (inputs as readonly Value[])[0] : inputs
+  if (!(input instanceof Tensor) || input.shape.length !== 4)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', 'augment wants a single input that is a tensor [N, C, H, W].')
+  let plain: CamExplanation<Output> | undefined
+  let sums: Tensor[] = []
+  try {
+    for (const { mirrored, factor } of augmentations) {
+      using picture = tidy(() => (mirrored ? input.flip([3]) : input).mul(factor))
+      const target = plain && isTopClass(options.target) ? plain.targets : options.target
+      const found = await explain(picture, { ...options, target })
+      const before = sums
+      sums = found.maps.map(({ map }, i) =>
+        tidy(() => (before[i] ?? Tensor.zeros([1])).add(mirrored ? map.flip([map.shape.length - 1]) : map)),
+      )
+      for (const sum of before) sum.dispose()
+      if (plain) found.dispose()
+      else plain = found
+    }
+    const maps = sums.map((sum) => {
+      const map = sum.div(augmentations.length)
+      return { map: map.handle, zero: perImage(map.eq(0)), broken: perImage(map.isfinite()).map((finite) => !finite) }
+    })
+    return (plain as CamExplanation<Output>).withMaps(maps)
+  } catch (error) {
+    plain?.dispose()
+    throw error
+  } finally {
+    for (const sum of sums) sum.dispose()
+  }
+}
+
+/** Whether each pass would choose its own class. A kind with classes of its own to choose is left alone. */
+function isTopClass(target: unknown): boolean {
+  return target === undefined || target === 'argmax'
+}
+
+function perImage(holds: Tensor): boolean[] {
+  using flags = tidy(() => holds.flatten(1).all(1))
+  holds.dispose()
+  return Array.from(flags.toTypedArray() as ArrayLike<number>, Boolean)
+}

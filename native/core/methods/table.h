@@ -1,0 +1,29 @@
+#pragma once
+#include <limits>
+
+#include "method.h"
+
+namespace gradcam {
+
+// [N, C, spatial...] as tables of places by channels in float64, for decompositions: a Gram matrix squares the condition
+// number, which float32 has no room for.
+struct Tables {
+  explicit Tables(const Tensor& contribution)
+      : places(contribution.flatten(2).transpose(1, 2).to(at::kDouble)),
+        finite(places.flatten(1).isfinite().all(1).view({-1, 1, 1})) {
+    places = places.masked_fill(finite.logical_not(), 0);
+    centred = places - places.mean(1, /*keepdim=*/true);
+  }
+
+  // [N, places] as a map like `contribution`, NaN for images that were not finite.
+  Tensor map(const Tensor& projection, const Tensor& like) const {
+    auto shape = like.sizes().vec();
+    shape[1] = 1;
+    const auto known = projection.unsqueeze(-1).masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
+    return known.reshape(shape).to(like.scalar_type());
+  }
+
+  Tensor places, finite, centred;  // [N, places, C], [N, 1, 1], [N, places, C]
+};
+
+}  // namespace gradcam

@@ -1,0 +1,128 @@
+#include "plan.h"
+
+#include "../core/error.h"
+#include "convert.h"
+#include "handles.h"
+
+namespace gradcam::node {
+
+namespace {
+
+template <typename T>
+using Names = std::initializer_list<std::pair<const char*, T>>;
+
+// The value of a name, where undefined is the first of them.
+template <typename T>
+T parse_name(const Napi::Value& value, const std::string& what, Names<T> names) {
+  if (value.IsUndefined()) return names.begin()->second;
+  const auto name = to_text(value, what);
+  std::string known;
+  for (const auto& [candidate, meaning] : names) {
+    if (name == candidate) return meaning;
+    known += (known.empty() ? "'" : ", '") + std::string(candidate) + "'";
+  }
+  throw Error("ERR_INVALID_ARGUMENT", "There is no " + what + " '" + name + "'. There are: " + known + ".");
+}
+
+std::vector<std::string> to_texts(const Napi::Value& value, const std::string& what) {
+  std::vector<std::string> texts;
+  if (!value.IsArray()) return texts;
+  const auto array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); ++i) texts.push_back(to_text(array[i], what));
+  return texts;
+}
+
+std::vector<int64_t> optional_integers(const Napi::Value& value, const std::string& what) {
+  return value.IsUndefined() ? std::vector<int64_t>() : to_integers(value, what);
+}
+
+double number_or(const Napi::Value& value, double otherwise) {
+  return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : otherwise;
+}
+
+LayerShape to_layer_shape(const Napi::Value& value) {
+  LayerShape shape;
+  if (!value.IsObject()) return shape;
+  const auto object = value.As<Napi::Object>();
+  shape.kind = parse_name<LayerShape::Kind>(
+      object.Get("kind"), "reshape",
+      {{"tokens", LayerShape::Kind::tokens}, {"permute", LayerShape::Kind::permute}});
+  shape.skip = static_cast<int64_t>(number_or(object.Get("skip"), 0));
+  shape.grid = optional_integers(object.Get("grid"), "grid");
+  shape.order = optional_integers(object.Get("order"), "order");
+  return shape;
+}
+
+MapPlan to_map_plan(const Napi::Object& plan) {
+  MapPlan maps;
+  for (const auto& name : to_texts(plan.Get("methods"), "A method")) maps.methods.push_back(&layer_method(name));
+  const auto relu = plan.Get("relu");
+  maps.relu = relu.IsUndefined() || relu.ToBoolean();
+  maps.eigen_smooth = plan.Get("eigenSmooth").ToBoolean();
+  maps.input_size = plan.Get("inputSize").ToBoolean();
+  maps.aggregate = parse_name<Aggregate>(
+      plan.Get("aggregate"), "aggregate",
+      {{"each", Aggregate::each}, {"mean", Aggregate::mean}, {"max", Aggregate::max}, {"product", Aggregate::product}});
+  maps.shape = to_layer_shape(plan.Get("reshape"));
+  maps.seed = static_cast<uint64_t>(number_or(plan.Get("seed"), 0));
+  return maps;
+}
+
+}  // namespace
+
+PassPlan to_pass_plan(const Napi::Object& object) {
+  PassPlan plan;
+  plan.layers = to_texts(object.Get("layers"), "A layer path");
+  plan.maps = to_map_plan(object);
+  plan.input_gradient = object.Get("inputGradient").ToBoolean();
+  plan.guided = parse_name<ReluScope>(
+      object.Get("guided"), "guided",
+      {{"none", ReluScope::none}, {"modules", ReluScope::modules}, {"all", ReluScope::all}});
+  plan.relu_rule = parse_name<ReluRule>(object.Get("reluRule"), "rule of ReLUs",
+                                        {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
+  plan.execution = parse_name<Execution>(
+      object.Get("execution"), "execution",
+      {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});
+  if (const auto precision = object.Get("precision"); !precision.IsUndefined())
+    plan.head_dtype = parse_name<at::ScalarType>(precision, "precision",
+                                                 {{"bfloat16", at::kBFloat16}, {"float16", at::kHalf}});
+  return plan;
+}
+
+// undefined: the top class; an array: classes; an object: NativeTarget
+Target to_target(const Napi::Value& value) {
+  Target target;
+  if (value.IsUndefined() || value.IsNull()) return target;
+  if (value.IsArray()) {
+    target.kind = Target::Kind::classes;
+    target.classes = to_integers(value, "target");
+    return target;
+  }
+  const auto object = value.As<Napi::Object>();
+  if (const auto classes = object.Get("classes"); !classes.IsUndefined()) {
+    target.kind = Target::Kind::classes;
+    target.classes = to_integers(classes, "target");
+  }
+  target.score = parse_name<Target::Score>(object.Get("score"), "score",
+                                           {{"logit", Target::Score::logit},
+                                            {"probability", Target::Score::probability},
+                                            {"difference", Target::Score::difference},
+                                            {"finer", Target::Score::finer},
+                                            {"mask", Target::Score::mask}});
+  target.sign = number_or(object.Get("sign"), 1);
+  target.against = optional_integers(object.Get("against"), "against");
+  target.nearest = static_cast<int64_t>(number_or(object.Get("nearest"), 3));
+  target.alpha = number_or(object.Get("alpha"), 1);
+  if (const auto path = object.Get("path"); path.IsArray()) {
+    const auto steps = path.As<Napi::Array>();
+    for (uint32_t i = 0; i < steps.Length(); ++i) {
+      const Napi::Value step = steps[i];
+      if (step.IsNumber()) target.path.emplace_back(step.As<Napi::Number>().Int64Value());
+      else target.path.emplace_back(to_text(step, "A step of a path"));
+    }
+  }
+  if (const auto mask = object.Get("mask"); !mask.IsUndefined()) target.mask = unwrap_tensor(mask).detach();
+  return target;
+}
+
+}  // namespace gradcam::node

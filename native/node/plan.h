@@ -1,0 +1,13 @@
+#pragma once
+#include <napi.h>
+
+#include "../core/pass.h"
+
+namespace gradcam::node {
+
+// What lib/addon/binding.ts calls PassPlan and NativeTarget, as the core takes them. lib/ has validated their values;
+// here wrong types are refused.
+PassPlan to_pass_plan(const Napi::Object& plan);
+Target to_target(const Napi::Value& target);
+
+}  // namespace gradcam::node
