@@ -13,17 +13,23 @@ for (const small of smallNetCases) {
     const file = peer.fileOrNull(net, kind)
     if (file === null) continue
 
-    test.serial(`${net}, ${kind}: Grad-CAM at ${layers.join(' and ')}`, async (t) => {
-      using model = await ScriptModule.load(file)
-      using input = toTensor(peer.input(net))
-      using gradCam = new GradCam(model, [...layers])
-      await gradCam.forward(input)
-      await gradCam.backward(targetOf(small))
-      for (const layer of layers) {
-        using map = gradCam.get(layer)
-        assertParity(t, map, peer.tensor(net, gradCamCase(small), `cam:${layer}`), layer)
-      }
-    })
+    for (const execution of ['auto', 'hooked'] as const)
+      test.serial(`${net}, ${kind}: Grad-CAM at ${layers.join(' and ')}, ${execution}`, async (t) => {
+        using model = await ScriptModule.load(file)
+        using input = toTensor(peer.input(net))
+        using gradCam = new GradCam(model, [...layers], { execution })
+        for (const time of ['first', 'second']) {
+          await gradCam.forward(input)
+          await gradCam.backward(targetOf(small))
+          for (const layer of layers) {
+            using map = gradCam.get(layer)
+            assertParity(t, map, peer.tensor(net, gradCamCase(small), `cam:${layer}`), `${layer}, ${time} time`)
+          }
+        }
+        if (execution === 'hooked') t.deepEqual(gradCam.execution, { path: 'hooked', because: 'it was asked for' })
+        else if (small.hooked === undefined) t.deepEqual(gradCam.execution, { path: 'split' })
+        else t.regex((gradCam.execution as { because: string }).because, small.hooked)
+      })
 
     // Guided backprop knows no layers: once for each net.
     if (small !== smallNetCases.find((first) => first.net === net)) continue

@@ -18,6 +18,7 @@ from torch import nn
 
 import bad_files
 import nets
+import split_nets
 import structured_nets
 import token_nets
 from tensors import Store, seeded
@@ -67,6 +68,10 @@ MODELS = {
     "multi_input": Entry(structured_nets.MultiInput, traced=False),
     "inner_structures": Entry(structured_nets.InnerStructures),
     "control_flow": Entry(structured_nets.ControlFlow, traced=False),
+    "dense": Entry(split_nets.Dense),
+    "residual": Entry(split_nets.Residual),
+    "viewed": Entry(split_nets.Viewed),
+    "branches": Entry(split_nets.Branches),
     "other_method": Entry(structured_nets.OtherMethod),
     "detached": Entry(structured_nets.Detached),
     "class_index": Entry(structured_nets.ClassIndex),

@@ -13,6 +13,8 @@ export interface SmallNetCase {
   readonly repeated?: boolean
   /** With this seed no expected map is all zero; 0 unless said otherwise. */
   readonly seed?: number
+  /** Why the model cannot be split at these layers; without it, it can. */
+  readonly hooked?: RegExp
 }
 
 export const smallNetCases: readonly SmallNetCase[] = [
@@ -23,7 +25,7 @@ export const smallNetCases: readonly SmallNetCase[] = [
   { net: 'functional_relu_only', layers: ['a', 'b'], target: [0, 1] },
   { net: 'in_place_on_input', layers: ['features'], target: [0, 1] },
   { net: 'relu_free', layers: ['features'], target: [0, 1] },
-  { net: 'called_twice', layers: ['shared'], target: [3, 0], repeated: true },
+  { net: 'called_twice', layers: ['shared'], target: [3, 0], repeated: true, hooked: /in 2 places/ },
   { net: 'siblings', layers: ['second', 'third'], target: [0, 1] },
   { net: 'regression_column', layers: ['features'], target: 'sum' },
   { net: 'regression_flat', layers: ['inner.features'], target: 'sum' },
@@ -33,8 +35,14 @@ export const smallNetCases: readonly SmallNetCase[] = [
   { net: 'dict_output', layers: ['features'], target: [0, 1], output: 'out' },
   { net: 'named_tuple_output', layers: ['features'], target: [0, 1], output: 0 },
   { net: 'control_flow', layers: ['chosen'], target: [0, 1] },
-  { net: 'control_flow', layers: ['step'], target: [0, 1], repeated: true },
+  { net: 'control_flow', layers: ['step'], target: [0, 1], repeated: true, hooked: /control flow/ },
   { net: 'multi_input', layers: ['features'], target: [0, 1] },
+  { net: 'dense', layers: ['stem'], target: [0, 1] },
+  { net: 'dense', layers: ['layer2', 'layer3', 'layer2.conv1'], target: [2, 3] },
+  { net: 'dense', layers: ['norm'], target: [2, 4] },
+  { net: 'residual', layers: ['blocks.1.conv1', 'blocks.1'], target: [0, 1] },
+  { net: 'viewed', layers: ['features'], target: [0, 1] },
+  { net: 'branches', layers: ['left', 'right'], target: [0, 1], hooked: /does not depend on the first/ },
 ]
 
 /** Name under which a case's Grad-CAM stands in the reference. */
@@ -47,12 +55,12 @@ export function smallNetReference(): Promise<Reference> {
     const { target, layers, repeated, seed = 0 } = small
     const output = small.output === undefined ? {} : { output: small.output }
     const cases: Record<string, ReferenceCase> = {
-      ...job[small.net]?.cases,
       [gradCamCase(small)]: repeated
         ? { method: 'gradcam_last_call', layer: layers[0]!, target, ...output }
         : { method: 'gradcam', layers: [...layers], target, ...output },
       guided_all: { method: 'guided', scope: 'all', target, ...output },
       guided_modules: { method: 'guided', scope: 'modules', target, ...output },
+      ...job[small.net]?.cases, // guided backprop, which knows no layers, is that of the first
     }
     job[small.net] = { seed, cases }
   }
