@@ -161,6 +161,8 @@ export interface NativeBinding {
     ticket: number,
   ): Promise<{ handle: ModelHandle; device: string }>
   pass(model: ModelHandle, plan: PassPlan): PassHandle
+  /** Standard normal numbers of a seed, the same as `torch.randn` makes with a CPU generator of it. */
+  randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
   /** The names that a plan's methods may have. */
   layerMethods(): string[]
 }

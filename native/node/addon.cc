@@ -1,3 +1,4 @@
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <napi.h>
 #include <torch/cuda.h>
@@ -125,6 +126,23 @@ Napi::Value make_pass(const Napi::CallbackInfo& info) {
   });
 }
 
+// randomNormal(shape, dtype, seed, ticket): the numbers of torch.randn with a CPU generator of that seed
+Napi::Value random_normal(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto shape = to_integers(info[0], "shape");
+    const at::TensorOptions options(parse_dtype(to_text(info[1], "dtype")));
+    const auto seed = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
+    auto& environment = Environment::of(info.Env());
+    return environment
+        .submit<Tensor>(
+            environment.executor(), info[3].ToNumber(),
+            [shape, options, seed](const CancelFlag&) {
+              return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), options);
+            },
+            [](Napi::Env env, Tensor& tensor) -> Napi::Value { return TensorHandle::wrap(env, tensor); });
+  });
+}
+
 Napi::Value layer_methods(const Napi::CallbackInfo& info) {
   auto names = Napi::Array::New(info.Env());
   for (const auto& name : layer_method_names()) names[names.Length()] = name;
@@ -140,7 +158,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> functions[] = {
       {"info", info},           {"liveTensors", live_tensors}, {"tensor", make_tensor},
       {"backward", backward},   {"loadModel", load_model},     {"pass", make_pass},
-      {"layerMethods", layer_methods},
+      {"layerMethods", layer_methods}, {"randomNormal", random_normal},
       {"operator", call_operator}, {"operatorAsync", call_operator_async},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));

@@ -1,0 +1,268 @@
+import { inspect } from 'node:util'
+import { cancellable } from '../abort.js'
+import type { TensorHandle } from '../addon/binding.js'
+import { native } from '../addon/native.js'
+import { checkOptions, GradCamError } from '../errors.js'
+import { disposeExplained, Explainer, type ExplainOptions } from '../explainer.js'
+import { toPositional, type ScriptModule } from '../script-module.js'
+import type { Target } from '../target.js'
+import { Tensor, tidy } from '../tensor.js'
+import { disposeValue, type Value } from '../values.js'
+import { fixedTarget, isOfOneBatch } from './fixed-target.js'
+import { InputExplanation } from './input-explanation.js'
+import { gaussLegendre } from './quadrature.js'
+import { checkSmoothing, type Smoothing } from './smoothing.js'
+
+/**
+ * What is made of the gradient g of the score at the input x, per pixel and channel:
+ *
+ * - `gradient`: g
+ * - `saliency`: |g|. Simonyan et al. 2014, arXiv:1312.6034
+ * - `input-x-gradient`: x g. Shrikumar et al. 2016, arXiv:1605.01713
+ * - `guided-backprop`: g with the rule of {@link GuidedBackprop} at each ReLU. Springenberg et al. 2015, arXiv:1412.6806
+ * - `deconvnet`: g with max(g, 0) in place of each ReLU's derivative. Zeiler and Fergus 2014, arXiv:1311.2901
+ * - `integrated-gradients`: (x - x0) times the mean of g on the straight way from the baseline x0 to x. Sundararajan et al.
+ *   2017, arXiv:1703.01365. The mean is a Gauss-Legendre quadrature, as Captum's.
+ */
+export type InputMethod =
+  'gradient' | 'saliency' | 'input-x-gradient' | 'guided-backprop' | 'deconvnet' | 'integrated-gradients'
+
+export interface InputAttributionOptions {
+  readonly method: InputMethod
+  /** For guided-backprop and deconvnet, see {@link GuidedBackpropOptions}. 'all' by default. */
+  readonly scope?: 'all' | 'modules'
+  /** For integrated gradients: a number for every element (0 by default), or a tensor that can be expanded to the input. */
+  readonly baseline?: number | Tensor
+  /** For integrated gradients: the points of the quadrature, 50 by default. */
+  readonly steps?: number
+  readonly smooth?: Smoothing
+  /**
+   * How many images a pass takes at most, where noisy copies and steps are batched; 16 by default, and never less than the
+   * batch itself. The result does not depend on it. Models with several inputs take one copy per pass, and so do targets
+   * that are functions or have a mask per image.
+   */
+  readonly batchSize?: number
+}
+
+const methods: readonly InputMethod[] = [
+  'gradient',
+  'saliency',
+  'input-x-gradient',
+  'guided-backprop',
+  'deconvnet',
+  'integrated-gradients',
+]
+
+interface Pass {
+  readonly gradient: Tensor
+  readonly scores: readonly number[]
+}
+
+/** Runs one pass over copies of the batch, laid one behind the other. */
+type RunPass = (inputs: Tensor, copies: number) => Promise<Pass>
+
+/**
+ * Attributions of the score to the elements of the (first) input, from gradients there: see {@link InputMethod}.
+ *
+ * ```ts
+ * using saliency = new InputAttribution(model, { method: 'saliency', smooth: { samples: 20, sigma: 0.15 } })
+ * using found = await saliency.explain(input, { target: 281 })
+ * found.attribution // [N, 3, H, W]
+ * ```
+ */
+export class InputAttribution extends Explainer {
+  readonly method: InputMethod
+  readonly #options: Required<Pick<InputAttributionOptions, 'baseline' | 'steps' | 'batchSize'>>
+  readonly #smoothing: Required<Smoothing> | null
+
+  /** @throws GradCamError ERR_INVALID_ARGUMENT */
+  constructor(model: ScriptModule, options: InputAttributionOptions) {
+    const { method, scope = 'all', baseline = 0, steps = 50, batchSize = 16, smooth } = checkOptions(options)
+    const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
+    if (!methods.includes(method))
+      throw refuse(`There is no method ${inspect(method)}. There are: ${methods.join(', ')}.`)
+    if (scope !== 'all' && scope !== 'modules')
+      throw refuse(`There is no scope ${inspect(scope)}. Use 'all' or 'modules'.`)
+    for (const [name, count] of Object.entries({ steps, batchSize }))
+      if (!Number.isSafeInteger(count) || count < 1)
+        throw refuse(`${name} is ${inspect(count)}: give a number from 1 on.`)
+    if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
+      throw refuse(`${inspect(baseline)} is no baseline: give a number or a Tensor.`)
+    const ruled = method === 'guided-backprop' || method === 'deconvnet'
+    super(model, {
+      layers: [],
+      inputGradient: true,
+      guided: ruled ? scope : 'none',
+      reluRule: method === 'deconvnet' ? 'deconvnet' : 'guided',
+    })
+    this.method = method
+    this.#options = { baseline, steps, batchSize }
+    this.#smoothing = smooth === undefined ? null : checkSmoothing(checkOptions(smooth))
+  }
+
+  /** Everything in one call, which may overlap with others. Where the target is the top class, it is that of the input. */
+  async explain<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    { target, signal }: ExplainOptions<Output> = {},
+  ): Promise<InputExplanation<Output>> {
+    const [input, ...others] = toPositional(inputs)
+    const { output, relus, explained } = await this.run(inputs, { target, signal })
+    using gradient = Tensor.own(explained.inputGradient as TensorHandle)
+    try {
+      using x = (input as Tensor).to({ device: gradient.device })
+      const runPass: RunPass = async (copied, copies) => {
+        const fixed = fixedTarget(target, explained.classes, copies)
+        const pass = await this.run([copied, ...others], { target: fixed as Target<Output>, signal })
+        disposeValue(pass.output)
+        return { gradient: Tensor.own(pass.explained.inputGradient as TensorHandle), scores: pass.explained.scores }
+      }
+      const images = x.shape[0] ?? 1
+      const single = others.length > 0 || isOfOneBatch(target)
+      const copies = single ? 1 : Math.max(1, Math.floor(this.#options.batchSize / images))
+      const first = { gradient, scores: explained.scores }
+      const { attribution, delta } = this.#smoothing
+        ? { attribution: await this.#smooth(x, runPass, copies, this.#smoothing, signal), delta: null }
+        : await this.#attribute(x, first, 1, runPass, copies)
+      const { classes: targets, scores } = explained
+      const intercepted = this.method === 'guided-backprop' || this.method === 'deconvnet' ? relus : null
+      return new InputExplanation({ method: this.method, output, attribution, targets, scores, intercepted, delta })
+    } catch (error) {
+      disposeValue(output)
+      throw error
+    } finally {
+      disposeExplained(explained)
+    }
+  }
+
+  /**
+   * The attributions of x, which is `copies` copies of the batch.
+   *
+   * @param first the pass at x itself
+   */
+  async #attribute(
+    x: Tensor,
+    first: Pass,
+    copies: number,
+    runPass: RunPass,
+    most: number,
+  ): Promise<{ attribution: Tensor; delta: readonly number[] | null }> {
+    const { gradient } = first
+    switch (this.method) {
+      case 'saliency':
+        return { attribution: gradient.abs(), delta: null }
+      case 'input-x-gradient':
+        return { attribution: tidy(() => x.detach().mul(gradient)), delta: null }
+      case 'gradient':
+      case 'guided-backprop':
+      case 'deconvnet':
+        return { attribution: gradient.detach(), delta: null }
+      case 'integrated-gradients':
+        return await this.#integrate(x, first.scores, copies, runPass, Math.max(1, Math.floor(most / copies)))
+    }
+  }
+
+  async #integrate(
+    x: Tensor,
+    scores: readonly number[],
+    copies: number,
+    runPass: RunPass,
+    most: number,
+  ): Promise<{ attribution: Tensor; delta: readonly number[] }> {
+    const { baseline, steps } = this.#options
+    const { points, weights } = gaussLegendre(steps)
+    using way = tidy(() => {
+      const start = baseline instanceof Tensor ? baseline.to({ device: x.device, dtype: x.dtype }) : baseline
+      return x.detach().sub(start)
+    })
+    using start = tidy(() => x.detach().sub(way))
+    let sum: Tensor | undefined
+    try {
+      for (let from = 0; from < steps; from += most) {
+        const part = points.slice(from, from + most)
+        using places = tidy(() => Tensor.cat(part.map((point) => start.add(way.mul(point)))))
+        const { gradient } = await runPass(places, copies * part.length)
+        const before = sum
+        sum = tidy(() => {
+          const parts = gradient.split(x.shape[0] ?? 1).map((g, i) => g.mul(weights[from + i] as number))
+          return (before ? [before, ...parts] : parts).reduce((total, term) => total.add(term)).clone()
+        })
+        before?.dispose()
+        gradient.dispose()
+      }
+      const atStart = await runPass(start, copies)
+      atStart.gradient.dispose()
+      const total = sum as Tensor
+      const attribution = tidy(() => total.mul(way))
+      using sums = tidy(() => attribution.to({ dtype: 'float64' }).flatten(1).sum(1))
+      const perImage = Array.from(sums.toTypedArray() as Float64Array)
+      const added = scores.length === perImage.length ? perImage : [perImage.reduce((a, b) => a + b, 0)]
+      const delta = added.map((value, i) => value - (scores[i] as number) + (atStart.scores[i] as number))
+      return { attribution, delta }
+    } finally {
+      sum?.dispose()
+    }
+  }
+
+  async #smooth(
+    x: Tensor,
+    runPass: RunPass,
+    most: number,
+    { kind, samples, sigma, seed }: Required<Smoothing>,
+    signal: AbortSignal | undefined,
+  ): Promise<Tensor> {
+    const images = x.shape[0] ?? 1
+    const dtype = x.dtype === 'float64' ? 'float64' : 'float32'
+    let sums: [Tensor, Tensor] | undefined
+    try {
+      for (let from = 0; from < samples; from += most) {
+        const count = Math.min(most, samples - from)
+        const noisy: Tensor[] = []
+        try {
+          for (let sample = from; sample < from + count; sample++)
+            noisy.push(await noisyCopy(x, dtype, sigma, seed + sample, signal))
+          using copies = Tensor.cat(noisy)
+          const pass = await runPass(copies, count)
+          const { attribution } = await this.#attribute(copies, pass, count, runPass, most)
+          const before = sums
+          const add = (values: Tensor, previous: Tensor | undefined) =>
+            tidy(() => {
+              const parts = values.to({ dtype }).split(images)
+              return (previous ? [previous, ...parts] : parts).reduce((total, term) => total.add(term)).clone()
+            })
+          using squares = attribution.square()
+          sums = [add(attribution, before?.[0]), add(squares, before?.[1])]
+          disposeValue(before ?? null)
+          attribution.dispose()
+          pass.gradient.dispose()
+        } finally {
+          for (const copy of noisy) copy.dispose()
+        }
+      }
+      const [sum, squares] = sums as [Tensor, Tensor]
+      return tidy(() => {
+        const mean = sum.div(samples)
+        if (kind === 'mean') return mean
+        const squared = squares.div(samples)
+        return kind === 'squared' ? squared : squared.sub(mean.square())
+      })
+    } finally {
+      disposeValue(sums ?? null)
+    }
+  }
+}
+
+async function noisyCopy(
+  x: Tensor,
+  dtype: 'float32' | 'float64',
+  sigma: number,
+  seed: number,
+  signal: AbortSignal | undefined,
+): Promise<Tensor> {
+  const handle = await cancellable(
+    signal,
+    (ticket) => native().randomNormal(x.shape, dtype, seed, ticket),
+    (late) => late.dispose(),
+  )
+  using noise = Tensor.own(handle)
+  return tidy(() => x.detach().add(noise.mul(sigma).to({ device: x.device, dtype: x.dtype })))
+}

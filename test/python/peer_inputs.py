@@ -1,0 +1,93 @@
+"""What Captum makes of a model at its input: the attributions that the tests hold this package to.
+
+    python3 test/python/peer_inputs.py JOB.json OUT
+
+JOB.json: {"models": {NAME: {"classes": [...], "layer": ..., "size": [...], "guided": bool}}}. Captum's guided methods see
+only nn.ReLU modules, so they are asked where a net has no other. Its noise is drawn from the seeds that this package draws
+from, sample by sample, and laid out in Captum's order.
+"""
+
+import copy
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+
+import models
+import peers
+from reference import stored
+from tensors import Store
+
+attr = peers.captum_attr()
+warnings.filterwarnings("ignore")
+
+SIGMA, SAMPLES, SEED = 0.3, 6, 11
+KINDS = {"mean": "smoothgrad", "squared": "smoothgrad_sq", "variance": "vargrad"}
+
+
+def noise(x):
+    """Captum lays the copies of each image side by side."""
+    samples = [torch.randn(x.shape, generator=torch.Generator().manual_seed(SEED + s), dtype=x.dtype) for s in range(SAMPLES)]
+    return torch.stack(samples, 1).flatten(0, 1) * SIGMA
+
+
+def smoothed(method, x, target, **options):
+    drawn, normal = noise(x), torch.normal
+    torch.normal = lambda _mean, _deviation: drawn
+    try:
+        tunnel = attr.NoiseTunnel(method)
+        return {
+            kind: tunnel.attribute(x.clone(), nt_type=name, nt_samples=SAMPLES, stdevs=SIGMA, target=target, **options)
+            for kind, name in KINDS.items()
+        }
+    finally:
+        torch.normal = normal
+
+
+def cases_of(model, x, target, layer, guided):
+    own = copy.deepcopy
+    gradients = attr.IntegratedGradients(own(model))
+    integrated, delta = gradients.attribute(x.clone(), target=target, return_convergence_delta=True)
+    baseline = torch.full_like(x, 0.25)
+    few = gradients.attribute(x.clone(), baselines=baseline, target=target, n_steps=7)
+    cases = {
+        "gradient": attr.Saliency(own(model)).attribute(x.clone(), target=target, abs=False),
+        "saliency": attr.Saliency(own(model)).attribute(x.clone(), target=target),
+        "input-x-gradient": attr.InputXGradient(own(model)).attribute(x.clone(), target=target),
+        "integrated-gradients": integrated,
+        "delta": delta,
+        "few steps": few,
+    }
+    for kind, value in smoothed(attr.Saliency(own(model)), x, target).items():
+        cases[f"saliency {kind}"] = value
+    integrate = attr.IntegratedGradients(own(model))
+    cases["integrated-gradients mean"] = smoothed(integrate, x, target, n_steps=5)["mean"]
+    if guided:
+        cases["guided-backprop"] = attr.GuidedBackprop(own(model)).attribute(x.clone(), target=target)
+        cases["deconvnet"] = attr.Deconvolution(own(model)).attribute(x.clone(), target=target)
+        whole = own(model)
+        cam = attr.GuidedGradCam(whole, whole.get_submodule(layer))
+        cases["guided-grad-cam"] = cam.attribute(x.clone(), target=target)
+    return {name: value.detach() for name, value in cases.items()}
+
+
+def run_model(name, job, folder, store):
+    model, x = models.build(name, 0), models.example(name, 1, job.get("size"))
+    target = torch.tensor(job["classes"])
+    cases = {"captum": stored(cases_of(model, x, target, job["layer"], job["guided"]), store)}
+    return {"files": models.write_torchscript(name, model, x, folder), "input": store(x), "cases": cases}
+
+
+def main(job_file, folder):
+    job = json.loads(Path(job_file).read_text())
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(folder)
+    index = {"torch": torch.__version__, "models": {n: run_model(n, part, folder, store) for n, part in job["models"].items()}}
+    (folder / "index.json").write_text(json.dumps(index, indent=1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
