@@ -1,4 +1,10 @@
 export type { CallOptions } from './abort.js'
+export type { BatchFile, EncodeMapOptions } from './batch/encode.js'
+export { explainAll, type BatchResults } from './batch/explain-all.js'
+export type { BatchEntry, BatchInput, BatchTarget } from './batch/input.js'
+export type { BatchMethodName } from './batch/methods.js'
+export type { BatchProgress, ExplainAllOptions } from './batch/options.js'
+export { BatchExplanation, BatchFailure, type BatchResult, type TopClass } from './batch/result.js'
 export { doctor, type DoctorReport } from './doctor.js'
 export type { DType, TensorOptions, TypedArray } from './dtype.js'
 export type { NestedNumbers } from './elements.js'
@@ -9,6 +15,9 @@ export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions }
 export { interpolate, interpolateAsync, type InterpolateOptions } from './interpolate.js'
 export type { TensorOperators } from './operators.js'
 export * from './pictures/index.js'
+export { framingOf, seenRegion, type Framing, type Region } from './preprocess/framing.js'
+export { readPreprocess, type Preprocess, type PreprocessInput, type Resample } from './preprocess/preprocess.js'
+export { presets, type PresetName } from './preprocess/presets.js'
 export { liveTensors, manualSeed, numThreads, setNumThreads } from './runtime.js'
 export {
   ScriptModule,

@@ -11,6 +11,7 @@
 #include "convert.h"
 #include "handles.h"
 #include "operators.h"
+#include "pictures.h"
 
 #ifndef GRADCAM_CUDA_LIBTORCH
 #define GRADCAM_CUDA_LIBTORCH 0
@@ -149,6 +150,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"info", info},           {"liveTensors", live_tensors}, {"tensor", make_tensor},
       {"backward", backward},   {"loadModel", load_model},     {"pass", make_pass},
       {"operator", call_operator}, {"operatorAsync", call_operator_async},
+      {"framePicture", frame_picture_async}, {"drawMap", draw_map_async},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
