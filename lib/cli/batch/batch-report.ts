@@ -1,4 +1,5 @@
 import { SingleBar } from 'cli-progress'
+import { inOneLine } from '../one-line.js'
 import { paint } from '../paint.js'
 import { counted } from '../units.js'
 import type { ManifestLine } from './manifest.js'
@@ -171,7 +172,8 @@ function sayEnd({ explained, failed, before, files, seconds, errors, inputs }: S
 }
 
 function about(input: string, message: string): string {
-  return message.includes(input) ? message : `${input}: ${message}`
+  const name = inOneLine(input)
+  return message.includes(name) ? message : `${name}: ${message}`
 }
 
 function duration(seconds: number): string {

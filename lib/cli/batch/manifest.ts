@@ -1,5 +1,6 @@
 import { open, rename, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { MapLevels } from '../../batch/levels.js'
 import type { Region } from '../../preprocess/framing.js'
 
 /** One line of manifest.jsonl: what became of one input. */
@@ -24,6 +25,8 @@ export interface ManifestResult extends ManifestInput {
   /** [height, width] of the picture, and the part of it that the model saw. */
   readonly size: readonly number[]
   readonly region: Region
+  /** The map, made small enough for a line. */
+  readonly map: MapLevels
   /** By kind, relative to the manifest's folder. */
   readonly files: Readonly<Record<string, string>>
   readonly milliseconds: number

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { extensionOf, type BatchFile } from '../../batch/encode.js'
 import { explainAll } from '../../batch/explain-all.js'
 import type { BatchEntry } from '../../batch/input.js'
+import { toLevels } from '../../batch/levels.js'
 import { isLayered } from '../../batch/methods.js'
 import type { BatchExplanation, BatchResult } from '../../batch/result.js'
 import { GradCamError } from '../../errors.js'
@@ -168,6 +169,8 @@ function toLine(result: BatchResult<Files>, entry: NamedEntry, job: BatchJob, la
   const input = resolve(entry.path)
   if (!result.ok) return { id, input, sha256: result.sha256, error: describe(result.error) }
   const { sha256, target, score, size, region, milliseconds } = result
+  const { map } = result
+  const [, , height = 1, width = 1] = map.shape
   const label = (index: number): string | null => job.labels?.[index] ?? null
   return {
     id,
@@ -181,6 +184,7 @@ function toLine(result: BatchResult<Files>, entry: NamedEntry, job: BatchJob, la
     layer,
     size,
     region,
+    map: toLevels({ data: map.toTypedArray() as Float32Array, height, width }),
     files: result.extra,
     milliseconds: Math.round(milliseconds),
   }
