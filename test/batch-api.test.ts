@@ -313,7 +313,7 @@ test.serial('a source that waits for its results gets them', async (t) => {
 test.serial('finish runs for several results at a time, and its failure is that of the input', async (t) => {
   let running = 0
   let most = 0
-  const finish = async (result: BatchExplanation<number>): Promise<number> => {
+  const finish = async (result: BatchExplanation<unknown>): Promise<number> => {
     most = Math.max(most, ++running)
     const bytes = await result.encode('overlay')
     await sleep(20)

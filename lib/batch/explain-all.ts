@@ -49,7 +49,7 @@ export function explainAll<Extra = undefined>(
     throw new GradCamError('ERR_INVALID_ARGUMENT', 'model is a ScriptModule, or an array of at least one.')
   const settings = readSettings(options, models.length)
   const { method, layer } = options
-  const explainers = make(models as readonly ScriptModule[], { ...(method && { method }), layer })
+  const explainers = make(models, { ...(method && { method }), layer })
   const pipeline = new Pipeline(source, explainers, settings)
   const finish = async (): Promise<IteratorReturnResult<undefined>> => {
     await pipeline.close()

@@ -113,7 +113,7 @@ function methodOf(name: BatchMethodName): BatchMethod {
   if (Object.hasOwn(methods, name)) return methods[name]
   throw new GradCamError(
     'ERR_INVALID_ARGUMENT',
-    `There is no method '${String(name)}' for batches. There are ${batchMethods.join(', ')}.`,
+    `There is no method '${name as string}' for batches. There are ${batchMethods.join(', ')}.`,
   )
 }
 

@@ -52,7 +52,7 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   onError?: 'skip' | 'throw'
   onProgress?: ((progress: BatchProgress) => void) | undefined
   /** The last stage: called with every explanation, several at a time. What it returns is the result's `extra`. */
-  finish?: (result: BatchExplanation<Extra>) => Promise<Extra> | Extra
+  finish?: (result: BatchExplanation<unknown>) => Promise<Extra> | Extra
   /** Whether results have the digest of the picture's file. */
   sha256?: boolean
 }
@@ -70,7 +70,7 @@ export interface JobSettings<Extra> extends CallOptions {
   readonly order: 'input' | 'ready'
   readonly onError: 'skip' | 'throw'
   readonly onProgress: ((progress: BatchProgress) => void) | undefined
-  readonly finish: ((result: BatchExplanation<Extra>) => Promise<Extra> | Extra) | undefined
+  readonly finish: ((result: BatchExplanation<unknown>) => Promise<Extra> | Extra) | undefined
   readonly sha256: boolean
 }
 

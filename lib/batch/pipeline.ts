@@ -1,4 +1,5 @@
 import { explainBatch, type Ready } from './explain-batch.js'
+import { Gatherer } from './gatherer.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
 import type { BatchExplainer } from './methods.js'
 import type { JobSettings } from './options.js'
@@ -18,8 +19,6 @@ interface Replica {
 /**
  * The stages of a job: an input is taken, prepared, gathered into a batch, explained, finished and handed out. Each stage
  * says what it has done and calls `#pump`, which starts whatever can be started: no stage waits for another.
- *
- * Inputs are gathered in their own order, so that batches are the same however fast each stage is.
  */
 export class Pipeline<Extra> {
   readonly #source: AsyncIterator<BatchInput> | Iterator<BatchInput>
@@ -28,6 +27,7 @@ export class Pipeline<Extra> {
   readonly #tasks = new Set<Promise<void>>()
   readonly #room: Room
   readonly #results: ResultQueue<Extra>
+  readonly #gatherer: Gatherer
 
   #reading = false
   #sourceDone = false
@@ -36,10 +36,6 @@ export class Pipeline<Extra> {
   #held = 0
   #toPrepare: Item[] = []
   #preparing = 0
-  readonly #prepared = new Map<number, Ready | BatchFailure>()
-  #gathered = 0
-  readonly #groups = new Map<string, Ready[]>()
-  #batches: Ready[][] = []
   #toFinish: BatchExplanation<Extra>[] = []
   #finishing = 0
   #done = 0
@@ -54,6 +50,7 @@ export class Pipeline<Extra> {
     this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
     this.#replicas = explainers.map((explainer) => ({ explainer, running: 0 }))
     this.#room = new Room(settings.memory, () => this.#pump())
+    this.#gatherer = new Gatherer(settings.batchSize)
     this.#results = new ResultQueue(settings.order === 'input')
     const { signal } = settings
     if (signal?.aborted) this.#fail(signal.reason)
@@ -103,14 +100,10 @@ export class Pipeline<Extra> {
   }
 
   #free(): void {
-    for (const ready of [...this.#groups.values(), ...this.#batches].flat()) ready.prepared.input.dispose()
-    for (const one of this.#prepared.values()) if (!(one instanceof BatchFailure)) one.prepared.input.dispose()
+    this.#gatherer.dispose()
     for (const item of this.#toPrepare) item.tensor?.dispose()
     for (const result of [...this.#toFinish, ...this.#results.drain()]) result.dispose()
     for (const { explainer } of this.#replicas) explainer[Symbol.dispose]()
-    this.#groups.clear()
-    this.#prepared.clear()
-    this.#batches = []
     this.#toPrepare = []
     this.#toFinish = []
   }
@@ -162,7 +155,7 @@ export class Pipeline<Extra> {
     try {
       this.#toPrepare.push(readInput(input, index, this.settings.target))
     } catch (error) {
-      this.#prepared.set(index, new BatchFailure(index, idOf(input, index), error, null))
+      this.#gatherer.put(index, new BatchFailure(index, idOf(input, index), error, null))
     }
   }
 
@@ -171,52 +164,30 @@ export class Pipeline<Extra> {
     const began = performance.now()
     const reserve = (bytes: number): Promise<void> => this.#room.take(index, bytes)
     const { preprocess, maxPixels, sha256 } = this.settings
-    const done = (result: Ready | BatchFailure): void => {
+    const arrived = (result: Ready | BatchFailure): void => {
       this.#preparing--
-      this.#prepared.set(index, result)
+      this.#gatherer.put(index, result)
     }
     this.#preparing++
     this.#track(
       prepare(item, { preprocess, maxPixels, sha256, reserve, signal: this.#ending.signal }).then(
-        (prepared) => done({ item, prepared, began }),
-        (error: unknown) => done(new BatchFailure(index, id, error, digestOf(error))),
+        (prepared) => arrived({ item, prepared, began }),
+        (error: unknown) => arrived(new BatchFailure(index, id, error, digestOf(error))),
       ),
     )
   }
 
   #gather(): void {
-    for (;;) {
-      const next = this.#prepared.get(this.#gathered)
-      if (!next) break
-      this.#prepared.delete(this.#gathered++)
-      if (next instanceof BatchFailure) this.#settle(next)
-      else this.#put(next)
-    }
-    if (this.#sourceDone && this.#gathered === this.#taken) this.#flush()
-  }
-
-  #put(ready: Ready): void {
-    const { input } = ready.prepared
-    const key = `${input.dtype} ${input.device} ${input.shape.join()} ${ready.item.target === 'argmax'}`
-    const group = this.#groups.get(key) ?? []
-    group.push(ready)
-    this.#groups.set(key, group)
-    if (group.length < this.settings.batchSize) return
-    this.#groups.delete(key)
-    this.#batches.push(group)
-  }
-
-  #flush(): void {
-    this.#batches.push(...this.#groups.values())
-    this.#groups.clear()
+    for (const failure of this.#gatherer.gather()) this.#settle(failure)
+    if (this.#sourceDone && this.#gatherer.next === this.#taken) this.#gatherer.flush()
   }
 
   #dispatch(): void {
-    while (this.#batches.length > 0) {
+    while (this.#gatherer.hasBatch) {
       const idlest = this.#replicas.reduce((best, one) => (one.running < best.running ? one : best))
       if (idlest.running >= batchesAhead) return
       idlest.running++
-      this.#track(this.#explain(this.#batches.shift() as Ready[], idlest))
+      this.#track(this.#explain(this.#gatherer.takeBatch(), idlest))
     }
   }
 
@@ -232,7 +203,7 @@ export class Pipeline<Extra> {
       if (this.#ending.signal.aborted) return
       // One input alone may be what is wrong, e.g. its target: the others are explained without it.
       retried = batch.length > 1
-      if (retried) this.#batches.unshift(...batch.map((one) => [one]))
+      if (retried) this.#gatherer.retry(batch)
       else
         for (const { item, prepared } of batch)
           this.#settle(new BatchFailure(item.index, item.id, error, prepared.sha256))
@@ -244,7 +215,7 @@ export class Pipeline<Extra> {
 
   #finish(result: BatchExplanation<Extra>): void {
     this.#finishing++
-    const finish = this.settings.finish as (result: BatchExplanation<Extra>) => Promise<Extra> | Extra
+    const finish = this.settings.finish as (result: BatchExplanation<unknown>) => Promise<Extra> | Extra
     const { index, id, sha256 } = result
     this.#track(
       (async () => finish(result))()
@@ -294,10 +265,9 @@ export class Pipeline<Extra> {
   #isIdle(): boolean {
     return (
       this.#held > 0 &&
-      this.#batches.length === 0 &&
+      !this.#gatherer.hasWork &&
       this.#toFinish.length === 0 &&
       this.#finishing === 0 &&
-      !this.#prepared.has(this.#gathered) &&
       this.#replicas.every(({ running }) => running === 0) &&
       this.#preparing === this.#room.waiting &&
       (this.#toPrepare.length === 0 || this.#preparing === this.settings.concurrency) &&
@@ -307,14 +277,14 @@ export class Pipeline<Extra> {
 
   #unblock(): void {
     if (this.#reading && this.#room.waiting === 0) {
-      if (this.#groups.size === 0 || this.settings.maxWait === Infinity) return
+      if (!this.#gatherer.hasIncomplete || this.settings.maxWait === Infinity) return
       // What was given must not wait for what may never come.
       this.#stalled = setTimeout(() => {
-        this.#flush()
+        this.#gatherer.flush()
         this.#pump()
       }, this.settings.maxWait)
-    } else if (this.#groups.size > 0) {
-      this.#flush()
+    } else if (this.#gatherer.hasIncomplete) {
+      this.#gatherer.flush()
       this.#dispatch()
     } else {
       this.#room.squeeze()

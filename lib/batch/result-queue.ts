@@ -54,10 +54,14 @@ export class ResultQueue<Extra> {
   }
 
   /** The one who waits, or the next to ask, is told, once `close` has freed everything; nobody else waits any longer. */
-  fail(error: unknown, close: () => Promise<void>): void {
+  fail(reason: unknown, close: () => Promise<void>): void {
+    const tell = async ({ reject }: Waiter<Extra>): Promise<void> => {
+      await close().catch(() => {}) // the error that ended the job says more
+      reject(reason)
+    }
     const waiter = this.#waiters.shift()
-    if (waiter) void close().then(() => waiter.reject(error), waiter.reject)
-    else this.#failure = { error, close }
+    if (waiter) void tell(waiter)
+    else this.#failure = { error: reason, close }
     this.end()
   }
 

@@ -48,7 +48,7 @@ export async function writeReport(folder: string, file: string, options: ReportO
   }
   if (lines.length === 0)
     throw new GradCamError('ERR_FILE_NOT_FOUND', `'${folder}' holds no results of gradcam batch. Check the path.`)
-  const pixels = options.thumbnail ?? (sizes.find(([most]) => lines.length <= most)?.[1] as number)
+  const pixels = options.thumbnail ?? sizes.find(([most]) => lines.length <= most)?.[1] ?? 160
   const job = await readJobFile(folder)
   const title = `gradcam report of ${basename(resolve(folder))}`
   const about = job ? `${job.method} of ${job.model.path}${job.layer === null ? '' : ` at ${job.layer}`}` : ''

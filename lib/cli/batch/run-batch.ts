@@ -78,7 +78,7 @@ export async function runBatch(
     throw unwritable(`${job.out}/manifest.jsonl`, error)
   })
   const entries = new Map<string, NamedEntry>()
-  const finish = (result: BatchExplanation<Files>): Promise<Files> => writeFiles(result, job, writer)
+  const finish = (result: BatchExplanation<unknown>): Promise<Files> => writeFiles(result, job, writer)
   const out = await realpath(job.out)
   try {
     const record = async (line: ManifestLine): Promise<void> => {
@@ -147,7 +147,7 @@ async function* untilAborted<T>(source: AsyncGenerator<T, undefined>, stop: Abor
   }
 }
 
-async function writeFiles(result: BatchExplanation<Files>, job: BatchJob, writer: FileWriter): Promise<Files> {
+async function writeFiles(result: BatchExplanation<unknown>, job: BatchJob, writer: FileWriter): Promise<Files> {
   const files: Record<string, string> = {}
   const stem = filesStem(result.id)
   for (const kind of job.write) {
