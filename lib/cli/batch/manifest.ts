@@ -72,16 +72,33 @@ const syncEvery = 1000
 /** Adds lines to a manifest. */
 export class ManifestWriter {
   #synced = performance.now()
+  #last: Promise<void> = Promise.resolve()
 
-  private constructor(private readonly file: FileHandle) {}
+  private constructor(
+    private readonly file: FileHandle,
+    private size: number,
+  ) {}
 
   static async open(folder: string): Promise<ManifestWriter> {
-    return new ManifestWriter(await open(manifestPath(folder), 'a'))
+    const file = await open(manifestPath(folder), 'a')
+    return new ManifestWriter(file, (await file.stat()).size)
   }
 
-  /** Each line by one write, so that no other line is ever torn than the last. */
+  /** One line after another, so that no other line is ever torn than the last. */
   async add(line: ManifestLine): Promise<void> {
-    await this.file.appendFile(`${JSON.stringify(line)}\n`)
+    const added = this.#last.then(() => this.#append(Buffer.from(`${JSON.stringify(line)}\n`)))
+    this.#last = added.catch(() => {})
+    await added
+  }
+
+  async #append(bytes: Buffer): Promise<void> {
+    try {
+      await this.file.appendFile(bytes)
+    } catch (error) {
+      await this.file.truncate(this.size).catch(() => {}) // a part of it may be there
+      throw error
+    }
+    this.size += bytes.length
     if (performance.now() - this.#synced < syncEvery) return
     await this.file.datasync()
     this.#synced = performance.now()
