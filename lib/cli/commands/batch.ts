@@ -70,6 +70,7 @@ async function start(job: BatchJob): Promise<number> {
   const { signal } = interrupt
   const { failed } = report.summary(job.out, signal.aborted)
   if (signal.aborted) {
+    if (!sources.repeatable) process.stdin.destroy() // what it may still give keeps the process alive
     process.stderr.write(`gradcam: interrupted. To go on: ${resumeCommand(process.argv.slice(2))}\n`)
     return signal.reason === 'SIGTERM' ? 143 : 130
   }
