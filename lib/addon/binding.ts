@@ -123,6 +123,13 @@ export interface PassHandle {
   dispose(): void
 }
 
+/** See Framing in native/core/pictures/resample.h: sizes are [height, width], the offset is [top, left]. */
+export interface NativeFraming {
+  resized: readonly number[]
+  offset: readonly number[]
+  size: readonly number[]
+}
+
 export interface NativeInfo {
   torchVersion: string
   cudaBuild: boolean
@@ -165,4 +172,26 @@ export interface NativeBinding {
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
   /** The names that a plan's methods may have. */
   layerMethods(): string[]
+
+  /** Fills `planes`. The arrays must be left alone until the promise settles; the same holds for `drawMap`. */
+  framePicture(
+    pixels: Uint8Array,
+    size: readonly number[],
+    framing: NativeFraming,
+    kernel: string,
+    fill: readonly number[],
+    table: Float32Array,
+    planes: Float32Array,
+  ): Promise<void>
+  /** Fills `result`: with an overlay where there are pixels, else with grey of its own depth. */
+  drawMap(
+    map: Float32Array,
+    mapSize: readonly number[],
+    pixels: Uint8Array | null,
+    size: readonly number[],
+    framing: NativeFraming,
+    colors: Float32Array,
+    alpha: number,
+    result: Uint8Array | Uint16Array,
+  ): Promise<void>
 }

@@ -19,6 +19,14 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'what a model looked at in a picture, as pictures',
     load: () => import('./commands/explain.js'),
   },
+  batch: {
+    summary: 'the same for folders, lists and any number of pictures, to be resumed where it was stopped',
+    load: () => import('./commands/batch.js'),
+  },
+  report: {
+    summary: "one page that shows a batch's results",
+    load: () => import('./commands/report.js'),
+  },
   layers: { summary: "a model's layers, to pick one from", load: () => import('./commands/layers.js') },
   doctor: {
     summary: 'what was found on this machine, and what is missing',

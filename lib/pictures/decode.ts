@@ -12,6 +12,8 @@ export interface Pixels {
 export interface DecodeOptions {
   maxPixels: number
   background: number | undefined
+  /** Waits, once the header has told how many bytes the pixels will take, until there is room for them. */
+  reserve?: (bytes: number) => Promise<void>
 }
 
 /**
@@ -23,7 +25,7 @@ export interface DecodeOptions {
 export async function decode(
   bytes: Uint8Array,
   name: string,
-  { maxPixels, background }: DecodeOptions,
+  { maxPixels, background, reserve }: DecodeOptions,
   { signal }: CallOptions,
 ): Promise<Pixels> {
   if (bytes.byteLength === 0)
@@ -33,6 +35,7 @@ export async function decode(
     // The header alone, so that a picture too large is refused with its size before memory is taken for it.
     const header = await cancellable(signal, () => sharp(bytes, { limitInputPixels: false }).metadata())
     refuseLarge(name, header, maxPixels)
+    await reserve?.(header.width * header.height * 3)
     const picture = sharp(bytes, {
       limitInputPixels: maxPixels,
       autoOrient: true,

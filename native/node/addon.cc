@@ -12,6 +12,7 @@
 #include "convert.h"
 #include "handles.h"
 #include "operators.h"
+#include "pictures.h"
 #include "plan.h"
 
 #ifndef GRADCAM_CUDA_LIBTORCH
@@ -160,6 +161,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"backward", backward},   {"loadModel", load_model},     {"pass", make_pass},
       {"layerMethods", layer_methods}, {"randomNormal", random_normal},
       {"operator", call_operator}, {"operatorAsync", call_operator_async},
+      {"framePicture", frame_picture_async}, {"drawMap", draw_map_async},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {

@@ -50,6 +50,11 @@ std::shared_ptr<Executor> Environment::take_executor(int threads) {
   return found->executor;
 }
 
+Executor& Environment::picture_executor() {
+  if (!picture_executor_) picture_executor_ = take_executor(1);
+  return *picture_executor_;
+}
+
 void Environment::set_threads(int threads) {
   threads_ = threads;
   at::set_num_threads(threads);
@@ -69,7 +74,7 @@ void Environment::stop() {
 void Environment::on_environment_end(void* data) {
   auto* self = static_cast<Environment*>(data);
   self->stop();
-  self->functions_.clear();
+  self->kept_.clear();
   self->thrown_by_hooks_.clear();
   self->error_class_.Reset();
   self->tensor_class.Reset();
@@ -98,7 +103,7 @@ void Environment::begin_job() {
 
 void Environment::end_job(uint32_t ticket) {
   if (ticket) tickets_.erase(ticket);
-  drop_released_functions();
+  drop_released();
   if (--pending_jobs_ > 0) return;
   napi_unref_threadsafe_function(env_, javascript_);
 }
@@ -152,22 +157,24 @@ uint32_t Environment::keep_thrown(Napi::Env env, const std::function<Napi::Value
   return id;
 }
 
-std::shared_ptr<const Environment::KeptFunction> Environment::keep_function(const Napi::Function& function) {
-  drop_released_functions();
-  const auto id = next_function_++;
-  functions_[id] = Napi::Persistent(function);
-  return std::make_shared<const KeptFunction>(shared_from_this(), id);
+std::shared_ptr<const Environment::Kept> Environment::keep(const Napi::Object& object) {
+  drop_released();
+  const auto id = next_kept_++;
+  kept_[id] = Napi::Persistent(object);
+  return std::make_shared<const Kept>(shared_from_this(), id);
 }
 
-Environment::KeptFunction::~KeptFunction() {
+Napi::Function Environment::Kept::function() const { return environment_->kept_.at(id_).Value().As<Napi::Function>(); }
+
+Environment::Kept::~Kept() {
   std::lock_guard lock(environment_->released_mutex_);
-  environment_->released_functions_.push_back(id_);
+  environment_->released_.push_back(id_);
 }
 
-void Environment::drop_released_functions() {
+void Environment::drop_released() {
   std::lock_guard lock(released_mutex_);
-  for (const auto id : released_functions_) functions_.erase(id);
-  released_functions_.clear();
+  for (const auto id : released_) kept_.erase(id);
+  released_.clear();
 }
 
 Napi::Error Environment::make_error(const std::string& code, const std::string& message) {

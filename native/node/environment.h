@@ -44,6 +44,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   // holds any longer, or a new one. `threads` are its intra-op threads, 0 for the environment's number.
   Executor& executor() { return *executors_.front().executor; }
   std::shared_ptr<Executor> take_executor(int threads);
+  // Of pictures that are brought to a model's size, and of maps that are drawn on them, beside the models.
+  Executor& picture_executor();
   // The intra-op threads of this thread, and of every executor that was not given a number of its own.
   void set_threads(int threads);
 
@@ -51,24 +53,23 @@ class Environment : public std::enable_shared_from_this<Environment> {
   // ends first, HookThrew when `call` throws.
   void call_javascript(const std::function<void(Napi::Env)>& call);
 
-  // A JavaScript function that a native hook stands for. The function lives here, on the JavaScript thread, because a
-  // reference must not be dropped on another; what the hook holds may go on any thread. A graph holds the backward hooks
-  // that it was recorded with, so that a hook may outlive its removal, as PyTorch's do.
-  class KeptFunction {
+  // A JavaScript object that native code on another thread needs: the function of a hook, the memory that a job reads. The
+  // reference lives here, on the JavaScript thread, because it must not be dropped on another; this may go on any. A graph
+  // holds the backward hooks that it was recorded with, so that a hook may outlive its removal, as PyTorch's do.
+  class Kept {
    public:
-    KeptFunction(std::shared_ptr<Environment> environment, uint32_t id)
-        : environment_(std::move(environment)), id_(id) {}
-    ~KeptFunction();
-    KeptFunction(const KeptFunction&) = delete;
-    KeptFunction& operator=(const KeptFunction&) = delete;
+    Kept(std::shared_ptr<Environment> environment, uint32_t id) : environment_(std::move(environment)), id_(id) {}
+    ~Kept();
+    Kept(const Kept&) = delete;
+    Kept& operator=(const Kept&) = delete;
     Environment& environment() const { return *environment_; }
-    Napi::Function function() const { return environment_->functions_.at(id_).Value(); }  // on the JavaScript thread
+    Napi::Function function() const;  // on the JavaScript thread
 
    private:
     std::shared_ptr<Environment> environment_;
     uint32_t id_;
   };
-  std::shared_ptr<const KeptFunction> keep_function(const Napi::Function& function);
+  std::shared_ptr<const Kept> keep(const Napi::Object& object);
 
   // Cancels what runs and ends the executors' threads. What is submitted afterwards never runs.
   void stop();
@@ -93,7 +94,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   uint32_t keep_thrown(Napi::Env env, const std::function<Napi::Value()>& thrown);
   void begin_job();
   void end_job(uint32_t ticket);
-  void drop_released_functions();
+  void drop_released();
 
   Napi::Env env_;
   napi_threadsafe_function javascript_ = nullptr;
@@ -102,13 +103,14 @@ class Environment : public std::enable_shared_from_this<Environment> {
     int threads;  // 0: the environment's number
   };
   std::vector<OwnedExecutor> executors_;
+  std::shared_ptr<Executor> picture_executor_;
   int threads_;
   size_t pending_jobs_ = 0;
   std::unordered_map<uint32_t, CancelFlagPtr> tickets_;
-  std::unordered_map<uint32_t, Napi::FunctionReference> functions_;
-  uint32_t next_function_ = 1;
+  std::unordered_map<uint32_t, Napi::ObjectReference> kept_;
+  uint32_t next_kept_ = 1;
   std::mutex released_mutex_;
-  std::vector<uint32_t> released_functions_;  // let go on any thread, dropped on this one
+  std::vector<uint32_t> released_;  // let go on any thread, dropped on this one
   Napi::FunctionReference error_class_;
   std::unordered_map<uint32_t, Napi::Reference<Napi::Array>> thrown_by_hooks_;
   uint32_t next_thrown_ = 1;

@@ -80,7 +80,7 @@ Napi::Array to_array(Napi::Env env, const std::vector<at::IValue>& values) {
   return array;
 }
 
-using Hook = std::shared_ptr<const Environment::KeptFunction>;
+using Hook = std::shared_ptr<const Environment::Kept>;
 
 // Calls a JavaScript hook from the executor thread, under the grad mode of the pass: operators that the hook uses record a
 // graph exactly where the model's own would.
@@ -177,7 +177,7 @@ Napi::Value ModelHandle::add_hook(const Napi::CallbackInfo& info) {
     const auto& model = unwrap_model(info.This());
     const auto kind = to_text(info[0], "The kind of a hook");
     const auto object = model->instance(to_text(info[1], "A layer path"));
-    const auto function = environment_->keep_function(info[2].As<Napi::Function>());
+    const auto function = environment_->keep(info[2].As<Napi::Object>());
     HookId id = 0;
     if (kind == "forwardPre") id = model->calls().add(object, forward_pre_hook(function));
     else if (kind == "forward") id = model->calls().add(object, forward_hook(function));

@@ -1,0 +1,81 @@
+import { inspect } from 'node:util'
+import { GradCamError } from '../errors.js'
+import { ScriptModule } from '../script-module.js'
+import type { BatchInput } from './input.js'
+import { makeExplainer, type BatchExplainer } from './methods.js'
+import { readSettings, type ExplainAllOptions } from './options.js'
+import { Pipeline } from './pipeline.js'
+import type { BatchResult } from './result.js'
+
+/** The results of a job. Leaving the loop early, or `return()`, stops the job and frees all that it holds. */
+export interface BatchResults<Extra = undefined>
+  extends AsyncIterableIterator<BatchResult<Extra>, undefined, undefined>, AsyncDisposable {
+  next(): Promise<IteratorResult<BatchResult<Extra>, undefined>>
+  return(): Promise<IteratorReturnResult<undefined>>
+  throw(error?: unknown): Promise<IteratorReturnResult<undefined>>
+  [Symbol.asyncIterator](): BatchResults<Extra>
+}
+
+/**
+ * Explains any number of inputs: pictures are decoded, gathered into batches, explained and finished, each stage while the
+ * others work. Memory is bounded by `window` and `memory`; an input is taken from the source only when there is room for it,
+ * and nothing starts before the first result is asked for.
+ *
+ * What is wrong with one input is the result of that input: `ok` is false, and `error` says why.
+ *
+ * ```ts
+ * for await (using result of explainAll(paths, { model, layer: 'features' }))
+ *   if (result.ok) await writeFile(`${result.index}.jpg`, await result.encode('overlay'))
+ * ```
+ *
+ * @param source paths, file: URLs, bytes of picture files, tensors, or entries with an id and a target; an iterable or an
+ *   async iterable of any length
+ * @returns one result for each input, for the caller to dispose
+ * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_DISPOSED; the
+ *   iterator, what the source throws and the reason of the signal
+ */
+export function explainAll<Extra = undefined>(
+  source: AsyncIterable<BatchInput> | Iterable<BatchInput>,
+  options: ExplainAllOptions<Extra>,
+): BatchResults<Extra> {
+  // A string is an iterable of its letters, which is never what was meant.
+  if (typeof source !== 'object' || source === null || !(Symbol.asyncIterator in source || Symbol.iterator in source))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `${inspect(source)} is no source: give an array or another iterable.`,
+    )
+  const models: readonly unknown[] = Array.isArray(options?.model) ? options.model : [options?.model]
+  if (models.length === 0 || !models.every((model) => model instanceof ScriptModule))
+    throw new GradCamError('ERR_INVALID_ARGUMENT', 'model is a ScriptModule, or an array of at least one.')
+  const settings = readSettings(options, models.length)
+  const { method, layer } = options
+  const explainers = make(models, { ...(method && { method }), layer })
+  const pipeline = new Pipeline(source, explainers, settings)
+  const finish = async (): Promise<IteratorReturnResult<undefined>> => {
+    await pipeline.close()
+    return { done: true, value: undefined }
+  }
+  return {
+    next: () => pipeline.next(),
+    return: finish,
+    throw: finish,
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    [Symbol.asyncDispose]: async () => void (await finish()),
+  }
+}
+
+function make(
+  models: readonly ScriptModule[],
+  { method, layer }: Pick<ExplainAllOptions, 'method' | 'layer'>,
+): BatchExplainer[] {
+  const made: BatchExplainer[] = []
+  try {
+    for (const model of models) made.push(makeExplainer(method ?? 'gradcam', model, layer ?? null))
+    return made
+  } catch (error) {
+    for (const explainer of made) explainer[Symbol.dispose]()
+    throw error
+  }
+}

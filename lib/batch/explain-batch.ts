@@ -1,0 +1,84 @@
+import { callOperatorAsync } from '../dispatch.js'
+import { functions } from '../operators.js'
+import { Tensor } from '../tensor.js'
+import { disposeValue, type Value } from '../values.js'
+import type { Item } from './input.js'
+import type { BatchExplainer } from './methods.js'
+import type { Prepared } from './prepare.js'
+import type { Found, TopClass } from './result.js'
+
+/** An input that waits for its batch. */
+export interface Ready {
+  readonly item: Item
+  readonly prepared: Prepared
+  /** When it was taken up, by `performance.now()`. */
+  readonly began: number
+}
+
+/** How many of the highest classes a result names. */
+const topClasses = 5
+
+/** Explains inputs of one shape, all for the top class or all for a class of their own, in one pass. */
+export async function explainBatch(
+  explainer: BatchExplainer,
+  batch: readonly Ready[],
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const inputs = batch.map(({ prepared }) => prepared.input)
+  using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
+  const classes = batch.map(({ item }) => item.target)
+  const target = classes.every((one) => one !== 'argmax') ? classes : 'argmax'
+  const { output, targets, scores, map } = await explainer.explain(input, { target, signal })
+  try {
+    using _map = map
+    using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
+    const [, , height = 1, width = 1] = near.shape
+    const cells = near.toTypedArray() as Float32Array
+    const outputs = await outputRows(output, batch.length, signal)
+    return batch.map(({ item, prepared, began }, i) => ({
+      index: item.index,
+      id: item.id,
+      target: targets[i] ?? 0,
+      score: scores[i] ?? 0,
+      outputs: outputs?.[i]?.length ?? 0,
+      top: outputs ? highest(outputs[i] as Float32Array) : [],
+      sha256: prepared.sha256,
+      milliseconds: performance.now() - began,
+      map: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width },
+      picture: prepared.picture,
+      framing: prepared.framing ?? wholeOf(prepared.input),
+    }))
+  } finally {
+    disposeValue(output)
+  }
+}
+
+/** The output of each image, where it is [N, C]. */
+async function outputRows(output: Value, images: number, signal: AbortSignal): Promise<Float32Array[] | null> {
+  if (!(output instanceof Tensor) || output.shape.length !== 2 || output.shape[0] !== images) return null
+  using near = await callOperatorAsync(functions.to, [output, 'cpu', 'float32'], { signal })
+  const all = near.toTypedArray() as Float32Array
+  const each = all.length / images
+  return Array.from({ length: images }, (_, i) => all.subarray(i * each, (i + 1) * each))
+}
+
+function highest(outputs: Float32Array): TopClass[] {
+  const indices: number[] = []
+  for (let found = 0; found < Math.min(topClasses, outputs.length); found++) {
+    let best = -1
+    for (let i = 0; i < outputs.length; i++)
+      if (!indices.includes(i) && (best < 0 || (outputs[i] as number) > (outputs[best] as number))) best = i
+    indices.push(best)
+  }
+  const peak = outputs[indices[0] as number] as number
+  const sum = outputs.reduce((total, value) => total + Math.exp(value - peak), 0)
+  return indices.map((index) => {
+    const score = outputs[index] as number
+    return { class: index, score, probability: Math.exp(score - peak) / sum }
+  })
+}
+
+function wholeOf({ shape }: Tensor): Found['framing'] {
+  const [, , height = 1, width = 1] = shape
+  return { resized: [height, width], offset: [0, 0], size: [height, width] }
+}

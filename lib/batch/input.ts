@@ -1,0 +1,84 @@
+import { inspect } from 'node:util'
+import { GradCamError } from '../errors.js'
+import type { ImageSource } from '../pictures/index.js'
+import { Tensor } from '../tensor.js'
+
+/** A class index, or the top class. */
+export type BatchTarget = number | 'argmax'
+
+/** A picture or tensor with a name of its own, and a target that goes before the job's. */
+export interface BatchEntry {
+  /** What the result is called; by default the path, or the number of the input. */
+  readonly id?: string
+  /** A path, a `file:` URL or the bytes of a picture file. */
+  readonly source?: ImageSource
+  /** Instead of a picture: one input of the model, [C, H, W] or [1, C, H, W], ready for it. */
+  readonly tensor?: Tensor
+  readonly target?: BatchTarget
+}
+
+/**
+ * One input of a job. Bytes are copied when their turn comes, and a tensor is shared when it is taken: whoever gave it may
+ * dispose it as soon as the next input is asked for.
+ */
+export type BatchInput = ImageSource | Tensor | BatchEntry
+
+/** An input as the stages pass it on. */
+export interface Item {
+  readonly index: number
+  readonly id: string
+  readonly source: ImageSource | null
+  readonly tensor: Tensor | null
+  readonly target: BatchTarget
+}
+
+/** Reads one input. Throws ERR_INVALID_ARGUMENT or ERR_TARGET for what is none. */
+export function readInput(input: BatchInput, index: number, target: BatchTarget): Item {
+  const entry = toEntry(input, index)
+  const { source, tensor } = entry
+  if ((source === undefined) === (tensor === undefined))
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `Input ${index} wants one of 'source' and 'tensor'.`)
+  if (tensor !== undefined) checkTensor(tensor, index)
+  const wanted = entry.target ?? target
+  if (wanted !== 'argmax' && !(Number.isSafeInteger(wanted) && wanted >= 0))
+    throw new GradCamError('ERR_TARGET', `${inspect(wanted)} is no target: give a class index from 0 on, or 'argmax'.`)
+  return {
+    index,
+    id: entry.id ?? nameOf(source, index),
+    source: source ?? null,
+    tensor: tensor?.detach() ?? null,
+    target: wanted,
+  }
+}
+
+/** What an input is called before anything else is known of it. */
+export function idOf(input: unknown, index: number): string {
+  if (typeof input === 'string' || input instanceof URL) return nameOf(input, index)
+  const id: unknown = typeof input === 'object' && input !== null ? (input as BatchEntry).id : undefined
+  return typeof id === 'string' ? id : String(index)
+}
+
+function toEntry(input: BatchInput, index: number): BatchEntry {
+  if (typeof input === 'string' || input instanceof URL || input instanceof Uint8Array) return { source: input }
+  if (input instanceof Tensor) return { tensor: input }
+  if (typeof input === 'object' && input !== null) return input
+  throw new GradCamError(
+    'ERR_INVALID_ARGUMENT',
+    `Input ${index} is ${inspect(input)}: give a path, bytes, a Tensor, or { source or tensor, id, target }.`,
+  )
+}
+
+function nameOf(source: unknown, index: number): string {
+  return typeof source === 'string' || source instanceof URL ? String(source) : String(index)
+}
+
+function checkTensor(tensor: unknown, index: number): void {
+  if (!(tensor instanceof Tensor))
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `The tensor of input ${index} is ${inspect(tensor)}: give a Tensor.`)
+  const { shape } = tensor
+  if (!(shape.length === 3 || (shape.length === 4 && shape[0] === 1)) || tensor.size === 0)
+    throw new GradCamError(
+      'ERR_SHAPE',
+      `Input ${index} is a tensor of [${shape.join(', ')}]: give one image, [C, H, W] or [1, C, H, W].`,
+    )
+}

@@ -1,0 +1,42 @@
+import type { MapValues } from '../preprocess/draw-map.js'
+
+/** A map as bytes that fit into a line of text: stretched to 0 to 255, row by row, in base64. */
+export interface MapLevels {
+  readonly height: number
+  readonly width: number
+  readonly levels: string
+}
+
+/** The most cells a side. A map with more is made smaller by taking means. */
+const most = 32
+
+export function toLevels(map: MapValues): MapLevels {
+  const { data, height, width } = shrink(map)
+  const finite = data.filter((value) => Number.isFinite(value))
+  const low = finite.reduce((least, value) => Math.min(least, value), Infinity)
+  const high = finite.reduce((greatest, value) => Math.max(greatest, value), -Infinity)
+  const range = high - low
+  const levels = Uint8Array.from(data, (value) =>
+    Number.isFinite(value) && range > 0 ? Math.round((255 * (value - low)) / range) : 0,
+  )
+  return { height, width, levels: Buffer.from(levels).toString('base64') }
+}
+
+function shrink({ data, height, width }: MapValues): MapValues {
+  const toHeight = Math.min(most, height)
+  const toWidth = Math.min(most, width)
+  if (toHeight === height && toWidth === width) return { data, height, width }
+  const result = new Float32Array(toHeight * toWidth)
+  const edge = (at: number, from: number, to: number): number => Math.floor((at * from) / to)
+  for (let y = 0; y < toHeight; y++) {
+    for (let x = 0; x < toWidth; x++) {
+      let sum = 0
+      let count = 0
+      for (let row = edge(y, height, toHeight); row < edge(y + 1, height, toHeight); row++)
+        for (let column = edge(x, width, toWidth); column < edge(x + 1, width, toWidth); column++, count++)
+          sum += data[row * width + column] as number
+      result[y * toWidth + x] = sum / count
+    }
+  }
+  return { data: result, height: toHeight, width: toWidth }
+}

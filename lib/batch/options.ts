@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os'
+import { inspect } from 'node:util'
+import type { CallOptions } from '../abort.js'
+import { checkOptions, GradCamError } from '../errors.js'
+import { defaultMaxPixels } from '../pictures/index.js'
+import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
+import type { ScriptModule } from '../script-module.js'
+import type { BatchTarget } from './input.js'
+import type { BatchMethodName } from './methods.js'
+import type { BatchExplanation } from './result.js'
+
+/** How far a job is; sent whenever an input is explained or has failed. */
+export interface BatchProgress {
+  /** The input that this is about. */
+  readonly id: string
+  readonly ok: boolean
+  /** Inputs taken from the source so far, those explained, and those that failed. */
+  readonly taken: number
+  readonly explained: number
+  readonly failed: number
+}
+
+export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
+  /** The model, or several replicas of it, loaded one by one: batches go to whichever is free. Not disposed here. */
+  model: ScriptModule | readonly ScriptModule[]
+  /** 'gradcam' by default. */
+  method?: BatchMethodName
+  /** The path of the layer to look at, for methods that look at one. */
+  layer?: string | undefined
+  /** For inputs without a target of their own; 'argmax' by default. */
+  target?: BatchTarget
+  /** What is done to pictures, not to tensors: a preset's name or a description; 'imagenet' by default. */
+  preprocess?: PreprocessInput
+  /** Inputs explained in one pass, where their shapes are the same. 8 by default. */
+  batchSize?: number
+  /**
+   * The most inputs that are in hand at once, from being taken up to their result being taken. Twice what is explained at a
+   * time by default, and never less than a batch.
+   */
+  window?: number
+  /** The most bytes of decoded pictures in hand at once; a single picture may be larger. 512 MiB by default. */
+  memory?: number
+  /** How many pictures are decoded, and how many results finished, at a time. One per core by default, 4 at most. */
+  concurrency?: number
+  /** Pictures with more pixels than this are refused, as by `loadImage`. */
+  maxPixels?: number
+  /** Milliseconds until a batch is explained that is not full while the source gives nothing more. 100 by default. */
+  maxWait?: number
+  /** Whether results come in the order of the inputs ('input', the default), or as soon as they are 'ready'. */
+  order?: 'input' | 'ready'
+  /** Whether an input that fails is a result like any other ('skip', the default), or ends the job ('throw'). */
+  onError?: 'skip' | 'throw'
+  onProgress?: ((progress: BatchProgress) => void) | undefined
+  /** The last stage: called with every explanation, several at a time. What it returns is the result's `extra`. */
+  finish?: (result: BatchExplanation<unknown>) => Promise<Extra> | Extra
+  /** Whether results have the digest of the picture's file. */
+  sha256?: boolean
+}
+
+/** The same with all defaults filled in. */
+export interface JobSettings<Extra> extends CallOptions {
+  readonly target: BatchTarget
+  readonly preprocess: Preprocess
+  readonly batchSize: number
+  readonly window: number
+  readonly memory: number
+  readonly concurrency: number
+  readonly maxPixels: number
+  readonly maxWait: number
+  readonly order: 'input' | 'ready'
+  readonly onError: 'skip' | 'throw'
+  readonly onProgress: ((progress: BatchProgress) => void) | undefined
+  readonly finish: ((result: BatchExplanation<unknown>) => Promise<Extra> | Extra) | undefined
+  readonly sha256: boolean
+}
+
+/** Refuses what can be refused before any work starts. */
+export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas: number): JobSettings<Extra> {
+  checkOptions(options)
+  const batchSize = whole(options, 'batchSize', 8)
+  return {
+    signal: options.signal,
+    target: options.target ?? 'argmax',
+    preprocess: readPreprocess(options.preprocess ?? 'imagenet'),
+    batchSize,
+    window: Math.max(batchSize, whole(options, 'window', batchSize * (2 * replicas + 2))),
+    memory: whole(options, 'memory', 512 * 2 ** 20),
+    concurrency: whole(options, 'concurrency', Math.min(4, availableParallelism())),
+    maxPixels: whole(options, 'maxPixels', defaultMaxPixels),
+    maxWait: options.maxWait ?? 100,
+    order: oneOf(options, 'order', ['input', 'ready']),
+    onError: oneOf(options, 'onError', ['skip', 'throw']),
+    onProgress: options.onProgress,
+    finish: options.finish,
+    sha256: options.sha256 ?? false,
+  }
+}
+
+function whole(options: object, name: keyof ExplainAllOptions, fallback: number): number {
+  const value = (options as Record<string, unknown>)[name] ?? fallback
+  if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
+  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(value)}: give a whole number from 1 on.`)
+}
+
+function oneOf<Choice extends string>(options: object, name: 'order' | 'onError', choices: readonly Choice[]): Choice {
+  const value = (options as Record<string, unknown>)[name] ?? choices[0]
+  const found = choices.find((choice) => choice === value)
+  if (found) return found
+  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(value)}: give ${choices.join(' or ')}.`)
+}

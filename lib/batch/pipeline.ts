@@ -1,0 +1,293 @@
+import { explainBatch, type Ready } from './explain-batch.js'
+import { Gatherer } from './gatherer.js'
+import { idOf, readInput, type BatchInput, type Item } from './input.js'
+import type { BatchExplainer } from './methods.js'
+import type { JobSettings } from './options.js'
+import { digestOf, prepare } from './prepare.js'
+import { BatchExplanation, BatchFailure, type BatchResult } from './result.js'
+import { ResultQueue } from './result-queue.js'
+import { Room } from './room.js'
+
+/** Batches that one replica is given at a time: one that runs, and the next, so that it never waits for JavaScript. */
+const batchesAhead = 2
+
+interface Replica {
+  readonly explainer: BatchExplainer
+  running: number
+}
+
+/**
+ * The stages of a job: an input is taken, prepared, gathered into a batch, explained, finished and handed out. Each stage
+ * says what it has done and calls `#pump`, which starts whatever can be started: no stage waits for another.
+ */
+export class Pipeline<Extra> {
+  readonly #source: AsyncIterator<BatchInput> | Iterator<BatchInput>
+  readonly #replicas: Replica[]
+  readonly #ending = new AbortController()
+  readonly #tasks = new Set<Promise<void>>()
+  readonly #room: Room
+  readonly #results: ResultQueue<Extra>
+  readonly #gatherer: Gatherer
+
+  #reading = false
+  #sourceDone = false
+  #taken = 0
+  /** Inputs taken whose result was not handed out yet. */
+  #held = 0
+  #toPrepare: Item[] = []
+  #preparing = 0
+  #toFinish: BatchExplanation<Extra>[] = []
+  #finishing = 0
+  #done = 0
+  #failed = 0
+  #stalled: NodeJS.Timeout | undefined
+
+  constructor(
+    source: AsyncIterable<BatchInput> | Iterable<BatchInput>,
+    explainers: readonly BatchExplainer[],
+    private readonly settings: JobSettings<Extra>,
+  ) {
+    this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+    this.#replicas = explainers.map((explainer) => ({ explainer, running: 0 }))
+    this.#room = new Room(settings.memory, () => this.#pump())
+    this.#gatherer = new Gatherer(settings.batchSize)
+    this.#results = new ResultQueue(settings.order === 'input')
+    const { signal } = settings
+    if (signal?.aborted) this.#fail(signal.reason)
+    else signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  readonly #onAbort = (): void => this.#fail(this.settings.signal?.reason)
+
+  next(): Promise<IteratorResult<BatchResult<Extra>, undefined>> {
+    const next = this.#results.next()
+    this.#pump()
+    return next
+  }
+
+  /** Stops everything; resolves when nothing of the job runs any more and all that it held is free. */
+  async close(): Promise<void> {
+    this.#stop(new Error('The job was ended early.'))
+    this.#results.end()
+    await this.#leaveSource()
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks)
+    this.#free()
+  }
+
+  #stop(reason: unknown): void {
+    this.settings.signal?.removeEventListener('abort', this.#onAbort)
+    this.#ending.abort(reason)
+    this.#room.close(reason)
+    clearTimeout(this.#stalled)
+  }
+
+  async #leaveSource(): Promise<void> {
+    if (this.#sourceDone) return
+    this.#sourceDone = true
+    const returned = (async () => this.#source.return?.())().catch(() => {})
+    // A generator that is about to give its next input answers only after that, which may be never.
+    if (!this.#reading) await returned
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ending.signal.aborted) return
+    this.#stop(error)
+    const returned = this.#leaveSource()
+    this.#results.fail(error, async () => {
+      await returned
+      await this.close()
+    })
+  }
+
+  #free(): void {
+    this.#gatherer.dispose()
+    for (const item of this.#toPrepare) item.tensor?.dispose()
+    for (const result of [...this.#toFinish, ...this.#results.drain()]) result.dispose()
+    for (const { explainer } of this.#replicas) explainer[Symbol.dispose]()
+    this.#toPrepare = []
+    this.#toFinish = []
+  }
+
+  #track(task: Promise<void>): void {
+    const tracked = task
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#tasks.delete(tracked)
+        this.#pump()
+      })
+    this.#tasks.add(tracked)
+  }
+
+  #pump(): void {
+    if (this.#ending.signal.aborted) return
+    clearTimeout(this.#stalled)
+    const { concurrency } = this.settings
+    if (!this.#reading && !this.#sourceDone && this.#held < this.settings.window) this.#read()
+    while (this.#toPrepare.length > 0 && this.#preparing < concurrency) this.#prepare(this.#toPrepare.shift() as Item)
+    this.#gather()
+    this.#dispatch()
+    while (this.#toFinish.length > 0 && this.#finishing < concurrency)
+      this.#finish(this.#toFinish.shift() as BatchExplanation<Extra>)
+    this.#handOut()
+    if (this.#isIdle()) this.#unblock()
+  }
+
+  #read(): void {
+    this.#reading = true
+    void (async () => this.#source.next())()
+      .then(({ done, value }) => {
+        this.#reading = false
+        if (this.#ending.signal.aborted) return
+        if (done) this.#sourceDone = true
+        else this.#take(value)
+      })
+      .catch((error: unknown) => {
+        this.#reading = false
+        this.#sourceDone = true // an iterator that threw is over, and need not be told so
+        this.#fail(error)
+      })
+      .finally(() => this.#pump())
+  }
+
+  #take(input: BatchInput): void {
+    const index = this.#taken++
+    this.#held++
+    try {
+      this.#toPrepare.push(readInput(input, index, this.settings.target))
+    } catch (error) {
+      this.#gatherer.put(index, new BatchFailure(index, idOf(input, index), error, null))
+    }
+  }
+
+  #prepare(item: Item): void {
+    const { index, id } = item
+    const began = performance.now()
+    const reserve = (bytes: number): Promise<void> => this.#room.take(index, bytes)
+    const { preprocess, maxPixels, sha256 } = this.settings
+    const arrived = (result: Ready | BatchFailure): void => {
+      this.#preparing--
+      this.#gatherer.put(index, result)
+    }
+    this.#preparing++
+    this.#track(
+      prepare(item, { preprocess, maxPixels, sha256, reserve, signal: this.#ending.signal }).then(
+        (prepared) => arrived({ item, prepared, began }),
+        (error: unknown) => arrived(new BatchFailure(index, id, error, digestOf(error))),
+      ),
+    )
+  }
+
+  #gather(): void {
+    for (const failure of this.#gatherer.gather()) this.#settle(failure)
+    if (this.#sourceDone && this.#gatherer.next === this.#taken) this.#gatherer.flush()
+  }
+
+  #dispatch(): void {
+    while (this.#gatherer.hasBatch) {
+      const idlest = this.#replicas.reduce((best, one) => (one.running < best.running ? one : best))
+      if (idlest.running >= batchesAhead) return
+      idlest.running++
+      this.#track(this.#explain(this.#gatherer.takeBatch(), idlest))
+    }
+  }
+
+  async #explain(batch: readonly Ready[], replica: Replica): Promise<void> {
+    let retried = false
+    try {
+      for (const found of await explainBatch(replica.explainer, batch, this.#ending.signal)) {
+        const result = new BatchExplanation<Extra>(found)
+        if (this.settings.finish) this.#toFinish.push(result)
+        else this.#settle(result)
+      }
+    } catch (error) {
+      if (this.#ending.signal.aborted) return
+      // One input alone may be what is wrong, e.g. its target: the others are explained without it.
+      retried = batch.length > 1
+      if (retried) this.#gatherer.retry(batch)
+      else
+        for (const { item, prepared } of batch)
+          this.#settle(new BatchFailure(item.index, item.id, error, prepared.sha256))
+    } finally {
+      replica.running--
+      if (!retried) for (const { prepared } of batch) prepared.input.dispose()
+    }
+  }
+
+  #finish(result: BatchExplanation<Extra>): void {
+    this.#finishing++
+    const finish = this.settings.finish as (result: BatchExplanation<unknown>) => Promise<Extra> | Extra
+    const { index, id, sha256 } = result
+    this.#track(
+      (async () => finish(result))()
+        .then(
+          (extra) => {
+            result.extra = extra
+            this.#settle(result)
+          },
+          (error: unknown) => {
+            result.dispose()
+            this.#settle(new BatchFailure(index, id, error, sha256))
+          },
+        )
+        .finally(() => this.#finishing--),
+    )
+  }
+
+  #settle(result: BatchResult<Extra>): void {
+    if (result.ok) this.#done++
+    else this.#failed++
+    if (!result.ok) this.#room.release(result.index)
+    this.#results.put(result)
+    const { id, ok } = result
+    try {
+      this.settings.onProgress?.({ id, ok, taken: this.#taken, explained: this.#done, failed: this.#failed })
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #handOut(): void {
+    for (const result of this.#results.deliverable()) {
+      this.#held--
+      this.#room.release(result.index)
+      if (result.ok || this.settings.onError === 'skip') this.#results.deliver(result)
+      else return this.#fail(result.error)
+    }
+    if (this.#sourceDone && this.#held === 0 && !this.#reading) {
+      this.#stop(new Error('The job is over.'))
+      this.#free()
+      this.#results.end()
+    } else if (this.#held < this.settings.window && !this.#reading && !this.#sourceDone)
+      queueMicrotask(() => this.#pump())
+  }
+
+  /** Whether nothing will happen by itself any more, or nothing but the source's next input. */
+  #isIdle(): boolean {
+    return (
+      this.#held > 0 &&
+      !this.#gatherer.hasWork &&
+      this.#toFinish.length === 0 &&
+      this.#finishing === 0 &&
+      this.#replicas.every(({ running }) => running === 0) &&
+      this.#preparing === this.#room.waiting &&
+      (this.#toPrepare.length === 0 || this.#preparing === this.settings.concurrency) &&
+      !this.#results.hasNext()
+    )
+  }
+
+  #unblock(): void {
+    if (this.#reading && this.#room.waiting === 0) {
+      if (!this.#gatherer.hasIncomplete || this.settings.maxWait === Infinity) return
+      // What was given must not wait for what may never come.
+      this.#stalled = setTimeout(() => {
+        this.#gatherer.flush()
+        this.#pump()
+      }, this.settings.maxWait)
+    } else if (this.#gatherer.hasIncomplete) {
+      this.#gatherer.flush()
+      this.#dispatch()
+    } else {
+      this.#room.squeeze()
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { createHash, webcrypto } from 'node:crypto'
+import type { CallOptions } from '../abort.js'
+import { decode, type Pixels } from '../pictures/decode.js'
+import { readSource, sourceName } from '../pictures/read-source.js'
+import { framePicture } from '../preprocess/frame-picture.js'
+import { framingOf, type Framing } from '../preprocess/framing.js'
+import type { Preprocess } from '../preprocess/preprocess.js'
+import { Tensor } from '../tensor.js'
+import type { Item } from './input.js'
+
+/** An input that is ready for the model. */
+export interface Prepared {
+  /** [1, C, H, W] */
+  readonly input: Tensor
+  /** The decoded picture and how the input was cut out of it; null for a tensor. */
+  readonly picture: Pixels | null
+  readonly framing: Framing | null
+  /** Of the file, in hexadecimal digits, where it was asked for. */
+  readonly sha256: string | null
+}
+
+export interface PrepareOptions extends CallOptions {
+  readonly preprocess: Preprocess
+  readonly maxPixels: number
+  readonly sha256: boolean
+  /** Called with the bytes that the pixels will take; resolves when there is room for them. */
+  readonly reserve: (bytes: number) => Promise<void>
+}
+
+/** Hashing this much takes about a millisecond, which the event loop does not feel. */
+const hashedAtOnce = 1 << 20
+
+/** Reads, decodes and frames a picture, all on threads of libuv's pool. */
+export async function prepare(item: Item, options: PrepareOptions): Promise<Prepared> {
+  if (item.tensor) return prepareTensor(item.tensor)
+  const source = item.source as NonNullable<typeof item.source>
+  const bytes = await readSource(source, options)
+  const sha256 = options.sha256 ? await digest(bytes) : null
+  try {
+    const limits = { maxPixels: options.maxPixels, background: undefined, reserve: options.reserve }
+    const picture = await decode(bytes, sourceName(source), limits, options)
+    const framing = framingOf([picture.height, picture.width], options.preprocess)
+    const planes = await framePicture(picture, framing, options.preprocess)
+    options.signal?.throwIfAborted()
+    return { input: Tensor.from(planes, [1, 3, ...framing.size]), picture, framing, sha256 }
+  } catch (error) {
+    digests.set(error as object, sha256)
+    throw error
+  }
+}
+
+const digests = new WeakMap<object, string | null>()
+
+/** The digest of the file that could be read, but not prepared, where this error came from it. */
+export function digestOf(error: unknown): string | null {
+  return typeof error === 'object' && error !== null ? (digests.get(error) ?? null) : null
+}
+
+function prepareTensor(tensor: Tensor): Prepared {
+  using given = tensor
+  const input = given.reshape([1, ...given.shape.slice(-3)])
+  return { input, picture: null, framing: null, sha256: null }
+}
+
+async function digest(bytes: Uint8Array): Promise<string> {
+  if (bytes.byteLength <= hashedAtOnce) return createHash('sha256').update(bytes).digest('hex')
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex')
+}

@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { GradCamError } from '../../errors.js'
+import { usageError } from '../arguments.js'
+import type { BatchJob } from './batch-options.js'
+
+/** job.json: all that decides what the results of a job are, and how its inputs are called. */
+export interface JobFile {
+  readonly model: { readonly path: string; readonly sha256: string }
+  readonly method: string
+  readonly layer: string | null
+  readonly target: number | string
+  readonly preprocess: unknown
+  readonly write: readonly string[]
+  readonly alpha: number
+  readonly labels: readonly string[] | null
+  readonly sources: readonly string[]
+  readonly base: string
+}
+
+const fileName = 'job.json'
+
+/** @param base the folder that the names of the inputs start at */
+export async function describeJob(job: BatchJob, base: string): Promise<JobFile> {
+  const { method, layer, target, preprocess, write, alpha, labels, sources } = job
+  const model = { path: job.model, sha256: await digestOf(job.model) }
+  return { model, method, layer, target, preprocess, write, alpha, labels, sources, base }
+}
+
+export function toBytes(job: JobFile): Buffer {
+  return Buffer.from(`${JSON.stringify(job, null, 2)}\n`)
+}
+
+export { fileName as jobFileName }
+
+/** The job that a folder holds, or null. */
+export async function readJobFile(folder: string): Promise<JobFile | null> {
+  const text = await readFile(join(folder, fileName), 'utf8').catch(() => null)
+  if (text === null) return null
+  try {
+    return JSON.parse(text) as JobFile
+  } catch (cause) {
+    throw new GradCamError('ERR_FILE_UNREADABLE', `'${join(folder, fileName)}' is damaged. Name another --out.`, {
+      cause,
+    })
+  }
+}
+
+/** Refuses to go on with a job that would give other results now. */
+export function checkUnchanged(before: JobFile, now: JobFile): void {
+  const changes = Object.keys(now).flatMap((key) => {
+    const name = key as keyof JobFile
+    // A copy of the model elsewhere is the same model.
+    if (name === 'model')
+      return before.model.sha256 === now.model.sha256 ? [] : [`model: ${before.model.path} has changed`]
+    if (isDeepStrictEqual(before[name], JSON.parse(JSON.stringify(now[name])))) return []
+    return [`${name}: ${JSON.stringify(before[name])} before, ${JSON.stringify(now[name])} now`]
+  })
+  if (changes.length > 0)
+    throw usageError(
+      `This is not the job that is to be resumed; ${changes.join('; ')}. Give the same options, or another --out.`,
+    )
+}
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(file), hash).catch((cause: NodeJS.ErrnoException) => {
+    const missing = cause.code === 'ENOENT'
+    throw new GradCamError(
+      missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
+      `The model '${file}' ${missing ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check --model.`,
+      { cause },
+    )
+  })
+  return hash.digest('hex')
+}

@@ -1,0 +1,199 @@
+import { realpath } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { extensionOf, type BatchFile } from '../../batch/encode.js'
+import { explainAll } from '../../batch/explain-all.js'
+import type { BatchEntry } from '../../batch/input.js'
+import { toLevels } from '../../batch/levels.js'
+import { isLayered } from '../../batch/methods.js'
+import type { BatchExplanation, BatchResult } from '../../batch/result.js'
+import { GradCamError } from '../../errors.js'
+import { framingOf } from '../../preprocess/framing.js'
+import { numThreads, setNumThreads } from '../../runtime.js'
+import { ScriptModule } from '../../script-module.js'
+import { suggestLayer } from '../../suggest-layer.js'
+import { Tensor } from '../../tensor.js'
+import { inOneLine } from '../one-line.js'
+import { refusedInput } from '../refused-input.js'
+import type { BatchJob } from './batch-options.js'
+import type { BatchReport } from './batch-report.js'
+import { filesStem } from './entry.js'
+import { ManifestWriter, type ManifestLine } from './manifest.js'
+import type { NamedEntry, Sources } from './sources.js'
+import { isDiskFailure, unwritable, type FileWriter } from './write-files.js'
+
+type Files = Readonly<Record<string, string>>
+
+/** Errors that say something about the model or the job: the next input would meet them too. */
+const hopeless: readonly string[] = [
+  'ERR_LAYER_NOT_REACHED',
+  'ERR_LAYER_OUTPUT',
+  'ERR_NO_GRADIENT',
+  'ERR_NO_RELU',
+  'ERR_DISPOSED',
+  'ERR_CLOSED',
+]
+
+/** Loads the model once for each device. The threads that LibTorch has are shared out among replicas on the CPU. */
+export async function loadReplicas(job: BatchJob): Promise<ScriptModule[]> {
+  const onCpu = job.devices.filter((device) => device === 'cpu').length
+  if (onCpu > 1 && !process.env['OMP_NUM_THREADS']) setNumThreads(Math.max(1, Math.floor(numThreads() / onCpu)))
+  const models: ScriptModule[] = []
+  try {
+    for (const device of job.devices) models.push(await ScriptModule.load(job.model, { device }))
+    return models
+  } catch (error) {
+    for (const model of models) model.dispose()
+    throw error
+  }
+}
+
+/** The layer to look at: what was asked for, or the last one with a spatial output. */
+export async function pickLayer(model: ScriptModule, job: BatchJob): Promise<string | null> {
+  if (job.layer !== null || !isLayered(job.method)) return job.layer
+  const { size } = framingOf([224, 224], job.preprocess)
+  using blank = Tensor.zeros([1, 3, ...size])
+  const found = await suggestLayer(model, blank).catch((error: unknown) => {
+    throw refusedInput(error, blank.shape)
+  })
+  if (found) return found.path
+  if (model.namedModules().length === 1) model.checkLayer('features') // a frozen model says so itself
+  throw new GradCamError(
+    'ERR_LAYER_OUTPUT',
+    `No layer of '${job.model}' returns [N, C, h, w] at ${size.join('x')}, so there is no map to draw.`,
+  )
+}
+
+/** Explains what is not `done` yet. Resolves when all is written, or when `stop` is aborted and what was begun is. */
+export async function runBatch(
+  job: BatchJob,
+  models: readonly ScriptModule[],
+  layer: string | null,
+  sources: Sources,
+  done: ReadonlyMap<string, boolean>,
+  writer: FileWriter,
+  report: BatchReport,
+  stop: AbortSignal,
+): Promise<void> {
+  const manifest = await ManifestWriter.open(job.out).catch((error: NodeJS.ErrnoException) => {
+    throw unwritable(`${job.out}/manifest.jsonl`, error)
+  })
+  const entries = new Map<string, NamedEntry>()
+  const finish = (result: BatchExplanation<unknown>): Promise<Files> => writeFiles(result, job, writer)
+  const out = await realpath(job.out)
+  try {
+    const record = async (line: ManifestLine): Promise<void> => {
+      await manifest.add(line).catch((error: NodeJS.ErrnoException) => {
+        throw unwritable(`${out}/manifest.jsonl`, error)
+      })
+      entries.delete(line.id)
+      report.line(line)
+    }
+    const results = explainAll<Files>(toInputs(sources, done, entries, record, stop), {
+      model: models,
+      method: job.method,
+      ...(layer !== null && { layer }),
+      target: job.target,
+      preprocess: job.preprocess,
+      batchSize: job.batchSize,
+      order: 'ready',
+      sha256: true,
+      maxWait: sources.repeatable ? Infinity : 1000,
+      finish,
+    })
+    let explained = 0
+    for await (using result of results) {
+      if (result.ok) explained++
+      else if (isDiskFailure(result.error) || (explained === 0 && isHopeless(result.error))) throw result.error
+      await record(toLine(result, entries.get(result.id) as NamedEntry, job, layer))
+    }
+  } finally {
+    await manifest.close()
+  }
+}
+
+async function* toInputs(
+  sources: Sources,
+  done: ReadonlyMap<string, boolean>,
+  entries: Map<string, NamedEntry>,
+  record: (line: ManifestLine) => Promise<void>,
+  stop: AbortSignal,
+): AsyncGenerator<BatchEntry, undefined> {
+  for await (const entry of untilAborted(sources.entries(), stop)) {
+    if (done.has(entry.id)) continue
+    const { id, path, target, error } = entry
+    if (error) {
+      await record({ id, input: path, sha256: null, error: describe(error) })
+      continue
+    }
+    entries.set(id, entry)
+    yield { id, source: path, ...(target !== undefined && { target }) }
+  }
+}
+
+/** Ends as soon as it is told to, even while it waits for a line of standard input. */
+async function* untilAborted<T>(source: AsyncGenerator<T, undefined>, stop: AbortSignal): AsyncGenerator<T, undefined> {
+  let onAbort = (): void => {}
+  const stopped = new Promise<null>((tell) => (onAbort = () => tell(null)))
+  stop.addEventListener('abort', onAbort, { once: true })
+  try {
+    while (!stop.aborted) {
+      const next = await Promise.race([source.next(), stopped])
+      if (next === null || next.done) return
+      yield next.value
+    }
+  } finally {
+    stop.removeEventListener('abort', onAbort)
+    if (!stop.aborted) await source.return(undefined)
+  }
+}
+
+async function writeFiles(result: BatchExplanation<unknown>, job: BatchJob, writer: FileWriter): Promise<Files> {
+  const files: Record<string, string> = {}
+  const stem = filesStem(result.id)
+  for (const kind of job.write) {
+    const file = `${stem}.${fileKind(kind)}.${extensionOf(kind)}`
+    await writer.write(file, await result.encode(kind, { alpha: job.alpha }))
+    files[kind] = file
+  }
+  return files
+}
+
+/** 'a.jpg.overlay.png' rather than 'a.jpg.overlay-png.png'; 'a.jpg.map.npy' rather than 'a.jpg.npy.npy'. */
+function fileKind(kind: BatchFile): string {
+  const names: Partial<Record<BatchFile, string>> = { 'overlay-png': 'overlay', png16: 'grey16', npy: 'map' }
+  return names[kind] ?? kind
+}
+
+function toLine(result: BatchResult<Files>, entry: NamedEntry, job: BatchJob, layer: string | null): ManifestLine {
+  const { id } = result
+  const input = resolve(entry.path)
+  if (!result.ok) return { id, input, sha256: result.sha256, error: describe(result.error) }
+  const { sha256, target, score, size, region, milliseconds } = result
+  const { map } = result
+  const [, , height = 1, width = 1] = map.shape
+  const label = (index: number): string | null => job.labels?.[index] ?? null
+  return {
+    id,
+    input,
+    sha256,
+    target,
+    label: label(target),
+    score,
+    top: result.top.map((one) => ({ ...one, label: label(one.class) })),
+    method: job.method,
+    layer,
+    size,
+    region,
+    map: toLevels({ data: map.toTypedArray() as Float32Array, height, width }),
+    files: result.extra,
+    milliseconds: Math.round(milliseconds),
+  }
+}
+
+function describe(error: unknown): { code: string | null; message: string } {
+  return { code: error instanceof GradCamError ? error.code : null, message: inOneLine(error) }
+}
+
+function isHopeless(error: unknown): boolean {
+  return error instanceof GradCamError && hopeless.includes(error.code)
+}

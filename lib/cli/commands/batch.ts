@@ -1,0 +1,112 @@
+import { resolve } from 'node:path'
+import { GradCamError } from '../../errors.js'
+import { withLock } from '../../lock.js'
+import { usageError } from '../arguments.js'
+import { batchOptions, readBatchJob, type BatchJob } from '../batch/batch-options.js'
+import { batchReport, type BatchReport } from '../batch/batch-report.js'
+import { checkUnchanged, describeJob, jobFileName, readJobFile, toBytes } from '../batch/job-file.js'
+import { mendManifest } from '../batch/manifest.js'
+import { loadReplicas, pickLayer, runBatch } from '../batch/run-batch.js'
+import { Sources } from '../batch/sources.js'
+import { FileWriter } from '../batch/write-files.js'
+import { onInterrupt } from '../batch/interrupt.js'
+import type { Command } from '../command.js'
+import { makeFolder } from '../make-folder.js'
+
+export const command: Command = {
+  usage: 'SOURCE… --model FILE --out DIR [options]',
+  description: [
+    'Explains any number of pictures. SOURCE is a picture, a folder (with all folders in it), a glob in quotes, a list',
+    '(.txt, .list, .tsv, .jsonl, .ndjson), or - for a list on standard input. A line of a list is a path; a path, a tab and',
+    'a target; or {"path": …, "target": …}. In DIR, by --write, where NAME mirrors the tree of the inputs:',
+    '  overlay      NAME.overlay.jpg, the map over the picture, in its size; what the model did not see is left as it is',
+    '  overlay-png  NAME.overlay.png, the same without loss',
+    '  grey         NAME.grey.png, the map alone, 0 to 255',
+    '  png16        NAME.grey16.png, the same, 0 to 65535',
+    '  npy          NAME.map.npy, the map as the method made it, float32 [h, w], for numpy.load',
+    'and manifest.jsonl, a line for each input: what was found and written, or its error; and job.json, the options.',
+    'A job that was stopped or killed goes on where it was with --resume. gradcam report DIR makes a page of it.',
+    'Presets of --preprocess: imagenet, imagenet-v2, inception, timm, timm-0.9, timm-0.95, timm-1.0, timm-bilinear, clip,',
+    'squash and letterbox.',
+    'Exit code: 0; 3 when some inputs failed (the others are explained all the same); 1 when the job could not go on; 2 for a',
+    'wrong call; 130 or 143 when it was interrupted by SIGINT or SIGTERM.',
+  ].join('\n'),
+  options: batchOptions,
+  positionals: true,
+  run: async (values, positionals) => {
+    const job = await readBatchJob(values, positionals)
+    await makeFolder(job.out)
+    const busy = (pid: number): never => {
+      throw new GradCamError(
+        'ERR_IMAGE_WRITE',
+        `Process ${pid} is at work on '${job.out}'. Wait for it, or stop it first.`,
+      )
+    }
+    return withLock(resolve(job.out, '.gradcam-lock'), busy, () => start(job))
+  },
+}
+
+async function start(job: BatchJob): Promise<number> {
+  const sources = await Sources.read(job.sources, job.labels, job.out)
+  const before = await readJobFile(job.out)
+  if (before && !job.resume)
+    throw usageError(`'${job.out}' holds a job already. Go on with it by --resume, or name another --out.`)
+  const now = await describeJob(job, sources.base)
+  if (before) checkUnchanged(before, now)
+  const writer = new FileWriter(job.out)
+  await writer.start()
+  if (!before) await writer.write(jobFileName, toBytes(now))
+  const done = await mendManifest(job.out, !job.retryFailed)
+
+  const report = batchReport(job.json)
+  const interrupt = onInterrupt()
+  try {
+    await explain(job, sources, done, writer, report, interrupt.signal)
+  } finally {
+    interrupt.dispose()
+    report.stop()
+    await writer.end()
+  }
+  const { signal } = interrupt
+  const { failed } = report.summary(job.out, signal.aborted)
+  if (signal.aborted) {
+    if (!sources.repeatable) process.stdin.destroy() // what it may still give keeps the process alive
+    process.stderr.write(`gradcam: interrupted. To go on: ${resumeCommand(process.argv.slice(2))}\n`)
+    return signal.reason === 'SIGTERM' ? 143 : 130
+  }
+  return failed > 0 ? 3 : 0
+}
+
+async function explain(
+  job: BatchJob,
+  sources: Sources,
+  done: ReadonlyMap<string, boolean>,
+  writer: FileWriter,
+  report: BatchReport,
+  stop: AbortSignal,
+): Promise<void> {
+  const models = await loadReplicas(job)
+  try {
+    const [model] = models
+    const layer = model ? await pickLayer(model, job) : null
+    const where = [layer === null ? '' : ` at ${layer}`, ` on ${models.map(({ device }) => device).join(', ')}`].join(
+      '',
+    )
+    report.start(`${job.method} of ${job.model}${where}, pictures as ${job.preprocessName}`, done)
+    // Beside the work: it tells how much there is, and must not keep it from starting.
+    if (sources.repeatable && !job.json)
+      void sources.count().then(
+        (inputs) => report.total(inputs),
+        () => {},
+      )
+    await runBatch(job, models, layer, sources, done, writer, report, stop)
+  } finally {
+    for (const model of models) model.dispose()
+  }
+}
+
+/** The call of this process with --resume, as a shell takes it. */
+function resumeCommand(args: readonly string[]): string {
+  const quoted = args.map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`))
+  return ['gradcam', ...quoted, ...(args.includes('--resume') ? [] : ['--resume'])].join(' ')
+}

@@ -1,0 +1,47 @@
+import { native } from '../addon/native.js'
+import type { Pixels } from '../pictures/decode.js'
+import { jetTable } from '../pictures/jet.js'
+import type { Framing } from './framing.js'
+import type { Size } from './preprocess.js'
+
+/** A map over the whole input of a model, [height, width] of any size, row by row. */
+export interface MapValues {
+  readonly data: Float32Array
+  readonly height: number
+  readonly width: number
+}
+
+let colors: Float32Array | undefined
+
+/**
+ * A map laid back over the picture that the model's input was framed from, in the picture's own size: bilinear between
+ * the map's cells, stretched to [0, 1] over what the model saw, painted in jet and blended. What the model did not see
+ * stays as it is. All on a thread of libuv's pool.
+ *
+ * @param alpha how much of the map is seen: 0 gives the picture alone
+ * @returns red, green and blue bytes
+ */
+export async function drawOverlay(
+  map: MapValues,
+  picture: Pixels,
+  framing: Framing,
+  alpha: number,
+): Promise<Uint8Array> {
+  const { data, height, width } = picture
+  const result = new Uint8Array(3 * height * width)
+  colors ??= jetTable()
+  await native().drawMap(map.data, [map.height, map.width], data, [height, width], framing, colors, alpha, result)
+  return result
+}
+
+/** The same as grey, from 0 for the map's lowest value, or for what the model did not see, to the dtype's largest. */
+export async function drawGrey<Levels extends Uint8Array | Uint16Array>(
+  map: MapValues,
+  size: Size,
+  framing: Framing,
+  levels: new (length: number) => Levels,
+): Promise<Levels> {
+  const result = new levels(size[0] * size[1])
+  await native().drawMap(map.data, [map.height, map.width], null, size, framing, new Float32Array(0), 1, result)
+  return result
+}
