@@ -180,22 +180,22 @@ export abstract class Explainer implements Disposable {
     { target, signal }: ExplainOptions<Output>,
   ): Promise<Run<Output>> {
     this.assertOpen()
+    const positional = toPositional(inputs).map(unwrapValue)
+    if (typeof target !== 'function') {
+      using wanted = toNativeTarget(target)
+      const result = await cancellable(
+        signal,
+        (ticket) => this.#pass.explain(positional, wanted.target, ticket),
+        (late) => {
+          disposeExplained(late)
+          disposeValue(wrapValue(late.output))
+        },
+      )
+      const execution = executionPath(result.whyHooked)
+      return { output: wrapValue(result.output) as Output, relus: result.relus, execution, explained: result }
+    }
     const pass = this.#pass.fork()
     try {
-      const positional = toPositional(inputs).map(unwrapValue)
-      if (typeof target !== 'function') {
-        using wanted = toNativeTarget(target)
-        const result = await cancellable(
-          signal,
-          (ticket) => pass.explain(positional, wanted.target, ticket),
-          (late) => {
-            disposeExplained(late)
-            disposeValue(wrapValue(late.output))
-          },
-        )
-        const execution = executionPath(result.whyHooked)
-        return { output: wrapValue(result.output) as Output, relus: result.relus, execution, explained: result }
-      }
       const result = await cancellable(
         signal,
         (ticket) => pass.forward(positional, ticket),

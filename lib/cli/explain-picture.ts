@@ -48,7 +48,7 @@ export class PictureExplainer implements Disposable {
     private readonly size: readonly [number, number],
     private readonly normalization: Normalization | false,
   ) {
-    this.#gradCam = method === 'guided-backprop' ? null : new GradCam(model, layers)
+    this.#gradCam = method === 'guided-backprop' ? null : new GradCam(model, layers, { execution: 'hooked' }) // a split pays from the third picture on
     this.#guided = method === 'gradcam' ? null : new GuidedBackprop(model)
   }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "device.h"
 #include "error.h"
 #include "nearest.h"
 #include "split_graph.h"
@@ -99,7 +100,7 @@ void Model::give_up_split(const SplitPlan& plan, const std::string& reason) { un
 
 IValue Model::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
   for (auto& input : inputs)
-    input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : t.to(device_); });
+    input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : to_device(t, device_); });
 
   // What stands in the table belongs to this run alone. A run inside a run cannot be: there is one thread of runs.
   struct Scope {

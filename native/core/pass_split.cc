@@ -1,4 +1,5 @@
 // The half of Pass that runs a split model.
+#include "device.h"
 #include "error.h"
 #include "pass.h"
 #include "split_graph.h"
@@ -12,7 +13,8 @@ IValue own_input(const IValue& input, at::Device device, bool channels_last) {
   return map_tensors(input, [&](const Tensor& t) {
     const bool picture = channels_last && t.dim() == 4 && t.is_floating_point();
     const auto format = picture ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Preserve;
-    return t.detach().to(t.options().device(device), /*non_blocking=*/true, /*copy=*/true, format);
+    if (t.device() == device) return t.detach().clone(format);
+    return to_device(t.detach(), device).contiguous(picture ? format : t.suggest_memory_format());
   });
 }
 

@@ -138,8 +138,8 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
   });
 }
 
-// explain(inputs, target: undefined | number[] | NativeTarget, ticket): forward and backward in one job. Nothing is kept
-// afterwards but the maps.
+// explain(inputs, target: undefined | number[] | NativeTarget, ticket): forward and backward in one job, in a pass of its
+// own. Nothing is kept afterwards but the maps.
 Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     struct Result {
@@ -151,12 +151,11 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
     auto inputs = to_inputs(info[0], pass()->model().forward_schema());
     return environment_->submit<Result>(
         *executor_, info[2].ToNumber(),
-        [pass = pass(), inputs, target = to_target(info[1])](const CancelFlag& cancel) {
+        [pass = pass()->fork(), inputs, target = to_target(info[1])](const CancelFlag& cancel) {
           const auto& output = pass->forward(inputs, &cancel);
           cancel.check();
           Result result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), pass->guided_relus(),
                         pass->why_hooked(), pass->backward(target, /*keep_graph=*/false)};
-          pass->release();
           for (auto& layer : result.explained.layers) layer.activation = layer.gradient = Tensor();
           return result;
         },

@@ -4,8 +4,24 @@ import { join } from 'node:path'
 const workers = join(import.meta.dirname, 'workers')
 
 export const contestants = [
-  // `make` goes to the constructor of the explainer, `explain` to its explain().
+  // `make` goes to the constructor of the explainer, `explain` to its explain(). `methods`: takes part in those alone.
   { name: 'ours', label: 'libtorch-gradcam', start: ours, make: {}, explain: {} },
+  {
+    name: 'ours-bf16',
+    label: 'libtorch-gradcam, bfloat16',
+    start: ours,
+    make: { precision: 'bfloat16' },
+    explain: {},
+    methods: ['grad_cam'],
+  },
+  {
+    name: 'ours-split',
+    label: "libtorch-gradcam, execution 'split'",
+    start: ours,
+    make: { execution: 'split', scope: 'all' },
+    explain: {},
+    methods: ['guided_backprop'],
+  },
   { name: 'document', label: 'reference document', start: eager, module: 'reference_document' },
   { name: 'pytorch-grad-cam', label: 'pytorch-grad-cam', start: eager, module: 'grad_cam_peer', peer: true },
   { name: 'captum', label: 'Captum', start: eager, module: 'captum_peer', peer: true },

@@ -16,6 +16,7 @@ export async function measure({ contestants, job, tools, batches, rounds, warmup
   const failures = {}
   try {
     for (const contestant of contestants) {
+      if (contestant.methods && !contestant.methods.includes(job.method)) continue
       const begin = performance.now()
       const worker = new Worker(contestant.start(contestant, job, tools), job.threads)
       taking.push({ contestant, worker, coldStartMs: NaN })
