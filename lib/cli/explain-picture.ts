@@ -48,7 +48,8 @@ export class PictureExplainer implements Disposable {
     private readonly size: readonly [number, number],
     private readonly normalization: Normalization | false,
   ) {
-    this.#gradCam = method === 'guided-backprop' ? null : new GradCam(model, layers, { execution: 'hooked' }) // a split pays from the third picture on
+    // Making a split takes as long as explaining several pictures; for many of them there is `gradcam batch`.
+    this.#gradCam = method === 'guided-backprop' ? null : new GradCam(model, layers, { execution: 'hooked' })
     this.#guided = method === 'gradcam' ? null : new GuidedBackprop(model)
   }
 
