@@ -1,12 +1,12 @@
 import chromium from '@sparticuz/chromium'
-import puppeteer, { type Browser } from 'puppeteer-core'
+import { defaultArgs, launch, type Browser } from 'puppeteer-core'
 
 /** A headless Chromium from the package registry. Null, said on stderr, where there is none for the machine; not in CI. */
 export async function launchBrowser(): Promise<Browser | null> {
   try {
     const executablePath = await chromium.executablePath()
-    const args = puppeteer.defaultArgs({ args: chromium.args, headless: 'shell' })
-    return await puppeteer.launch({
+    const args = defaultArgs({ args: chromium.args, headless: 'shell' })
+    return await launch({
       args,
       executablePath,
       headless: 'shell',
