@@ -141,7 +141,7 @@ test('lists, globs and standard input, with a target a line', async (t) => {
   ])
   const failed = manifest(join(folder, 'text')).flatMap((line) => ('error' in line ? [[line.id, line.error.code]] : []))
   t.deepEqual(
-    failed.sort(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+    failed.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)),
     [
       ['in/b.jpg@9', 'ERR_TARGET_OUT_OF_RANGE'],
       ['list.txt:6', 'ERR_INVALID_ARGUMENT'],
