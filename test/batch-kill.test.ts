@@ -67,7 +67,7 @@ test.serial('killed again and again, a job ends with one result for each input, 
     progress.push(lines(folder).length)
     // What has a line has its files, whole, whenever it was killed.
     for (const line of lines(folder)) {
-      if ('error' in line) return t.fail(line.error.message)
+      if ('error' in line) throw new Error(line.error.message)
       for (const file of Object.values(line.files)) t.true(existsSync(join(folder, 'out', file)))
     }
   }
