@@ -26,6 +26,7 @@ export function disposeExplained(explained: NativeExplained): void {
   for (const { activation, gradient } of explained.layers) for (const t of [activation, gradient]) t?.dispose()
   for (const { map } of explained.maps.flat()) map.dispose()
   explained.inputGradient?.dispose()
+  explained.fullGrad?.dispose()
 }
 
 /**
