@@ -74,6 +74,7 @@ export function disposeExplained(explained: NativeExplained): void {
   for (const { activation, gradient } of explained.layers) for (const t of [activation, gradient]) t?.dispose()
   for (const { map } of explained.maps.flat()) map.dispose()
   explained.inputGradient?.dispose()
+  explained.fullGrad?.dispose()
 }
 
 /** @internal What a pass of its own gave. */

@@ -13,6 +13,7 @@ export type { DType, TensorOptions, TypedArray } from './dtype.js'
 export type { NestedNumbers } from './elements.js'
 export { GradCamError, type GradCamErrorCode } from './errors.js'
 export type { Execution, ExecutionOptions, ExecutionPath, Explained, ExplainOptions } from './explainer.js'
+export { FullGrad, FullGradExplanation } from './full-grad.js'
 export { GradCam, GradCamExplanation } from './grad-cam.js'
 export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './guided-backprop.js'
 export { GuidedGradCam, GuidedGradCamExplanation, type GuidedGradCamOptions } from './input/guided-grad-cam.js'
@@ -37,6 +38,7 @@ export {
   type LoadOptions,
   type NamedModule,
 } from './script-module.js'
+export { suggestLayers, type LayerSuggestion } from './suggest-layers.js'
 export type { ClassChoice, Target, TargetData, TargetOptions } from './target.js'
 export { Tensor, tidy } from './tensor.js'
 export { disposeValue, type Value } from './values.js'

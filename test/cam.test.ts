@@ -215,6 +215,44 @@ test.serial('tokens are a grid by name, by the given one, and by permutation', a
   await t.throwsAsync(missing.explain(input), { code: 'ERR_LAYER_OUTPUT', message: /permuted/ })
 })
 
+for (const [net, place] of [
+  ['one_dimension', [20]],
+  ['three_dimensions', [3, 4, 5]],
+] as const) {
+  test.serial(`${net}: maps of signals and volumes`, async (t) => {
+    using model = await load(net)
+    using input = toTensor(nets.input(net))
+    using cam = new Cam(model, { layers: ['features'], methods: all })
+    await cam.forward(input)
+    await cam.backward([0, 1])
+    using activation = cam.activation('features')
+    using gradient = cam.gradient('features')
+    using map = cam.get('features', 'gradcam')
+    t.deepEqual([...map.shape], [2, 1, ...place])
+    const size = place.reduce((product, length) => product * length, 1)
+    const [a, g] = [numbers(activation), numbers(gradient)]
+    const expected = [0, 1].flatMap((image) =>
+      Array.from({ length: size }, (_, at) => {
+        let sum = 0
+        for (let k = 0; k < 8; k++) {
+          const start = (image * 8 + k) * size
+          const weight = g.slice(start, start + size).reduce((total, value) => total + value, 0) / size
+          sum += weight * a[start + at]!
+        }
+        return Math.max(sum, 0)
+      }),
+    )
+    t.true(relativeError(numbers(map), expected) < 1e-5)
+    using large = new Cam(model, { layers: ['features'], methods: all, compat: 'pytorch-grad-cam' })
+    using found = await large.explain(input, { target: [0, 1] })
+    for (const method of all) {
+      t.deepEqual(found.get(undefined, method).shape.slice(2), input.shape.slice(2))
+      const flat = numbers(found.get(undefined, method))
+      t.true(Math.min(...flat) >= 0 && Math.max(...flat) <= 1 && Math.max(...flat) > 0.9, method)
+    }
+  })
+}
+
 test.serial('half-precision models have their maps computed in float32', async (t) => {
   using model = await ScriptModule.load(nets.variant('bfloat16'))
   using input = toTensor(nets.input('plain'))

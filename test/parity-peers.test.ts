@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Cam, ScriptModule, Tensor, type CamMethod, type CamOptions, type Target } from '../lib/index.js'
+import { Cam, FullGrad, ScriptModule, Tensor, type CamMethod, type CamOptions, type Target } from '../lib/index.js'
 import { farthest } from './support/arithmetic.js'
 import { assertSame } from './support/parity.js'
 import { peerModels, peerReference } from './support/peer-maps.js'
@@ -84,6 +84,13 @@ for (const [name, { classes, layer_sets, reshape }] of Object.entries(peerModels
 
           if (reshape) return // the peer captures reshaped tensors, and Captum knows no such layers
           await compareRaw()
+          using fullGrad = new FullGrad(model)
+          using full = await fullGrad.explain(input, { target: targets })
+          const distance = farthest(
+            full.cam.toTypedArray() as Float32Array,
+            peer!.tensor(name, `${images} ${layer_sets[0]!.join(' ')}`, 'fullgrad').data as Float32Array,
+          )
+          t.true(distance <= tolerance, `FullGrad: farthest ${distance.toExponential(2)}`)
           using captum = new Cam(model, { layers, compat: 'captum' })
           using found = await captum.explain(input, { target: targets })
           for (const layer of layers)

@@ -60,6 +60,8 @@ export interface PassPlan {
   aggregate?: 'each' | 'mean' | 'max' | 'product'
   reshape?: NativeReshape | undefined
   seed?: number
+  /** FullGrad in place of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
+  fullGrad?: boolean
   inputGradient: boolean
   guided: 'none' | 'modules' | 'all'
   execution?: 'auto' | 'split' | 'hooked'
@@ -105,6 +107,7 @@ export interface NativeExplained {
   /** By method, then by layer; or a single one of all layers. */
   maps: NativeMap[][]
   inputGradient: TensorHandle | null
+  fullGrad: TensorHandle | null
 }
 
 export interface PassHandle {

@@ -5,7 +5,6 @@ import { native } from '../addon/native.js'
 import { checkOptions, GradCamError } from '../errors.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explainer.js'
 import { toPositional, type ScriptModule } from '../script-module.js'
-import type { Target } from '../target.js'
 import { Tensor, tidy } from '../tensor.js'
 import { disposeValue, type Value } from '../values.js'
 import { fixedTarget, isOfOneBatch } from './fixed-target.js'
@@ -112,7 +111,7 @@ export class InputAttribution extends Explainer {
       using x = (input as Tensor).to({ device: gradient.device })
       const runPass: RunPass = async (copied, copies) => {
         const fixed = fixedTarget(target, explained.classes, copies)
-        const pass = await this.run([copied, ...others], { target: fixed as Target<Output>, signal })
+        const pass = await this.run([copied, ...others], { target: fixed, signal })
         disposeValue(pass.output)
         return { gradient: Tensor.own(pass.explained.inputGradient as TensorHandle), scores: pass.explained.scores }
       }
@@ -147,18 +146,11 @@ export class InputAttribution extends Explainer {
     most: number,
   ): Promise<{ attribution: Tensor; delta: readonly number[] | null }> {
     const { gradient } = first
-    switch (this.method) {
-      case 'saliency':
-        return { attribution: gradient.abs(), delta: null }
-      case 'input-x-gradient':
-        return { attribution: tidy(() => x.detach().mul(gradient)), delta: null }
-      case 'gradient':
-      case 'guided-backprop':
-      case 'deconvnet':
-        return { attribution: gradient.detach(), delta: null }
-      case 'integrated-gradients':
-        return await this.#integrate(x, first.scores, copies, runPass, Math.max(1, Math.floor(most / copies)))
-    }
+    if (this.method === 'integrated-gradients')
+      return await this.#integrate(x, first.scores, copies, runPass, Math.max(1, Math.floor(most / copies)))
+    if (this.method === 'saliency') return { attribution: gradient.abs(), delta: null }
+    if (this.method === 'input-x-gradient') return { attribution: tidy(() => x.detach().mul(gradient)), delta: null }
+    return { attribution: gradient.detach(), delta: null }
   }
 
   async #integrate(

@@ -17,11 +17,6 @@ std::string text_of(const Tensor& tensor) {
   return text.str();
 }
 
-// Map mathematics happens in float32 at least.
-Tensor at_least_float32(const Tensor& tensor) {
-  return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
-}
-
 std::vector<int64_t> token_grid(const LayerShape& shape, int64_t tokens, const std::vector<int64_t>& input,
                                 const std::string& path) {
   auto grid = shape.grid;
@@ -60,14 +55,6 @@ Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::
   return tensor;
 }
 
-// Over all but the batch: (map - min) / (1e-7 + max of that).
-Tensor min_max(const Tensor& map) {
-  std::vector<int64_t> inner;
-  for (int64_t i = 1; i < map.dim(); ++i) inner.push_back(i);
-  const auto shifted = map - map.amin(inner, /*keepdim=*/true);
-  return shifted / (shifted.amax(inner, /*keepdim=*/true) + 1e-7);
-}
-
 // Linear, with align_corners=false and no antialias.
 Tensor resize(const Tensor& map, const std::vector<int64_t>& size, const std::string& path) {
   if (static_cast<int64_t>(size.size()) + 2 != map.dim())
@@ -79,12 +66,34 @@ Tensor resize(const Tensor& map, const std::vector<int64_t>& size, const std::st
   return at::upsample_trilinear3d(map, size, false);
 }
 
+// Decompositions work in float64 and compare places with places: a few images at a time bound the memory they take.
+Tensor in_slices(Tensor (*reduce)(const Tensor&), const Tensor& contribution) {
+  constexpr int64_t kElements = 1 << 24;
+  const int64_t places = contribution[0][0].numel();
+  const int64_t images = std::max<int64_t>(1, kElements / (places * std::max(places, contribution.size(1))));
+  if (images >= contribution.size(0)) return reduce(contribution);
+  std::vector<Tensor> maps;
+  for (const auto& slice : contribution.split(images)) maps.push_back(reduce(slice));
+  return at::cat(maps);
+}
+
 std::vector<bool> per_image(const Tensor& map, const Tensor& holds) {
   const auto flags = holds.reshape({map.size(0), -1}).all(1).to(at::kCPU).contiguous();
   return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
 }
 
 }  // namespace
+
+Tensor at_least_float32(const Tensor& tensor) {
+  return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
+}
+
+Tensor min_max(const Tensor& map) {
+  std::vector<int64_t> inner;
+  for (int64_t i = 1; i < map.dim(); ++i) inner.push_back(i);
+  const auto shifted = map - map.amin(inner, /*keepdim=*/true);
+  return shifted / (shifted.amax(inner, /*keepdim=*/true) + 1e-7);
+}
 
 Needs MapPlan::needs() const {
   auto needs = Needs::activation;
@@ -104,8 +113,8 @@ std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, cons
   std::vector<Tensor> maps;
   for (const auto* method : plan.methods) {
     const auto contribution = method->contribution(evidence);
-    auto map = method->reduce      ? method->reduce(contribution)
-               : plan.eigen_smooth ? principal_of_evidence(contribution)
+    auto map = method->reduce      ? in_slices(method->reduce, contribution)
+               : plan.eigen_smooth ? in_slices(principal_of_evidence, contribution)
                                    : contribution.sum(1, /*keepdim=*/true);
     if (plan.relu) map = map.relu_();
     if (plan.input_size) map = resize(min_max(map), input_size, path);

@@ -42,6 +42,12 @@ struct MethodMap {
   std::vector<bool> broken;  // per image: something that is not finite
 };
 
+// Map mathematics happens in float32 at least.
+Tensor at_least_float32(const Tensor& tensor);
+
+// Of each image, over all but the batch: (map - min) / (1e-7 + max of that).
+Tensor min_max(const Tensor& map);
+
 // One map per method. `path` is for errors, `position` that of the layer among the layers, which the seed is moved by.
 // `input_size`: the spatial sizes of the model's input.
 std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, const std::string& path, size_t position,

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "error.h"
+#include "implicit_bias.h"
 
 namespace gradcam {
 
@@ -59,6 +60,10 @@ class Pass::Observer : public CallObserver {
                                           (output.isTensor() ? "a tensor of integers" : "a " + output.tagKind()) +
                                           ", not one floating-point tensor. Pick a layer inside or after it.");
     Tensor value = output.toTensor();
+    if (pass_.plan_.full_grad) {
+      pass_.biases_[index] = implicit_bias(pass_.layer_objects_[index], inputs, value);
+      if (!pass_.biases_[index].defined()) return;
+    }
     if (shares_storage(value, inputs)) value = value.clone();
     if (pass_.needs_gradient()) {
       at::GradMode::set_enabled(true);  // the graph starts here even where the model runs under no_grad
@@ -85,6 +90,7 @@ void Pass::release() {
   output_.reset();
   activations_.assign(plan_.layers.size(), Tensor());
   input_ = Tensor();
+  biases_.assign(plan_.layers.size(), Tensor());
   input_size_.clear();
   guided_relus_ = 0;
   other_activation_.clear();
@@ -159,6 +165,7 @@ Explained Pass::backward(const Tensor& score, bool keep_graph) {
 }
 
 Explained Pass::differentiate(const Tensor& score, bool keep_graph) {
+  if (plan_.full_grad) return differentiate_full(score, keep_graph);
   for (size_t i = 0; i < activations_.size(); ++i)
     if (!activations_[i].defined())
       throw Error("ERR_LAYER_NOT_REACHED", "The forward pass never called layer '" + plan_.layers[i] +
@@ -205,6 +212,30 @@ Explained Pass::differentiate(const Tensor& score, bool keep_graph) {
     explained.input_gradient = gradients.back().detach();
   }
   make_maps(explained, curvatures);
+  return explained;
+}
+
+// FullGrad: layers that the pass did not reach, that have no bias or that the score does not depend on add nothing.
+Explained Pass::differentiate_full(const Tensor& score, bool keep_graph) {
+  std::vector<Tensor> sources = {input_}, biases;
+  for (size_t i = 0; i < activations_.size(); ++i)
+    if (activations_[i].defined()) {
+      sources.push_back(activations_[i]);
+      biases.push_back(biases_[i]);
+    }
+  if (!score.requires_grad()) throw Error("ERR_NO_GRADIENT", "The score does not depend on the input by a gradient.");
+  const auto gradients = torch::autograd::grad({score}, sources, {}, keep_graph, /*create_graph=*/false,
+                                               /*allow_unused=*/true);
+  if (!gradients.front().defined() || input_.dim() != 4)
+    throw Error("ERR_NO_GRADIENT", "FullGrad needs a score that depends on an input [N, C, H, W], but the input is " +
+                                       shape_text(input_) + (gradients.front().defined() ? "." : " and has no gradient."));
+  std::vector<BiasEvidence> evidence;
+  for (size_t i = 0; i < biases.size(); ++i)
+    if (gradients[i + 1].defined()) evidence.push_back({biases[i], gradients[i + 1]});
+  Explained explained;
+  const at::NoGradGuard no_graph;
+  explained.input_gradient = gradients.front().detach();
+  explained.full_grad = full_grad(evidence, input_.detach(), explained.input_gradient);
   return explained;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "full_grad.h"
 #include "maps.h"
 #include "model.h"
 #include "relu_rule.h"
@@ -20,6 +21,7 @@ enum class Execution { automatic, split, hooked };
 struct PassPlan {
   std::vector<std::string> layers;                // captured: activation, and after backward its gradient
   MapPlan maps;                                   // the maps to make of them, which may do without the gradient
+  bool full_grad = false;                         // FullGrad's map instead: the layers are those with a bias
   bool input_gradient = false;                    // the gradient at the first input
   ReluScope guided = ReluScope::none;             // which ReLUs follow the rule
   ReluRule relu_rule = ReluRule::guided;
@@ -41,6 +43,7 @@ struct Explained {
   std::vector<LayerResult> layers;  // in the plan's order
   std::vector<std::vector<MethodMap>> maps;  // by method, then by layer, or one of all layers where they are aggregated
   Tensor input_gradient;            // the shape of the input
+  Tensor full_grad;                 // [N, 1, H, W]
 };
 
 // One forward pass and the backward passes through it. All that it captures is its own: any number of passes over one
@@ -87,6 +90,7 @@ class Pass {
   bool needs_gradient() const;
   Explained differentiate(const Tensor& score, bool keep_graph);
   Tensor curvature(const Tensor& gradient, const Tensor& activation) const;
+  Explained differentiate_full(const Tensor& score, bool keep_graph);
   void make_maps(Explained& explained, const std::vector<Tensor>& curvatures) const;
 
   std::shared_ptr<Model> model_;
@@ -95,6 +99,7 @@ class Pass {
   std::optional<IValue> output_;
   std::vector<Tensor> activations_;  // by layer: of its last call; undefined where the pass did not reach it
   Tensor input_;  // the leaf whose gradient is wanted
+  std::vector<Tensor> biases_;       // by layer, for FullGrad
   std::vector<int64_t> input_size_;  // the spatial sizes of the first input
   int guided_relus_ = 0;
   std::string other_activation_;  // one that has no rule, where every activation is to follow one

@@ -31,7 +31,7 @@ Napi::Array to_array(Napi::Env env, const std::vector<MethodMap>& maps) {
   return array;
 }
 
-// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, zero, broken }]], inputGradient }
+// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, zero, broken }]], inputGradient, fullGrad }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
   auto classes = Napi::Array::New(env);
@@ -57,6 +57,7 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
   for (uint32_t i = 0; i < explained.maps.size(); ++i) maps[i] = to_array(env, explained.maps[i]);
   object.Set("maps", maps);
   object.Set("inputGradient", tensor_or_null(env, explained.input_gradient));
+  object.Set("fullGrad", tensor_or_null(env, explained.full_grad));
   return object;
 }
 

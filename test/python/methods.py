@@ -96,8 +96,24 @@ class GuidedRelu(torch.autograd.Function):
         return grad * positive * (grad > 0), None, None
 
 
+class GuidedRelu6(torch.autograd.Function):
+    """ReLU6 whose backward is g * 1[0 < x < 6] * 1[g > 0]."""
+
+    @staticmethod
+    def forward(ctx, x, owner):
+        ctx.owner = owner
+        ctx.save_for_backward((x > 0) & (x < 6))
+        return x.clamp(0, 6)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (inside,) = ctx.saved_tensors
+        ctx.owner.intercepted += 1
+        return grad * inside * (grad > 0), None
+
+
 class ReplaceRelu(TorchFunctionMode):
-    """Hands every call of a ReLU, by whichever of its names, to GuidedRelu."""
+    """Hands every call of a ReLU, by whichever of its names, to GuidedRelu, and of ReLU6 to GuidedRelu6."""
 
     plain = {torch.relu, torch.Tensor.relu}
     in_place = {torch.relu_, torch.Tensor.relu_}
@@ -111,6 +127,8 @@ class ReplaceRelu(TorchFunctionMode):
         if func is F.relu:  # relu(input, inplace=False)
             in_place = kwargs.get("inplace", args[1] if len(args) > 1 else False)
             return GuidedRelu.apply(args[0] if args else kwargs["input"], in_place, self.owner)
+        if func is F.relu6 or func is F.hardtanh:  # which nn.ReLU6 calls; none of the nets has another hardtanh
+            return GuidedRelu6.apply(args[0] if args else kwargs["input"], self.owner)
         if func in self.plain or func in self.in_place:
             return GuidedRelu.apply(args[0] if args else kwargs["input"], func in self.in_place, self.owner)
         return func(*args, **kwargs)

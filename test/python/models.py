@@ -53,6 +53,9 @@ MODELS = {
     "in_place_relu_after": Entry(nets.InPlaceReluAfter),
     "every_kind_of_relu": Entry(nets.EveryKindOfRelu),
     "functional_relu_only": Entry(nets.FunctionalReluOnly),
+    "relu6": Entry(nets.Relu6),
+    "one_dimension": Entry(nets.OneDimension, size=(2, 3, 40)),
+    "three_dimensions": Entry(nets.ThreeDimensions, size=(2, 1, 6, 8, 10)),
     "in_place_on_input": Entry(nets.InPlaceOnInput),
     "relu_free": Entry(nets.ReluFree),
     "called_twice": Entry(nets.CalledTwice),
@@ -95,6 +98,8 @@ def build(name, seed):
 def example(name, seed, size=None):
     """Coarse blobs under fine noise: pure noise looks the same everywhere, to which any map is a good answer."""
     entry = MODELS[name]
+    if len(entry.size) != 4:
+        return seeded(entry.size, seed, entry.dtype)
     images, channels, height, width = size or entry.size
     blobs = seeded((images, channels, 4, 5), seed, entry.dtype)
     noise = seeded((images, channels, height, width), seed + 1, entry.dtype)

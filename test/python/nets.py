@@ -193,3 +193,42 @@ class PooledLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(pooled(self.features(x)))
+
+
+class Relu6(nn.Module):
+    """ReLU6 as a module and as a function, with values on both sides of its range."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = conv(3, 6)
+        self.relu6 = nn.ReLU6()
+        self.features = conv(6, 8)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.features(self.relu6(self.first(x) * 8))
+        return self.head(pooled(F.relu6(x * 4)))
+
+
+class OneDimension(nn.Module):
+    """A signal: float [N, 3, 40]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv1d(3, 6, 5, padding=2), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(6, 8, 3, padding=1))
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.features(x)).mean(dim=2))
+
+
+class ThreeDimensions(nn.Module):
+    """A volume: float [N, 1, 6, 8, 10]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv3d(1, 6, 3, padding=1), nn.ReLU(), nn.MaxPool3d(2), nn.Conv3d(6, 8, 3, padding=1))
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.features(x)).flatten(2).mean(dim=2))

@@ -140,8 +140,11 @@ def run_model(name, job, folder, store):
     results = {}
     for images in (1, len(x)):
         for layers in job["layer_sets"]:
-            given, classes = x[:images], job["classes"][:images]
+            given, classes = x[:images].clone(), job["classes"][:images]
             cases = pgc_cases(model, layers, given, classes, reshape)
+            if reshape is None and layers == job["layer_sets"][0]:
+                targets = [ClassifierOutputTarget(c) for c in classes]
+                cases["fullgrad"], _ = run(pgc.FullGrad, model, [], given, targets, None)
             if reshape is None:  # Captum takes dimension 1 for the channels, whatever it is
                 cases.update(captum_cases(model, layers, given, classes))
             results[f"{images} {' '.join(layers)}"] = stored(cases, store)

@@ -1,0 +1,61 @@
+// Writes docs/methods/README.md from the table of methods, so that the two cannot differ: node scripts/write-method-docs.mjs
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as prettier from 'prettier'
+import { camMethods } from '../dist/lib/index.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+export const file = join(root, 'docs', 'methods', 'README.md')
+
+const link = (paper) => {
+  if (paper === null) return 'pytorch-grad-cam'
+  const [kind, id] = paper.split(/:(.*)/)
+  if (kind === 'arXiv') return `[${paper}](https://arxiv.org/abs/${id})`
+  if (kind === 'doi') return `[${id}](https://doi.org/${id})`
+  return `[${paper}](https://hal.science/${paper})`
+}
+
+const cell = (text) => text.replaceAll('|', '\\|').replaceAll('_', '\\_').replaceAll('*', '\\*')
+
+/** The page, as Prettier leaves it. */
+export async function page() {
+  const rows = Object.entries(camMethods).map(
+    ([name, { title, formula, target, paper }]) =>
+      `| \`${name}\` | ${title} | ${cell(formula)} | ${target ? 'yes' : 'no'} | ${link(paper)} |`,
+  )
+  const text = `# Class activation maps
+
+Written by \`node scripts/write-method-docs.mjs\`.
+
+A is what the target layer returned and G the gradient of the score there, both [N, C, h, w]; k is a channel, sums and means
+without a subscript are over places. Every map is followed by max(., 0), unless \`compat\` is \`'captum'\`. All methods that
+are asked for together share one forward and one backward; where none depends on the target, nothing is differentiated.
+
+| method | name | map | depends on the target | source |
+| --- | --- | --- | --- | --- |
+${rows.join('\n')}
+
+\`FullGrad\` takes no layer and is a class of its own. Finer-CAM is a target, \`{ kind: 'finer' }\`, for any of the methods.
+
+## Where maps follow which convention
+
+| \`compat\` | negative values | size | scale |
+| --- | --- | --- | --- |
+| \`'paper'\` (the default) | cut off | the layer's | as the formula gives it |
+| \`'pytorch-grad-cam'\` | cut off | the input's | [0, 1] per image, combined over layers |
+| \`'captum'\` | kept | the layer's | as the formula gives it |
+
+The default keeps what the formula says, so that maps of one layer can be compared between images and classes.
+
+## The sign of a principal component
+
+A principal component is known up to its sign. Eigen-CAM's is the one that agrees with how active a place is: the sum over
+places of map times sum\\_k |A\\_k| is not negative. EigenGrad-CAM and \`eigenSmooth\` agree with the sum over channels that they
+stand for. LAPACK's sign, which pytorch-grad-cam takes, changes with its version and the shape; up to that sign the maps are
+the same.
+`
+  return await prettier.format(text, { ...(await prettier.resolveConfig(file)), parser: 'markdown' })
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(file, await page())
