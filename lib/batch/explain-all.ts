@@ -48,8 +48,7 @@ export function explainAll<Extra = undefined>(
   if (models.length === 0 || !models.every((model) => model instanceof ScriptModule))
     throw new GradCamError('ERR_INVALID_ARGUMENT', 'model is a ScriptModule, or an array of at least one.')
   const settings = readSettings(options, models.length)
-  const { method, layer } = options
-  const explainers = make(models, { ...(method && { method }), layer })
+  const explainers = make(models, options)
   const pipeline = new Pipeline(source, explainers, settings)
   const finish = async (): Promise<IteratorReturnResult<undefined>> => {
     await pipeline.close()
@@ -68,11 +67,12 @@ export function explainAll<Extra = undefined>(
 
 function make(
   models: readonly ScriptModule[],
-  { method, layer }: Pick<ExplainAllOptions, 'method' | 'layer'>,
+  { method, layer, precision }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision'>,
 ): BatchExplainer[] {
   const made: BatchExplainer[] = []
   try {
-    for (const model of models) made.push(makeExplainer(method ?? 'gradcam', model, layer ?? null))
+    for (const model of models)
+      made.push(makeExplainer(method ?? 'gradcam', model, layer ?? null, precision && { precision }))
     return made
   } catch (error) {
     for (const explainer of made) explainer[Symbol.dispose]()

@@ -1,14 +1,16 @@
 import type { CallOptions } from '../abort.js'
+import { Cam } from '../cam.js'
+import { camMethods, type CamMethod } from '../cam-methods.js'
 import { callOperatorAsync } from '../dispatch.js'
 import { GradCamError } from '../errors.js'
-import { GradCam } from '../grad-cam.js'
-import { GuidedBackprop } from '../guided-backprop.js'
-import { interpolateAsync } from '../interpolate.js'
+import type { ExecutionOptions, Explained, ExplainOptions } from '../explainer.js'
+import { GuidedGradCam } from '../input/guided-grad-cam.js'
+import { InputAttribution, inputMethods, type InputMethod } from '../input/input-attribution.js'
 import { operators } from '../operators.js'
 import type { ScriptModule } from '../script-module.js'
 import type { Target } from '../target.js'
 import type { Tensor } from '../tensor.js'
-import { disposeValue, type Value } from '../values.js'
+import type { Value } from '../values.js'
 
 /** What a method found for a batch. The tensors belong to whoever is given it. */
 export interface BatchMaps {
@@ -28,81 +30,75 @@ export interface BatchExplainer extends Disposable {
 interface BatchMethod {
   /** Whether it looks at a layer, which must then be named. */
   readonly layered: boolean
-  readonly make: (model: ScriptModule, layer: string) => BatchExplainer
+  readonly make: (model: ScriptModule, layer: string, execution: ExecutionOptions) => BatchExplainer
 }
 
-function gradCam(model: ScriptModule, layer: string): BatchExplainer {
-  const explainer = new GradCam(model, [layer])
-  return {
-    explain: async (input, options) => {
-      using found = await explainer.explain<Value>(input, options)
-      const { targets, scores } = found
-      return { output: share(found.output), targets, scores, map: found.cam.detach() }
-    },
-    [Symbol.dispose]: () => explainer.dispose(),
-  }
-}
+const ofLayer = (method: CamMethod): BatchMethod => ({
+  layered: true,
+  make: (model, layer, execution) => {
+    const explainer = new Cam(model, { ...execution, layers: [layer], methods: [method] })
+    return {
+      explain: async (input, options) => {
+        using found = await explainer.explain<Value>(input, options)
+        const { targets, scores } = found
+        return { output: share(found.output), targets, scores, map: found.cam.detach() }
+      },
+      [Symbol.dispose]: () => explainer.dispose(),
+    }
+  },
+})
 
-/** The mean over the channels, as the reference shows it. */
-function guidedBackprop(model: ScriptModule): BatchExplainer {
-  const explainer = new GuidedBackprop(model)
+/** The mean of an attribution over the channels, as the reference shows it. */
+function overChannels(
+  explainer: {
+    explain(
+      input: Tensor,
+      options: ExplainOptions<Value>,
+    ): Promise<Explained & Disposable & { readonly output: Value; readonly attribution: Tensor }>
+  } & Disposable,
+): BatchExplainer {
   return {
     explain: async (input, options) => {
-      using found = await explainer.explain<Value>(input, options)
+      using found = await explainer.explain(input, options)
       const { targets, scores } = found
-      const map = await callOperatorAsync(operators.mean, [found.gradient, 1, true], options)
+      const map = await callOperatorAsync(operators.mean, [found.attribution, 1, true], options)
       return { output: share(found.output), targets, scores, map }
     },
-    [Symbol.dispose]: () => explainer.dispose(),
+    [Symbol.dispose]: () => explainer[Symbol.dispose](),
   }
 }
 
-/** The product of both, with the map enlarged to the input's size. */
-function guidedGradCam(model: ScriptModule, layer: string): BatchExplainer {
-  const cam = gradCam(model, layer)
-  const guided = guidedBackprop(model)
-  return {
-    explain: async (input, options) => {
-      const found = await cam.explain(input, options)
-      try {
-        using small = found.map
-        const { output, map } = await guided.explain(input, { ...options, target: found.targets })
-        disposeValue(output)
-        using gradient = map
-        const [, , height = 1, width = 1] = gradient.shape
-        using large = await interpolateAsync(small, [height, width], options)
-        return { ...found, map: await callOperatorAsync(operators.mul, [large, gradient], options) }
-      } catch (error) {
-        disposeValue(found.output)
-        throw error
-      }
-    },
-    [Symbol.dispose]: () => {
-      cam[Symbol.dispose]()
-      guided[Symbol.dispose]()
-    },
-  }
+const ofInput = (method: InputMethod): BatchMethod => ({
+  layered: false,
+  make: (model) => overChannels(new InputAttribution(model, { method })),
+})
+
+/** Every method that a batch can be explained with. */
+const methods: Readonly<Record<string, BatchMethod>> = {
+  ...Object.fromEntries((Object.keys(camMethods) as CamMethod[]).map((method) => [method, ofLayer(method)])),
+  ...Object.fromEntries(inputMethods.map((method) => [method, ofInput(method)])),
+  'guided-gradcam': { layered: true, make: (model, layer) => overChannels(new GuidedGradCam(model, { layer })) },
 }
 
-/** Every method that a batch can be explained with: one line each. */
-const methods = {
-  gradcam: { layered: true, make: gradCam },
-  'guided-backprop': { layered: false, make: guidedBackprop },
-  'guided-gradcam': { layered: true, make: guidedGradCam },
-} satisfies Record<string, BatchMethod>
-
-export type BatchMethodName = keyof typeof methods
+export type BatchMethodName = CamMethod | InputMethod | 'guided-gradcam'
 
 export const batchMethods = Object.keys(methods) as readonly BatchMethodName[]
 
 /** The method of that name, made for a model. */
-export function makeExplainer(name: BatchMethodName, model: ScriptModule, layer: string | null): BatchExplainer {
+export function makeExplainer(
+  name: BatchMethodName,
+  model: ScriptModule,
+  layer: string | null,
+  execution: ExecutionOptions = {},
+): BatchExplainer {
   const { layered, make } = methodOf(name)
   if (layered && !layer)
     throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} looks at a layer: name it, e.g. layer: 'features'.`)
   if (!layered && layer)
     throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} looks at the input and takes no layer. Leave it out.`)
-  return make(model, layer ?? '')
+  if (execution.precision && !Object.hasOwn(camMethods, name))
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} differentiates down to the input: leave out the precision.`)
+  return make(model, layer ?? '', execution)
 }
 
 export function isLayered(name: BatchMethodName): boolean {
@@ -110,7 +106,8 @@ export function isLayered(name: BatchMethodName): boolean {
 }
 
 function methodOf(name: BatchMethodName): BatchMethod {
-  if (Object.hasOwn(methods, name)) return methods[name]
+  const method = Object.hasOwn(methods, name) ? methods[name] : undefined
+  if (method) return method
   throw new GradCamError(
     'ERR_INVALID_ARGUMENT',
     `There is no method '${name as string}' for batches. There are ${batchMethods.join(', ')}.`,

@@ -27,6 +27,8 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   method?: BatchMethodName
   /** The path of the layer to look at, for methods that look at one. */
   layer?: string | undefined
+  /** For methods that make maps of a layer: see {@link ExecutionOptions}. */
+  precision?: 'bfloat16' | 'float16' | undefined
   /** For inputs without a target of their own; 'argmax' by default. */
   target?: BatchTarget
   /** What is done to pictures, not to tensors: a preset's name or a description; 'imagenet' by default. */

@@ -43,7 +43,8 @@ export interface InputAttributionOptions {
   readonly batchSize?: number
 }
 
-const methods: readonly InputMethod[] = [
+/** Every {@link InputMethod}. */
+export const inputMethods: readonly InputMethod[] = [
   'gradient',
   'saliency',
   'input-x-gradient',
@@ -78,8 +79,8 @@ export class InputAttribution extends Explainer {
   constructor(model: ScriptModule, options: InputAttributionOptions) {
     const { method, scope = 'all', baseline = 0, steps = 50, batchSize = 16, smooth } = checkOptions(options)
     const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
-    if (!methods.includes(method))
-      throw refuse(`There is no method ${inspect(method)}. There are: ${methods.join(', ')}.`)
+    if (!inputMethods.includes(method))
+      throw refuse(`There is no method ${inspect(method)}. There are: ${inputMethods.join(', ')}.`)
     if (scope !== 'all' && scope !== 'modules')
       throw refuse(`There is no scope ${inspect(scope)}. Use 'all' or 'modules'.`)
     for (const [name, count] of Object.entries({ steps, batchSize }))

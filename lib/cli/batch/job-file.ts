@@ -12,6 +12,7 @@ import type { BatchJob } from './batch-options.js'
 export interface JobFile {
   readonly model: { readonly path: string; readonly sha256: string }
   readonly method: string
+  readonly precision: string | null
   readonly layer: string | null
   readonly target: number | string
   readonly preprocess: unknown
@@ -26,9 +27,9 @@ const fileName = 'job.json'
 
 /** @param base the folder that the names of the inputs start at */
 export async function describeJob(job: BatchJob, base: string): Promise<JobFile> {
-  const { method, layer, target, preprocess, write, alpha, labels, sources } = job
+  const { method, precision, layer, target, preprocess, write, alpha, labels, sources } = job
   const model = { path: job.model, sha256: await digestOf(job.model) }
-  return { model, method, layer, target, preprocess, write, alpha, labels, sources, base }
+  return { model, method, precision, layer, target, preprocess, write, alpha, labels, sources, base }
 }
 
 export function toBytes(job: JobFile): Buffer {

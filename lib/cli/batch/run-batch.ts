@@ -91,6 +91,7 @@ export async function runBatch(
     const results = explainAll<Files>(toInputs(sources, done, entries, record, stop), {
       model: models,
       method: job.method,
+      ...(job.precision && { precision: job.precision }),
       ...(layer !== null && { layer }),
       target: job.target,
       preprocess: job.preprocess,
