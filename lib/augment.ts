@@ -2,6 +2,7 @@ import type { CamExplanation } from './cam-explanation.js'
 import type { CamExplainOptions } from './cam.js'
 import { GradCamError } from './errors.js'
 import type { ExplainOptions } from './explainer.js'
+import { fixedTarget } from './input/fixed-target.js'
 import { Tensor, tidy } from './tensor.js'
 import type { Value } from './values.js'
 
@@ -22,11 +23,14 @@ export async function explainAugmented<Output extends Value>(
   try {
     for (const { mirrored, factor } of augmentations) {
       using picture = tidy(() => (mirrored ? input.flip([3]) : input).mul(factor))
-      const target = plain && isTopClass(options.target) ? plain.targets : options.target
+      const target = plain ? fixedTarget(options.target, plain.targets, 1) : options.target
       const found = await explain(picture, { ...options, target })
       const before = sums
       sums = found.maps.map(({ map }, i) =>
-        tidy(() => (before[i] ?? Tensor.zeros([1])).add(mirrored ? map.flip([map.shape.length - 1]) : map)),
+        tidy(() => {
+          const straight = mirrored ? map.flip([map.shape.length - 1]) : map.clone()
+          return before[i]?.add(straight) ?? straight
+        }),
       )
       for (const sum of before) sum.dispose()
       if (plain) found.dispose()
@@ -43,11 +47,6 @@ export async function explainAugmented<Output extends Value>(
   } finally {
     for (const sum of sums) sum.dispose()
   }
-}
-
-/** Whether each pass would choose its own class. A kind with classes of its own to choose is left alone. */
-function isTopClass(target: unknown): boolean {
-  return target === undefined || target === 'argmax'
 }
 
 function perImage(holds: Tensor): boolean[] {

@@ -177,6 +177,21 @@ test.serial('a result says what it explained', async (t) => {
   )
 })
 
+test.serial('augmented passes explain the class of the unchanged picture, however it was asked for', async (t) => {
+  using model = await load('curved')
+  using input = toTensor(nets.input('curved'))
+  using cam = new Cam(model, { layers: ['features'] })
+  using plain = await cam.explain(input)
+  using given = await cam.explain(input, { target: plain.targets, augment: true })
+  t.true(relativeError(numbers(given.cam), numbers(plain.cam)) > 0.01)
+  for (const target of [undefined, 'argmax', { kind: 'class' }] as const) {
+    using found = await cam.explain(input, { target, augment: true })
+    t.deepEqual(numbers(found.cam), numbers(given.cam))
+    t.deepEqual(found.targets, plain.targets)
+  }
+  await t.throwsAsync(cam.explain([input, 1], { augment: true }), { code: 'ERR_INVALID_ARGUMENT' })
+})
+
 test.serial('the top classes from one forward are what each gives by itself', async (t) => {
   using model = await load('plain')
   using input = toTensor(nets.input('plain'))
