@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   BatchExplanation,
+  Cam,
   explainAll,
   GradCam,
   GradCamError,
   GuidedBackprop,
+  InputAttribution,
   liveTensors,
   ScriptModule,
   Tensor,
@@ -76,6 +78,35 @@ test.serial('every result is that of its input alone, in the order of the inputs
     input.dispose()
   }
   gradCam.dispose()
+  await assertFreed(t, before)
+})
+
+test.serial('every method of maps and of attributions gives what its own class gives', async (t) => {
+  const before = liveTensors()
+  {
+    using one = Tensor.randn([1, 3, 64, 64])
+    const job = { model, target: 2, batchSize: 1 } as const
+    for (const method of ['layercam', 'eigencam'] as const) {
+      using cam = new Cam(model, { layers: ['features'], methods: [method] })
+      using expected = await cam.explain(one, { target: 2 })
+      const [result] = await all(explainAll([one], { ...job, method, layer: 'features' }))
+      using found = explained(t, result)
+      t.true(distance(found.map, expected.cam) < 1e-5, method)
+    }
+    for (const method of ['saliency', 'integrated-gradients'] as const) {
+      using attribution = new InputAttribution(model, { method })
+      using expected = await attribution.explain(one, { target: 2 })
+      const [result] = await all(explainAll([one], { ...job, method }))
+      using found = explained(t, result)
+      using mean = expected.attribution.mean(1, true)
+      t.true(distance(found.map, mean) < 1e-5, method)
+    }
+    using reduced = new GradCam(model, ['features'], { precision: 'bfloat16' })
+    using expected = await reduced.explain(one, { target: 2 })
+    const [result] = await all(explainAll([one], { ...job, layer: 'features', precision: 'bfloat16' }))
+    using found = explained(t, result)
+    t.true(distance(found.map, expected.cam) < 1e-5)
+  }
   await assertFreed(t, before)
 })
 
@@ -389,6 +420,12 @@ test.serial('wrong options are refused at once', (t) => {
     [[], { method: 'scorecam++' }, 'ERR_INVALID_ARGUMENT', /no method 'scorecam\+\+'/],
     [[], { layer: undefined }, 'ERR_INVALID_ARGUMENT', /gradcam looks at a layer/],
     [[], { method: 'guided-backprop' }, 'ERR_INVALID_ARGUMENT', /takes no layer/],
+    [
+      [],
+      { method: 'saliency', layer: undefined, precision: 'bfloat16' },
+      'ERR_INVALID_ARGUMENT',
+      /leave out the precision/,
+    ],
     [[], { layer: 'featuers' }, 'ERR_LAYER_NOT_FOUND', /featuers/],
     [[], { preprocess: 'imagnet' }, 'ERR_INVALID_ARGUMENT', /no preset/],
   ]

@@ -103,7 +103,8 @@ async function growth(titles, cases) {
 
 const head = (what) => [what, 'ms per image', '× a plain forward']
 const of = (key, values) => values.map((value) => ({ title: String(value), [key]: value }))
-const parts = [
+/** @type {[string, string[][]][]} */
+const tables = [
   ['### What one explanation is made of', await profile()],
   ['### By batch', await growth(head('batch'), of('batch', [1, 2, 4, 8, 16, 32]))],
   ['### By image size', await growth(head('width and height'), of('size', [112, 224, 320, 448]))],
@@ -114,7 +115,8 @@ const parts = [
       of('layer', ['features', ...[4, 3, 2, 1].map((block) => `features.denseblock${block}`), 'features.conv0']),
     ),
   ],
-].map(([title, table]) => `${title}\n\n${markdownTable(table)}`)
+]
+const parts = tables.map(([title, table]) => `${title}\n\n${markdownTable(table)}`)
 const section = `densenet121, Grad-CAM, LibTorch's CPU kernels on ${threads} threads.\n\n${parts.join('\n\n')}`
 console.log(section)
 
