@@ -72,7 +72,7 @@ def main(model_file, layer, source, out, batch):
     loader = DataLoader(Pictures(source), batch_size=int(batch), num_workers=2, collate_fn=collate)
     done, began = 0, time.perf_counter()
     for inputs, pictures, indices in loader:
-        for picture, grey, index in zip(pictures, cam(inputs), indices):
+        for picture, grey, index in zip(pictures, cam(inputs, None), indices):
             save(picture, grey, os.path.join(out, f"python-{index}.jpg"))
             done += 1
     seconds = time.perf_counter() - began

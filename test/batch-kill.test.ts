@@ -144,6 +144,7 @@ test.serial('reading standard input, it is interrupted while it waits', async (t
   mkdirSync(join(folder, 'out'))
   const args = ['batch', '-', '--model', sampleModel, '--layer', 'features', '--out', join(folder, 'out')]
   const child = spawn(process.execPath, [join(packageRoot, 'dist/lib/cli/main.js'), ...args], { cwd: folder })
+  t.teardown(() => child.kill('SIGKILL'))
   const end = ended(child)
   child.stdin.write(
     names
