@@ -31,6 +31,9 @@ std::shared_ptr<SplitModel> Pass::find_split() {
     why_hooked_ = "at the input, other rounding would flip some gates of ReLUs";
   else if (plan_.guided == ReluScope::modules) why_hooked_ = "only hooks tell ReLU modules from functional ones";
   else if (model_->calls().has_hooks()) why_hooked_ = "hooks are registered on the model";
+  if (plan_.execution == Execution::automatic && !plan_.head_dtype)
+    for (const auto* method : plan_.maps.methods)
+      if (method->amplifies_rounding) why_hooked_ = std::string(method->name) + " would amplify other rounding";
   if (why_hooked_.empty()) {
     try {
       if (!shared_split_->model) shared_split_->model = model_->split(split_plan());

@@ -12,7 +12,7 @@ constexpr LayerMethod kLayerMethods[] = {
     {"hirescam", Needs::gradient, hires_cam, nullptr},
     {"gradcam-elementwise", Needs::gradient, grad_cam_elementwise, nullptr},
     {"gradcam++", Needs::gradient, grad_cam_plus_plus, nullptr},
-    {"xgradcam", Needs::gradient, xgrad_cam, nullptr},
+    {"xgradcam", Needs::gradient, xgrad_cam, nullptr, /*amplifies_rounding=*/true},
     {"layercam", Needs::gradient, layer_cam, nullptr},
     {"eigencam", Needs::activation, eigen_cam, principal_of_strength},
     {"eigengradcam", Needs::gradient, hires_cam, principal_of_evidence},

@@ -28,6 +28,8 @@ struct LayerMethod {
   Tensor (*contribution)(const LayerEvidence& evidence);
   // Makes [N, 1, spatial...] of it; null for the sum over channels, the one thing that eigen smoothing replaces.
   Tensor (*reduce)(const Tensor& contribution);
+  // Divides by what may be next to zero: the rounding of a split model would come out a hundred times as large.
+  bool amplifies_rounding = false;
 };
 
 // The method of that name, or ERR_INVALID_ARGUMENT with the names there are.
