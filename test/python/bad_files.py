@@ -36,9 +36,16 @@ def without_code(whole):
     return result.getvalue()
 
 
-def flipped(whole, at):
+def flipped(whole):
+    """With 64 bytes inverted in the middle of the record that says what the model is made of. Anywhere else they might fall
+    into padding, depending on how long the paths are that the file holds."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        record = next(info for info in archive.infolist() if info.filename.endswith("/data.pkl"))
+    name_length, extra_length = struct.unpack_from("<HH", whole, record.header_offset + 26)
+    start = record.header_offset + 30 + name_length + extra_length
+    middle = start + record.compress_size // 2
     broken = bytearray(whole)
-    for offset in range(at, at + 64):
+    for offset in range(middle - 32, middle + 32):
         broken[offset] ^= 0xFF
     return bytes(broken)
 
@@ -70,7 +77,7 @@ def write(folder, model, x):
     contents = {
         "truncated.pt": whole[: len(whole) // 2],
         "cut_short.pt": whole[:100],
-        "bytes_flipped.pt": flipped(whole, len(whole) // 2),
+        "bytes_flipped.pt": flipped(whole),
         "without_code.pt": without_code(whole),
         "no_forward.pt": torchscript_bytes(NoForward()),
         "empty.pt": b"",
