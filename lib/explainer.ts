@@ -121,22 +121,34 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     this.#forget()
     const turn = ++this.#forwards
-    const { output, kept, relus, whyHooked } = await cancellable(
-      signal,
-      (ticket) => this.#pass.forward(toPositional(inputs).map(unwrapValue), ticket),
-      (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
-    ).catch((error: unknown) => {
-      this.#failed = turn // what an earlier forward left on the native side must not be explained in its place
-      throw error
-    })
-    if (this.#closed) disposeValue(wrapValue(kept))
+    const { output, kept, relus, execution } = await this.#forwardIn(this.#pass, inputs, signal).catch(
+      (error: unknown) => {
+        this.#failed = turn // what an earlier forward left on the native side must not be explained in its place
+        throw error
+      },
+    )
+    if (this.#closed) disposeValue(kept)
     else {
       this.#forget() // of a forward that was started later, or at the same time
-      this.#output = wrapValue(kept)
+      this.#output = kept
       this.#relus = relus
-      this.#execution = executionPath(whyHooked)
+      this.#execution = execution
     }
-    return wrapValue(output) as Output
+    return output as Output
+  }
+
+  /** A forward in a pass: the output for the caller, and once more for target functions, with its graph. */
+  async #forwardIn(
+    pass: PassHandle,
+    inputs: Value | readonly Value[],
+    signal: AbortSignal | undefined,
+  ): Promise<{ output: Value; kept: Value; relus: number; execution: ExecutionPath }> {
+    const { output, kept, relus, whyHooked } = await cancellable(
+      signal,
+      (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket),
+      (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
+    )
+    return { output: wrapValue(output), kept: wrapValue(kept), relus, execution: executionPath(whyHooked) }
   }
 
   /**
@@ -181,12 +193,11 @@ export abstract class Explainer implements Disposable {
     { target, signal }: ExplainOptions<Output>,
   ): Promise<Run<Output>> {
     this.assertOpen()
-    const positional = toPositional(inputs).map(unwrapValue)
     if (typeof target !== 'function') {
       using wanted = toNativeTarget(target)
       const result = await cancellable(
         signal,
-        (ticket) => this.#pass.explain(positional, wanted.target, ticket),
+        (ticket) => this.#pass.explain(toPositional(inputs).map(unwrapValue), wanted.target, ticket),
         (late) => {
           disposeExplained(late)
           disposeValue(wrapValue(late.output))
@@ -197,16 +208,10 @@ export abstract class Explainer implements Disposable {
     }
     const pass = this.#pass.fork()
     try {
-      const result = await cancellable(
-        signal,
-        (ticket) => pass.forward(positional, ticket),
-        (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
-      )
-      const output = wrapValue(result.output) as Output
-      const kept = wrapValue(result.kept)
+      const { kept, ...found } = await this.#forwardIn(pass, inputs, signal)
+      const output = found.output as Output
       try {
-        const explained = await this.#differentiate(pass, kept, target, signal)
-        return { output, relus: result.relus, execution: executionPath(result.whyHooked), explained }
+        return { ...found, output, explained: await this.#differentiate(pass, kept, target, signal) }
       } catch (error) {
         disposeValue(output)
         throw error
@@ -230,18 +235,14 @@ export abstract class Explainer implements Disposable {
     let first: Value | undefined
     let kept: Value | undefined
     try {
-      const result = await cancellable(
-        signal,
-        (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket),
-        (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
-      )
-      first = wrapValue(result.output)
-      kept = wrapValue(result.kept)
+      const result = await this.#forwardIn(pass, inputs, signal)
+      first = result.output
+      kept = result.kept
       for (const classes of topClasses(first, k, of)) {
         const target = { kind: 'class', class: classes, ...(of === undefined ? {} : { of }) } as const
         const explained = await this.#differentiate(pass, undefined, target, signal)
-        const { relus, whyHooked } = result
-        found.push({ output: shareValue(first), relus, execution: executionPath(whyHooked), explained })
+        const { relus, execution } = result
+        found.push({ output: shareValue(first), relus, execution, explained })
       }
       return found
     } catch (error) {

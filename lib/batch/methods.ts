@@ -10,7 +10,7 @@ import { operators } from '../operators.js'
 import type { ScriptModule } from '../script-module.js'
 import type { Target } from '../target.js'
 import type { Tensor } from '../tensor.js'
-import type { Value } from '../values.js'
+import { shareValue, type Value } from '../values.js'
 
 /** What a method found for a batch. The tensors belong to whoever is given it. */
 export interface BatchMaps {
@@ -41,7 +41,7 @@ const ofLayer = (method: CamMethod): BatchMethod => ({
       explain: async (input, options) => {
         using found = await explainer.explain<Value>(input, options)
         const { targets, scores } = found
-        return { output: share(found.output), targets, scores, map: found.cam.detach() }
+        return { output: shareValue(found.output), targets, scores, map: found.cam.detach() }
       },
       [Symbol.dispose]: () => explainer.dispose(),
     }
@@ -62,7 +62,7 @@ function overChannels(
       using found = await explainer.explain(input, options)
       const { targets, scores } = found
       const map = await callOperatorAsync(operators.mean, [found.attribution, 1, true], options)
-      return { output: share(found.output), targets, scores, map }
+      return { output: shareValue(found.output), targets, scores, map }
     },
     [Symbol.dispose]: () => explainer[Symbol.dispose](),
   }
@@ -112,12 +112,4 @@ function methodOf(name: BatchMethodName): BatchMethod {
     'ERR_INVALID_ARGUMENT',
     `There is no method '${name as string}' for batches. There are ${batchMethods.join(', ')}.`,
   )
-}
-
-/** The same value with tensors of its own on the same memory. */
-function share(value: Value): Value {
-  if (value === null || typeof value !== 'object') return value
-  if ('detach' in value && typeof value.detach === 'function') return (value as Tensor).detach()
-  if (Array.isArray(value)) return (value as readonly Value[]).map(share)
-  return Object.fromEntries(Object.entries(value as Record<string, Value>).map(([name, inner]) => [name, share(inner)]))
 }

@@ -8,12 +8,10 @@ import { isLayered } from '../../batch/methods.js'
 import type { BatchExplanation, BatchResult } from '../../batch/result.js'
 import { GradCamError } from '../../errors.js'
 import { framingOf } from '../../preprocess/framing.js'
-import { numThreads, setNumThreads } from '../../runtime.js'
+import { numThreads } from '../../runtime.js'
 import { ScriptModule } from '../../script-module.js'
-import { suggestLayer } from '../../suggest-layer.js'
-import { Tensor } from '../../tensor.js'
 import { inOneLine } from '../one-line.js'
-import { refusedInput } from '../refused-input.js'
+import { pickLayer } from '../pick-layer.js'
 import type { BatchJob } from './batch-options.js'
 import type { BatchReport } from './batch-report.js'
 import { filesStem } from './entry.js'
@@ -36,10 +34,11 @@ const hopeless: readonly string[] = [
 /** Loads the model once for each device. The threads that LibTorch has are shared out among replicas on the CPU. */
 export async function loadReplicas(job: BatchJob): Promise<ScriptModule[]> {
   const onCpu = job.devices.filter((device) => device === 'cpu').length
-  if (onCpu > 1 && !process.env['OMP_NUM_THREADS']) setNumThreads(Math.max(1, Math.floor(numThreads() / onCpu)))
+  const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
+  const threads = shared ? { threads: Math.max(1, Math.floor(numThreads() / onCpu)) } : {}
   const models: ScriptModule[] = []
   try {
-    for (const device of job.devices) models.push(await ScriptModule.load(job.model, { device }))
+    for (const device of job.devices) models.push(await ScriptModule.load(job.model, { device, ...threads }))
     return models
   } catch (error) {
     for (const model of models) model.dispose()
@@ -48,19 +47,10 @@ export async function loadReplicas(job: BatchJob): Promise<ScriptModule[]> {
 }
 
 /** The layer to look at: what was asked for, or the last one with a spatial output. */
-export async function pickLayer(model: ScriptModule, job: BatchJob): Promise<string | null> {
+export async function layerOf(model: ScriptModule, job: BatchJob): Promise<string | null> {
   if (job.layer !== null || !isLayered(job.method)) return job.layer
   const { size } = framingOf([224, 224], job.preprocess)
-  using blank = Tensor.zeros([1, 3, ...size])
-  const found = await suggestLayer(model, blank).catch((error: unknown) => {
-    throw refusedInput(error, blank.shape)
-  })
-  if (found) return found.path
-  if (model.namedModules().length === 1) model.checkLayer('features') // a frozen model says so itself
-  throw new GradCamError(
-    'ERR_LAYER_OUTPUT',
-    `No layer of '${job.model}' returns [N, C, h, w] at ${size.join('x')}, so there is no map to draw.`,
-  )
+  return (await pickLayer(model, job.model, size)).path
 }
 
 /** Explains what is not `done` yet. Resolves when all is written, or when `stop` is aborted and what was begun is. */

@@ -6,7 +6,7 @@ import { batchOptions, readBatchJob, type BatchJob } from '../batch/batch-option
 import { batchReport, type BatchReport } from '../batch/batch-report.js'
 import { checkUnchanged, describeJob, jobFileName, readJobFile, toBytes } from '../batch/job-file.js'
 import { mendManifest } from '../batch/manifest.js'
-import { loadReplicas, pickLayer, runBatch } from '../batch/run-batch.js'
+import { loadReplicas, layerOf, runBatch } from '../batch/run-batch.js'
 import { Sources } from '../batch/sources.js'
 import { FileWriter } from '../batch/write-files.js'
 import { onInterrupt } from '../batch/interrupt.js'
@@ -88,7 +88,7 @@ async function explain(
   const models = await loadReplicas(job)
   try {
     const [model] = models
-    const layer = model ? await pickLayer(model, job) : null
+    const layer = model ? await layerOf(model, job) : null
     const where = [layer === null ? '' : ` at ${layer}`, ` on ${models.map(({ device }) => device).join(', ')}`].join(
       '',
     )

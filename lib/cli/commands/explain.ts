@@ -1,15 +1,13 @@
 import { GradCamError } from '../../errors.js'
 import { saveImage } from '../../pictures/index.js'
 import { ScriptModule } from '../../script-module.js'
-import { suggestLayer, type LayerOutput } from '../../suggest-layer.js'
-import { Tensor } from '../../tensor.js'
 import type { Command } from '../command.js'
 import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
 import { kindsOf, PictureExplainer, type Finding } from '../explain-picture.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { makeFolder } from '../make-folder.js'
 import { nameOutputs } from '../output-files.js'
-import { refusedInput } from '../refused-input.js'
+import { pickLayer } from '../pick-layer.js'
 
 export const command: Command = {
   usage: 'IMAGE… --model FILE --out DIR [options]',
@@ -55,6 +53,8 @@ export const command: Command = {
   run: async (values, positionals) => explainAll(await readJob(values, positionals)),
 }
 
+const otherWays = ' Try a larger --size, or --method guided-backprop, which needs no layer.'
+
 async function explainAll(job: ExplainJob): Promise<number> {
   const { images, method } = job
   const targets = [...job.targets.values()]
@@ -62,7 +62,10 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const began = performance.now()
   const report = explainReport(job)
   using model = await ScriptModule.load(job.model, { device: job.device })
-  const picked = method !== 'guided-backprop' && job.layers.length === 0 ? await pickLayer(model, job) : null
+  const picked =
+    method !== 'guided-backprop' && job.layers.length === 0
+      ? await pickLayer(model, job.model, job.size, otherWays)
+      : null
   const layers = picked ? [picked.path] : job.layers
   using explainer = new PictureExplainer(model, method, layers, job.size, job.normalization)
   await makeFolder(job.out)
@@ -91,22 +94,6 @@ async function explainAll(job: ExplainJob): Promise<number> {
   }
   report.end(images.length - failed, files, (performance.now() - began) / 1000)
   return failed > 0 ? 1 : 0
-}
-
-/** The layer that Grad-CAM is most often wanted for, found by running the model once. */
-async function pickLayer(model: ScriptModule, { model: file, size }: ExplainJob): Promise<LayerOutput> {
-  using blank = Tensor.zeros([1, 3, ...size])
-  const layer = await suggestLayer(model, blank).catch((error: unknown) => {
-    throw refusedInput(error, blank.shape)
-  })
-  if (layer) return layer
-  // A frozen model has an error of its own, which says why there is nothing to find.
-  if (model.namedModules().length === 1) model.checkLayer('features')
-  throw new GradCamError(
-    'ERR_LAYER_OUTPUT',
-    `No layer of '${file}' returns [N, C, h, w] at ${size.join('x')}, so there is no map to draw. ` +
-      'Try a larger --size, or --method guided-backprop, which needs no layer.',
-  )
 }
 
 async function save({ pictures }: Finding, pathOf: (kind: string) => string): Promise<Files> {
