@@ -2,10 +2,9 @@
 // forward of the same model in the same process; in turns, so that a busy moment counts for all.
 //
 //   npm run build && node scripts/bench/growth.mjs [--write-docs]
-import { readFileSync, writeFileSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { format, resolveConfig } from 'prettier'
 import {
   GradCam,
   ScriptModule,
@@ -22,10 +21,10 @@ import {
 } from '../../dist/lib/index.js'
 import { packageRoot } from '../../dist/lib/paths.js'
 import { testPython } from '../../dist/test/support/python.js'
-import { availableParallelism } from 'node:os'
 import { modelFiles } from './prepare.mjs'
 import { markdownTable } from './report.mjs'
 import { median, ratio } from './statistics.mjs'
+import { writeSection } from './write-docs.mjs'
 
 const target = 10
 const rounds = 7
@@ -120,9 +119,4 @@ const parts = tables.map(([title, table]) => `${title}\n\n${markdownTable(table)
 const section = `densenet121, Grad-CAM, LibTorch's CPU kernels on ${threads} threads.\n\n${parts.join('\n\n')}`
 console.log(section)
 
-if (process.argv.includes('--write-docs')) {
-  const docs = join(packageRoot, 'docs', 'performance.md')
-  const markers = /(<!-- growth:begin[^>]*-->)[\s\S]*?(<!-- growth:end -->)/
-  const next = readFileSync(docs, 'utf8').replace(markers, (_, begin, end) => `${begin}\n\n${section}\n\n${end}`)
-  writeFileSync(docs, await format(next, { ...(await resolveConfig(docs)), parser: 'markdown' }))
-}
+if (process.argv.includes('--write-docs')) await writeSection('growth', section)

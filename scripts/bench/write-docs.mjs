@@ -5,9 +5,17 @@ import { packageRoot } from '../../dist/lib/paths.js'
 import { overheadLine } from './overhead.mjs'
 import { markdownTable } from './report.mjs'
 
-const markers = /(<!-- bench:begin[^>]*-->)[\s\S]*?(<!-- bench:end -->)/
+/** Puts a text between the two markers of that name in docs/performance.md. */
+export async function writeSection(name, section, file = join(packageRoot, 'docs', 'performance.md')) {
+  const markers = new RegExp(`(<!-- ${name}:begin[^>]*-->)[\\s\\S]*?(<!-- ${name}:end -->)`)
+  const text = readFileSync(file, 'utf8')
+  if (!markers.test(text))
+    throw new Error(`${file} has no <!-- ${name}:begin --> and <!-- ${name}:end --> to write between`)
+  const next = text.replace(markers, (_, begin, end) => `${begin}\n\n${section}\n\n${end}`)
+  writeFileSync(file, await format(next, { ...(await resolveConfig(file)), parser: 'markdown' }))
+}
 
-/** The text between the two markers of docs/performance.md. */
+/** What the report says, as Markdown. */
 export function docsSection({ machine, groups, overhead, seconds }) {
   const { cpu, cores, memoryGiB, system, node, libtorch, threads, device } = machine
   const parts = [
@@ -20,11 +28,4 @@ export function docsSection({ machine, groups, overhead, seconds }) {
   return parts.join('\n\n')
 }
 
-export async function writeDocs(report, file = join(packageRoot, 'docs', 'performance.md')) {
-  const text = readFileSync(file, 'utf8')
-  if (!markers.test(text))
-    throw new Error(`${file} has no <!-- bench:begin --> and <!-- bench:end --> to write between`)
-  const next = text.replace(markers, (_, begin, end) => `${begin}\n\n${docsSection(report)}\n\n${end}`)
-  const config = await resolveConfig(file)
-  writeFileSync(file, await format(next, { ...config, parser: 'markdown' }))
-}
+export const writeDocs = (report, file) => writeSection('bench', docsSection(report), file)
