@@ -6,15 +6,11 @@ JOB.json: {"models": {NAME: {"layer": ..., "classes": [...]}}}. PyTorch gives ac
 else is written out here, in other words than native/core/methods. Maps are as the formula gives them, before max(., 0).
 """
 
-import json
-import sys
-from pathlib import Path
-
 import numpy as np
 import torch
 
 import models
-from tensors import Store
+from job import answer
 
 
 def observe(model, layer, x, classes, stretch=1.0):
@@ -174,14 +170,5 @@ def run_model(name, job, folder, store):
     return {"files": files, "input": store(x), "cases": {"maps": tensors, "scores": targets}}
 
 
-def main(job_file, folder):
-    job = json.loads(Path(job_file).read_text())
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    store = Store(folder)
-    index = {"torch": torch.__version__, "models": {n: run_model(n, part, folder, store) for n, part in job["models"].items()}}
-    (folder / "index.json").write_text(json.dumps(index, indent=1))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    answer(run_model)

@@ -8,17 +8,14 @@ from, sample by sample, and laid out in Captum's order.
 """
 
 import copy
-import json
-import sys
 import warnings
-from pathlib import Path
 
 import torch
 
 import models
 import peers
+from job import answer
 from reference import stored
-from tensors import Store
 
 attr = peers.captum_attr()
 warnings.filterwarnings("ignore")
@@ -80,14 +77,5 @@ def run_model(name, job, folder, store):
     return {"files": models.write_torchscript(name, model, x, folder), "input": store(x), "cases": cases}
 
 
-def main(job_file, folder):
-    job = json.loads(Path(job_file).read_text())
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    store = Store(folder)
-    index = {"torch": torch.__version__, "models": {n: run_model(n, part, folder, store) for n, part in job["models"].items()}}
-    (folder / "index.json").write_text(json.dumps(index, indent=1))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    answer(run_model)

@@ -12,16 +12,13 @@ Neither the package under test nor TorchScript takes part in computing a value.
 """
 
 import copy
-import json
-import sys
-from pathlib import Path
 
 import torch
 
 import models
 from hook_record import record_hooks
+from job import answer
 from methods import GradCam, GuidedBackPropogation, GuidedEveryRelu, enlarge, normalize, score_of
-from tensors import Store
 
 SCOPES = {"modules": GuidedBackPropogation, "all": GuidedEveryRelu}
 
@@ -138,17 +135,5 @@ def run_model(name, job, folder, store):
     return {"files": files, "input": store(x), "cases": cases}
 
 
-def main(job_file, folder):
-    job = json.loads(Path(job_file).read_text())
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    store = Store(folder)
-    index = {
-        "torch": torch.__version__,
-        "models": {name: run_model(name, part, folder, store) for name, part in job["models"].items()},
-    }
-    (folder / "index.json").write_text(json.dumps(index, indent=1))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    answer(run_model)
