@@ -80,10 +80,15 @@ Pass::Pass(std::shared_ptr<Model> model, PassPlan plan) : model_(std::move(model
   for (const auto& path : plan_.layers) layer_objects_.push_back(model_->instance(path));
 }
 
+Pass::Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects,
+           std::shared_ptr<SharedSplit> shared_split)
+    : model_(std::move(model)),
+      plan_(std::move(plan)),
+      layer_objects_(std::move(layer_objects)),
+      shared_split_(std::move(shared_split)) {}
+
 std::shared_ptr<Pass> Pass::fork() const {
-  auto fork = std::make_shared<Pass>(model_, plan_);
-  fork->shared_split_ = shared_split_;
-  return fork;
+  return std::shared_ptr<Pass>(new Pass(model_, plan_, layer_objects_, shared_split_));
 }
 
 void Pass::release() {

@@ -53,7 +53,8 @@ class Pass {
   // Refuses layers that the model does not have.
   Pass(std::shared_ptr<Model> model, PassPlan plan);
 
-  // Another pass of the same plan, which shares the split model with this one for as long as either lives.
+  // Another pass of the same plan, which shares the split model with this one for as long as either lives. What this one
+  // has captured is not looked at: it may be running on another thread.
   std::shared_ptr<Pass> fork() const;
 
   // Replaces what an earlier forward captured. The graph starts at the first captured layer, or at the input where its
@@ -77,6 +78,9 @@ class Pass {
   struct SharedSplit {
     std::shared_ptr<SplitModel> model;
   };
+
+  Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects,
+       std::shared_ptr<SharedSplit> shared_split);
 
   SplitPlan split_plan() const;
   std::shared_ptr<SplitModel> find_split();
