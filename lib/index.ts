@@ -27,7 +27,15 @@ export type { Reshape } from './reshape.js'
 export { framingOf, seenRegion, type Framing, type Region } from './preprocess/framing.js'
 export { readPreprocess, type Preprocess, type PreprocessInput, type Resample } from './preprocess/preprocess.js'
 export { presets, type PresetName } from './preprocess/presets.js'
-export { liveTensors, manualSeed, numThreads, setNumThreads } from './runtime.js'
+export {
+  emptyCache,
+  liveTensors,
+  manualSeed,
+  numThreads,
+  setNumThreads,
+  tensorMemory,
+  type TensorMemory,
+} from './runtime.js'
 export {
   ScriptModule,
   type ForwardHook,

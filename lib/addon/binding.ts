@@ -145,6 +145,8 @@ export interface NativeInfo {
 export interface NativeBinding {
   info(): NativeInfo
   liveTensors(): number
+  memory(): { live: number; idle: number; mostLive: number }
+  emptyCache(): void
   setThreads(threads: number): void
   manualSeed(seed: number): void
   /** Stops the executor thread for good. */

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "nearest.h"
 #include "split_graph.h"
+#include "tensor_memory.h"
 
 namespace gradcam {
 
@@ -26,7 +27,11 @@ std::string class_name(const c10::ClassType& type) { return type.name() ? type.n
 }  // namespace
 
 std::shared_ptr<Model> Model::load(const ModelSource& source, at::Device device) {
-  return std::shared_ptr<Model>(new Model(read_torchscript(source, device), device));
+  auto* model = new Model(read_torchscript(source, device), device);
+  return {model, [](Model* last) {
+            delete last;
+            release_idle_tensor_memory();  // its weights' and its activations'
+          }};
 }
 
 Model::Model(jit::Module module, at::Device device)

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "../core/error.h"
+#include "../core/tensor_memory.h"
 #include "convert.h"
 #include "handles.h"
 #include "operators.h"
@@ -38,6 +39,17 @@ Napi::Value info(const Napi::CallbackInfo& info) {
 Napi::Value live_tensors(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(Environment::of(info.Env()).live_tensors));
 }
+
+Napi::Value memory(const Napi::CallbackInfo& info) {
+  const auto [live, idle, most_live] = tensor_memory();
+  auto object = Napi::Object::New(info.Env());
+  object.Set("live", static_cast<double>(live));
+  object.Set("idle", static_cast<double>(idle));
+  object.Set("mostLive", static_cast<double>(most_live));
+  return object;
+}
+
+void empty_cache(const Napi::CallbackInfo&) { release_idle_tensor_memory(); }
 
 void set_threads(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] { Environment::of(info.Env()).set_threads(info[0].ToNumber().Int32Value()); });
@@ -151,6 +163,7 @@ Napi::Value layer_methods(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+  keep_tensor_memory();
   const auto environment = Environment::create(env);
   environment->tensor_class = Napi::Persistent(TensorHandle::define(env));
   environment->model_class = Napi::Persistent(ModelHandle::define(env));
@@ -161,12 +174,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"backward", backward},   {"loadModel", load_model},     {"pass", make_pass},
       {"layerMethods", layer_methods}, {"randomNormal", random_normal},
       {"operator", call_operator}, {"operatorAsync", call_operator_async},
-      {"framePicture", frame_picture_async}, {"drawMap", draw_map_async},
+      {"memory", memory},       {"framePicture", frame_picture_async}, {"drawMap", draw_map_async},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
       {"setThreads", set_threads}, {"setErrorClass", set_error_class}, {"cancel", cancel}, {"manualSeed", manual_seed},
-      {"stop", stop},
+      {"stop", stop}, {"emptyCache", empty_cache},
   };
   for (const auto& [name, procedure] : procedures) exports.Set(name, Napi::Function::New(env, procedure, name));
   exports.Set("TensorHandle", environment->tensor_class.Value());
