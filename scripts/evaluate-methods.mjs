@@ -37,7 +37,7 @@ const layer = 'features'
 const steps = 16 // of integrated gradients
 const options = {
   // Maps of different methods differ in scale, which says nothing of how good they are.
-  infidelity: { normalize: true, samples: 32 },
+  infidelity: { score: 'logit', normalize: true, samples: 32 },
   'sensitivity-max': { samples: 4 },
   'parameter-randomization': { order: 'cascading', modules: ['classifier', 'features'] },
 }
@@ -78,7 +78,7 @@ for (const method of methods) {
   const start = performance.now()
   try {
     const means = await evaluate(method, seen)
-    rows.push({ title: method.title, means })
+    rows.push({ title: method.title, baseline: method.name === 'noise', means })
     const figures = Object.entries(means).map(([name, value]) => `${name} ${value.toFixed(3)}`)
     console.log(`${method.title} (${((performance.now() - start) / 1000).toFixed(0)} s): ${figures.join(', ')}`)
   } catch (error) {

@@ -47,7 +47,7 @@ export class SensitivityMax extends Metric {
     await checkFinite(maps, signal)
     const [images = 0, ...sizes] = input.shape
     const scorer = await this.scorer(input, batch)
-    const worst = new Array<number>(images).fill(0)
+    const worst = Array.from({ length: images }, () => 0)
     const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
     for (let sample = 0; sample < this.#samples; sample++) {
       using drawn = await draw('uniform', [1, ...sizes], dtype, this.#seed + sample, { signal })

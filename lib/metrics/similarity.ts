@@ -36,5 +36,5 @@ async function centredRanks(maps: Tensor, signal: AbortSignal | undefined): Prom
   using upTo = await on(signal).searchsorted(ascending, rows, { right: true })
   using both = await on(signal).add(before, upTo)
   using exact = await on(signal).to(both, both.device, 'float64')
-  return await on(signal).sub(exact, rows.shape[1] as number)
+  return await on(signal).sub(exact, rows.shape[1])
 }

@@ -10,22 +10,20 @@ const paper = (name) => {
 
 const digits = (value) => (Math.abs(value) < 0.0005 ? (0).toFixed(3) : value.toFixed(3))
 
-/** The best of a column by its direction, in bold; several where they are equal as printed. */
-function best(name, means) {
+/** The best of a column by its direction, in bold; several where they are equal as printed. The baseline cannot win. */
+function best(name, rows) {
   const wish = { higher: (v) => -v, lower: (v) => v, 'near 0': Math.abs }[metrics[name].better]
-  const least = Math.min(...means.map(wish))
-  return means.map((value) => (digits(wish(value)) === digits(least) ? `**${digits(value)}**` : digits(value)))
+  const least = Math.min(...rows.filter(({ baseline }) => !baseline).map(({ means }) => wish(means[name])))
+  return rows.map(({ means, baseline }) => {
+    const text = digits(means[name])
+    return !baseline && digits(wish(means[name])) === digits(least) ? `**${text}**` : text
+  })
 }
 
 /** The methods by the metrics, and what each column means, as Markdown. */
 export function evaluationSection({ rows, seed, scenes, layer, options, refused }) {
   const names = Object.keys(metrics)
-  const columns = names.map((name) =>
-    best(
-      name,
-      rows.map(({ means }) => means[name]),
-    ),
-  )
+  const columns = names.map((name) => best(name, rows))
   const head = ['method', ...names.map((name) => `${metrics[name].title} ${arrows[metrics[name].better]}`)]
   const body = rows.map(({ title }, i) => [title, ...columns.map((column) => column[i])])
   const chosen = (name) => {
@@ -39,7 +37,7 @@ export function evaluationSection({ rows, seed, scenes, layer, options, refused 
   return [
     `${scenes} scenes of \`scripts/scenes.mjs\` from seed ${seed} on, ${2 * scenes} maps: one for each of the two animals of a scene. ` +
       `The model is \`samples/animals-densenet.pt\`, which has seen none of them; maps of layers are of \`${layer}\`. ` +
-      'A score is the softmax probability of the animal. The best of each column is bold.',
+      'A score is the softmax probability of the animal. The best method of each column is bold; random pixels are there to compare with.',
     markdownTable([head, ...body]),
     ...refused.map(({ title, message }) => `${title} is left out: ${message}`),
     '### The columns',
