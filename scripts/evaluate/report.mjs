@@ -8,15 +8,17 @@ const paper = (name) => {
   return kind === 'arXiv' ? `[${name}](https://arxiv.org/abs/${id})` : name
 }
 
-const digits = (value) => (Math.abs(value) < 0.0005 ? (0).toFixed(3) : value.toFixed(3))
+const fixed = (value, places) => (Math.abs(value) < 0.5 * 10 ** -places ? (0).toFixed(places) : value.toFixed(places))
 
 /** The best of a column by its direction, in bold; several where they are equal as printed. The baseline cannot win. */
 function best(name, rows) {
   const wish = { higher: (v) => -v, lower: (v) => v, 'near 0': Math.abs }[metrics[name].better]
   const least = Math.min(...rows.filter(({ baseline }) => !baseline).map(({ means }) => wish(means[name])))
+  const largest = Math.max(...rows.map(({ means }) => Math.abs(means[name])))
+  const places = largest < 0.01 ? 5 : 3
   return rows.map(({ means, baseline }) => {
-    const text = digits(means[name])
-    return !baseline && digits(wish(means[name])) === digits(least) ? `**${text}**` : text
+    const text = fixed(means[name], places)
+    return !baseline && fixed(wish(means[name]), places) === fixed(least, places) ? `**${text}**` : text
   })
 }
 
