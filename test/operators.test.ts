@@ -53,7 +53,7 @@ const functionCases: Record<string, readonly Case[]> = {
     [
       'F.conv2d(image, b[:1, :, None].transpose(0, 1), padding=(0, 2), groups=3)',
       ({ image, b }) =>
-        callOperator<Tensor>(functions.conv2d, image, b.slice(0, 0, 1).unsqueeze(2).transpose(0, 1), null, {
+        callOperator(functions.conv2d, image, b.slice(0, 0, 1).unsqueeze(2).transpose(0, 1), null, {
           stride: [1, 1],
           padding: [0, 2],
           groups: 3,
@@ -64,7 +64,7 @@ const functionCases: Record<string, readonly Case[]> = {
     [
       'torch.searchsorted(a.detach().sort(2).values, b.detach(), right=True)',
       ({ a, b }) =>
-        callOperator<Tensor>(functions.searchsorted, a.detach().sort(2)[0], b.detach().contiguous(), { right: true }),
+        callOperator(functions.searchsorted, a.detach().sort(2)[0], b.detach().contiguous(), { right: true }),
     ],
   ],
   nearest: [[full([9, 5], 'nearest', ''), ({ image }) => interpolate(image, [9, 5], { mode: 'nearest' })]],
