@@ -17,10 +17,33 @@ export { FullGrad, FullGradExplanation } from './full-grad.js'
 export { GradCam, GradCamExplanation } from './grad-cam.js'
 export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './guided-backprop.js'
 export { GuidedGradCam, GuidedGradCamExplanation, type GuidedGradCamOptions } from './input/guided-grad-cam.js'
-export { InputAttribution, type InputAttributionOptions, type InputMethod } from './input/input-attribution.js'
+export {
+  InputAttribution,
+  inputMethods,
+  type InputAttributionOptions,
+  type InputMethod,
+} from './input/input-attribution.js'
 export { InputExplanation } from './input/input-explanation.js'
 export type { Smoothing } from './input/smoothing.js'
 export { interpolate, interpolateAsync, type InterpolateOptions } from './interpolate.js'
+export type { Baseline } from './metrics/baseline.js'
+export type { Box } from './metrics/boxes.js'
+export { AverageDrop, IncreaseInConfidence, type AverageDropOptions } from './metrics/confidence.js'
+export type { ExplainMaps } from './metrics/explain-maps.js'
+export { Infidelity, type InfidelityOptions } from './metrics/infidelity.js'
+export { Deletion, Insertion, type InsertionDeletionOptions } from './metrics/insertion-deletion.js'
+export { Metric, type Measured, type MetricBatch, type MetricOptions, type MetricResult } from './metrics/metric.js'
+export {
+  ParameterRandomization,
+  type ParameterRandomizationOptions,
+  type RandomizationOrder,
+} from './metrics/parameter-randomization.js'
+export { EnergyPointingGame, PointingGame, type PointingGameOptions } from './metrics/pointing-game.js'
+export { Road, type RoadOptions, type RoadOrder } from './metrics/road.js'
+export type { MetricTarget, ScoreKind } from './metrics/scores.js'
+export { SensitivityMax, type SensitivityMaxOptions } from './metrics/sensitivity-max.js'
+export { rankCorrelation } from './metrics/similarity.js'
+export { metrics, type MetricFacts, type MetricName } from './metrics/table.js'
 export type { TensorOperators } from './operators.js'
 export * from './pictures/index.js'
 export type { Reshape } from './reshape.js'

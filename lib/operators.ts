@@ -152,4 +152,7 @@ export const functions = {
   bicubic: operator('upsample_bicubic2d', 'vec'),
   bilinearAntialias: operator('_upsample_bilinear2d_aa', 'vec'),
   bicubicAntialias: operator('_upsample_bicubic2d_aa', 'vec'),
+  sortStable: operator('sort', 'stable'),
+  conv2d: operator('conv2d', ''),
+  searchsorted: operator('searchsorted', 'Tensor'),
 } satisfies Record<string, Operator<unknown>>

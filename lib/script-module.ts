@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import { cancellable, type CallOptions } from './abort.js'
 import type { HookKind, ModelHandle, SubmoduleInfo } from './addon/binding.js'
 import { native } from './addon/native.js'
-import { GradCamError } from './errors.js'
+import { checkOptions, GradCamError } from './errors.js'
 import { checkThreads } from './runtime.js'
 import type { Tensor } from './tensor.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from './values.js'
@@ -121,6 +122,37 @@ export class ScriptModule implements Disposable {
       (late) => disposeValue(wrapValue(late)),
     )
     return wrapValue(output) as Output
+  }
+
+  /**
+   * A copy with random parameters, for the sanity check of Adebayo et al. 2018 (arXiv:1810.03292): does an explanation
+   * change when what the model learned is destroyed? Each parameter is drawn from a normal distribution with its own mean
+   * and standard deviation, so that activations stay of a size; one whose elements are all equal stays as it is, and so do
+   * buffers, such as the statistics of batch norms. A parameter's new values depend on the seed and its place in the model
+   * alone, not on what else is drawn. This model stays as it is; the copy shares the parameters that are not drawn, runs on
+   * the same executor thread, and has none of its hooks.
+   *
+   * @param options.modules the paths of modules whose parameters are drawn, with all below them; '' (the default) is the
+   *   whole model
+   * @param options.seed an integer from 0 on, 0 by default
+   * @returns a model of the caller's own, to be disposed
+   * @throws GradCamError ERR_LAYER_NOT_FOUND, ERR_INVALID_ARGUMENT where there is no parameter, ERR_MODEL_FROZEN
+   */
+  async randomized(
+    options: CallOptions & { readonly seed?: number; readonly modules?: readonly string[] } = {},
+  ): Promise<ScriptModule> {
+    const { seed = 0, modules = [''], signal } = checkOptions(options)
+    if (!Number.isSafeInteger(seed) || seed < 0)
+      throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is no seed: give an integer from 0 on.`)
+    if (!Array.isArray(modules) || modules.length === 0 || !modules.every((path) => typeof path === 'string'))
+      throw new GradCamError('ERR_INVALID_ARGUMENT', "modules must be an array of paths, e.g. ['classifier'].")
+    const { handle } = this
+    const copy = await cancellable(
+      signal,
+      (ticket) => native().randomizedModel(handle, modules as readonly string[], seed, ticket),
+      (late) => late.dispose(),
+    )
+    return new ScriptModule(copy, this.device)
   }
 
   /** Refuses a path that no hook can be put on. */

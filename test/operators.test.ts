@@ -2,6 +2,7 @@ import test from 'ava'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tensor, interpolate, interpolateAsync } from '../lib/index.js'
+import { callOperator } from '../lib/dispatch.js'
 import { functions, operators } from '../lib/operators.js'
 import { cachedFolder } from './support/cached-folder.js'
 import { operatorCases, type Case, type Inputs } from './support/operator-cases.js'
@@ -40,6 +41,30 @@ const functionCases: Record<string, readonly Case[]> = {
     [
       'a.index_select(0, n[0, 0].remainder(2))',
       ({ a, n }) => a.indexSelect(0, n.select(0, 0).select(0, 0).remainder(2)),
+    ],
+  ],
+  sortStable: [
+    [
+      'a.round().sort(dim=1, descending=True, stable=True)',
+      ({ a }) => callOperator<Tensor[]>(functions.sortStable, a.round(), { stable: true, dim: 1, descending: true }),
+    ],
+  ],
+  conv2d: [
+    [
+      'F.conv2d(image, b[:1, :, None].transpose(0, 1), padding=(0, 2), groups=3)',
+      ({ image, b }) =>
+        callOperator(functions.conv2d, image, b.slice(0, 0, 1).unsqueeze(2).transpose(0, 1), null, {
+          stride: [1, 1],
+          padding: [0, 2],
+          groups: 3,
+        }),
+    ],
+  ],
+  searchsorted: [
+    [
+      'torch.searchsorted(a.detach().sort(2).values, b.detach(), right=True)',
+      ({ a, b }) =>
+        callOperator(functions.searchsorted, a.detach().sort(2)[0], b.detach().contiguous(), { right: true }),
     ],
   ],
   nearest: [[full([9, 5], 'nearest', ''), ({ image }) => interpolate(image, [9, 5], { mode: 'nearest' })]],

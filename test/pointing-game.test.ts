@@ -1,5 +1,5 @@
 import test from 'ava'
-import { GradCam, ScriptModule, Tensor, interpolate, standardize, imagenet } from '../lib/index.js'
+import { GradCam, PointingGame, ScriptModule, Tensor, standardize, imagenet } from '../lib/index.js'
 import type * as Scenes from '../scripts/scenes.mjs'
 
 // Not compiled, so not in dist: it is loaded from where it lies.
@@ -23,8 +23,8 @@ function toInput(rgb: Uint8Array): Tensor {
 test('on held-out scenes the peak of each Grad-CAM lies inside the animal of its class', async (t) => {
   using model = await ScriptModule.load(modelFile)
   using gradCam = new GradCam(model, ['features'])
-  let hits = 0
-  const misses: string[] = []
+  using game = new PointingGame(model)
+  const asked: string[] = []
   for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
     const { boxes, rgb } = await renderScene(seed)
     using input = toInput(rgb)
@@ -33,16 +33,13 @@ test('on held-out scenes the peak of each Grad-CAM lies inside the animal of its
     for (const box of boxes) {
       await gradCam.backward(box.class)
       using cam = gradCam.get('features')
-      using map = interpolate(cam, [sceneSide, sceneSide])
-      using flat = map.flatten()
-      using peak = flat.argmax()
-      const x = peak.item() % sceneSide
-      const y = Math.floor(peak.item() / sceneSide)
-      if (x >= box.x && x < box.x + box.w && y >= box.y && y < box.y + box.h) hits++
-      else misses.push(`${box.label} of scene ${seed}`)
+      await game.add(input, cam, { boxes: [box] })
+      asked.push(`${box.label} of scene ${seed}`)
     }
   }
-  const rate = hits / (2 * scenes)
+  const { perImage, mean: rate } = game.result()
+  const misses = asked.filter((_, i) => perImage[i] === 0)
+  const hits = perImage.length - misses.length
   t.log(`${hits} of ${2 * scenes} peaks inside (${(100 * rate).toFixed(1)} %)`)
   t.true(rate >= 0.95, `only ${hits} of ${2 * scenes}; missed: ${misses.join(', ')}`)
 })

@@ -40,6 +40,10 @@ class Model {
   // The split of this plan has turned out not to run.
   void give_up_split(const SplitPlan& plan, const std::string& reason);
 
+  // A copy whose parameters in the modules of these paths, and in all below them, are drawn anew; the others are shared with
+  // this one, which stays as it is. Not while this one runs.
+  std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed);
+
   // One forward pass. Tensors on another device are moved to the model's. `observer` and `cancel` may be null.
   IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel);
 

@@ -12,6 +12,7 @@
 #include "../core/tensor_memory.h"
 #include "convert.h"
 #include "handles.h"
+#include "metrics.h"
 #include "operators.h"
 #include "pictures.h"
 #include "plan.h"
@@ -175,6 +176,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"layerMethods", layer_methods}, {"randomNormal", random_normal},
       {"operator", call_operator}, {"operatorAsync", call_operator_async},
       {"memory", memory},       {"framePicture", frame_picture_async}, {"drawMap", draw_map_async},
+      {"score", score_async},   {"randomizedModel", randomized_model_async},
+      {"impute", impute_async}, {"randomUniform", random_uniform_async},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {

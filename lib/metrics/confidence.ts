@@ -1,0 +1,75 @@
+import { checkOptions, GradCamError } from '../errors.js'
+import type { ScriptModule } from '../script-module.js'
+import type { Tensor } from '../tensor.js'
+import { scoreCopies } from './copies.js'
+import { on } from './executor.js'
+import { enlarged } from './maps.js'
+import { Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
+import type { ScoreKind } from './scores.js'
+
+/**
+ * Y, the score of a picture x, and O, that of x * E, where E is the map min-max'd to [0, 1] (all 0 where it is constant) at
+ * the size of the picture. x is the picture as the model takes it, so after standardisation: what E hides turns to 0 there.
+ * Chattopadhay et al. 2018, "Grad-CAM++", arXiv:1710.11063, section 5.1.
+ */
+abstract class MaskedConfidence extends Metric {
+  protected abstract compare(whole: number, masked: number): number
+
+  protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
+    const { signal } = batch
+    using large = await enlarged(maps, input, signal)
+    using low = await on(signal).amin(large, [1, 2, 3], true)
+    using shifted = await on(signal).sub(large, low)
+    using high = await on(signal).amax(shifted, [1, 2, 3], true)
+    using flat = await on(signal).eq(high, 0)
+    using range = await on(signal).maskedFill(high, flat, 1)
+    using mask = await on(signal).div(shifted, range)
+    using typed = await on(signal).to(mask, input.device, input.dtype)
+    const scorer = await this.scorer(input, batch)
+    const copies = scorer.original.map((_, image) => ({ image, amount: 0 }))
+    const options = { batchSize: this.options.batchSize, signal }
+    const make = ({ pictures, picked }: { pictures: Tensor; picked: readonly Tensor[] }) =>
+      on(signal).mul(pictures, picked[0])
+    const masked = await scoreCopies(scorer, [input, typed], copies, make, options)
+    return masked.map((score, image) => ({ value: this.compare(scorer.original[image] as number, score) }))
+  }
+}
+
+export interface AverageDropOptions extends MetricOptions {
+  /**
+   * Whether the drop is divided by the score of the whole picture, as in the paper. True by default; false gives
+   * pytorch-grad-cam's DropInConfidence, and is the only choice for logits, which may be negative.
+   */
+  readonly relative?: boolean
+}
+
+/** max(0, Y - O) / Y, between 0 and 1: less is better. See {@link MaskedConfidence}. */
+export class AverageDrop extends MaskedConfidence {
+  readonly #relative: boolean
+
+  constructor(model: ScriptModule, options: AverageDropOptions = {}) {
+    super(model, options)
+    const { relative = checkScore(options.score) } = checkOptions(options)
+    if (typeof relative !== 'boolean') throw new GradCamError('ERR_INVALID_ARGUMENT', 'relative is true or false.')
+    if (relative && options.score === 'logit')
+      throw new GradCamError(
+        'ERR_INVALID_ARGUMENT',
+        'A drop relative to a logit means nothing, since logits may be negative: leave out one of `relative` and `score`.',
+      )
+    this.#relative = relative
+  }
+
+  protected compare(whole: number, masked: number): number {
+    const drop = Math.max(0, whole - masked)
+    return this.#relative && drop > 0 ? drop / whole : drop
+  }
+}
+
+const checkScore = (score: ScoreKind | undefined): boolean => score !== 'logit'
+
+/** 1 where O > Y, else 0; its mean is the share of images whose score increases: more is better. See {@link MaskedConfidence}. */
+export class IncreaseInConfidence extends MaskedConfidence {
+  protected compare(whole: number, masked: number): number {
+    return masked > whole ? 1 : 0
+  }
+}

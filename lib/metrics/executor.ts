@@ -1,0 +1,57 @@
+import { cancellable, type CallOptions } from '../abort.js'
+import type { NativeTarget, TensorHandle } from '../addon/binding.js'
+import { native } from '../addon/native.js'
+import { callOperatorAsync } from '../dispatch.js'
+import { functions, operators } from '../operators.js'
+import type { ScriptModule } from '../script-module.js'
+import { Tensor } from '../tensor.js'
+import { unwrapValue, type Value } from '../values.js'
+
+const known = { ...functions, ...operators }
+
+/** Operators by name, on the executor thread: `await on(signal).mul(x, 2)`. */
+export type AsyncOperators = {
+  readonly [Name in keyof typeof known]: (...args: readonly (Value | undefined)[]) => Promise<Tensor>
+}
+
+/** The operators that a tensor has as methods, and those that take several, run on the executor thread. */
+export function on(signal: AbortSignal | undefined): AsyncOperators {
+  return new Proxy({} as AsyncOperators, {
+    get:
+      (_, name) =>
+      (...args: readonly (Value | undefined)[]) =>
+        callOperatorAsync(known[name as keyof typeof known], args, { signal }),
+  })
+}
+
+const own = async (
+  signal: AbortSignal | undefined,
+  start: (ticket: number) => Promise<TensorHandle>,
+): Promise<Tensor> => Tensor.own(await cancellable(signal, start, (late) => late.dispose()))
+
+/** Pictures [N, C, H, W] with the pixels replaced that `keep`, bool [N, H, W], leaves out: see native/core/metrics/impute.h. */
+export const impute = (pictures: Tensor, keep: Tensor, { signal }: CallOptions = {}): Promise<Tensor> =>
+  own(signal, (ticket) => native().impute(pictures.handle, keep.handle, ticket))
+
+/** Normal or uniform numbers of a seed: those of `torch.randn` or `torch.rand` with a CPU generator of it. */
+export const draw = (
+  kind: 'normal' | 'uniform',
+  shape: readonly number[],
+  dtype: 'float32' | 'float64',
+  seed: number,
+  { signal }: CallOptions = {},
+): Promise<Tensor> =>
+  own(signal, (ticket) =>
+    kind === 'normal'
+      ? native().randomNormal(shape, dtype, seed, ticket)
+      : native().randomUniform(shape, dtype, seed, ticket),
+  )
+
+/** The class and the score of each image of a batch, from a forward without a graph. */
+export const scoreOnce = (
+  model: ScriptModule,
+  images: Tensor,
+  target: number[] | NativeTarget | undefined,
+  { signal }: CallOptions = {},
+): Promise<{ classes: number[]; scores: number[] }> =>
+  cancellable(signal, (ticket) => native().score(model.handle, [unwrapValue(images)], target, ticket))

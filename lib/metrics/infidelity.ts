@@ -1,0 +1,110 @@
+import { checkOptions, GradCamError } from '../errors.js'
+import type { ScriptModule } from '../script-module.js'
+import { Tensor } from '../tensor.js'
+import { scoreCopies, type Chunk } from './copies.js'
+import { draw, on } from './executor.js'
+import { enlarged } from './maps.js'
+import { checkAmount, checkCount, checkSeed, mean } from './metric.js'
+import { Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
+
+export interface InfidelityOptions extends MetricOptions {
+  /** How many perturbations; 10 by default, as Captum's. */
+  readonly samples?: number
+  /** The standard deviation of the perturbations in the units of the input; 0.1 by default. */
+  readonly sigma?: number
+  /**
+   * Whether maps are first multiplied by the number that makes their infidelity least (Captum's `normalize`), so that it
+   * does not depend on their scale. False by default.
+   */
+  readonly normalize?: boolean
+  /** Of the perturbations: sample s is sigma times `torch.randn` of seed + s; an integer from 0 on, 0 by default. */
+  readonly seed?: number
+}
+
+/**
+ * How badly the map M foretells the change of the score under small perturbations I: the mean over I of
+ * (sum(I M) - (f(x) - f(x - I)))^2. Less is better. With `normalize`, M is multiplied by b = mean(sum(I M) (f(x) - f(x - I)))
+ * / mean(sum(I M)^2), or 0 for a map of zeros. A map [N, 1, h, w] stands for each channel of the input; attributions
+ * [N, C, H, W] are taken as they are. Yeh et al. 2019, "On the (In)fidelity and Sensitivity of Explanations",
+ * arXiv:1901.09392, as Captum 0.9 has it.
+ */
+export class Infidelity extends Metric {
+  readonly #samples: number
+  readonly #sigma: number
+  readonly #normalize: boolean
+  readonly #seed: number
+
+  constructor(model: ScriptModule, options: InfidelityOptions = {}) {
+    super(model, options)
+    const { samples = 10, sigma = 0.1, normalize = false, seed = 0 } = checkOptions(options)
+    this.#samples = checkCount('samples', samples)
+    this.#sigma = checkAmount('sigma', sigma)
+    this.#seed = checkSeed(seed)
+    if (typeof normalize !== 'boolean') throw new GradCamError('ERR_INVALID_ARGUMENT', 'normalize is true or false.')
+    this.#normalize = normalize
+  }
+
+  protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
+    const { signal } = batch
+    const [images = 0, channels = 1] = input.shape
+    using large = await enlarged(maps, input, signal, [1, channels])
+    const scorer = await this.scorer(input, batch)
+    // Sample by sample, so that a chunk needs few of them.
+    const copies = Array.from({ length: images * this.#samples }, (_, i) => ({
+      image: i % images,
+      amount: Math.floor(i / images),
+    }))
+    const products: number[] = []
+    const make = async ({ pictures, picked, copies: part }: Chunk) => {
+      using perturbations = await this.#perturbations(
+        input,
+        part.map(({ amount }) => amount),
+        signal,
+      )
+      using weighted = await on(signal).mul(perturbations, picked[0])
+      using exact = await on(signal).to(weighted, weighted.device, 'float64')
+      using sums = await on(signal).sum(exact, [1, 2, 3])
+      products.push(...(sums.toTypedArray() as Float64Array))
+      return await on(signal).sub(pictures, perturbations)
+    }
+    const options = { batchSize: this.options.batchSize, signal }
+    const scores = await scoreCopies(scorer, [input, large], copies, make, options)
+    return scorer.original.map((original, image) => {
+      const of = copies.flatMap((copy, i) => (copy.image === image ? [i] : []))
+      const foretold = of.map((i) => products[i] as number)
+      const changes = of.map((i) => original - (scores[i] as number))
+      const factor = this.#normalize ? leastSquares(foretold, changes) : 1
+      return { value: mean(foretold.map((value, i) => (factor * value - (changes[i] as number)) ** 2)) }
+    })
+  }
+
+  /** [B, C, H, W]: the perturbations of these samples, drawn once for neighbours of one sample. */
+  async #perturbations(input: Tensor, samples: readonly number[], signal: AbortSignal | undefined): Promise<Tensor> {
+    const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
+    const different = [...new Set(samples)]
+    const drawn: Tensor[] = []
+    try {
+      for (const sample of different)
+        drawn.push(await draw('normal', [1, ...input.shape.slice(1)], dtype, this.#seed + sample, { signal }))
+      using all = await on(signal).cat(drawn)
+      using placed = await on(signal).to(all, input.device, input.dtype)
+      using index = Tensor.from(
+        BigInt64Array.from(samples, (s) => BigInt(different.indexOf(s))),
+        [samples.length],
+        {
+          device: input.device,
+        },
+      )
+      using picked = await on(signal).indexSelect(placed, 0, index)
+      return await on(signal).mul(picked, this.#sigma)
+    } finally {
+      for (const one of drawn) one.dispose()
+    }
+  }
+}
+
+/** The factor of `a` that comes nearest to `b`. */
+function leastSquares(a: readonly number[], b: readonly number[]): number {
+  const squares = mean(a.map((value) => value ** 2))
+  return squares > 0 ? mean(a.map((value, i) => value * (b[i] as number))) / squares : 0
+}

@@ -1,0 +1,138 @@
+import { GradCamError } from '../errors.js'
+import type { ScriptModule } from '../script-module.js'
+import { toNativeTarget, type ClassChoice, type TargetData } from '../target.js'
+import { Tensor } from '../tensor.js'
+import { on, scoreOnce } from './executor.js'
+
+/** What a metric scores images by: a class, one per image, the top class of each ('argmax', the default), or plain data. */
+export type MetricTarget = ClassChoice | TargetData
+
+/** What becomes of a class that stands alone: its softmax probability, as in the papers, or its logit. */
+export type ScoreKind = 'probability' | 'logit'
+
+export interface ScorerOptions {
+  readonly score: ScoreKind
+  /** How many images a forward takes at most. */
+  readonly batchSize: number
+  readonly signal?: AbortSignal | undefined
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** What is said of each image, said again for copies of images; `of` are their numbers. */
+const pick = <Item>(list: readonly Item[], of: readonly number[]): Item[] => of.map((image) => list[image] as Item)
+
+const isPerImage = (value: unknown): value is readonly number[] => Array.isArray(value) && value.length > 1
+
+function asData(target: unknown, kind: ScoreKind): Fields {
+  if (typeof target === 'function')
+    throw new GradCamError(
+      'ERR_TARGET',
+      'A metric scores image by image, which a function of the whole output does not: give a class or plain data.',
+    )
+  if (typeof target === 'object' && target !== null && !Array.isArray(target)) return target as Fields
+  return { kind: kind === 'probability' ? 'probability' : 'class', class: target }
+}
+
+/** Scores changed copies of the images of one batch, for the classes that were chosen at the images themselves. */
+export class Scorer {
+  /** The scores of the images themselves, and the class of each. */
+  readonly original: readonly number[]
+  readonly classes: readonly number[]
+  readonly #model: ScriptModule
+  readonly #target: MetricTarget
+  readonly #options: ScorerOptions
+
+  private constructor(
+    model: ScriptModule,
+    target: MetricTarget,
+    options: ScorerOptions,
+    found: { classes: readonly number[]; scores: readonly number[] },
+  ) {
+    this.#model = model
+    this.#target = target
+    this.#options = options
+    this.original = found.scores
+    this.classes = found.classes
+  }
+
+  /** Scores the images themselves, [N, C, H, W]. */
+  static async of(
+    model: ScriptModule,
+    input: Tensor,
+    target: MetricTarget = 'argmax',
+    options: ScorerOptions,
+  ): Promise<Scorer> {
+    const data = asData(target, options.score)
+    const images = input.shape[0] as number
+    for (const given of [data['class'], data['minus']])
+      if (isPerImage(given) && given.length !== images)
+        throw new GradCamError(
+          'ERR_TARGET_COUNT',
+          `${given.length} targets were given for a batch of ${images} images. Give one class for all, or one per image.`,
+        )
+    const classes: number[] = []
+    const scores: number[] = []
+    for (let from = 0; from < images; from += options.batchSize) {
+      const of = Array.from({ length: Math.min(options.batchSize, images - from) }, (_, i) => from + i)
+      using pictures = await on(options.signal).narrow(input, 0, from, of.length)
+      const chosen = data['class']
+      const found = await run(model, pictures, data, isPerImage(chosen) ? pick(chosen, of) : chosen, of, options)
+      classes.push(...found.classes)
+      scores.push(...found.scores)
+    }
+    return new Scorer(model, target, options, { classes, scores })
+  }
+
+  /**
+   * The scores of changed copies.
+   *
+   * @param pictures [of.length, C, H, W], the i-th a copy of image `of[i]`
+   */
+  async score(pictures: Tensor, of: readonly number[]): Promise<readonly number[]> {
+    const data = asData(this.#target, this.#options.score)
+    const { scores } = await run(this.#model, pictures, data, pick(this.classes, of), of, this.#options)
+    return scores
+  }
+
+  /** What an explainer is to explain at copies of images: the target as it was given, with the classes that were chosen. */
+  targetOf(of: readonly number[]): MetricTarget {
+    const target = this.#target
+    const classes = pick(this.classes, of)
+    return typeof target === 'object' && !Array.isArray(target)
+      ? (copied(target as unknown as Fields, classes, of) as unknown as TargetData)
+      : classes
+  }
+}
+
+function copied(data: Fields, classes: unknown, of: readonly number[]): Record<string, unknown> {
+  const { minus, mask } = data
+  const copy: Record<string, unknown> = { ...data }
+  if (data['kind'] !== 'regression' && classes !== undefined) copy['class'] = classes
+  if (isPerImage(minus)) copy['minus'] = pick(minus, of)
+  // Nested arrays [N, H, W]; those of [H, W] and tensors of either form are said below, or once for all.
+  if (Array.isArray(mask) && Array.isArray((mask as unknown[][])[0]?.[0])) copy['mask'] = pick(mask as unknown[], of)
+  return copy
+}
+
+async function run(
+  model: ScriptModule,
+  pictures: Tensor,
+  data: Fields,
+  classes: unknown,
+  of: readonly number[],
+  { signal }: ScorerOptions,
+): Promise<{ classes: number[]; scores: number[] }> {
+  const copy = copied(data, classes, of)
+  const { mask } = copy
+  using picked = mask instanceof Tensor && mask.shape.length === 3 ? mask.indexSelect(0, of) : null
+  if (picked) copy['mask'] = picked
+  using native = toNativeTarget(copy as unknown as TargetData)
+  const found = await scoreOnce(model, pictures, native.target, { signal })
+  const bad = found.scores.find((score) => !Number.isFinite(score))
+  if (bad === undefined) return found
+  throw new GradCamError(
+    'ERR_INVALID_ARGUMENT',
+    `The model's score of an image is ${bad}, of which no metric can be made. Is everything in the input finite?`,
+  )
+}

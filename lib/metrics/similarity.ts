@@ -1,0 +1,40 @@
+import type { Tensor } from '../tensor.js'
+import { on } from './executor.js'
+
+/**
+ * Spearman's rank correlation of each map of one batch with that of another of the same shape: Pearson's of the ranks,
+ * where equal values share the mean of their ranks. In [-1, 1]; 0 where one of the two is constant, since nothing can be
+ * said then, and 1 where both are.
+ *
+ * @param a [N, ...], without NaN
+ */
+export async function rankCorrelation(a: Tensor, b: Tensor, signal?: AbortSignal): Promise<number[]> {
+  using x = await centredRanks(a, signal)
+  using y = await centredRanks(b, signal)
+  const dot = async (p: Tensor, q: Tensor) => {
+    using product = await on(signal).mul(p, q)
+    using sums = await on(signal).sum(product, [1])
+    return sums.toTypedArray() as Float64Array
+  }
+  const [xy, xx, yy] = [await dot(x, y), await dot(x, x), await dot(y, y)]
+  return Array.from(xy, (product, i) => {
+    const [own, other] = [xx[i] as number, yy[i] as number]
+    if (own === 0 || other === 0) return own === other ? 1 : 0
+    return product / Math.sqrt(own * other)
+  })
+}
+
+/** [N, P], float64: a value has its place among the sorted ones, less that of the middle. */
+async function centredRanks(maps: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+  using flat = await on(signal).flatten(maps, 1)
+  using rows = await on(signal).contiguous(flat)
+  const [sorted, order] = (await on(signal).sort(rows, 1, false)) as unknown as [Tensor, Tensor]
+  order.dispose()
+  using ascending = sorted
+  // How many are less, and how many are not greater: the mean rank of equal ones lies in the middle of the two.
+  using before = await on(signal).searchsorted(ascending, rows, { right: false })
+  using upTo = await on(signal).searchsorted(ascending, rows, { right: true })
+  using both = await on(signal).add(before, upTo)
+  using exact = await on(signal).to(both, both.device, 'float64')
+  return await on(signal).sub(exact, rows.shape[1])
+}

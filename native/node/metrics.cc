@@ -1,0 +1,99 @@
+#include "metrics.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include "../core/metrics/impute.h"
+#include "../core/target.h"
+#include "convert.h"
+#include "handles.h"
+#include "plan.h"
+
+namespace gradcam::node {
+
+namespace {
+
+struct Scores {
+  std::vector<int64_t> classes;
+  std::vector<double> scores;
+};
+
+template <typename Numbers>
+Napi::Array to_numbers(Napi::Env env, const Numbers& numbers) {
+  auto array = Napi::Array::New(env, numbers.size());
+  for (uint32_t i = 0; i < numbers.size(); ++i) array[i] = Napi::Number::New(env, static_cast<double>(numbers[i]));
+  return array;
+}
+
+Napi::Value wrap_tensor(Napi::Env env, Tensor& tensor) { return TensorHandle::wrap(env, tensor); }
+
+}  // namespace
+
+Napi::Value score_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto& handle = unwrap_model_handle(info[0]);
+    const auto model = handle.model();
+    const auto inputs = to_inputs(info[1], model->forward_schema());
+    const auto target = to_target(info[2]);
+    return Environment::of(info.Env())
+        .submit<Scores>(
+            *handle.executor(), info[3].ToNumber(),
+            [model, inputs, target](const CancelFlag& cancel) -> Scores {
+              const at::NoGradGuard no_grad;
+              auto [classes, scores] = resolve_target(model->run(inputs, nullptr, &cancel), target);
+              scores = scores.to(at::kCPU, at::kDouble).contiguous();
+              const auto* first = scores.const_data_ptr<double>();
+              return {std::move(classes), std::vector<double>(first, first + scores.numel())};
+            },
+            [](Napi::Env env, Scores& found) -> Napi::Value {
+              auto object = Napi::Object::New(env);
+              object.Set("classes", to_numbers(env, found.classes));
+              object.Set("scores", to_numbers(env, found.scores));
+              return object;
+            });
+  });
+}
+
+Napi::Value randomized_model_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto& handle = unwrap_model_handle(info[0]);
+    const auto model = handle.model();
+    const auto executor = handle.executor();
+    std::vector<std::string> paths;
+    const auto given = info[1].As<Napi::Array>();
+    for (uint32_t i = 0; i < given.Length(); ++i) paths.push_back(to_text(given[i], "A module path"));
+    const auto seed = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
+    return Environment::of(info.Env())
+        .submit<std::shared_ptr<Model>>(
+            *executor, info[3].ToNumber(), [model, paths, seed](const CancelFlag&) { return model->randomized(paths, seed); },
+            [executor](Napi::Env env, std::shared_ptr<Model>& copy) -> Napi::Value {
+              return ModelHandle::wrap(env, copy, executor);
+            });
+  });
+}
+
+Napi::Value impute_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto pictures = unwrap_tensor(info[0]), keep = unwrap_tensor(info[1]);
+    auto& environment = Environment::of(info.Env());
+    return environment.submit<Tensor>(
+        environment.executor(), info[2].ToNumber(),
+        [pictures, keep](const CancelFlag& cancel) { return impute(pictures, keep, cancel); }, wrap_tensor);
+  });
+}
+
+Napi::Value random_uniform_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto shape = to_integers(info[0], "shape");
+    const at::TensorOptions options(parse_dtype(to_text(info[1], "dtype")));
+    const auto seed = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
+    auto& environment = Environment::of(info.Env());
+    return environment.submit<Tensor>(
+        environment.executor(), info[3].ToNumber(),
+        [shape, options, seed](const CancelFlag&) {
+          return at::rand(shape, at::make_generator<at::CPUGeneratorImpl>(seed), options);
+        },
+        wrap_tensor);
+  });
+}
+
+}  // namespace gradcam::node

@@ -1,0 +1,20 @@
+#pragma once
+#include <napi.h>
+
+namespace gradcam::node {
+
+// What the evaluation of maps needs beside operators, all on an executor thread.
+
+// score(model, inputs, target, ticket) -> { classes, scores }: a forward without a graph, of which only numbers come back
+Napi::Value score_async(const Napi::CallbackInfo& info);
+
+// randomizedModel(model, paths, seed, ticket) -> a model, which runs on the executor of the first
+Napi::Value randomized_model_async(const Napi::CallbackInfo& info);
+
+// impute(pictures, keep, ticket) -> the pictures with the pixels replaced that are not kept
+Napi::Value impute_async(const Napi::CallbackInfo& info);
+
+// randomUniform(shape, dtype, seed, ticket) -> the numbers of torch.rand with a CPU generator of that seed
+Napi::Value random_uniform_async(const Napi::CallbackInfo& info);
+
+}  // namespace gradcam::node

@@ -1,0 +1,52 @@
+import sharp from 'sharp'
+import { encodeImage, interpolate, overlay } from '../../dist/lib/index.js'
+import { svgDocument } from '../scenes.mjs'
+
+export const side = 192
+const gap = 12
+const label = 24
+const columns = 6
+
+const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+
+/**
+ * One picture by all methods, side by side, a label under each; the picture itself comes first.
+ *
+ * @param picture [1, 3, side, side] in [0, 1]
+ * @param maps [{ title, map: Tensor [1, 1, h, w] }]
+ */
+export async function contactSheet(picture, maps, file) {
+  const cells = [{ title: 'The picture', tile: await encodeImage(picture, 'png') }]
+  for (const { title, map } of maps) cells.push({ title, tile: await drawn(picture, map) })
+  const rows = Math.ceil(cells.length / columns)
+  const [width, height] = [columns * (side + gap) + gap, rows * (side + label + gap) + gap]
+  const place = (i) => [gap + (i % columns) * (side + gap), gap + Math.floor(i / columns) * (side + label + gap)]
+  const texts = cells.map(({ title }, i) => {
+    const [left, top] = place(i)
+    return `<text x="${left + side / 2}" y="${top + side + 17}" text-anchor="middle">${escape(title)}</text>`
+  })
+  const words = svgDocument(
+    width,
+    height,
+    `<g font-family="sans-serif" font-size="15" fill="#222">${texts.join('')}</g>`,
+  )
+  const layers = cells.map(({ tile }, i) => {
+    const [left, top] = place(i)
+    return { input: tile, left, top }
+  })
+  await sharp({ create: { width, height, channels: 3, background: '#fff' } })
+    .composite([...layers, { input: Buffer.from(words), left: 0, top: 0 }])
+    .png({ compressionLevel: 9, palette: true, colours: 256 })
+    .toFile(file)
+}
+
+/** The map's colours over the picture. The highest hundredth is one colour, or a lone pixel would leave all others dark. */
+async function drawn(picture, map) {
+  const large = interpolate(map, [side, side])
+  const sorted = Float32Array.from(large.toTypedArray()).sort()
+  const cut = large.clamp(null, sorted[Math.floor(0.99 * (sorted.length - 1))])
+  const painted = overlay(picture, cut)
+  const tile = await encodeImage(painted, 'png')
+  for (const tensor of [large, cut, painted]) tensor.dispose()
+  return tile
+}
