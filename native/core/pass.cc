@@ -115,14 +115,14 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
       (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point()))
     throw Error("ERR_INVALID_ARGUMENT", "The gradient at the input needs a first input that is a floating-point tensor.");
   const at::AutoGradMode with_graph(needs_gradient());
-  if (!inputs.empty() && inputs.front().isTensor() && inputs.front().toTensor().dim() > 2)
-    input_size_ = inputs.front().toTensor().sizes().slice(2).vec();
   try {
     const auto split = find_split();
     if (!split || !try_split(*split, inputs, cancel)) {
       forward_hooked(inputs, cancel);
       if (split) give_up_split();  // the inputs were not at fault
     }
+    if (!inputs.empty() && inputs.front().isTensor() && inputs.front().toTensor().dim() > 2)
+      input_size_ = inputs.front().toTensor().sizes().slice(2).vec();
     if (runs_again()) keep_for_rerun(inputs);
   } catch (...) {
     release();

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 import models
+import reruns
 from job import answer
 
 
@@ -130,46 +131,6 @@ def shapley_cam(model, layer, x, classes, a, g):
     return np.stack([per_channel(w, image) for w, image in zip(weights, a)])
 
 
-def logits_with(model, layer, x, replace):
-    """Of one image, with replace(A) in the place of what the layer returned."""
-    handle = model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, a: replace(a.clone()))
-    with torch.no_grad():
-        logits = model(x[None].clone())[0].numpy()
-    handle.remove()
-    return logits
-
-
-def ablation_cam(model, layer, x, t, a):
-    def without(k):
-        def zero(value):
-            value[0, k] = 0
-            return value
-
-        return zero
-
-    score = logits_with(model, layer, x, lambda value: value)[t]
-    scores = [logits_with(model, layer, x, without(k))[t] for k in range(len(a))]
-    return per_channel([(score - s) / score for s in scores], a)
-
-
-def enlarged(channel, size):
-    """Corners on corners, first the columns and then the rows."""
-    for axis in (1, 0):
-        at = np.linspace(0, channel.shape[axis] - 1, size[axis])
-        known = np.arange(channel.shape[axis])
-        channel = np.apply_along_axis(lambda line: np.interp(at, known, line), axis, channel)
-    return channel
-
-
-def score_cam(model, layer, x, t, a):
-    scores = []
-    for channel in a:
-        mask = enlarged(channel, x.shape[-2:])
-        mask = (mask - mask.min()) / (mask.max() - mask.min() + 1e-8)
-        scores.append(logits_with(model, layer, x * torch.from_numpy(mask), lambda value: value)[t])
-    return per_channel(softmax(np.array(scores)), a)
-
-
 def softmax(y):
     powers = np.exp(y - y.max())
     return powers / powers.sum()
@@ -202,8 +163,8 @@ def run_model(name, job, folder, store):
     a, g, logits = observe(model, layer, x, classes)
     cases = {m: np.stack([formula(ai, gi) for ai, gi in zip(a, g)]) for m, formula in METHODS.items()}
     cases["shapleycam"] = shapley_cam(model, layer, x, classes, a, g)
-    for method, formula in {"ablationcam": ablation_cam, "scorecam": score_cam}.items():
-        cases[method] = np.stack([formula(model, layer, xi, t, ai) for xi, t, ai in zip(x, classes, a)])
+    chosen = [lambda y, t=t: y[t] for t in classes]
+    cases |= reruns.maps_of(model, layer, x, chosen)
     if name == "pooled_linear":
         cases["cam"] = np.stack([per_channel(model.head.weight[c].tolist(), ai) for ai, c in zip(a, classes)])
     tensors = {m: store(torch.from_numpy(np.ascontiguousarray(v)).unsqueeze(1)) for m, v in cases.items()}
