@@ -77,7 +77,14 @@ const results = []
 for (const method of asked) {
   const { peers, rounds = Number(values.rounds) } = methods[method]
   const job = {
-    ...{ size, images: 1, threads, device, target, method, model, layer: layers['gradcam-last'] },
+    size,
+    images: 1,
+    threads,
+    device,
+    target,
+    method,
+    model,
+    layer: layers['gradcam-last'],
     file: join(files, `${model}.pt`),
     state: join(files, `${model}.state.pt`),
     input: join(files, 'input.bin'),
