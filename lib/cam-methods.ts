@@ -7,6 +7,8 @@ export interface CamMethodFacts {
   /** Whether the map depends on the target. Where no method of a pass does, nothing is differentiated. */
   readonly target: boolean
   readonly formula: string
+  /** Whether the model runs again for each channel of the layer: the whole of it, or what follows the layer. */
+  readonly reruns?: 'model' | 'tail'
   /** arXiv number, DOI or the like; null where the method comes from a library. */
   readonly paper: string | null
 }
@@ -80,6 +82,20 @@ export const camMethods = facts({
     target: true,
     formula: 'sum_k w_k A_k, w_k the weights of a linear head behind global average pooling',
     paper: 'arXiv:1512.04150',
+  },
+  scorecam: {
+    title: 'Score-CAM',
+    target: true,
+    formula: 'sum_k w_k A_k, w = softmax over k of the score of the input times A_k, enlarged and stretched to [0, 1]',
+    reruns: 'model',
+    paper: 'arXiv:1910.01279',
+  },
+  ablationcam: {
+    title: 'Ablation-CAM',
+    target: true,
+    formula: 'sum_k w_k A_k, w_k = (s - s_k) / s, s the score and s_k the score with zeros in the place of A_k',
+    reruns: 'tail',
+    paper: 'doi:10.1109/WACV45572.2020.9093360',
   },
   randomcam: { title: 'Random CAM', target: false, formula: 'sum_k w_k A_k, w_k uniform in [-1, 1)', paper: null },
 })

@@ -44,6 +44,11 @@ export interface CamOptions extends ExecutionOptions {
   readonly reshape?: Reshape
   /** For random maps, which the same seed makes again: an integer from 0 on, 0 by default. */
   readonly seed?: number
+  /**
+   * For Score-CAM and Ablation-CAM, how many copies of an image run at a time: more take more memory, and the result does
+   * not depend on it beyond rounding. 32 by default; 1 for models that take one image alone.
+   */
+  readonly chunkSize?: number
 }
 
 export interface CamExplainOptions<Output extends Value = Tensor> extends ExplainOptions<Output> {
@@ -64,7 +69,7 @@ function oneOf(value: unknown, what: string, known: readonly unknown[]): void {
 }
 
 function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
-  const { layers, compat = 'paper', eigenSmooth = false, seed = 0, reshape } = options
+  const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape } = options
   const aggregate = options.aggregate ?? (compat === 'pytorch-grad-cam' ? 'mean' : 'each')
   if (!Array.isArray(layers) || layers.length === 0)
     throw new GradCamError('ERR_INVALID_ARGUMENT', "layers must be an array of at least one layer, e.g. ['features'].")
@@ -74,6 +79,8 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
     throw new GradCamError('ERR_INVALID_ARGUMENT', 'Captum makes one map per layer: use another compat to aggregate.')
   if (!Number.isSafeInteger(seed) || seed < 0)
     throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is no seed: give an integer from 0 on.`)
+  if (!Number.isSafeInteger(chunkSize) || chunkSize < 1)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `chunkSize is ${inspect(chunkSize)}: give a number from 1 on.`)
   return {
     layers: [...(layers as readonly string[])],
     methods,
@@ -83,6 +90,7 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
     aggregate,
     reshape: toNativeReshape(reshape),
     seed,
+    chunkSize,
     inputGradient: false,
     guided: 'none',
     ...toExecutionPlan(options),
@@ -95,8 +103,9 @@ const share = (handle: TensorHandle): Tensor => Tensor.own(handle).detach()
 /**
  * Class activation maps: where target layers saw evidence for the target, by any of the {@link camMethods}.
  *
- * All methods and layers share one forward and one backward; methods that do not depend on the target do without the
- * backward. A layer that runs several times in one pass is explained at its last call. Half-precision activations are
+ * All methods and layers share one forward and one backward; methods that need no gradient do without the backward.
+ * Score-CAM and Ablation-CAM then run the model, or what follows the layer, once more for each channel; their target must
+ * be plain data, not a function. A layer that runs several times in one pass is explained at its last call. Half-precision activations are
  * taken to float32 before any formula.
  *
  * ```ts
@@ -151,7 +160,7 @@ export class Cam extends Explainer {
     if (gradient) return share(gradient)
     throw new GradCamError(
       'ERR_NO_GRADIENT',
-      `${this.methods.join(', ')} look at activations alone, so nothing was differentiated. Add 'gradcam' to methods.`,
+      `${this.methods.join(', ')} do without a gradient, so nothing was differentiated. Add 'gradcam' to methods.`,
     )
   }
 

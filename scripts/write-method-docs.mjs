@@ -18,6 +18,13 @@ const link = (paper) => {
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('_', '\\_').replaceAll('*', '\\*')
 
+/** The titles of the methods that run that much of the model again. */
+const rerun = (what) =>
+  Object.values(camMethods)
+    .filter(({ reruns }) => reruns === what)
+    .map(({ title }) => title)
+    .join(' and ')
+
 /** The page, as Prettier leaves it. */
 export async function page() {
   const rows = Object.entries(camMethods).map(
@@ -30,13 +37,27 @@ Written by \`node scripts/write-method-docs.mjs\`.
 
 A is what the target layer returned and G the gradient of the score there, both [N, C, h, w]; k is a channel, sums and means
 without a subscript are over places. Every map is followed by max(., 0), unless \`compat\` is \`'captum'\`. All methods that
-are asked for together share one forward and one backward; where none depends on the target, nothing is differentiated.
+are asked for together share one forward and one backward; where none needs a gradient, nothing is differentiated.
 
 | method | name | map | depends on the target | source |
 | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 
 \`FullGrad\` takes no layer and is a class of its own. Finer-CAM is a target, \`{ kind: 'finer' }\`, for any of the methods.
+
+## Methods that run the model again
+
+${rerun('tail')} runs what follows the layer once more for each channel, ${rerun('model')} the whole model. Both do so without
+a graph, \`chunkSize\` copies at a time, so that memory does not grow with the channels; the result depends neither on that nor
+on the other images of the batch. No gradient is needed: they work where the model has none. A target is evaluated for each
+copy; its top class, and the classes that Finer-CAM compares with, are those of the unchanged image. It cannot be a function.
+
+- Ablation-CAM puts zeros in the place of a channel at any layer, as the paper does (with a transformer's tokens also in the
+  class token). pytorch-grad-cam does so where the smallest activation is zero, as behind a ReLU, and gives the same maps there;
+  elsewhere it fills in the minimum less 1e7, which it takes anew after each channel of a batch, so that its maps depend on its
+  batch size. Channels that are zero already need no run. Where the model cannot be cut at the layer, the whole of it runs.
+- Score-CAM's masks are enlarged with corners on corners. A constant channel makes a mask of zeros; pytorch-grad-cam may make one
+  of rounding errors. With several inputs, the first is masked.
 
 ## Where maps follow which convention
 

@@ -60,6 +60,8 @@ export interface PassPlan {
   aggregate?: 'each' | 'mean' | 'max' | 'product'
   reshape?: NativeReshape | undefined
   seed?: number
+  /** Copies of images that run at a time, where a method runs the model again; 32 by default. */
+  chunkSize?: number
   /** FullGrad in place of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
   fullGrad?: boolean
   inputGradient: boolean

@@ -35,26 +35,6 @@ std::vector<int64_t> token_grid(const LayerShape& shape, int64_t tokens, const s
   return grid;
 }
 
-Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input,
-                      const std::string& path) {
-  if (!tensor.defined()) return tensor;
-  if (shape.kind == LayerShape::Kind::tokens) {
-    if (tensor.dim() != 3 || tensor.size(1) < shape.skip)
-      throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
-                                          ", but tokens are [N, T, C]. Pick a layer inside the transformer.");
-    auto sizes = token_grid(shape, tensor.size(1) - shape.skip, input, path);
-    sizes.insert(sizes.begin(), {tensor.size(0), tensor.size(2)});
-    return tensor.slice(1, shape.skip).transpose(1, 2).reshape(sizes);
-  }
-  if (shape.kind == LayerShape::Kind::permute) {
-    if (static_cast<int64_t>(shape.order.size()) != tensor.dim())
-      throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
-                                          ", which has not the dimensions that are to be permuted.");
-    return tensor.permute(shape.order);
-  }
-  return tensor;
-}
-
 // Linear, with align_corners=false and no antialias.
 Tensor resize(const Tensor& map, const std::vector<int64_t>& size, const std::string& path) {
   if (static_cast<int64_t>(size.size()) + 2 != map.dim())
@@ -84,6 +64,38 @@ std::vector<bool> per_image(const Tensor& map, const Tensor& holds) {
 
 }  // namespace
 
+Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
+                      const std::string& path) {
+  if (tensor.dim() < 3 || tensor.numel() == 0)
+    throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
+                                        ", which has no spatial dimensions to draw a map over. Pick a layer whose "
+                                        "output is [N, C, h, w].");
+  if (shape.kind == LayerShape::Kind::tokens) {
+    if (tensor.dim() != 3 || tensor.size(1) < shape.skip)
+      throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
+                                          ", but tokens are [N, T, C]. Pick a layer inside the transformer.");
+    auto sizes = token_grid(shape, tensor.size(1) - shape.skip, input_size, path);
+    sizes.insert(sizes.begin(), {tensor.size(0), tensor.size(2)});
+    return tensor.slice(1, shape.skip).transpose(1, 2).reshape(sizes);
+  }
+  if (shape.kind == LayerShape::Kind::permute) {
+    if (static_cast<int64_t>(shape.order.size()) != tensor.dim())
+      throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
+                                          ", which has not the dimensions that are to be permuted.");
+    return tensor.permute(shape.order);
+  }
+  return tensor;
+}
+
+LayerDims layer_dims(const LayerShape& shape) {
+  switch (shape.kind) {
+    case LayerShape::Kind::tokens: return {0, 2};
+    case LayerShape::Kind::permute: return {shape.order.at(0), shape.order.at(1)};
+    case LayerShape::Kind::channels_first: break;
+  }
+  return {0, 1};
+}
+
 Tensor at_least_float32(const Tensor& tensor) {
   return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
 }
@@ -101,14 +113,14 @@ Needs MapPlan::needs() const {
   return needs;
 }
 
+bool MapPlan::reruns(Rerun what) const {
+  return std::any_of(methods.begin(), methods.end(), [&](const auto* method) { return method->rerun == what; });
+}
+
 std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, const std::string& path, size_t position,
                                const std::vector<int64_t>& input_size) {
   for (auto* tensor : {&evidence.activation, &evidence.gradient, &evidence.curvature})
     if (tensor->defined()) *tensor = at_least_float32(channels_first(*tensor, plan.shape, input_size, path));
-  if (evidence.activation.dim() < 3 || evidence.activation.numel() == 0)
-    throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(evidence.activation) +
-                                        ", which has no spatial dimensions to draw a map over. Pick a layer whose "
-                                        "output is [N, C, h, w].");
   evidence.seed = plan.seed + position;
   std::vector<Tensor> maps;
   for (const auto* method : plan.methods) {

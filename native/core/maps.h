@@ -32,8 +32,10 @@ struct MapPlan {
   Aggregate aggregate = Aggregate::each;  // anything else needs input_size
   LayerShape shape;
   uint64_t seed = 0;
+  int64_t chunk_size = 32;  // copies of images that run at a time, for methods that run the model again
 
   Needs needs() const;
+  bool reruns(Rerun what) const;
 };
 
 struct MethodMap {
@@ -44,6 +46,16 @@ struct MethodMap {
 
 // Map mathematics happens in float32 at least.
 Tensor at_least_float32(const Tensor& tensor);
+
+// An activation, or its gradient, as [N, C, spatial...]. ERR_LAYER_OUTPUT where the shape does not say how.
+Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
+                      const std::string& path);
+
+// Which dimension of what the layer returns counts the images, and which the channels.
+struct LayerDims {
+  int64_t images, channels;
+};
+LayerDims layer_dims(const LayerShape& shape);
 
 // Of each image, over all but the batch: (map - min) / (1e-7 + max of that).
 Tensor min_max(const Tensor& map);

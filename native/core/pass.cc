@@ -71,6 +71,7 @@ class Pass::Observer : public CallObserver {
     }
     output = value.clone();
     pass_.activations_[index] = std::move(value);
+    ++pass_.calls_[index];
   }
 
   Pass& pass_;
@@ -99,6 +100,9 @@ void Pass::release() {
   input_size_.clear();
   guided_relus_ = 0;
   other_activation_.clear();
+  kept_inputs_.clear();
+  kept_cut_.reset();
+  calls_.assign(plan_.layers.size(), 0);
 }
 
 bool Pass::needs_gradient() const {
@@ -111,14 +115,15 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
       (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point()))
     throw Error("ERR_INVALID_ARGUMENT", "The gradient at the input needs a first input that is a floating-point tensor.");
   const at::AutoGradMode with_graph(needs_gradient());
-  if (!inputs.empty() && inputs.front().isTensor() && inputs.front().toTensor().dim() > 2)
-    input_size_ = inputs.front().toTensor().sizes().slice(2).vec();
   try {
     const auto split = find_split();
     if (!split || !try_split(*split, inputs, cancel)) {
-      forward_hooked(std::move(inputs), cancel);
+      forward_hooked(inputs, cancel);
       if (split) give_up_split();  // the inputs were not at fault
     }
+    if (!inputs.empty() && inputs.front().isTensor() && inputs.front().toTensor().dim() > 2)
+      input_size_ = inputs.front().toTensor().sizes().slice(2).vec();
+    if (runs_again()) keep_for_rerun(inputs);
   } catch (...) {
     release();
     throw;
@@ -149,13 +154,15 @@ void Pass::forward_hooked(std::vector<IValue> inputs, const CancelFlag* cancel) 
   output_ = model_->run(std::move(inputs), &observer, cancel);
 }
 
-Explained Pass::backward(const Target& target, bool keep_graph) {
+Explained Pass::backward(const Target& target, bool keep_graph, const CancelFlag* cancel) {
   if (!output_) throw Error("ERR_NO_FORWARD", "There is nothing to explain yet: call forward(input) first.");
   const at::AutoGradMode with_graph(true);
   auto resolved = resolve_target(*output_, target);
   auto explained = differentiate(resolved.scores.sum(), keep_graph);
+  resolved.scores = resolved.scores.detach();
+  make_maps(explained, score_channels({target, resolved, plan_.maps.chunk_size, cancel}, explained));
   explained.classes = std::move(resolved.classes);
-  explained.scores = resolved.scores.detach().to(at::kCPU, at::kDouble);
+  explained.scores = resolved.scores.to(at::kCPU, at::kDouble);
   return explained;
 }
 
@@ -164,7 +171,13 @@ Explained Pass::backward(const Tensor& score, bool keep_graph) {
   if (score.numel() != 1)
     throw Error("ERR_TARGET", "The target function returned a Tensor of shape " + shape_text(score) +
                                   ". A score is one number: end it with .sum(), or select one element.");
+  for (const auto* method : plan_.maps.methods)
+    if (method->rerun != Rerun::none)
+      throw Error("ERR_TARGET", std::string(method->name) +
+                                    " runs the model again and asks each output for its score, which a target that is a "
+                                    "function of one output cannot tell. Give a class, or a target as plain data.");
   auto explained = differentiate(score.sum(), keep_graph);
+  make_maps(explained, {});
   explained.scores = score.detach().reshape({1}).to(at::kCPU, at::kDouble);
   return explained;
 }
@@ -189,7 +202,6 @@ Explained Pass::differentiate(const Tensor& score, bool keep_graph) {
   if (!needs_gradient()) {
     Explained explained;
     for (const auto& activation : activations_) explained.layers.emplace_back(activation.detach(), Tensor());
-    make_maps(explained, std::vector<Tensor>(activations_.size()));
     return explained;
   }
   if (!score.requires_grad())
@@ -203,20 +215,18 @@ Explained Pass::differentiate(const Tensor& score, bool keep_graph) {
   const auto gradients = torch::autograd::grad({score}, sources, {}, keep_graph || curved, /*create_graph=*/curved,
                                                /*allow_unused=*/true);
   Explained explained;
-  std::vector<Tensor> curvatures(activations_.size());
   for (size_t i = 0; i < activations_.size(); ++i) {
     if (!gradients[i].defined())
       throw Error("ERR_NO_GRADIENT", "The score does not depend on layer '" + plan_.layers[i] +
                                          "', so it has no gradient there. Pick a layer on the way to that output.");
-    if (curved) curvatures[i] = curvature(gradients[i], activations_[i]);
     explained.layers.emplace_back(activations_[i].detach(), gradients[i].detach());
+    if (curved) explained.layers.back().curvature = curvature(gradients[i], activations_[i]);
   }
   if (plan_.input_gradient) {
     if (!gradients.back().defined())
       throw Error("ERR_NO_GRADIENT", "The score does not depend on the input, so it has no gradient there.");
     explained.input_gradient = gradients.back().detach();
   }
-  make_maps(explained, curvatures);
   return explained;
 }
 
@@ -253,14 +263,16 @@ Tensor Pass::curvature(const Tensor& gradient, const Tensor& activation) const {
   return product.defined() ? product.detach() : at::zeros_like(activation);
 }
 
-void Pass::make_maps(Explained& explained, const std::vector<Tensor>& curvatures) const {
+void Pass::make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const {
   const at::NoGradGuard no_graph;
   const auto& plan = plan_.maps;
   if (plan.methods.empty()) return;
   std::vector<std::vector<Tensor>> by_method(plan.methods.size());
   for (size_t i = 0; i < explained.layers.size(); ++i) {
     const auto& layer = explained.layers[i];
-    auto maps = layer_maps(plan, {layer.activation, layer.gradient, curvatures[i]}, plan_.layers[i], i, input_size_);
+    const auto again = scores.empty() ? ChannelScores{} : scores[i];
+    LayerEvidence evidence{layer.activation, layer.gradient, layer.curvature, again.score, again.ablated, again.masked};
+    auto maps = layer_maps(plan, std::move(evidence), plan_.layers[i], i, input_size_);
     for (size_t m = 0; m < maps.size(); ++m) by_method[m].push_back(std::move(maps[m]));
   }
   for (const auto& by_layer : by_method) explained.maps.push_back(finish_maps(plan, by_layer));

@@ -1,13 +1,16 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "full_grad.h"
 #include "maps.h"
 #include "model.h"
 #include "relu_rule.h"
+#include "rerun/copies.h"
 #include "target.h"
 
 namespace gradcam {
@@ -34,6 +37,7 @@ struct LayerResult {
       : activation(std::move(activation)), gradient(std::move(gradient)), shape(this->activation.sizes().vec()) {}
 
   Tensor activation, gradient;  // no gradient where no method needs one
+  Tensor curvature;             // see LayerEvidence
   std::vector<int64_t> shape;   // of what the layer returned
 };
 
@@ -62,8 +66,8 @@ class Pass {
   const IValue& forward(std::vector<IValue> inputs, const CancelFlag* cancel);
 
   // Backward from a class or from a scalar of the caller's own, down to the deepest captured layer and no further.
-  // `keep_graph`: another backward may follow.
-  Explained backward(const Target& target, bool keep_graph);
+  // `keep_graph`: another backward may follow. `cancel` is looked at by methods that run the model again; it may be null.
+  Explained backward(const Target& target, bool keep_graph, const CancelFlag* cancel);
   Explained backward(const Tensor& score, bool keep_graph);
 
   int guided_relus() const { return guided_relus_; }
@@ -77,6 +81,14 @@ class Pass {
 
   struct SharedSplit {
     std::shared_ptr<SplitModel> model;
+    // For running again: all of the model, and cut at one layer each.
+    std::shared_ptr<SplitModel> whole;
+    std::unordered_map<size_t, std::shared_ptr<SplitModel>> at_layer;
+  };
+
+  // What methods ask for that run the model again: see LayerEvidence.
+  struct ChannelScores {
+    Tensor score, ablated, masked;
   };
 
   Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects,
@@ -84,7 +96,7 @@ class Pass {
 
   SplitPlan split_plan() const;
   std::shared_ptr<SplitModel> find_split();
-  void refuse_hooked() const;
+  void refuse_hooked(const std::string& why) const;
   void forward_split(const SplitModel& split, const std::vector<IValue>& inputs, bool channels_last,
                      const CancelFlag* cancel);
   bool try_split(SplitModel& split, const std::vector<IValue>& inputs, const CancelFlag* cancel);
@@ -95,7 +107,16 @@ class Pass {
   Explained differentiate(const Tensor& score, bool keep_graph);
   Tensor curvature(const Tensor& gradient, const Tensor& activation) const;
   Explained differentiate_full(const Tensor& score, bool keep_graph);
-  void make_maps(Explained& explained, const std::vector<Tensor>& curvatures) const;
+  void make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const;
+
+  bool runs_again() const { return plan_.maps.reruns(Rerun::ablated) || plan_.maps.reruns(Rerun::masked); }
+  void keep_for_rerun(const std::vector<IValue>& inputs);
+  std::vector<ChannelScores> score_channels(const CopyScorer& scorer, const Explained& explained);
+  Tensor score_ablated(const CopyScorer& scorer, const Copies& copies, size_t layer, const Tensor& activation);
+  Tensor score_ablated_tails(const CopyScorer& scorer, const Copies& copies, size_t layer);
+  Tensor score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& activation);
+  Tensor score_split(const std::shared_ptr<SplitModel>& split, const std::function<Tensor(bool channels_last)>& run) const;
+  bool reruns_split() const;
 
   std::shared_ptr<Model> model_;
   PassPlan plan_;
@@ -109,6 +130,9 @@ class Pass {
   std::string other_activation_;  // one that has no rule, where every activation is to follow one
   std::shared_ptr<SharedSplit> shared_split_ = std::make_shared<SharedSplit>();
   std::string why_hooked_;
+  std::vector<IValue> kept_inputs_;  // copies, for methods that run the model again
+  std::optional<Cut> kept_cut_;      // what the split's head left, likewise
+  std::vector<int64_t> calls_;       // by layer: how often a hooked pass called it
 };
 
 }  // namespace gradcam

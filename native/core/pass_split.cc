@@ -1,24 +1,10 @@
 // The half of Pass that runs a split model.
-#include "device.h"
 #include "error.h"
+#include "own_input.h"
 #include "pass.h"
 #include "split_graph.h"
 
 namespace gradcam {
-
-namespace {
-
-// A copy off the caller's graph, on the model's device: the model may change its inputs in place.
-IValue own_input(const IValue& input, at::Device device, bool channels_last) {
-  return map_tensors(input, [&](const Tensor& t) {
-    const bool picture = channels_last && t.dim() == 4 && t.is_floating_point();
-    const auto format = picture ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Preserve;
-    if (t.device() == device) return t.detach().clone(format);
-    return to_device(t.detach(), device).contiguous(picture ? format : t.suggest_memory_format());
-  });
-}
-
-}  // namespace
 
 SplitPlan Pass::split_plan() const { return {plan_.layers, plan_.input_gradient, plan_.head_dtype}; }
 
@@ -43,21 +29,21 @@ std::shared_ptr<SplitModel> Pass::find_split() {
     }
   }
   shared_split_->model.reset();
-  refuse_hooked();
+  refuse_hooked(why_hooked_);
   return nullptr;
 }
 
-void Pass::refuse_hooked() const {
+void Pass::refuse_hooked(const std::string& why) const {
   if (plan_.execution == Execution::split || plan_.head_dtype)
     throw Error("ERR_NOT_SPLITTABLE", "The model cannot be split at its target layers, which a reduced precision and "
-                                      "execution 'split' need: " + why_hooked_ +
+                                      "execution 'split' need: " + why +
                                           ". Leave both options out, or pick another layer.");
 }
 
 void Pass::give_up_split() {
   model_->give_up_split(split_plan(), why_hooked_);
   shared_split_->model.reset();
-  refuse_hooked();
+  refuse_hooked(why_hooked_);
 }
 
 // False where the split does not run with inputs that the model itself may well accept; the hooked run decides.
@@ -96,6 +82,11 @@ void Pass::forward_split(const SplitModel& split, const std::vector<IValue>& inp
   first = aliased ? first.clone() : first.detach();
   if (needs_gradient()) first.requires_grad_();
   cut.values[0] = first;
+  if (plan_.maps.reruns(Rerun::ablated)) {
+    // The tail may change what lives across the cut, and lists grow.
+    kept_cut_ = cut;
+    for (auto& value : kept_cut_->values) value = map_tensors(value, [](const Tensor& t) { return t.detach().clone(); });
+  }
   auto result = split.run_tail(cut, cancel);
   for (const auto& activation : result.activations)
     if (needs_gradient() && !activation.requires_grad()) throw CannotSplit("one of its target layers does not depend on the first");

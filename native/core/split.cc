@@ -63,7 +63,8 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
       if (parameter.is_floating_point() && parameter.scalar_type() != at::kFloat)
         throw CannotSplit("a reduced precision is for models in float32, and its parameters are " +
                           std::string(c10::toString(parameter.scalar_type())));
-  insert_taps(module, plan.layers);
+  const bool whole = plan.layers.empty() && !plan.at_input;
+  if (!whole) insert_taps(module, plan.layers);
   const auto inputs = module.get_method("forward").graph()->inputs().size();
   const auto frozen = jit::freeze_module(module);
   auto graph = frozen.get_method("forward").graph();
@@ -73,7 +74,9 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   split->plan_ = plan;
   split->takes_self_ = graph->inputs().size() == inputs;
   split->self_ = frozen._ivalue();
-  auto graphs = plan.at_input ? cut_at_input(*graph, plan.layers.size()) : cut_at_first_tap(*graph, plan.layers.size());
+  auto graphs = whole           ? keep_whole(*graph)
+                : plan.at_input ? cut_at_input(*graph, plan.layers.size())
+                                : cut_at_first_tap(*graph, plan.layers.size());
   split->tap_layers_ = std::move(graphs.tap_layers);
   if (graphs.head) {
     rewrite_head(*graphs.head);
@@ -81,8 +84,11 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
     insert_cancel_checks(*graphs.head);
     split->head_ = std::make_unique<jit::GraphFunction>("head", graphs.head, nullptr);
   }
-  insert_cancel_checks(*graphs.tail);
-  split->tail_ = std::make_unique<jit::GraphFunction>("tail", graphs.tail, nullptr);
+  if (graphs.tail) {
+    insert_cancel_checks(*graphs.tail);
+    split->tail_ = std::make_unique<jit::GraphFunction>("tail", graphs.tail, nullptr);
+    split->tail_graph_ = graphs.tail;
+  }
   return split;
 } catch (const CannotSplit&) {
   throw;
@@ -112,6 +118,16 @@ TailResult SplitModel::run_tail(const Cut& cut, const CancelFlag* cancel) const 
   if (given) result.activations[tap_layers_.front()] = cut.values[0].toTensor();
   for (size_t i = given; i < tap_layers_.size(); ++i) result.activations[tap_layers_[i]] = left[i + 1 - given].toTensor();
   return result;
+}
+
+IValue SplitModel::rerun_tail(Cut cut, const CancelFlag* cancel) {
+  if (!fast_tail_) {
+    auto graph = tail_graph_->copy();
+    rewrite_head(*graph);
+    fast_tail_ = std::make_unique<jit::GraphFunction>("fast_tail", graph, nullptr);
+  }
+  const at::NoGradGuard no_graph;
+  return run(*fast_tail_, std::move(cut.values), cancel).front();
 }
 
 }  // namespace gradcam

@@ -41,22 +41,25 @@ Tensor pick(const Tensor& table, const std::vector<int64_t>& classes) {
 // Zhang et al. 2025, "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation", arXiv:2501.11309,
 // equation 6, with pytorch-grad-cam's weights and epsilon; as there, the gradient also goes through p. Of those nearest to
 // y_t by |y_c - y_t|, the lower number comes first where two are equally near.
-Tensor finer_scores(const Tensor& table, const std::vector<int64_t>& classes, const Target& target) {
+Tensor finer_scores(const Tensor& table, const std::vector<int64_t>& classes, const Tensor& compared, double alpha) {
+  const auto weights = table.softmax(1).gather(1, compared);
+  const auto differences = pick(table, classes).unsqueeze(1) - alpha * table.gather(1, compared);
+  return (weights * differences).sum(1) / (weights.sum(1) + 1e-9);
+}
+
+// Which classes c those are: [N, K].
+Tensor compared_classes(const Tensor& table, const std::vector<int64_t>& classes, const Target& target) {
   const auto images = table.size(0), count = table.size(1);
-  Tensor compared;  // [N, K]
+  if (target.compared.defined()) return target.compared.to(table.device());
   if (target.against.empty()) {
     const auto chosen = torch::tensor(classes, at::kLong).to(table.device()).unsqueeze(1);
     const auto logits = table.detach();
     const auto distance = (logits - logits.gather(1, chosen)).abs().scatter(1, chosen, -1.0);  // itself comes first
     const auto order = std::get<1>(distance.sort(/*stable=*/true, /*dim=*/1, /*descending=*/false));
-    compared = order.slice(1, 1, 1 + std::min(target.nearest, count - 1));
-  } else {
-    for (const auto c : target.against) spread({c}, 1, count);
-    compared = torch::tensor(target.against, at::kLong).to(table.device()).unsqueeze(0).expand({images, -1});
+    return order.slice(1, 1, 1 + std::min(target.nearest, count - 1));
   }
-  const auto weights = table.softmax(1).gather(1, compared);
-  const auto differences = pick(table, classes).unsqueeze(1) - target.alpha * table.gather(1, compared);
-  return (weights * differences).sum(1) / (weights.sum(1) + 1e-9);
+  for (const auto c : target.against) spread({c}, 1, count);
+  return torch::tensor(target.against, at::kLong).to(table.device()).unsqueeze(0).expand({images, -1});
 }
 
 Tensor masked_scores(const Tensor& output, const std::vector<int64_t>& classes, const Tensor& given) {
@@ -100,12 +103,31 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target) {
       break;
     case Target::Score::finer:
       if (count < 2) throw Error("ERR_TARGET", "Finer-CAM compares classes, but the model has only one output.");
-      resolved.scores = finer_scores(table, classes, target);
+      resolved.compared = compared_classes(table, classes, target);
+      resolved.scores = finer_scores(table, classes, resolved.compared, target.alpha);
       break;
     case Target::Score::mask: resolved.scores = masked_scores(table, classes, target.mask); break;
   }
   if (target.sign != 1) resolved.scores = resolved.scores * target.sign;
   return resolved;
+}
+
+Target target_of_copies(const Target& target, const ResolvedTarget& resolved, const std::vector<int64_t>& images) {
+  const auto of_images = [&](const std::vector<int64_t>& values) {
+    std::vector<int64_t> chosen;
+    for (const auto image : images) chosen.push_back(values.at(static_cast<size_t>(image)));
+    return chosen;
+  };
+  auto copied = target;
+  copied.kind = Target::Kind::classes;
+  copied.classes = of_images(resolved.classes);
+  if (target.score == Target::Score::difference && target.against.size() > 1) copied.against = of_images(target.against);
+  const auto rows = [&](const Tensor& table) {
+    return table.index_select(0, torch::tensor(images, at::kLong).to(table.device()));
+  };
+  if (resolved.compared.defined()) copied.compared = rows(resolved.compared);
+  if (target.mask.defined() && target.mask.dim() == 3) copied.mask = rows(target.mask);
+  return copied;
 }
 
 }  // namespace gradcam

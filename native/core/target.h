@@ -31,15 +31,21 @@ struct Target {
   int64_t nearest = 3;                                   // finer, where there are none: how many of the nearest
   double alpha = 1;                                      // finer
   Tensor mask;                                           // [H, W] for all images, or [N, H, W]
+  Tensor compared;                                       // finer: [N, K], the classes to compare each image's with
 };
 
 struct ResolvedTarget {
   std::vector<int64_t> classes;  // one per image
   Tensor scores;                 // [N], with the graph of the output
+  Tensor compared;               // finer: [N, K]
 };
 
 // Each image's score. Logits are [N, C], or [N] for a model with a single output. ERR_TARGET, ERR_TARGET_COUNT,
 // ERR_TARGET_OUT_OF_RANGE.
 ResolvedTarget resolve_target(const IValue& output, const Target& target);
+
+// The target of copies of images, by the number of each one's image. What was resolved for an image holds for its copies,
+// however the model likes those.
+Target target_of_copies(const Target& target, const ResolvedTarget& resolved, const std::vector<int64_t>& images);
 
 }  // namespace gradcam

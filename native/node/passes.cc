@@ -129,8 +129,8 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
         return pass->backward(score, /*keep_graph=*/true);
       };
     } else {
-      work = [pass = pass(), target = to_target(info[0])](const CancelFlag&) {
-        return pass->backward(target, /*keep_graph=*/true);
+      work = [pass = pass(), target = to_target(info[0])](const CancelFlag& cancel) {
+        return pass->backward(target, /*keep_graph=*/true, &cancel);
       };
     }
     return environment_->submit<Explained>(
@@ -156,7 +156,7 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
           const auto& output = pass->forward(inputs, &cancel);
           cancel.check();
           Result result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), pass->guided_relus(),
-                        pass->why_hooked(), pass->backward(target, /*keep_graph=*/false)};
+                        pass->why_hooked(), pass->backward(target, /*keep_graph=*/false, &cancel)};
           for (auto& layer : result.explained.layers) layer.activation = layer.gradient = Tensor();
           return result;
         },

@@ -64,6 +64,7 @@ MapPlan to_map_plan(const Napi::Object& plan) {
       plan.Get("aggregate"), "aggregate",
       {{"each", Aggregate::each}, {"mean", Aggregate::mean}, {"max", Aggregate::max}, {"product", Aggregate::product}});
   maps.shape = to_layer_shape(plan.Get("reshape"));
+  maps.chunk_size = static_cast<int64_t>(number_or(plan.Get("chunkSize"), static_cast<double>(maps.chunk_size)));
   maps.seed = static_cast<uint64_t>(number_or(plan.Get("seed"), 0));
   return maps;
 }

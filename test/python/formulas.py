@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 import models
+import reruns
 from job import answer
 
 
@@ -162,6 +163,8 @@ def run_model(name, job, folder, store):
     a, g, logits = observe(model, layer, x, classes)
     cases = {m: np.stack([formula(ai, gi) for ai, gi in zip(a, g)]) for m, formula in METHODS.items()}
     cases["shapleycam"] = shapley_cam(model, layer, x, classes, a, g)
+    chosen = [lambda y, t=t: y[t] for t in classes]
+    cases |= reruns.maps_of(model, layer, x, chosen)
     if name == "pooled_linear":
         cases["cam"] = np.stack([per_channel(model.head.weight[c].tolist(), ai) for ai, c in zip(a, classes)])
     tensors = {m: store(torch.from_numpy(np.ascontiguousarray(v)).unsqueeze(1)) for m, v in cases.items()}

@@ -20,6 +20,8 @@ constexpr LayerMethod kLayerMethods[] = {
     {"fem", Needs::activation, feature_explanation, nullptr},
     {"shapleycam", Needs::curvature, shapley_cam, nullptr},
     {"cam", Needs::gradient, class_activation, nullptr},
+    {"scorecam", Needs::activation, score_cam, nullptr, /*amplifies_rounding=*/false, Rerun::masked},
+    {"ablationcam", Needs::activation, ablation_cam, nullptr, /*amplifies_rounding=*/false, Rerun::ablated},
     {"randomcam", Needs::activation, random_cam, nullptr},
 };
 

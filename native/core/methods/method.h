@@ -14,11 +14,18 @@ struct LayerEvidence {
   Tensor activation;  // A
   Tensor gradient;    // G = d(sum of scores)/dA; undefined where no method of the pass needs it
   Tensor curvature;   // H A, the Hessian of the score times A; undefined likewise
+  // What methods ask for that run the model again, in float64; undefined likewise.
+  Tensor score;           // [N]: of the image as it is
+  Tensor ablated_scores;  // [N, C]: with zeros in the place of each channel
+  Tensor masked_scores;   // [N, C]: of the input under the mask that each channel makes
   uint64_t seed = 0;
 };
 
 // How much of a pass a method needs: each step includes the ones before it.
 enum class Needs { activation, gradient, curvature };
+
+// What a method has the model run again on, once per channel: see LayerEvidence.
+enum class Rerun { none, ablated, masked };
 
 // A method that makes a map of a target layer. Each has a file with its formula and its source.
 struct LayerMethod {
@@ -30,6 +37,7 @@ struct LayerMethod {
   Tensor (*reduce)(const Tensor& contribution);
   // Divides by what may be next to zero: the rounding of a split model would come out a hundred times as large.
   bool amplifies_rounding = false;
+  Rerun rerun = Rerun::none;
 };
 
 // The method of that name, or ERR_INVALID_ARGUMENT with the names there are.
@@ -46,6 +54,8 @@ Tensor shapley_cam(const LayerEvidence& evidence);
 Tensor class_activation(const LayerEvidence& evidence);
 Tensor feature_explanation(const LayerEvidence& evidence);
 Tensor random_cam(const LayerEvidence& evidence);
+Tensor score_cam(const LayerEvidence& evidence);
+Tensor ablation_cam(const LayerEvidence& evidence);
 Tensor eigen_cam(const LayerEvidence& evidence);
 
 // [N, C] with a dimension of one for each spatial one, to multiply [N, C, spatial...] by.

@@ -4,10 +4,14 @@
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import {
+  Cam,
+  FullGrad,
   GradCam,
   GuidedBackprop,
+  InputAttribution,
   ScriptModule,
   Tensor,
+  camMethods,
   interpolate,
   normalize,
   setNumThreads,
@@ -16,10 +20,17 @@ import {
 const job = JSON.parse(process.argv[2])
 setNumThreads(job.threads)
 const model = await ScriptModule.load(job.file, { device: job.device })
-const explainer =
-  job.method === 'guided_backprop'
-    ? new GuidedBackprop(model, { scope: 'modules', ...job.make })
-    : new GradCam(model, [job.layer], job.make)
+const explainer = makeExplainer(job)
+
+/** By `grad_cam` or `guided_backprop` the classes named so, by any other name the method of it. */
+function makeExplainer({ method, layer, make }) {
+  if (method === 'guided_backprop') return new GuidedBackprop(model, { scope: 'modules', ...make })
+  if (method === 'grad_cam') return new GradCam(model, [layer], make)
+  if (method === 'fullgrad') return new FullGrad(model)
+  if (Object.hasOwn(camMethods, method))
+    return new Cam(model, { layers: [layer], methods: [method], compat: 'pytorch-grad-cam', ...make })
+  return new InputAttribution(model, { method, ...make })
+}
 
 function read(batch) {
   const elements = new Float32Array(batch * 3 * job.size * job.size)
@@ -42,6 +53,8 @@ async function explain(images) {
   try {
     const { scores } = found
     if (job.method === 'guided_backprop') return { result: found.gradient.detach(), scores }
+    if (found.attribution) return { result: found.attribution.detach(), scores }
+    if (job.method !== 'grad_cam') return { result: found.cam.detach(), scores }
     const large = interpolate(found.cam, [job.size, job.size])
     try {
       return { result: normalize(large), scores }

@@ -1,0 +1,50 @@
+#include "copies.h"
+
+#include <algorithm>
+
+#include "../error.h"
+#include "../target_output.h"
+
+namespace gradcam {
+
+std::vector<int64_t> images_of(const Copies& copies) {
+  std::vector<int64_t> images;
+  for (const auto& copy : copies) images.push_back(copy.image);
+  return images;
+}
+
+CopyPlan::CopyPlan(const Tensor& changes) {
+  const auto flags = changes.to(at::kCPU).contiguous();
+  const auto* changed = flags.const_data_ptr<bool>();
+  for (int64_t image = 0; image < flags.size(0); ++image) {
+    unchanged.push_back(static_cast<int64_t>(copies.size()));
+    copies.push_back({image});
+    for (int64_t channel = 0; channel < flags.size(1); ++channel) {
+      if (!*changed++) {
+        by_channel.push_back(unchanged.back());
+        continue;
+      }
+      by_channel.push_back(static_cast<int64_t>(copies.size()));
+      copies.push_back({image, channel});
+    }
+  }
+}
+
+Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
+  std::vector<Tensor> parts;
+  for (size_t from = 0; from < copies.size(); from += static_cast<size_t>(chunk)) {
+    if (cancel) cancel->check();
+    const auto to = std::min(copies.size(), from + static_cast<size_t>(chunk));
+    const Copies some(copies.begin() + static_cast<int64_t>(from), copies.begin() + static_cast<int64_t>(to));
+    const auto output = run(some);
+    const auto rows = output_tensor(output, target.path);
+    if (rows.dim() < 1 || rows.size(0) != static_cast<int64_t>(some.size()))
+      throw Error("ERR_TARGET", "The model was run again on " + std::to_string(some.size()) +
+                                    " copies of the images, but its output has not a row for each: it does not take any "
+                                    "number of images. Use a method that runs it once, such as 'gradcam', or chunkSize 1.");
+    parts.push_back(resolve_target(output, target_of_copies(target, resolved, images_of(some))).scores.to(at::kDouble));
+  }
+  return at::cat(parts);
+}
+
+}  // namespace gradcam

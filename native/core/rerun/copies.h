@@ -1,0 +1,44 @@
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "../cancel.h"
+#include "../target.h"
+
+namespace gradcam {
+
+// A copy of one image of a batch, changed by one channel of a layer, or by none of them.
+struct Copy {
+  static constexpr int64_t kNone = -1;
+  int64_t image, channel = kNone;
+};
+
+using Copies = std::vector<Copy>;
+
+std::vector<int64_t> images_of(const Copies& copies);
+
+// Which copies have to run, and which of them tells the score of each channel.
+struct CopyPlan {
+  // `changes`, bool [N, C]: false where a copy for that channel would be the same as one for none, which then serves it.
+  explicit CopyPlan(const Tensor& changes);
+
+  Copies copies;                    // image after image, that of no channel first
+  std::vector<int64_t> unchanged;   // [N]: positions among the copies
+  std::vector<int64_t> by_channel;  // [N * C]
+};
+
+// Runs the model on copies; gives its output.
+using RunCopies = std::function<IValue(const Copies&)>;
+
+// Asks for the score of many copies, `chunk` of them at a time: memory does not grow with the channels.
+struct CopyScorer {
+  const Target& target;
+  const ResolvedTarget& resolved;
+  int64_t chunk;
+  const CancelFlag* cancel;
+
+  // [copies] in float64, on the device of the output. An error where the output is not one row for each copy.
+  Tensor scores(const Copies& copies, const RunCopies& run) const;
+};
+
+}  // namespace gradcam

@@ -1,0 +1,37 @@
+#include "masks.h"
+
+#include <algorithm>
+
+namespace gradcam {
+
+namespace {
+
+Tensor enlarge(const Tensor& channels, const std::vector<int64_t>& size) {
+  if (size.size() == 1) return at::upsample_linear1d(channels, size, /*align_corners=*/true);
+  if (size.size() == 2) return at::upsample_bilinear2d(channels, size, /*align_corners=*/true);
+  return at::upsample_trilinear3d(channels, size, /*align_corners=*/true);
+}
+
+}  // namespace
+
+Tensor channel_masks(const Tensor& activation, const Copies& copies, const std::vector<int64_t>& size) {
+  std::vector<int64_t> channels, none;
+  for (size_t i = 0; i < copies.size(); ++i) {
+    channels.push_back(std::max<int64_t>(copies[i].channel, 0));
+    if (copies[i].channel == Copy::kNone) none.push_back(static_cast<int64_t>(i));
+  }
+  const auto on_device = [&](const std::vector<int64_t>& list) {
+    return torch::tensor(list, at::kLong).to(activation.device());
+  };
+  const auto chosen = activation.index({on_device(images_of(copies)), on_device(channels)}).unsqueeze(1);
+  auto masks = enlarge(chosen.contiguous(), size);
+  const auto flat = masks.flatten(1);
+  auto shape = std::vector<int64_t>(static_cast<size_t>(masks.dim()), 1);
+  shape[0] = masks.size(0);
+  const auto least = flat.amin(1), most = flat.amax(1);
+  masks = masks.sub_(least.view(shape)).div_((most - least).view(shape) + 1e-8);
+  if (!none.empty()) masks.index_fill_(0, on_device(none), 0);
+  return masks;
+}
+
+}  // namespace gradcam

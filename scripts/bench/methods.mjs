@@ -1,0 +1,138 @@
+// Each method beside its peer, in one run: the same weights, inputs and threads, in turns.
+//
+//   npm run build && node scripts/bench/methods.mjs [--methods LIST] [--model resnet18] [--size 224] [--rounds 7]
+//     [--json out/methods.json] [--write-docs]
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { formatTable } from '../../dist/lib/cli/table.js'
+import { contestants } from './contestants.mjs'
+import { machine } from './machine.mjs'
+import { measure } from './measure.mjs'
+import { prepare } from './prepare.mjs'
+import { markdownTable } from './report.mjs'
+import { median, ratio } from './statistics.mjs'
+import { writeSection } from './write-docs.mjs'
+
+const pgc = 'pytorch-grad-cam'
+const captum = 'captum'
+
+/** Who has each. Ablation-CAM and Score-CAM take the peer seconds: few rounds are steady enough. */
+const methods = {
+  ablationcam: { peers: [pgc], rounds: 2 },
+  scorecam: { peers: [pgc], rounds: 2 },
+  gradcam: { peers: [pgc, captum] },
+  hirescam: { peers: [pgc] },
+  'gradcam-elementwise': { peers: [pgc] },
+  'gradcam++': { peers: [pgc] },
+  xgradcam: { peers: [pgc] },
+  layercam: { peers: [pgc] },
+  eigencam: { peers: [pgc] },
+  eigengradcam: { peers: [pgc] },
+  kpcacam: { peers: [pgc] },
+  fem: { peers: [pgc] },
+  shapleycam: { peers: [pgc] },
+  fullgrad: { peers: [pgc] },
+  saliency: { peers: [captum] },
+  'input-x-gradient': { peers: [captum] },
+  'guided-backprop': { peers: [captum] },
+  deconvnet: { peers: [captum] },
+  'integrated-gradients': { peers: [captum], rounds: 2 },
+}
+const modules = { [pgc]: 'grad_cam_methods', [captum]: 'captum_methods' }
+
+const { values } = parseArgs({
+  options: {
+    methods: { type: 'string', default: Object.keys(methods).join(',') },
+    model: { type: 'string', default: 'resnet18' },
+    size: { type: 'string', default: '224' },
+    rounds: { type: 'string', default: '7' },
+    json: { type: 'string', default: 'out/methods.json' },
+    'write-docs': { type: 'boolean', default: false },
+  },
+})
+const asked = values.methods.split(',')
+const unknown = asked.filter((name) => !Object.hasOwn(methods, name))
+const size = Number(values.size)
+const threads = availableParallelism()
+const device = 'cpu'
+const say = (text) => console.error(text)
+if (unknown.length > 0 || !(size > 0) || !(Number(values.rounds) > 0)) {
+  console.error(`methods: there are ${Object.keys(methods).join(', ')}; sizes and rounds are numbers from 1 on`)
+  process.exit(2)
+}
+
+const taking = ['ours', pgc, captum].map((name) => {
+  const row = contestants.find((one) => one.name === name)
+  return name === 'ours' ? row : { ...row, module: modules[name] }
+})
+const { model } = values
+const { libtorch, tools, files, index } = await prepare({ contestants: taking, models: [model], size, images: 1 }, say)
+const { layers, target } = index.models[model]
+const scratch = mkdtempSync(join(tmpdir(), 'gradcam-bench-'))
+process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
+
+const results = []
+for (const method of asked) {
+  const { peers, rounds = Number(values.rounds) } = methods[method]
+  const job = {
+    size,
+    images: 1,
+    threads,
+    device,
+    target,
+    method,
+    model,
+    layer: layers['gradcam-last'],
+    file: join(files, `${model}.pt`),
+    state: join(files, `${model}.state.pt`),
+    input: join(files, 'input.bin'),
+  }
+  const { measured, failures } = await measure({
+    contestants: taking.filter(({ name }) => name === 'ours' || peers.includes(name)),
+    batches: [1],
+    rounds: () => rounds,
+    warmups: () => (rounds > 2 ? 2 : 0),
+    job,
+    tools,
+    folder: scratch,
+    say: () => say(method),
+  })
+  const [ours, ...others] = measured[0]?.rows ?? []
+  if (ours?.name !== 'ours') throw new Error(`${method}: ${JSON.stringify(failures)}`)
+  const compared = others.map(({ name, times, difference, peakRss }) => ({
+    name,
+    // How many times as long the peer takes.
+    ratio: ratio(times, ours.times),
+    ms: median(times),
+    peakRss,
+    difference,
+  }))
+  results.push({ method, ms: median(ours.times), peakRss: ours.peakRss, peers: compared, failures })
+}
+
+const number = (value, digits) => (value === undefined ? '–' : value.toFixed(digits))
+const of = (result, name) => result.peers.find((peer) => peer.name === name)
+const table = [
+  ['method', `× ${pgc}`, '× Captum', 'ours, ms', `${pgc}, ms`, 'Captum, ms', 'largest difference'],
+  ...results.map((result) => [
+    result.method,
+    ...[pgc, captum].map((name) => number(of(result, name)?.ratio, of(result, name)?.ratio >= 10 ? 0 : 2)),
+    number(result.ms, 1),
+    ...[pgc, captum].map((name) => number(of(result, name)?.ms, 1)),
+    Math.max(...result.peers.map(({ difference }) => difference ?? NaN)).toExponential(0),
+  ]),
+]
+for (const line of formatTable(table.map((row) => row.map((text, at) => ({ text, alignRight: at > 0 })))))
+  console.log(line)
+
+const facts = machine(libtorch, { threads, device })
+mkdirSync(dirname(resolve(values.json)), { recursive: true })
+writeFileSync(values.json, `${JSON.stringify({ machine: facts, model, size, results }, null, 2)}\n`)
+if (values['write-docs'])
+  await writeSection(
+    'methods',
+    `${model} at \`${layers['gradcam-last']}\`, ${size}x${size}, batch 1, on ${facts.cpu}, ${threads} threads, LibTorch ${libtorch.version}. ` +
+      `A × is how many times as long the peer takes: above 1 we are faster.\n\n${markdownTable(table)}`,
+  )

@@ -1,0 +1,111 @@
+import test from 'ava'
+import { Cam, ScriptModule, Tensor, type CamMethod, type CamOptions, type Target } from '../lib/index.js'
+import { farthest } from './support/arithmetic.js'
+import { peerReference, type PeerModel } from './support/peer-maps.js'
+import { toTensor } from './support/to-tensor.js'
+
+/** Greatest difference of a map in [0, 1]. */
+const tolerance = 1e-5
+
+type Method = 'scorecam' | 'ablationcam'
+type Model = Omit<PeerModel, 'seed'> & { readonly methods: readonly Method[]; readonly batch_sizes?: readonly number[] }
+
+const both = ['scorecam', 'ablationcam'] as const
+const classes = [0, 1, 2]
+
+/** Ablation-CAM where the layer ends in a ReLU: elsewhere the peer is wrong, see below. */
+const models: Readonly<Record<string, Model>> = {
+  plain_double: {
+    input_seed: 1,
+    size: [3, 3, 16, 20],
+    classes,
+    layer_sets: [['features.6'], ['features.2', 'features.6']],
+    methods: both,
+  },
+  residual: {
+    input_seed: 1,
+    size: [3, 3, 16, 20],
+    classes,
+    layer_sets: [['blocks.1'], ['blocks.0', 'blocks.1']],
+    methods: both,
+  },
+  dense: {
+    input_seed: 1,
+    size: [3, 3, 16, 20],
+    classes,
+    layer_sets: [['layer2'], ['layer1', 'layer3.conv1']],
+    methods: ['scorecam'],
+  },
+  vit: { input_seed: 1, classes, layer_sets: [['blocks.0']], methods: ['scorecam'], reshape: 'vit' },
+  channels_last: { input_seed: 1, classes, layer_sets: [['stage']], methods: ['scorecam'], reshape: 'swin' },
+  plain: {
+    input_seed: 1,
+    size: [3, 3, 16, 20],
+    classes,
+    layer_sets: [['features']],
+    methods: [],
+    batch_sizes: [1, 32],
+  },
+}
+
+const peer = await peerReference('peer_reruns.py', { models })
+const run = peer ? test.serial : test.serial.skip
+
+const firstOf = (input: Tensor, images: number) => input.narrow(0, 0, images)
+
+for (const [name, { layer_sets, methods, reshape }] of Object.entries(models)) {
+  for (const kind of methods.length > 0 ? (['scripted', 'traced'] as const) : []) {
+    run(`${name}, ${kind}: Score-CAM and Ablation-CAM are pytorch-grad-cam's`, async (t) => {
+      using model = await ScriptModule.load(peer!.file(name, kind))
+      using whole = toTensor(peer!.input(name))
+      for (const images of [1, 3]) {
+        using input = firstOf(whole, images)
+        const given = classes.slice(0, images)
+        const targets: Record<string, Target> = {
+          '': given,
+          'probability:': { kind: 'probability', class: given },
+          'argmax:': 'argmax',
+        }
+        for (const layers of layer_sets) {
+          for (const execution of ['auto', 'hooked'] as const) {
+            const options: CamOptions = { layers, methods, execution, compat: 'pytorch-grad-cam', chunkSize: 5 }
+            using cam = new Cam(model, { ...options, ...(reshape && { reshape }) })
+            for (const [prefix, target] of Object.entries(targets)) {
+              using found = await cam.explain(input, { target })
+              for (const method of methods) {
+                const expected = peer!.tensor(name, `${images} ${layers.join(' ')}`, prefix + method)
+                const map = found.get(undefined, method)
+                t.deepEqual([...map.shape], expected.shape)
+                const distance = farthest(map.toTypedArray() as Float32Array, expected.data as Float32Array)
+                const what = `${prefix}${method} at ${layers.join(' and ')}, ${images} images, ${execution}`
+                t.true(distance <= tolerance, `${what}: farthest ${distance.toExponential(2)}`)
+              }
+            }
+          }
+        }
+      }
+    })
+  }
+}
+
+run(
+  'where activations are negative, Ablation-CAM of pytorch-grad-cam depends on its batch size, ours does not',
+  async (t) => {
+    const name = 'plain'
+    const [one, many] = [1, 32].map(
+      (size) => peer!.tensor(name, '3 features', `batch ${size}`).data as Float32Array,
+    ) as [Float32Array, Float32Array]
+    t.true(farthest(one, many) > 0.1)
+    using model = await ScriptModule.load(peer!.file(name, 'scripted'))
+    using input = toTensor(peer!.input(name))
+    const methods: readonly CamMethod[] = ['ablationcam']
+    const maps: Float32Array[] = []
+    for (const chunkSize of [1, 32]) {
+      using cam = new Cam(model, { layers: ['features'], methods, compat: 'pytorch-grad-cam', chunkSize })
+      using found = await cam.explain(input, { target: classes })
+      maps.push(found.cam.toTypedArray() as Float32Array)
+    }
+    // That it is the formula's is a matter of formulas.test.
+    t.true(farthest(maps[0]!, maps[1]!) <= tolerance)
+  },
+)
