@@ -51,7 +51,7 @@ std::vector<IValue> run(jit::Function& function, jit::Stack stack, const CancelF
 }  // namespace
 
 std::string SplitPlan::key() const {
-  std::string key = at_input ? "input" : "layer";
+  std::string key = at_input ? "input" : layers.empty() ? "output" : "layer";
   if (head_dtype) key += std::string(" ") + c10::toString(*head_dtype);
   for (const auto& layer : layers) key += "\n" + layer;
   return key;
@@ -63,7 +63,8 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
       if (parameter.is_floating_point() && parameter.scalar_type() != at::kFloat)
         throw CannotSplit("a reduced precision is for models in float32, and its parameters are " +
                           std::string(c10::toString(parameter.scalar_type())));
-  insert_taps(module, plan.layers);
+  const auto layers = plan.layers.size();
+  if (plan.at_input || layers) insert_taps(module, plan.layers);
   const auto inputs = module.get_method("forward").graph()->inputs().size();
   const auto frozen = jit::freeze_module(module);
   auto graph = frozen.get_method("forward").graph();
@@ -73,7 +74,9 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   split->plan_ = plan;
   split->takes_self_ = graph->inputs().size() == inputs;
   split->self_ = frozen._ivalue();
-  auto graphs = plan.at_input ? cut_at_input(*graph, plan.layers.size()) : cut_at_first_tap(*graph, plan.layers.size());
+  auto graphs = plan.at_input ? cut_at_input(*graph, layers)
+                : layers      ? cut_at_first_tap(*graph, layers)
+                              : cut_at_output(*graph);
   split->tap_layers_ = std::move(graphs.tap_layers);
   if (graphs.head) {
     rewrite_head(*graphs.head);
@@ -81,8 +84,10 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
     insert_cancel_checks(*graphs.head);
     split->head_ = std::make_unique<jit::GraphFunction>("head", graphs.head, nullptr);
   }
-  insert_cancel_checks(*graphs.tail);
-  split->tail_ = std::make_unique<jit::GraphFunction>("tail", graphs.tail, nullptr);
+  if (graphs.tail) {
+    insert_cancel_checks(*graphs.tail);
+    split->tail_ = std::make_unique<jit::GraphFunction>("tail", graphs.tail, nullptr);
+  }
   return split;
 } catch (const CannotSplit&) {
   throw;

@@ -14,7 +14,8 @@ namespace gradcam {
 // What a split has to offer.
 struct SplitPlan {
   std::vector<std::string> layers;
-  // Cut at the input instead of at the first layer: the input's gradient is wanted.
+  // Cut at the input instead of at the first layer: the input's gradient is wanted. Without that and without layers there
+  // is no gradient at all, and the whole model is head.
   bool at_input = false;
   // The type that the head computes in; the model's own by default. The tail always has the model's own.
   std::optional<at::ScalarType> head_dtype;
@@ -23,7 +24,7 @@ struct SplitPlan {
 };
 
 // What the head leaves for the tail: the first layer's output, then what else lives across the cut. At the input: the
-// inputs.
+// inputs. Of a model that is all head: its output.
 struct Cut {
   std::vector<IValue> values;
 };
@@ -46,7 +47,7 @@ class SplitModel {
   Cut run_head(std::vector<IValue> inputs, const CancelFlag* cancel) const;
 
   // From what the cut holds to the output. The first of its values is what a gradient is wanted at, so the caller makes it
-  // a leaf. May be called again, with another activation.
+  // a leaf. May be called again, with another activation. Not where the model is all head.
   TailResult run_tail(const Cut& cut, const CancelFlag* cancel) const;
 
   // Convolutions are fastest so; a model that asks for views of contiguous memory does not run so. What was found is kept.

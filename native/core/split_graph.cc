@@ -214,4 +214,14 @@ CutGraphs cut_at_input(Graph& graph, size_t layers) {
   return result;
 }
 
+CutGraphs cut_at_output(Graph& graph) {
+  find_taps(graph, 0);
+  CutGraphs result{std::make_shared<Graph>(), nullptr, {}};
+  ValueMap map;
+  for (auto* input : graph.inputs()) copy_input(*result.head, input, map);
+  for (auto* node : graph.nodes()) copy_node(*result.head, node, map);
+  return_tuple(*result.head, {map.at(graph.outputs().at(0))});
+  return result;
+}
+
 }  // namespace gradcam

@@ -30,6 +30,9 @@ CutGraphs cut_at_first_tap(torch::jit::Graph& graph, size_t layers);
 // The whole as a tail, from the inputs: -> (output, outputs of all layers ...). There is no head.
 CutGraphs cut_at_input(torch::jit::Graph& graph, size_t layers);
 
+// The whole as a head, for runs of which nothing is differentiated: -> (output). There is no tail.
+CutGraphs cut_at_output(torch::jit::Graph& graph);
+
 void for_each_node(torch::jit::Block* block, const std::function<void(torch::jit::Node*)>& fn);
 
 }  // namespace gradcam
