@@ -24,6 +24,17 @@ export {
   type InputMethod,
 } from './input/input-attribution.js'
 export { InputExplanation } from './input/input-explanation.js'
+export {
+  InputPerturbation,
+  type InputPerturbationOptions,
+  type PerturbationExplainOptions,
+  type PerturbationMethod,
+} from './input/input-perturbation.js'
+export { PerturbationExplanation } from './input/perturbation-explanation.js'
+export type { FeatureAblationOptions } from './input/perturbation/feature-ablation.js'
+export type { OcclusionOptions } from './input/perturbation/occlusion.js'
+export type { Baseline } from './input/perturbation/perturbation.js'
+export { riseMasks, type RiseOptions } from './input/perturbation/rise.js'
 export type { Smoothing } from './input/smoothing.js'
 export { interpolate, interpolateAsync, type InterpolateOptions } from './interpolate.js'
 export type { Baseline } from './metrics/baseline.js'

@@ -147,6 +147,7 @@ export const functions = {
   linspace: operator('linspace'),
   to: operator('to', 'device', 'dtype'),
   indexSelect: operator('index_select'),
+  baddbmm: operator('baddbmm'),
   nearest: operator('upsample_nearest2d', 'vec'),
   bilinear: operator('upsample_bilinear2d', 'vec'),
   bicubic: operator('upsample_bicubic2d', 'vec'),

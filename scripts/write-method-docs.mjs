@@ -8,8 +8,16 @@ import { camMethods } from '../dist/lib/index.js'
 const root = fileURLToPath(new URL('..', import.meta.url))
 export const file = join(root, 'docs', 'methods', 'README.md')
 
+/** Of InputPerturbation: what it computes, how often it runs the model, and the paper. */
+const perturbations = [
+  ['occlusion', 'sum_w (f(x) - f(x_w)) 1_w / sum_w 1_w, x_w is x with window w covered', 'windows', 'arXiv:1311.2901'],
+  ['feature-ablation', 'f(x) - f(x without the feature), for each element of it', 'features', 'Captum'],
+  ['rise', 'sum_i f(x m_i) m_i / (N p) over N random masks that keep a share p', 'masks', 'arXiv:1806.07421'],
+]
+
 const link = (paper) => {
   if (paper === null) return 'pytorch-grad-cam'
+  if (paper === 'Captum') return paper
   const [kind, id] = paper.split(/:(.*)/)
   if (kind === 'arXiv') return `[${paper}](https://arxiv.org/abs/${id})`
   if (kind === 'doi') return `[${id}](https://doi.org/${id})`
@@ -30,6 +38,9 @@ export async function page() {
   const rows = Object.entries(camMethods).map(
     ([name, { title, formula, target, paper }]) =>
       `| \`${name}\` | ${title} | ${cell(formula)} | ${target ? 'yes' : 'no'} | ${link(paper)} |`,
+  )
+  const perturbed = perturbations.map(
+    ([name, formula, runs, paper]) => `| \`${name}\` | ${cell(formula)} | ${runs} | ${link(paper)} |`,
   )
   const text = `# Class activation maps
 
@@ -58,6 +69,20 @@ copy; its top class, and the classes that Finer-CAM compares with, are those of 
   batch size. Channels that are zero already need no run. Where the model cannot be cut at the layer, the whole of it runs.
 - Score-CAM's masks are enlarged with corners on corners. A constant channel makes a mask of zeros; pytorch-grad-cam may make one
   of rounding errors. With several inputs, the first is masked.
+
+## Attributions to the input
+
+x is the input [N, ...] and f the score. \`InputPerturbation\` changes x and runs the model without a graph, so it takes any
+model; its cost is the number of runs.
+
+| method | attribution | runs | source |
+| --- | --- | --- | --- |
+${perturbed.join('\n')}
+
+Occlusion covers a window at a time, by default an eighth of each dimension behind the channels, moving by half of it; windows
+that reach over the border are cropped, as in Captum. Feature ablation takes away together what has the same integer in
+\`features\`. RISE divides by the expected coverage N p, as its authors' code does, not by the sum of the masks; the score of a
+class is its probability there.
 
 ## Where maps follow which convention
 

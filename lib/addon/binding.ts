@@ -64,6 +64,8 @@ export interface PassPlan {
   chunkSize?: number
   /** FullGrad in place of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
   fullGrad?: boolean
+  /** No layers and no gradient: `explain` and `backward` find the classes and scores, and the model runs without a graph. */
+  scoresOnly?: boolean
   inputGradient: boolean
   guided: 'none' | 'modules' | 'all'
   execution?: 'auto' | 'split' | 'hooked'

@@ -6,6 +6,7 @@ import { GradCamError } from '../errors.js'
 import type { ExecutionOptions, Explained, ExplainOptions } from '../explainer.js'
 import { GuidedGradCam } from '../input/guided-grad-cam.js'
 import { InputAttribution, inputMethods, type InputMethod } from '../input/input-attribution.js'
+import { InputPerturbation, type PerturbationMethod } from '../input/input-perturbation.js'
 import { operators } from '../operators.js'
 import type { ScriptModule } from '../script-module.js'
 import type { Target } from '../target.js'
@@ -73,14 +74,23 @@ const ofInput = (method: InputMethod): BatchMethod => ({
   make: (model) => overChannels(new InputAttribution(model, { method })),
 })
 
+/** Feature ablation is not among them: without features of the caller's own it runs once for each pixel and channel. */
+const perturbations = ['occlusion', 'rise'] as const satisfies readonly PerturbationMethod[]
+
+const byPerturbing = (method: (typeof perturbations)[number]): BatchMethod => ({
+  layered: false,
+  make: (model) => overChannels(new InputPerturbation(model, { method })),
+})
+
 /** Every method that a batch can be explained with. */
 const methods: Readonly<Record<string, BatchMethod>> = {
   ...Object.fromEntries((Object.keys(camMethods) as CamMethod[]).map((method) => [method, ofLayer(method)])),
   ...Object.fromEntries(inputMethods.map((method) => [method, ofInput(method)])),
+  ...Object.fromEntries(perturbations.map((method) => [method, byPerturbing(method)])),
   'guided-gradcam': { layered: true, make: (model, layer) => overChannels(new GuidedGradCam(model, { layer })) },
 }
 
-export type BatchMethodName = CamMethod | InputMethod | 'guided-gradcam'
+export type BatchMethodName = CamMethod | InputMethod | (typeof perturbations)[number] | 'guided-gradcam'
 
 export const batchMethods = Object.keys(methods) as readonly BatchMethodName[]
 
@@ -97,7 +107,7 @@ export function makeExplainer(
   if (!layered && layer)
     throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} looks at the input and takes no layer. Leave it out.`)
   if (execution.precision && !Object.hasOwn(camMethods, name))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} differentiates down to the input: leave out the precision.`)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} looks at the input: leave out the precision.`)
   return make(model, layer ?? '', execution)
 }
 

@@ -106,6 +106,7 @@ void Pass::release() {
 }
 
 bool Pass::needs_gradient() const {
+  if (plan_.scores_only) return false;
   return plan_.input_gradient || plan_.maps.methods.empty() || plan_.maps.needs() != Needs::activation;
 }
 
@@ -183,6 +184,7 @@ Explained Pass::backward(const Tensor& score, bool keep_graph) {
 }
 
 Explained Pass::differentiate(const Tensor& score, bool keep_graph) {
+  if (plan_.scores_only) return {};
   if (plan_.full_grad) return differentiate_full(score, keep_graph);
   for (size_t i = 0; i < activations_.size(); ++i)
     if (!activations_[i].defined())

@@ -25,6 +25,7 @@ struct PassPlan {
   std::vector<std::string> layers;                // captured: activation, and after backward its gradient
   MapPlan maps;                                   // the maps to make of them, which may do without the gradient
   bool full_grad = false;                         // FullGrad's map instead: the layers are those with a bias
+  bool scores_only = false;                       // no layers and no gradient: a backward only reads the scores off
   bool input_gradient = false;                    // the gradient at the first input
   ReluScope guided = ReluScope::none;             // which ReLUs follow the rule
   ReluRule relu_rule = ReluRule::guided;

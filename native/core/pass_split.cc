@@ -73,6 +73,10 @@ void Pass::forward_split(const SplitModel& split, const std::vector<IValue>& inp
   for (const auto& input : inputs) own.push_back(own_input(input, model_->device(), channels_last));
   auto cut = split.run_head(std::move(own), cancel);
   if (cancel) cancel->check();
+  if (plan_.scores_only) {
+    output_ = std::move(cut.values.at(0));
+    return;
+  }
   auto first = cut.values.at(0).toTensor();
   if (!first.is_floating_point()) throw CannotSplit("its first target layer returns integers");
   // What else lives across the cut may be the same memory, where a layer returns its input.

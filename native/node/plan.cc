@@ -76,6 +76,7 @@ PassPlan to_pass_plan(const Napi::Object& object) {
   plan.layers = to_texts(object.Get("layers"), "A layer path");
   plan.maps = to_map_plan(object);
   plan.full_grad = object.Get("fullGrad").ToBoolean();
+  plan.scores_only = object.Get("scoresOnly").ToBoolean();
   plan.input_gradient = object.Get("inputGradient").ToBoolean();
   plan.guided = parse_name<ReluScope>(
       object.Get("guided"), "guided",
