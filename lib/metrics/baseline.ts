@@ -9,9 +9,9 @@ import { on } from './executor.js'
  * What stands in the place of a removed pixel: 'zeros', which is the mean colour of standardised pictures; 'blurred', the
  * picture under a Gaussian of standard deviation 5 cut off to 11 x 11 pixels, its border continued outwards; or a number.
  */
-export type Baseline = 'zeros' | 'blurred' | number
+export type MetricBaseline = 'zeros' | 'blurred' | number
 
-export function checkBaseline(baseline: unknown): Baseline {
+export function checkBaseline(baseline: unknown): MetricBaseline {
   if (baseline === 'zeros' || baseline === 'blurred') return baseline
   if (typeof baseline === 'number' && Number.isFinite(baseline)) return baseline
   throw new GradCamError(
@@ -24,7 +24,11 @@ const reach = 5
 const deviation = 5
 
 /** [N, C, H, W], for the caller to dispose. */
-export async function baselineOf(input: Tensor, baseline: Baseline, signal: AbortSignal | undefined): Promise<Tensor> {
+export async function baselineOf(
+  input: Tensor,
+  baseline: MetricBaseline,
+  signal: AbortSignal | undefined,
+): Promise<Tensor> {
   if (baseline !== 'blurred') {
     using nothing = await on(signal).mul(input, 0)
     return await on(signal).add(nothing, baseline === 'zeros' ? 0 : baseline)

@@ -1,7 +1,7 @@
 import { checkOptions } from '../errors.js'
 import type { ScriptModule } from '../script-module.js'
 import type { Tensor } from '../tensor.js'
-import { baselineOf, checkBaseline, type Baseline } from './baseline.js'
+import { baselineOf, checkBaseline, type MetricBaseline } from './baseline.js'
 import { scoreCopies, type Copy } from './copies.js'
 import { on } from './executor.js'
 import { enlarged, ranksOf } from './maps.js'
@@ -11,7 +11,7 @@ export interface InsertionDeletionOptions extends MetricOptions {
   /** In how many steps of equally many pixels; 20 by default. */
   readonly steps?: number
   /** What is there where the picture is not; 'zeros' for deletion and 'blurred' for insertion by default, as in the paper. */
-  readonly baseline?: Baseline
+  readonly baseline?: MetricBaseline
 }
 
 /**
@@ -22,9 +22,9 @@ export interface InsertionDeletionOptions extends MetricOptions {
  */
 abstract class PixelGame extends Metric {
   readonly steps: number
-  readonly #baseline: Baseline
+  readonly #baseline: MetricBaseline
 
-  constructor(model: ScriptModule, options: InsertionDeletionOptions, usual: Baseline) {
+  constructor(model: ScriptModule, options: InsertionDeletionOptions, usual: MetricBaseline) {
     super(model, options)
     const { steps = 20, baseline = usual } = checkOptions(options)
     this.steps = checkCount('steps', steps)

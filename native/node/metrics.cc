@@ -39,10 +39,10 @@ Napi::Value score_async(const Napi::CallbackInfo& info) {
             *handle.executor(), info[3].ToNumber(),
             [model, inputs, target](const CancelFlag& cancel) -> Scores {
               const at::NoGradGuard no_grad;
-              auto [classes, scores] = resolve_target(model->run(inputs, nullptr, &cancel), target);
-              scores = scores.to(at::kCPU, at::kDouble).contiguous();
+              auto resolved = resolve_target(model->run(inputs, nullptr, &cancel), target);
+              const auto scores = resolved.scores.to(at::kCPU, at::kDouble).contiguous();
               const auto* first = scores.const_data_ptr<double>();
-              return {std::move(classes), std::vector<double>(first, first + scores.numel())};
+              return {std::move(resolved.classes), std::vector<double>(first, first + scores.numel())};
             },
             [](Napi::Env env, Scores& found) -> Napi::Value {
               auto object = Napi::Object::New(env);
