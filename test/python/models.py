@@ -75,6 +75,7 @@ MODELS = {
     "residual": Entry(split_nets.Residual),
     "viewed": Entry(split_nets.Viewed),
     "branches": Entry(split_nets.Branches),
+    "wide": Entry(split_nets.Wide),
     "other_method": Entry(structured_nets.OtherMethod),
     "detached": Entry(structured_nets.Detached),
     "class_index": Entry(structured_nets.ClassIndex),
