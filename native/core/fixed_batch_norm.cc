@@ -1,7 +1,9 @@
 #include "fixed_batch_norm.h"
 
 #include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -17,6 +19,7 @@
 namespace gradcam {
 
 using torch::Tensor;
+namespace ag = torch::autograd;
 
 namespace {
 
@@ -103,9 +106,7 @@ void transform_all(const std::vector<Tensor>& inputs, const Tensor& output, cons
   });
 }
 
-}  // namespace
-
-Tensor fixed_batch_norm(const std::vector<Tensor>& inputs, const Tensor& scale, const Tensor& shift, bool relu) {
+Tensor join(const std::vector<Tensor>& inputs, const Tensor& scale, const Tensor& shift, bool relu) {
   const auto dtype = inputs.at(0).scalar_type();
   bool direct = dtype == at::kFloat || dtype == at::kBFloat16;
   auto shape = inputs[0].sizes().vec();
@@ -130,6 +131,89 @@ Tensor fixed_batch_norm(const std::vector<Tensor>& inputs, const Tensor& scale, 
   if (dtype == at::kFloat) transform_all<float>(inputs, output, scales, shifts, relu, TransformFloat(transform));
   else transform_all<uint16_t>(inputs, output, scales, shifts, relu, transform_bfloat16);
   return output;
+}
+
+// What of the gradient above goes down to each input. A ReLU lets through what is not in front of a zero, as LibTorch's.
+GRADCAM_MULTIVERSION void transform_back(const float* from, const float* output, float* to, const float* scale, int64_t rows,
+                                         int64_t channels, int64_t from_stride) {
+  for (int64_t row = 0; row < rows; ++row, from += from_stride, output += from_stride, to += channels)
+    for (int64_t c = 0; c < channels; ++c) to[c] = output[c] <= 0 ? 0 : from[c] * scale[c];
+}
+
+GRADCAM_MULTIVERSION void transform_back(const float* from, float* to, const float* scale, int64_t rows, int64_t channels,
+                                         int64_t from_stride) {
+  for (int64_t row = 0; row < rows; ++row, from += from_stride, to += channels)
+    for (int64_t c = 0; c < channels; ++c) to[c] = from[c] * scale[c];
+}
+
+struct BatchNormFunction : ag::Function<BatchNormFunction> {
+  static Tensor forward(ag::AutogradContext* context, at::TensorList inputs, const Tensor& scale, const Tensor& shift,
+                        bool relu) {
+    const auto output = join(inputs.vec(), scale, shift, relu);
+    std::vector<int64_t> widths;
+    for (const auto& input : inputs) widths.push_back(input.size(1));
+    context->saved_data["widths"] = std::move(widths);
+    context->saved_data["scale"] = scale;
+    context->save_for_backward({relu ? output : Tensor()});
+    return output;
+  }
+
+  static ag::variable_list backward(ag::AutogradContext* context, const ag::variable_list& gradients) {
+    const auto widths = context->saved_data["widths"].toIntVector();
+    const auto scale = context->saved_data["scale"].toTensor();
+    const auto output = context->get_saved_variables()[0];
+    ag::variable_list result;
+    const bool plain = !at::GradMode::is_enabled() && gradients[0].scalar_type() == at::kFloat && gradients[0].dim() == 4 &&
+                       (!output.defined() || output.is_contiguous(at::MemoryFormat::ChannelsLast));
+    if (plain) result = split_back(gradients[0].contiguous(at::MemoryFormat::ChannelsLast), output, scale, widths);
+    else result = split_back_recorded(gradients[0], output, scale, widths);
+    for (size_t i = 0; i < widths.size(); ++i)
+      if (!context->needs_input_grad(i)) result[i] = Tensor();
+    result.resize(widths.size() + 3);  // scale, shift and relu have none
+    return result;
+  }
+
+  static ag::variable_list split_back(const Tensor& gradient, const Tensor& output, const Tensor& scale,
+                                      const std::vector<int64_t>& widths) {
+    const int64_t channels = gradient.size(1), pixels = gradient.numel() / channels;
+    const auto* from = gradient.const_data_ptr<float>();
+    const auto* above = output.defined() ? output.const_data_ptr<float>() : nullptr;
+    const auto* scales = scale.const_data_ptr<float>();
+    auto shape = gradient.sizes().vec();
+    ag::variable_list parts;
+    for (const auto width : widths) {
+      shape[1] = width;
+      parts.push_back(at::empty(shape, gradient.options(), at::MemoryFormat::ChannelsLast));
+    }
+    at::parallel_for(0, pixels, std::max<int64_t>(1, 32768 / channels), [&](int64_t begin, int64_t end) {
+      int64_t offset = begin * channels, first = 0;
+      for (size_t i = 0; i < parts.size(); ++i) {
+        auto* to = parts[i].mutable_data_ptr<float>() + begin * widths[i];
+        if (above) transform_back(from + offset, above + offset, to, scales + first, end - begin, widths[i], channels);
+        else transform_back(from + offset, to, scales + first, end - begin, widths[i], channels);
+        offset += widths[i];
+        first += widths[i];
+      }
+    });
+    return parts;
+  }
+
+  static ag::variable_list split_back_recorded(const Tensor& gradient, const Tensor& output, const Tensor& scale,
+                                               const std::vector<int64_t>& widths) {
+    std::vector<int64_t> broadcast(static_cast<size_t>(gradient.dim()), 1);
+    broadcast[1] = -1;
+    const auto masked = output.defined() ? at::threshold_backward(gradient, output, 0) : gradient;
+    return (masked * scale.view(broadcast)).split_with_sizes(widths, 1);
+  }
+};
+
+}  // namespace
+
+Tensor fixed_batch_norm(const std::vector<Tensor>& inputs, const Tensor& scale, const Tensor& shift, bool relu) {
+  const bool recorded = at::GradMode::is_enabled() && std::any_of(inputs.begin(), inputs.end(), [](const Tensor& input) {
+    return input.requires_grad();
+  });
+  return recorded ? BatchNormFunction::apply(at::TensorList(inputs), scale, shift, relu) : join(inputs, scale, shift, relu);
 }
 
 }  // namespace gradcam

@@ -36,14 +36,14 @@ void run_fixed_batch_norm(jit::Stack& stack) {
 // The node's parameters are constants; each node of a graph that is made ready to run has a convolution of its own.
 jit::Operation make_fixed_convolution(const jit::Node* node) {
   const auto constant = [&](size_t i) { return jit::toIValue(node->input(i)).value(); };
-  auto convolution = std::make_shared<FixedConvolution>(
+  auto convolution = c10::make_intrusive<FixedConvolution>(
       constant(1).toTensor(), constant(2).toOptional<at::Tensor>(),
       ConvolutionShape{constant(3).toIntVector(), constant(4).toIntVector(), constant(5).toIntVector(), constant(6).toInt()},
       constant(7).toBool());
   return [convolution](jit::Stack& stack) {
     jit::drop(stack, 7);  // the constants
     const auto input = jit::pop(stack).toTensor();
-    jit::push(stack, convolution->run(input));
+    jit::push(stack, fixed_convolution(convolution, input));
   };
 }
 

@@ -1,4 +1,4 @@
-#include "head_rewrites.h"
+#include "fixed_rewrites.h"
 
 #include <torch/script.h>
 
@@ -102,7 +102,7 @@ void rewrite_convolution(jit::Graph& graph, Node* convolution) {
 
 }  // namespace
 
-void rewrite_head(jit::Graph& graph) {
+void rewrite_fixed(jit::Graph& graph) {
   register_operators();
   std::vector<Node*> batch_norms, convolutions;
   for_each_node(graph.block(), [&](Node* node) {
