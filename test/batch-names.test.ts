@@ -91,15 +91,10 @@ test('ids and files of inputs are apart from each other', (t) => {
     t.is(ended.code, 3, ended.stderr)
     const lines = readFileSync(join(out, 'manifest.jsonl'), 'utf8').trim().split('\n')
     const found = lines.map((line) => JSON.parse(line) as ManifestLine)
-    t.deepEqual(
-      found.map((line) => [line.id, 'error' in line ? line.error.code : null]).sort(),
-      [
-        ['\\xe4.jpg', 'ERR_FILE_UNREADABLE'],
-        ['\\xfc.jpg', 'ERR_FILE_UNREADABLE'],
-        ['\\xff', 'ERR_FILE_UNREADABLE'],
-        ['good.jpg', null],
-      ].sort(),
-    )
+    const codes = Object.fromEntries(found.map((line) => [line.id, 'error' in line ? line.error.code : null]))
+    const code = 'ERR_FILE_UNREADABLE'
+    t.deepEqual(codes, { '\\xe4.jpg': code, '\\xfc.jpg': code, '\\xff': code, 'good.jpg': null })
+    t.is(found.length, 4)
     t.regex(ended.stderr, /is not in UTF-8, so it cannot be opened\. Rename it\./)
   },
 )
