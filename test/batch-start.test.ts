@@ -57,6 +57,20 @@ test('a job without pictures says so', async (t) => {
   t.regex(empty.stderr, /no picture was found in list\.txt\. In a folder, pictures end in \.jpg/)
 })
 
+test('a pipe among the inputs keeps nobody waiting', async (t) => {
+  const { folder, batch } = await workplace(t, ['a.jpg'])
+  if (spawnSync('mkfifo', [join(folder, 'pipe.jpg')]).status !== 0) return t.pass('there are no pipes here')
+  const ended = batch(['pipe.jpg', 'in', '--out', 'out', ...common])
+  t.is(ended.code, 3)
+  t.regex(ended.stderr, /pipe\.jpg' cannot be read: it is a pipe or a device\. Save it to a file\./)
+  t.deepEqual(
+    lines(join(folder, 'out'))
+      .map(({ id }) => id)
+      .sort(),
+    ['in/a.jpg', 'pipe.jpg'],
+  )
+})
+
 test('names below a glob do not depend on what matches it', async (t) => {
   const { folder, batch } = await workplace(t, ['sub/a1.jpg', 'other/b.jpg'])
   t.is(batch(['in/**/a*.jpg', '--out', 'out', ...common]).code, 0)

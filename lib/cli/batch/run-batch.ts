@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { explainAll } from '../../batch/explain-all.js'
 import type { BatchEntry } from '../../batch/input.js'
@@ -113,7 +113,8 @@ async function* toInputs(
 ): AsyncGenerator<BatchEntry, undefined> {
   for await (const entry of untilAborted(sources.entries(), stop)) {
     if (done.has(entry.id)) continue
-    const { id, path, target, error } = entry
+    const { id, path, target } = entry
+    const error = entry.error ?? (await notAFile(path))
     if (error) {
       await record({ id, input: path, sha256: null, error: describe(error) })
       continue
@@ -121,6 +122,14 @@ async function* toInputs(
     entries.set(id, entry)
     yield { id, source: path, ...(target !== undefined && { target }) }
   }
+}
+
+/** A pipe may never give anything, and who reads it cannot be stopped. What is missing or a folder has errors of its own. */
+async function notAFile(path: string): Promise<GradCamError | null> {
+  const found = await stat(path).catch(() => null)
+  if (!found || found.isFile() || found.isDirectory()) return null
+  const message = `The picture '${path}' cannot be read: it is a pipe or a device. Save it to a file.`
+  return new GradCamError('ERR_IMAGE_UNREADABLE', message)
 }
 
 /** Ends as soon as it is told to, even while it waits for a line of standard input. */
