@@ -57,9 +57,20 @@ test('a job without pictures says so', async (t) => {
   t.regex(empty.stderr, /no picture was found in list\.txt\. In a folder, pictures end in \.jpg/)
 })
 
-test('a pipe among the inputs keeps nobody waiting', async (t) => {
+test('labels for another number of classes are told of, once', async (t) => {
+  const { folder, batch } = await workplace(t)
+  writeFileSync(join(folder, 'labels.txt'), 'background\ncat\ndog\n')
+  const ended = batch(['in', '--out', 'out', ...common, '--labels', 'labels.txt'])
+  t.is(ended.code, 0)
+  t.is(
+    ended.stderr,
+    "gradcam: there are 3 labels for the model's 8 classes. Check --labels: its first is taken for class 0.\n",
+  )
+})
+
+;(process.platform === 'win32' ? test.skip : test)('a pipe among the inputs keeps nobody waiting', async (t) => {
   const { folder, batch } = await workplace(t, ['a.jpg'])
-  if (spawnSync('mkfifo', [join(folder, 'pipe.jpg')]).status !== 0) return t.pass('there are no pipes here')
+  t.is(spawnSync('mkfifo', [join(folder, 'pipe.jpg')]).status, 0)
   const ended = batch(['pipe.jpg', 'in', '--out', 'out', ...common])
   t.is(ended.code, 3)
   t.regex(ended.stderr, /pipe\.jpg' cannot be read: it is a pipe or a device\. Save it to a file\./)

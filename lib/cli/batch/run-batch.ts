@@ -97,6 +97,8 @@ export async function runBatch(
       const entry = entries.get(result.id) as NamedEntry
       if (result.ok) explained++
       else if (isDiskFailure(result.error) || (explained === 0 && isHopeless(result.error, entry))) throw result.error
+      if (result.ok && job.labels && result.outputs > 0 && result.outputs !== job.labels.length)
+        report.note(labelsDiffer(job.labels.length, result.outputs))
       await record(toLine(result, entry, job, layer))
     }
   } finally {
@@ -183,6 +185,11 @@ function toLine(result: BatchResult<Files>, entry: NamedEntry, job: BatchJob, la
     files: result.extra,
     milliseconds: Math.round(milliseconds),
   }
+}
+
+/** Every name may then stand at another class than its own. */
+function labelsDiffer(labels: number, outputs: number): string {
+  return `there are ${labels} labels for the model's ${outputs} classes. Check --labels: its first is taken for class 0.`
 }
 
 function describe(error: unknown): { code: string | null; message: string } {
