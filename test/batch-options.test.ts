@@ -2,6 +2,7 @@ import test from 'ava'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { readBatchJob, type BatchJob } from '../lib/cli/batch/batch-options.js'
+import { checkUnchanged, describeJob, type JobFile } from '../lib/cli/batch/job-file.js'
 import { readList } from '../lib/cli/batch/list.js'
 import { Sources } from '../lib/cli/batch/sources.js'
 import type { Values } from '../lib/cli/command.js'
@@ -51,6 +52,28 @@ test('preprocessing by name, as JSON and in a file', async (t) => {
   t.is((await job({ preprocess: 'clip' })).preprocess.resize, 224)
   await t.throwsAsync(job({ preprocess: '{"resize": 64' }), { message: /^'\{"resize": 64' is no JSON/ })
   await t.throwsAsync(job({ preprocess: '{"resise": 64}' }), { message: /has no 'resise'/ })
+})
+
+test('what differs in a long list is shown, not the list', async (t) => {
+  const model = join(temporaryFolder(t), 'm.pt')
+  writeFileSync(model, 'model')
+  const labels = Array.from({ length: 1000 }, (_, i) => `class ${i}`)
+  const describe = async (names: readonly string[] | null, sources = ['in']) =>
+    describeJob({ ...(await job({ model })), labels: names, sources }, '/base')
+  const before = await describe(labels)
+  const refused = (now: JobFile): string => t.throws(() => checkUnchanged(before, now))?.message ?? ''
+  t.regex(
+    refused(await describe([...labels.slice(0, 7), 'cat', ...labels.slice(8)])),
+    /resumed; labels\[7\]: "class 7" before, "cat" now\. Give/,
+  )
+  t.regex(
+    refused(await describe(labels.slice(0, 999))),
+    /labels: 1000 before, 999 now; labels\[999\]: "class 999" before, none now\./,
+  )
+  t.regex(refused(await describe(null)), /labels: 1000 entries before, null now\./)
+  t.regex(refused(await describe(labels, ['in', 'on'])), /sources: \["in"\] before, \["in","on"\] now\./)
+  const same = await describe(labels, ['./in/'])
+  t.notThrows(() => checkUnchanged(before, same))
 })
 
 test('numbers are numbers', async (t) => {
