@@ -1,7 +1,17 @@
 import test from 'ava'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import type { ManifestLine, ManifestResult } from '../lib/cli/batch/manifest.js'
@@ -224,8 +234,8 @@ test('a job whose options changed is refused, with the difference', async (t) =>
   t.is(other.code, 2)
   t.regex(other.stderr, /target: "argmax" before, 3 now; write: \["overlay"\] before, \["grey"\] now/)
   t.is(readFileSync(join(out, 'manifest.jsonl'), 'utf8'), text)
-  // Where it runs and how fast is no change.
-  t.is(batch([join(folder, 'in')], out, ['--resume', '--device', 'cpu:2', '--batch', '3']).code, 0)
+  // Where it runs and how fast is no change, nor how the folder is spelt.
+  t.is(batch([join(folder, 'in/')], out, ['--resume', '--device', 'cpu:2', '--batch', '3']).code, 0)
   appendFileSync(join(out, 'job.json'), '{')
   t.regex(batch([join(folder, 'in')], out, ['--resume']).stderr, /job\.json' is damaged/)
 })
@@ -307,10 +317,22 @@ if (canMount) execFileSync('umount', [join(probe, 'disk')])
   const full = batch([join(folder, 'in')], out)
   t.is(full.code, 1, full.stdout)
   t.regex(full.stderr, /the disk is full\. Make room/)
+  t.regex(full.stderr, /^gradcam: to go on afterwards: gradcam batch .* --resume$/m)
   const sofar = results(out)
   t.true(sofar.length > 0 && sofar.length < 24)
   for (const { files } of sofar)
     await t.notThrowsAsync(sharp(readFileSync(join(out, files['overlay'] as string))).stats())
+  // Not a byte is left: not for a lock, nor for the manifest that is mended.
+  const fill = openSync(join(disk, 'filler'), 'w')
+  t.throws(() => writeFileSync(fill, Buffer.alloc(1 << 20)), { code: 'ENOSPC' })
+  closeSync(fill)
+  const files = filesOf(disk)
+  const still = batch([join(folder, 'in')], out, ['--resume'])
+  t.is(still.code, 1)
+  t.regex(still.stderr, /^gradcam: '[^']+' cannot be written to '[^']+': the disk is full\. Make room\.$/m)
+  t.deepEqual(filesOf(disk), files)
+  t.deepEqual(results(out), sofar)
+  rmSync(join(disk, 'filler'))
   execFileSync('mount', ['-o', 'remount,size=10m', disk])
   t.is(batch([join(folder, 'in')], out, ['--resume']).code, 0)
   t.deepEqual(ids(results(out)), names.sort())

@@ -25,8 +25,9 @@ export async function* readList(file: string, labels: readonly string[] | null):
   const lines = createInterface({ input: stream, crlfDelay: Infinity })
   stream.once('error', () => lines.close())
   let number = 0
-  for await (const line of lines) {
+  for await (const text of lines) {
     number++
+    const line = number === 1 ? text.replace(/^\uFEFF/, '') : text // what Windows begins a file with
     if (line.trim() === '') continue
     try {
       yield readLine(line, labels)
