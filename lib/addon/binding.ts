@@ -72,6 +72,8 @@ export interface PassPlan {
   /** The dtype of what comes before the first layer; the model's own by default. */
   precision?: 'bfloat16' | 'float16'
   reluRule?: 'guided' | 'deconvnet'
+  /** Where DeepLIFT compares with: expanded to the first input. */
+  baseline?: TensorHandle
 }
 
 /** What a forward in a pass gives. */

@@ -12,10 +12,13 @@ export class InputExplanation<Output extends Value = Tensor> implements Explaine
   readonly attribution: Tensor
   readonly targets: readonly number[]
   readonly scores: readonly number[]
-  /** How many ReLUs followed the rule of guided backprop or deconvnet; null for methods that have none. */
+  /**
+   * How many ReLUs followed the rule of guided backprop or deconvnet, or how many nonlinearities a rule of deeplift; null for
+   * methods that have none.
+   */
   readonly intercepted: number | null
   /**
-   * For integrated gradients, how far the attributions are from adding up: per image (or of the batch, where the target is
+   * For integrated gradients and deeplift, how far the attributions are from adding up: per image (or of the batch, where the target is
    * a function) their sum less the score at the input plus the score at the baseline. Null otherwise, and with smoothing.
    */
   readonly delta: readonly number[] | null

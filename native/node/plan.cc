@@ -83,6 +83,8 @@ PassPlan to_pass_plan(const Napi::Object& object) {
       {{"none", ReluScope::none}, {"modules", ReluScope::modules}, {"all", ReluScope::all}});
   plan.relu_rule = parse_name<ReluRule>(object.Get("reluRule"), "rule of ReLUs",
                                         {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
+  if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())
+    plan.baseline = unwrap_tensor(baseline).detach();
   plan.execution = parse_name<Execution>(
       object.Get("execution"), "execution",
       {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});

@@ -18,6 +18,7 @@ from torch import nn
 
 import bad_files
 import nets
+import rescale_nets
 import split_nets
 import structured_nets
 import token_nets
@@ -78,6 +79,13 @@ MODELS = {
     "other_method": Entry(structured_nets.OtherMethod),
     "detached": Entry(structured_nets.Detached),
     "class_index": Entry(structured_nets.ClassIndex),
+    # Asked for by name alone, of programs about DeepLIFT.
+    "rescale_chain": Entry(rescale_nets.Chain, size=(3, 2, 9, 8), dtype=torch.float64, small=False),
+    "captums_rules": Entry(rescale_nets.CaptumsRules, size=(3, 3, 16, 20), dtype=torch.float64, small=False),
+    "captums_rules_functions": Entry(rescale_nets.Functions, size=(3, 3, 16, 20), dtype=torch.float64, small=False),
+    "rescale_pools": Entry(rescale_nets.Pools, size=(3, 3, 16, 20), dtype=torch.float64, small=False),
+    "rescale_branch": Entry(rescale_nets.Branch, dtype=torch.float64, traced=False, small=False),
+    **{name: Entry(net, dtype=torch.float64, small=False) for name, net in rescale_nets.REFUSED.items()},
 }
 
 
