@@ -87,13 +87,19 @@ export interface NativeForward {
 /** See Target in native/core/target.h. Without classes it is the top class. */
 export interface NativeTarget {
   classes?: readonly number[] | undefined
-  score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask'
+  score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask' | 'box'
   sign?: number | undefined
   path?: readonly (string | number)[] | undefined
   against?: readonly number[] | undefined
   nearest?: number
   alpha?: number
   mask?: TensorHandle
+  /** Of kind box: see BoxTarget in native/core/target_box.h. The parts are boxes, labels and scores. */
+  boxes?: TensorHandle
+  labels?: TensorHandle | undefined
+  iou?: number
+  mayMiss?: boolean
+  parts?: readonly (string | number)[]
 }
 
 /** One map, and for each image whether it is nothing but zeros, or holds something that is not finite. */

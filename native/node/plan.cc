@@ -69,6 +69,32 @@ MapPlan to_map_plan(const Napi::Object& plan) {
   return maps;
 }
 
+std::vector<BoxTarget::Step> to_path(const Napi::Value& value) {
+  std::vector<BoxTarget::Step> path;
+  if (!value.IsArray()) return path;
+  const auto steps = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < steps.Length(); ++i) {
+    const Napi::Value step = steps[i];
+    if (step.IsNumber()) path.emplace_back(step.As<Napi::Number>().Int64Value());
+    else path.emplace_back(to_text(step, "A step of a path"));
+  }
+  return path;
+}
+
+BoxTarget to_box_target(const Napi::Object& object) {
+  BoxTarget box;
+  box.boxes = unwrap_tensor(object.Get("boxes")).detach();
+  if (const auto labels = object.Get("labels"); !labels.IsUndefined()) box.labels = unwrap_tensor(labels).detach();
+  box.iou = number_or(object.Get("iou"), box.iou);
+  box.may_miss = object.Get("mayMiss").ToBoolean();
+  if (const auto parts = to_path(object.Get("parts")); parts.size() == 3) {
+    box.boxes_part = parts[0];
+    box.labels_part = parts[1];
+    box.scores_part = parts[2];
+  }
+  return box;
+}
+
 }  // namespace
 
 PassPlan to_pass_plan(const Napi::Object& object) {
@@ -113,19 +139,14 @@ Target to_target(const Napi::Value& value) {
                                             {"probability", Target::Score::probability},
                                             {"difference", Target::Score::difference},
                                             {"finer", Target::Score::finer},
-                                            {"mask", Target::Score::mask}});
+                                            {"mask", Target::Score::mask},
+                                            {"box", Target::Score::box}});
   target.sign = number_or(object.Get("sign"), 1);
   target.against = optional_integers(object.Get("against"), "against");
   target.nearest = static_cast<int64_t>(number_or(object.Get("nearest"), 3));
   target.alpha = number_or(object.Get("alpha"), 1);
-  if (const auto path = object.Get("path"); path.IsArray()) {
-    const auto steps = path.As<Napi::Array>();
-    for (uint32_t i = 0; i < steps.Length(); ++i) {
-      const Napi::Value step = steps[i];
-      if (step.IsNumber()) target.path.emplace_back(step.As<Napi::Number>().Int64Value());
-      else target.path.emplace_back(to_text(step, "A step of a path"));
-    }
-  }
+  target.path = to_path(object.Get("path"));
+  if (target.score == Target::Score::box) target.box = to_box_target(object);
   if (const auto mask = object.Get("mask"); !mask.IsUndefined()) target.mask = unwrap_tensor(mask).detach();
   return target;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
-import type { BatchTarget } from '../../batch/input.js'
+import type { BatchTarget } from '../../batch/target.js'
 
 /** One input that a source names. */
 export interface Entry {
@@ -28,8 +28,14 @@ export function entryId({ path, target }: Entry, base: string): string {
   const inside = below.startsWith('^') || below.startsWith(partialFolder) ? `^${below}` : below
   const place = outside ? join('^', path.replace(/^[/\\]+|:/g, '')) : inside || basename(path)
   // An input that happens to end as a target does must not be taken for one.
-  const name = place.replace(/@(\d+|argmax)@*$/, '$&@')
-  return (target === undefined ? name : `${name}@${target}`).replaceAll('\\', '/')
+  const name = place.replace(/@(\d+|argmax|[a-z]+-[0-9a-f]{12})@*$/, '$&@')
+  return (target === undefined ? name : `${name}@${nameOf(target)}`).replaceAll('\\', '/')
+}
+
+/** A target in a name; of plain data the kind and a digest. */
+function nameOf(target: BatchTarget): string {
+  if (typeof target !== 'object') return String(target)
+  return `${target.kind}-${createHash('sha256').update(JSON.stringify(target)).digest('hex').slice(0, 12)}`
 }
 
 /** The path, without extension, of the files that belong to an input. */
