@@ -15,7 +15,7 @@ export type { NestedNumbers } from './elements.js'
 export { GradCamError, type GradCamErrorCode } from './errors.js'
 export type { Execution, ExecutionOptions, ExecutionPath, Explained, ExplainOptions } from './explainer.js'
 export { FullGrad, FullGradExplanation } from './full-grad.js'
-export { GradCam, GradCamExplanation } from './grad-cam.js'
+export { GradCam, type GradCamOptions, GradCamExplanation } from './grad-cam.js'
 export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './guided-backprop.js'
 export { GuidedGradCam, GuidedGradCamExplanation, type GuidedGradCamOptions } from './input/guided-grad-cam.js'
 export {

@@ -47,7 +47,9 @@ export interface ModelHandle {
 
 /** How a layer's output becomes [N, C, ...]: see LayerShape in native/core/maps.h. */
 export type NativeReshape =
-  { kind: 'tokens'; grid: readonly number[]; skip: number } | { kind: 'permute'; order: readonly number[] }
+  | { kind: 'tokens'; grid: readonly number[]; skip: number }
+  | { kind: 'permute'; order: readonly number[] }
+  | { kind: 'custom'; call: (tensor: TensorHandle) => TensorHandle }
 
 export interface PassPlan {
   layers: readonly string[]

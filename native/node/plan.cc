@@ -40,13 +40,31 @@ double number_or(const Napi::Value& value, double otherwise) {
   return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : otherwise;
 }
 
+// A JavaScript function of a tensor's handle that gives another's, which is then disposed.
+std::function<Tensor(const Tensor&)> custom_shape(const Napi::Function& call) {
+  const auto kept = Environment::of(call.Env()).keep(call);
+  return [kept](const Tensor& tensor) {
+    Tensor shaped;
+    kept->environment().call_javascript([&](Napi::Env env) {
+      const Napi::HandleScope scope(env);
+      const auto answer = kept->function().Call({TensorHandle::wrap(env, tensor)});
+      shaped = unwrap_tensor(answer);
+      const auto handle = answer.As<Napi::Object>();
+      handle.Get("dispose").As<Napi::Function>().Call(handle, {});
+    });
+    return shaped;
+  };
+}
+
 LayerShape to_layer_shape(const Napi::Value& value) {
   LayerShape shape;
   if (!value.IsObject()) return shape;
   const auto object = value.As<Napi::Object>();
-  shape.kind = parse_name<LayerShape::Kind>(
-      object.Get("kind"), "reshape",
-      {{"tokens", LayerShape::Kind::tokens}, {"permute", LayerShape::Kind::permute}});
+  shape.kind = parse_name<LayerShape::Kind>(object.Get("kind"), "reshape",
+                                            {{"tokens", LayerShape::Kind::tokens},
+                                             {"permute", LayerShape::Kind::permute},
+                                             {"custom", LayerShape::Kind::custom}});
+  if (shape.kind == LayerShape::Kind::custom) shape.custom = custom_shape(object.Get("call").As<Napi::Function>());
   shape.skip = static_cast<int64_t>(number_or(object.Get("skip"), 0));
   shape.grid = optional_integers(object.Get("grid"), "grid");
   shape.order = optional_integers(object.Get("order"), "order");
