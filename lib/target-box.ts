@@ -103,24 +103,25 @@ const depthOf = (value: NestedNumbers | undefined): number =>
   Array.isArray(value) ? 1 + depthOf((value as readonly NestedNumbers[])[0]) : 0
 
 /**
- * The target of copies of images, by the number of each one's image: what is not there in a copy adds nothing.
+ * The target of copies of images: what is not there in a copy adds nothing.
  *
- * @param labels of the detections in the images themselves
+ * @param labels of each copy, as found in the image itself
+ * @param images the number of each copy's image
  */
 export function boxesOfCopies(data: BoxTarget, labels: readonly number[], images: readonly number[]): BoxTarget {
-  const pick = <Item>(list: readonly Item[]): Item[] =>
-    list.length === 1 ? [...list] : images.map((image) => list[image] as Item)
   const { box, label } = data
-  const alone = depthOf(box) < 3 || (box[0] as readonly Box[]).length === 1
   // Of several boxes only the first one's label is known.
+  const alone = depthOf(box) < 3 || (box[0] as readonly Box[]).length === 1
   const found = alone && labels.some((of) => of >= 0) ? labels : undefined
-  const wanted = label ?? found
+  const wanted = Array.isArray(label) ? pick(label as readonly number[], images) : (label ?? found)
   return {
     ...data,
     missing: 'zero',
-    box: depthOf(box) === 1 ? box : (pick(box as readonly Box[]) as readonly Box[]),
-    ...(wanted !== undefined && {
-      label: Array.isArray(wanted) ? pick(wanted as readonly number[]) : wanted,
-    }),
+    box: depthOf(box) === 1 ? box : pick(box as readonly Box[], images),
+    ...(wanted !== undefined && { label: wanted }),
   }
 }
+
+/** What is said once for all images, or for each. */
+const pick = <Item>(list: readonly Item[], images: readonly number[]): readonly Item[] =>
+  list.length === 1 ? list : images.map((image) => list[image] as Item)

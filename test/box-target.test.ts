@@ -1,6 +1,7 @@
 import test from 'ava'
 import {
   Cam,
+  Deletion,
   InputAttribution,
   InputPerturbation,
   ScriptModule,
@@ -151,6 +152,29 @@ run('methods that change copies count a detection that is gone as zero', async (
   using slow = new InputAttribution(model, { method: 'integrated-gradients', steps: 6, batchSize: 1 })
   using again = await slow.explain<Value>(input, { target })
   assertSame(t, way.attribution, values(again.attribution), 'batch size', 1e-5)
+})
+
+run('metrics score changed copies by boxes, each image its own in any company', async (t) => {
+  using model = await load(list)
+  using input = toTensor(peer!.input(list))
+  const { boxes, labels } = given()
+  using cam = new Cam(model, { layers: ['features'] })
+  using maps = (await cam.explain<Value>(input, { target: { kind: 'box', box: boxes } })).cam.clone()
+  using together = new Deletion(model, { steps: 4 })
+  const box = boxes.map(([first]) => first!)
+  await together.add(input, maps, { targets: { kind: 'box', box, label: labels.map(([label]) => label!) } })
+  using alone = new Deletion(model, { steps: 4, batchSize: 1 })
+  for (let i = 0; i < 3; i++) {
+    using image = input.narrow(0, i, 1)
+    using map = maps.narrow(0, i, 1)
+    await alone.add(image, map, { targets: { kind: 'box', box: box[i]! } })
+  }
+  const [one, other] = [together.result().perImage, alone.result().perImage]
+  t.true(farthest(one, other) < 1e-5, `${one.join()} ${other.join()}`)
+  t.true(new Set(one).size === 3)
+  await t.throwsAsync(alone.add(input, maps, { targets: { kind: 'box', box: [90, 90, 99, 99] } }), {
+    code: 'ERR_TARGET',
+  })
 })
 
 run('what matches nothing, or is no box, is a typed error and leaves nothing behind', async (t) => {

@@ -191,13 +191,6 @@ export interface NativeBinding {
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
   /** The same of `torch.rand`. */
   randomUniform(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
-  /** The class and the score of each image, from a forward without a graph. */
-  score(
-    model: ModelHandle,
-    inputs: readonly NativeValue[],
-    target: readonly number[] | NativeTarget | undefined,
-    ticket: number,
-  ): Promise<{ classes: number[]; scores: number[] }>
   /** A copy with parameters drawn anew in the modules of these paths: see Model::randomized in native/core/model.h. */
   randomizedModel(model: ModelHandle, paths: readonly string[], seed: number, ticket: number): Promise<ModelHandle>
   /** See native/core/metrics/impute.h. */

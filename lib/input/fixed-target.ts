@@ -22,7 +22,7 @@ export function fixedTarget<Output extends Value>(
   if (data.kind === 'regression') return data
   if (data.kind === 'box') {
     const images = Array.from({ length: copies }, () => classes.map((_, image) => image)).flat()
-    return { ...data, ...boxesOfCopies(data, classes, images) }
+    return { ...data, ...boxesOfCopies(data, fixed, images) }
   }
   if (data.kind === 'difference' && typeof data.minus === 'object' && data.minus.length > 1)
     return { ...data, class: fixed, minus: repeat(data.minus) }
