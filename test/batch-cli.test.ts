@@ -158,15 +158,27 @@ test('lists, globs and standard input, with a target a line', async (t) => {
     ],
   )
 
-  const lines = [{ path: 'in/a.jpg', target: 2 }, { path: 'in/sub/e.jpg' }, { path: 7 }].map((line) =>
-    JSON.stringify(line),
-  )
+  const difference = { kind: 'difference', class: 2, minus: 1 }
+  const lines = [
+    { path: 'in/a.jpg', target: 2 },
+    { path: 'in/sub/e.jpg' },
+    { path: 7 },
+    { path: 'in/b.jpg', target: difference },
+    { path: 'in/b.jpg', target: { kind: 'box', box: [1, 2, 3] } },
+  ].map((line) => JSON.stringify(line))
   const fromInput = run(['-', '--target', '1', '--out', 'json'], lines.join('\n'))
   t.is(fromInput.status, 3, fromInput.stderr)
+  const digest = createHash('sha256').update(JSON.stringify(difference)).digest('hex').slice(0, 12)
   t.deepEqual(found('json'), [
     ['in/a.jpg@2', 2],
+    [`in/b.jpg@difference-${digest}`, 2],
     ['in/sub/e.jpg', 1],
   ])
+  const refused = manifest(join(folder, 'json')).flatMap((line) => ('error' in line ? [line.error.message] : []))
+  t.true(
+    refused.some((message) => message.includes('`box` is [x1, y1, x2, y2]')),
+    refused.join(),
+  )
 
   t.is(run(['in/**/*.jpg', '!in/b*', '--target', '0', '--out', 'glob']).status, 1) // nothing is named !in/b*
   rmSync(join(folder, 'glob'), { recursive: true })

@@ -5,7 +5,7 @@ import { checkOptions, GradCamError } from '../errors.js'
 import { defaultMaxPixels } from '../pictures/index.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { ScriptModule } from '../script-module.js'
-import type { BatchTarget } from './input.js'
+import type { BatchTarget } from './target.js'
 import type { BatchMethodName } from './methods.js'
 import type { BatchExplanation } from './result.js'
 

@@ -33,6 +33,7 @@ const titles = {
   'guided-backprop': 'Guided backprop',
   deconvnet: 'Deconvnet',
   'integrated-gradients': 'Integrated gradients',
+  deeplift: 'DeepLIFT',
 }
 
 /**

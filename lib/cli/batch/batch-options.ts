@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { batchFiles, type BatchFile } from '../../batch/encode.js'
-import type { BatchTarget } from '../../batch/input.js'
 import { batchMethods, isLayered, type BatchMethodName } from '../../batch/methods.js'
 import { GradCamError } from '../../errors.js'
 import { defaultMaxPixels } from '../../pictures/index.js'
@@ -8,7 +7,7 @@ import { readPreprocess, type Preprocess } from '../../preprocess/preprocess.js'
 import { isPresetName } from '../../preprocess/presets.js'
 import { choice, single, usageError } from '../arguments.js'
 import type { Option, Values } from '../command.js'
-import { parseTarget, readLabels } from '../labels.js'
+import { parseTarget, readLabels, type TargetChoice } from '../labels.js'
 
 /** What `gradcam batch` was asked for. */
 export interface BatchJob {
@@ -17,7 +16,7 @@ export interface BatchJob {
   readonly out: string
   /** Null where one is to be picked. */
   readonly layer: string | null
-  readonly target: BatchTarget
+  readonly target: TargetChoice
   readonly method: BatchMethodName
   readonly precision: 'bfloat16' | 'float16' | null
   /** As it was given, and what that means. */

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto'
 import { basename, dirname, isAbsolute, relative, sep } from 'node:path'
-import type { BatchTarget } from '../../batch/input.js'
+import type { BatchTarget } from '../../batch/target.js'
 import { isFileName } from './file-names.js'
 
 /** One input that a source names. */
@@ -32,9 +33,15 @@ export function entryId({ path, target }: Entry, base: string): string {
   const [top = name] = folders
   const taken = top.startsWith('^') || top.startsWith('.gradcam-') || (folders.length > 0 && ownFile.test(top))
   // An input that happens to end as a target does must not be taken for one.
-  const last = name.replace(/@(\d+|argmax)@*$/, '$&@')
+  const last = name.replace(/@(\d+|argmax|[a-z]+-[0-9a-f]{12})@*$/, '$&@')
   const escape = outside ? '^/' : taken ? '^' : ''
-  return `${escape}${[...folders, target === undefined ? last : `${last}@${target}`].join('/')}`
+  return `${escape}${[...folders, target === undefined ? last : `${last}@${nameOf(target)}`].join('/')}`
+}
+
+/** A target in a name; of plain data the kind and a digest. */
+function nameOf(target: BatchTarget): string {
+  if (typeof target !== 'object') return String(target)
+  return `${target.kind}-${createHash('sha256').update(JSON.stringify(target)).digest('hex').slice(0, 12)}`
 }
 
 /** An absolute path as one that can be put below a folder. Elsewhere than on Windows a colon is part of a name. */
