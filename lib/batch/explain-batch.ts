@@ -3,7 +3,7 @@ import { functions } from '../operators.js'
 import { Tensor } from '../tensor.js'
 import { disposeValue, type Value } from '../values.js'
 import type { Item } from './input.js'
-import type { BatchExplainer } from './methods.js'
+import type { FoundMap, MapExplainer } from '../methods/map-explainer.js'
 import type { Prepared } from './prepare.js'
 import type { Found, TopClass } from './result.js'
 
@@ -20,7 +20,7 @@ const topClasses = 5
 
 /** Explains inputs of one shape, all for the top class or all for a class of their own, in one pass. */
 export async function explainBatch(
-  explainer: BatchExplainer,
+  explainer: MapExplainer,
   batch: readonly Ready[],
   signal: AbortSignal,
 ): Promise<Found[]> {
@@ -28,8 +28,9 @@ export async function explainBatch(
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
   const classes = batch.map(({ item }) => item.target)
   const target = classes.every((one) => one !== 'argmax') ? classes : 'argmax'
-  const { output, targets, scores, map } = await explainer.explain(input, { target, signal })
+  const { output, targets, scores, maps } = await explainer.explain(input, { target, signal })
   try {
+    const [{ map }] = maps as [FoundMap]
     using _map = map
     using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
     const [, , height = 1, width = 1] = near.shape
