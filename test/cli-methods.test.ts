@@ -17,7 +17,6 @@ import {
   type MethodName,
   type Tensor,
 } from '../lib/index.js'
-import { packageRoot } from '../lib/paths.js'
 import { enlarge, farthest, toBytes } from './support/arithmetic.js'
 import { decodePicture, drawNoise, greyValues } from './support/drawings.js'
 import { smallNets } from './support/models.js'
@@ -197,11 +196,7 @@ test.serial('wrong methods and options exit with 2 before anything is made, and 
 
   // What only the model can say: exit code 1, in a line, without blaming the size of the picture.
   for (const [more, words] of [
-    // Between its last layer and the pooling there is a ReLU that is no layer.
-    [
-      ['--method', 'cam', '--model', join(packageRoot, 'samples', 'animals-densenet.pt')],
-      /^gradcam: CAM needs a layer[^\n]*\n$/,
-    ],
+    [['--method', 'cam', '--layer', 'features.0'], /^gradcam: CAM needs a layer[^\n]*\n$/],
     [['--method', 'occlusion', '--window', '64x4'], /^gradcam: A window of 64 does not fit[^\n]*\n$/],
   ] as const) {
     const { code, stderr } = explain(image, out, more)
