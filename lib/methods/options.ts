@@ -35,8 +35,8 @@ const ruled: readonly MethodName[] = ['guided-backprop', 'deconvnet', 'guided-gr
 
 /** By their names in the options of the classes; those of SmoothGrad are inside `smooth` there. */
 export const methodOptions = {
-  layers: { of: cams, otherwise: 'none', help: 'paths of the layers to look at' },
-  layer: { of: ['guided-gradcam'], otherwise: 'none', help: 'the path of the layer to look at' },
+  layers: { of: cams, otherwise: 'to be given', help: 'paths of the layers to look at' },
+  layer: { of: ['guided-gradcam'], otherwise: 'to be given', help: 'the path of the layer to look at' },
   compat: { of: cams, otherwise: "'paper'", help: 'in whose form the map comes' },
   aggregate: { of: cams, otherwise: "'each'", help: 'how the maps of several layers become one' },
   reshape: {
