@@ -17,7 +17,7 @@ import {
   ScriptModule,
 } from '../../dist/lib/index.js'
 import { makeMapExplainers } from '../../dist/lib/methods/map-explainer.js'
-import { slugOf } from './text.mjs'
+import { slopes, slugOf } from './text.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const side = 224
@@ -25,10 +25,15 @@ const gap = 8
 const layer = 'features'
 /** Of the pixels; what lies beyond is drawn as if it lay there, or one lone pixel would leave all others dark. */
 const share = 0.995
-const smooth = { samples: 20, sigma: 0.5 }
+const smooth = { samples: 20, sigma: 0.2 }
 
 const isFine = (name) => name === 'smoothgrad' || ['InputAttribution', 'GuidedGradCam'].includes(methods[name]?.by)
 const isSigned = (name) => Boolean(methods[name]?.signed)
+
+const signs = (name) =>
+  slopes.includes(name)
+    ? 'where it is white, brighter pixels raise the score, where black, darker ones'
+    : 'white speaks for the class, black against it'
 
 /** What a picture shows, in words. */
 export function captionOf(name) {
@@ -37,7 +42,7 @@ export function captionOf(name) {
     return `For "cat", and for "dog": the saliency of ${smooth.samples} copies with noise of ${smooth.sigma}, mean over the channels, ${scale}.`
   if (isFine(name))
     return isSigned(name)
-      ? `For "cat", and for "dog": the mean over the channels; white speaks for the class, black against it, grey is zero, ${scale}.`
+      ? `For "cat", and for "dog": the mean over the channels; ${signs(name)}, grey is zero, ${scale}.`
       : `For "cat", and for "dog": the mean over the channels, white is much, ${scale}.`
   if (isSigned(name))
     return `For "cat", and for "dog": what speaks for the class, from blue for nothing to red, ${scale}; what speaks against it is left out.`

@@ -1,5 +1,5 @@
 import { methodOptions } from '../../dist/lib/methods/options.js'
-import { cell, families, libraries, link, list, peerNames, slugOf, table } from './text.mjs'
+import { cell, families, libraries, link, list, peerNames, slopes, slugOf, table } from './text.mjs'
 
 const needs = {
   gradient: 'a forward and a backward pass',
@@ -31,6 +31,12 @@ const found = {
   InputAttribution: 'found.attribution // [N, 3, H, W]',
   GuidedGradCam: 'found.attribution // [N, 3, H, W]',
   InputPerturbation: 'found.attribution // [N, 3, H, W]',
+}
+
+function negative(name, { by, signed }) {
+  if (slopes.includes(name)) return 'the score falls when the element grows'
+  if (signed) return 'evidence against the target'
+  return by === 'Cam' ? "cut off, unless `compat` is `'captum'`" : 'none'
 }
 
 /** What a class is made with for a method. */
@@ -114,14 +120,7 @@ export function methodPage(name, facts, prose, caption) {
     ['looks at', looksAt[facts.by]],
     ['takes', takes[name] ?? needs[facts.needs]],
     ['depends on the target', facts.target ? 'yes' : 'no: every class has the same map'],
-    [
-      'negative values',
-      facts.signed
-        ? 'evidence against the target'
-        : facts.by === 'Cam'
-          ? "cut off, unless `compat` is `'captum'`"
-          : 'none',
-    ],
+    ['negative values', negative(name, facts)],
     ...libraries.map((library, i) => [`in ${library}`, peerNames(facts.peers)[i]]),
   ]
   return `# ${facts.title}

@@ -4,6 +4,9 @@ export const libraries = ['pytorch-grad-cam', 'Captum']
 /** The file of a method's page, and of its picture without the ending: a plus sign means something else in an address. */
 export const slugOf = (name) => name.replaceAll('++', '-plus-plus')
 
+/** What these give is a slope, not a share of the score: how it changes when an element grows. */
+export const slopes = ['gradient', 'guided-backprop', 'deconvnet', 'guided-gradcam']
+
 /** A paper's number with its address. */
 export function link(paper) {
   if (paper === null) return 'a library, not a paper'
