@@ -105,7 +105,8 @@ test.serial('every method in one call: each picture is the map of its class, str
     t.is(line.layer, layered ? layer : null, line.method)
     if (/guided|deconvnet/.test(line.method)) t.is(line.relus, 2, line.method)
     if (line.method === 'integrated-gradients') t.is(typeof line.delta, 'number')
-    if (by !== 'InputAttribution' && by !== 'GuidedGradCam') t.deepEqual([line.relus, line.delta], [undefined, undefined])
+    if (by !== 'InputAttribution' && by !== 'GuidedGradCam')
+      t.deepEqual([line.relus, line.delta], [undefined, undefined])
     if (!fine) {
       const highest = Math.max(...Array.from(values))
       const { x = -1, y = -1 } = line.peak ?? {}

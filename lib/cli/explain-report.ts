@@ -84,7 +84,9 @@ function textReport({ methods, model, size, sizeGiven, labels, layers, out, verb
         ...(peak ? [`peak at x ${peak.x}, y ${peak.y}`] : []),
         ...(peak === null ? [paint('yellow', whyNoPeak(score))] : []),
         ...(delta === undefined ? [] : [`adds up but for ${delta.toPrecision(2)}`]),
-        ...(relus === undefined ? [] : [`through ${counted(relus, 'guided ReLU')}`]),
+        ...(relus === undefined
+          ? []
+          : [`through ${counted(relus, method.startsWith('guided') ? 'guided ReLU' : 'ruled activation')}`]),
       ]
       say(`  ${facts.join(', ')}`)
       say(dim(`  → ${Object.values(files).join('  ')}`))
