@@ -98,7 +98,7 @@ grid of ones and zeros, enlarged bilinearly and moved at random.`,
       'Small objects: cells are a seventh of the picture.',
     ],
     others: [
-      "Neither library has it. As its authors' code it divides by the expected coverage N p, not by the sum of the masks, and takes the probability of a class. The map has an offset, by which unimportant pixels are not zero.",
+      "Neither library has it. As its authors' code it divides by the expected coverage N p, not by the sum of the masks, and takes the probability of a class. The map has an offset, by which unimportant pixels are not zero, and which is as uneven as the masks happened to cover them.",
     ],
   },
 }
