@@ -35,6 +35,7 @@ if (values.only && values['write-docs']) {
 
 const layer = 'features'
 const steps = 16 // of integrated gradients
+const masks = 500 // of RISE
 const options = {
   // Maps of different methods differ in scale, which says nothing of how good they are.
   infidelity: { score: 'logit', normalize: true, samples: 32 },
@@ -45,7 +46,7 @@ const options = {
 const file = (path) => join(packageRoot, path)
 const model = await ScriptModule.load(file('samples/animals-densenet.pt'))
 const wanted = values.only?.split(',')
-const methods = methodsOf({ layer, steps }).filter(({ name }) => !wanted || wanted.includes(name))
+const methods = methodsOf({ layer, steps, masks }).filter(({ name }) => !wanted || wanted.includes(name))
 
 /** The means of all metrics over all scenes for one method. */
 async function evaluate({ explain }, seen) {
@@ -90,7 +91,7 @@ for (const method of methods) {
   }
 }
 if (rows.length === 0) process.exit(1)
-const section = evaluationSection({ rows, seed: heldOutSeeds, scenes, layer, options, refused })
+const section = evaluationSection({ rows, seed: heldOutSeeds, scenes, layer, steps, masks, options, refused })
 if (!values['write-docs']) console.log(`\n${section}`)
 else {
   const picture = file('samples/cat_dog.png')

@@ -5,10 +5,13 @@ import {
   BatchExplanation,
   Cam,
   explainAll,
+  FullGrad,
   GradCam,
   GradCamError,
   GuidedBackprop,
+  gridFeatures,
   InputAttribution,
+  InputPerturbation,
   liveTensors,
   ScriptModule,
   Tensor,
@@ -100,6 +103,22 @@ test.serial('every method of maps and of attributions gives what its own class g
       using found = explained(t, result)
       using mean = expected.attribution.mean(1, true)
       t.true(distance(found.map, mean) < 1e-5, method)
+    }
+    using whole = new FullGrad(model)
+    using full = await whole.explain(one, { target: 2 })
+    const [fullResult] = await all(explainAll([one], { ...job, method: 'fullgrad' }))
+    using fullFound = explained(t, fullResult)
+    t.true(distance(fullFound.map, full.cam) < 1e-5)
+    // Pictures of two sizes: a grid of eighths for each.
+    using other = Tensor.randn([1, 3, 48, 40])
+    const grids = await all(explainAll([one, other], { ...job, method: 'feature-ablation' }))
+    for (const [i, input] of [one, other].entries()) {
+      using grid = gridFeatures(input.shape.slice(2) as [number, number])
+      using ablation = new InputPerturbation(model, { method: 'feature-ablation', features: grid })
+      using expectedOfGrid = await ablation.explain(input, { target: 2 })
+      using mean = expectedOfGrid.attribution.mean(1, true)
+      using foundOfGrid = explained(t, grids[i])
+      t.true(distance(foundOfGrid.map, mean) < 1e-5)
     }
     using reduced = new GradCam(model, ['features'], { precision: 'bfloat16' })
     using expected = await reduced.explain(one, { target: 2 })

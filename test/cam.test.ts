@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import test from 'ava'
 import {
   Cam,
@@ -10,6 +11,7 @@ import {
   type CamMethod,
   type CamOptions,
 } from '../lib/index.js'
+import { packageRoot } from '../lib/paths.js'
 import { smallNets } from './support/models.js'
 import { assertSame, relativeError } from './support/parity.js'
 import { toTensor } from './support/to-tensor.js'
@@ -92,6 +94,27 @@ test.serial('CAM is Grad-CAM times the number of places, and is refused where th
   using other = await load('curved')
   using refused = new Cam(other, { layers: ['features'], methods: ['cam'] })
   await t.throwsAsync(refused.explain(input), { code: 'ERR_LAYER_OUTPUT', message: /gradient differs/ })
+})
+
+test.serial('CAM before a ReLU that is no layer: the logit is the mean of the map and a bias', async (t) => {
+  using model = await ScriptModule.load(join(packageRoot, 'samples', 'animals-densenet.pt'))
+  using cam = new Cam(model, { layers: ['features'], methods: ['cam'], compat: 'captum' })
+  const biases: number[][] = []
+  for (const seed of [1, 2, 3]) {
+    const pixels = Float32Array.from({ length: 3 * 64 * 96 }, (_, i) => Math.sin(seed * i) + Math.cos(i / (9 + seed)))
+    using input = Tensor.from(pixels, [1, 3, 64, 96])
+    biases.push([])
+    for (const target of [0, 4]) {
+      using found = await cam.explain(input, { target })
+      const map = numbers(found.cam)
+      const mean = map.reduce((sum, value) => sum + value, 0) / map.length
+      t.true(map.some((value) => value !== 0))
+      biases.at(-1)?.push((found.scores[0] as number) - mean)
+    }
+  }
+  const [first, ...others] = biases as [number[], ...number[][]]
+  for (const other of others)
+    other.forEach((bias, i) => t.true(Math.abs(bias - (first[i] as number)) < 1e-4, `${bias} ${first[i]}`))
 })
 
 test.serial('random maps are made again by their seed, and differ between seeds and layers', async (t) => {

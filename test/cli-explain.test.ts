@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { GradCam, GuidedBackprop, imagenet, loadImage, ScriptModule } from '../lib/index.js'
+import { GradCam, GuidedBackprop, imagenet, loadImage, methods, ScriptModule } from '../lib/index.js'
 import { packageRoot } from '../lib/paths.js'
 import { farthest, enlarge, toBytes } from './support/arithmetic.js'
 import { decodePicture, drawNoise, greyValues } from './support/drawings.js'
@@ -259,7 +259,7 @@ test.serial('wrong calls exit with 2 before anything is made', async (t) => {
     [[...whole, '--target=-1'], /--target wants/],
     [[...whole, '--size', '0x5'], /--size wants.*224x224/],
     [[...whole, '--size', '3x4x5'], /--size wants/],
-    [[...whole, '--method', 'gradcm'], /--method wants gradcam, guided-backprop, guided-gradcam/],
+    [[...whole, '--method', 'gradcm'], /--method wants gradcam, .*guided-backprop.*Did you mean gradcam\?/],
     [[...whole, '--method', 'guided-backprop', '--layer', 'features'], /takes no --layer/],
     [[...whole, '--normalize', 'mine'], /--normalize wants/],
   ] as const) {
@@ -334,5 +334,6 @@ test.serial('--help names every option of the issue', (t) => {
     'verbose',
   ])
     t.regex(stdout, new RegExp(`^  --${option}\\b.*  \\S`, 'm'))
-  for (const method of ['gradcam', 'guided-backprop', 'guided-gradcam']) t.true(stdout.includes(method))
+  for (const [name, { title }] of Object.entries(methods))
+    t.true(stdout.includes(`  ${name} `) && stdout.includes(title))
 })

@@ -2,7 +2,8 @@ import { inspect } from 'node:util'
 import { GradCamError } from '../errors.js'
 import { ScriptModule } from '../script-module.js'
 import type { BatchInput } from './input.js'
-import { makeExplainer, type BatchExplainer } from './methods.js'
+import type { MapExplainer } from '../methods/map-explainer.js'
+import { makeExplainer } from './methods.js'
 import { readSettings, type ExplainAllOptions } from './options.js'
 import { Pipeline } from './pipeline.js'
 import type { BatchResult } from './result.js'
@@ -68,8 +69,8 @@ export function explainAll<Extra = undefined>(
 function make(
   models: readonly ScriptModule[],
   { method, layer, precision }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision'>,
-): BatchExplainer[] {
-  const made: BatchExplainer[] = []
+): MapExplainer[] {
+  const made: MapExplainer[] = []
   try {
     for (const model of models)
       made.push(makeExplainer(method ?? 'gradcam', model, layer ?? null, precision && { precision }))

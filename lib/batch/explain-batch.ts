@@ -3,7 +3,7 @@ import { functions } from '../operators.js'
 import { Tensor } from '../tensor.js'
 import { disposeValue, type Value } from '../values.js'
 import type { Item } from './input.js'
-import type { BatchExplainer } from './methods.js'
+import type { FoundMap, MapExplainer } from '../methods/map-explainer.js'
 import type { Prepared } from './prepare.js'
 import type { Found, TopClass } from './result.js'
 import { jointTarget } from './target.js'
@@ -21,15 +21,16 @@ const topClasses = 5
 
 /** Explains inputs of one shape and of one kind of target, in one pass. */
 export async function explainBatch(
-  explainer: BatchExplainer,
+  explainer: MapExplainer,
   batch: readonly Ready[],
   signal: AbortSignal,
 ): Promise<Found[]> {
   const inputs = batch.map(({ prepared }) => prepared.input)
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
   const target = jointTarget(batch.map(({ item }) => item.target))
-  const { output, targets, scores, map } = await explainer.explain(input, { target, signal })
+  const { output, targets, scores, maps } = await explainer.explain(input, { target, signal })
   try {
+    const [{ map }] = maps as [FoundMap]
     using _map = map
     using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
     const [, , height = 1, width = 1] = near.shape

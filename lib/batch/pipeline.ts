@@ -1,7 +1,7 @@
 import { explainBatch, type Ready } from './explain-batch.js'
 import { Gatherer } from './gatherer.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
-import type { BatchExplainer } from './methods.js'
+import type { MapExplainer } from '../methods/map-explainer.js'
 import type { JobSettings } from './options.js'
 import { digestOf, prepare } from './prepare.js'
 import { BatchExplanation, BatchFailure, type BatchResult } from './result.js'
@@ -12,7 +12,7 @@ import { Room } from './room.js'
 const batchesAhead = 2
 
 interface Replica {
-  readonly explainer: BatchExplainer
+  readonly explainer: MapExplainer
   running: number
 }
 
@@ -44,7 +44,7 @@ export class Pipeline<Extra> {
 
   constructor(
     source: AsyncIterable<BatchInput> | Iterable<BatchInput>,
-    explainers: readonly BatchExplainer[],
+    explainers: readonly MapExplainer[],
     private readonly settings: JobSettings<Extra>,
   ) {
     this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()

@@ -1,5 +1,6 @@
 import { GradCamError } from '../errors.js'
 import type { Values } from './command.js'
+import { nearestName } from './nearest.js'
 
 /** A command called in a way that it cannot mean: exit code 2. */
 export function usageError(message: string): GradCamError {
@@ -21,16 +22,44 @@ export function several(values: Values, name: string): string[] {
 /** An option that has a few possible values. */
 export function choice<Choice extends string>(values: Values, name: string, choices: readonly Choice[]): Choice {
   const value = single(values, name)
-  const found = value === undefined ? choices[0] : choices.find((one) => one === value)
-  if (found === undefined) throw usageError(`--${name} wants ${choices.join(', ')}; "${value}" is none of them.`)
-  return found
+  return value === undefined ? (choices[0] as Choice) : oneOf(name, value, choices)
+}
+
+/** The same for an option that takes several, in one call with commas or in several; the first choice by default. */
+export function choiceOfSeveral<Choice extends string>(
+  values: Values,
+  name: string,
+  choices: readonly Choice[],
+): Choice[] {
+  const given = several(values, name).flatMap((text) => text.split(','))
+  const wanted = given.map((text) => text.trim()).filter((text) => text !== '')
+  if (wanted.length === 0 && given.length > 0)
+    throw usageError(`--${name} wants at least one of ${choices.join(', ')}.`)
+  return wanted.length === 0 ? [choices[0] as Choice] : [...new Set(wanted.map((one) => oneOf(name, one, choices)))]
+}
+
+function oneOf<Choice extends string>(name: string, value: string, choices: readonly Choice[]): Choice {
+  const found = choices.find((one) => one === value)
+  if (found !== undefined) return found
+  const near = nearestName(value, choices)
+  const meant = near === null ? '' : ` Did you mean ${near}?`
+  throw usageError(`--${name} wants ${choices.join(', ')}; "${value}" is none of them.${meant}`)
+}
+
+/** The value of an option that is a whole number from `least` on. */
+export function wholeNumber(values: Values, name: string, least: number): number | undefined {
+  const text = single(values, name)
+  if (text === undefined) return undefined
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN
+  if (!(number >= least)) throw usageError(`--${name} wants a whole number from ${least} on, not "${text}".`)
+  return number
 }
 
 /** A size in pixels, 'HxW' or 'N' for a square, as [height, width]. */
-export function parseSize(text: string): [number, number] {
+export function parseSize(text: string, name = 'size'): [number, number] {
   const [height = 0, width = height, ...more] = integers(text)
   if (height < 1 || width < 1 || more.length > 0)
-    throw usageError(`--size wants height and width in pixels, e.g. 224x224, not "${text}".`)
+    throw usageError(`--${name} wants height and width in pixels, e.g. 224x224, not "${text}".`)
   return [height, width]
 }
 

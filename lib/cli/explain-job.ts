@@ -1,8 +1,10 @@
 import { imagenet, type Normalization } from '../pictures/index.js'
-import { choice, parseSize, several, single, usageError } from './arguments.js'
+import { methodNames, methods as facts, type MethodName } from '../methods/facts.js'
+import type { MethodSettings } from '../methods/options.js'
+import { choice, choiceOfSeveral, parseSize, several, single, usageError } from './arguments.js'
 import type { Values } from './command.js'
-import { methods, type Method } from './explain-picture.js'
 import { parseTarget, readLabels, type TargetChoice } from './labels.js'
+import { readMethodSettings } from './method-settings.js'
 
 export const defaultSize: readonly [number, number] = [224, 224]
 
@@ -15,7 +17,8 @@ export interface ExplainJob {
   /** By what was typed, which is what files are named after. */
   readonly targets: ReadonlyMap<string, TargetChoice>
   readonly labels: readonly string[] | null
-  readonly method: Method
+  readonly methods: readonly MethodName[]
+  readonly settings: MethodSettings
   readonly size: readonly [number, number]
   readonly sizeGiven: boolean
   readonly normalization: Normalization | false
@@ -33,10 +36,14 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   if (images.length === 0) throw usageError(`explain wants at least one picture. ${see}`)
   if (!model) throw usageError(`explain wants --model FILE, a TorchScript model. ${see}`)
   if (!out) throw usageError(`explain wants --out DIR, the folder to write to. ${see}`)
-  const method = choice(values, 'method', methods)
+  const methods = choiceOfSeveral(values, 'method', methodNames)
   const layers = several(values, 'layer')
-  if (method === 'guided-backprop' && layers.length > 0)
-    throw usageError('guided-backprop looks at the input and takes no --layer. Leave it out, or use guided-gradcam.')
+  if (layers.length > 0 && !methods.some((name) => facts[name].layered))
+    throw usageError(
+      `${methods.join(' and ')} ${methods.length > 1 ? 'look' : 'looks'} at no layer and ` +
+        `${methods.length > 1 ? 'take' : 'takes'} no --layer. Leave it out, or use gradcam or guided-gradcam.`,
+    )
+  const settings = readMethodSettings(values, methods)
   const size = single(values, 'size')
   const labelsFile = single(values, 'labels')
   // What is a wrong number is said before a file is looked for, a name only when the labels are read.
@@ -49,7 +56,8 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     layers,
     targets: readTargets(several(values, 'target'), labels),
     labels,
-    method,
+    methods,
+    settings,
     size: parsedSize,
     sizeGiven: size !== undefined,
     normalization,

@@ -1,6 +1,7 @@
-import { GradCam } from '../grad-cam.js'
-import { GuidedBackprop } from '../guided-backprop.js'
 import { interpolate } from '../interpolate.js'
+import { methods, type MethodName } from '../methods/facts.js'
+import { makeMapExplainers, type FoundMap, type FoundMaps, type MapExplainer } from '../methods/map-explainer.js'
+import type { MethodSettings } from '../methods/options.js'
 import { denormalize, loadImage, normalize, overlay, type Normalization } from '../pictures/index.js'
 import type { ScriptModule } from '../script-module.js'
 import { Tensor, tidy } from '../tensor.js'
@@ -8,19 +9,26 @@ import { disposeValue, type Value } from '../values.js'
 import type { TargetChoice } from './labels.js'
 import { refusedInput } from './refused-input.js'
 
-export const methods = ['gradcam', 'guided-backprop', 'guided-gradcam'] as const
-export type Method = (typeof methods)[number]
-
-/** The pictures that each method makes, by the names that their files end in. */
-export const kindsOf: Readonly<Record<Method, readonly string[]>> = {
+const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
   gradcam: ['gcam', 'overlay'],
   'guided-backprop': ['grad'],
   'guided-gradcam': ['mixed'],
 }
 
+/**
+ * The pictures that a method makes, by the names that their files end in: the map in grey, and over the picture in colours
+ * where it is coarser than the picture; what differs from pixel to pixel would hide it.
+ */
+export function kindsOf(method: MethodName): readonly string[] {
+  return ownKinds[method] ?? (isFine(method) ? ['map'] : ['map', 'overlay'])
+}
+
+const isFine = (method: MethodName): boolean => ['InputAttribution', 'GuidedGradCam'].includes(methods[method].by)
+
 /** One explanation of one picture. Its pictures belong to whoever is given it. */
 export interface Finding {
-  /** Null for guided backprop, which looks at no layer. */
+  readonly method: MethodName
+  /** Null for a method that looks at no layer. */
   readonly layer: string | null
   readonly target: TargetChoice
   /** The class that the target was. */
@@ -28,90 +36,84 @@ export interface Finding {
   readonly score: number
   /** How many numbers the model returned: one for a regression. */
   readonly outputs: number
-  /** The pixel where a Grad-CAM map is greatest; null where it is zero everywhere; absent for the other methods. */
+  /** The pixel where a map is greatest; null where it is nowhere above zero; absent for what differs from pixel to pixel. */
   readonly peak?: { readonly x: number; readonly y: number } | null
-  /** How many ReLUs were guided; absent for Grad-CAM. */
+  /** How many ReLUs were guided; absent for methods without a rule for them. */
   readonly relus?: number
+  /** How far the attributions are from adding up to the change of the score; absent for methods that do not say. */
+  readonly delta?: number
   /** [1, 1 or 3, H, W] in [0, 1], by kind. */
   readonly pictures: Readonly<Record<string, Tensor>>
 }
 
 /** Explains pictures one after another. */
 export class PictureExplainer implements Disposable {
-  readonly #gradCam: GradCam | null
-  readonly #guided: GuidedBackprop | null
+  readonly #explainers: readonly MapExplainer[]
 
   constructor(
-    model: ScriptModule,
-    method: Method,
-    private readonly layers: readonly string[],
+    private readonly model: ScriptModule,
+    names: readonly MethodName[],
+    layers: readonly string[],
+    settings: MethodSettings,
     private readonly size: readonly [number, number],
     private readonly normalization: Normalization | false,
   ) {
     // Making a split takes as long as explaining several pictures; for many of them there is `gradcam batch`.
-    this.#gradCam = method === 'guided-backprop' ? null : new GradCam(model, layers, { execution: 'hooked' })
-    this.#guided = method === 'gradcam' ? null : new GuidedBackprop(model)
+    this.#explainers = makeMapExplainers(model, names, layers, { execution: 'hooked', ...settings })
   }
 
-  /** Reads a picture and explains it for each target at each layer: one forward pass, one backward pass per target. */
+  /** Reads a picture and explains it for each target at each layer by each method, with as few passes as that takes. */
   async *explain(image: string, targets: readonly TargetChoice[]): AsyncGenerator<Finding> {
     using input = await loadImage(image, { size: this.size, normalize: this.normalization })
     using pixels = this.normalization ? denormalize(input, this.normalization) : input.detach()
-    let outputs = 0
-    for (const explainer of [this.#gradCam, this.#guided]) {
-      if (explainer) outputs = await forward(explainer, input)
+    const running = this.#explainers.map((explainer) => explainer.explainEach(input, targets))
+    try {
+      for (const target of targets)
+        for (const run of running) {
+          const next = await run.next().catch((failure: unknown) => this.#fail(failure, input))
+          if (!next.done) yield* this.#findings(pixels, target, next.value)
+        }
+    } finally {
+      for (const run of running) await run.return()
     }
-    for (const target of targets) yield* this.#findings(pixels, target, outputs)
   }
 
-  async *#findings(pixels: Tensor, target: TargetChoice, outputs: number): AsyncGenerator<Finding> {
-    const cam = await this.#gradCam?.backward(target)
-    const guided = await this.#guided?.backward(target)
-    const { targets, scores } = (cam ?? guided)!
+  *#findings(pixels: Tensor, target: TargetChoice, { output, targets, scores, maps }: FoundMaps): Generator<Finding> {
+    const outputs = output instanceof Tensor ? output.size : 0
     const found = { target, outputs, class: targets[0] ?? 0, score: scores[0] ?? 0 }
-    using gradient = this.#guided && this.#gradient(this.#guided)
-    const relus = this.#guided ? { relus: this.#guided.intercepted } : {}
-
-    if (!this.#gradCam) {
-      yield { ...found, ...relus, layer: null, pictures: { grad: normalize(gradient!) } }
-      return
-    }
-    for (const layer of this.layers) {
-      using map = this.#map(this.#gradCam, layer)
-      if (gradient) {
-        const mixed = tidy(() => normalize(map.mul(gradient)))
-        yield { ...found, ...relus, layer, pictures: { mixed } }
-      } else {
-        const gcam = normalize(map)
-        yield { ...found, layer, peak: peakOf(map), pictures: { gcam, overlay: overlay(pixels, map) } }
-      }
+    try {
+      for (const one of maps) yield { ...found, ...this.#draw(one, pixels) }
+    } finally {
+      disposeValue(output)
+      for (const { map } of maps) map.dispose()
     }
   }
 
-  /** [1, 1, H, W] on the CPU, of the picture's size. */
-  #map(gradCam: GradCam, layer: string): Tensor {
-    return tidy(() => interpolate(gradCam.get(layer).to({ device: 'cpu', dtype: 'float32' }), this.size))
+  #draw({ method, layer, map, intercepted, delta }: FoundMap, pixels: Tensor) {
+    using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), this.size))
+    const draw = (kind: string) => (kind === 'overlay' ? overlay(pixels, large) : normalize(large))
+    return {
+      method,
+      layer,
+      ...(isFine(method) ? {} : { peak: peakOf(large) }),
+      ...(intercepted === null ? {} : { relus: intercepted }),
+      ...(delta?.[0] === undefined ? {} : { delta: delta[0] }),
+      pictures: Object.fromEntries(kindsOf(method).map((kind) => [kind, draw(kind)])),
+    }
   }
 
-  /** [1, 1, H, W] on the CPU: the mean over the channels, as the reference shows it. */
-  #gradient(guided: GuidedBackprop): Tensor {
-    return tidy(() => guided.get().to({ device: 'cpu', dtype: 'float32' }).mean(1, true))
+  /** What went wrong may be the method or the model: whether the model takes the picture at all tells. */
+  async #fail(failure: unknown, input: Tensor): Promise<never> {
+    const output = await this.model.forward<Value>(input).catch((cause: unknown) => {
+      throw refusedInput(cause, input.shape)
+    })
+    disposeValue(output)
+    throw failure
   }
 
   [Symbol.dispose](): void {
-    this.#gradCam?.dispose()
-    this.#guided?.dispose()
+    for (const explainer of this.#explainers) explainer[Symbol.dispose]()
   }
-}
-
-/** The number of elements of the model's output; 0 for one that is no tensor. */
-async function forward(explainer: GradCam | GuidedBackprop, input: Tensor): Promise<number> {
-  const output = await explainer.forward<Value>(input).catch((error: unknown) => {
-    throw refusedInput(error, input.shape)
-  })
-  const size = output instanceof Tensor ? output.size : 0
-  disposeValue(output)
-  return size
 }
 
 function peakOf(map: Tensor): { x: number; y: number } | null {

@@ -42,30 +42,31 @@ function mentioning(image: string, message: string): string {
   return message.includes(image) ? message : `${image}: ${message}`
 }
 
-function jsonReport({ method, size, labels, verbose }: ExplainJob): ExplainReport {
+function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainReport {
   return {
     start: () => {},
     picture: () => {},
-    finding(image, { layer, class: index, score, peak, relus }, files) {
+    finding(image, { method, layer, class: index, score, peak, relus, delta }, files) {
       const label = labels?.[index] ?? null
-      say(JSON.stringify({ image, method, layer, target: index, label, score, size, peak, relus, files }))
+      say(JSON.stringify({ image, method, layer, target: index, label, score, size, peak, relus, delta, files }))
     },
     failure(image, error) {
       complain(image, error, verbose)
       const code = error instanceof GradCamError ? error.code : null
+      const method = methods.join(',')
       say(JSON.stringify({ image, method, error: { code, message: inOneLine(error) } }))
     },
     end: () => {},
   }
 }
 
-function textReport({ method, model, size, sizeGiven, labels, layers, out, verbose }: ExplainJob): ExplainReport {
+function textReport({ methods, model, size, sizeGiven, labels, layers, out, verbose }: ExplainJob): ExplainReport {
   const dim = (text: string) => paint('dim', text)
   return {
     start(device, used, picked) {
       const sized = `pictures at ${size[0]}x${size[1]}`
       say(
-        `${method} of ${basename(model)} on ${device}, ${sized}${sizeGiven ? '' : ' (the default; --size changes it)'}`,
+        `${methods.join(', ')} of ${basename(model)} on ${device}, ${sized}${sizeGiven ? '' : ' (the default; --size changes it)'}`,
       )
       if (picked)
         say(`at ${picked.path} ${picked.description}, the last layer with a spatial output (--layer for another)`)
@@ -73,15 +74,19 @@ function textReport({ method, model, size, sizeGiven, labels, layers, out, verbo
     },
     picture: (image) => say(`\n${image}`),
     finding(_image, finding, files) {
-      const { layer, target, class: index, score, peak, relus, outputs } = finding
+      const { method, layer, target, class: index, score, peak, relus, delta, outputs } = finding
       const named = outputs === 1 && !labels ? 'its only output' : className(index, labels)
       const facts = [
         `${target === 'argmax' && outputs !== 1 ? 'top: ' : ''}${paint('green', named)}`,
+        ...(methods.length > 1 ? [method] : []),
         ...(layers.length > 1 && layer !== null ? [`at ${layer}`] : []),
         `score ${score.toPrecision(4)}`,
         ...(peak ? [`peak at x ${peak.x}, y ${peak.y}`] : []),
         ...(peak === null ? [paint('yellow', whyNoPeak(score))] : []),
-        ...(relus === undefined ? [] : [`through ${counted(relus, 'guided ReLU')}`]),
+        ...(delta === undefined ? [] : [`adds up but for ${delta.toPrecision(2)}`]),
+        ...(relus === undefined
+          ? []
+          : [`through ${counted(relus, method.startsWith('guided') ? 'guided ReLU' : 'ruled activation')}`]),
       ]
       say(`  ${facts.join(', ')}`)
       say(dim(`  → ${Object.values(files).join('  ')}`))

@@ -6,7 +6,9 @@ import {
   FullGrad,
   GuidedGradCam,
   InputAttribution,
+  InputPerturbation,
   inputMethods,
+  methods,
   Tensor,
 } from '../../dist/lib/index.js'
 
@@ -18,6 +20,11 @@ function overChannels(attribution) {
   return map
 }
 
+/** What is taken away is taken away from all channels, so that they are equal. */
+function meanOverChannels(attribution) {
+  return attribution.mean([1], true)
+}
+
 // A generator of its own, so that the pixels are the same wherever and whenever this runs.
 function noise(count) {
   let state = 1
@@ -25,15 +32,6 @@ function noise(count) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return state / 2 ** 32
   })
-}
-
-const titles = {
-  saliency: 'Saliency',
-  'input-x-gradient': 'Input x gradient',
-  'guided-backprop': 'Guided backprop',
-  deconvnet: 'Deconvnet',
-  'integrated-gradients': 'Integrated gradients',
-  deeplift: 'DeepLIFT',
 }
 
 /**
@@ -49,25 +47,40 @@ const families = [
       open: (model) => new Cam(model, { layers: [layer], methods: [name] }),
       map: ({ cam }) => cam.clone(),
     })),
-  () => [{ name: 'fullgrad', title: 'FullGrad', open: (model) => new FullGrad(model), map: ({ cam }) => cam.clone() }],
+  () => [
+    {
+      name: 'fullgrad',
+      title: methods.fullgrad.title,
+      open: (model) => new FullGrad(model),
+      map: ({ cam }) => cam.clone(),
+    },
+  ],
   // Attributions at the input. The gradient's own map is saliency's.
   ({ steps }) =>
     inputMethods
       .filter((method) => method !== 'gradient')
       .map((method) => ({
         name: method,
-        title: titles[method] ?? method,
+        title: methods[method].title,
         open: (model) => new InputAttribution(model, { method, steps }),
         map: ({ attribution }) => overChannels(attribution),
       })),
   ({ layer }) => [
     {
       name: 'guided-gradcam',
-      title: 'Guided Grad-CAM',
+      title: methods['guided-gradcam'].title,
       open: (model) => new GuidedGradCam(model, { layer }),
       map: ({ attribution }) => overChannels(attribution),
     },
   ],
+  // What changes the input. The sign stays: what is below zero speaks against the class.
+  ({ masks }) =>
+    ['occlusion', 'rise'].map((method) => ({
+      name: method,
+      title: methods[method].title,
+      open: (model) => new InputPerturbation(model, { method, ...(method === 'rise' ? { masks } : {}) }),
+      map: ({ attribution }) => meanOverChannels(attribution),
+    })),
   // What knows nothing of picture and model.
   () => [
     {
@@ -91,6 +104,7 @@ const families = [
  *
  * @param options.layer the layer whose maps are made
  * @param options.steps of integrated gradients
+ * @param options.masks of RISE
  */
 export function methodsOf(options) {
   return families.flatMap((family) =>

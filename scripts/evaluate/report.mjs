@@ -23,7 +23,7 @@ function best(name, rows) {
 }
 
 /** The methods by the metrics, and what each column means, as Markdown. */
-export function evaluationSection({ rows, seed, scenes, layer, options, refused }) {
+export function evaluationSection({ rows, seed, scenes, layer, steps, masks, options, refused }) {
   const names = Object.keys(metrics)
   const columns = names.map((name) => best(name, rows))
   const head = ['method', ...names.map((name) => `${metrics[name].title} ${arrows[metrics[name].better]}`)]
@@ -38,7 +38,7 @@ export function evaluationSection({ rows, seed, scenes, layer, options, refused 
   })
   return [
     `${scenes} scenes of \`scripts/scenes.mjs\` from seed ${seed} on, ${2 * scenes} maps: one for each of the two animals of a scene. ` +
-      `The model is \`samples/animals-densenet.pt\`, which has seen none of them; maps of layers are of \`${layer}\`. ` +
+      `The model is \`samples/animals-densenet.pt\`, which has seen none of them; maps of layers are of \`${layer}\`; integrated gradients take ${steps} steps, RISE ${masks} masks. ` +
       'A score is the softmax probability of the animal. The best method of each column is bold; random pixels are there to compare with.',
     markdownTable([head, ...body]),
     ...refused.map(({ title, message }) => `${title} is left out: ${message}`),

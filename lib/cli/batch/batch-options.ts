@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { batchFiles, type BatchFile } from '../../batch/encode.js'
-import { batchMethods, isLayered, type BatchMethodName } from '../../batch/methods.js'
+import type { BatchMethodName } from '../../batch/methods.js'
 import { GradCamError } from '../../errors.js'
+import { methodNames, methods } from '../../methods/facts.js'
 import { defaultMaxPixels } from '../../pictures/index.js'
 import { readPreprocess, type Preprocess } from '../../preprocess/preprocess.js'
 import { isPresetName } from '../../preprocess/presets.js'
@@ -48,7 +49,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     value: 'N|argmax',
     help: 'the class to explain, by number or label; argmax (the default) is the top one of each picture',
   },
-  method: { type: 'string', value: 'NAME', help: `${batchMethods.join(', ')}; gradcam by default` },
+  method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
   precision: {
     type: 'string',
     value: 'TYPE',
@@ -96,9 +97,9 @@ export async function readBatchJob(values: Values, sources: readonly string[]): 
   if (!out) throw usageError(`batch wants --out DIR, the folder to write to. ${see}`)
   if (values['retry-failed'] === true && values['resume'] !== true)
     throw usageError('--retry-failed goes with --resume: a new job has nothing that failed yet.')
-  const method = choice(values, 'method', batchMethods)
+  const method = choice(values, 'method', methodNames)
   const layer = single(values, 'layer') ?? null
-  if (layer && !isLayered(method)) throw usageError(`${method} looks at the input and takes no --layer. Leave it out.`)
+  if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
   const preprocessName = single(values, 'preprocess') ?? 'imagenet'
   const alphaText = single(values, 'alpha') ?? '0.5'
   const alpha = Number(alphaText)

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { explainAll } from '../../batch/explain-all.js'
 import type { BatchEntry } from '../../batch/input.js'
 import { toLevels } from '../../batch/levels.js'
-import { isLayered } from '../../batch/methods.js'
+import { methods } from '../../methods/facts.js'
 import type { BatchExplanation, BatchResult } from '../../batch/result.js'
 import { GradCamError } from '../../errors.js'
 import { framingOf } from '../../preprocess/framing.js'
@@ -47,7 +47,7 @@ export async function loadReplicas(job: BatchJob): Promise<ScriptModule[]> {
 
 /** The layer to look at: what was asked for, or the last one with a spatial output. */
 export async function layerOf(model: ScriptModule, job: BatchJob): Promise<string | null> {
-  if (job.layer !== null || !isLayered(job.method)) return job.layer
+  if (job.layer !== null || !methods[job.method].layered) return job.layer
   const { size } = framingOf([224, 224], job.preprocess)
   return (await pickLayer(model, job.model, size)).path
 }

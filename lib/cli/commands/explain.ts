@@ -1,10 +1,12 @@
 import { GradCamError } from '../../errors.js'
+import { methodNames, methods } from '../../methods/facts.js'
 import { saveImage } from '../../pictures/index.js'
 import { ScriptModule } from '../../script-module.js'
 import type { Command } from '../command.js'
 import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
 import { kindsOf, PictureExplainer, type Finding } from '../explain-picture.js'
 import { explainReport, type Files } from '../explain-report.js'
+import { methodFlags } from '../method-settings.js'
 import { makeFolder } from '../make-folder.js'
 import { nameOutputs } from '../output-files.js'
 import { pickLayer } from '../pick-layer.js'
@@ -13,10 +15,15 @@ export const command: Command = {
   usage: 'IMAGE… --model FILE --out DIR [options]',
   description: [
     'Shows what a TorchScript model looked at in each picture. In DIR, by --method:',
-    '  gradcam          NAME-gcam.png, the Grad-CAM map, and NAME-overlay.png, the same over the picture',
-    '  guided-backprop  NAME-grad.png, the gradient at the input let through positive ReLUs alone',
-    '  guided-gradcam   NAME-mixed.png, the product of both',
-    'With several layers or targets their names follow NAME, as in NAME-LAYER-TARGET-gcam.png.',
+    ...methodNames.map(
+      (name) =>
+        `  ${name.padEnd(20)}  ${methods[name].title.padEnd(20)}  ${kindsOf(name)
+          .map((kind) => `NAME-${kind}.png`)
+          .join(', ')}`,
+    ),
+    'overlay is the map over the picture, from blue to red; the others are grey, stretched from the least value to the most.',
+    'docs/methods says what each method does. Methods of one layer share their passes: --method gradcam,layercam.',
+    'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',
     'Exit code: 0, or 1 when a picture failed (the others are explained all the same), or 2 for a wrong call.',
   ].join('\n'),
   options: {
@@ -34,7 +41,12 @@ export const command: Command = {
       value: 'N|argmax',
       help: 'the class to explain, by number or label; argmax (the default) is the top one; may be repeated',
     },
-    method: { type: 'string', value: 'NAME', help: 'gradcam (the default), guided-backprop or guided-gradcam' },
+    method: {
+      type: 'string',
+      multiple: true,
+      value: 'NAME,…',
+      help: 'one or more of the above, with commas between or repeated; gradcam by default',
+    },
     size: { type: 'string', value: 'HxW', help: `what pictures are resized to; ${defaultSize.join('x')} by default` },
     normalize: {
       type: 'string',
@@ -46,6 +58,7 @@ export const command: Command = {
       value: 'FILE',
       help: 'names of the classes, one a line from class 0 on, or a JSON array',
     },
+    ...methodFlags,
     device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
     json: { type: 'boolean', help: 'print one JSON object a line for each explanation and each failure' },
   },
@@ -56,20 +69,23 @@ export const command: Command = {
 const otherWays = ' Try a larger --size, or --method guided-backprop, which needs no layer.'
 
 async function explainAll(job: ExplainJob): Promise<number> {
-  const { images, method } = job
+  const { images } = job
+  const layered = job.methods.some((name) => methods[name].layered)
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
   const began = performance.now()
   const report = explainReport(job)
   using model = await ScriptModule.load(job.model, { device: job.device })
-  const picked =
-    method !== 'guided-backprop' && job.layers.length === 0
-      ? await pickLayer(model, job.model, job.size, otherWays)
-      : null
+  const picked = layered && job.layers.length === 0 ? await pickLayer(model, job.model, job.size, otherWays) : null
   const layers = picked ? [picked.path] : job.layers
-  using explainer = new PictureExplainer(model, method, layers, job.size, job.normalization)
+  using explainer = new PictureExplainer(model, job.methods, layers, job.settings, job.size, job.normalization)
   await makeFolder(job.out)
-  const outputs = nameOutputs(job.out, images, layers.length > 0 ? layers : [null], names, kindsOf[method])
+  const variants = job.methods.flatMap((method) =>
+    (methods[method].layered ? layers : [null]).flatMap((layer) =>
+      names.map((target) => ({ layer, target, method, kinds: kindsOf(method) })),
+    ),
+  )
+  const outputs = nameOutputs(job.out, images, variants)
 
   report.start(model.device, layers, picked)
   let failed = 0
@@ -79,7 +95,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
     try {
       for await (const finding of explainer.explain(image, targets)) {
         const target = names[targets.indexOf(finding.target)] ?? String(finding.class)
-        const written = await save(finding, (kind) => outputs.path(index, finding.layer, target, kind))
+        const written = await save(finding, (kind) => outputs.path(index, { ...finding, target }, kind))
         files += Object.keys(written).length
         if (!shown) report.picture(image)
         shown = true

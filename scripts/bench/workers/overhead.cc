@@ -45,7 +45,7 @@ int main(int count, char** arguments) {
       const auto start = std::chrono::steady_clock::now();
       const auto pass = explainer.fork();
       pass->forward({input}, nullptr);
-      const auto explained = pass->backward(target, /*keep_graph=*/false);
+      const auto explained = pass->backward(target, /*keep_graph=*/false, /*cancel=*/nullptr);
       const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
       times.push_back(took.count());
     }

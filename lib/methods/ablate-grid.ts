@@ -1,0 +1,42 @@
+import type { ExplainOptions } from '../explainer.js'
+import { gridFeatures } from '../input/perturbation/grid.js'
+import { InputPerturbation } from '../input/input-perturbation.js'
+import type { PerturbationExplanation } from '../input/perturbation-explanation.js'
+import type { ScriptModule } from '../script-module.js'
+import type { Tensor } from '../tensor.js'
+import type { Value } from '../values.js'
+
+/** An explainer for each size of pictures, made when the first one comes. */
+export interface GridAblation extends Disposable {
+  explain(input: Tensor, options: ExplainOptions<Value>): Promise<PerturbationExplanation<Value>>
+}
+
+/** Feature ablation of the cells of a grid, which is laid over pictures of any size. */
+export function ablateGrid(model: ScriptModule, cell: readonly number[] | undefined): GridAblation {
+  const bySize = new Map<string, { features: Tensor; explainer: InputPerturbation }>()
+  const make = (size: readonly [number, number]) => {
+    const features = gridFeatures(size, cell as [number, number] | undefined)
+    try {
+      return { features, explainer: new InputPerturbation(model, { method: 'feature-ablation', features }) }
+    } catch (error) {
+      features.dispose()
+      throw error
+    }
+  }
+  return {
+    explain: (input, options) => {
+      const [, , height = 1, width = 1] = input.shape
+      const key = `${height}x${width}`
+      const made = bySize.get(key) ?? make([height, width])
+      bySize.set(key, made)
+      return made.explainer.explain<Value>(input, options)
+    },
+    [Symbol.dispose]: () => {
+      for (const { features, explainer } of bySize.values()) {
+        explainer.dispose()
+        features.dispose()
+      }
+      bySize.clear()
+    },
+  }
+}

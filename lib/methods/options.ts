@@ -1,0 +1,106 @@
+import type { Execution } from '../explainer.js'
+import { inputMethods } from '../input/input-attribution.js'
+import type { Smoothing } from '../input/smoothing.js'
+import { methodNames, methods, type MethodName } from './facts.js'
+
+/** What can be asked of methods besides the target. Each takes what concerns it. */
+export interface MethodSettings {
+  readonly execution?: Execution
+  readonly precision?: 'bfloat16' | 'float16'
+  readonly eigenSmooth?: boolean
+  readonly chunkSize?: number
+  readonly seed?: number
+  readonly steps?: number
+  readonly smooth?: Smoothing
+  readonly window?: readonly number[]
+  readonly stride?: readonly number[]
+  readonly masks?: number
+}
+
+/** An option of some of the methods, as help and docs tell of it. */
+export interface MethodOption {
+  /** The methods that take it. */
+  readonly of: readonly MethodName[]
+  /** What it is by default. */
+  readonly otherwise: string
+  readonly help: string
+  /** What its value is called on the command line, where it can be given there as --NAME; '' where it is a flag. */
+  readonly flag?: string
+}
+
+const where = (test: (name: MethodName) => boolean): readonly MethodName[] => methodNames.filter(test)
+const cams = where((name) => methods[name].by === 'Cam')
+const principal: readonly MethodName[] = ['eigencam', 'eigengradcam', 'kpcacam']
+const ruled: readonly MethodName[] = ['guided-backprop', 'deconvnet', 'guided-gradcam']
+
+/** By their names in the options of the classes; those of SmoothGrad are inside `smooth` there. */
+export const methodOptions = {
+  layers: { of: cams, otherwise: 'to be given', help: 'paths of the layers to look at' },
+  layer: { of: ['guided-gradcam'], otherwise: 'to be given', help: 'the path of the layer to look at' },
+  compat: { of: cams, otherwise: "'paper'", help: 'in whose form the map comes' },
+  aggregate: { of: cams, otherwise: "'each'", help: 'how the maps of several layers become one' },
+  reshape: {
+    of: [...cams, 'guided-gradcam'],
+    otherwise: 'none',
+    help: "'vit', 'swin' and the like, for layers that do not return [N, C, h, w]",
+  },
+  eigenSmooth: {
+    of: cams.filter((name) => !principal.includes(name)),
+    otherwise: 'false',
+    help: 'the first principal component over channels in place of their sum',
+  },
+  chunkSize: {
+    of: cams.filter((name) => methods[name].needs === 'runs'),
+    otherwise: '32',
+    help: 'how many copies of an image run at a time',
+  },
+  mode: { of: ['guided-gradcam'], otherwise: "'bilinear'", help: 'how the map is enlarged' },
+  scope: { of: ruled, otherwise: "'all'", help: "which ReLUs follow the rule: all, or 'modules' alone" },
+  baseline: {
+    of: ['integrated-gradients', 'occlusion', 'feature-ablation'],
+    otherwise: '0',
+    help: 'what stands for nothing: a number, or a tensor that can be expanded to the input',
+  },
+  steps: { of: ['integrated-gradients'], otherwise: '50', help: 'points on the way from the baseline', flag: 'N' },
+  smooth: {
+    of: inputMethods,
+    otherwise: 'none',
+    help: 'SmoothGrad: mean (the plain one), squared or variance over noisy copies of the picture',
+    flag: 'KIND',
+  },
+  samples: { of: inputMethods, otherwise: '5', help: 'with smooth: how many noisy copies', flag: 'N' },
+  sigma: {
+    of: inputMethods,
+    otherwise: '1',
+    help: "with smooth: the noise's deviation, as the model sees it",
+    flag: 'S',
+  },
+  window: {
+    of: ['occlusion', 'feature-ablation'],
+    otherwise: 'an eighth of the picture',
+    help: 'what is covered at a time, in pixels',
+    flag: 'HxW',
+  },
+  stride: { of: ['occlusion'], otherwise: 'half the window', help: 'how far the window moves', flag: 'HxW' },
+  features: {
+    of: ['feature-ablation'],
+    otherwise: 'every element by itself',
+    help: 'which elements are taken away together; gridFeatures makes rectangles',
+  },
+  masks: { of: ['rise'], otherwise: '1000', help: 'how many random masks', flag: 'N' },
+  grid: { of: ['rise'], otherwise: '7', help: 'the cells of a mask in each direction' },
+  probability: { of: ['rise'], otherwise: '0.5', help: 'the probability that a cell is kept' },
+  batchSize: {
+    of: where((name) => methods[name].by === 'InputAttribution' || methods[name].by === 'InputPerturbation'),
+    otherwise: '16',
+    help: 'how many images a pass takes at most; the result does not depend on it',
+  },
+  seed: {
+    of: ['randomcam', 'rise', ...inputMethods],
+    otherwise: '0',
+    help: 'of what is random: the same gives the same picture',
+    flag: 'N',
+  },
+} as const satisfies Record<string, MethodOption>
+
+export type MethodOptionName = keyof typeof methodOptions
