@@ -29,6 +29,9 @@ test.after.always(() => browser?.close())
 const press = (page: Page, selector: string) =>
   page.$eval(selector, (one) => (one as unknown as { click: () => void }).click())
 
+const visible = (page: Page, selector: string) =>
+  page.$eval(selector, (one) => (one as unknown as { checkVisibility: () => boolean }).checkVisibility())
+
 inBrowser('every control has a name, and what is read out is what is seen', async (t) => {
   const page = await openPage(browser, t, join(out, 'report.html'))
   const named = async (role: string): Promise<string[]> => {
@@ -58,7 +61,15 @@ inBrowser('every control has a name, and what is read out is what is seen', asyn
   await press(page, '#tiles button')
   t.deepEqual(await named('button'), ['Previous', 'Next', 'Close'])
   t.regex((await named('image'))[0] ?? '', /with the map for \w+; it is highest at/)
+  t.deepEqual(await named('slider'), ['Map opacity, in percent'])
   t.regex(await text(page, '#detail-facts'), /Score-?\d+\.?\d{0,6}Method/) // no more digits than a float32 has
+  // What failed has neither a map nor classes.
+  await page.keyboard.press('Escape')
+  await set(page, '#state', 'error')
+  await press(page, '#tiles button')
+  t.deepEqual(await named('slider'), [])
+  t.false(await visible(page, '#detail table'))
+  t.regex(await text(page, '#detail-error'), /torn\.jpg' is empty/)
   await page.close()
 })
 
@@ -90,8 +101,6 @@ inBrowser('on a phone, upright or on its side, most of the page is pictures, and
     t.true(close.y + close.height <= dialog.y + dialog.height, 'it can be left without scrolling')
   }
   await page.setViewport({ width: 1280, height: 860 })
-  t.true(
-    await page.$eval('#controls', (one) => (one as unknown as { checkVisibility: () => boolean }).checkVisibility()),
-  )
+  t.true(await visible(page, '#controls'))
   await page.close()
 })

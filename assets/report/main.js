@@ -55,7 +55,8 @@
     byId('detail-name').textContent = item.id
     byId('detail-error').textContent = item.failed ? details.error.message : ''
     byId('detail-picture').hidden = item.failed
-    byId('detail-opacity').disabled = item.failed
+    byId('detail-opacity').disabled = byId('detail-opacity').parentElement.hidden = item.failed
+    byId('detail-top').parentElement.hidden = (details.top ?? []).length === 0
     byId('previous').disabled = at === 0
     byId('next').disabled = at === shown.length - 1
     byId('detail-top').replaceChildren()

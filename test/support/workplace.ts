@@ -1,0 +1,27 @@
+import type { ExecutionContext } from 'ava'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ManifestLine } from '../../lib/cli/batch/manifest.js'
+import { packageRoot } from '../../lib/paths.js'
+import { sampleModel, writeJpegs } from './batch.js'
+import { runNode, temporaryFolder, type Ended } from './package-copy.js'
+
+/** The command line. */
+export const main = join(packageRoot, 'dist', 'lib', 'cli', 'main.js')
+export const common = ['--model', sampleModel, '--layer', 'features']
+
+/** The manifest of a job, whose lines must all be whole. */
+export function lines(out: string): ManifestLine[] {
+  const text = readFileSync(join(out, 'manifest.jsonl'), 'utf8').split('\n')
+  return text.filter((line) => line !== '').map((line) => JSON.parse(line) as ManifestLine)
+}
+
+/** A folder with pictures, and a way to run jobs in it. */
+export async function workplace(
+  t: ExecutionContext,
+  names: readonly string[] = ['a.jpg', 'sub/b.jpg'],
+): Promise<{ folder: string; batch: (args: readonly string[]) => Ended }> {
+  const folder = temporaryFolder(t)
+  await writeJpegs(join(folder, 'in'), names)
+  return { folder, batch: (args) => runNode([main, 'batch', ...args], {}, folder) }
+}
