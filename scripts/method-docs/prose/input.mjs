@@ -64,6 +64,23 @@ between them times the way. The shares add up to the change; \`delta\` says how 
       'Captum returns the delta when it is asked to; here it is always there. Steps of a batch run together, up to `batchSize`.',
     ],
   },
+  deeplift: {
+    idea: `The change of the score from a baseline to the picture, shared out over the elements, as integrated gradients do, but by one
+backward pass: each activation passes on its own change, (y - y0) / (z - z0), in the place of its slope. The shares add up to the
+change; \`delta\` says how far rounding is from that.`,
+    use: [
+      'When shares should add up and integrated gradients cost too much: two forward passes and one backward.',
+      'Networks whose activations saturate: a slope of zero no longer hides what moved an activation there.',
+    ],
+    avoid: [
+      'Where no baseline means "nothing", as with integrated gradients.',
+      'Models that multiply two activations, or have a softmax or a layer norm on the way, such as transformers: no rule shares these out exactly, so that they are refused with `ERR_ACTIVATION`.',
+    ],
+    others: [
+      "As Captum's `DeepLift` where that is exact: the rescale rule, and its rule for max-pooling. Captum hooks modules, so that it takes the plain gradient of functional activations, which no longer adds up, and loses a rule where two ruled modules follow each other.",
+      'pytorch-grad-cam has none.',
+    ],
+  },
   occlusion: {
     idea: `Windows of the picture are covered, one after another; what the score loses is laid on the window, and where windows overlap
 the mean is taken.`,
