@@ -39,6 +39,7 @@ const methods = {
   'guided-backprop': { peers: [captum] },
   deconvnet: { peers: [captum] },
   'integrated-gradients': { peers: [captum], rounds: 2 },
+  occlusion: { peers: [captum], rounds: 2 },
 }
 const modules = { [pgc]: 'grad_cam_methods', [captum]: 'captum_methods' }
 

@@ -9,9 +9,11 @@ import {
   GradCam,
   GuidedBackprop,
   InputAttribution,
+  InputPerturbation,
   ScriptModule,
   Tensor,
   camMethods,
+  inputMethods,
   interpolate,
   normalize,
   setNumThreads,
@@ -29,7 +31,8 @@ function makeExplainer({ method, layer, make }) {
   if (method === 'fullgrad') return new FullGrad(model)
   if (Object.hasOwn(camMethods, method))
     return new Cam(model, { layers: [layer], methods: [method], compat: 'pytorch-grad-cam', ...make })
-  return new InputAttribution(model, { method, ...make })
+  if (inputMethods.includes(method)) return new InputAttribution(model, { method, ...make })
+  return new InputPerturbation(model, { method, ...make })
 }
 
 function read(batch) {
