@@ -1,7 +1,5 @@
 import { inspect } from 'node:util'
-import { cancellable } from '../abort.js'
 import type { TensorHandle } from '../addon/binding.js'
-import { native } from '../addon/native.js'
 import { checkOptions, GradCamError } from '../errors.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explainer.js'
 import { ScorePass } from '../score-pass.js'
@@ -12,7 +10,7 @@ import { convergenceDelta, wayFrom } from './baseline.js'
 import { fixedTarget, isOfOneBatch } from './fixed-target.js'
 import { InputExplanation } from './input-explanation.js'
 import { gaussLegendre } from './quadrature.js'
-import { checkSmoothing, type Smoothing } from './smoothing.js'
+import { checkSmoothing, noisyCopy, type Smoothing } from './smoothing.js'
 
 /**
  * What is made of the gradient g of the score at the input x, per pixel and channel:
@@ -283,20 +281,4 @@ export class InputAttribution extends Explainer {
       disposeValue(sums ?? null)
     }
   }
-}
-
-async function noisyCopy(
-  x: Tensor,
-  dtype: 'float32' | 'float64',
-  sigma: number,
-  seed: number,
-  signal: AbortSignal | undefined,
-): Promise<Tensor> {
-  const handle = await cancellable(
-    signal,
-    (ticket) => native().randomNormal(x.shape, dtype, seed, ticket),
-    (late) => late.dispose(),
-  )
-  using noise = Tensor.own(handle)
-  return tidy(() => x.detach().add(noise.mul(sigma).to({ device: x.device, dtype: x.dtype })))
 }

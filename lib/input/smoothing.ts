@@ -1,5 +1,8 @@
 import { inspect } from 'node:util'
+import { cancellable } from '../abort.js'
+import { native } from '../addon/native.js'
 import { GradCamError } from '../errors.js'
+import { Tensor, tidy } from '../tensor.js'
 
 /**
  * The attribution of noisy copies of the input in place of the input's own: "SmoothGrad: removing noise by adding noise",
@@ -33,4 +36,21 @@ export function checkSmoothing(smoothing: Smoothing): Required<Smoothing> {
           : null
   if (problem) throw new GradCamError('ERR_INVALID_ARGUMENT', `smooth: ${problem}`)
   return { kind, samples, sigma, seed }
+}
+
+/** x with normal noise of a seed, drawn in `dtype` on the executor thread; for the caller to dispose. */
+export async function noisyCopy(
+  x: Tensor,
+  dtype: 'float32' | 'float64',
+  sigma: number,
+  seed: number,
+  signal: AbortSignal | undefined,
+): Promise<Tensor> {
+  const handle = await cancellable(
+    signal,
+    (ticket) => native().randomNormal(x.shape, dtype, seed, ticket),
+    (late) => late.dispose(),
+  )
+  using noise = Tensor.own(handle)
+  return tidy(() => x.detach().add(noise.mul(sigma).to({ device: x.device, dtype: x.dtype })))
 }
