@@ -18,6 +18,11 @@ export async function explainAugmented<Output extends Value>(
   const input = Array.isArray(inputs) && inputs.length === 1 ? (inputs as readonly Value[])[0] : inputs
   if (!(input instanceof Tensor) || input.shape.length !== 4)
     throw new GradCamError('ERR_INVALID_ARGUMENT', 'augment wants a single input that is a tensor [N, C, H, W].')
+  if ((options.target as { kind?: unknown } | undefined)?.kind === 'box')
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      'augment mirrors the picture, where a box stands for another place: leave it out.',
+    )
   let plain: CamExplanation<Output> | undefined
   let sums: Tensor[] = []
   try {

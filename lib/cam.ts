@@ -81,6 +81,12 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
     throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is no seed: give an integer from 0 on.`)
   if (!Number.isSafeInteger(chunkSize) || chunkSize < 1)
     throw new GradCamError('ERR_INVALID_ARGUMENT', `chunkSize is ${inspect(chunkSize)}: give a number from 1 on.`)
+  if (typeof reshape === 'function' && methods.includes('ablationcam'))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      'Ablation-CAM puts zeros in channels of what the layer itself returns, which a reshape function does not tell. Give a ' +
+        'reshape by name or as plain data.',
+    )
   return {
     layers: [...(layers as readonly string[])],
     methods,

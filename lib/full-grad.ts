@@ -1,9 +1,10 @@
 import type { TensorHandle } from './addon/binding.js'
 import { GradCamError } from './errors.js'
-import { disposeExplained, Explainer, type ExplainOptions, type Explained } from './explainer.js'
+import { disposeExplained, Explainer, type ExplainOptions } from './explainer.js'
+import { TensorExplanation, type Facts } from './explanation.js'
 import type { ScriptModule } from './script-module.js'
 import { Tensor } from './tensor.js'
-import { disposeValue, type Value } from './values.js'
+import type { Value } from './values.js'
 
 const biased = ['Conv2d', 'BatchNorm2d']
 
@@ -43,31 +44,21 @@ export class FullGrad extends Explainer {
     options: ExplainOptions<Output> = {},
   ): Promise<FullGradExplanation<Output>> {
     const { output, explained } = await this.run(inputs, options)
-    const map = Tensor.own(explained.fullGrad as TensorHandle).detach()
-    const { classes, scores } = explained
+    const cam = Tensor.own(explained.fullGrad as TensorHandle).detach()
+    const { classes: targets, scores } = explained
     disposeExplained(explained)
-    return new FullGradExplanation(output, map, classes, scores)
+    return new FullGradExplanation({ output, cam, targets, scores })
   }
 }
 
 /** What {@link FullGrad.explain} found. Owns its tensors. */
-export class FullGradExplanation<Output extends Value = Tensor> implements Explained, Disposable {
+export class FullGradExplanation<Output extends Value = Tensor> extends TensorExplanation<Output> {
+  /** [N, 1, H, W] in [0, 1], at the size of the input. */
+  readonly cam: Tensor
+
   /** @internal */
-  constructor(
-    /** The model's output, off the graph. */
-    readonly output: Output,
-    /** [N, 1, H, W] in [0, 1], at the size of the input. */
-    readonly cam: Tensor,
-    readonly targets: readonly number[],
-    readonly scores: readonly number[],
-  ) {}
-
-  dispose(): void {
-    disposeValue(this.output)
-    this.cam.dispose()
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose()
+  constructor(found: Facts<Output> & { readonly cam: Tensor }) {
+    super(found, found.cam)
+    this.cam = found.cam
   }
 }

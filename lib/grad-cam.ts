@@ -2,7 +2,13 @@ import { Cam } from './cam.js'
 import { CamExplanation } from './cam-explanation.js'
 import { checkOptions } from './errors.js'
 import type { ExecutionOptions } from './explainer.js'
+import type { Reshape } from './reshape.js'
 import type { ScriptModule } from './script-module.js'
+
+export interface GradCamOptions extends ExecutionOptions {
+  /** For layers that return something else than [N, C, h, w], such as a transformer's tokens. */
+  readonly reshape?: Reshape
+}
 
 /**
  * Grad-CAM: where the target layers saw evidence for the target.
@@ -18,9 +24,15 @@ export class GradCam extends Cam {
    * @throws GradCamError ERR_LAYER_NOT_FOUND with the nearest names, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN; at the first
    *   forward ERR_NOT_SPLITTABLE, where execution 'split' or a precision was asked for and the model cannot be split
    */
-  constructor(model: ScriptModule, layers: readonly string[], options: ExecutionOptions = {}) {
-    const { execution, precision } = checkOptions(options)
-    super(model, { layers, methods: ['gradcam'], ...(execution && { execution }), ...(precision && { precision }) })
+  constructor(model: ScriptModule, layers: readonly string[], options: GradCamOptions = {}) {
+    const { execution, precision, reshape } = checkOptions(options)
+    super(model, {
+      layers,
+      methods: ['gradcam'],
+      ...(execution && { execution }),
+      ...(precision && { precision }),
+      ...(reshape && { reshape }),
+    })
   }
 }
 

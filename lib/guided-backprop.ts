@@ -1,16 +1,10 @@
 import type { TensorHandle } from './addon/binding.js'
 import { GradCamError } from './errors.js'
-import {
-  Explainer,
-  toExecutionPlan,
-  type Execution,
-  type ExecutionPath,
-  type ExplainOptions,
-  type Explained,
-} from './explainer.js'
+import { Explainer, toExecutionPlan, type Execution, type ExecutionPath, type ExplainOptions } from './explainer.js'
+import { TensorExplanation, type Facts } from './explanation.js'
 import type { ScriptModule } from './script-module.js'
 import { Tensor } from './tensor.js'
-import { disposeValue, type Value } from './values.js'
+import type { Value } from './values.js'
 
 export interface GuidedBackpropOptions {
   /**
@@ -50,34 +44,33 @@ export class GuidedBackprop extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<GuidedBackpropExplanation<Output>> {
-    const { output, relus, explained, execution } = await this.run(inputs, options)
+    const { output, relus: intercepted, explained, execution } = await this.run(inputs, options)
     const gradient = Tensor.own(explained.inputGradient as TensorHandle)
-    return new GuidedBackpropExplanation(output, gradient, relus, explained.classes, explained.scores, execution)
+    const { classes: targets, scores } = explained
+    return new GuidedBackpropExplanation({ output, gradient, intercepted, targets, scores, execution })
   }
 }
 
 /** What {@link GuidedBackprop.explain} found. Owns its tensors. */
-export class GuidedBackpropExplanation<Output extends Value = Tensor> implements Explained, Disposable {
+export class GuidedBackpropExplanation<Output extends Value = Tensor> extends TensorExplanation<Output> {
+  /** The guided gradient, of the shape of the (first) input. */
+  readonly gradient: Tensor
+  /** How many ReLUs followed the rule. */
+  readonly intercepted: number
+  /** Whether the pass ran split or hooked. */
+  readonly execution: ExecutionPath
+
   /** @internal */
   constructor(
-    /** The model's output, e.g. logits [N, C], off the graph. */
-    readonly output: Output,
-    /** The guided gradient, of the shape of the (first) input. */
-    readonly gradient: Tensor,
-    /** How many ReLUs followed the rule. */
-    readonly intercepted: number,
-    readonly targets: readonly number[],
-    readonly scores: readonly number[],
-    /** Whether the pass ran split or hooked. */
-    readonly execution: ExecutionPath,
-  ) {}
-
-  dispose(): void {
-    disposeValue(this.output)
-    this.gradient.dispose()
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose()
+    found: Facts<Output> & {
+      readonly gradient: Tensor
+      readonly intercepted: number
+      readonly execution: ExecutionPath
+    },
+  ) {
+    super(found, found.gradient)
+    this.gradient = found.gradient
+    this.intercepted = found.intercepted
+    this.execution = found.execution
   }
 }

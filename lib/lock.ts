@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 interface Holder {
   readonly pid: number
   readonly host: string
+  /** When the process began, where the system tells: a process of that number may be another one by now. */
+  readonly started?: string | null
 }
 
 /**
@@ -37,21 +39,34 @@ export async function withLock<T>(file: string, onWait: (pid: number) => void, w
 }
 
 /** Whether the process of that number still runs on this host; a process of another host counts as running. */
-export function isAlive({ pid, host }: Holder): boolean {
+export function isAlive({ pid, host, started }: Holder): boolean {
   if (host !== hostname()) return true
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  // A container that is started again has the same name, and its processes have the same numbers.
+  const now = startOf(pid)
+  return !started || !now || started === now
+}
+
+/** When a process began, in the kernel's ticks; null where that cannot be told. */
+function startOf(pid: number): string | null {
+  try {
+    const [, fields = ''] = /^.*\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+    return fields.split(' ')[19] ?? null
+  } catch {
+    return null
   }
 }
 
 /** Linking, not writing: a lock file is never seen without its holder in it. */
 function tryTake(file: string): boolean {
   const mine = `${file}.${process.pid}`
-  writeFileSync(mine, JSON.stringify({ pid: process.pid, host: hostname() } satisfies Holder))
+  const holder: Holder = { pid: process.pid, host: hostname(), started: startOf(process.pid) }
   try {
+    writeFileSync(mine, JSON.stringify(holder))
     linkSync(mine, file)
     return true
   } catch (error) {

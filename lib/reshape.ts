@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
-import type { NativeReshape } from './addon/binding.js'
+import type { NativeReshape, TensorHandle } from './addon/binding.js'
 import { GradCamError } from './errors.js'
+import { Tensor, tidy } from './tensor.js'
 
 /**
  * How the output of a layer becomes [N, C, h, w], where it is something else.
@@ -10,23 +11,41 @@ import { GradCamError } from './errors.js'
  * - `tokens`: [N, skip + h w, C]: `skip` tokens (0 by default) that are no places, then places row by row in a grid of
  *   [rows, columns], or of the proportions of the model's input
  * - `permute`: the order of dimensions that makes [N, C, ...]
+ * - a function of the activation, which is called once more with its gradient, and so may move, drop or add up elements but
+ *   not look at their values. It runs on the JavaScript thread while the pass waits, must be synchronous, and what it makes on
+ *   its way is freed. Not for Ablation-CAM, which has to go the way back
  */
 export type Reshape =
   | 'vit'
   | 'swin'
   | { readonly tokens: 'input' | readonly [rows: number, columns: number]; readonly skip?: number }
   | { readonly permute: readonly number[] }
+  | ((tensor: Tensor) => Tensor)
 
-const named: Record<string, Reshape> = {
+const named: Record<string, Exclude<Reshape, string>> = {
   vit: { tokens: 'input', skip: 1 },
   swin: { permute: [0, 3, 1, 2] },
 }
 
 const isCount = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least
 
+function callReshape(reshape: (tensor: Tensor) => Tensor, handle: TensorHandle): TensorHandle {
+  using given = Tensor.own(handle)
+  return tidy(() => {
+    const shaped: unknown = reshape(given)
+    if (shaped instanceof Tensor) return shaped.detach()
+    if (shaped instanceof Promise) shaped.catch(() => {})
+    throw new GradCamError(
+      'ERR_LAYER_OUTPUT',
+      `The reshape function returned ${inspect(shaped, { depth: 0 })}. It must return a Tensor [N, C, h, w], synchronously.`,
+    )
+  }).handle
+}
+
 /** A reshape as the native side takes it. */
 export function toNativeReshape(reshape: Reshape | undefined): NativeReshape | undefined {
   if (reshape === undefined) return undefined
+  if (typeof reshape === 'function') return { kind: 'custom', call: (handle) => callReshape(reshape, handle) }
   const given = typeof reshape === 'string' ? named[reshape] : reshape
   if (typeof given === 'object' && given !== null && 'permute' in given) {
     const order = given.permute
@@ -42,6 +61,6 @@ export function toNativeReshape(reshape: Reshape | undefined): NativeReshape | u
   throw new GradCamError(
     'ERR_INVALID_ARGUMENT',
     `${inspect(reshape)} is no reshape. Use 'vit', 'swin', { tokens: 'input' | [rows, columns], skip }, or ` +
-      '{ permute: [...] } with each dimension once.',
+      '{ permute: [...] } with each dimension once, or a function.',
   )
 }

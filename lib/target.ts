@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import type { NativeTarget } from './addon/binding.js'
 import type { NestedNumbers } from './elements.js'
 import { GradCamError } from './errors.js'
+import { boxTargetKeys, toNativeBoxes, type BoxTarget } from './target-box.js'
 import { Tensor } from './tensor.js'
 import type { Value } from './values.js'
 
@@ -28,6 +29,7 @@ export interface TargetOptions {
  * - `finer`: sum_c p_c (y_t - alpha y_c) / (sum_c p_c + 1e-9) with p = softmax(y), over the `nearest` classes c by
  *   |y_c - y_t| (3 by default), or the classes `against`; alpha is 1 by default. Finer-CAM, arXiv:2501.11309, as
  *   pytorch-grad-cam has it: its gradient goes through p, too.
+ * - `box`: of an object detector, IoU + score of the detection that overlaps `box` most, see {@link BoxTarget}
  */
 export type TargetData = TargetOptions &
   (
@@ -47,6 +49,7 @@ export type TargetData = TargetOptions &
         readonly against?: readonly number[]
         readonly alpha?: number
       }
+    | BoxTarget
   )
 
 /**
@@ -55,6 +58,8 @@ export type TargetData = TargetOptions &
  * 0, and 'argmax' explains its value.
  */
 export type Target<Output extends Value = Tensor> = ClassChoice | TargetData | ((output: Output) => Tensor)
+
+export type { BoxTarget } from './target-box.js'
 
 type PlainTarget = Exclude<Target<never>, (output: never) => Tensor>
 
@@ -66,6 +71,7 @@ const keysOf: Record<TargetData['kind'], readonly string[]> = {
   regression: ['output'],
   segmentation: ['class', 'mask'],
   finer: ['class', 'nearest', 'against', 'alpha'],
+  box: boxTargetKeys,
 }
 
 function refuse(target: unknown, instead: string): never {
@@ -124,7 +130,7 @@ export function toNativeTarget(target: PlainTarget | undefined): {
     sign: data.sign,
     path: toPath(data.of, target),
   }
-  let mask: Tensor | undefined
+  const owned: Disposable[] = []
   switch (data.kind) {
     case 'class':
       break
@@ -139,12 +145,20 @@ export function toNativeTarget(target: PlainTarget | undefined): {
     case 'regression':
       native.classes = toClasses(data.output ?? 0, target)
       break
-    case 'segmentation':
+    case 'segmentation': {
       native.score = 'mask'
       if (!native.classes) refuse(target, 'A segmentation target has a class: each pixel has a top class of its own.')
-      mask = toMask(data.mask, target)
+      const mask = toMask(data.mask, target)
+      owned.push(mask)
       native.mask = mask.handle
       break
+    }
+    case 'box': {
+      const boxes = toNativeBoxes(data, (instead) => refuse(target, instead))
+      owned.push(boxes)
+      Object.assign(native, { score: 'box', ...boxes.target })
+      break
+    }
     case 'finer': {
       const { nearest = 3, alpha = 1 } = data
       if (!Number.isSafeInteger(nearest) || nearest < 1 || !Number.isFinite(alpha))
@@ -152,7 +166,12 @@ export function toNativeTarget(target: PlainTarget | undefined): {
       Object.assign(native, { score: 'finer', nearest, alpha, against: toClasses(data.against, target) })
     }
   }
-  return { target: native, [Symbol.dispose]: () => mask?.dispose() }
+  return {
+    target: native,
+    [Symbol.dispose]() {
+      for (const each of owned) each[Symbol.dispose]()
+    },
+  }
 }
 
 /** The score that a target function makes of the output. */

@@ -1,7 +1,17 @@
 import test from 'ava'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import type { ManifestLine, ManifestResult } from '../lib/cli/batch/manifest.js'
@@ -148,15 +158,27 @@ test('lists, globs and standard input, with a target a line', async (t) => {
     ],
   )
 
-  const lines = [{ path: 'in/a.jpg', target: 2 }, { path: 'in/sub/e.jpg' }, { path: 7 }].map((line) =>
-    JSON.stringify(line),
-  )
+  const difference = { kind: 'difference', class: 2, minus: 1 }
+  const lines = [
+    { path: 'in/a.jpg', target: 2 },
+    { path: 'in/sub/e.jpg' },
+    { path: 7 },
+    { path: 'in/b.jpg', target: difference },
+    { path: 'in/b.jpg', target: { kind: 'box', box: [1, 2, 3] } },
+  ].map((line) => JSON.stringify(line))
   const fromInput = run(['-', '--target', '1', '--out', 'json'], lines.join('\n'))
   t.is(fromInput.status, 3, fromInput.stderr)
+  const digest = createHash('sha256').update(JSON.stringify(difference)).digest('hex').slice(0, 12)
   t.deepEqual(found('json'), [
     ['in/a.jpg@2', 2],
+    [`in/b.jpg@difference-${digest}`, 2],
     ['in/sub/e.jpg', 1],
   ])
+  const refused = manifest(join(folder, 'json')).flatMap((line) => ('error' in line ? [line.error.message] : []))
+  t.true(
+    refused.some((message) => message.includes('`box` is [x1, y1, x2, y2]')),
+    refused.join(),
+  )
 
   t.is(run(['in/**/*.jpg', '!in/b*', '--target', '0', '--out', 'glob']).status, 1) // nothing is named !in/b*
   rmSync(join(folder, 'glob'), { recursive: true })
@@ -224,8 +246,8 @@ test('a job whose options changed is refused, with the difference', async (t) =>
   t.is(other.code, 2)
   t.regex(other.stderr, /target: "argmax" before, 3 now; write: \["overlay"\] before, \["grey"\] now/)
   t.is(readFileSync(join(out, 'manifest.jsonl'), 'utf8'), text)
-  // Where it runs and how fast is no change.
-  t.is(batch([join(folder, 'in')], out, ['--resume', '--device', 'cpu:2', '--batch', '3']).code, 0)
+  // Where it runs and how fast is no change, nor how the folder is spelt.
+  t.is(batch([join(folder, 'in/')], out, ['--resume', '--device', 'cpu:2', '--batch', '3']).code, 0)
   appendFileSync(join(out, 'job.json'), '{')
   t.regex(batch([join(folder, 'in')], out, ['--resume']).stderr, /job\.json' is damaged/)
 })
@@ -307,10 +329,22 @@ if (canMount) execFileSync('umount', [join(probe, 'disk')])
   const full = batch([join(folder, 'in')], out)
   t.is(full.code, 1, full.stdout)
   t.regex(full.stderr, /the disk is full\. Make room/)
+  t.regex(full.stderr, /^gradcam: to go on afterwards: gradcam batch .* --resume$/m)
   const sofar = results(out)
   t.true(sofar.length > 0 && sofar.length < 24)
   for (const { files } of sofar)
     await t.notThrowsAsync(sharp(readFileSync(join(out, files['overlay'] as string))).stats())
+  // Not a byte is left: not for a lock, nor for the manifest that is mended.
+  const fill = openSync(join(disk, 'filler'), 'w')
+  t.throws(() => writeFileSync(fill, Buffer.alloc(1 << 20)), { code: 'ENOSPC' })
+  closeSync(fill)
+  const files = filesOf(disk)
+  const still = batch([join(folder, 'in')], out, ['--resume'])
+  t.is(still.code, 1)
+  t.regex(still.stderr, /^gradcam: '[^']+' cannot be written to '[^']+': the disk is full\. Make room\.$/m)
+  t.deepEqual(filesOf(disk), files)
+  t.deepEqual(results(out), sofar)
+  rmSync(join(disk, 'filler'))
   execFileSync('mount', ['-o', 'remount,size=10m', disk])
   t.is(batch([join(folder, 'in')], out, ['--resume']).code, 0)
   t.deepEqual(ids(results(out)), names.sort())

@@ -156,7 +156,7 @@ test.serial('options that make no sense are refused', async (t) => {
   using model = await load('plain')
   const bad: [unknown, RegExp][] = [
     [null, /no options/],
-    [{ method: 'deeplift' }, /no method 'deeplift'/],
+    [{ method: 'deepshap' }, /no method 'deepshap'/],
     [{ method: 'saliency', scope: 'some' }, /no scope/],
     [{ method: 'saliency', steps: 0 }, /steps is 0/],
     [{ method: 'saliency', batchSize: 1.5 }, /batchSize is 1.5/],

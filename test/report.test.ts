@@ -1,12 +1,12 @@
 import test from 'ava'
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import type { Browser, Page } from 'puppeteer-core'
+import type { Page } from 'puppeteer-core'
 import type { ManifestLine } from '../lib/cli/batch/manifest.js'
 import { sampleLabels, sampleModel, writeJpegs } from './support/batch.js'
 import { launchBrowser } from './support/browser.js'
 import { gradcam, temporaryFolder } from './support/package-copy.js'
+import { openPage, set, text, tiles } from './support/report-page.js'
 
 const browser = await launchBrowser()
 
@@ -26,30 +26,7 @@ const lines = readFileSync(join(out, 'manifest.jsonl'), 'utf8')
 const inBrowser = browser ? test.serial : test.serial.skip
 test.after.always(() => browser?.close())
 
-async function openPage(t: { fail: (message: string) => void }, file: string): Promise<Page> {
-  const page = await (browser as Browser).newPage()
-  page.on('pageerror', (error) => t.fail(`the page threw: ${String(error)}`))
-  page.on('request', (request) => {
-    if (/^https?:/.test(request.url())) t.fail(`the page asks for ${request.url()}`)
-  })
-  await page.goto(pathToFileURL(file).href)
-  await page.waitForSelector('#tiles button')
-  return page
-}
-
-const text = (page: Page, selector: string) => page.$eval(selector, (one) => one.textContent ?? '')
-const tiles = (page: Page) => page.$$eval('#tiles button', (all) => all.map((one) => one.getAttribute('title') ?? ''))
 const focused = (page: Page) => page.evaluate('document.activeElement.getAttribute("title")')
-/** Sets a control as its user does: the page is told of it. */
-const set = (page: Page, selector: string, value: string) =>
-  page.$eval(
-    selector,
-    (control, to) => {
-      ;(control as unknown as { value: string }).value = to
-      control.dispatchEvent(new Event('input', { bubbles: true }))
-    },
-    value,
-  )
 /** Red, green and blue in the middle of a canvas of the dialog. */
 const middle = (page: Page) =>
   page.evaluate(`(() => {
@@ -63,7 +40,7 @@ test.serial('the command says where the page is', (t) => {
 })
 
 inBrowser('all results are shown, the surest first, and nothing is loaded from anywhere', async (t) => {
-  const page = await openPage(t, join(out, 'report.html'))
+  const page = await openPage(browser, t, join(out, 'report.html'))
   t.is(await text(page, '#status'), '6 of 6 shown, 1 of them failed')
   t.is(await page.title(), 'gradcam report of out')
   const sure = (line: ManifestLine) => ('error' in line ? -1 : (line.top[0]?.probability ?? -1))
@@ -76,7 +53,7 @@ inBrowser('all results are shown, the surest first, and nothing is loaded from a
 })
 
 inBrowser('filters and orders', async (t) => {
-  const page = await openPage(t, join(out, 'report.html'))
+  const page = await openPage(browser, t, join(out, 'report.html'))
   await set(page, '#state', 'error')
   t.deepEqual(await tiles(page), ['torn.jpg'])
   await set(page, '#state', 'ok')
@@ -98,11 +75,25 @@ inBrowser('filters and orders', async (t) => {
   await set(page, '#from', String(percent + 1))
   await set(page, '#to', '100')
   t.false((await tiles(page)).includes(one.id))
+  await set(page, '#from', '0')
+  await set(page, '#state', '')
+  const scores = lines.flatMap((line) => ('score' in line ? [line.score] : [])).sort((a, b) => a - b)
+  const [low = 0, high = 0] = scores.slice(1, 3)
+  await set(page, '#score-from', String(low))
+  t.is((await tiles(page)).length, scores.length - 1) // without the lowest, and what failed has no score
+  await set(page, '#score-to', String((low + high) / 2))
+  t.deepEqual(
+    await tiles(page),
+    lines.flatMap((line) => ('score' in line && line.score === low ? [line.id] : [])),
+  )
+  await set(page, '#score-from', '')
+  await set(page, '#score-to', '')
+  t.is((await tiles(page)).length, lines.length)
   await page.close()
 })
 
 inBrowser('the keyboard reaches every tile, opens it, turns the map up and down, and comes back', async (t) => {
-  const page = await openPage(t, join(out, 'report.html'))
+  const page = await openPage(browser, t, join(out, 'report.html'))
   await set(page, '#sort', 'name')
   await set(page, '#state', 'ok')
   const names = await tiles(page)
@@ -149,7 +140,7 @@ inBrowser('the map is drawn as the overlay of the job is', async (t) => {
   const copy = join(folder, 'copy')
   mkdirSync(copy)
   writeFileSync(join(copy, 'a.html'), readFileSync(join(out, 'report.html')))
-  const page = await openPage(t, join(copy, 'a.html'))
+  const page = await openPage(browser, t, join(copy, 'a.html'))
   await set(page, '#search', 'a.jpg')
   await page.click('#tiles button')
   await new Promise((resolve) => setTimeout(resolve, 300))
@@ -191,7 +182,7 @@ inBrowser('a picture that is gone is shown by its map', async (t) => {
   rmSync(join(gone, 'in', 'a.jpg'))
   const ended = gradcam(['report', join(gone, 'out')])
   t.regex(ended.stdout, /^2 items, 1 picture no longer there: file:/)
-  const page = await openPage(t, join(gone, 'out', 'report.html'))
+  const page = await openPage(browser, t, join(gone, 'out', 'report.html'))
   t.is((await tiles(page)).length, 2)
   await page.close()
 })
@@ -213,7 +204,7 @@ inBrowser('10,000 results open, scroll and filter quickly, with few tiles in the
   t.is(ended.code, 0, ended.stderr)
   t.log(`${Math.round(statSync(join(large, 'out', 'report.html')).size / 2 ** 20)} MiB`)
   const began = performance.now()
-  const page = await openPage(t, join(large, 'out', 'report.html'))
+  const page = await openPage(browser, t, join(large, 'out', 'report.html'))
   t.log(`opened in ${Math.round(performance.now() - began)} ms`)
   t.is(await text(page, '#status'), '10,000 of 10,000 shown, 100 of them failed')
   t.true((await tiles(page)).length < 100)

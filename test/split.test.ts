@@ -164,6 +164,23 @@ test('with bfloat16 before the layer, maps keep their order and their peak', asy
   t.not(found.scores[0], expected.scores[0], 'which shows that something was computed in less')
 })
 
+test('bfloat16 rounds every channel, and keeps NaN', async (t) => {
+  using model = await ScriptModule.load(nets.file('wide'))
+  using exact = new GradCam(model, ['last'], { execution: 'hooked' })
+  using reduced = new GradCam(model, ['last'], { precision: 'bfloat16' })
+  using input = toTensor(nets.input('wide'))
+  using expected = await exact.explain(input)
+  using found = await reduced.explain(input)
+  const error = relativeError(found.output.toTypedArray(), expected.output.toTypedArray())
+  t.true(error > 1e-4 && error < 1e-2, `bfloat16 has eight bits: ${error}`)
+
+  const values = Float32Array.from(input.toTypedArray() as Float32Array)
+  values[0] = NaN
+  using broken = Tensor.from(values, input.shape)
+  using flagged = await reduced.explain(broken)
+  t.deepEqual(flagged.maps[0]?.nonFinite, [true, false])
+})
+
 test.serial('models run side by side, each with its own number of threads', async (t) => {
   const usual = numThreads()
   setNumThreads(2)

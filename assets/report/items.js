@@ -49,8 +49,11 @@
     name: (a, b) => (a.id < b.id ? -1 : 1),
   }
 
+  /** Null is no bound. */
+  const within = (score, [from, to]) => (from === null || score >= from) && (to === null || score <= to)
+
   /** The items that a filter leaves, in their order. */
-  function select({ search, target, state, from, to, sort }) {
+  function select({ search, target, state, from, to, scores, sort }) {
     const words = search.trim().toLowerCase()
     const order = compare[sort]
     return index
@@ -59,7 +62,8 @@
           (words === '' || item.id.toLowerCase().includes(words)) &&
           (target === '' || String(item.target) === target) &&
           (state === '' || (state === 'error') === item.failed) &&
-          (item.confidence === null ? from <= 0 : item.confidence >= from && item.confidence <= to),
+          (item.confidence === null ? from <= 0 : item.confidence >= from && item.confidence <= to) &&
+          (item.score === null ? scores.every((bound) => bound === null) : within(item.score, scores)),
       )
       .sort((a, b) => order(a, b) || a.place - b.place)
   }

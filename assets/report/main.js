@@ -25,6 +25,7 @@
       state: byId('state').value,
       from: Number(byId('from').value) / 100,
       to: Number(byId('to').value) / 100,
+      scores: ['score-from', 'score-to'].map((id) => (byId(id).value === '' ? null : Number(byId(id).value))),
       sort: byId('sort').value,
     })
     const failed = shown.filter((item) => item.failed).length
@@ -95,7 +96,13 @@
     }
   }
 
-  for (const id of ['search', 'class', 'state', 'from', 'to', 'sort']) byId(id).addEventListener('input', update)
+  for (const id of ['search', 'class', 'state', 'from', 'to', 'score-from', 'score-to', 'sort'])
+    byId(id).addEventListener('input', update)
+  // On a phone the controls would leave little of the sheet: they fold away there.
+  const small = matchMedia('(max-width: 600px), (max-height: 500px)')
+  const fold = () => (byId('filters').open = !small.matches)
+  small.addEventListener('change', fold)
+  fold()
   byId('controls').addEventListener('submit', (event) => event.preventDefault())
   for (const id of ['opacity', 'detail-opacity'])
     byId(id).addEventListener('input', (event) => setOpacity(Number(event.target.value)))

@@ -47,7 +47,9 @@ export interface ModelHandle {
 
 /** How a layer's output becomes [N, C, ...]: see LayerShape in native/core/maps.h. */
 export type NativeReshape =
-  { kind: 'tokens'; grid: readonly number[]; skip: number } | { kind: 'permute'; order: readonly number[] }
+  | { kind: 'tokens'; grid: readonly number[]; skip: number }
+  | { kind: 'permute'; order: readonly number[] }
+  | { kind: 'custom'; call: (tensor: TensorHandle) => TensorHandle }
 
 export interface PassPlan {
   layers: readonly string[]
@@ -72,6 +74,8 @@ export interface PassPlan {
   /** The dtype of what comes before the first layer; the model's own by default. */
   precision?: 'bfloat16' | 'float16'
   reluRule?: 'guided' | 'deconvnet'
+  /** Where DeepLIFT compares with: expanded to the first input. */
+  baseline?: TensorHandle
 }
 
 /** What a forward in a pass gives. */
@@ -85,13 +89,19 @@ export interface NativeForward {
 /** See Target in native/core/target.h. Without classes it is the top class. */
 export interface NativeTarget {
   classes?: readonly number[] | undefined
-  score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask'
+  score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask' | 'box'
   sign?: number | undefined
   path?: readonly (string | number)[] | undefined
   against?: readonly number[] | undefined
   nearest?: number
   alpha?: number
   mask?: TensorHandle
+  /** Of kind box: see BoxTarget in native/core/target_box.h. The parts are boxes, labels and scores. */
+  boxes?: TensorHandle
+  labels?: TensorHandle | undefined
+  iou?: number
+  mayMiss?: boolean
+  parts?: readonly (string | number)[]
 }
 
 /** One map, and for each image whether it is nothing but zeros, or holds something that is not finite. */
@@ -181,13 +191,6 @@ export interface NativeBinding {
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
   /** The same of `torch.rand`. */
   randomUniform(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
-  /** The class and the score of each image, from a forward without a graph. */
-  score(
-    model: ModelHandle,
-    inputs: readonly NativeValue[],
-    target: readonly number[] | NativeTarget | undefined,
-    ticket: number,
-  ): Promise<{ classes: number[]; scores: number[] }>
   /** A copy with parameters drawn anew in the modules of these paths: see Model::randomized in native/core/model.h. */
   randomizedModel(model: ModelHandle, paths: readonly string[], seed: number, ticket: number): Promise<ModelHandle>
   /** See native/core/metrics/impute.h. */

@@ -6,6 +6,7 @@ import type { Item } from './input.js'
 import type { FoundMap, MapExplainer } from '../methods/map-explainer.js'
 import type { Prepared } from './prepare.js'
 import type { Found, TopClass } from './result.js'
+import { jointTarget } from './target.js'
 
 /** An input that waits for its batch. */
 export interface Ready {
@@ -18,7 +19,7 @@ export interface Ready {
 /** How many of the highest classes a result names. */
 const topClasses = 5
 
-/** Explains inputs of one shape, all for the top class or all for a class of their own, in one pass. */
+/** Explains inputs of one shape and of one kind of target, in one pass. */
 export async function explainBatch(
   explainer: MapExplainer,
   batch: readonly Ready[],
@@ -26,8 +27,7 @@ export async function explainBatch(
 ): Promise<Found[]> {
   const inputs = batch.map(({ prepared }) => prepared.input)
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
-  const classes = batch.map(({ item }) => item.target)
-  const target = classes.every((one) => one !== 'argmax') ? classes : 'argmax'
+  const target = jointTarget(batch.map(({ item }) => item.target))
   const { output, targets, scores, maps } = await explainer.explain(input, { target, signal })
   try {
     const [{ map }] = maps as [FoundMap]

@@ -1,8 +1,9 @@
 import type { Ready } from './explain-batch.js'
 import { BatchFailure } from './result.js'
+import { targetGroup } from './target.js'
 
 /**
- * Makes batches of inputs that fit together: of one shape, all for the top class or all for a class of their own. Inputs are
+ * Makes batches of inputs that fit together: of one shape and of one kind of target. Inputs are
  * taken in their own order whatever the order in which they get ready, so that batches are the same however fast that is.
  */
 export class Gatherer {
@@ -36,7 +37,7 @@ export class Gatherer {
 
   #join(ready: Ready): void {
     const { input } = ready.prepared
-    const key = `${input.dtype} ${input.device} ${input.shape.join()} ${ready.item.target === 'argmax'}`
+    const key = `${input.dtype} ${input.device} ${input.shape.join()} ${targetGroup(ready.item.target)}`
     const group = this.#groups.get(key) ?? []
     group.push(ready)
     this.#groups.set(key, group)

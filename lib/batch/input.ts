@@ -2,9 +2,7 @@ import { inspect } from 'node:util'
 import { GradCamError } from '../errors.js'
 import type { ImageSource } from '../pictures/index.js'
 import { Tensor } from '../tensor.js'
-
-/** A class index, or the top class. */
-export type BatchTarget = number | 'argmax'
+import { checkBatchTarget, type BatchTarget } from './target.js'
 
 /** A picture or tensor with a name of its own, and a target that goes before the job's. */
 export interface BatchEntry {
@@ -40,8 +38,7 @@ export function readInput(input: BatchInput, index: number, target: BatchTarget)
     throw new GradCamError('ERR_INVALID_ARGUMENT', `Input ${index} wants one of 'source' and 'tensor'.`)
   if (tensor !== undefined) checkTensor(tensor, index)
   const wanted = entry.target ?? target
-  if (wanted !== 'argmax' && !(Number.isSafeInteger(wanted) && wanted >= 0))
-    throw new GradCamError('ERR_TARGET', `${inspect(wanted)} is no target: give a class index from 0 on, or 'argmax'.`)
+  checkBatchTarget(wanted)
   return {
     index,
     id: entry.id ?? nameOf(source, index),

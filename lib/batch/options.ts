@@ -5,7 +5,7 @@ import { checkOptions, GradCamError } from '../errors.js'
 import { defaultMaxPixels } from '../pictures/index.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { ScriptModule } from '../script-module.js'
-import type { BatchTarget } from './input.js'
+import type { BatchTarget } from './target.js'
 import type { BatchMethodName } from './methods.js'
 import type { BatchExplanation } from './result.js'
 
@@ -89,7 +89,7 @@ export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas:
     memory: whole(options, 'memory', 512 * 2 ** 20),
     concurrency: whole(options, 'concurrency', Math.min(4, availableParallelism())),
     maxPixels: whole(options, 'maxPixels', defaultMaxPixels),
-    maxWait: options.maxWait ?? 100,
+    maxWait: milliseconds(options.maxWait ?? 100),
     order: oneOf(options, 'order', ['input', 'ready']),
     onError: oneOf(options, 'onError', ['skip', 'throw']),
     onProgress: options.onProgress,
@@ -102,6 +102,14 @@ function whole(options: object, name: keyof ExplainAllOptions, fallback: number)
   const value = (options as Record<string, unknown>)[name] ?? fallback
   if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
   throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(value)}: give a whole number from 1 on.`)
+}
+
+function milliseconds(maxWait: unknown): number {
+  if (typeof maxWait === 'number' && maxWait >= 0) return maxWait
+  throw new GradCamError(
+    'ERR_INVALID_ARGUMENT',
+    `maxWait is ${inspect(maxWait)}: give milliseconds, from 0 on; Infinity waits for ever.`,
+  )
 }
 
 function oneOf<Choice extends string>(options: object, name: 'order' | 'onError', choices: readonly Choice[]): Choice {

@@ -3,7 +3,10 @@ import { GradCamError } from '../errors.js'
 import { usageError } from './arguments.js'
 import { nearestName } from './nearest.js'
 
-/** Reads the names of the classes, from 0 on: one a line, or a JSON array of strings. */
+/**
+ * Reads the names of the classes, from 0 on: one a line, or JSON: an array of strings, or an object with the name of each
+ * number, as models are published with ({"0": "tench"}, {"0": ["n01440764", "tench"]}, or either in "id2label").
+ */
 export async function readLabels(file: string): Promise<string[]> {
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT'
@@ -13,21 +16,34 @@ export async function readLabels(file: string): Promise<string[]> {
       { cause },
     )
   })
-  const labels = text.trimStart().startsWith('[') ? fromJson(text) : text.trimEnd().split(/\r?\n/)
+  const labels = /^\s*[[{]/.test(text) ? fromJson(text.trim()) : text.trimEnd().split(/\r?\n/)
   if (labels?.some((label) => label !== '')) return labels.map((label) => label.trim())
   throw new GradCamError(
     'ERR_INVALID_ARGUMENT',
-    `'${file}' holds no labels. Write one name a line, class 0 first, or a JSON array of strings.`,
+    `'${file}' holds no labels. Write one name a line, class 0 first, or a JSON array of names, or a JSON object like {"0": "cat"}.`,
   )
 }
 
 function fromJson(text: string): string[] | null {
   try {
     const labels: unknown = JSON.parse(text)
-    return Array.isArray(labels) && labels.every((label) => typeof label === 'string') ? labels : null
+    if (!Array.isArray(labels)) return fromNumbers(labels as object)
+    return labels.every((label) => typeof label === 'string') ? labels : null
   } catch {
     return null
   }
+}
+
+/** Numbers without a name have an empty one. */
+function fromNumbers(given: object): string[] | null {
+  const named = 'id2label' in given ? (given.id2label as object) : given
+  const labels: string[] = []
+  for (const [key, value] of Object.entries(named)) {
+    const label: unknown = Array.isArray(value) ? value.at(-1) : value
+    if (!/^\d{1,6}$/.test(key) || typeof label !== 'string') return null
+    labels[Number(key)] = label
+  }
+  return Array.from(labels, (label) => label ?? '')
 }
 
 /** What --target asks for: a class, or the top one. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { GradCamError } from '../errors.js'
 import { packageRoot } from '../paths.js'
+import { listenForLostOutput } from './closed-pipe.js'
 import type { Command, Option, Values } from './command.js'
 import { inOneLine } from './one-line.js'
 import { nearestName } from './nearest.js'
@@ -121,8 +122,7 @@ function report(error: unknown, verbose: boolean): number {
   return error instanceof GradCamError && error.code === 'ERR_USAGE' ? 2 : 1
 }
 
-// The reader of a pipe may leave early (`gradcam layers … | head`): that is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+listenForLostOutput()
 
 const args = process.argv.slice(2)
 // Set, not exited: what is still on its way to a pipe is written first.

@@ -1,4 +1,5 @@
 import type { Target, TargetData } from '../target.js'
+import { boxesOfCopies } from '../target-box.js'
 import { Tensor } from '../tensor.js'
 import type { Value } from '../values.js'
 
@@ -19,6 +20,10 @@ export function fixedTarget<Output extends Value>(
   if (typeof target !== 'object' || Array.isArray(target)) return fixed
   const data = target as TargetData
   if (data.kind === 'regression') return data
+  if (data.kind === 'box') {
+    const images = Array.from({ length: copies }, () => classes.map((_, image) => image)).flat()
+    return { ...data, ...boxesOfCopies(data, fixed, images) }
+  }
   if (data.kind === 'difference' && typeof data.minus === 'object' && data.minus.length > 1)
     return { ...data, class: fixed, minus: repeat(data.minus) }
   return { ...data, class: fixed }

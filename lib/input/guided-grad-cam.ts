@@ -1,11 +1,12 @@
 import { Cam } from '../cam.js'
 import type { CamMethod } from '../cam-methods.js'
 import { checkOptions, GradCamError } from '../errors.js'
-import type { Explained, ExplainOptions } from '../explainer.js'
+import type { ExplainOptions } from '../explainer.js'
+import { AttributionExplanation, type Facts } from '../explanation.js'
 import { interpolate } from '../interpolate.js'
 import type { Reshape } from '../reshape.js'
 import type { ScriptModule } from '../script-module.js'
-import { Tensor } from '../tensor.js'
+import type { Tensor } from '../tensor.js'
 import { disposeValue, type Value } from '../values.js'
 import { fixedTarget } from './fixed-target.js'
 import { InputAttribution } from './input-attribution.js'
@@ -53,13 +54,9 @@ export class GuidedGradCam implements Disposable {
       const [height = 0, width = 0] = guided.attribution.shape.slice(2)
       using large = interpolate(map.cam, [height, width], { mode: this.#mode })
       const attribution = guided.attribution.mul(large)
-      return new GuidedGradCamExplanation(
-        guided.output,
-        attribution,
-        map.targets,
-        map.scores,
-        guided.intercepted as number,
-      )
+      const { targets, scores } = map
+      const intercepted = guided.intercepted as number
+      return new GuidedGradCamExplanation({ output: guided.output, attribution, targets, scores, intercepted })
     } catch (error) {
       disposeValue(guided.output)
       throw error
@@ -80,25 +77,13 @@ export class GuidedGradCam implements Disposable {
 }
 
 /** What {@link GuidedGradCam.explain} found. Owns its tensors. */
-export class GuidedGradCamExplanation<Output extends Value = Tensor> implements Explained, Disposable {
+export class GuidedGradCamExplanation<Output extends Value = Tensor> extends AttributionExplanation<Output> {
+  /** How many ReLUs followed the rule. */
+  readonly intercepted: number
+
   /** @internal */
-  constructor(
-    /** The model's output, off the graph. */
-    readonly output: Output,
-    /** Of the shape of the (first) input. */
-    readonly attribution: Tensor,
-    readonly targets: readonly number[],
-    readonly scores: readonly number[],
-    /** How many ReLUs followed the rule. */
-    readonly intercepted: number,
-  ) {}
-
-  dispose(): void {
-    disposeValue(this.output)
-    this.attribution.dispose()
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose()
+  constructor(found: Facts<Output> & { readonly attribution: Tensor; readonly intercepted: number }) {
+    super(found)
+    this.intercepted = found.intercepted
   }
 }

@@ -4,9 +4,11 @@ import type { TensorHandle } from '../addon/binding.js'
 import { native } from '../addon/native.js'
 import { checkOptions, GradCamError } from '../errors.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explainer.js'
+import { ScorePass } from '../score-pass.js'
 import { toPositional, type ScriptModule } from '../script-module.js'
 import { Tensor, tidy } from '../tensor.js'
 import { disposeValue, type Value } from '../values.js'
+import { convergenceDelta, wayFrom } from './baseline.js'
 import { fixedTarget, isOfOneBatch } from './fixed-target.js'
 import { InputExplanation } from './input-explanation.js'
 import { gaussLegendre } from './quadrature.js'
@@ -22,15 +24,22 @@ import { checkSmoothing, type Smoothing } from './smoothing.js'
  * - `deconvnet`: g with max(g, 0) in place of each ReLU's derivative. Zeiler and Fergus 2014, arXiv:1311.2901
  * - `integrated-gradients`: (x - x0) times the mean of g on the straight way from the baseline x0 to x. Sundararajan et al.
  *   2017, arXiv:1703.01365. The mean is a Gauss-Legendre quadrature, as Captum's.
+ * - `deeplift`: (x - x0) times g with (y - y0) / (x - x0) in place of the derivative of each nonlinearity y: the rescale rule
+ *   of Shrikumar et al. 2017, arXiv:1704.02685, with Captum's rule for max-pooling. Exact, or refused with ERR_ACTIVATION:
+ *   it reaches every activation, module or functional, and never takes the plain gradient of what it has no rule for
+ *   (softmax, layer norms, products of two activations, values made of the input without a gradient).
  */
 export type InputMethod =
-  'gradient' | 'saliency' | 'input-x-gradient' | 'guided-backprop' | 'deconvnet' | 'integrated-gradients'
+  'gradient' | 'saliency' | 'input-x-gradient' | 'guided-backprop' | 'deconvnet' | 'integrated-gradients' | 'deeplift'
 
 export interface InputAttributionOptions {
   readonly method: InputMethod
   /** For guided-backprop and deconvnet, see {@link GuidedBackpropOptions}. 'all' by default. */
   readonly scope?: 'all' | 'modules'
-  /** For integrated gradients: a number for every element (0 by default), or a tensor that can be expanded to the input. */
+  /**
+   * For integrated gradients and deeplift: a number for every element (0 by default), or a tensor that can be expanded to the
+   * input.
+   */
   readonly baseline?: number | Tensor
   /** For integrated gradients: the points of the quadrature, 50 by default. */
   readonly steps?: number
@@ -51,6 +60,7 @@ export const inputMethods: readonly InputMethod[] = [
   'guided-backprop',
   'deconvnet',
   'integrated-gradients',
+  'deeplift',
 ]
 
 interface Pass {
@@ -60,6 +70,12 @@ interface Pass {
 
 /** Runs one pass over copies of the batch, laid one behind the other. */
 type RunPass = (inputs: Tensor, copies: number) => Promise<Pass>
+
+/** The scores of a batch in the place of the input. */
+type RunScores = (inputs: Tensor) => Promise<readonly number[]>
+
+/** The methods that count what follows their rules. */
+const rulesOf: Partial<Record<InputMethod, true>> = { 'guided-backprop': true, deconvnet: true, deeplift: true }
 
 /**
  * Attributions of the score to the elements of the (first) input, from gradients there: see {@link InputMethod}.
@@ -74,6 +90,7 @@ export class InputAttribution extends Explainer {
   readonly method: InputMethod
   readonly #options: Required<Pick<InputAttributionOptions, 'baseline' | 'steps' | 'batchSize'>>
   readonly #smoothing: Required<Smoothing> | null
+  readonly #scores: ScorePass | null
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(model: ScriptModule, options: InputAttributionOptions) {
@@ -89,13 +106,16 @@ export class InputAttribution extends Explainer {
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
       throw refuse(`${inspect(baseline)} is no baseline: give a number or a Tensor.`)
     const ruled = method === 'guided-backprop' || method === 'deconvnet'
+    using from = baseline instanceof Tensor ? baseline.detach() : Tensor.full([], baseline, { dtype: 'float64' })
     super(model, {
       layers: [],
       inputGradient: true,
       guided: ruled ? scope : 'none',
       reluRule: method === 'deconvnet' ? 'deconvnet' : 'guided',
+      ...(method === 'deeplift' && { baseline: from.handle }),
     })
     this.method = method
+    this.#scores = method === 'deeplift' ? new ScorePass(model) : null
     this.#options = { baseline, steps, batchSize }
     this.#smoothing = smooth === undefined ? null : checkSmoothing(checkOptions(smooth))
   }
@@ -116,15 +136,21 @@ export class InputAttribution extends Explainer {
         disposeValue(pass.output)
         return { gradient: Tensor.own(pass.explained.inputGradient as TensorHandle), scores: pass.explained.scores }
       }
+      const runScores: RunScores = async (start) => {
+        const fixed = fixedTarget(target, explained.classes, 1)
+        return (await (this.#scores as ScorePass).score([start, ...others], { target: fixed, signal })).scores
+      }
       const images = x.shape[0] ?? 1
       const single = others.length > 0 || isOfOneBatch(target)
       const copies = single ? 1 : Math.max(1, Math.floor(this.#options.batchSize / images))
       const first = { gradient, scores: explained.scores }
       const { attribution, delta } = this.#smoothing
         ? { attribution: await this.#smooth(x, runPass, copies, this.#smoothing, signal), delta: null }
-        : await this.#attribute(x, first, 1, runPass, copies)
+        : this.method === 'deeplift'
+          ? await this.#rescale(x, first, runScores)
+          : await this.#attribute(x, first, 1, runPass, copies)
       const { classes: targets, scores } = explained
-      const intercepted = this.method === 'guided-backprop' || this.method === 'deconvnet' ? relus : null
+      const intercepted = rulesOf[this.method] ? relus : null
       return new InputExplanation({ method: this.method, output, attribution, targets, scores, intercepted, delta })
     } catch (error) {
       disposeValue(output)
@@ -150,8 +176,24 @@ export class InputAttribution extends Explainer {
     if (this.method === 'integrated-gradients')
       return await this.#integrate(x, first.scores, copies, runPass, Math.max(1, Math.floor(most / copies)))
     if (this.method === 'saliency') return { attribution: gradient.abs(), delta: null }
+    if (this.method === 'deeplift') {
+      using way = wayFrom(this.#options.baseline, x, copies)
+      return { attribution: way.mul(gradient), delta: null }
+    }
     if (this.method === 'input-x-gradient') return { attribution: tidy(() => x.detach().mul(gradient)), delta: null }
     return { attribution: gradient.detach(), delta: null }
+  }
+
+  async #rescale(
+    x: Tensor,
+    { gradient, scores }: Pass,
+    runScores: RunScores,
+  ): Promise<{ attribution: Tensor; delta: readonly number[] }> {
+    using way = wayFrom(this.#options.baseline, x, 1)
+    using start = tidy(() => x.detach().sub(way))
+    const atStart = await runScores(start)
+    const attribution = way.mul(gradient)
+    return { attribution, delta: convergenceDelta(attribution, scores, atStart) }
   }
 
   async #integrate(
@@ -161,12 +203,9 @@ export class InputAttribution extends Explainer {
     runPass: RunPass,
     most: number,
   ): Promise<{ attribution: Tensor; delta: readonly number[] }> {
-    const { baseline, steps } = this.#options
+    const { steps } = this.#options
     const { points, weights } = gaussLegendre(steps)
-    using way = tidy(() => {
-      const start = baseline instanceof Tensor ? baseline.to({ device: x.device, dtype: x.dtype }) : baseline
-      return x.detach().sub(start)
-    })
+    using way = wayFrom(this.#options.baseline, x, copies)
     using start = tidy(() => x.detach().sub(way))
     let sum: Tensor | undefined
     try {
@@ -186,14 +225,16 @@ export class InputAttribution extends Explainer {
       atStart.gradient.dispose()
       const total = sum as Tensor
       const attribution = tidy(() => total.mul(way))
-      using sums = tidy(() => attribution.to({ dtype: 'float64' }).flatten(1).sum(1))
-      const perImage = Array.from(sums.toTypedArray() as Float64Array)
-      const added = scores.length === perImage.length ? perImage : [perImage.reduce((a, b) => a + b, 0)]
-      const delta = added.map((value, i) => value - (scores[i] as number) + (atStart.scores[i] as number))
-      return { attribution, delta }
+      return { attribution, delta: convergenceDelta(attribution, scores, atStart.scores) }
     } finally {
       sum?.dispose()
     }
+  }
+
+  /** Frees all that it holds. The model stays as it was. Safe to call again. */
+  override dispose(): void {
+    super.dispose()
+    this.#scores?.dispose()
   }
 
   async #smooth(

@@ -66,6 +66,13 @@ const inputs: Readonly<Record<InputMethod, Entry>> = {
     paper: 'arXiv:1703.01365',
     peers: { Captum: 'IntegratedGradients' },
   },
+  deeplift: {
+    title: 'DeepLIFT',
+    formula: '(x - x0) g, with (y - y0) / (z - z0) in place of the derivative of each activation y of z',
+    signed: true,
+    paper: 'arXiv:1704.02685',
+    peers: { Captum: 'DeepLift' },
+  },
 }
 
 /** x_w is x with window w covered, 1_w is 1 in the window; m_i is a mask, p the share of it that is kept. */

@@ -1,11 +1,10 @@
 import { cancellable, type CallOptions } from '../abort.js'
-import type { NativeTarget, TensorHandle } from '../addon/binding.js'
+import type { TensorHandle } from '../addon/binding.js'
 import { native } from '../addon/native.js'
 import { callOperatorAsync } from '../dispatch.js'
 import { functions, operators } from '../operators.js'
-import type { ScriptModule } from '../script-module.js'
 import { Tensor } from '../tensor.js'
-import { unwrapValue, type Value } from '../values.js'
+import type { Value } from '../values.js'
 
 const known = { ...functions, ...operators }
 
@@ -46,12 +45,3 @@ export const draw = (
       ? native().randomNormal(shape, dtype, seed, ticket)
       : native().randomUniform(shape, dtype, seed, ticket),
   )
-
-/** The class and the score of each image of a batch, from a forward without a graph. */
-export const scoreOnce = (
-  model: ScriptModule,
-  images: Tensor,
-  target: number[] | NativeTarget | undefined,
-  { signal }: CallOptions = {},
-): Promise<{ classes: number[]; scores: number[] }> =>
-  cancellable(signal, (ticket) => native().score(model.handle, [unwrapValue(images)], target, ticket))

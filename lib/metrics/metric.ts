@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { CallOptions } from '../abort.js'
 import { checkOptions, GradCamError } from '../errors.js'
+import { ScorePass } from '../score-pass.js'
 import type { ScriptModule } from '../script-module.js'
 import { Tensor } from '../tensor.js'
 import type { Box } from './boxes.js'
@@ -51,6 +52,8 @@ export abstract class Metric implements Disposable {
   readonly model: ScriptModule
   protected readonly options: Required<MetricOptions>
   readonly #batches: { measured: readonly Measured[] }[] = []
+  /** Made when it is first wanted: not every metric runs the model. */
+  #scores: ScorePass | undefined
   #disposed = false
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
@@ -86,7 +89,10 @@ export abstract class Metric implements Disposable {
     this.#batches.push(slot) // now, so that overlapping calls stay in order
     using pictures = input.detach() // of our own, and off the graph
     using relevance = maps.detach()
-    const measured = await this.measure(pictures, relevance, batch)
+    const measured = await this.measure(pictures, relevance, batch).catch((error: unknown) => {
+      this.#check() // whatever else fails then fails because of that
+      throw error
+    })
     this.#check()
     slot.measured = measured
   }
@@ -107,7 +113,8 @@ export abstract class Metric implements Disposable {
 
   /** Scores the images of a batch, and lets their changed copies be scored for the same classes. */
   protected scorer(input: Tensor, { targets, signal }: MetricBatch): Promise<Scorer> {
-    return Scorer.of(this.model, input, targets, { ...this.options, signal })
+    this.#scores ??= new ScorePass(this.model)
+    return Scorer.of(this.#scores, input, targets, { ...this.options, signal })
   }
 
   #check(): void {
@@ -117,6 +124,7 @@ export abstract class Metric implements Disposable {
   /** Frees what it holds. The model stays as it was. Safe to call again. */
   dispose(): void {
     this.#disposed = true
+    this.#scores?.dispose()
     this.#batches.length = 0
   }
 

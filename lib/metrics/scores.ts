@@ -1,8 +1,11 @@
 import { GradCamError } from '../errors.js'
-import type { ScriptModule } from '../script-module.js'
-import { toNativeTarget, type ClassChoice, type TargetData } from '../target.js'
+import type { Explained } from '../explainer.js'
+import type { ScorePass } from '../score-pass.js'
+import type { ClassChoice, TargetData } from '../target.js'
+import { boxesOfCopies, type BoxTarget } from '../target-box.js'
 import { Tensor } from '../tensor.js'
-import { on, scoreOnce } from './executor.js'
+import type { Value } from '../values.js'
+import { on } from './executor.js'
 
 /** What a metric scores images by: a class, one per image, the top class of each ('argmax', the default), or plain data. */
 export type MetricTarget = ClassChoice | TargetData
@@ -39,17 +42,17 @@ export class Scorer {
   /** The scores of the images themselves, and the class of each. */
   readonly original: readonly number[]
   readonly classes: readonly number[]
-  readonly #model: ScriptModule
+  readonly #pass: ScorePass
   readonly #target: MetricTarget
   readonly #options: ScorerOptions
 
   private constructor(
-    model: ScriptModule,
+    pass: ScorePass,
     target: MetricTarget,
     options: ScorerOptions,
     found: { classes: readonly number[]; scores: readonly number[] },
   ) {
-    this.#model = model
+    this.#pass = pass
     this.#target = target
     this.#options = options
     this.original = found.scores
@@ -58,7 +61,7 @@ export class Scorer {
 
   /** Scores the images themselves, [N, C, H, W]. */
   static async of(
-    model: ScriptModule,
+    pass: ScorePass,
     input: Tensor,
     target: MetricTarget = 'argmax',
     options: ScorerOptions,
@@ -76,12 +79,13 @@ export class Scorer {
     for (let from = 0; from < images; from += options.batchSize) {
       const of = Array.from({ length: Math.min(options.batchSize, images - from) }, (_, i) => from + i)
       using pictures = await on(options.signal).narrow(input, 0, from, of.length)
+      await checkFinite(pictures, options.signal)
       const chosen = data['class']
-      const found = await run(model, pictures, data, isPerImage(chosen) ? pick(chosen, of) : chosen, of, options)
-      classes.push(...found.classes)
+      const found = await run(pass, pictures, data, isPerImage(chosen) ? pick(chosen, of) : chosen, of, options)
+      classes.push(...found.targets)
       scores.push(...found.scores)
     }
-    return new Scorer(model, target, options, { classes, scores })
+    return new Scorer(pass, target, options, { classes, scores })
   }
 
   /**
@@ -91,7 +95,7 @@ export class Scorer {
    */
   async score(pictures: Tensor, of: readonly number[]): Promise<readonly number[]> {
     const data = asData(this.#target, this.#options.score)
-    const { scores } = await run(this.#model, pictures, data, pick(this.classes, of), of, this.#options)
+    const { scores } = await run(this.#pass, pictures, data, pick(this.classes, of), of, this.#options)
     return scores
   }
 
@@ -107,6 +111,11 @@ export class Scorer {
 
 function copied(data: Fields, classes: unknown, of: readonly number[]): Record<string, unknown> {
   const { minus, mask } = data
+  if (data['kind'] === 'box') {
+    const boxes = boxesOfCopies(data as unknown as BoxTarget, (classes ?? []) as readonly number[], of)
+    // Of the images themselves nothing may be missing that may not be missing anyway.
+    return classes === undefined ? { ...boxes, missing: data['missing'] ?? 'error' } : { ...boxes }
+  }
   const copy: Record<string, unknown> = { ...data }
   if (data['kind'] !== 'regression' && classes !== undefined) copy['class'] = classes
   if (isPerImage(minus)) copy['minus'] = pick(minus, of)
@@ -116,23 +125,33 @@ function copied(data: Fields, classes: unknown, of: readonly number[]): Record<s
 }
 
 async function run(
-  model: ScriptModule,
+  pass: ScorePass,
   pictures: Tensor,
   data: Fields,
   classes: unknown,
   of: readonly number[],
   { signal }: ScorerOptions,
-): Promise<{ classes: number[]; scores: number[] }> {
+): Promise<Explained> {
   const copy = copied(data, classes, of)
   const { mask } = copy
   using picked = mask instanceof Tensor && mask.shape.length === 3 ? mask.indexSelect(0, of) : null
   if (picked) copy['mask'] = picked
-  using native = toNativeTarget(copy as unknown as TargetData)
-  const found = await scoreOnce(model, pictures, native.target, { signal })
+  const found = await pass.score<Value>(pictures, { target: copy as unknown as TargetData, signal })
   const bad = found.scores.find((score) => !Number.isFinite(score))
   if (bad === undefined) return found
-  throw new GradCamError(
+  throw notFinite(`The model's score of an image is ${bad}`)
+}
+
+/** Of the input itself, too: oneDNN's convolution with a ReLU in it makes a zero of NaN, so that the score may be finite. */
+async function checkFinite(pictures: Tensor, signal: AbortSignal | undefined): Promise<void> {
+  using finite = await on(signal).isfinite(pictures)
+  using all = await on(signal).all(finite)
+  if (Number(all.toTypedArray()[0]) !== 1) throw notFinite('The input holds numbers that are not finite')
+}
+
+function notFinite(what: string): GradCamError {
+  return new GradCamError(
     'ERR_INVALID_ARGUMENT',
-    `The model's score of an image is ${bad}, of which no metric can be made. Is everything in the input finite?`,
+    `${what}, of which no metric can be made. Is everything in the input finite?`,
   )
 }

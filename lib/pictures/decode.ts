@@ -64,7 +64,7 @@ function refuseLarge(name: string, { width, height }: { width: number; height: n
   throw new GradCamError(
     'ERR_IMAGE_TOO_LARGE',
     `${name} has ${width} x ${height} = ${width * height} pixels; more than ${maxPixels} are refused, since a small file ` +
-      'may claim to hold more than memory does. Make it smaller, or raise the option maxPixels if you trust it.',
+      'may claim to hold more than memory does. Make it smaller, or raise maxPixels (--max-pixels of gradcam batch) if you trust it.',
   )
 }
 

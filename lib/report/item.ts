@@ -36,7 +36,7 @@ export function toItem(line: ManifestLine, thumbnail: string | null, input: stri
   const { size, region, map, top } = line
   const facts = {
     Explained: line.label === null ? `class ${line.target}` : `${line.label} (class ${line.target})`,
-    Score: String(line.score),
+    Score: shortly(line.score),
     Method: line.layer === null ? line.method : `${line.method} at ${line.layer}`,
     Input: `${line.input}, ${size[1]} x ${size[0]}`,
     ...(thumbnail === null && { Picture: 'no longer there' }),
@@ -44,6 +44,11 @@ export function toItem(line: ManifestLine, thumbnail: string | null, input: stri
     ...digest,
   }
   return { size, region, map, top, thumbnail, input, where: peak(line), facts }
+}
+
+/** A float32 has no more digits than these; a score that is none is null in JSON. */
+function shortly(score: number | null): string {
+  return score === null ? 'not a number' : String(Number(score.toPrecision(7)))
 }
 
 function peak({ map, region, size }: ManifestResult): string {

@@ -62,10 +62,19 @@ std::vector<bool> per_image(const Tensor& map, const Tensor& holds) {
   return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
 }
 
+Tensor custom_shape(const Tensor& tensor, const LayerShape& shape, const std::string& path) {
+  auto shaped = shape.custom(tensor);
+  if (shaped.is_floating_point() && shaped.dim() >= 3 && shaped.numel() > 0) return shaped;
+  throw Error("ERR_LAYER_OUTPUT", "The reshape function made a tensor of shape " + text_of(shaped) + " of what layer '" +
+                                      path + "' returned, " + text_of(tensor) +
+                                      ". Return floating-point numbers, [N, C, h, w].");
+}
+
 }  // namespace
 
 Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
                       const std::string& path) {
+  if (shape.kind == LayerShape::Kind::custom) return custom_shape(tensor, shape, path);
   if (tensor.dim() < 3 || tensor.numel() == 0)
     throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
                                         ", which has no spatial dimensions to draw a map over. Pick a layer whose "
@@ -91,6 +100,7 @@ LayerDims layer_dims(const LayerShape& shape) {
   switch (shape.kind) {
     case LayerShape::Kind::tokens: return {0, 2};
     case LayerShape::Kind::permute: return {shape.order.at(0), shape.order.at(1)};
+    case LayerShape::Kind::custom:
     case LayerShape::Kind::channels_first: break;
   }
   return {0, 1};
@@ -121,6 +131,10 @@ std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, cons
                                const std::vector<int64_t>& input_size) {
   for (auto* tensor : {&evidence.activation, &evidence.gradient, &evidence.curvature})
     if (tensor->defined()) *tensor = at_least_float32(channels_first(*tensor, plan.shape, input_size, path));
+  if (evidence.gradient.defined() && evidence.gradient.sizes() != evidence.activation.sizes())
+    throw Error("ERR_LAYER_OUTPUT", "The reshape function made " + text_of(evidence.activation) + " of the activation of "
+                                    "layer '" + path + "', but " + text_of(evidence.gradient) +
+                                        " of its gradient, which has the same shape. It must not depend on the values.");
   evidence.seed = plan.seed + position;
   std::vector<Tensor> maps;
   for (const auto* method : plan.methods) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,11 +14,13 @@ struct LayerShape {
     channels_first,  // as it is
     tokens,          // [N, T, C]: the first `skip` tokens (a class token, registers) are no places, the others are a grid
     permute,         // `order` of the dimensions makes [N, C, spatial...]
+    custom,          // what `custom` makes of it, and of its gradient
   };
   Kind kind = Kind::channels_first;
   int64_t skip = 0;
   std::vector<int64_t> grid;  // of the tokens; empty: in the proportions of the input
   std::vector<int64_t> order;
+  std::function<Tensor(const Tensor&)> custom;  // on the thread of the pass
 };
 
 enum class Aggregate { each, mean, max, product };
@@ -51,7 +54,8 @@ Tensor at_least_float32(const Tensor& tensor);
 Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
                       const std::string& path);
 
-// Which dimension of what the layer returns counts the images, and which the channels.
+// Which dimension of what the layer returns counts the images, and which the channels. Of a custom shape nobody knows:
+// methods that put zeros in channels of the layer's own output cannot be had with one.
 struct LayerDims {
   int64_t images, channels;
 };

@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "implicit_bias.h"
+#include "rescale/rescale_run.h"
 
 namespace gradcam {
 
@@ -151,6 +152,10 @@ void Pass::forward_hooked(std::vector<IValue> inputs, const CancelFlag* cancel) 
     input_ = inputs.front().toTensor().to(model_->device()).requires_grad_();
     inputs.front() = input_.clone();
   }
+  if (plan_.baseline.defined()) {
+    forward_rescaled(inputs, cancel);
+    return;
+  }
   Observer observer(*this);
   output_ = model_->run(std::move(inputs), &observer, cancel);
 }
@@ -210,6 +215,7 @@ Explained Pass::differentiate(const Tensor& score, bool keep_graph) {
     throw Error("ERR_NO_GRADIENT",
                 "The score does not depend on what is explained: the model computes it under no_grad, from integers, or "
                 "from detached values. Explain an output that is differentiable.");
+  if (plan_.baseline.defined()) require_rescaled(score);
 
   std::vector<Tensor> sources = activations_;
   if (plan_.input_gradient) sources.push_back(input_);

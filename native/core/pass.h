@@ -29,6 +29,7 @@ struct PassPlan {
   bool input_gradient = false;                    // the gradient at the first input
   ReluScope guided = ReluScope::none;             // which ReLUs follow the rule
   ReluRule relu_rule = ReluRule::guided;
+  Tensor baseline;                                // DeepLIFT's, see RescaleRun; can be expanded to the first input
   Execution execution = Execution::automatic;
   std::optional<at::ScalarType> head_dtype;       // what comes before the first layer computes in it; needs a split
 };
@@ -71,6 +72,7 @@ class Pass {
   Explained backward(const Target& target, bool keep_graph, const CancelFlag* cancel);
   Explained backward(const Tensor& score, bool keep_graph);
 
+  // ReLUs that follow the rule, or what DeepLIFT has rules on.
   int guided_relus() const { return guided_relus_; }
   // Why the last forward ran hooked; empty where it ran split.
   const std::string& why_hooked() const { return why_hooked_; }
@@ -103,6 +105,7 @@ class Pass {
   bool try_split(SplitModel& split, const std::vector<IValue>& inputs, const CancelFlag* cancel);
   void give_up_split();
   void forward_hooked(std::vector<IValue> inputs, const CancelFlag* cancel);
+  void forward_rescaled(const std::vector<IValue>& inputs, const CancelFlag* cancel);
   // A pass of methods that look at activations alone records no graph and has no backward.
   bool needs_gradient() const;
   Explained differentiate(const Tensor& score, bool keep_graph);

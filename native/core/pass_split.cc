@@ -13,6 +13,7 @@ std::shared_ptr<SplitModel> Pass::find_split() {
   why_hooked_.clear();
   if (plan_.execution == Execution::hooked) why_hooked_ = "it was asked for";
   else if (plan_.full_grad) why_hooked_ = "every layer with a bias is looked at";
+  else if (plan_.baseline.defined()) why_hooked_ = "DeepLIFT looks at every operator";
   else if (plan_.input_gradient && plan_.execution == Execution::automatic)
     why_hooked_ = "at the input, other rounding would flip some gates of ReLUs";
   else if (plan_.guided == ReluScope::modules) why_hooked_ = "only hooks tell ReLU modules from functional ones";

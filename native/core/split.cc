@@ -6,7 +6,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "error.h"
-#include "head_rewrites.h"
+#include "fixed_rewrites.h"
 #include "split_graph.h"
 #include "split_ops.h"
 
@@ -79,15 +79,16 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
                                 : cut_at_first_tap(*graph, plan.layers.size());
   split->tap_layers_ = std::move(graphs.tap_layers);
   if (graphs.head) {
-    rewrite_head(*graphs.head);
+    rewrite_fixed(*graphs.head);
     if (plan.head_dtype) convert_constants(*graphs.head, *plan.head_dtype);
     insert_cancel_checks(*graphs.head);
     split->head_ = std::make_unique<jit::GraphFunction>("head", graphs.head, nullptr);
   }
   if (graphs.tail) {
+    // At the input every ReLU stays one of its own: rules of guided backprop and its like look for them.
+    if (!plan.at_input) rewrite_fixed(*graphs.tail);
     insert_cancel_checks(*graphs.tail);
     split->tail_ = std::make_unique<jit::GraphFunction>("tail", graphs.tail, nullptr);
-    split->tail_graph_ = graphs.tail;
   }
   return split;
 } catch (const CannotSplit&) {
@@ -120,14 +121,9 @@ TailResult SplitModel::run_tail(const Cut& cut, const CancelFlag* cancel) const 
   return result;
 }
 
-IValue SplitModel::rerun_tail(Cut cut, const CancelFlag* cancel) {
-  if (!fast_tail_) {
-    auto graph = tail_graph_->copy();
-    rewrite_head(*graph);
-    fast_tail_ = std::make_unique<jit::GraphFunction>("fast_tail", graph, nullptr);
-  }
-  const at::NoGradGuard no_graph;
-  return run(*fast_tail_, std::move(cut.values), cancel).front();
+IValue SplitModel::rerun_tail(Cut cut, const CancelFlag* cancel) const {
+  const at::NoGradGuard no_grad;
+  return run(*tail_, std::move(cut.values), cancel).front();
 }
 
 }  // namespace gradcam

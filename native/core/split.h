@@ -49,9 +49,8 @@ class SplitModel {
   // a leaf. May be called again, with another activation.
   TailResult run_tail(const Cut& cut, const CancelFlag* cancel) const;
 
-  // The output alone, without a graph and rewritten like the head, for running again. It may change in place what the cut
-  // holds. Not from several threads at once.
-  IValue rerun_tail(Cut cut, const CancelFlag* cancel);
+  // The output alone, without a graph, for running again. It may change in place what the cut holds.
+  IValue rerun_tail(Cut cut, const CancelFlag* cancel) const;
 
   // The layer that it is cut at.
   size_t first_layer() const { return tap_layers_.at(0); }
@@ -65,8 +64,7 @@ class SplitModel {
   SplitPlan plan_;
   IValue self_;  // of the frozen module, where its graph still asks for it
   bool takes_self_ = false;
-  std::unique_ptr<torch::jit::Function> head_, tail_, fast_tail_;  // the last is made when it is first asked for
-  std::shared_ptr<torch::jit::Graph> tail_graph_;
+  std::unique_ptr<torch::jit::Function> head_, tail_;
   std::vector<size_t> tap_layers_;  // the layer of each tap, in the order of execution
 };
 

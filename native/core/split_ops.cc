@@ -2,9 +2,10 @@
 
 #include <torch/csrc/jit/runtime/custom_operator.h>
 
+#include <memory>
 #include <utility>
 
-#include "convolution_relu.h"
+#include "fixed_convolution.h"
 #include "fixed_batch_norm.h"
 
 namespace gradcam {
@@ -14,7 +15,7 @@ namespace jit = torch::jit;
 namespace ops {
 const c10::Symbol check_cancelled = c10::Symbol::fromQualString("gradcam::check_cancelled");
 const c10::Symbol fixed_batch_norm = c10::Symbol::fromQualString("gradcam::fixed_batch_norm");
-const c10::Symbol convolution_relu = c10::Symbol::fromQualString("gradcam::convolution_relu");
+const c10::Symbol fixed_convolution = c10::Symbol::fromQualString("gradcam::fixed_convolution");
 }  // namespace ops
 
 namespace {
@@ -32,14 +33,18 @@ void run_fixed_batch_norm(jit::Stack& stack) {
   jit::push(stack, fixed_batch_norm(inputs, scale, shift, relu));
 }
 
-void run_convolution_relu(jit::Stack& stack) {
-  const bool relu = jit::pop(stack).toBool();
-  const auto groups = jit::pop(stack).toInt();
-  const auto dilation = jit::pop(stack).toIntVector(), padding = jit::pop(stack).toIntVector();
-  const auto stride = jit::pop(stack).toIntVector();
-  const auto bias = jit::pop(stack).toOptional<at::Tensor>();
-  const auto weight = jit::pop(stack).toTensor(), input = jit::pop(stack).toTensor();
-  jit::push(stack, convolution_relu(input, weight, bias, {stride, padding, dilation, groups}, relu));
+// The node's parameters are constants; each node of a graph that is made ready to run has a convolution of its own.
+jit::Operation make_fixed_convolution(const jit::Node* node) {
+  const auto constant = [&](size_t i) { return jit::toIValue(node->input(i)).value(); };
+  auto convolution = c10::make_intrusive<FixedConvolution>(
+      constant(1).toTensor(), constant(2).toOptional<at::Tensor>(),
+      ConvolutionShape{constant(3).toIntVector(), constant(4).toIntVector(), constant(5).toIntVector(), constant(6).toInt()},
+      constant(7).toBool());
+  return [convolution](jit::Stack& stack) {
+    jit::drop(stack, 7);  // the constants
+    const auto input = jit::pop(stack).toTensor();
+    jit::push(stack, fixed_convolution(convolution, input));
+  };
 }
 
 }  // namespace
@@ -49,9 +54,8 @@ void register_operators() {
       jit::Operator("gradcam::check_cancelled() -> ()", run_check_cancelled, c10::AliasAnalysisKind::CONSERVATIVE),
       jit::Operator("gradcam::fixed_batch_norm(Tensor[] inputs, Tensor scale, Tensor shift, bool relu) -> Tensor",
                     run_fixed_batch_norm, c10::AliasAnalysisKind::FROM_SCHEMA),
-      jit::Operator("gradcam::convolution_relu(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, "
-                    "int[] dilation, int groups, bool relu) -> Tensor",
-                    run_convolution_relu, c10::AliasAnalysisKind::FROM_SCHEMA),
+      // The interpreter shares one operation among all nodes of an operator, but not where its arguments vary.
+      jit::Operator("gradcam::fixed_convolution(...) -> Tensor", make_fixed_convolution, c10::AliasAnalysisKind::PURE_FUNCTION),
   });
 }
 

@@ -71,9 +71,24 @@ Tensor masked_scores(const Tensor& output, const std::vector<int64_t>& classes, 
   return (pick(output, classes) * mask).flatten(1).sum(1);
 }
 
+ResolvedTarget resolve_detections(const IValue& output, const Target& target) {
+  auto found = resolve_boxes(output, target.path, target.box);
+  ResolvedTarget resolved;
+  if (found.labels.defined()) {
+    const auto first = found.labels.select(1, 0).contiguous();
+    resolved.classes.assign(first.const_data_ptr<int64_t>(), first.const_data_ptr<int64_t>() + first.numel());
+  } else {
+    resolved.classes.assign(static_cast<size_t>(found.scores.size(0)), -1);
+  }
+  resolved.scores = target.sign == 1 ? found.scores : found.scores * target.sign;
+  resolved.labels = std::move(found.labels);
+  return resolved;
+}
+
 }  // namespace
 
 ResolvedTarget resolve_target(const IValue& output, const Target& target) {
+  if (target.score == Target::Score::box) return resolve_detections(output, target);
   const auto logits = output_tensor(output, target.path);
   const bool masked = target.score == Target::Score::mask;
   if (masked ? logits.dim() != 4 : logits.dim() < 1 || logits.dim() > 2)
@@ -107,6 +122,7 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target) {
       resolved.scores = finer_scores(table, classes, resolved.compared, target.alpha);
       break;
     case Target::Score::mask: resolved.scores = masked_scores(table, classes, target.mask); break;
+    case Target::Score::box: break;  // above
   }
   if (target.sign != 1) resolved.scores = resolved.scores * target.sign;
   return resolved;
@@ -125,6 +141,11 @@ Target target_of_copies(const Target& target, const ResolvedTarget& resolved, co
   const auto rows = [&](const Tensor& table) {
     return table.index_select(0, torch::tensor(images, at::kLong).to(table.device()));
   };
+  if (target.score == Target::Score::box) {
+    if (resolved.labels.defined()) copied.box.labels = rows(resolved.labels);
+    if (target.box.boxes.size(0) > 1) copied.box.boxes = rows(target.box.boxes);
+    copied.box.may_miss = true;  // what was detected may be gone from a copy, which is what the method asks
+  }
   if (resolved.compared.defined()) copied.compared = rows(resolved.compared);
   if (target.mask.defined() && target.mask.dim() == 3) copied.mask = rows(target.mask);
   return copied;

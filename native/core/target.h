@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ivalues.h"
+#include "target_box.h"
 
 namespace gradcam {
 
@@ -21,6 +22,7 @@ struct Target {
     difference,   // y_t - y_d
     finer,        // Finer-CAM's, see finer_scores
     mask,         // the sum of y_t over the pixels of a mask, for outputs [N, C, H, W]
+    box,          // of detections that match boxes, see BoxTarget
   };
   Kind kind = Kind::top_class;
   std::vector<int64_t> classes;
@@ -32,12 +34,14 @@ struct Target {
   double alpha = 1;                                      // finer
   Tensor mask;                                           // [H, W] for all images, or [N, H, W]
   Tensor compared;                                       // finer: [N, K], the classes to compare each image's with
+  BoxTarget box;
 };
 
 struct ResolvedTarget {
-  std::vector<int64_t> classes;  // one per image
+  std::vector<int64_t> classes;  // one per image; of boxes the label of the first
   Tensor scores;                 // [N], with the graph of the output
   Tensor compared;               // finer: [N, K]
+  Tensor labels;                 // boxes: [N, B]
 };
 
 // Each image's score. Logits are [N, C], or [N] for a model with a single output. ERR_TARGET, ERR_TARGET_COUNT,

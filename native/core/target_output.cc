@@ -43,7 +43,7 @@ const IValue* part(const std::vector<std::pair<std::string, IValue>>& parts, con
 
 }  // namespace
 
-Tensor output_tensor(const IValue& output, const std::vector<Step>& path) {
+IValue output_part(const IValue& output, const std::vector<Step>& path) {
   IValue value = output;
   std::string where = "output";
   for (const auto& step : path) {
@@ -58,12 +58,24 @@ Tensor output_tensor(const IValue& output, const std::vector<Step>& path) {
     where += "[" + text_of(step) + "]";
     value = IValue(*found);
   }
-  if (!value.isTensor() || !value.toTensor().defined())
+  return value;
+}
+
+Tensor output_tensor(const IValue& output, const std::vector<Step>& path) {
+  const auto value = output_part(output, path);
+  if (!value.isTensor() || !value.toTensor().defined()) {
+    std::string where = "output";
+    for (const auto& step : path) where += "[" + text_of(step) + "]";
     throw Error("ERR_TARGET", "The model" + (path.empty() ? std::string(" returned a ") : "'s " + where + " is a ") +
                                   value.tagKind() +
                                   ", so a class index does not say which of its tensors to explain. Give the path to one "
                                   "(`of`), or a function that turns the output into a scalar Tensor.");
+  }
   return value.toTensor();
+}
+
+bool has_part(const IValue& value, const Step& step) {
+  return part(parts_of(value), step, !value.isGenericDict()) != nullptr;
 }
 
 }  // namespace gradcam

@@ -176,7 +176,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"layerMethods", layer_methods}, {"randomNormal", random_normal},
       {"operator", call_operator}, {"operatorAsync", call_operator_async},
       {"memory", memory},       {"framePicture", frame_picture_async}, {"drawMap", draw_map_async},
-      {"score", score_async},   {"randomizedModel", randomized_model_async},
+      {"randomizedModel", randomized_model_async},
       {"impute", impute_async}, {"randomUniform", random_uniform_async},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));

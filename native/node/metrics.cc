@@ -3,55 +3,16 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include "../core/metrics/impute.h"
-#include "../core/target.h"
 #include "convert.h"
 #include "handles.h"
-#include "plan.h"
 
 namespace gradcam::node {
 
 namespace {
 
-struct Scores {
-  std::vector<int64_t> classes;
-  std::vector<double> scores;
-};
-
-template <typename Numbers>
-Napi::Array to_numbers(Napi::Env env, const Numbers& numbers) {
-  auto array = Napi::Array::New(env, numbers.size());
-  for (uint32_t i = 0; i < numbers.size(); ++i) array[i] = Napi::Number::New(env, static_cast<double>(numbers[i]));
-  return array;
-}
-
 Napi::Value wrap_tensor(Napi::Env env, Tensor& tensor) { return TensorHandle::wrap(env, tensor); }
 
 }  // namespace
-
-Napi::Value score_async(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto& handle = unwrap_model_handle(info[0]);
-    const auto model = handle.model();
-    const auto inputs = to_inputs(info[1], model->forward_schema());
-    const auto target = to_target(info[2]);
-    return Environment::of(info.Env())
-        .submit<Scores>(
-            *handle.executor(), info[3].ToNumber(),
-            [model, inputs, target](const CancelFlag& cancel) -> Scores {
-              const at::NoGradGuard no_grad;
-              auto resolved = resolve_target(model->run(inputs, nullptr, &cancel), target);
-              const auto scores = resolved.scores.to(at::kCPU, at::kDouble).contiguous();
-              const auto* first = scores.const_data_ptr<double>();
-              return {std::move(resolved.classes), std::vector<double>(first, first + scores.numel())};
-            },
-            [](Napi::Env env, Scores& found) -> Napi::Value {
-              auto object = Napi::Object::New(env);
-              object.Set("classes", to_numbers(env, found.classes));
-              object.Set("scores", to_numbers(env, found.scores));
-              return object;
-            });
-  });
-}
 
 Napi::Value randomized_model_async(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {

@@ -5,9 +5,6 @@ namespace gradcam::node {
 
 // What the evaluation of maps needs beside operators, all on an executor thread.
 
-// score(model, inputs, target, ticket) -> { classes, scores }: a forward without a graph, of which only numbers come back
-Napi::Value score_async(const Napi::CallbackInfo& info);
-
 // randomizedModel(model, paths, seed, ticket) -> a model, which runs on the executor of the first
 Napi::Value randomized_model_async(const Napi::CallbackInfo& info);
 

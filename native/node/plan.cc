@@ -40,13 +40,31 @@ double number_or(const Napi::Value& value, double otherwise) {
   return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : otherwise;
 }
 
+// A JavaScript function of a tensor's handle that gives another's, which is then disposed.
+std::function<Tensor(const Tensor&)> custom_shape(const Napi::Function& call) {
+  const auto kept = Environment::of(call.Env()).keep(call);
+  return [kept](const Tensor& tensor) {
+    Tensor shaped;
+    kept->environment().call_javascript([&](Napi::Env env) {
+      const Napi::HandleScope scope(env);
+      const auto answer = kept->function().Call({TensorHandle::wrap(env, tensor)});
+      shaped = unwrap_tensor(answer);
+      const auto handle = answer.As<Napi::Object>();
+      handle.Get("dispose").As<Napi::Function>().Call(handle, {});
+    });
+    return shaped;
+  };
+}
+
 LayerShape to_layer_shape(const Napi::Value& value) {
   LayerShape shape;
   if (!value.IsObject()) return shape;
   const auto object = value.As<Napi::Object>();
-  shape.kind = parse_name<LayerShape::Kind>(
-      object.Get("kind"), "reshape",
-      {{"tokens", LayerShape::Kind::tokens}, {"permute", LayerShape::Kind::permute}});
+  shape.kind = parse_name<LayerShape::Kind>(object.Get("kind"), "reshape",
+                                            {{"tokens", LayerShape::Kind::tokens},
+                                             {"permute", LayerShape::Kind::permute},
+                                             {"custom", LayerShape::Kind::custom}});
+  if (shape.kind == LayerShape::Kind::custom) shape.custom = custom_shape(object.Get("call").As<Napi::Function>());
   shape.skip = static_cast<int64_t>(number_or(object.Get("skip"), 0));
   shape.grid = optional_integers(object.Get("grid"), "grid");
   shape.order = optional_integers(object.Get("order"), "order");
@@ -69,6 +87,32 @@ MapPlan to_map_plan(const Napi::Object& plan) {
   return maps;
 }
 
+std::vector<BoxTarget::Step> to_path(const Napi::Value& value) {
+  std::vector<BoxTarget::Step> path;
+  if (!value.IsArray()) return path;
+  const auto steps = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < steps.Length(); ++i) {
+    const Napi::Value step = steps[i];
+    if (step.IsNumber()) path.emplace_back(step.As<Napi::Number>().Int64Value());
+    else path.emplace_back(to_text(step, "A step of a path"));
+  }
+  return path;
+}
+
+BoxTarget to_box_target(const Napi::Object& object) {
+  BoxTarget box;
+  box.boxes = unwrap_tensor(object.Get("boxes")).detach();
+  if (const auto labels = object.Get("labels"); !labels.IsUndefined()) box.labels = unwrap_tensor(labels).detach();
+  box.iou = number_or(object.Get("iou"), box.iou);
+  box.may_miss = object.Get("mayMiss").ToBoolean();
+  if (const auto parts = to_path(object.Get("parts")); parts.size() == 3) {
+    box.boxes_part = parts[0];
+    box.labels_part = parts[1];
+    box.scores_part = parts[2];
+  }
+  return box;
+}
+
 }  // namespace
 
 PassPlan to_pass_plan(const Napi::Object& object) {
@@ -83,6 +127,8 @@ PassPlan to_pass_plan(const Napi::Object& object) {
       {{"none", ReluScope::none}, {"modules", ReluScope::modules}, {"all", ReluScope::all}});
   plan.relu_rule = parse_name<ReluRule>(object.Get("reluRule"), "rule of ReLUs",
                                         {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
+  if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())
+    plan.baseline = unwrap_tensor(baseline).detach();
   plan.execution = parse_name<Execution>(
       object.Get("execution"), "execution",
       {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});
@@ -111,19 +157,14 @@ Target to_target(const Napi::Value& value) {
                                             {"probability", Target::Score::probability},
                                             {"difference", Target::Score::difference},
                                             {"finer", Target::Score::finer},
-                                            {"mask", Target::Score::mask}});
+                                            {"mask", Target::Score::mask},
+                                            {"box", Target::Score::box}});
   target.sign = number_or(object.Get("sign"), 1);
   target.against = optional_integers(object.Get("against"), "against");
   target.nearest = static_cast<int64_t>(number_or(object.Get("nearest"), 3));
   target.alpha = number_or(object.Get("alpha"), 1);
-  if (const auto path = object.Get("path"); path.IsArray()) {
-    const auto steps = path.As<Napi::Array>();
-    for (uint32_t i = 0; i < steps.Length(); ++i) {
-      const Napi::Value step = steps[i];
-      if (step.IsNumber()) target.path.emplace_back(step.As<Napi::Number>().Int64Value());
-      else target.path.emplace_back(to_text(step, "A step of a path"));
-    }
-  }
+  target.path = to_path(object.Get("path"));
+  if (target.score == Target::Score::box) target.box = to_box_target(object);
   if (const auto mask = object.Get("mask"); !mask.IsUndefined()) target.mask = unwrap_tensor(mask).detach();
   return target;
 }

@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import bad_files
+import detectors
 import nets
+import rescale_nets
 import split_nets
 import structured_nets
 import token_nets
@@ -75,9 +77,20 @@ MODELS = {
     "residual": Entry(split_nets.Residual),
     "viewed": Entry(split_nets.Viewed),
     "branches": Entry(split_nets.Branches),
+    "wide": Entry(split_nets.Wide),
     "other_method": Entry(structured_nets.OtherMethod),
     "detached": Entry(structured_nets.Detached),
     "class_index": Entry(structured_nets.ClassIndex),
+    # Asked for by name alone, of programs about detectors and DeepLIFT.
+    "list_detector": Entry(detectors.ListDetector, size=(3, 3, 16, 20), traced=False, small=False),
+    "dict_detector": Entry(detectors.DictDetector, size=(3, 3, 16, 20), small=False),
+    "tuple_detector": Entry(detectors.TupleDetector, size=(3, 3, 16, 20), small=False),
+    "rescale_chain": Entry(rescale_nets.Chain, size=(3, 2, 9, 8), dtype=torch.float64, small=False),
+    "captums_rules": Entry(rescale_nets.CaptumsRules, size=(3, 3, 16, 20), dtype=torch.float64, small=False),
+    "captums_rules_functions": Entry(rescale_nets.Functions, size=(3, 3, 16, 20), dtype=torch.float64, small=False),
+    "rescale_pools": Entry(rescale_nets.Pools, size=(3, 3, 16, 20), dtype=torch.float64, small=False),
+    "rescale_branch": Entry(rescale_nets.Branch, dtype=torch.float64, traced=False, small=False),
+    **{name: Entry(net, dtype=torch.float64, small=False) for name, net in rescale_nets.REFUSED.items()},
 }
 
 

@@ -63,8 +63,17 @@ PRESETS = {
     "padded": (lambda p: center_crop(p, 1000), IMAGENET),
     "lanczos": (lambda p: center_crop(shorter_side(p, 97, Image.Resampling.LANCZOS), 64), IMAGENET),
 }
-# Landscape, portrait, square, tiny, thin, and sizes whose halves round to even.
-PICTURES = {"a.png": (500, 375), "b.png": (333, 501), "c.png": (224, 224), "d.png": (1, 1), "e.png": (37, 400), "f.jpg": (640, 427)}
+# Landscape, portrait, square, tiny, thin, and sizes whose halves round to even; and one so tall that Pillow starts with its
+# columns.
+PICTURES = {
+    "a.png": (500, 375),
+    "b.png": (333, 501),
+    "c.png": (224, 224),
+    "d.png": (1, 1),
+    "e.png": (37, 400),
+    "f.jpg": (640, 427),
+    "g.png": (3, 1000),
+}
 
 
 def spread(values, height, width, resized, offset, size):

@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { batchFiles, type BatchFile } from '../../batch/encode.js'
-import type { BatchTarget } from '../../batch/input.js'
 import type { BatchMethodName } from '../../batch/methods.js'
 import { GradCamError } from '../../errors.js'
 import { methodNames, methods } from '../../methods/facts.js'
+import { defaultMaxPixels } from '../../pictures/index.js'
 import { readPreprocess, type Preprocess } from '../../preprocess/preprocess.js'
 import { isPresetName } from '../../preprocess/presets.js'
 import { choice, single, usageError } from '../arguments.js'
 import type { Option, Values } from '../command.js'
-import { parseTarget, readLabels } from '../labels.js'
+import { parseTarget, readLabels, type TargetChoice } from '../labels.js'
 
 /** What `gradcam batch` was asked for. */
 export interface BatchJob {
@@ -17,7 +17,7 @@ export interface BatchJob {
   readonly out: string
   /** Null where one is to be picked. */
   readonly layer: string | null
-  readonly target: BatchTarget
+  readonly target: TargetChoice
   readonly method: BatchMethodName
   readonly precision: 'bfloat16' | 'float16' | null
   /** As it was given, and what that means. */
@@ -28,6 +28,8 @@ export interface BatchJob {
   readonly labels: readonly string[] | null
   readonly devices: readonly string[]
   readonly batchSize: number
+  /** Null for the default. */
+  readonly maxPixels: number | null
   readonly resume: boolean
   readonly retryFailed: boolean
   readonly json: boolean
@@ -55,8 +57,8 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   },
   preprocess: {
     type: 'string',
-    value: 'NAME|FILE',
-    help: "what is done to pictures: a preset, imagenet by default, or a JSON file (ours, or timm's configuration)",
+    value: 'NAME|JSON',
+    help: "what is done to pictures: a preset, imagenet by default, or JSON, in a file or as it is (ours, or timm's configuration)",
   },
   write: {
     type: 'string',
@@ -64,13 +66,22 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     help: `what to write, with commas between: ${batchFiles.join(', ')}, or none; overlay by default`,
   },
   alpha: { type: 'string', value: 'A', help: 'how much of the map an overlay shows, 0 to 1; 0.5 by default' },
-  labels: { type: 'string', value: 'FILE', help: 'names of the classes, one a line from class 0 on, or a JSON array' },
+  labels: {
+    type: 'string',
+    value: 'FILE',
+    help: 'names of the classes, one a line from class 0 on, or JSON: an array, or an object with a name for each number',
+  },
   device: {
     type: 'string',
     value: 'D',
     help: 'cpu (the default), cuda, cuda:N or auto; several with commas, or cpu:2, load the model once for each',
   },
   batch: { type: 'string', value: 'N', help: 'pictures explained in one pass; 8 by default' },
+  'max-pixels': {
+    type: 'string',
+    value: 'N',
+    help: `larger pictures are refused; ${defaultMaxPixels} by default (what Pillow refuses), which takes 2 GB of memory`,
+  },
   resume: { type: 'boolean', help: 'go on with the job in DIR: what it has a result for is left as it is' },
   'retry-failed': { type: 'boolean', help: 'with --resume: try what failed once more' },
   json: { type: 'boolean', help: 'print the lines of the manifest as they are written, and a summary, as JSON' },
@@ -90,12 +101,10 @@ export async function readBatchJob(values: Values, sources: readonly string[]): 
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
   const preprocessName = single(values, 'preprocess') ?? 'imagenet'
-  const alpha = Number(single(values, 'alpha') ?? 0.5)
-  if (!(alpha >= 0 && alpha <= 1))
-    throw usageError(`--alpha wants a number from 0 to 1, not "${single(values, 'alpha')}".`)
-  const batchSize = Number(single(values, 'batch') ?? 8)
-  if (!Number.isSafeInteger(batchSize) || batchSize < 1)
-    throw usageError(`--batch wants a whole number from 1 on, not "${single(values, 'batch')}".`)
+  const alphaText = single(values, 'alpha') ?? '0.5'
+  const alpha = Number(alphaText)
+  if (alphaText.trim() === '' || !(alpha >= 0 && alpha <= 1))
+    throw usageError(`--alpha wants a number from 0 to 1, not "${alphaText}".`)
   const write = readWrite(single(values, 'write') ?? 'overlay')
   const devices = readDevices(single(values, 'device') ?? 'cpu')
   const labelsFile = single(values, 'labels')
@@ -114,12 +123,21 @@ export async function readBatchJob(values: Values, sources: readonly string[]): 
     alpha,
     labels,
     devices,
-    batchSize,
+    batchSize: readWhole(values, 'batch') ?? 8,
+    maxPixels: readWhole(values, 'max-pixels'),
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
     json: values['json'] === true,
     verbose: values['verbose'] === true,
   }
+}
+
+function readWhole(values: Values, name: string): number | null {
+  const text = single(values, name)
+  if (text === undefined) return null
+  const number = Number(text)
+  if (Number.isSafeInteger(number) && number > 0) return number
+  throw usageError(`--${name} wants a whole number from 1 on, not "${text}".`)
 }
 
 function readWrite(text: string): BatchFile[] {
@@ -144,15 +162,9 @@ function readDevices(text: string): string[] {
 
 async function readPreprocessing(name: string): Promise<Preprocess> {
   if (isPresetName(name)) return readPreprocess(name)
-  if (!/[./\\]/.test(name)) return readPreprocess(name as 'imagenet') // which refuses it with the names there are
-  const text = await readFile(name, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const missing = cause.code === 'ENOENT'
-    throw new GradCamError(
-      missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
-      `The preprocessing '${name}' ${missing ? 'does not exist' : `cannot be read (${cause.code})`}. Check --preprocess.`,
-      { cause },
-    )
-  })
+  if (!/[./\\{]/.test(name)) return readPreprocess(name as 'imagenet') // which refuses it with the names there are
+  const isJson = name.trimStart().startsWith('{')
+  const text = isJson ? name : await readJsonFile(name)
   let description: Record<string, unknown>
   try {
     description = JSON.parse(text) as Record<string, unknown>
@@ -160,4 +172,15 @@ async function readPreprocessing(name: string): Promise<Preprocess> {
     throw new GradCamError('ERR_INVALID_ARGUMENT', `'${name}' is no JSON: ${(cause as Error).message}.`, { cause })
   }
   return readPreprocess(description)
+}
+
+async function readJsonFile(name: string): Promise<string> {
+  return await readFile(name, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const missing = cause.code === 'ENOENT'
+    throw new GradCamError(
+      missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
+      `The preprocessing '${name}' ${missing ? 'does not exist' : `cannot be read (${cause.code})`}. Check --preprocess.`,
+      { cause },
+    )
+  })
 }

@@ -23,6 +23,8 @@ export interface BatchReport {
   /** The number of inputs, when it is known. */
   total(inputs: number): void
   line(line: ManifestLine): void
+  /** What is to be said at the end, once, on stderr. */
+  note(text: string): void
   /** Also called when the job ends by an error: takes the bar away. */
   stop(): void
   summary(out: string, interrupted: boolean): Summary
@@ -45,6 +47,7 @@ export function batchReport(json: boolean): BatchReport {
   let files = 0
   const counts = { explained: 0, failed: 0 }
   const errors: Record<string, number> = {}
+  const notes = new Set<string>()
   const rate = (): number => (counts.explained + counts.failed - before) / ((performance.now() - began) / 1000)
   const shown = json ? jsonLines() : process.stderr.isTTY ? bar(counts, rate) : plainLines(counts, rate)
   return {
@@ -61,12 +64,14 @@ export function batchReport(json: boolean): BatchReport {
       else files += Object.keys(line.files).length
       shown.line(line)
     },
+    note: (text) => void notes.add(text),
     stop: () => shown.stop(),
     summary(out, interrupted) {
       const inputs = counts.explained + counts.failed
       const seconds = (performance.now() - began) / 1000
       const summary = { ...counts, inputs, before, files, seconds, errors, interrupted }
       shown.end(summary, out)
+      for (const note of notes) process.stderr.write(`gradcam: ${inOneLine(note)}\n`)
       return summary
     },
   }

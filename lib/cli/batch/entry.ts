@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
-import type { BatchTarget } from '../../batch/input.js'
+import { basename, dirname, isAbsolute, relative, sep } from 'node:path'
+import type { BatchTarget } from '../../batch/target.js'
+import { isFileName } from './file-names.js'
 
 /** One input that a source names. */
 export interface Entry {
@@ -15,32 +16,37 @@ export interface Entry {
 /** Below the folder of the results: what is still being written. */
 export const partialFolder = '.gradcam-partial'
 
-/** The longest name of an input, in bytes, that its files may begin with: most file systems take 255 in all. */
-const longestName = 200
+/** What else a job has in the folder of its results: a folder of inputs of that name would be in its way. */
+const ownFile = /^(manifest\.jsonl|job\.json|report\.html)(\.partial)?$/
 
 /**
  * Names an input within a job: its path below `base`, with a target of its own behind an @. Two inputs never have the same
  * name, and none leads out of a folder: what does not lie below `base` is put below a folder named ^, by its whole path.
+ * No folder in a name has that of another input's file, or of one of the job's own: a ^ is put to it.
  */
 export function entryId({ path, target }: Entry, base: string): string {
   const below = relative(base, path)
   const outside = below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below)
-  const inside = below.startsWith('^') || below.startsWith(partialFolder) ? `^${below}` : below
-  const place = outside ? join('^', path.replace(/^[/\\]+|:/g, '')) : inside || basename(path)
+  const place = (outside ? wholePath(path) : below || basename(path)).split(sep)
+  const name = place.pop() as string
+  const folders = place.map((folder) => (isFileName(folder) ? `${folder}^` : folder))
+  const [top = name] = folders
+  const taken = top.startsWith('^') || top.startsWith('.gradcam-') || (folders.length > 0 && ownFile.test(top))
   // An input that happens to end as a target does must not be taken for one.
-  const name = place.replace(/@(\d+|argmax)@*$/, '$&@')
-  return (target === undefined ? name : `${name}@${target}`).replaceAll('\\', '/')
+  const last = name.replace(/@(\d+|argmax|[a-z]+-[0-9a-f]{12})@*$/, '$&@')
+  const escape = outside ? '^/' : taken ? '^' : ''
+  return `${escape}${[...folders, target === undefined ? last : `${last}@${nameOf(target)}`].join('/')}`
 }
 
-/** The path, without extension, of the files that belong to an input. */
-export function filesStem(id: string): string {
-  const name = basename(id)
-  if (Buffer.byteLength(name) <= longestName) return id
-  // A digest keeps names apart that are the same as far as they fit.
-  const digest = createHash('sha256').update(name).digest('hex').slice(0, 16)
-  let short = name
-  while (Buffer.byteLength(short) > longestName - 17) short = short.slice(0, -1)
-  return join(dirname(id), `${short.replace(/[\uD800-\uDBFF]$/, '')}~${digest}`)
+/** A target in a name; of plain data the kind and a digest. */
+function nameOf(target: BatchTarget): string {
+  if (typeof target !== 'object') return String(target)
+  return `${target.kind}-${createHash('sha256').update(JSON.stringify(target)).digest('hex').slice(0, 12)}`
+}
+
+/** An absolute path as one that can be put below a folder. Elsewhere than on Windows a colon is part of a name. */
+function wholePath(path: string): string {
+  return sep === '\\' ? path.replace(/^\\+|:/g, '') : path.replace(/^\/+/, '')
 }
 
 /** The deepest folder that all the given folders lie in. */

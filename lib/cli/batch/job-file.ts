@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, normalize } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { GradCamError } from '../../errors.js'
@@ -27,7 +27,9 @@ const fileName = 'job.json'
 
 /** @param base the folder that the names of the inputs start at */
 export async function describeJob(job: BatchJob, base: string): Promise<JobFile> {
-  const { method, precision, layer, target, preprocess, write, alpha, labels, sources } = job
+  const { method, precision, layer, target, preprocess, write, alpha, labels } = job
+  // As a shell completes them or not: 'photos/', './photos'.
+  const sources = job.sources.map((source) => normalize(source).replace(/(.)[/\\]$/, '$1'))
   const model = { path: job.model, sha256: await digestOf(job.model) }
   return { model, method, precision, layer, target, preprocess, write, alpha, labels, sources, base }
 }
@@ -59,12 +61,28 @@ export function checkUnchanged(before: JobFile, now: JobFile): void {
     if (name === 'model')
       return before.model.sha256 === now.model.sha256 ? [] : [`model: ${before.model.path} has changed`]
     if (isDeepStrictEqual(before[name], JSON.parse(JSON.stringify(now[name])))) return []
-    return [`${name}: ${JSON.stringify(before[name])} before, ${JSON.stringify(now[name])} now`]
+    return [difference(name, before[name], now[name])]
   })
   if (changes.length > 0)
     throw usageError(
       `This is not the job that is to be resumed; ${changes.join('; ')}. Give the same options, or another --out.`,
     )
+}
+
+/** Of long lists only how long they are and what differs first: there may be a thousand labels. */
+function difference(name: string, before: unknown, now: unknown): string {
+  const isLong = [before, now].some((value) => Array.isArray(value) && value.length > 8)
+  if (!isLong || !Array.isArray(before) || !Array.isArray(now))
+    return `${name}: ${shortly(before)} before, ${shortly(now)} now`
+  const counts = before.length === now.length ? '' : `${name}: ${before.length} before, ${now.length} now; `
+  const at = Array.from({ length: Math.max(before.length, now.length) }, (_, i) => i).find((i) => before[i] !== now[i])
+  return at === undefined ? name : `${counts}${name}[${at}]: ${shortly(before[at])} before, ${shortly(now[at])} now`
+}
+
+function shortly(value: unknown): string {
+  if (value === undefined) return 'none'
+  if (Array.isArray(value) && value.length > 8) return `${value.length} entries`
+  return JSON.stringify(value)
 }
 
 async function digestOf(file: string): Promise<string> {

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { BatchTarget } from '../../batch/input.js'
+import { checkBatchTarget, type BatchTarget } from '../../batch/target.js'
 import { GradCamError } from '../../errors.js'
 import { parseTarget } from '../labels.js'
 import type { Entry } from './entry.js'
@@ -13,7 +13,7 @@ export function isListName(path: string): boolean {
 
 /**
  * The entries of a list, one a line: a path, or a path and a target behind a tab, or a JSON object with "path" and, where
- * wanted, "target". Relative paths start at the current folder. Empty lines are skipped.
+ * wanted, "target", which may be plain data with a kind. Relative paths start at the current folder. Empty lines are skipped.
  *
  * @param file '-' for standard input
  */
@@ -25,8 +25,9 @@ export async function* readList(file: string, labels: readonly string[] | null):
   const lines = createInterface({ input: stream, crlfDelay: Infinity })
   stream.once('error', () => lines.close())
   let number = 0
-  for await (const line of lines) {
+  for await (const text of lines) {
     number++
+    const line = number === 1 ? text.replace(/^\uFEFF/, '') : text // what Windows begins a file with
     if (line.trim() === '') continue
     try {
       yield readLine(line, labels)
@@ -52,8 +53,12 @@ function readLine(line: string, labels: readonly string[] | null): Entry {
   }
   const { path, target } = JSON.parse(line) as { path?: unknown; target?: unknown }
   if (typeof path !== 'string' || path === '') throw new Error('it has no "path"')
+  if (typeof target === 'object' && target !== null) {
+    checkBatchTarget(target as BatchTarget)
+    return { path: resolve(path), target: target as BatchTarget }
+  }
   if (target !== undefined && target !== null && typeof target !== 'number' && typeof target !== 'string')
-    throw new Error('its "target" is neither a number nor a string')
+    throw new Error('its "target" is neither a number, a string nor an object')
   return toEntry(path, target === undefined || target === null ? undefined : String(target), labels)
 }
 

@@ -1,7 +1,8 @@
-import { open, rename, stat, type FileHandle } from 'node:fs/promises'
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MapLevels } from '../../batch/levels.js'
 import type { Region } from '../../preprocess/framing.js'
+import { unwritable } from './write-files.js'
 
 /** One line of manifest.jsonl: what became of one input. */
 export type ManifestLine = ManifestResult | ManifestError
@@ -54,6 +55,12 @@ export async function* readManifest(folder: string): AsyncGenerator<ManifestLine
     seen.add(line.id)
     yield line
   }
+}
+
+/** Whether a folder holds a manifest with anything in it. */
+export async function hasLines(folder: string): Promise<boolean> {
+  for await (const _ of readManifest(folder)) return true
+  return false
 }
 
 function parse(text: string): ManifestLine | null {
@@ -118,6 +125,22 @@ export class ManifestWriter {
 export async function mendManifest(folder: string, keepFailed: boolean): Promise<Map<string, boolean>> {
   const done = new Map<string, boolean>()
   const partial = `${manifestPath(folder)}.partial`
+  try {
+    await rewrite(folder, partial, keepFailed, done)
+    await rename(partial, manifestPath(folder))
+  } catch (error) {
+    await rm(partial, { force: true }).catch(() => {})
+    throw unwritable(manifestPath(folder), error as NodeJS.ErrnoException)
+  }
+  return done
+}
+
+async function rewrite(
+  folder: string,
+  partial: string,
+  keepFailed: boolean,
+  done: Map<string, boolean>,
+): Promise<void> {
   const file = await open(partial, 'w')
   try {
     let lines: string[] = []
@@ -136,8 +159,6 @@ export async function mendManifest(folder: string, keepFailed: boolean): Promise
   } finally {
     await file.close()
   }
-  await rename(partial, manifestPath(folder))
-  return done
 }
 
 async function allThere(folder: string, files: readonly string[]): Promise<boolean> {

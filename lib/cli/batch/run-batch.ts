@@ -1,6 +1,5 @@
-import { realpath } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { extensionOf, type BatchFile } from '../../batch/encode.js'
 import { explainAll } from '../../batch/explain-all.js'
 import type { BatchEntry } from '../../batch/input.js'
 import { toLevels } from '../../batch/levels.js'
@@ -14,7 +13,7 @@ import { inOneLine } from '../one-line.js'
 import { pickLayer } from '../pick-layer.js'
 import type { BatchJob } from './batch-options.js'
 import type { BatchReport } from './batch-report.js'
-import { filesStem } from './entry.js'
+import { fileOf } from './file-names.js'
 import { ManifestWriter, type ManifestLine } from './manifest.js'
 import type { NamedEntry, Sources } from './sources.js'
 import { isDiskFailure, unwritable, type FileWriter } from './write-files.js'
@@ -70,11 +69,12 @@ export async function runBatch(
   const entries = new Map<string, NamedEntry>()
   const finish = (result: BatchExplanation<unknown>): Promise<Files> => writeFiles(result, job, writer)
   const out = await realpath(job.out)
+  const refuse = (error: NodeJS.ErrnoException): never => {
+    throw unwritable(`${out}/manifest.jsonl`, error)
+  }
   try {
     const record = async (line: ManifestLine): Promise<void> => {
-      await manifest.add(line).catch((error: NodeJS.ErrnoException) => {
-        throw unwritable(`${out}/manifest.jsonl`, error)
-      })
+      await manifest.add(line).catch(refuse)
       entries.delete(line.id)
       report.line(line)
     }
@@ -88,17 +88,21 @@ export async function runBatch(
       batchSize: job.batchSize,
       order: 'ready',
       sha256: true,
+      ...(job.maxPixels !== null && { maxPixels: job.maxPixels }),
       maxWait: sources.repeatable ? Infinity : 1000,
       finish,
     })
     let explained = 0
     for await (using result of results) {
+      const entry = entries.get(result.id) as NamedEntry
       if (result.ok) explained++
-      else if (isDiskFailure(result.error) || (explained === 0 && isHopeless(result.error))) throw result.error
-      await record(toLine(result, entries.get(result.id) as NamedEntry, job, layer))
+      else if (isDiskFailure(result.error) || (explained === 0 && isHopeless(result.error, entry))) throw result.error
+      if (result.ok && job.labels && result.outputs > 0 && result.outputs !== job.labels.length)
+        report.note(labelsDiffer(job.labels.length, result.outputs))
+      await record(toLine(result, entry, job, layer))
     }
   } finally {
-    await manifest.close()
+    await manifest.close().catch(refuse)
   }
 }
 
@@ -111,7 +115,8 @@ async function* toInputs(
 ): AsyncGenerator<BatchEntry, undefined> {
   for await (const entry of untilAborted(sources.entries(), stop)) {
     if (done.has(entry.id)) continue
-    const { id, path, target, error } = entry
+    const { id, path, target } = entry
+    const error = entry.error ?? (await notAFile(path))
     if (error) {
       await record({ id, input: path, sha256: null, error: describe(error) })
       continue
@@ -119,6 +124,14 @@ async function* toInputs(
     entries.set(id, entry)
     yield { id, source: path, ...(target !== undefined && { target }) }
   }
+}
+
+/** A pipe may never give anything, and who reads it cannot be stopped. What is missing or a folder has errors of its own. */
+async function notAFile(path: string): Promise<GradCamError | null> {
+  const found = await stat(path).catch(() => null)
+  if (!found || found.isFile() || found.isDirectory()) return null
+  const message = `The picture '${path}' cannot be read: it is a pipe or a device. Save it to a file.`
+  return new GradCamError('ERR_IMAGE_UNREADABLE', message)
 }
 
 /** Ends as soon as it is told to, even while it waits for a line of standard input. */
@@ -140,19 +153,12 @@ async function* untilAborted<T>(source: AsyncGenerator<T, undefined>, stop: Abor
 
 async function writeFiles(result: BatchExplanation<unknown>, job: BatchJob, writer: FileWriter): Promise<Files> {
   const files: Record<string, string> = {}
-  const stem = filesStem(result.id)
   for (const kind of job.write) {
-    const file = `${stem}.${fileKind(kind)}.${extensionOf(kind)}`
+    const file = fileOf(result.id, kind)
     await writer.write(file, await result.encode(kind, { alpha: job.alpha }))
     files[kind] = file
   }
   return files
-}
-
-/** 'a.jpg.overlay.png' rather than 'a.jpg.overlay-png.png'; 'a.jpg.map.npy' rather than 'a.jpg.npy.npy'. */
-function fileKind(kind: BatchFile): string {
-  const names: Partial<Record<BatchFile, string>> = { 'overlay-png': 'overlay', png16: 'grey16', npy: 'map' }
-  return names[kind] ?? kind
 }
 
 function toLine(result: BatchResult<Files>, entry: NamedEntry, job: BatchJob, layer: string | null): ManifestLine {
@@ -162,7 +168,7 @@ function toLine(result: BatchResult<Files>, entry: NamedEntry, job: BatchJob, la
   const { sha256, target, score, size, region, milliseconds } = result
   const { map } = result
   const [, , height = 1, width = 1] = map.shape
-  const label = (index: number): string | null => job.labels?.[index] ?? null
+  const label = (index: number): string | null => job.labels?.[index] || null
   return {
     id,
     input,
@@ -181,10 +187,17 @@ function toLine(result: BatchResult<Files>, entry: NamedEntry, job: BatchJob, la
   }
 }
 
+/** Every name may then stand at another class than its own. */
+function labelsDiffer(labels: number, outputs: number): string {
+  return `there are ${labels} labels for the model's ${outputs} classes. Check --labels: its first is taken for class 0.`
+}
+
 function describe(error: unknown): { code: string | null; message: string } {
   return { code: error instanceof GradCamError ? error.code : null, message: inOneLine(error) }
 }
 
-function isHopeless(error: unknown): boolean {
-  return error instanceof GradCamError && hopeless.includes(error.code)
+function isHopeless(error: unknown, { target }: NamedEntry): boolean {
+  if (!(error instanceof GradCamError)) return false
+  // The job's own target; one that a list gives is that of its line alone.
+  return hopeless.includes(error.code) || (error.code === 'ERR_TARGET_OUT_OF_RANGE' && target === undefined)
 }

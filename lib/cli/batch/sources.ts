@@ -1,7 +1,8 @@
-import { stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { realpath, stat } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { GradCamError } from '../../errors.js'
+import { usageError } from '../arguments.js'
 import { commonFolder, entryId, type Entry } from './entry.js'
 import { isListName, readList } from './list.js'
 import { walk } from './walk.js'
@@ -11,7 +12,7 @@ type Source =
   | { readonly kind: 'list'; readonly path: string }
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'folder'; readonly path: string }
-  | { readonly kind: 'glob'; readonly paths: readonly string[] }
+  | { readonly kind: 'glob'; readonly path: string; readonly paths: readonly string[] }
 
 /** An input, with what it is called in the job. */
 export interface NamedEntry extends Entry {
@@ -28,14 +29,19 @@ export class Sources {
     private readonly out: string,
   ) {}
 
-  /** Finds out what each SOURCE is. A path that does not exist and is no pattern is an input that fails. */
+  /**
+   * Finds out what each SOURCE is. A path that does not exist and is no pattern is an input that fails.
+   *
+   * @param out the folder of the results; it exists
+   */
   static async read(given: readonly string[], labels: readonly string[] | null, out: string): Promise<Sources> {
     const sources = await Promise.all(given.map(sourceOf))
     const folders = sources.flatMap((source) => {
-      if (source.kind === 'glob') return source.paths.map((path) => dirname(path))
       if (source.kind === 'list') return [process.cwd()]
-      return [source.kind === 'folder' ? source.path : dirname(source.path)]
+      return [source.kind === 'file' ? dirname(source.path) : source.path]
     })
+    for (const source of sources)
+      if (source.kind === 'folder' || source.kind === 'glob') await refuseWithin(source.path, out)
     return new Sources(sources, commonFolder(folders), labels, resolve(out))
   }
 
@@ -76,6 +82,10 @@ async function sourceOf(given: string): Promise<Source> {
   const path = resolve(given)
   const found = await stat(path).catch(() => null)
   if (found?.isDirectory()) return { kind: 'folder', path }
+  if (/\.(csv|json)$/i.test(given))
+    throw usageError(
+      `'${given}' is no list. Write a path a line (.txt), a path, a tab and a target (.tsv), or JSON Lines.`,
+    )
   if (found) return isListName(path) ? { kind: 'list', path: given } : { kind: 'file', path }
   if (!isDynamicPattern(given)) {
     if (!isListName(path)) return { kind: 'file', path }
@@ -83,5 +93,23 @@ async function sourceOf(given: string): Promise<Source> {
   }
   const paths = await glob(given, { absolute: true, expandDirectories: false, onlyFiles: true })
   if (paths.length === 0) throw new GradCamError('ERR_FILE_NOT_FOUND', `Nothing matches '${given}'.`)
-  return { kind: 'glob', paths: paths.map((one) => resolve(one)).sort() }
+  return { kind: 'glob', path: fixedPart(given), paths: paths.map((one) => resolve(one)).sort() }
+}
+
+/** The folder that a pattern names before its first wildcard: what matches may change, but not this. */
+function fixedPart(pattern: string): string {
+  const segments = pattern.split('/')
+  const wild = segments.findIndex((segment) => isDynamicPattern(segment))
+  return resolve(segments.slice(0, wild < 0 ? -1 : wild).join('/') || (pattern.startsWith('/') ? '/' : '.'))
+}
+
+/** A folder whose pictures lie among the results has no end: each run would find the last one's. */
+async function refuseWithin(folder: string, out: string): Promise<void> {
+  const real = await realpath(folder)
+  const below = relative(await realpath(out), real)
+  if (below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below)) return
+  throw usageError(
+    `--out '${out}' is ${below === '' ? '' : 'above '}the folder of the pictures, so that results would be taken for pictures. ` +
+      `Name a folder of its own, e.g. --out ${basename(real)}-maps.`,
+  )
 }

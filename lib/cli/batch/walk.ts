@@ -5,12 +5,10 @@ import { GradCamError } from '../../errors.js'
 import type { Entry } from './entry.js'
 
 /** What a picture in a folder ends in; other files there are no inputs. */
-const extensions = new Set(
-  ['jpg', 'jpeg', 'jpe', 'jfif', 'png', 'webp', 'avif', 'gif', 'tif', 'tiff', 'svg'].map((name) => `.${name}`),
-)
+export const pictureExtensions = '.jpg .jpeg .jpe .jfif .png .webp .avif .gif .tif .tiff .svg'.split(' ')
 
 export function isPictureName(path: string): boolean {
-  return extensions.has(extname(path).toLowerCase())
+  return pictureExtensions.includes(extname(path).toLowerCase())
 }
 
 /**
@@ -28,17 +26,21 @@ async function* walkFolder(
   state: { readonly skip: string; readonly seen: Set<string> },
 ): AsyncGenerator<Entry, undefined> {
   let children: Dirent[]
+  let unnamed: ReadonlyMap<string, Entry> = new Map()
   try {
     const real = await realpath(folder)
     if (real === state.skip || state.seen.has(real)) return
     state.seen.add(real)
     children = await readdir(folder, { withFileTypes: true })
+    if (children.some(({ name }) => name.includes('\uFFFD'))) unnamed = await unnameable(folder)
   } catch (cause) {
     yield { path: folder, error: unreadable(folder, cause as NodeJS.ErrnoException) }
     return
   }
   children.sort((a, b) => (a.name < b.name ? -1 : 1))
+  yield* unnamed.values()
   for (const child of children) {
+    if (unnamed.has(child.name)) continue
     const path = join(folder, child.name)
     // What a link points to, or what the file system does not tell. A link to nothing is a picture that is missing.
     const kind =
@@ -46,6 +48,27 @@ async function* walkFolder(
     if (kind?.isDirectory()) yield* walkFolder(path, state)
     else if (isPictureName(child.name) && (kind === null || kind.isFile())) yield { path }
   }
+}
+
+/**
+ * Pictures and folders whose names are no UTF-8, as entries that fail: JavaScript cannot say such names. By what they would
+ * be taken for, which several may share.
+ */
+async function unnameable(folder: string): Promise<ReadonlyMap<string, Entry>> {
+  const entries = new Map<string, Entry>()
+  for (const bytes of await readdir(folder, 'buffer')) {
+    const name = bytes.toString()
+    if (Buffer.from(name).equals(bytes)) continue
+    const isFolder = (
+      await stat(Buffer.concat([Buffer.from(join(folder, '/')), bytes])).catch(() => null)
+    )?.isDirectory()
+    if (!isFolder && !isPictureName(name)) continue
+    const shown = bytes.toString('latin1').replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`)
+    const message = `The name of '${join(folder, shown)}' is not in UTF-8, so it cannot be opened. Rename it.`
+    const entry = { path: join(folder, shown), error: new GradCamError('ERR_FILE_UNREADABLE', message) }
+    entries.set(entries.has(name) ? `${name}/${shown}` : name, entry)
+  }
+  return entries
 }
 
 function unreadable(folder: string, cause: NodeJS.ErrnoException): GradCamError {

@@ -7,6 +7,7 @@ import { partialFolder } from './entry.js'
 const reasons: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full. Make room',
   EDQUOT: 'your share of the disk is used up. Make room',
+  EFBIG: "it is larger than a file may be (ulimit -f, or the disk's format). Raise that",
   EROFS: 'its disk is read-only. Name another folder',
   EIO: 'its disk fails. Name another folder',
   EACCES: 'you may not write there. Change its permissions',

@@ -5,20 +5,23 @@ import { usageError } from '../arguments.js'
 import { batchOptions, readBatchJob, type BatchJob } from '../batch/batch-options.js'
 import { batchReport, type BatchReport } from '../batch/batch-report.js'
 import { checkUnchanged, describeJob, jobFileName, readJobFile, toBytes } from '../batch/job-file.js'
-import { mendManifest } from '../batch/manifest.js'
+import { hasLines, mendManifest } from '../batch/manifest.js'
 import { loadReplicas, layerOf, runBatch } from '../batch/run-batch.js'
 import { Sources } from '../batch/sources.js'
-import { FileWriter } from '../batch/write-files.js'
-import { onInterrupt } from '../batch/interrupt.js'
+import { isDiskFailure, unwritable, FileWriter } from '../batch/write-files.js'
+import { pictureExtensions } from '../batch/walk.js'
+import { onInterrupt, type Interruption } from '../batch/interrupt.js'
 import type { Command } from '../command.js'
 import { makeFolder } from '../make-folder.js'
+import { inOneLine } from '../one-line.js'
 
 export const command: Command = {
   usage: 'SOURCE… --model FILE --out DIR [options]',
   description: [
     'Explains any number of pictures. SOURCE is a picture, a folder (with all folders in it), a glob in quotes, a list',
     '(.txt, .list, .tsv, .jsonl, .ndjson), or - for a list on standard input. A line of a list is a path; a path, a tab and',
-    'a target; or {"path": …, "target": …}. In DIR, by --write, where NAME mirrors the tree of the inputs:',
+    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. In DIR, which is none of the',
+    "pictures' own, by --write, where NAME mirrors the tree of the inputs:",
     '  overlay      NAME.overlay.jpg, the map over the picture, in its size; what the model did not see is left as it is',
     '  overlay-png  NAME.overlay.png, the same without loss',
     '  grey         NAME.grey.png, the map alone, 0 to 255',
@@ -29,52 +32,69 @@ export const command: Command = {
     'Presets of --preprocess: imagenet, imagenet-v2, inception, timm, timm-0.9, timm-0.95, timm-1.0, timm-bilinear, clip,',
     'squash and letterbox.',
     'Exit code: 0; 3 when some inputs failed (the others are explained all the same); 1 when the job could not go on; 2 for a',
-    'wrong call; 130 or 143 when it was interrupted by SIGINT or SIGTERM.',
+    'wrong call; 130 or 143 when it was interrupted by SIGINT or SIGTERM, 141 when the reader of its output left.',
   ].join('\n'),
   options: batchOptions,
   positionals: true,
   run: async (values, positionals) => {
     const job = await readBatchJob(values, positionals)
     await makeFolder(job.out)
+    let taken = false
     const busy = (pid: number): never => {
+      taken = true
       throw new GradCamError(
         'ERR_IMAGE_WRITE',
         `Process ${pid} is at work on '${job.out}'. Wait for it, or stop it first.`,
       )
     }
-    return withLock(resolve(job.out, '.gradcam-lock'), busy, () => start(job))
+    const lock = resolve(job.out, '.gradcam-lock')
+    return withLock(lock, busy, () => {
+      taken = true
+      return start(job)
+    }).catch((error: unknown) => {
+      throw taken ? error : unwritable(lock, error as NodeJS.ErrnoException)
+    })
   },
 }
 
 async function start(job: BatchJob): Promise<number> {
   const sources = await Sources.read(job.sources, job.labels, job.out)
-  const before = await readJobFile(job.out)
+  // A job without a line has no results that another one's could be mixed with, e.g. where the layer was misspelt.
+  const before = (await hasLines(job.out)) ? await readJobFile(job.out) : null
   if (before && !job.resume)
     throw usageError(`'${job.out}' holds a job already. Go on with it by --resume, or name another --out.`)
   const now = await describeJob(job, sources.base)
   if (before) checkUnchanged(before, now)
   const writer = new FileWriter(job.out)
-  await writer.start()
-  if (!before) await writer.write(jobFileName, toBytes(now))
-  const done = await mendManifest(job.out, !job.retryFailed)
-
-  const report = batchReport(job.json)
   const interrupt = onInterrupt()
+  const report = batchReport(job.json)
   try {
+    await writer.start()
+    if (!before) await writer.write(jobFileName, toBytes(now))
+    const done = await mendManifest(job.out, !job.retryFailed)
     await explain(job, sources, done, writer, report, interrupt.signal)
+  } catch (error) {
+    report.stop()
+    if (isDiskFailure(error)) process.stderr.write(`gradcam: to go on afterwards: ${resumeCommand()}\n`)
+    throw error
   } finally {
     interrupt.dispose()
     report.stop()
-    await writer.end()
+    await writer.end().catch(() => {}) // what is left there goes when the job does go on
   }
   const { signal } = interrupt
-  const { failed } = report.summary(job.out, signal.aborted)
+  const { failed, inputs } = report.summary(job.out, signal.aborted)
   if (signal.aborted) {
     if (!sources.repeatable) process.stdin.destroy() // what it may still give keeps the process alive
-    process.stderr.write(`gradcam: interrupted. To go on: ${resumeCommand(process.argv.slice(2))}\n`)
-    return signal.reason === 'SIGTERM' ? 143 : 130
+    process.stderr.write(`gradcam: interrupted. To go on: ${resumeCommand()}\n`)
+    return (signal.reason as Interruption).exitCode
   }
+  if (inputs === 0) process.stderr.write(`gradcam: ${inOneLine(nothingIn(job))}\n`)
   return failed > 0 ? 3 : 0
+}
+
+function nothingIn({ sources }: BatchJob): string {
+  return `no picture was found in ${sources.join(', ')}. In a folder, pictures end in ${pictureExtensions.join(', ')}.`
 }
 
 async function explain(
@@ -106,7 +126,8 @@ async function explain(
 }
 
 /** The call of this process with --resume, as a shell takes it. */
-function resumeCommand(args: readonly string[]): string {
+function resumeCommand(): string {
+  const args = process.argv.slice(2)
   const quoted = args.map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`))
   return ['gradcam', ...quoted, ...(args.includes('--resume') ? [] : ['--resume'])].join(' ')
 }

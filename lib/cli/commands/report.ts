@@ -9,7 +9,7 @@ export const command: Command = {
   usage: 'DIR [options]',
   description: [
     'Writes one HTML page of a job that gradcam batch did: every picture with its map, to be searched, filtered by class,',
-    'confidence and failure, and sorted. The page needs nothing but itself and opens from a file; where the pictures are still',
+    'confidence, score and failure, and sorted. The page needs nothing but itself and opens from a file; where the pictures are still',
     'beside it, it shows them in full size.',
   ].join('\n'),
   options: {

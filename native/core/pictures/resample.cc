@@ -119,6 +119,18 @@ GRADCAM_WIDE void across_rows(const uint8_t* rows, size_t length, const Taps& ta
   }
 }
 
+// `count` rows from `first` on of the picture resized along its columns alone.
+std::vector<uint8_t> lower(const PixelsView& picture, int resized_height, int first, int count, const Kernel& kernel) {
+  const auto rows = make_axis(picture.height, resized_height, first, count, kernel);
+  const auto stride = 3 * static_cast<size_t>(picture.width);
+  std::vector<uint8_t> result(stride * static_cast<size_t>(count));
+  for (size_t y = 0; y < static_cast<size_t>(count); ++y) {
+    const auto& taps = rows.taps[y];
+    across_rows(picture.data + stride * static_cast<size_t>(taps.start), stride, taps, result.data() + stride * y);
+  }
+  return result;
+}
+
 }  // namespace
 
 const Kernel* find_kernel(const std::string& name) {
@@ -136,6 +148,13 @@ void frame_picture(const PixelsView& picture, const Framing& framing, const Kern
   for (size_t channel = 0; channel < 3; ++channel)
     std::fill_n(planes + channel * size, size, table[256 * channel + fill[channel]]);
   if (top >= bottom || left >= right) return;
+
+  // Along the columns first for the very tallest, as Pillow does: it shows, since each pass rounds to bytes.
+  if (picture.height > 100 * static_cast<int64_t>(picture.width) && framing.resized_height < picture.height) {
+    const auto low = lower(picture, framing.resized_height, top, bottom - top, kernel);
+    const Framing rest{bottom - top, framing.resized_width, framing.top - top, framing.left, framing.height, framing.width};
+    return frame_picture({low.data(), bottom - top, picture.width}, rest, kernel, fill, table, planes);
+  }
 
   const auto rows = make_axis(picture.height, framing.resized_height, top, bottom - top, kernel);
   const auto columns = make_axis(picture.width, framing.resized_width, left, right - left, kernel);

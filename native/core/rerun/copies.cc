@@ -37,8 +37,9 @@ Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
     const auto to = std::min(copies.size(), from + static_cast<size_t>(chunk));
     const Copies some(copies.begin() + static_cast<int64_t>(from), copies.begin() + static_cast<int64_t>(to));
     const auto output = run(some);
-    const auto rows = output_tensor(output, target.path);
-    if (rows.dim() < 1 || rows.size(0) != static_cast<int64_t>(some.size()))
+    // Of detections resolve_target counts the images.
+    const auto rows = target.score == Target::Score::box ? Tensor() : output_tensor(output, target.path);
+    if (rows.defined() && (rows.dim() < 1 || rows.size(0) != static_cast<int64_t>(some.size())))
       throw Error("ERR_TARGET", "The model was run again on " + std::to_string(some.size()) +
                                     " copies of the images, but its output has not a row for each: it does not take any "
                                     "number of images. Use a method that runs it once, such as 'gradcam', or chunkSize 1.");

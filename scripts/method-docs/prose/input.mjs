@@ -64,6 +64,23 @@ between them times the way. The shares add up to the change; \`delta\` says how 
       'Captum returns the delta when it is asked to; here it is always there. Steps of a batch run together, up to `batchSize`.',
     ],
   },
+  deeplift: {
+    idea: `The change of the score from a baseline to the picture, shared out over the elements in one backward pass: each activation
+sends back not its derivative but the slope from what it gave for the baseline to what it gives for the picture (the rescale
+rule). The shares add up to the change; \`delta\` says how far rounding is from that.`,
+    use: [
+      'Shares that add up, as with integrated gradients, at the price of two passes.',
+      'Saturated activations, whose derivative is zero although they matter.',
+    ],
+    avoid: [
+      'Models with products of two activations, softmax inside or layer norms, as transformers are: there is no rule for these, and they are refused rather than passed off as the plain gradient.',
+      'Where no baseline means "nothing", as with integrated gradients.',
+    ],
+    others: [
+      "As Captum's `DeepLift`, whose hooks see modules alone: it misses functional activations, and loses a rule where two modules with one follow each other. Here every activation of the pass is reached, or the call fails.",
+      'pytorch-grad-cam has none.',
+    ],
+  },
   occlusion: {
     idea: `Windows of the picture are covered, one after another; what the score loses is laid on the window, and where windows overlap
 the mean is taken.`,

@@ -1,7 +1,8 @@
-#include "head_rewrites.h"
+#include "fixed_rewrites.h"
 
 #include <torch/script.h>
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "split_graph.h"
@@ -89,17 +90,19 @@ void rewrite_convolution(jit::Graph& graph, Node* convolution) {
   const auto weight = constant_tensor(convolution->input(1));
   const auto padding = jit::toIValue(convolution->input(4));
   if (!weight || weight->dim() != 4 || !padding || !padding->isIntList()) return;
-  auto* relu = relu_behind(convolution);
-  const jit::WithInsertPoint here(convolution);
   std::vector<Value*> inputs(convolution->inputs().begin(), convolution->inputs().begin() + 6);
   inputs.push_back(convolution->input(traced ? 8 : 6));
+  if (!std::all_of(inputs.begin() + 1, inputs.end(), [](const Value* input) { return jit::toIValue(input).has_value(); }))
+    return;
+  auto* relu = relu_behind(convolution);
+  const jit::WithInsertPoint here(convolution);
   inputs.push_back(graph.insertConstant(relu != nullptr));
-  take_place(convolution, relu, graph.insertNode(graph.create(ops::convolution_relu, inputs))->output());
+  take_place(convolution, relu, graph.insertNode(graph.create(ops::fixed_convolution, inputs))->output());
 }
 
 }  // namespace
 
-void rewrite_head(jit::Graph& graph) {
+void rewrite_fixed(jit::Graph& graph) {
   register_operators();
   std::vector<Node*> batch_norms, convolutions;
   for_each_node(graph.block(), [&](Node* node) {
@@ -118,7 +121,7 @@ void insert_cancel_checks(jit::Graph& graph) {
   register_operators();
   static const std::unordered_set<c10::Symbol> kHeavy{c10::aten::conv1d, c10::aten::conv2d,   c10::aten::conv3d,
                                                       c10::aten::linear, c10::aten::matmul,   c10::aten::_convolution,
-                                                      ops::convolution_relu};
+                                                      ops::fixed_convolution};
   std::vector<Node*> heavy;
   for_each_node(graph.block(), [&](Node* node) {
     if (kHeavy.count(node->kind())) heavy.push_back(node);

@@ -6,10 +6,10 @@ namespace gradcam {
 // Puts a cancel check before every convolution and matrix product.
 void insert_cancel_checks(torch::jit::Graph& graph);
 
-// Replaces, on the CPU and for graphs that are never differentiated, each batch norm with constant parameters by one pass
+// Replaces, on the CPU, each batch norm with constant parameters by one pass
 // over memory, together with a concatenation before it (a DenseNet's way into each of its layers) and a ReLU behind it,
 // and each convolution with constant weights together with a ReLU behind it.
-void rewrite_head(torch::jit::Graph& graph);
+void rewrite_fixed(torch::jit::Graph& graph);
 
 // LibTorch's or the one above.
 bool is_batch_norm(const torch::jit::Node* node);

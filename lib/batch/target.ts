@@ -1,0 +1,46 @@
+import { inspect } from 'node:util'
+import { GradCamError } from '../errors.js'
+import { toNativeTarget, type TargetData } from '../target.js'
+import type { Box, BoxTarget } from '../target-box.js'
+
+/** A class index, the top class, or plain data about one image, without tensors in it. */
+export type BatchTarget = number | 'argmax' | TargetData
+
+const isBox = (target: BatchTarget): target is TargetData & BoxTarget =>
+  typeof target === 'object' && target.kind === 'box'
+
+/** A box that others can stand beside: one, with no more than one label. */
+const isSingleBox = (target: BatchTarget): target is TargetData & BoxTarget & { box: Box; label?: number } =>
+  isBox(target) && typeof target.box[0] === 'number' && !Array.isArray(target.label)
+
+/** Throws ERR_TARGET for what is none. */
+export function checkBatchTarget(target: BatchTarget): void {
+  if (typeof target === 'object' && target !== null && !Array.isArray(target)) {
+    using _native = toNativeTarget(target)
+    // Tensors would have to live as long as the job.
+    if (!('mask' in target) || Array.isArray(target.mask)) return
+  } else if (target === 'argmax' || (Number.isSafeInteger(target) && (target as number) >= 0)) return
+  throw new GradCamError(
+    'ERR_TARGET',
+    `${inspect(target, { depth: 1, breakLength: Infinity })} is no target of a job: give a class index from 0 on, 'argmax', ` +
+      'or an object with a kind and without tensors.',
+  )
+}
+
+/** What the targets of one batch have in common. */
+export function targetGroup(target: BatchTarget): string {
+  if (typeof target !== 'object') return target === 'argmax' ? target : 'class'
+  if (!isSingleBox(target)) return JSON.stringify(target)
+  const { box: _box, label, ...rest } = target
+  return JSON.stringify({ ...rest, labelled: label !== undefined })
+}
+
+/** One target for a batch whose targets are of one group. */
+export function jointTarget(targets: readonly BatchTarget[]): 'argmax' | readonly number[] | TargetData {
+  const [first] = targets
+  if (typeof first !== 'object') return first === 'argmax' ? first : (targets as readonly number[])
+  if (!isSingleBox(first)) return first
+  const boxes = targets.filter(isSingleBox)
+  const label = boxes.map((target) => target.label ?? -1)
+  return { ...first, box: boxes.map(({ box }) => box), ...(first.label !== undefined && { label }) }
+}

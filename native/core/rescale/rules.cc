@@ -1,0 +1,158 @@
+#include "rules.h"
+
+#include <torch/csrc/autograd/function_hook.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace gradcam {
+
+namespace ag = torch::autograd;
+
+namespace {
+
+// Operators y = f(x) element by element, and the nodes that record them ("Relu" is ReluBackward0).
+constexpr std::array<std::pair<std::string_view, std::string_view>, 43> kElementwise = {{
+    {"relu", "Relu"},           {"hardtanh", "Hardtanh"},     {"clamp", "Clamp"},
+    {"clamp_min", "ClampMin"},  {"clamp_max", "ClampMax"},    {"threshold", "Threshold"},
+    {"leaky_relu", "LeakyRelu"}, {"_prelu_kernel", "PreluKernel"}, {"elu", "Elu"},
+    {"celu", "Celu"},           {"gelu", "Gelu"},             {"silu", "Silu"},
+    {"mish", "Mish"},           {"hardswish", "Hardswish"},   {"hardsigmoid", "Hardsigmoid"},
+    {"softplus", "Softplus"},   {"softshrink", "Softshrink"}, {"hardshrink", "Hardshrink"},
+    {"sigmoid", "Sigmoid"},     {"tanh", "Tanh"},             {"log_sigmoid_forward", "LogSigmoid"},
+    {"exp", "Exp"},             {"exp2", "Exp2"},             {"expm1", "Expm1"},
+    {"log", "Log"},             {"log2", "Log2"},             {"log10", "Log10"},
+    {"log1p", "Log1P"},         {"sqrt", "Sqrt"},             {"rsqrt", "Rsqrt"},
+    {"reciprocal", "Reciprocal"}, {"abs", "Abs"},             {"pow", "Pow"},
+    {"sin", "Sin"},             {"cos", "Cos"},               {"sinh", "Sinh"},
+    {"cosh", "Cosh"},           {"asinh", "Asinh"},           {"atan", "Atan"},
+    {"erf", "Erf"},             {"erfc", "Erfc"},             {"maximum", "Maximum"},
+    {"minimum", "Minimum"},
+}};
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kMaxPools = {{
+    {"max_pool2d_with_indices", "MaxPool2DWithIndices"},
+    {"max_pool3d_with_indices", "MaxPool3DWithIndices"},
+    {"adaptive_max_pool2d", "AdaptiveMaxPool2D"},
+    {"adaptive_max_pool3d", "AdaptiveMaxPool3D"},
+}};
+
+// "aten::relu_" is relu.
+std::string_view base_name(std::string_view name) {
+  if (const auto space = name.find("::"); space != std::string_view::npos) name.remove_prefix(space + 2);
+  if (!name.empty() && name.back() == '_') name.remove_suffix(1);
+  return name;
+}
+
+template <typename Table>
+std::string_view node_of(const Table& table, std::string_view base) {
+  const auto found = std::find_if(table.begin(), table.end(), [&](const auto& entry) { return entry.first == base; });
+  return found == table.end() ? std::string_view() : found->second;
+}
+
+// A difference too small to divide by; Captum's number.
+constexpr double kLeast = 1e-10;
+
+// Differences of half-precision numbers are taken in float32, where there is such a thing as 1e-10.
+at::ScalarType wide(const Tensor& tensor) { return tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+
+Tensor difference(const Tensor& a, const Tensor& b) { return a.to(wide(a)).sub(b.to(wide(b))); }
+
+class Rule : public ag::FunctionPostHook {
+ public:
+  // `mine` is what the node's own backward made, `above` what it was given.
+  ag::variable_list operator()(const ag::variable_list& mine, const ag::variable_list& above) override {
+    const at::NoGradGuard no_graph;
+    auto ruled = mine;
+    if (above.empty() || !above.front().defined()) return ruled;
+    for (auto& gradient : ruled)
+      if (gradient.defined()) gradient = at::where(near_, gradient, multiplied(above.front()).to(gradient.scalar_type()));
+    return ruled;
+  }
+
+ protected:
+  explicit Rule(const Tensor& delta) : near_(delta.abs().lt(kLeast)) {}
+  virtual Tensor multiplied(const Tensor& above) const = 0;
+
+ private:
+  Tensor near_;
+};
+
+class ElementwiseRule : public Rule {
+ public:
+  ElementwiseRule(const Tensor& delta, const Tensor& made) : Rule(delta), multiplier_(made.div(delta)) {}
+
+ private:
+  Tensor multiplied(const Tensor& above) const override { return above * multiplier_; }
+  Tensor multiplier_;
+};
+
+class MaxPoolRule : public Rule {
+ public:
+  MaxPoolRule(const Tensor& delta, int64_t first_spatial, const RescaleValues& at_input, const RescaleValues& at_baseline)
+      : Rule(delta),
+        delta_(delta),
+        first_spatial_(first_spatial),
+        indices_(at_input.indices),
+        indices_of_baseline_(at_baseline.indices) {
+    const auto most = at::maximum(at_input.y, at_baseline.y);
+    up_ = difference(most, at_baseline.y);
+    down_ = difference(at_input.y, most);
+  }
+
+ private:
+  Tensor multiplied(const Tensor& above) const override {
+    const auto planes = [&](const Tensor& tensor) { return tensor.flatten(first_spatial_); };
+    auto sum = planes(at::zeros(delta_.sizes(), delta_.options()));
+    sum.scatter_add_(-1, planes(indices_), planes(above * up_));
+    sum.scatter_add_(-1, planes(indices_of_baseline_), planes(above * down_));
+    return sum.view(delta_.sizes()).div(delta_);
+  }
+
+  Tensor delta_;
+  int64_t first_spatial_;
+  Tensor indices_, indices_of_baseline_, up_, down_;
+};
+
+bool is_of(const ag::Node& node, std::string_view operator_node) {
+  const auto name = node.name();
+  return name.size() > operator_node.size() && name.compare(0, operator_node.size(), operator_node) == 0 &&
+         name.compare(operator_node.size(), 8, "Backward") == 0;
+}
+
+}  // namespace
+
+RescaleKind rescale_kind(const std::string& name) {
+  const auto base = base_name(name);
+  if (!node_of(kElementwise, base).empty()) return RescaleKind::elementwise;
+  return node_of(kMaxPools, base).empty() ? RescaleKind::none : RescaleKind::max_pool;
+}
+
+bool put_rule(RescaleKind kind, const std::string& name, const Tensor& output, const RescaleValues& at_input,
+              const RescaleValues& at_baseline) {
+  const auto node = output.grad_fn();
+  const auto base = base_name(name);
+  const auto own = kind == RescaleKind::elementwise ? node_of(kElementwise, base) : node_of(kMaxPools, base);
+  if (!node || !is_of(*node, own) || at_input.x.sizes() != at_baseline.x.sizes()) return false;
+  const at::NoGradGuard no_graph;
+  const auto delta = difference(at_input.x, at_baseline.x);
+  if (kind == RescaleKind::max_pool) {
+    const auto first_spatial = delta.dim() - (base.find("3d") == std::string_view::npos ? 2 : 3);
+    node->add_post_hook(std::make_unique<MaxPoolRule>(delta, first_spatial, at_input, at_baseline));
+    return true;
+  }
+  const auto made = difference(at_input.y, at_baseline.y);
+  if (made.sizes() != delta.sizes()) return false;
+  node->add_post_hook(std::make_unique<ElementwiseRule>(delta, made));
+  return true;
+}
+
+bool has_rule(const ag::Node& node) {
+  const auto& hooks = node.post_hooks();
+  return std::any_of(hooks.begin(), hooks.end(), [](const auto& hook) { return dynamic_cast<Rule*>(hook.get()); });
+}
+
+}  // namespace gradcam
