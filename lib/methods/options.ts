@@ -57,7 +57,7 @@ export const methodOptions = {
   mode: { of: ['guided-gradcam'], otherwise: "'bilinear'", help: 'how the map is enlarged' },
   scope: { of: ruled, otherwise: "'all'", help: "which ReLUs follow the rule: all, or 'modules' alone" },
   baseline: {
-    of: ['integrated-gradients', 'occlusion', 'feature-ablation'],
+    of: ['integrated-gradients', 'deeplift', 'occlusion', 'feature-ablation'],
     otherwise: '0',
     help: 'what stands for nothing: a number, or a tensor that can be expanded to the input',
   },

@@ -38,7 +38,7 @@ Tensor class_activation(const LayerEvidence& e) {
   throw Error("ERR_LAYER_OUTPUT",
               "CAM needs a layer whose output is averaged over space, with or without a ReLU before that, and then only "
               "multiplied by weights, but here the gradient differs from place to place. Pick the last layer before the "
-              "pooling, or use 'gradcam', which is CAM where CAM exists.");
+              "pooling, or use 'hirescam', which is CAM where CAM exists.");
 }
 
 }  // namespace gradcam

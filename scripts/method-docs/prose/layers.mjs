@@ -142,7 +142,7 @@ A is what leaves it.`,
       'Where it exists: it is exact. The mean of the map before the cut at zero, and the bias of the class, are the logit.',
     ],
     avoid: [
-      'Any other head: the method is then not defined, and refused with an error. Grad-CAM, which is CAM where that exists, goes on.',
+      'Any other head: the method is then not defined, and refused with an error. Take Grad-CAM or HiResCAM, which are CAM where the head is an average and weights.',
     ],
     others: [
       'Neither library has it. The weights are not looked for by name: that the gradient is the same at all places (where a ReLU lets it through) shows that the head allows it, and gives them.',
