@@ -164,7 +164,7 @@ test('with bfloat16 before the layer, maps keep their order and their peak', asy
   t.not(found.scores[0], expected.scores[0], 'which shows that something was computed in less')
 })
 
-test('bfloat16 rounds every channel, and keeps NaN', async (t) => {
+test('bfloat16 rounds every channel, and no NaN is lost where operators are fused', async (t) => {
   using model = await ScriptModule.load(nets.file('wide'))
   using exact = new GradCam(model, ['last'], { execution: 'hooked' })
   using reduced = new GradCam(model, ['last'], { precision: 'bfloat16' })
@@ -177,8 +177,13 @@ test('bfloat16 rounds every channel, and keeps NaN', async (t) => {
   const values = Float32Array.from(input.toTypedArray() as Float32Array)
   values[0] = NaN
   using broken = Tensor.from(values, input.shape)
-  using flagged = await reduced.explain(broken)
+  await t.throwsAsync(reduced.explain(broken), { code: 'ERR_NOT_SPLITTABLE', message: /NaN or an infinity/ })
+  using usual = new GradCam(model, ['last'])
+  using flagged = await usual.explain(broken)
+  t.is(flagged.execution.path, 'hooked')
   t.deepEqual(flagged.maps[0]?.nonFinite, [true, false])
+  using healed = await reduced.explain(input)
+  t.deepEqual(healed.scores, found.scores, 'and the next input is explained as ever')
 })
 
 test.serial('models run side by side, each with its own number of threads', async (t) => {

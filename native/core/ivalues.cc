@@ -1,5 +1,7 @@
 #include "ivalues.h"
 
+#include <cmath>
+
 namespace gradcam {
 
 void for_each_tensor(const IValue& value, const std::function<void(const Tensor&)>& fn) {
@@ -38,6 +40,17 @@ IValue map_tensors(const IValue& value, const std::function<Tensor(const Tensor&
     return mapped;
   }
   return value;
+}
+
+bool all_finite(const std::vector<IValue>& values) {
+  bool finite = true;
+  for (const auto& value : values)
+    for_each_tensor(value, [&](const Tensor& t) {
+      if (!finite || !t.defined() || !t.is_floating_point() || t.numel() == 0) return;
+      // A finite sum has finite terms. Large terms may have an infinite one, which has to be looked into.
+      finite = std::isfinite(t.detach().sum().item<double>()) || at::isfinite(t.detach()).all().item<bool>();
+    });
+  return finite;
 }
 
 }  // namespace gradcam

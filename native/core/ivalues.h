@@ -15,4 +15,7 @@ void for_each_tensor(const IValue& value, const std::function<void(const Tensor&
 // The same structure with every tensor replaced by fn(tensor). Lists and dicts are copied, never changed in place.
 IValue map_tensors(const IValue& value, const std::function<Tensor(const Tensor&)>& fn);
 
+// Whether no tensor of floating-point numbers holds NaN or an infinity.
+bool all_finite(const std::vector<IValue>& values);
+
 }  // namespace gradcam

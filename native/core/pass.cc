@@ -118,7 +118,7 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
     throw Error("ERR_INVALID_ARGUMENT", "The gradient at the input needs a first input that is a floating-point tensor.");
   const at::AutoGradMode with_graph(needs_gradient());
   try {
-    const auto split = find_split();
+    const auto split = find_split(inputs);
     if (!split || !try_split(*split, inputs, cancel)) {
       forward_hooked(inputs, cancel);
       if (split) give_up_split();  // the inputs were not at fault

@@ -98,7 +98,8 @@ class Pass {
        std::shared_ptr<SharedSplit> shared_split);
 
   SplitPlan split_plan() const;
-  std::shared_ptr<SplitModel> find_split();
+  bool hides_not_finite(const std::vector<IValue>& inputs) const;
+  std::shared_ptr<SplitModel> find_split(const std::vector<IValue>& inputs);
   void refuse_hooked(const std::string& why) const;
   void forward_split(const SplitModel& split, const std::vector<IValue>& inputs, bool channels_last,
                      const CancelFlag* cancel);

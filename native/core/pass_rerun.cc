@@ -58,7 +58,9 @@ void Pass::keep_for_rerun(const std::vector<IValue>& inputs) {
   for (const auto& input : inputs) kept_inputs_.push_back(own_input(input, model_->device(), /*channels_last=*/false));
 }
 
-bool Pass::reruns_split() const { return plan_.execution != Execution::hooked && !model_->calls().has_hooks(); }
+bool Pass::reruns_split() const {
+  return plan_.execution != Execution::hooked && !model_->calls().has_hooks() && !hides_not_finite(kept_inputs_);
+}
 
 std::vector<Pass::ChannelScores> Pass::score_channels(const CopyScorer& scorer, const Explained& explained) {
   std::vector<ChannelScores> all;

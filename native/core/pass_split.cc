@@ -6,11 +6,21 @@
 
 namespace gradcam {
 
+// oneDNN's convolutions make zeros of NaN where a ReLU is part of them.
+bool Pass::hides_not_finite(const std::vector<IValue>& inputs) const {
+  return model_->device().is_cpu() && !all_finite(inputs);
+}
+
 SplitPlan Pass::split_plan() const { return {plan_.layers, plan_.input_gradient, plan_.head_dtype}; }
 
 // The split model that serves this pass, or none, with the reason in `why_hooked_`.
-std::shared_ptr<SplitModel> Pass::find_split() {
+std::shared_ptr<SplitModel> Pass::find_split(const std::vector<IValue>& inputs) {
   why_hooked_.clear();
+  if (plan_.execution != Execution::hooked && hides_not_finite(inputs)) {
+    why_hooked_ = "the input holds NaN or an infinity, which operators of the split model would hide";
+    refuse_hooked(why_hooked_);
+    return nullptr;
+  }
   if (plan_.execution == Execution::hooked) why_hooked_ = "it was asked for";
   else if (plan_.full_grad) why_hooked_ = "every layer with a bias is looked at";
   else if (plan_.baseline.defined()) why_hooked_ = "DeepLIFT looks at every operator";

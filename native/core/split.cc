@@ -63,6 +63,10 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
       if (parameter.is_floating_point() && parameter.scalar_type() != at::kFloat)
         throw CannotSplit("a reduced precision is for models in float32, and its parameters are " +
                           std::string(c10::toString(parameter.scalar_type())));
+  std::vector<IValue> weights;
+  for (const auto& parameter : module.parameters()) weights.emplace_back(parameter);
+  for (const auto& buffer : module.buffers()) weights.emplace_back(buffer);
+  if (!all_finite(weights)) throw CannotSplit("a parameter holds NaN or an infinity, which a split model would hide");
   const bool whole = plan.layers.empty() && !plan.at_input;
   if (!whole) insert_taps(module, plan.layers);
   const auto inputs = module.get_method("forward").graph()->inputs().size();
