@@ -49,6 +49,12 @@ const functionCases: Record<string, readonly Case[]> = {
       ({ a }) => callOperator<Tensor[]>(functions.sortStable, a.round(), { stable: true, dim: 1, descending: true }),
     ],
   ],
+  baddbmm: [
+    [
+      'torch.baddbmm(a[:, :, :1], a, b.transpose(1, 2))',
+      ({ a, b }) => callOperator(functions.baddbmm, a.slice(2, 0, 1), a, b.transpose(1, 2)),
+    ],
+  ],
   conv2d: [
     [
       'F.conv2d(image, b[:1, :, None].transpose(0, 1), padding=(0, 2), groups=3)',
