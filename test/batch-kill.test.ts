@@ -9,7 +9,7 @@ import { packageRoot } from '../lib/paths.js'
 import { sampleModel, writeJpegs } from './support/batch.js'
 import { gradcam, temporaryFolder } from './support/package-copy.js'
 
-const names = Array.from({ length: 120 }, (_, i) => `${i % 3 === 0 ? 'sub/' : ''}${i}.jpg`)
+const names = Array.from({ length: 240 }, (_, i) => `${i % 3 === 0 ? 'sub/' : ''}${i}.jpg`)
 
 function start(
   folder: string,
@@ -61,7 +61,7 @@ test.serial('killed again and again, a job ends with one result for each input, 
     const end = ended(child)
     // At any moment: while it starts, in the middle, and between two files.
     if (kill > 0) await untilLines(folder, Math.min(names.length - 20, (progress.at(-1) ?? 0) + 1))
-    await sleep(Math.random() * (kill === 0 ? 1500 : 300))
+    await sleep(Math.random() * (kill === 0 ? 1500 : 150))
     child.kill('SIGKILL')
     t.is((await end).signal, 'SIGKILL')
     progress.push(lines(folder).length)

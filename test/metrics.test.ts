@@ -113,15 +113,16 @@ for (const name of names) {
     using metric = create(name, model)
     const before = liveTensors()
     await metric.add(input, maps, { targets, boxes })
-    t.is(liveTensors(), before)
+    // What earlier tests left for the garbage collector may go in the meantime.
+    t.true(liveTensors() <= before)
     const reason = new Error('enough')
     await t.throwsAsync(metric.add(input, maps, { targets, boxes, signal: AbortSignal.abort(reason) }), { is: reason })
     const controller = new AbortController()
     const running = metric.add(input, maps, { targets, boxes, signal: controller.signal })
     setImmediate(() => controller.abort(reason))
     await running.catch((error: unknown) => t.is(error, reason))
-    for (let tries = 0; liveTensors() !== before && tries < 200; tries++) await new Promise((r) => setTimeout(r, 10))
-    t.is(liveTensors(), before)
+    for (let tries = 0; liveTensors() > before && tries < 200; tries++) await new Promise((r) => setTimeout(r, 10))
+    t.true(liveTensors() <= before)
   })
 
   test.serial(`${name}: a constant map says nothing, and is no error`, async (t) => {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { readBuildInfo } from '../../dist/lib/addon/build-info.js'
 import { workFolder } from '../../dist/lib/addon/build-with.js'
@@ -53,9 +53,11 @@ export async function compile(name, { core = false } = {}) {
 
 function coreObjects(builder) {
   const work = workFolder(builder)
-  const objects = readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) =>
-    /native[\\/]core[\\/].*\.o$/.test(path),
-  )
+  // Objects of sources that have gone since lie there, too.
+  const objects = readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) => {
+    const [source] = /native[\\/]core[\\/].*(?=\.o$)/.exec(path) ?? []
+    return source && existsSync(join(packageRoot, source.replace(/(\.cc)?$/, '.cc')))
+  })
   if (objects.length === 0) throw new Error(`${work} holds no object files: remove build/ and run npm run build`)
   return objects.map((path) => join(work, path))
 }

@@ -19,7 +19,7 @@
 int main(int count, char** arguments) {
   if (count != 3) return 2;
   at::set_num_threads(1);
-  const auto model = gradcam::Model::load(gradcam::ModelSource{arguments[1]}, at::kCPU);
+  const auto model = gradcam::Model::load(gradcam::ModelSource{arguments[1], {}}, at::kCPU);
   gradcam::PassPlan plan;
   plan.layers = {arguments[2]};
   plan.maps.methods = {&gradcam::layer_method("gradcam")};
