@@ -51,6 +51,9 @@ GRADCAM_MULTIVERSION void transform(const uint16_t* from, uint16_t* to, const fl
 }
 
 #ifdef GRADCAM_BFLOAT16_INSTRUCTIONS
+// GCC 12's own intrinsics leave an operand uninitialised on purpose, and it warns of that where they are inlined.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 // Sixteen bfloat16 as float32.
 GRADCAM_BFLOAT16_INSTRUCTIONS inline __m512 widen(const uint16_t* from) {
   const auto narrow = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
@@ -77,6 +80,7 @@ GRADCAM_BFLOAT16_INSTRUCTIONS void transform_by_instructions(const uint16_t* fro
       transform(from + whole, to + whole, scale + whole, shift + whole, 1, channels - whole, to_stride, floor);
   }
 }
+#pragma GCC diagnostic pop
 #endif
 
 using TransformBfloat16 = void (*)(const uint16_t*, uint16_t*, const float*, const float*, int64_t, int64_t, int64_t, float);
