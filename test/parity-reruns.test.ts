@@ -7,13 +7,25 @@ import { toTensor } from './support/to-tensor.js'
 /** Greatest difference of a map in [0, 1]. */
 const tolerance = 1e-5
 
+/** See vgg11_double below, whose scores change by a thousandth when a channel is missing. */
+const roundedScoresTolerance = 5e-5
+
 type Method = 'scorecam' | 'ablationcam'
-type Model = Omit<PeerModel, 'seed'> & { readonly methods: readonly Method[]; readonly batch_sizes?: readonly number[] }
+type Model = Omit<PeerModel, 'seed'> & {
+  readonly methods: readonly Method[]
+  readonly batch_sizes?: readonly number[]
+  /** Of one kind of target alone, and split alone: each of its maps takes some hundred passes. */
+  readonly large?: true
+}
 
 const both = ['scorecam', 'ablationcam'] as const
 const classes = [0, 1, 2]
 
-/** Ablation-CAM where the layer ends in a ReLU: elsewhere the peer is wrong, see below. */
+/**
+ * Ablation-CAM where the layer ends in a ReLU: elsewhere the peer is wrong, see below. In float64 where there are many
+ * channels, each of which changes the score by little: in float32 most of that difference's digits cancel, and the peer's
+ * own maps are up to 2e-4 from those it makes of the same net in float64, where it still rounds the scores to float32.
+ */
 const models: Readonly<Record<string, Model>> = {
   plain_double: {
     input_seed: 1,
@@ -38,6 +50,46 @@ const models: Readonly<Record<string, Model>> = {
   },
   vit: { input_seed: 1, classes, layer_sets: [['blocks.0']], methods: ['scorecam'], reshape: 'vit' },
   channels_last: { input_seed: 1, classes, layer_sets: [['stage']], methods: ['scorecam'], reshape: 'swin' },
+  resnet18: {
+    input_seed: 1,
+    size: [3, 3, 32, 48],
+    classes: [16, 10, 10],
+    layer_sets: [['layer2'], ['layer2', 'layer3']],
+    methods: ['scorecam'],
+    large: true,
+  },
+  resnet18_double: {
+    input_seed: 1,
+    size: [3, 3, 32, 48],
+    classes: [16, 10, 10],
+    layer_sets: [['layer2'], ['layer2', 'layer3']],
+    methods: ['ablationcam'],
+    large: true,
+  },
+  vgg11: {
+    input_seed: 1,
+    size: [3, 3, 32, 48],
+    classes: [3, 3, 5],
+    layer_sets: [['features.4'], ['features.4', 'features.9']],
+    methods: ['scorecam'],
+    large: true,
+  },
+  vgg11_double: {
+    input_seed: 1,
+    size: [3, 3, 32, 48],
+    classes: [3, 3, 5],
+    layer_sets: [['features.4'], ['features.4', 'features.9']],
+    methods: ['ablationcam'],
+    large: true,
+  },
+  densenet121: {
+    input_seed: 1,
+    size: [3, 3, 32, 48],
+    classes: [283, 243, 7],
+    layer_sets: [['features.denseblock1'], ['features.denseblock1', 'features.transition1']],
+    methods: ['scorecam'],
+    large: true,
+  },
   plain: {
     input_seed: 1,
     size: [3, 3, 16, 20],
@@ -53,7 +105,7 @@ const run = peer ? test.serial : test.serial.skip
 
 const firstOf = (input: Tensor, images: number) => input.narrow(0, 0, images)
 
-for (const [name, { layer_sets, methods, reshape }] of Object.entries(models)) {
+for (const [name, { classes, layer_sets, methods, reshape, large }] of Object.entries(models)) {
   for (const kind of methods.length > 0 ? (['scripted', 'traced'] as const) : []) {
     run(`${name}, ${kind}: Score-CAM and Ablation-CAM are pytorch-grad-cam's`, async (t) => {
       using model = await ScriptModule.load(peer!.file(name, kind))
@@ -63,12 +115,17 @@ for (const [name, { layer_sets, methods, reshape }] of Object.entries(models)) {
         const given = classes.slice(0, images)
         const targets: Record<string, Target> = {
           '': given,
-          'probability:': { kind: 'probability', class: given },
-          'argmax:': 'argmax',
+          ...(!large && { 'probability:': { kind: 'probability', class: given }, 'argmax:': 'argmax' }),
         }
         for (const layers of layer_sets) {
-          for (const execution of ['auto', 'hooked'] as const) {
-            const options: CamOptions = { layers, methods, execution, compat: 'pytorch-grad-cam', chunkSize: 5 }
+          for (const execution of large ? (['auto'] as const) : (['auto', 'hooked'] as const)) {
+            const options: CamOptions = {
+              layers,
+              methods,
+              execution,
+              compat: 'pytorch-grad-cam',
+              chunkSize: large ? 16 : 5,
+            }
             using cam = new Cam(model, { ...options, ...(reshape && { reshape }) })
             for (const [prefix, target] of Object.entries(targets)) {
               using found = await cam.explain(input, { target })
@@ -78,7 +135,10 @@ for (const [name, { layer_sets, methods, reshape }] of Object.entries(models)) {
                 t.deepEqual([...map.shape], expected.shape)
                 const distance = farthest(map.toTypedArray() as Float32Array, expected.data as Float32Array)
                 const what = `${prefix}${method} at ${layers.join(' and ')}, ${images} images, ${execution}`
-                t.true(distance <= tolerance, `${what}: farthest ${distance.toExponential(2)}`)
+                t.true(
+                  distance <= (name === 'vgg11_double' ? roundedScoresTolerance : tolerance),
+                  `${what}: farthest ${distance.toExponential(2)}`,
+                )
               }
             }
           }

@@ -1,18 +1,37 @@
 import { Tensor, tidy } from '../tensor.js'
 
+interface Path extends Disposable {
+  readonly start: Tensor
+  readonly way: Tensor
+}
+
 /**
- * The input less the baseline, for the caller to dispose.
+ * Where attributions begin and what they multiply: the baseline in the shape of the input, and the input less it. For the
+ * caller to dispose.
  *
  * @param x `copies` copies of a batch one behind the other
  * @param baseline for all elements, or a tensor that can be expanded to the batch
  */
-export function wayFrom(baseline: number | Tensor, x: Tensor, copies: number): Tensor {
-  if (!(baseline instanceof Tensor)) return tidy(() => x.detach().sub(baseline))
-  return tidy(() => {
-    const start = baseline.detach().to({ device: x.device, dtype: x.dtype })
-    const perImage = start.shape.length === x.shape.length && (start.shape[0] as number) > 1
-    return x.detach().sub(perImage && copies > 1 ? Tensor.cat(Array.from({ length: copies }, () => start)) : start)
+export function fromBaseline(baseline: number | Tensor, x: Tensor, copies: number): Path {
+  const start = tidy(() => {
+    const like = { device: x.device, dtype: x.dtype }
+    if (!(baseline instanceof Tensor)) return Tensor.full(x.shape, baseline, like)
+    const given = baseline.detach().to(like)
+    const perImage = given.shape.length === x.shape.length && (given.shape[0] as number) > 1
+    const repeated = perImage && copies > 1 ? Tensor.cat(Array.from({ length: copies }, () => given)) : given
+    return Tensor.full(x.shape, 0, like).add(repeated)
   })
+  try {
+    const way = tidy(() => x.detach().sub(start))
+    const dispose = () => {
+      start.dispose()
+      way.dispose()
+    }
+    return { start, way, [Symbol.dispose]: dispose }
+  } catch (error) {
+    start.dispose()
+    throw error
+  }
 }
 
 /** How far attributions are from adding up to what the score gained, by image, or for the batch where it has one score. */

@@ -6,7 +6,7 @@ import { ScorePass } from '../score-pass.js'
 import { toPositional, type ScriptModule } from '../script-module.js'
 import { Tensor, tidy } from '../tensor.js'
 import { disposeValue, type Value } from '../values.js'
-import { convergenceDelta, wayFrom } from './baseline.js'
+import { convergenceDelta, fromBaseline } from './baseline.js'
 import { fixedTarget, isOfOneBatch } from './fixed-target.js'
 import { InputExplanation } from './input-explanation.js'
 import { gaussLegendre } from './quadrature.js'
@@ -175,8 +175,8 @@ export class InputAttribution extends Explainer {
       return await this.#integrate(x, first.scores, copies, runPass, Math.max(1, Math.floor(most / copies)))
     if (this.method === 'saliency') return { attribution: gradient.abs(), delta: null }
     if (this.method === 'deeplift') {
-      using way = wayFrom(this.#options.baseline, x, copies)
-      return { attribution: way.mul(gradient), delta: null }
+      using path = fromBaseline(this.#options.baseline, x, copies)
+      return { attribution: path.way.mul(gradient), delta: null }
     }
     if (this.method === 'input-x-gradient') return { attribution: tidy(() => x.detach().mul(gradient)), delta: null }
     return { attribution: gradient.detach(), delta: null }
@@ -187,8 +187,8 @@ export class InputAttribution extends Explainer {
     { gradient, scores }: Pass,
     runScores: RunScores,
   ): Promise<{ attribution: Tensor; delta: readonly number[] }> {
-    using way = wayFrom(this.#options.baseline, x, 1)
-    using start = tidy(() => x.detach().sub(way))
+    using path = fromBaseline(this.#options.baseline, x, 1)
+    const { start, way } = path
     const atStart = await runScores(start)
     const attribution = way.mul(gradient)
     return { attribution, delta: convergenceDelta(attribution, scores, atStart) }
@@ -203,8 +203,8 @@ export class InputAttribution extends Explainer {
   ): Promise<{ attribution: Tensor; delta: readonly number[] }> {
     const { steps } = this.#options
     const { points, weights } = gaussLegendre(steps)
-    using way = wayFrom(this.#options.baseline, x, copies)
-    using start = tidy(() => x.detach().sub(way))
+    using path = fromBaseline(this.#options.baseline, x, copies)
+    const { start, way } = path
     let sum: Tensor | undefined
     try {
       for (let from = 0; from < steps; from += most) {

@@ -2,8 +2,9 @@
 
     python3 test/python/peer_reruns.py JOB.json OUT
 
-JOB.json: {"models": {NAME: {"input_seed", "size", "classes", "layer_sets", "methods", "reshape", "batch_sizes"}}}. As
-peer_maps.py, and for each of the batch sizes Ablation-CAM with it.
+JOB.json: {"models": {NAME: {"input_seed", "size", "classes", "layer_sets", "methods", "reshape", "large",
+"batch_sizes"}}}. As peer_maps.py, with targets of a class alone for `large` ones, and for each of the batch sizes
+Ablation-CAM with it.
 """
 
 import models
@@ -22,6 +23,8 @@ def cases_of(job, model, layers, x, classes):
     cases = {}
     for name in job["methods"]:
         cases[name], _ = run(METHODS[name], model, layers, x, targets, reshape)
+        if job.get("large"):
+            continue
         cases[f"probability:{name}"], _ = run(METHODS[name], model, layers, x, probabilities, reshape)
         cases[f"argmax:{name}"], _ = run(METHODS[name], model, layers, x, None, reshape)
     for size in job.get("batch_sizes", []):
