@@ -2,7 +2,8 @@
 
     python3 test/python/peer_perturbations.py JOB.json OUT
 
-JOB.json: {"models": {NAME: {"classes": [...], "size": [...]}}}. `features` and `own features` are masks of features that
+JOB.json: {"models": {NAME: {"classes": [...], "size": [...], "scale": 1}}}. What covers a picture is
+`scale` times as large. `features` and `own features` are masks of features that
 the images share, and one mask per image.
 """
 
@@ -28,17 +29,18 @@ def blocks(shape, rows, columns):
     return numbers[None, None]
 
 
-def pictures_of(model, x, target):
+def pictures_of(model, x, target, scale):
     channels, height, width = x.shape[1:]
     occlusion, ablation = attr.Occlusion(model), attr.FeatureAblation(model)
     baseline = x.flip(3).mean(0, keepdim=True)
-    features = blocks(x.shape, 5, 4)
+    features = blocks(x.shape, 5 * scale, 4 * scale)
     own = torch.cat([features.roll(i, 3) * (i + 1) for i in range(len(x))]).expand(x.shape)
+    scaled = lambda channels, height, width: (channels, height * scale, width * scale)
     return {
-        "occlusion": occlusion.attribute(x, (channels, 4, 5), (1, 3, 2), target=target),
-        "occlusion by channels": occlusion.attribute(x, (1, 7, 6), (1, 4, 6), baselines=0.25, target=target),
+        "occlusion": occlusion.attribute(x, scaled(channels, 4, 5), scaled(1, 3, 2), target=target),
+        "occlusion by channels": occlusion.attribute(x, scaled(1, 7, 6), scaled(1, 4, 6), baselines=0.25, target=target),
         "occlusion with a picture": occlusion.attribute(
-            x, (channels, height, 3), (1, 1, 2), baselines=baseline.expand_as(x), target=target
+            x, (channels, height, 3 * scale), (1, 1, 2 * scale), baselines=baseline.expand_as(x), target=target
         ),
         "baseline": baseline,
         "features": features,
@@ -48,7 +50,7 @@ def pictures_of(model, x, target):
     }
 
 
-def signals_of(model, x, target):
+def signals_of(model, x, target, _scale):
     channels = x.shape[1]
     return {
         "every element": attr.FeatureAblation(model).attribute(x, target=target),
@@ -60,7 +62,7 @@ def run_model(name, job, folder, store):
     model, x = models.build(name, 0), models.example(name, 1, job.get("size"))
     target = torch.tensor(job["classes"])
     with torch.no_grad():
-        cases = (pictures_of if x.dim() == 4 else signals_of)(model, x, target)
+        cases = (pictures_of if x.dim() == 4 else signals_of)(model, x, target, job.get("scale", 1))
     return {
         "files": models.write_torchscript(name, model, x, folder),
         "input": store(x),
