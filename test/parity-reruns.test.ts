@@ -19,7 +19,7 @@ type Model = Omit<PeerModel, 'seed'> & {
 }
 
 const both = ['scorecam', 'ablationcam'] as const
-const classes = [0, 1, 2]
+const firstThree = [0, 1, 2]
 
 /**
  * Ablation-CAM where the layer ends in a ReLU: elsewhere the peer is wrong, see below. In float64 where there are many
@@ -30,26 +30,26 @@ const models: Readonly<Record<string, Model>> = {
   plain_double: {
     input_seed: 1,
     size: [3, 3, 16, 20],
-    classes,
+    classes: firstThree,
     layer_sets: [['features.6'], ['features.2', 'features.6']],
     methods: both,
   },
   residual: {
     input_seed: 1,
     size: [3, 3, 16, 20],
-    classes,
+    classes: firstThree,
     layer_sets: [['blocks.1'], ['blocks.0', 'blocks.1']],
     methods: both,
   },
   dense: {
     input_seed: 1,
     size: [3, 3, 16, 20],
-    classes,
+    classes: firstThree,
     layer_sets: [['layer2'], ['layer1', 'layer3.conv1']],
     methods: ['scorecam'],
   },
-  vit: { input_seed: 1, classes, layer_sets: [['blocks.0']], methods: ['scorecam'], reshape: 'vit' },
-  channels_last: { input_seed: 1, classes, layer_sets: [['stage']], methods: ['scorecam'], reshape: 'swin' },
+  vit: { input_seed: 1, classes: firstThree, layer_sets: [['blocks.0']], methods: ['scorecam'], reshape: 'vit' },
+  channels_last: { input_seed: 1, classes: firstThree, layer_sets: [['stage']], methods: ['scorecam'], reshape: 'swin' },
   resnet18: {
     input_seed: 1,
     size: [3, 3, 32, 48],
@@ -93,7 +93,7 @@ const models: Readonly<Record<string, Model>> = {
   plain: {
     input_seed: 1,
     size: [3, 3, 16, 20],
-    classes,
+    classes: firstThree,
     layer_sets: [['features']],
     methods: [],
     batch_sizes: [1, 32],
@@ -162,7 +162,7 @@ run(
     const maps: Float32Array[] = []
     for (const chunkSize of [1, 32]) {
       using cam = new Cam(model, { layers: ['features'], methods, compat: 'pytorch-grad-cam', chunkSize })
-      using found = await cam.explain(input, { target: classes })
+      using found = await cam.explain(input, { target: firstThree })
       maps.push(found.cam.toTypedArray() as Float32Array)
     }
     // That it is the formula's is a matter of formulas.test.
