@@ -49,7 +49,13 @@ const models: Readonly<Record<string, Model>> = {
     methods: ['scorecam'],
   },
   vit: { input_seed: 1, classes: firstThree, layer_sets: [['blocks.0']], methods: ['scorecam'], reshape: 'vit' },
-  channels_last: { input_seed: 1, classes: firstThree, layer_sets: [['stage']], methods: ['scorecam'], reshape: 'swin' },
+  channels_last: {
+    input_seed: 1,
+    classes: firstThree,
+    layer_sets: [['stage']],
+    methods: ['scorecam'],
+    reshape: 'swin',
+  },
   resnet18: {
     input_seed: 1,
     size: [3, 3, 32, 48],
