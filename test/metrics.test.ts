@@ -18,6 +18,7 @@ import {
   type MetricName,
   type MetricTarget,
 } from '../lib/index.js'
+import { settledLiveTensors } from './support/live-tensors.js'
 import { farthest } from './support/arithmetic.js'
 import { smallNets } from './support/models.js'
 import { toTensor } from './support/to-tensor.js'
@@ -121,8 +122,7 @@ for (const name of names) {
     const running = metric.add(input, maps, { targets, boxes, signal: controller.signal })
     setImmediate(() => controller.abort(reason))
     await running.catch((error: unknown) => t.is(error, reason))
-    for (let tries = 0; liveTensors() > before && tries < 200; tries++) await new Promise((r) => setTimeout(r, 10))
-    t.true(liveTensors() <= before)
+    t.true((await settledLiveTensors(before)) <= before)
   })
 
   test.serial(`${name}: a constant map says nothing, and is no error`, async (t) => {

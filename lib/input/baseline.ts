@@ -14,12 +14,14 @@ interface Path extends Disposable {
  */
 export function fromBaseline(baseline: number | Tensor, x: Tensor, copies: number): Path {
   const start = tidy(() => {
-    const like = { device: x.device, dtype: x.dtype }
-    if (!(baseline instanceof Tensor)) return Tensor.full(x.shape, baseline, like)
-    const given = baseline.detach().to(like)
+    // Zeros that lie in memory as the input does: layouts decide what operators a model runs, and how they round.
+    const values = x.detach()
+    const zeros = values.lt(values).to({ dtype: x.dtype })
+    if (!(baseline instanceof Tensor)) return zeros.add(baseline)
+    const given = baseline.detach().to({ device: x.device, dtype: x.dtype })
     const perImage = given.shape.length === x.shape.length && (given.shape[0] as number) > 1
     const repeated = perImage && copies > 1 ? Tensor.cat(Array.from({ length: copies }, () => given)) : given
-    return Tensor.full(x.shape, 0, like).add(repeated)
+    return zeros.add(repeated)
   })
   try {
     const way = tidy(() => x.detach().sub(start))

@@ -8,7 +8,7 @@ namespace gradcam {
 
 namespace {
 
-// The baseline in the shape of the input. A baseline for each image serves copies of all of them, one batch behind the other.
+// The baseline in the shape and layout of the input. A baseline for each image serves copies of all of them, one batch behind the other.
 Tensor baseline_like(const Tensor& given, const Tensor& input) {
   auto baseline = given.to(input.options());
   if (baseline.dim() == input.dim() && baseline.dim() > 0 && baseline.size(0) > 1 && input.size(0) > baseline.size(0) &&
@@ -18,7 +18,8 @@ Tensor baseline_like(const Tensor& given, const Tensor& input) {
     baseline = baseline.repeat(times);
   }
   try {
-    return baseline.expand(input.sizes()).clone();
+    // It lies in memory as the input does: operators differ with the layout.
+    return at::empty_like(input).copy_(baseline.expand(input.sizes()));
   } catch (const c10::Error& e) {
     throw Error("ERR_SHAPE", "The baseline does not fit the input: " + concise_message(e));
   }
