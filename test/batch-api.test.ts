@@ -23,6 +23,7 @@ import {
 } from '../lib/index.js'
 import { loadSharp } from '../lib/pictures/sharp.js'
 import { jpegOf, sampleModel } from './support/batch.js'
+import { settledLiveTensors } from './support/live-tensors.js'
 
 const model = await ScriptModule.load(sampleModel)
 const small = { resize: [64, 64], mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const
@@ -44,8 +45,7 @@ function explained<Extra>(t: ExecutionContext, result: BatchResult<Extra> | unde
 
 /** Nothing of the job may be left: late results of what was cancelled are freed when they come. */
 async function assertFreed(t: ExecutionContext, before: number): Promise<void> {
-  for (let tries = 0; liveTensors() > before && tries < 100; tries++) await sleep(50)
-  t.is(liveTensors(), before)
+  t.is(await settledLiveTensors(before), before)
 }
 
 function distance(a: Tensor, b: Tensor): number {

@@ -20,14 +20,10 @@ import { writeBadInputs } from './support/bad-inputs.js'
 import { sampleLabels, sampleModel, writeJpegs } from './support/batch.js'
 import { gradcam, temporaryFolder } from './support/package-copy.js'
 import { pythonPackages } from './support/python-packages.js'
+import { common, lines as manifest } from './support/workplace.js'
 
 function batch(sources: readonly string[], out: string, more: readonly string[] = []) {
-  return gradcam(['batch', ...sources, '--model', sampleModel, '--layer', 'features', '--out', out, ...more])
-}
-
-function manifest(out: string): ManifestLine[] {
-  const lines = readFileSync(join(out, 'manifest.jsonl'), 'utf8').split('\n')
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as ManifestLine)
+  return gradcam(['batch', ...sources, ...common, '--out', out, ...more])
 }
 
 const results = (out: string): ManifestResult[] => manifest(out).filter((line) => 'files' in line)

@@ -8,6 +8,7 @@ import type { ManifestLine } from '../lib/cli/batch/manifest.js'
 import { packageRoot } from '../lib/paths.js'
 import { sampleModel, writeJpegs } from './support/batch.js'
 import { gradcam, temporaryFolder } from './support/package-copy.js'
+import { common } from './support/workplace.js'
 
 const names = Array.from({ length: 240 }, (_, i) => `${i % 3 === 0 ? 'sub/' : ''}${i}.jpg`)
 
@@ -15,16 +16,7 @@ function start(
   folder: string,
   more: readonly string[] = [],
 ): { child: ChildProcess; args: string[]; said: () => string } {
-  const args = [
-    'batch',
-    join(folder, 'in'),
-    '--model',
-    sampleModel,
-    '--layer',
-    'features',
-    '--out',
-    join(folder, 'out'),
-  ]
+  const args = ['batch', join(folder, 'in'), ...common, '--out', join(folder, 'out')]
   args.push('--write', 'overlay,npy', '--batch', '4', ...more)
   const child = spawn(process.execPath, [join(packageRoot, 'dist/lib/cli/main.js'), ...args])
   let text = ''

@@ -1,11 +1,11 @@
 import test from 'ava'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { entryId } from '../lib/cli/batch/entry.js'
 import { fileOf } from '../lib/cli/batch/file-names.js'
-import type { ManifestLine } from '../lib/cli/batch/manifest.js'
-import { sampleModel, writeJpegs } from './support/batch.js'
+import { writeJpegs } from './support/batch.js'
 import { gradcam, temporaryFolder } from './support/package-copy.js'
+import { common, lines } from './support/workplace.js'
 
 const posix = sep === '/'
 
@@ -40,11 +40,10 @@ function filesOf(folder: string): string[] {
   const pictures = names.filter((name) => name.endsWith('g'))
   await writeJpegs(folder, pictures)
   const out = join(parent, 'out')
-  const args = ['batch', folder, '--model', sampleModel, '--layer', 'features', '--out', out, '--write', 'overlay,npy']
+  const args = ['batch', folder, ...common, '--out', out, '--write', 'overlay,npy']
   const ended = gradcam(args)
   t.is(ended.code, 0, ended.stderr)
-  const lines = readFileSync(join(out, 'manifest.jsonl'), 'utf8').trim().split('\n')
-  const all = lines.map((line) => JSON.parse(line) as ManifestLine)
+  const all = lines(out)
   t.is(new Set(all.map(({ id }) => id)).size, pictures.length)
   t.deepEqual(all.map(({ input }) => input).sort(), pictures.map((name) => join(folder, name)).sort())
   const files = all.flatMap((line) => ('files' in line ? Object.values(line.files) : []))
@@ -87,10 +86,9 @@ test('ids and files of inputs are apart from each other', (t) => {
     mkdirSync(named(Buffer.from([0xff])))
     renameSync(join(folder, 'in', 'notes.jpg'), named(Buffer.from([0xfe]))) // no picture by its name
     const out = join(folder, 'out')
-    const ended = gradcam(['batch', join(folder, 'in'), '--model', sampleModel, '--layer', 'features', '--out', out])
+    const ended = gradcam(['batch', join(folder, 'in'), ...common, '--out', out])
     t.is(ended.code, 3, ended.stderr)
-    const lines = readFileSync(join(out, 'manifest.jsonl'), 'utf8').trim().split('\n')
-    const found = lines.map((line) => JSON.parse(line) as ManifestLine)
+    const found = lines(out)
     const codes = Object.fromEntries(found.map((line) => [line.id, 'error' in line ? line.error.code : null]))
     const code = 'ERR_FILE_UNREADABLE'
     t.deepEqual(codes, { '\\xe4.jpg': code, '\\xfc.jpg': code, '\\xff': code, 'good.jpg': null })

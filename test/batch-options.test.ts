@@ -10,6 +10,7 @@ import { readLabels } from '../lib/cli/labels.js'
 import { explainAll, ScriptModule, type GradCamError } from '../lib/index.js'
 import { sampleLabels, sampleModel, writeJpegs } from './support/batch.js'
 import { gradcam, temporaryFolder } from './support/package-copy.js'
+import { common } from './support/workplace.js'
 
 const job = (values: Values): Promise<BatchJob> => readBatchJob({ model: 'm.pt', out: 'out', ...values }, ['in'])
 
@@ -88,16 +89,7 @@ test('numbers are numbers', async (t) => {
 test('the picture that is too large for the default is explained when more is allowed', async (t) => {
   const folder = temporaryFolder(t)
   await writeJpegs(join(folder, 'in'), ['a.jpg'])
-  const args = [
-    'batch',
-    join(folder, 'in'),
-    '--model',
-    sampleModel,
-    '--layer',
-    'features',
-    '--out',
-    join(folder, 'out'),
-  ]
+  const args = ['batch', join(folder, 'in'), ...common, '--out', join(folder, 'out')]
   const small = gradcam([...args, '--max-pixels', '6911'])
   t.is(small.code, 3)
   t.regex(small.stderr, /96 x 72 = 6912 pixels; more than 6911 are refused.*--max-pixels/)

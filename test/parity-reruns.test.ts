@@ -20,6 +20,9 @@ type Model = Omit<PeerModel, 'seed'> & {
 
 const both = ['scorecam', 'ablationcam'] as const
 const firstThree = [0, 1, 2]
+const large = { input_seed: 1, size: [3, 3, 32, 48], large: true } as const
+const resnet18 = { ...large, classes: [16, 10, 10], layer_sets: [['layer2'], ['layer2', 'layer3']] }
+const vgg11 = { ...large, classes: [3, 3, 5], layer_sets: [['features.4'], ['features.4', 'features.9']] }
 
 /**
  * Ablation-CAM where the layer ends in a ReLU: elsewhere the peer is wrong, see below. In float64 where there are many
@@ -56,45 +59,15 @@ const models: Readonly<Record<string, Model>> = {
     methods: ['scorecam'],
     reshape: 'swin',
   },
-  resnet18: {
-    input_seed: 1,
-    size: [3, 3, 32, 48],
-    classes: [16, 10, 10],
-    layer_sets: [['layer2'], ['layer2', 'layer3']],
-    methods: ['scorecam'],
-    large: true,
-  },
-  resnet18_double: {
-    input_seed: 1,
-    size: [3, 3, 32, 48],
-    classes: [16, 10, 10],
-    layer_sets: [['layer2'], ['layer2', 'layer3']],
-    methods: ['ablationcam'],
-    large: true,
-  },
-  vgg11: {
-    input_seed: 1,
-    size: [3, 3, 32, 48],
-    classes: [3, 3, 5],
-    layer_sets: [['features.4'], ['features.4', 'features.9']],
-    methods: ['scorecam'],
-    large: true,
-  },
-  vgg11_double: {
-    input_seed: 1,
-    size: [3, 3, 32, 48],
-    classes: [3, 3, 5],
-    layer_sets: [['features.4'], ['features.4', 'features.9']],
-    methods: ['ablationcam'],
-    large: true,
-  },
+  resnet18: { ...resnet18, methods: ['scorecam'] },
+  resnet18_double: { ...resnet18, methods: ['ablationcam'] },
+  vgg11: { ...vgg11, methods: ['scorecam'] },
+  vgg11_double: { ...vgg11, methods: ['ablationcam'] },
   densenet121: {
-    input_seed: 1,
-    size: [3, 3, 32, 48],
+    ...large,
     classes: [283, 243, 7],
     layer_sets: [['features.denseblock1'], ['features.denseblock1', 'features.transition1']],
     methods: ['scorecam'],
-    large: true,
   },
   plain: {
     input_seed: 1,
@@ -111,7 +84,7 @@ const run = peer ? test.serial : test.serial.skip
 
 const firstOf = (input: Tensor, images: number) => input.narrow(0, 0, images)
 
-for (const [name, { classes, layer_sets, methods, reshape, large }] of Object.entries(models)) {
+for (const [name, { classes, layer_sets, methods, reshape, large: isLarge }] of Object.entries(models)) {
   for (const kind of methods.length > 0 ? (['scripted', 'traced'] as const) : []) {
     run(`${name}, ${kind}: Score-CAM and Ablation-CAM are pytorch-grad-cam's`, async (t) => {
       using model = await ScriptModule.load(peer!.file(name, kind))
@@ -121,16 +94,16 @@ for (const [name, { classes, layer_sets, methods, reshape, large }] of Object.en
         const given = classes.slice(0, images)
         const targets: Record<string, Target> = {
           '': given,
-          ...(!large && { 'probability:': { kind: 'probability', class: given }, 'argmax:': 'argmax' }),
+          ...(!isLarge && { 'probability:': { kind: 'probability', class: given }, 'argmax:': 'argmax' }),
         }
         for (const layers of layer_sets) {
-          for (const execution of large ? (['auto'] as const) : (['auto', 'hooked'] as const)) {
+          for (const execution of isLarge ? (['auto'] as const) : (['auto', 'hooked'] as const)) {
             const options: CamOptions = {
               layers,
               methods,
               execution,
               compat: 'pytorch-grad-cam',
-              chunkSize: large ? 16 : 5,
+              chunkSize: isLarge ? 16 : 5,
             }
             using cam = new Cam(model, { ...options, ...(reshape && { reshape }) })
             for (const [prefix, target] of Object.entries(targets)) {

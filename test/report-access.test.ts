@@ -1,12 +1,12 @@
 import test from 'ava'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page, SerializedAXNode } from 'puppeteer-core'
-import type { ManifestLine } from '../lib/cli/batch/manifest.js'
 import { sampleLabels, sampleModel, writeJpegs } from './support/batch.js'
 import { launchBrowser } from './support/browser.js'
 import { gradcam, temporaryFolder } from './support/package-copy.js'
 import { openPage, set, text } from './support/report-page.js'
+import { lines as readLines } from './support/workplace.js'
 
 const browser = await launchBrowser()
 
@@ -17,10 +17,7 @@ const out = join(folder, 'out')
 const layer = ['--layer', 'features', '--labels', sampleLabels]
 gradcam(['batch', join(folder, 'in'), '--out', out, '--model', sampleModel, ...layer])
 gradcam(['report', out])
-const lines = readFileSync(join(out, 'manifest.jsonl'), 'utf8')
-  .trim()
-  .split('\n')
-  .map((line) => JSON.parse(line) as ManifestLine)
+const lines = readLines(out)
 
 const inBrowser = browser ? test.serial : test.serial.skip
 test.after.always(() => browser?.close())

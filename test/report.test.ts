@@ -2,11 +2,12 @@ import test from 'ava'
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'puppeteer-core'
-import type { ManifestLine } from '../lib/cli/batch/manifest.js'
 import { sampleLabels, sampleModel, writeJpegs } from './support/batch.js'
+import type { ManifestLine } from '../lib/cli/batch/manifest.js'
 import { launchBrowser } from './support/browser.js'
 import { gradcam, temporaryFolder } from './support/package-copy.js'
 import { openPage, set, text, tiles } from './support/report-page.js'
+import { lines as readLines } from './support/workplace.js'
 
 const browser = await launchBrowser()
 
@@ -18,10 +19,7 @@ const out = join(folder, 'out')
 const common = ['--model', sampleModel, '--layer', 'features', '--labels', sampleLabels]
 gradcam(['batch', join(folder, 'in'), '--out', out, ...common])
 const made = gradcam(['report', out, '--json'])
-const lines = readFileSync(join(out, 'manifest.jsonl'), 'utf8')
-  .trim()
-  .split('\n')
-  .map((line) => JSON.parse(line) as ManifestLine)
+const lines = readLines(out)
 
 const inBrowser = browser ? test.serial : test.serial.skip
 test.after.always(() => browser?.close())

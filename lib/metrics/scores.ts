@@ -142,7 +142,7 @@ async function run(
   throw notFinite(`The model's score of an image is ${bad}`)
 }
 
-/** Of the input itself, too: oneDNN's convolution with a ReLU in it makes a zero of NaN, so that the score may be finite. */
+/** Of the input itself, too: an infinity in it may leave the score finite, as when a ReLU or a max-pool passes it by. */
 async function checkFinite(pictures: Tensor, signal: AbortSignal | undefined): Promise<void> {
   using finite = await on(signal).isfinite(pictures)
   using all = await on(signal).all(finite)

@@ -8,7 +8,8 @@ namespace gradcam {
 
 namespace {
 
-// The baseline in the shape and layout of the input. A baseline for each image serves copies of all of them, one batch behind the other.
+// The baseline in the shape and layout of the input. A baseline for each image serves copies of all of them, one batch
+// behind the other.
 Tensor baseline_like(const Tensor& given, const Tensor& input) {
   auto baseline = given.to(input.options());
   if (baseline.dim() == input.dim() && baseline.dim() > 0 && baseline.size(0) > 1 && input.size(0) > baseline.size(0) &&

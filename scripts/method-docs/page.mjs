@@ -112,6 +112,16 @@ const picture = (
 
 ${caption}`
 
+const opening = (name, { title, formula }, caption) => `# ${title}
+
+[All methods](README.md)
+
+${picture(slugOf(name), title, caption)}
+
+\`\`\`text
+${formula}
+\`\`\``
+
 /** The page of a method. */
 export function methodPage(name, facts, prose, caption) {
   const { idea, sections } = body(prose)
@@ -123,15 +133,7 @@ export function methodPage(name, facts, prose, caption) {
     ['negative values', negative(name, facts)],
     ...libraries.map((library, i) => [`in ${library}`, peerNames(facts.peers)[i]]),
   ]
-  return `# ${facts.title}
-
-[All methods](README.md)
-
-${picture(slugOf(name), facts.title, caption)}
-
-\`\`\`text
-${facts.formula}
-\`\`\`
+  return `${opening(name, facts, caption)}
 
 ${cell(families[facts.by].notation)}
 
@@ -165,15 +167,7 @@ export function wrapperPage(name, wrapper, caption) {
   const command = wrapper.shell
     ? `\`\`\`sh\nnpx gradcam explain photo.jpg --model model.pt ${wrapper.shell} --target 0 --out explained\n\`\`\``
     : wrapper.note
-  return `# ${wrapper.title}
-
-[All methods](README.md)
-
-${picture(slugOf(name), wrapper.title, caption)}
-
-\`\`\`text
-${wrapper.formula}
-\`\`\`
+  return `${opening(name, wrapper, caption)}
 
 ${idea}
 

@@ -26,7 +26,7 @@ const ownFile = /^(manifest\.jsonl|job\.json|report\.html)(\.partial)?$/
  */
 export function entryId({ path, target }: Entry, base: string): string {
   const below = relative(base, path)
-  const outside = below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below)
+  const outside = leadsOut(below)
   const place = (outside ? wholePath(path) : below || basename(path)).split(sep)
   const name = place.pop() as string
   const folders = place.map((folder) => (isFileName(folder) ? `${folder}^` : folder))
@@ -36,6 +36,11 @@ export function entryId({ path, target }: Entry, base: string): string {
   const last = name.replace(/@(\d+|argmax|[a-z]+-[0-9a-f]{12})@*$/, '$&@')
   const escape = outside ? '^/' : taken ? '^' : ''
   return `${escape}${[...folders, target === undefined ? last : `${last}@${nameOf(target)}`].join('/')}`
+}
+
+/** Whether a path relative to a folder, as path.relative gives it, lies elsewhere. */
+export function leadsOut(below: string): boolean {
+  return below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below)
 }
 
 /** A target in a name; of plain data the kind and a digest. */

@@ -1,9 +1,9 @@
 import { realpath, stat } from 'node:fs/promises'
-import { basename, dirname, isAbsolute, relative, resolve, sep } from 'node:path'
+import { basename, dirname, relative, resolve } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { GradCamError } from '../../errors.js'
 import { usageError } from '../arguments.js'
-import { commonFolder, entryId, type Entry } from './entry.js'
+import { commonFolder, entryId, leadsOut, type Entry } from './entry.js'
 import { isListName, readList } from './list.js'
 import { walk } from './walk.js'
 
@@ -107,7 +107,7 @@ function fixedPart(pattern: string): string {
 async function refuseWithin(folder: string, out: string): Promise<void> {
   const real = await realpath(folder)
   const below = relative(await realpath(out), real)
-  if (below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below)) return
+  if (leadsOut(below)) return
   throw usageError(
     `--out '${out}' is ${below === '' ? '' : 'above '}the folder of the pictures, so that results would be taken for pictures. ` +
       `Name a folder of its own, e.g. --out ${basename(real)}-maps.`,
