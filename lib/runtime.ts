@@ -36,14 +36,15 @@ export function manualSeed(seed: number): void {
   native().manualSeed(seed)
 }
 
-/** The intra-op threads that LibTorch uses for one operator, in the whole process. */
+/** The intra-op threads that one operator of a model uses. */
 export function numThreads(): number {
   return native().info().threads
 }
 
 /**
- * Sets them, for operators and for every model that was not loaded with a number of its own. By default LibTorch takes one
- * per physical core, or what OMP_NUM_THREADS says.
+ * Sets them, for every model that was not loaded with a number of its own. By default LibTorch takes one per physical core,
+ * or what OMP_NUM_THREADS says. Operators that JavaScript calls on a {@link Tensor} run on the calling thread alone: with
+ * threads of their own there would be more of them than cores, and the models would run slower.
  */
 export function setNumThreads(threads: number): void {
   native().setThreads(checkThreads(threads))

@@ -32,7 +32,7 @@ Napi::Value info(const Napi::CallbackInfo& info) {
     object.Set("cudaBuild", Napi::Boolean::New(info.Env(), GRADCAM_CUDA_LIBTORCH));
     object.Set("cuda", torch::cuda::is_available());
     object.Set("cudaDevices", static_cast<double>(torch::cuda::device_count()));
-    object.Set("threads", at::get_num_threads());
+    object.Set("threads", Environment::of(info.Env()).threads());
     return object;
   });
 }

@@ -14,8 +14,35 @@ std::shared_ptr<Environment> Environment::create(Napi::Env env) {
 
 Environment& Environment::of(Napi::Env env) { return **env.GetInstanceData<std::shared_ptr<Environment>>(); }
 
-Environment::Environment(Napi::Env env) : env_(env), threads_(at::get_num_threads()) {
-  executors_.push_back({std::make_shared<Executor>(), 0});
+namespace {
+
+// OpenMP keeps the number per calling thread; LibTorch also keeps the last one set, for threads that are yet to come, and
+// that one stays `usual`. A thread's first look at its number gives it that one, in LibTorch's code and once more in ours:
+// so it looks before it is told.
+void set_threads_here(int threads, int usual) {
+  at::get_num_threads();
+  at::internal::lazy_init_num_threads();
+  at::set_num_threads(threads);
+  if (threads != usual) std::thread([usual] { at::set_num_threads(usual); }).join();
+}
+
+void set_threads_of(Executor& executor, int threads, int usual) {
+  executor.submit({[threads, usual] { set_threads_here(threads, usual); }, nullptr});
+}
+
+// What LibTorch gives to a thread that nothing was said of.
+int usual_threads() {
+  int threads = 1;
+  std::thread([&] { threads = at::get_num_threads(); }).join();
+  return threads;
+}
+
+}  // namespace
+
+Environment::Environment(Napi::Env env) : env_(env), threads_(usual_threads()) {
+  set_threads_here(1, threads_);
+  executors_.push_back({std::make_shared<Executor>(), 1});
+  set_threads_of(executor(), 1, threads_);
   const auto name = Napi::String::New(env, "libtorch-gradcam");
   napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, /*max_queue_size=*/0,
                                                        /*initial_thread_count=*/1, nullptr, nullptr, this, run_task,
@@ -26,20 +53,6 @@ Environment::Environment(Napi::Env env) : env_(env), threads_(at::get_num_thread
   if (status == napi_ok) status = napi_add_env_cleanup_hook(env, on_environment_end, this);
   if (status != napi_ok) throw Napi::Error::New(env, "libtorch-gradcam: this Node.js environment is ending");
 }
-
-namespace {
-
-// OpenMP keeps the number per calling thread, but LibTorch also keeps the last one set for threads that are yet to come:
-// that one stays the `usual`.
-void set_threads_of(Executor& executor, int threads, int usual) {
-  executor.submit({[threads, usual] {
-                     at::set_num_threads(threads);
-                     if (threads != usual) std::thread([usual] { at::set_num_threads(usual); }).join();
-                   },
-                   nullptr});
-}
-
-}  // namespace
 
 std::shared_ptr<Executor> Environment::take_executor(int threads) {
   auto found = std::find_if(executors_.begin() + 1, executors_.end(),
@@ -57,7 +70,7 @@ Executor& Environment::picture_executor() {
 
 void Environment::set_threads(int threads) {
   threads_ = threads;
-  at::set_num_threads(threads);
+  set_threads_here(1, threads);
   for (auto& owned : executors_)
     if (!owned.threads) set_threads_of(*owned.executor, threads, threads);
 }

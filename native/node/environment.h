@@ -46,8 +46,11 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::shared_ptr<Executor> take_executor(int threads);
   // Of pictures that are brought to a model's size, and of maps that are drawn on them, beside the models.
   Executor& picture_executor();
-  // The intra-op threads of this thread, and of every executor that was not given a number of its own.
+  // The intra-op threads of every executor that was not given a number of its own. The JavaScript thread, the executor of
+  // operators and the one of pictures have none but themselves: each thread that opens a parallel region gets a team of its
+  // own from OpenMP, and once its teams outnumber the cores their threads sleep after every operator, a fifth of a pass.
   void set_threads(int threads);
+  int threads() const { return threads_; }
 
   // On an executor thread: runs `call` on the JavaScript thread and waits for it. Throws Cancelled when the environment
   // ends first, HookThrew when `call` throws.

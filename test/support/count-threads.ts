@@ -1,0 +1,35 @@
+// Prints how many threads of this process each kind of work brings with it. Run by threads.test.ts: the teams of OpenMP
+// stay with the thread that asked for them, so that the order is all that decides.
+import { readdirSync } from 'node:fs'
+import { functions } from '../../lib/operators.js'
+import { callOperatorAsync } from '../../lib/dispatch.js'
+import { GradCam, ScriptModule, Tensor, setNumThreads } from '../../lib/index.js'
+
+const [file = ''] = process.argv.slice(2)
+const count = (): number => readdirSync('/proc/self/task').length
+const large = Tensor.randn([4, 3, 224, 224])
+const found: Record<string, number> = {}
+
+async function brings(what: string, work: () => Promise<unknown> | unknown): Promise<void> {
+  const before = count()
+  await work()
+  found[what] = count() - before
+}
+
+async function explain(model: ScriptModule): Promise<void> {
+  using explainer = new GradCam(model, ['features'])
+  using _explanation = await explainer.explain(large)
+}
+
+setNumThreads(3)
+const alone = await ScriptModule.load(file, { threads: 1 })
+const usual = await ScriptModule.load(file)
+await brings('a model of one thread', () => explain(alone))
+await brings('an operator', () => large.abs().dispose())
+await brings('an operator off the event loop', async () =>
+  (await callOperatorAsync(functions.stack, [[large, large]])).dispose(),
+)
+await brings('a product of matrices', () => large.matmul(large).dispose())
+await brings('the numbers of a tensor', () => large.permute([0, 2, 3, 1]).toTypedArray())
+await brings('a model of the usual number', () => explain(usual))
+console.log(JSON.stringify(found))
