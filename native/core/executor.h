@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -31,12 +32,14 @@ class Executor {
 
  private:
   void loop();
+  void look_out() const;  // for the next call, awake, for a moment
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> waiting_;
   CancelFlagPtr running_;
   bool stopping_ = false;
+  std::atomic<bool> called_{false};  // something waits: for one who looks without the lock
   std::thread thread_;
 };
 

@@ -3,10 +3,11 @@
     python3 scripts/bench/prepare.py OUT --size 224 --images 32 MODEL ...
 
 OUT/MODEL.pt (TorchScript), OUT/MODEL.state.pt (the same weights for eager models), OUT/input.bin (float32
-[images, 3, size, size], little-endian), OUT/one-convolution.pt, OUT/index.json (torch's folder and version; layers, target).
+[images, 3, size, size]), OUT/one-convolution.pt, OUT/index.json (torch's folder and version; layers, target).
 """
 
 import argparse
+import ctypes
 import json
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def main() -> None:
 
     torch.manual_seed(1)
     images = torch.randn(options.images, 3, options.size, options.size)
-    images.numpy().astype("<f4").tofile(options.out / "input.bin")
+    # Without NumPy, which a plain PyTorch does not bring.
+    (options.out / "input.bin").write_bytes(ctypes.string_at(images.data_ptr(), 4 * images.numel()))
     torch.manual_seed(1)
     torch.jit.script(OneConvolution().eval()).save(str(options.out / "one-convolution.pt"))
 
