@@ -32,6 +32,9 @@ const { libtorch, tools, files, index } = await prepare({ contestants, models, s
 const scratch = mkdtempSync(join(tmpdir(), 'gradcam-bench-'))
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
+// First, for a machine that was under full load for minutes is slower for a while.
+const overhead = contestants.some(({ make }) => make) ? await measureOverhead(files, say) : null
+
 const groups = []
 for (const model of models) {
   for (const workload of options.workloads) {
@@ -67,7 +70,6 @@ const coldStart = (model) =>
     }),
   )
 
-const overhead = contestants.some(({ make }) => make) ? await measureOverhead(files, say) : null
 const report = {
   machine: machine(libtorch, options),
   coldStartMs: Object.fromEntries(models.map((model) => [model, coldStart(model)])),

@@ -10,7 +10,7 @@ import { median } from './statistics.mjs'
 import { Worker } from './worker.mjs'
 
 const runs = 300
-const rounds = 11
+const rounds = 41
 
 /** In microseconds for one explanation. */
 export async function measureOverhead(files, say) {
