@@ -53,6 +53,17 @@ for (const small of smallNetCases) {
   }
 }
 
+for (const net of ['shared_gradients', 'dense'])
+  test.serial(`${net}: guided backprop of an input that lies channels last`, async (t) => {
+    const small = smallNetCases.find((first) => first.net === net)!
+    using model = await ScriptModule.load(peer.file(net, 'scripted'))
+    using rows = toTensor(peer.input(net))
+    using input = rows.contiguous({ memoryFormat: 'channelsLast' })
+    using guided = new GuidedBackprop(model)
+    using found = await guided.explain(input, { target: targetOf(small) })
+    assertParity(t, found.gradient, peer.tensor(net, 'guided_all', 'gradient'), 'gradient')
+  })
+
 for (const net of ['regression_column', 'regression_flat']) {
   test.serial(`${net}: the one output of a regression is the default target, and class 0`, async (t) => {
     const { layers } = smallNetCases.find((small) => small.net === net)!

@@ -1,9 +1,6 @@
 #include "backward_hooks.h"
 
-#include <torch/csrc/autograd/function.h>
-
-#include <type_traits>
-
+#include "autograd_node.h"
 #include "error.h"
 
 namespace gradcam {
@@ -11,18 +8,6 @@ namespace gradcam {
 namespace ag = torch::autograd;
 
 namespace {
-
-// std::shared_ptr up to LibTorch 2.12 or so, c10::intrusive_ptr later.
-using NodePtr = std::decay_t<decltype(std::declval<Tensor>().grad_fn())>;
-
-template <typename T, typename Pointer = NodePtr, typename... Args>
-Pointer make_node(Args&&... args) {
-  if constexpr (std::is_same_v<Pointer, std::shared_ptr<ag::Node>>) {
-    return std::make_shared<T>(std::forward<Args>(args)...);
-  } else {
-    return c10::make_intrusive<T>(std::forward<Args>(args)...);
-  }
-}
 
 class IdentityNode : public ag::Node {
  public:

@@ -7,13 +7,11 @@
 #include <cstring>
 #include <limits>
 
-// The compiler makes one version per instruction set and picks at load time; the build itself stays portable.
+#include "clones.h"
+
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #include <immintrin.h>
-#define GRADCAM_MULTIVERSION __attribute__((target_clones("avx512f", "avx2", "default")))
 #define GRADCAM_BFLOAT16_INSTRUCTIONS __attribute__((target("avx512f,avx512vl,avx512bw,avx512bf16")))
-#else
-#define GRADCAM_MULTIVERSION
 #endif
 
 namespace gradcam {
@@ -24,8 +22,9 @@ namespace ag = torch::autograd;
 namespace {
 
 // The channels of `rows` pixels of one input, whose pixels lie `from_stride` apart, into a wider output. NaN stays NaN.
-GRADCAM_MULTIVERSION void transform(const float* from, float* to, const float* scale, const float* shift, int64_t rows,
-                                    int64_t channels, int64_t to_stride, float floor) {
+GRADCAM_CLONES("avx512f", "avx2")
+void transform(const float* from, float* to, const float* scale, const float* shift, int64_t rows, int64_t channels,
+               int64_t to_stride, float floor) {
   for (int64_t row = 0; row < rows; ++row, from += channels, to += to_stride)
     for (int64_t c = 0; c < channels; ++c) {
       const float value = from[c] * scale[c] + shift[c];
@@ -34,8 +33,9 @@ GRADCAM_MULTIVERSION void transform(const float* from, float* to, const float* s
 }
 
 // bfloat16 is the upper half of a float32; rounded to nearest, ties to even.
-GRADCAM_MULTIVERSION void transform(const uint16_t* from, uint16_t* to, const float* scale, const float* shift, int64_t rows,
-                                    int64_t channels, int64_t to_stride, float floor) {
+GRADCAM_CLONES("avx512f", "avx2")
+void transform(const uint16_t* from, uint16_t* to, const float* scale, const float* shift, int64_t rows, int64_t channels,
+               int64_t to_stride, float floor) {
   for (int64_t row = 0; row < rows; ++row, from += channels, to += to_stride)
     for (int64_t c = 0; c < channels; ++c) {
       const uint32_t wide = static_cast<uint32_t>(from[c]) << 16;
@@ -138,14 +138,15 @@ Tensor join(const std::vector<Tensor>& inputs, const Tensor& scale, const Tensor
 }
 
 // What of the gradient above goes down to each input. A ReLU lets through what is not in front of a zero, as LibTorch's.
-GRADCAM_MULTIVERSION void transform_back(const float* from, const float* output, float* to, const float* scale, int64_t rows,
-                                         int64_t channels, int64_t from_stride) {
+GRADCAM_CLONES("avx512f", "avx2")
+void transform_back(const float* from, const float* output, float* to, const float* scale, int64_t rows, int64_t channels,
+                    int64_t from_stride) {
   for (int64_t row = 0; row < rows; ++row, from += from_stride, output += from_stride, to += channels)
     for (int64_t c = 0; c < channels; ++c) to[c] = output[c] <= 0 ? 0 : from[c] * scale[c];
 }
 
-GRADCAM_MULTIVERSION void transform_back(const float* from, float* to, const float* scale, int64_t rows, int64_t channels,
-                                         int64_t from_stride) {
+GRADCAM_CLONES("avx512f", "avx2")
+void transform_back(const float* from, float* to, const float* scale, int64_t rows, int64_t channels, int64_t from_stride) {
   for (int64_t row = 0; row < rows; ++row, from += from_stride, to += channels)
     for (int64_t c = 0; c < channels; ++c) to[c] = from[c] * scale[c];
 }

@@ -4,7 +4,9 @@
 
 #include <sstream>
 
+#include "batch_norm_node.h"
 #include "error.h"
+#include "graph_rewrite.h"
 #include "implicit_bias.h"
 #include "rescale/rescale_run.h"
 
@@ -37,8 +39,8 @@ class Pass::Observer : public CallObserver {
 
   void after(ObjectKey object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override {
     if (pass_.plan_.guided == ReluScope::modules && is_relu_module(type) && output.isTensor() &&
-        rule_relu(output.toTensor(), pass_.plan_.relu_rule))
-      ++pass_.guided_relus_;
+        is_relu_output(output.toTensor()))
+      pass_.relu_modules_.push_back(output.toTensor().grad_fn());
     for (size_t i = 0; i < pass_.layer_objects_.size(); ++i)  // one instance may stand under several of the paths
       if (pass_.layer_objects_[i] == object) capture(i, inputs, output);
   }
@@ -100,6 +102,7 @@ void Pass::release() {
   biases_.assign(plan_.layers.size(), Tensor());
   input_size_.clear();
   guided_relus_ = 0;
+  relu_modules_.clear();
   other_activation_.clear();
   kept_inputs_.clear();
   kept_cut_.reset();
@@ -130,16 +133,26 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
     release();
     throw;
   }
-  if (plan_.guided == ReluScope::all) {
-    std::vector<Tensor> outputs;
-    for_each_tensor(*output_, [&](const Tensor& t) {
-      if (t.defined()) outputs.push_back(t);
-    });
-    const auto ruled = rule_all_relus(outputs, plan_.relu_rule);
-    guided_relus_ = ruled.count;
-    other_activation_ = ruled.other;
-  }
+  if (plan_.guided != ReluScope::none || (plan_.input_gradient && !plan_.baseline.defined() && !plan_.full_grad))
+    rewrite_graph_behind_output();
   return *output_;
+}
+
+void Pass::rewrite_graph_behind_output() {
+  std::vector<Tensor> ends = activations_;
+  for_each_tensor(*output_, [&](const Tensor& t) {
+    if (t.defined()) ends.push_back(t);
+  });
+  ReluRuler rule(plan_.relu_rule, plan_.guided == ReluScope::modules ? &relu_modules_ : nullptr);
+  rewrite_graph(ends, [&](const NodePtr& node, bool replaceable) -> NodePtr {
+    replaceable = replaceable && !is_watched(*node);
+    if (plan_.guided != ReluScope::none)
+      if (auto ruled = rule(node, replaceable)) return ruled;
+    return replaceable ? batch_norm_node(node) : NodePtr();
+  });
+  relu_modules_.clear();
+  guided_relus_ = rule.count();
+  if (plan_.guided == ReluScope::all) other_activation_ = rule.other();
 }
 
 void Pass::forward_hooked(std::vector<IValue> inputs, const CancelFlag* cancel) {

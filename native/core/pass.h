@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "autograd_node.h"
 #include "full_grad.h"
 #include "maps.h"
 #include "model.h"
@@ -109,6 +110,7 @@ class Pass {
   void forward_rescaled(const std::vector<IValue>& inputs, const CancelFlag* cancel);
   // A pass of methods that look at activations alone records no graph and has no backward.
   bool needs_gradient() const;
+  void rewrite_graph_behind_output();
   Explained differentiate(const Tensor& score, bool keep_graph);
   Tensor curvature(const Tensor& gradient, const Tensor& activation) const;
   Explained differentiate_full(const Tensor& score, bool keep_graph);
@@ -132,6 +134,7 @@ class Pass {
   std::vector<Tensor> biases_;       // by layer, for FullGrad
   std::vector<int64_t> input_size_;  // the spatial sizes of the first input
   int guided_relus_ = 0;
+  std::vector<NodePtr> relu_modules_;  // that a hooked pass called, where they alone are to follow the rule
   std::string other_activation_;  // one that has no rule, where every activation is to follow one
   std::shared_ptr<SharedSplit> shared_split_ = std::make_shared<SharedSplit>();
   std::string why_hooked_;

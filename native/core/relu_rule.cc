@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <unordered_set>
+
+#include "ruled_relu.h"
 
 namespace gradcam {
 
@@ -46,31 +47,28 @@ bool is_other_activation(const std::string& name) {
 
 }  // namespace
 
-bool rule_relu(const Tensor& output, ReluRule rule) {
+bool is_relu_output(const Tensor& output) {
   const auto node = output.grad_fn();
-  if (!node || !is_relu(*node)) return false;
-  node->add_post_hook(std::make_unique<Rule>(rule));
-  return true;
+  return node && is_relu(*node);
 }
 
-RuledRelus rule_all_relus(const std::vector<Tensor>& outputs, ReluRule rule) {
-  RuledRelus ruled;
-  std::unordered_set<ag::Node*> seen;
-  std::vector<ag::Node*> todo;
-  for (const auto& output : outputs) todo.push_back(output.grad_fn().get());  // the tensors keep their graph alive
-  while (!todo.empty()) {
-    auto* node = todo.back();
-    todo.pop_back();
-    if (!node || !seen.insert(node).second) continue;
-    if (is_relu(*node)) {
-      node->add_post_hook(std::make_unique<Rule>(rule));
-      ++ruled.count;
-    } else if (is_other_activation(node->name())) {
-      ruled.other = node->name().substr(0, node->name().find("Backward"));
-    }
-    for (const auto& edge : node->next_edges()) todo.push_back(edge.function.get());
+ReluRuler::ReluRuler(ReluRule rule, const std::vector<NodePtr>* among) : rule_(rule) {
+  if (!among) return;
+  among_.emplace();
+  for (const auto& node : *among) among_->insert(node.get());
+}
+
+NodePtr ReluRuler::operator()(const NodePtr& node, bool replaceable) {
+  if (!is_relu(*node)) {
+    if (is_other_activation(node->name())) other_ = node->name().substr(0, node->name().find("Backward"));
+    return {};
   }
-  return ruled;
+  if (among_ && !among_->count(node.get())) return {};
+  ++count_;
+  if (replaceable)
+    if (auto ruled = ruled_relu(node, rule_)) return ruled;
+  node->add_post_hook(std::make_unique<Rule>(rule_));
+  return {};
 }
 
 }  // namespace gradcam

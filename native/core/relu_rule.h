@@ -1,7 +1,10 @@
 #pragma once
+#include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
+#include "autograd_node.h"
 #include "ivalues.h"
 
 namespace gradcam {
@@ -13,15 +16,27 @@ enum class ReluRule {
   deconvnet,  // g * 1[g > 0]: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", arXiv:1311.2901
 };
 
-// Puts the rule on the node that recorded `output`, where that node is a ReLU's. True when it did.
-bool rule_relu(const Tensor& output, ReluRule rule);
+// Whether `output` was recorded by a ReLU.
+bool is_relu_output(const Tensor& output);
 
-struct RuledRelus {
-  int count = 0;
-  std::string other;  // an activation in the graph that is no ReLU, for which there is no rule; empty where there is none
+// Puts the rule on the nodes of ReLUs that are shown to it: module or functional, in place or not.
+class ReluRuler {
+ public:
+  // On those `among` alone, where it is given.
+  explicit ReluRuler(ReluRule rule, const std::vector<NodePtr>* among = nullptr);
+
+  // What is to stand in the place of the node, if anything: see Rewrite.
+  NodePtr operator()(const NodePtr& node, bool replaceable);
+
+  int count() const { return count_; }
+  // An activation that is no ReLU, for which there is no rule; empty where there was none.
+  const std::string& other() const { return other_; }
+
+ private:
+  ReluRule rule_;
+  std::optional<std::unordered_set<const torch::autograd::Node*>> among_;
+  int count_ = 0;
+  std::string other_;
 };
-
-// Puts the rule on every ReLU of the graph behind `outputs`, module or functional, in place or not.
-RuledRelus rule_all_relus(const std::vector<Tensor>& outputs, ReluRule rule);
 
 }  // namespace gradcam

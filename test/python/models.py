@@ -58,6 +58,7 @@ MODELS = {
     "every_kind_of_relu": Entry(nets.EveryKindOfRelu),
     "functional_relu_only": Entry(nets.FunctionalReluOnly),
     "relu6": Entry(nets.Relu6),
+    "shared_gradients": Entry(nets.SharedGradients),
     "one_dimension": Entry(nets.OneDimension, size=(2, 3, 40)),
     "three_dimensions": Entry(nets.ThreeDimensions, size=(2, 1, 6, 8, 10)),
     "in_place_on_input": Entry(nets.InPlaceOnInput),
@@ -103,8 +104,9 @@ def build(name, seed):
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.normal_(0, 0.1)
+                if module.affine:
+                    module.weight.uniform_(0.5, 1.5)
+                    module.bias.normal_(0, 0.1)
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 1.5)
     return model

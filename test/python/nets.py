@@ -140,6 +140,25 @@ class Siblings(nn.Module):
         return self.head(pooled(self.third(self.second(self.first(x)))))
 
 
+class SharedGradients(nn.Module):
+    """The gradient at its ReLUs and batch norms is a part of a larger one, expanded, or somebody else's as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = conv(3, 8)
+        self.norm = nn.BatchNorm2d(8)
+        self.bare = nn.BatchNorm2d(4, affine=False)
+        self.relu, self.twice = nn.ReLU(), nn.ReLU()
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.features(x))
+        left, right = torch.chunk(self.relu(x), 2, dim=1)
+        again = self.twice(F.relu(x))
+        joined = torch.cat([left, self.bare(right), again], dim=1)
+        return F.relu(1 + self.head(F.relu(joined + torch.cat([x, again], dim=1)).mean(dim=[2, 3])))
+
+
 class RegressionColumn(Plain):
     """Gives [N, 1]."""
 

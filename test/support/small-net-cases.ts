@@ -24,6 +24,7 @@ export const smallNetCases: readonly SmallNetCase[] = [
   { net: 'every_kind_of_relu', layers: ['c', 'e', 'f'], target: [0, 1], seed: 3 },
   { net: 'functional_relu_only', layers: ['a', 'b'], target: [0, 1] },
   { net: 'relu6', layers: ['features'], target: [0, 1] },
+  { net: 'shared_gradients', layers: ['norm', 'bare'], target: [0, 1] },
   { net: 'in_place_on_input', layers: ['features'], target: [0, 1] },
   { net: 'relu_free', layers: ['features'], target: [0, 1] },
   { net: 'called_twice', layers: ['shared'], target: [3, 0], repeated: true, hooked: /in 2 places/ },

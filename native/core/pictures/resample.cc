@@ -4,12 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-// The passes are simple sums over bytes, which twice as wide registers make twice as fast; the loader picks the clone.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define GRADCAM_WIDE __attribute__((target_clones("avx2", "default")))
-#else
-#define GRADCAM_WIDE
-#endif
+#include "../clones.h"
 
 namespace gradcam {
 
@@ -82,7 +77,9 @@ Axis make_axis(int from, int to, int first, int count, const Kernel& kernel) {
   return axis;
 }
 
-GRADCAM_WIDE void along_row(const uint8_t* row, const Taps* taps, size_t pixels, uint8_t* result) {
+// The passes are simple sums over bytes, which twice as wide registers make twice as fast.
+GRADCAM_CLONES("avx2")
+void along_row(const uint8_t* row, const Taps* taps, size_t pixels, uint8_t* result) {
   for (size_t i = 0; i < pixels; ++i) {
     int32_t red = kHalf, green = kHalf, blue = kHalf;
     const uint8_t* source = row + 3 * static_cast<size_t>(taps[i].start);
@@ -99,7 +96,8 @@ GRADCAM_WIDE void along_row(const uint8_t* row, const Taps* taps, size_t pixels,
 }
 
 // Across rows of `length` bytes. In blocks of a fixed size, which the compiler makes vectors of.
-GRADCAM_WIDE void across_rows(const uint8_t* rows, size_t length, const Taps& taps, uint8_t* result) {
+GRADCAM_CLONES("avx2")
+void across_rows(const uint8_t* rows, size_t length, const Taps& taps, uint8_t* result) {
   constexpr size_t kBlock = 32;
   size_t at = 0;
   for (; at + kBlock <= length; at += kBlock) {

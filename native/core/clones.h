@@ -1,0 +1,8 @@
+#pragma once
+
+// A function of simple loops, once for each of these instruction sets and once for any processor; the loader picks one.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define GRADCAM_CLONES(...) __attribute__((target_clones(__VA_ARGS__, "default")))
+#else
+#define GRADCAM_CLONES(...)
+#endif

@@ -1,0 +1,36 @@
+#include "graph_rewrite.h"
+
+#include <unordered_map>
+
+namespace gradcam {
+
+void rewrite_graph(const std::vector<torch::Tensor>& ends, const Rewrite& rewrite) {
+  std::unordered_map<const void*, NodePtr> places;  // every node seen, with what is to stand in its place
+  std::vector<NodePtr> todo;
+  for (const auto& end : ends) {
+    const auto& node = end.grad_fn();
+    if (!node || !places.emplace(node.get(), node).second) continue;
+    rewrite(node, false);
+    todo.push_back(node);
+  }
+  while (!todo.empty()) {
+    const auto above = std::move(todo.back());
+    todo.pop_back();
+    for (auto& edge : above->next_edges()) {
+      if (!edge.function) continue;
+      auto [place, is_new] = places.emplace(edge.function.get(), edge.function);
+      if (is_new) {
+        if (auto instead = rewrite(edge.function, true)) place->second = std::move(instead);
+        todo.push_back(place->second);
+      }
+      edge.function = place->second;
+    }
+  }
+}
+
+bool is_watched(torch::autograd::Node& node) {
+  return !node.pre_hooks().empty() || !node.post_hooks().empty() || !node.tensor_pre_hooks().empty() ||
+         !node.retains_grad_hooks().empty();
+}
+
+}  // namespace gradcam
