@@ -10,7 +10,7 @@ const count = (): number => readdirSync('/proc/self/task').length
 const large = Tensor.randn([4, 3, 224, 224])
 const found: Record<string, number> = {}
 
-async function brings(what: string, work: () => Promise<unknown> | unknown): Promise<void> {
+async function brings(what: string, work: () => unknown): Promise<void> {
   const before = count()
   await work()
   found[what] = count() - before
