@@ -116,6 +116,7 @@ bool Pass::needs_gradient() const {
 
 const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
   release();
+  const bool hooked_before = model_->calls().has_hooks();
   if (plan_.input_gradient &&
       (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point()))
     throw Error("ERR_INVALID_ARGUMENT", "The gradient at the input needs a first input that is a floating-point tensor.");
@@ -134,18 +135,19 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
     throw;
   }
   if (plan_.guided != ReluScope::none || (plan_.input_gradient && !plan_.baseline.defined() && !plan_.full_grad))
-    rewrite_graph_behind_output();
+    rewrite_graph_behind_output(/*others_hold_parts=*/hooked_before || model_->calls().has_hooks());
   return *output_;
 }
 
-void Pass::rewrite_graph_behind_output() {
+// Hooks may have kept tensors that lead to any node: then none is replaced.
+void Pass::rewrite_graph_behind_output(bool others_hold_parts) {
   std::vector<Tensor> ends = activations_;
   for_each_tensor(*output_, [&](const Tensor& t) {
     if (t.defined()) ends.push_back(t);
   });
   ReluRuler rule(plan_.relu_rule, plan_.guided == ReluScope::modules ? &relu_modules_ : nullptr);
   rewrite_graph(ends, [&](const NodePtr& node, bool replaceable) -> NodePtr {
-    replaceable = replaceable && !is_watched(*node);
+    replaceable = replaceable && !others_hold_parts && !is_watched(*node);
     if (plan_.guided != ReluScope::none)
       if (auto ruled = rule(node, replaceable)) return ruled;
     return replaceable ? batch_norm_node(node) : NodePtr();

@@ -110,7 +110,7 @@ class Pass {
   void forward_rescaled(const std::vector<IValue>& inputs, const CancelFlag* cancel);
   // A pass of methods that look at activations alone records no graph and has no backward.
   bool needs_gradient() const;
-  void rewrite_graph_behind_output();
+  void rewrite_graph_behind_output(bool others_hold_parts);
   Explained differentiate(const Tensor& score, bool keep_graph);
   Tensor curvature(const Tensor& gradient, const Tensor& activation) const;
   Explained differentiate_full(const Tensor& score, bool keep_graph);

@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/generated/Functions.h>
 
+#include <utility>
+
 #include "clones.h"
 #include "tensor_ownership.h"
 
@@ -71,15 +73,17 @@ class RuledRelu : public ag::Node {
 }  // namespace
 
 NodePtr ruled_relu(const NodePtr& relu, ReluRule rule) {
-  if (!dynamic_cast<ag::generated::ReluBackward0*>(relu.get())) return {};
-  const NodePtr node = make_node<RuledRelu>(relu, rule);
-  auto edges = relu->next_edges();
-  node->set_next_edges(std::move(edges));
+  auto* own = dynamic_cast<ag::generated::ReluBackward0*>(relu.get());
+  if (!own) return {};
+  Tensor result;
   try {
-    node->add_input_metadata(static_cast<ag::generated::ReluBackward0&>(*relu).result_.unpack(relu));
+    result = own->result_.unpack(relu);
   } catch (const c10::Error&) {
     return {};  // the model changed the output in place since: what differentiates it will say so
   }
+  const NodePtr node = make_node<RuledRelu>(relu, rule);
+  node->add_input_metadata(result);
+  node->set_next_edges(std::exchange(relu->next_edges(), {}));  // what it led to may be replaced, and should end then
   return node;
 }
 
