@@ -1,5 +1,6 @@
 #pragma once
 #include <torch/csrc/autograd/function.h>
+#include <torch/types.h>
 
 #include <memory>
 #include <type_traits>
