@@ -1,12 +1,11 @@
 #include "batch_norm_node.h"
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/generated/Functions.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "clones.h"
+#include "planes.h"
 #include "tensor_ownership.h"
 
 namespace gradcam {
@@ -14,57 +13,50 @@ namespace gradcam {
 namespace ag = torch::autograd;
 using torch::Tensor;
 
+Tensor FixedScale::applied_to(const Tensor& gradient) const {
+  std::vector<int64_t> shape(static_cast<size_t>(gradient.dim()), 1);
+  shape.at(1) = gradient.size(1);
+  return gradient.mul(inverse_deviation_.view(shape)).mul(weight_.view(shape));
+}
+
 namespace {
 
-// In the order of LibTorch's own products.
 GRADCAM_CLONES("avx512f", "avx2")
-void scale_plane(const float* from, float* to, float by, float then_by, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) to[i] = from[i] * by * then_by;
+void scale_plane(const float* from, float* to, ScaleOfChannel by, int64_t count) {
+GRADCAM_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) to[i] = from[i] * by.first * by.second;
 }
 
 GRADCAM_CLONES("avx512f", "avx2")
 void scale_row(const float* from, float* to, const float* by, const float* then_by, int64_t count) {
+GRADCAM_INDEPENDENT
   for (int64_t i = 0; i < count; ++i) to[i] = from[i] * by[i] * then_by[i];
 }
 
 class BatchNormNode : public ag::Node {
  public:
-  // Both float32 [C], contiguous.
-  BatchNormNode(Tensor inverse_deviation, Tensor weight)
-      : inverse_deviation_(std::move(inverse_deviation)), weight_(std::move(weight)) {}
+  explicit BatchNormNode(FixedScale scale) : scale_(std::move(scale)) {}
 
   ag::variable_list apply(ag::variable_list&& above) override {
     auto gradient = std::move(above.front());
     if (!gradient.defined()) return {gradient};
-    const auto channels = gradient.size(1);
-    const bool planes = gradient.is_contiguous();
-    const bool rows = !planes && gradient.dim() == 4 && gradient.is_contiguous(at::MemoryFormat::ChannelsLast);
-    if (at::GradMode::is_enabled() || !(planes || rows)) {
-      std::vector<int64_t> shape(gradient.dim(), 1);
-      shape[1] = channels;
-      return {gradient.mul(inverse_deviation_.view(shape)).mul(weight_.view(shape))};
-    }
+    const auto planes = planes_of(gradient);
+    if (at::GradMode::is_enabled() || !planes) return {scale_.applied_to(gradient)};
     const auto to = is_own(gradient) ? gradient : at::empty_like(gradient);
     const auto* from = gradient.const_data_ptr<float>();
     auto* out = to.mutable_data_ptr<float>();
-    const auto* by = inverse_deviation_.const_data_ptr<float>();
-    const auto* then_by = weight_.const_data_ptr<float>();
-    if (gradient.numel() == 0) return {to};
-    const auto length = planes ? gradient.numel() / (gradient.size(0) * channels) : channels;
-    at::parallel_for(0, gradient.numel() / length, std::max<int64_t>(1, 32768 / length), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const auto at = i * length;
-        if (planes) scale_plane(from + at, out + at, by[i % channels], then_by[i % channels], length);
-        else scale_row(from + at, out + at, by, then_by, length);
-      }
-    });
+    planes->for_each(
+        [&](int64_t at, int64_t count, int64_t channel) { scale_plane(from + at, out + at, scale_.of(channel), count); },
+        [&](int64_t at, int64_t count) { scale_row(from + at, out + at, scale_.first(), scale_.second(), count); });
     return {to};
   }
+
+  const FixedScale& scale() const { return scale_; }
 
   std::string name() const override { return "FixedBatchNormBackward"; }
 
  private:
-  Tensor inverse_deviation_, weight_;
+  FixedScale scale_;
 };
 
 bool is_plain(const Tensor& tensor) {
@@ -86,7 +78,7 @@ NodePtr batch_norm_node(const NodePtr& node) {
     const auto* from = variance.const_data_ptr<float>();
     auto* to = inverse_deviation.mutable_data_ptr<float>();
     for (int64_t i = 0; i < variance.numel(); ++i) to[i] = static_cast<float>(1 / std::sqrt(from[i] + own->eps));
-    const NodePtr lean = make_node<BatchNormNode>(inverse_deviation, weight);
+    const NodePtr lean = make_node<BatchNormNode>(FixedScale(inverse_deviation, weight));
     // The gradients of its weight and bias are not wanted.
     lean->set_next_edges({node->next_edges().front()});
     lean->add_input_metadata(input);
@@ -94,6 +86,11 @@ NodePtr batch_norm_node(const NodePtr& node) {
   } catch (const c10::Error&) {
     return {};  // the model changed in place what the node keeps: its own gradient will say so
   }
+}
+
+std::optional<FixedScale> fixed_scale(const ag::Node& node) {
+  const auto* lean = dynamic_cast<const BatchNormNode*>(&node);
+  return lean ? std::optional(lean->scale()) : std::nullopt;
 }
 
 }  // namespace gradcam

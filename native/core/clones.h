@@ -6,3 +6,12 @@
 #else
 #define GRADCAM_CLONES(...)
 #endif
+
+// Before a loop: its steps do not depend on each other, although pointers in it may be the same.
+#if defined(__clang__)
+#define GRADCAM_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define GRADCAM_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define GRADCAM_INDEPENDENT
+#endif

@@ -28,6 +28,22 @@ void rewrite_graph(const std::vector<torch::Tensor>& ends, const Rewrite& rewrit
   }
 }
 
+void merge_nodes(const std::vector<torch::Tensor>& ends, const Merge& merge) {
+  std::unordered_map<torch::autograd::Node*, int64_t> uses;
+  std::vector<NodePtr> nodes;
+  const auto use = [&](const NodePtr& node) {
+    if (node && uses[node.get()]++ == 0) nodes.push_back(node);
+  };
+  for (const auto& end : ends) use(end.grad_fn());
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (const auto& edge : NodePtr(nodes[i])->next_edges()) use(edge.function);
+  for (const auto& node : nodes) {
+    if (node->num_outputs() != 1) continue;
+    const NodePtr below = node->next_edge(0).function;
+    if (below && uses[below.get()] == 1) merge(*node, below);
+  }
+}
+
 bool is_watched(torch::autograd::Node& node) {
   return !node.pre_hooks().empty() || !node.post_hooks().empty() || !node.tensor_pre_hooks().empty() ||
          !node.retains_grad_hooks().empty();

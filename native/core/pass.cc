@@ -8,6 +8,7 @@
 #include "error.h"
 #include "graph_rewrite.h"
 #include "implicit_bias.h"
+#include "relu_node.h"
 #include "rescale/rescale_run.h"
 
 namespace gradcam {
@@ -150,8 +151,11 @@ void Pass::rewrite_graph_behind_output(bool others_hold_parts) {
     replaceable = replaceable && !others_hold_parts && !is_watched(*node);
     if (plan_.guided != ReluScope::none)
       if (auto ruled = rule(node, replaceable)) return ruled;
-    return replaceable ? batch_norm_node(node) : NodePtr();
+    if (!replaceable || is_watched(*node)) return {};
+    if (auto lean = relu_node(node, std::nullopt)) return lean;
+    return batch_norm_node(node);
   });
+  merge_nodes(ends, merge_batch_norm);
   relu_modules_.clear();
   guided_relus_ = rule.count();
   if (plan_.guided == ReluScope::all) other_activation_ = rule.other();

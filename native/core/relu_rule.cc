@@ -8,7 +8,7 @@
 #include <array>
 #include <memory>
 
-#include "ruled_relu.h"
+#include "relu_node.h"
 
 namespace gradcam {
 
@@ -66,7 +66,7 @@ NodePtr ReluRuler::operator()(const NodePtr& node, bool replaceable) {
   if (among_ && !among_->count(node.get())) return {};
   ++count_;
   if (replaceable)
-    if (auto ruled = ruled_relu(node, rule_)) return ruled;
+    if (auto ruled = relu_node(node, rule_)) return ruled;
   node->add_post_hook(std::make_unique<Rule>(rule_));
   return {};
 }

@@ -41,8 +41,6 @@ int usual_threads() {
 
 Environment::Environment(Napi::Env env) : env_(env), threads_(usual_threads()) {
   set_threads_here(1, threads_);
-  executors_.push_back({std::make_shared<Executor>(), 1});
-  set_threads_of(executor(), 1, threads_);
   const auto name = Napi::String::New(env, "libtorch-gradcam");
   napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, /*max_queue_size=*/0,
                                                        /*initial_thread_count=*/1, nullptr, nullptr, this, run_task,
@@ -55,12 +53,18 @@ Environment::Environment(Napi::Env env) : env_(env), threads_(usual_threads()) {
 }
 
 std::shared_ptr<Executor> Environment::take_executor(int threads) {
-  auto found = std::find_if(executors_.begin() + 1, executors_.end(),
+  auto found = std::find_if(executors_.begin(), executors_.end(),
                             [](const OwnedExecutor& owned) { return owned.executor.use_count() == 1; });
   if (found == executors_.end()) found = executors_.insert(found, {std::make_shared<Executor>(), 0});
   found->threads = threads;
+  if (ended_) found->executor->stop();
   set_threads_of(*found->executor, threads ? threads : threads_, threads_);
   return found->executor;
+}
+
+Executor& Environment::executor() {
+  if (!executor_) executor_ = take_executor(1);
+  return *executor_;
 }
 
 Executor& Environment::picture_executor() {
@@ -81,6 +85,7 @@ void Environment::stop() {
     ending_ = true;
   }
   javascript_answered_.notify_all();
+  ended_ = true;
   for (auto& owned : executors_) owned.executor->stop();
 }
 

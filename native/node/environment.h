@@ -42,7 +42,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
 
   // Of operators and of loading. A model has an executor of its own, so that models run side by side: one that no model
   // holds any longer, or a new one. `threads` are its intra-op threads, 0 for the environment's number.
-  Executor& executor() { return *executors_.front().executor; }
+  Executor& executor();
   std::shared_ptr<Executor> take_executor(int threads);
   // Of pictures that are brought to a model's size, and of maps that are drawn on them, beside the models.
   Executor& picture_executor();
@@ -106,7 +106,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
     int threads;  // 0: the environment's number
   };
   std::vector<OwnedExecutor> executors_;
-  std::shared_ptr<Executor> picture_executor_;
+  std::shared_ptr<Executor> executor_, picture_executor_;
+  bool ended_ = false;  // on the JavaScript thread: what is taken from now on never runs
   int threads_;
   size_t pending_jobs_ = 0;
   std::unordered_map<uint32_t, CancelFlagPtr> tickets_;
