@@ -3,6 +3,7 @@ import { cancellable, type CallOptions } from './abort.js'
 import type { NativeExplained, NativeValue, PassHandle, PassPlan } from './addon/binding.js'
 import { native } from './addon/native.js'
 import { GradCamError } from './errors.js'
+import { Lookout } from './lookout.js'
 import { toPositional, type ScriptModule } from './script-module.js'
 import { scoreOf, toNativeTarget, type Target, type TargetOptions } from './target.js'
 import { Tensor, tidy } from './tensor.js'
@@ -92,6 +93,7 @@ export interface Run<Output extends Value> {
 export abstract class Explainer implements Disposable {
   readonly model: ScriptModule
   readonly #pass: PassHandle
+  readonly #lookout = new Lookout()
   #closed = false
   /** The output of the last forward, with its graph, for target functions. The caller has a tensor of its own. */
   #output: Value | undefined
@@ -195,13 +197,15 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     if (typeof target !== 'function') {
       using wanted = toNativeTarget(target)
-      const result = await cancellable(
-        signal,
-        (ticket) => this.#pass.explain(toPositional(inputs).map(unwrapValue), wanted.target, ticket),
-        (late) => {
-          disposeExplained(late)
-          disposeValue(wrapValue(late.output))
-        },
+      const result = await this.#lookout.while(() =>
+        cancellable(
+          signal,
+          (ticket) => this.#pass.explain(toPositional(inputs).map(unwrapValue), wanted.target, ticket),
+          (late) => {
+            disposeExplained(late)
+            disposeValue(wrapValue(late.output))
+          },
+        ),
       )
       const execution = executionPath(result.whyHooked)
       return { output: wrapValue(result.output) as Output, relus: result.relus, execution, explained: result }
