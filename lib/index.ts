@@ -70,6 +70,7 @@ export {
   manualSeed,
   numThreads,
   setNumThreads,
+  setTensorMemoryLimit,
   tensorMemory,
   type TensorMemory,
 } from './runtime.js'

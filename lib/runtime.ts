@@ -14,6 +14,8 @@ export interface TensorMemory {
   readonly idle: number
   /** The greatest `live` since idle memory was last released. */
   readonly mostLive: number
+  /** See {@link setTensorMemoryLimit}; Infinity where there is none. */
+  readonly limit: number
 }
 
 /**
@@ -27,6 +29,23 @@ export function tensorMemory(): TensorMemory {
 /** Gives idle memory back to the system, as disposing a model does. Until the next run has taken it again, that run is slower. */
 export function emptyCache(): void {
   native().emptyCache()
+}
+
+/**
+ * Limits what {@link tensorMemory} counts, in bytes, for the whole process; Infinity, which is the default, for no limit. A
+ * call that needs more ends with ERR_OUT_OF_MEMORY, and nothing else is lost; one that works in chunks of its own (`chunkSize`,
+ * `batchSize`) first tries smaller ones. Without a limit Linux grants more than there is, and then kills the process: give a
+ * server in a container less than the container has. Tensors that are there already stay, even above the limit.
+ *
+ * @throws GradCamError ERR_INVALID_ARGUMENT
+ */
+export function setTensorMemoryLimit(bytes: number): void {
+  if (bytes !== Infinity && (!Number.isSafeInteger(bytes) || bytes < 0))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `${bytes} is no limit: give a number of bytes, or Infinity for none.`,
+    )
+  native().limitMemory(bytes)
 }
 
 /** Seeds LibTorch's random numbers, as torch.manual_seed does. */

@@ -159,8 +159,10 @@ export interface NativeInfo {
 export interface NativeBinding {
   info(): NativeInfo
   liveTensors(): number
-  memory(): { live: number; idle: number; mostLive: number }
+  memory(): { live: number; idle: number; mostLive: number; limit: number }
   emptyCache(): void
+  /** Infinity for no limit. */
+  limitMemory(bytes: number): void
   setThreads(threads: number): void
   manualSeed(seed: number): void
   /** Stops the executor thread for good. */

@@ -13,7 +13,11 @@ export class Gatherer {
   #batches: Ready[][] = []
   #next = 0
 
-  constructor(private readonly batchSize: number) {}
+  #batchSize: number
+
+  constructor(batchSize: number) {
+    this.#batchSize = batchSize
+  }
 
   /** The index of the input that is gathered next. */
   get next(): number {
@@ -41,7 +45,7 @@ export class Gatherer {
     const group = this.#groups.get(key) ?? []
     group.push(ready)
     this.#groups.set(key, group)
-    if (group.length < this.batchSize) return
+    if (group.length < this.#batchSize) return
     this.#groups.delete(key)
     this.#batches.push(group)
   }
@@ -66,6 +70,13 @@ export class Gatherer {
   /** The inputs of a batch that failed as a whole, each to be explained alone. */
   retry(batch: readonly Ready[]): void {
     this.#batches.unshift(...batch.map((one) => [one]))
+  }
+
+  /** The inputs of a batch for which there was no memory, in two halves; later batches are no larger than those. */
+  halve(batch: readonly Ready[]): void {
+    const half = Math.ceil(batch.length / 2)
+    this.#batchSize = Math.min(this.#batchSize, half)
+    this.#batches.unshift(batch.slice(0, half), batch.slice(half))
   }
 
   /** Makes batches of what is there, full or not. */

@@ -1,6 +1,7 @@
 import { explainBatch, type Ready } from './explain-batch.js'
 import { Gatherer } from './gatherer.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
+import { isOutOfMemory } from '../in-parts.js'
 import type { MapExplainer } from '../methods/map-explainer.js'
 import type { JobSettings } from './options.js'
 import { digestOf, prepare } from './prepare.js'
@@ -203,7 +204,8 @@ export class Pipeline<Extra> {
       if (this.#ending.signal.aborted) return
       // One input alone may be what is wrong, e.g. its target: the others are explained without it.
       retried = batch.length > 1
-      if (retried) this.#gatherer.retry(batch)
+      if (retried && isOutOfMemory(error)) this.#gatherer.halve(batch)
+      else if (retried) this.#gatherer.retry(batch)
       else
         for (const { item, prepared } of batch)
           this.#settle(new BatchFailure(item.index, item.id, error, prepared.sha256))

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import type { TensorHandle } from '../addon/binding.js'
 import { checkOptions, GradCamError } from '../errors.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explainer.js'
+import { inParts } from '../in-parts.js'
 import { ScorePass } from '../score-pass.js'
 import { toPositional, type ScriptModule } from '../script-module.js'
 import { Tensor, tidy } from '../tensor.js'
@@ -207,18 +208,17 @@ export class InputAttribution extends Explainer {
     const { start, way } = path
     let sum: Tensor | undefined
     try {
-      for (let from = 0; from < steps; from += most) {
-        const part = points.slice(from, from + most)
+      await inParts(steps, most, async (from, to) => {
+        const part = points.slice(from, to)
         using places = tidy(() => Tensor.cat(part.map((point) => start.add(way.mul(point)))))
-        const { gradient } = await runPass(places, copies * part.length)
+        using gradient = (await runPass(places, copies * part.length)).gradient
         const before = sum
         sum = tidy(() => {
           const parts = gradient.split(x.shape[0] ?? 1).map((g, i) => g.mul(weights[from + i] as number))
           return (before ? [before, ...parts] : parts).reduce((total, term) => total.add(term)).clone()
         })
         before?.dispose()
-        gradient.dispose()
-      }
+      })
       const atStart = await runPass(start, copies)
       atStart.gradient.dispose()
       const total = sum as Tensor
@@ -246,15 +246,16 @@ export class InputAttribution extends Explainer {
     const dtype = x.dtype === 'float64' ? 'float64' : 'float32'
     let sums: [Tensor, Tensor] | undefined
     try {
-      for (let from = 0; from < samples; from += most) {
-        const count = Math.min(most, samples - from)
+      await inParts(samples, most, async (from, to) => {
+        const count = to - from
         const noisy: Tensor[] = []
         try {
-          for (let sample = from; sample < from + count; sample++)
+          for (let sample = from; sample < to; sample++)
             noisy.push(await noisyCopy(x, dtype, sigma, seed + sample, signal))
           using copies = Tensor.cat(noisy)
           const pass = await runPass(copies, count)
-          const { attribution } = await this.#attribute(copies, pass, count, runPass, most)
+          using _gradient = pass.gradient
+          using attribution = (await this.#attribute(copies, pass, count, runPass, most)).attribution
           const before = sums
           const add = (values: Tensor, previous: Tensor | undefined) =>
             tidy(() => {
@@ -264,12 +265,10 @@ export class InputAttribution extends Explainer {
           using squares = attribution.square()
           sums = [add(attribution, before?.[0]), add(squares, before?.[1])]
           disposeValue(before ?? null)
-          attribution.dispose()
-          pass.gradient.dispose()
         } finally {
           for (const copy of noisy) copy.dispose()
         }
-      }
+      })
       const [sum, squares] = sums as [Tensor, Tensor]
       return tidy(() => {
         const mean = sum.div(samples)

@@ -8,6 +8,7 @@ import {
   type ExplainOptions,
   type Run,
 } from '../explainer.js'
+import { inParts } from '../in-parts.js'
 import { toPositional, type ScriptModule } from '../script-module.js'
 import type { Target } from '../target.js'
 import { Tensor, tidy } from '../tensor.js'
@@ -133,8 +134,7 @@ export class InputPerturbation extends Explainer {
         using sum = new WeightedMasks(perturbation.divisor)
         using whole = x.unsqueeze(0)
         const { count } = perturbation
-        for (let from = 0; from < count; from += most) {
-          const to = Math.min(from + most, count)
+        await inParts(count, most, async (from, to) => {
           using masks = await perturbation.masks(from, to, { signal })
           const changed = await this.#score(perturbation, whole, masks, others, {
             target: fixedTarget(used, targets, to - from),
@@ -148,7 +148,7 @@ export class InputPerturbation extends Explainer {
           )
           await sum.add(masks, weights, { signal })
           onProgress?.(to, count)
-        }
+        })
         const attribution = sum.result(x)
         const { method } = this
         return new PerturbationExplanation({ method, output, attribution, targets, scores, runs: count, execution })

@@ -1,3 +1,4 @@
+import { inParts } from '../in-parts.js'
 import { Tensor } from '../tensor.js'
 import { on } from './executor.js'
 import type { Scorer } from './scores.js'
@@ -33,8 +34,8 @@ export async function scoreCopies(
   { batchSize, signal }: { batchSize: number; signal?: AbortSignal | undefined },
 ): Promise<number[]> {
   const scores: number[] = []
-  for (let from = 0; from < copies.length; from += batchSize) {
-    const part = copies.slice(from, from + batchSize)
+  await inParts(copies.length, batchSize, async (from, to) => {
+    const part = copies.slice(from, to)
     const of = part.map(({ image }) => image)
     const { device } = tensors[0]
     using index = Tensor.from(BigInt64Array.from(of, BigInt), [of.length], { device })
@@ -52,6 +53,6 @@ export async function scoreCopies(
     } finally {
       for (const tensor of chosen) tensor.dispose()
     }
-  }
+  })
   return scores
 }

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { checkOptions, GradCamError } from '../errors.js'
+import { inParts } from '../in-parts.js'
 import type { ScriptModule } from '../script-module.js'
 import type { Tensor } from '../tensor.js'
 import { checkExplain, explainLike, type ExplainMaps } from './explain-maps.js'
@@ -70,8 +71,8 @@ export class ParameterRandomization extends Metric {
     const scorer = await this.scorer(input, batch)
     const curves: number[][] = Array.from({ length: images }, () => [])
     for (const copy of await (this.#copies ??= this.#make())) {
-      for (let from = 0; from < images; from += batchSize) {
-        const of = Array.from({ length: Math.min(batchSize, images - from) }, (_, i) => from + i)
+      await inParts(images, batchSize, async (from, to) => {
+        const of = Array.from({ length: to - from }, (_, i) => from + i)
         using pictures = await on(signal).narrow(input, 0, from, of.length)
         using original = await on(signal).narrow(maps, 0, from, of.length)
         const target = scorer.targetOf(of)
@@ -79,7 +80,7 @@ export class ParameterRandomization extends Metric {
         using placed = await on(signal).to(found, original.device, found.dtype)
         const alike = await rankCorrelation(original, placed, signal)
         for (const [i, image] of of.entries()) (curves[image] as number[]).push(alike[i] as number)
-      }
+      })
     }
     return curves.map((curve) => ({ value: mean(curve), curve }))
   }

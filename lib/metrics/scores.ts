@@ -1,5 +1,6 @@
 import { GradCamError } from '../errors.js'
 import type { Explained } from '../explainer.js'
+import { inParts } from '../in-parts.js'
 import type { ScorePass } from '../score-pass.js'
 import type { ClassChoice, TargetData } from '../target.js'
 import { boxesOfCopies, type BoxTarget } from '../target-box.js'
@@ -76,15 +77,15 @@ export class Scorer {
         )
     const classes: number[] = []
     const scores: number[] = []
-    for (let from = 0; from < images; from += options.batchSize) {
-      const of = Array.from({ length: Math.min(options.batchSize, images - from) }, (_, i) => from + i)
+    await inParts(images, options.batchSize, async (from, to) => {
+      const of = Array.from({ length: to - from }, (_, i) => from + i)
       using pictures = await on(options.signal).narrow(input, 0, from, of.length)
       await checkFinite(pictures, options.signal)
       const chosen = data['class']
       const found = await run(pass, pictures, data, isPerImage(chosen) ? pick(chosen, of) : chosen, of, options)
       classes.push(...found.targets)
       scores.push(...found.scores)
-    }
+    })
     return new Scorer(pass, target, options, { classes, scores })
   }
 

@@ -1,4 +1,5 @@
 import { checkOptions } from '../errors.js'
+import { inParts } from '../in-parts.js'
 import type { ScriptModule } from '../script-module.js'
 import { Tensor } from '../tensor.js'
 import { draw, on } from './executor.js'
@@ -54,8 +55,8 @@ export class SensitivityMax extends Metric {
       using doubled = await on(signal).mul(drawn, 2 * this.#radius)
       using centred = await on(signal).sub(doubled, this.#radius)
       using noise = await on(signal).to(centred, input.device, input.dtype)
-      for (let from = 0; from < images; from += batchSize) {
-        const of = Array.from({ length: Math.min(batchSize, images - from) }, (_, i) => from + i)
+      await inParts(images, batchSize, async (from, to) => {
+        const of = Array.from({ length: to - from }, (_, i) => from + i)
         using pictures = await on(signal).narrow(input, 0, from, of.length)
         using original = await on(signal).narrow(maps, 0, from, of.length)
         using moved = await on(signal).add(pictures, noise)
@@ -66,7 +67,7 @@ export class SensitivityMax extends Metric {
         const [distances, norms] = [await norm(difference, signal), await norm(original, signal)]
         for (const [i, image] of of.entries())
           worst[image] = Math.max(worst[image] as number, (distances[i] as number) / (norms[i] || 1))
-      }
+      })
     }
     return worst.map((value) => ({ value }))
   }

@@ -1,11 +1,13 @@
 #include "tensor_memory.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <list>
 #include <map>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 
 namespace gradcam {
@@ -29,6 +31,14 @@ class KeepingAllocator final : public c10::Allocator {
   c10::DeleterFnPtr raw_deleter() const override { return give_back; }
 
   void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
+
+  void limit(size_t bytes) {
+    {
+      std::lock_guard lock(mutex_);
+      state_.limit = bytes;
+    }
+    release_idle();
+  }
 
   TensorMemory state() {
     std::lock_guard lock(mutex_);
@@ -62,25 +72,55 @@ class KeepingAllocator final : public c10::Allocator {
     idle_.erase(found->second);
     by_size_.erase(found);
     state_.idle -= idle.bytes;
-    add_live(idle.block, idle.bytes);
+    add_live(idle.bytes);
+    live_.emplace(idle.block, idle.bytes);
     return idle.block;
   }
 
   void* take_new(size_t bytes) {
-    void* block;
-    try {
-      block = upstream_.raw_allocate(bytes);
-    } catch (const c10::Error&) {
+    if (!reserve(bytes, /*beside_idle=*/true)) {
       release_idle();
-      block = upstream_.raw_allocate(bytes);
+      if (!reserve(bytes, /*beside_idle=*/false)) refuse(bytes);
+    }
+    void* block = nullptr;
+    try {
+      block = allocate_upstream(bytes);
+    } catch (...) {
+      std::lock_guard lock(mutex_);
+      state_.live -= bytes;
+      throw;
     }
     std::lock_guard lock(mutex_);
-    add_live(block, bytes);
+    live_.emplace(block, bytes);
     return block;
   }
 
-  void add_live(void* block, size_t bytes) {
-    live_.emplace(block, bytes);
+  void* allocate_upstream(size_t bytes) {
+    try {
+      return upstream_.raw_allocate(bytes);
+    } catch (const c10::Error&) {
+      release_idle();
+      return upstream_.raw_allocate(bytes);
+    }
+  }
+
+  // Counts the bytes as live, unless that would exceed the limit.
+  bool reserve(size_t bytes, bool beside_idle) {
+    std::lock_guard lock(mutex_);
+    const size_t held = state_.live + (beside_idle ? state_.idle : 0);
+    if (held > state_.limit || bytes > state_.limit - held) return false;
+    add_live(bytes);
+    return true;
+  }
+
+  [[noreturn]] void refuse(size_t bytes) {
+    const auto [live, idle, most_live, limit] = state();
+    C10_THROW_ERROR(OutOfMemoryError, "out of memory: a tensor of " + std::to_string(bytes) + " bytes beside the " +
+                                          std::to_string(live) + " in use would exceed the limit of " +
+                                          std::to_string(limit) + " that was set.");
+  }
+
+  void add_live(size_t bytes) {
     state_.live += bytes;
     state_.most_live = std::max(state_.most_live, state_.live);
   }
@@ -145,6 +185,8 @@ void keep_tensor_memory() {
 }
 
 TensorMemory tensor_memory() { return keeper().state(); }
+
+void limit_tensor_memory(size_t bytes) { keeper().limit(bytes); }
 
 void release_idle_tensor_memory() { keeper().release_idle(); }
 

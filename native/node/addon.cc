@@ -6,7 +6,9 @@
 #include <torch/script.h>
 #include <torch/version.h>
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "../core/error.h"
 #include "../core/tensor_memory.h"
@@ -42,12 +44,20 @@ Napi::Value live_tensors(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value memory(const Napi::CallbackInfo& info) {
-  const auto [live, idle, most_live] = tensor_memory();
+  const auto [live, idle, most_live, limit] = tensor_memory();
   auto object = Napi::Object::New(info.Env());
   object.Set("live", static_cast<double>(live));
   object.Set("idle", static_cast<double>(idle));
   object.Set("mostLive", static_cast<double>(most_live));
+  const bool limited = limit != kNoMemoryLimit;
+  object.Set("limit", limited ? static_cast<double>(limit) : std::numeric_limits<double>::infinity());
   return object;
+}
+
+// limitMemory(bytes: Infinity for no limit)
+void limit_memory(const Napi::CallbackInfo& info) {
+  const double bytes = info[0].ToNumber().DoubleValue();
+  limit_tensor_memory(std::isinf(bytes) ? kNoMemoryLimit : static_cast<size_t>(bytes));
 }
 
 void empty_cache(const Napi::CallbackInfo&) { release_idle_tensor_memory(); }
@@ -182,7 +192,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
       {"setThreads", set_threads}, {"setErrorClass", set_error_class}, {"cancel", cancel}, {"manualSeed", manual_seed},
-      {"stop", stop}, {"emptyCache", empty_cache},
+      {"stop", stop}, {"emptyCache", empty_cache}, {"limitMemory", limit_memory},
   };
   for (const auto& [name, procedure] : procedures) exports.Set(name, Napi::Function::New(env, procedure, name));
   exports.Set("TensorHandle", environment->tensor_class.Value());

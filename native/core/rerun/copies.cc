@@ -32,20 +32,31 @@ CopyPlan::CopyPlan(const Tensor& changes) {
 
 Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
   std::vector<Tensor> parts;
-  for (size_t from = 0; from < copies.size(); from += static_cast<size_t>(chunk)) {
+  auto most = chunk;
+  for (auto from = copies.begin(); from != copies.end();) {
     if (cancel) cancel->check();
-    const auto to = std::min(copies.size(), from + static_cast<size_t>(chunk));
-    const Copies some(copies.begin() + static_cast<int64_t>(from), copies.begin() + static_cast<int64_t>(to));
-    const auto output = run(some);
-    // Of detections resolve_target counts the images.
-    const auto rows = target.score == Target::Score::box ? Tensor() : output_tensor(output, target.path);
-    if (rows.defined() && (rows.dim() < 1 || rows.size(0) != static_cast<int64_t>(some.size())))
-      throw Error("ERR_TARGET", "The model was run again on " + std::to_string(some.size()) +
-                                    " copies of the images, but its output has not a row for each: it does not take any "
-                                    "number of images. Use a method that runs it once, such as 'gradcam', or chunkSize 1.");
-    parts.push_back(resolve_target(output, target_of_copies(target, resolved, images_of(some))).scores.to(at::kDouble));
+    const Copies some(from, from + std::min<int64_t>(most, copies.end() - from));
+    const auto count = static_cast<int64_t>(some.size());
+    try {
+      parts.push_back(scores_of_chunk(some, run));
+      from += count;
+    } catch (const std::exception& e) {
+      if (count == 1 || !is_out_of_memory(e)) throw;
+      most = (count + 1) / 2;
+    }
   }
   return at::cat(parts);
+}
+
+Tensor CopyScorer::scores_of_chunk(const Copies& some, const RunCopies& run) const {
+  const auto output = run(some);
+  // Of detections resolve_target counts the images.
+  const auto rows = target.score == Target::Score::box ? Tensor() : output_tensor(output, target.path);
+  if (rows.defined() && (rows.dim() < 1 || rows.size(0) != static_cast<int64_t>(some.size())))
+    throw Error("ERR_TARGET", "The model was run again on " + std::to_string(some.size()) +
+                                  " copies of the images, but its output has not a row for each: it does not take any "
+                                  "number of images. Use a method that runs it once, such as 'gradcam', or chunkSize 1.");
+  return resolve_target(output, target_of_copies(target, resolved, images_of(some))).scores.to(at::kDouble);
 }
 
 }  // namespace gradcam

@@ -30,7 +30,8 @@ struct CopyPlan {
 // Runs the model on copies; gives its output.
 using RunCopies = std::function<IValue(const Copies&)>;
 
-// Asks for the score of many copies, `chunk` of them at a time: memory does not grow with the channels.
+// Asks for the score of many copies, at most `chunk` of them at a time: memory does not grow with the channels. Where it
+// runs out all the same, chunks are halved.
 struct CopyScorer {
   const Target& target;
   const ResolvedTarget& resolved;
@@ -39,6 +40,9 @@ struct CopyScorer {
 
   // [copies] in float64, on the device of the output. An error where the output is not one row for each copy.
   Tensor scores(const Copies& copies, const RunCopies& run) const;
+
+ private:
+  Tensor scores_of_chunk(const Copies& some, const RunCopies& run) const;
 };
 
 }  // namespace gradcam
