@@ -2,7 +2,10 @@ import { join } from 'node:path'
 import test from 'ava'
 import { doctor, type DoctorReport } from '../lib/doctor.js'
 import { compileLibrary } from './support/fake-libtorch.js'
+import { smallNets } from './support/models.js'
 import { copyPackage, gradcam, temporaryFolder } from './support/package-copy.js'
+
+const nets = await smallNets()
 
 const find = (report: DoctorReport, name: string) => report.checks.find((check) => check.name === name)
 
@@ -69,4 +72,58 @@ test('an addon that crashes when it is loaded is reported, not suffered', (t) =>
   t.is(signal, null)
   t.is(code, 1)
   t.regex(find(JSON.parse(stdout) as DoctorReport, 'Addon')?.found ?? '', /SIGABRT/)
+})
+
+const checksOf = (...args: string[]) =>
+  (JSON.parse(gradcam(['doctor', ...args, '--json']).stdout) as DoctorReport).checks
+
+for (const [net, layer, path, because] of [
+  ['plain', 'features', 'split', null],
+  ['called_twice', 'shared', 'hooked', /in 2 places/],
+  ['control_flow', 'step', 'hooked', /control flow/],
+] as const)
+  test(`a model file, ${net}: explanations at ${layer} run ${path}, and it says why`, (t) => {
+    const checks = checksOf(nets.file(net), '--size', '16x20', '--layer', layer)
+    const model = checks.find(({ name }) => name === 'Model')
+    t.is(model?.status, 'ok', JSON.stringify(checks))
+    t.true(Number(model?.details['forwardMs']) > 0)
+    const at = checks.at(-1)
+    t.like(at?.details, { layer, path })
+    t.true(Number(at?.details['explainMs']) > 0)
+    t.is(at?.status, because ? 'note' : 'ok')
+    if (because) t.regex(at?.found ?? '', because)
+    else t.is(at?.details['because'], null)
+  })
+
+test('a model file without --layer: the layers that are suggested', (t) => {
+  const checks = checksOf(nets.file('plain'), '--size', '16x20')
+  const layers = checks.flatMap(({ details }) => details['layer'] ?? [])
+  t.is(layers[0], 'features')
+  t.true(layers.length > 1, JSON.stringify(layers))
+})
+
+test('a model that is not there, a layer that it has not, or a size that it does not take is missing', (t) => {
+  for (const [args, code] of [
+    [['no-such.pt', '--size', '16x20'], 'ERR_FILE_NOT_FOUND'],
+    [[nets.file('plain'), '--size', '16x20', '--layer', 'feature'], 'ERR_LAYER_NOT_FOUND'],
+    [[nets.file('plain'), '--size', '5x16x20'], 'ERR_TORCH'],
+  ] as const) {
+    const { code: exit, stdout } = gradcam(['doctor', ...args, '--json'])
+    t.is(exit, 1, stdout)
+    const report = JSON.parse(stdout) as DoctorReport
+    t.false(report.ok)
+    t.like(report.checks.at(-1), { status: 'missing', details: { code } }, stdout)
+  }
+})
+
+test('what does not go together is refused with exit code 2', (t) => {
+  for (const [args, message] of [
+    [['model.pt'], /--size 224x224/],
+    [['--layer', 'features'], /--layer is for a model file/],
+    [['a.pt', 'b.pt', '--size', '8x8'], /one model file/],
+  ] as const) {
+    const { code, stderr } = gradcam(['doctor', ...args])
+    t.is(code, 2, stderr)
+    t.regex(stderr, message)
+  }
 })

@@ -1,23 +1,51 @@
 import { doctor, type Check, type DoctorReport } from '../../doctor.js'
-import type { Command } from '../command.js'
+import { parseInputShape, several, single, usageError } from '../arguments.js'
+import { checkModel, type ModelQuestion } from '../check-model.js'
+import type { Command, Values } from '../command.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
-  usage: '[--json]',
-  description: 'Prints what was found on this machine and used, and for each thing missing how to mend it.',
-  options: { json: { type: 'boolean', help: 'print it as JSON' } },
-  positionals: false,
-  run: async (values) => {
-    const report = await doctor()
+  usage: '[MODEL --size HxW [--layer PATH]…] [--device D] [--json]',
+  description: [
+    'Prints what was found on this machine and used, and for each thing missing how to mend it. With a model file also',
+    'whether that loads and runs, and how explanations run at its layers: split, which is faster than a plain forward',
+    'pass, or hooked, and then why.',
+  ].join('\n'),
+  options: {
+    size: { type: 'string', value: 'HxW', help: "of the model's input; CxHxW where it has not 3 channels" },
+    layer: { type: 'string', multiple: true, value: 'PATH', help: 'instead of the layers that are suggested' },
+    device: { type: 'string', value: 'D', help: 'for the model: cpu (the default), cuda, cuda:N, or auto' },
+    json: { type: 'boolean', help: 'print it as JSON' },
+  },
+  positionals: true,
+  run: async (values, positionals) => {
+    const question = readQuestion(values, positionals)
+    const machine = await doctor()
+    const checks = [...machine.checks, ...(question && machine.ok ? await checkModel(question) : [])]
+    const report: DoctorReport = { ok: checks.every(({ status }) => status !== 'missing'), checks }
     process.stdout.write(values['json'] ? `${JSON.stringify(report, null, 2)}\n` : print(report))
     return report.ok ? 0 : 1
   },
 }
 
+function readQuestion(values: Values, [file, ...more]: readonly string[]): ModelQuestion | null {
+  const size = single(values, 'size')
+  const layers = several(values, 'layer')
+  const device = single(values, 'device')
+  if (more.length > 0) throw usageError(`doctor takes one model file, not ${more.length + 1}.`)
+  if (file === undefined) {
+    for (const [name, value] of Object.entries({ size, layer: layers[0], device }))
+      if (value !== undefined) throw usageError(`--${name} is for a model file, and none was given.`)
+    return null
+  }
+  if (size === undefined) throw usageError(`Say what size of input ${file} takes, e.g. --size 224x224.`)
+  return { file, shape: parseInputShape(size), layers, device: device ?? 'cpu' }
+}
+
 function print({ ok, checks }: DoctorReport): string {
   const width = Math.max(...checks.map(({ name }) => name.length))
   const lines = checks.flatMap((check) => describe(check, width))
-  const end = ok ? 'Everything needed is there.' : 'Not ready: see the remedies above.'
+  const end = ok ? 'Everything needed is there.' : 'Not ready: see above.'
   return [...lines, '', paint(ok ? 'green' : 'red', end), ''].join('\n')
 }
 

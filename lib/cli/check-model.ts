@@ -1,0 +1,101 @@
+import { basename } from 'node:path'
+import { Cam } from '../cam.js'
+import type { Check } from '../doctor.js'
+import { GradCamError } from '../errors.js'
+import { manualSeed } from '../runtime.js'
+import { ScriptModule } from '../script-module.js'
+import type { ExecutionPath } from '../explainer.js'
+import { suggestLayers, type LayerSuggestion } from '../suggest-layers.js'
+import { Tensor } from '../tensor.js'
+import { disposeValue } from '../values.js'
+import { refusedInput } from './refused-input.js'
+import { counted, humanCount } from './units.js'
+
+/** Of a model file, what to try it with. */
+export interface ModelQuestion {
+  readonly file: string
+  /** [1, C, H, W] */
+  readonly shape: readonly number[]
+  /** None: those that are suggested. */
+  readonly layers: readonly string[]
+  readonly device: string
+}
+
+/** Of the few that are taken the fastest counts: everything else that the machine does makes one slower. */
+const timedRuns = 3
+
+/**
+ * What a model file allows: whether it loads and runs, and for each layer whether explanations run split there or hooked, why,
+ * and how long one takes beside a plain forward pass.
+ */
+export async function checkModel({ file, shape, layers, device }: ModelQuestion): Promise<Check[]> {
+  const name = 'Model'
+  try {
+    using model = await ScriptModule.load(file, { device })
+    manualSeed(0)
+    using noise = Tensor.rand(shape)
+    const forwardMs = await fastest(async () => disposeValue(await model.forward(noise))).catch((error: unknown) => {
+      throw refusedInput(error, shape)
+    })
+    const modules = model.namedModules()
+    const [root] = modules
+    const parameters = root?.parameters ?? 0
+    const size = `${root?.typeName ?? 'Module'}, ${humanCount(parameters)} parameters`
+    const found = `${basename(file)}: ${size}; a forward pass of [${shape.join(', ')}] takes ${forwardMs.toFixed(1)} ms`
+    const checks: Check[] = [{ name, status: 'ok', found, details: { file, parameters, forwardMs } }]
+    const chosen: readonly Pick<LayerSuggestion, 'layer' | 'reshape'>[] =
+      layers.length > 0 ? layers.map((layer) => ({ layer, reshape: undefined })) : await suggestLayers(model, noise)
+    for (const { layer, reshape } of chosen) checks.push(await checkLayer(model, layer, reshape, noise, forwardMs))
+    if (chosen.length === 0)
+      checks.push({
+        name: 'Layers',
+        status: 'note',
+        found: `none of ${counted(modules.length - 1, 'layer')} has places to look at`,
+        remedy: 'Use methods of the input, e.g. InputAttribution or InputPerturbation.',
+        details: {},
+      })
+    return checks
+  } catch (error) {
+    if (!(error instanceof GradCamError)) throw error
+    return [{ name, status: 'missing', found: error.message, details: { file, code: error.code } }]
+  }
+}
+
+async function checkLayer(
+  model: ScriptModule,
+  layer: string,
+  reshape: LayerSuggestion['reshape'],
+  input: Tensor,
+  forwardMs: number,
+): Promise<Check> {
+  const name = `at ${layer}`
+  try {
+    using cam = new Cam(model, { layers: [layer], ...(reshape && { reshape }) })
+    let execution: ExecutionPath | undefined
+    const run = async () => {
+      using found = await cam.explain(input)
+      execution = found.execution
+    }
+    await run() // makes the split
+    const ms = await fastest(run)
+    const { path } = execution as ExecutionPath
+    const because = execution?.path === 'hooked' ? execution.because : null
+    const times = `${(ms / forwardMs).toFixed(2)} of a forward pass (${ms.toFixed(1)} ms)`
+    const details = { layer, path, because, explainMs: ms }
+    if (because === null) return { name, status: 'ok', found: `split, ${times}`, details }
+    return { name, status: 'note', found: `hooked, ${times}, because ${because}`, details }
+  } catch (error) {
+    if (!(error instanceof GradCamError)) throw error
+    return { name, status: 'missing', found: error.message, details: { layer, code: error.code } }
+  }
+}
+
+async function fastest(run: () => Promise<void>): Promise<number> {
+  const times: number[] = []
+  for (let i = 0; i < timedRuns; i++) {
+    const start = performance.now()
+    await run()
+    times.push(performance.now() - start)
+  }
+  return Math.min(...times)
+}
