@@ -24,12 +24,12 @@ const models = {
     functional: false,
   },
   vit: { classes: [0, 1, 2], layer: 'patch_embed', size: [3, 3, 32, 48], guided: false, relus: 0, functional: false },
-  resnet18: { classes: [4, 7], layer: 'layer4', size: [2, 3, 64, 80], guided: true, relus: 17, functional: false },
-  vgg11: { classes: [4, 7], layer: 'features.19', size: [2, 3, 64, 80], guided: true, relus: 10, functional: false },
+  resnet18: { classes: [4, 7, 2], layer: 'layer4', size: [3, 3, 64, 80], guided: true, relus: 17, functional: false },
+  vgg11: { classes: [4, 7, 2], layer: 'features.19', size: [3, 3, 64, 80], guided: true, relus: 10, functional: false },
   densenet121: {
-    classes: [283, 243],
+    classes: [283, 243, 7],
     layer: 'features.denseblock4',
-    size: [2, 3, 64, 80],
+    size: [3, 3, 64, 80],
     guided: true,
     relus: 120,
     functional: true,
@@ -49,20 +49,27 @@ for (const [name, { classes, layer, size, guided, relus, functional }] of Object
 
     run(`${name}, ${kind}: gradients at the input`, async (t) => {
       using model = await ScriptModule.load(peer!.file(name, kind))
-      using input = toTensor(peer!.input(name))
+      using all = toTensor(peer!.input(name))
+      using first = all.narrow(0, 0, 1)
       const ruled: InputMethod[] = guided && !functional ? ['guided-backprop', 'deconvnet'] : []
-      for (const method of ['gradient', 'saliency', 'input-x-gradient', ...ruled] as const) {
-        using attribution = new InputAttribution(model, { method })
-        using found = await attribution.explain(input, { target: classes })
-        assertSame(t, found.attribution, expected(method), method)
-        t.is(found.intercepted, ruled.includes(method) ? relus : null)
-        t.is(found.delta, null)
+      for (const [input, of] of [
+        [all, 'captum'],
+        [first, 'captum, one image'],
+      ] as const) {
+        const target = classes.slice(0, input.shape[0])
+        for (const method of ['gradient', 'saliency', 'input-x-gradient', ...ruled] as const) {
+          using attribution = new InputAttribution(model, { method })
+          using found = await attribution.explain(input, { target })
+          assertSame(t, found.attribution, peer!.tensor(name, of, method), `${method}, ${of}`)
+          t.is(found.intercepted, ruled.includes(method) ? relus : null)
+          t.is(found.delta, null)
+        }
+        if (!guided) continue
+        using modules = new GuidedBackprop(model, { scope: 'modules' })
+        using found = await modules.explain(input, { target })
+        assertSame(t, found.gradient, peer!.tensor(name, of, 'guided-backprop'), `the modules alone, ${of}`)
+        t.is(found.intercepted, relus)
       }
-      if (!guided) return
-      using modules = new GuidedBackprop(model, { scope: 'modules' })
-      using found = await modules.explain(input, { target: classes })
-      assertSame(t, found.gradient, expected('guided-backprop'), 'the modules alone')
-      t.is(found.intercepted, relus)
     })
 
     run(`${name}, ${kind}: integrated gradients`, async (t) => {

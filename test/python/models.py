@@ -47,6 +47,7 @@ MODELS = {
     # The real one's classifier has 120 million parameters, which would say nothing more.
     "vgg11": Entry(lambda: vgg11(num_classes=20, hidden=64), size=(3, 3, 96, 128), small=False),
     "resnet18_double": Entry(lambda: resnet18(num_classes=20), dtype=torch.float64, small=False),
+    "densenet121_double": Entry(densenet121, dtype=torch.float64, small=False),
     "vgg11_double": Entry(lambda: vgg11(num_classes=20, hidden=64), dtype=torch.float64, small=False),
     "vit": Entry(token_nets.TinyVit, size=(3, 3, 32, 48)),
     "channels_last": Entry(token_nets.ChannelsLast, size=(3, 3, 32, 48)),

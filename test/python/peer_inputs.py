@@ -43,27 +43,32 @@ def smoothed(method, x, target, **options):
         torch.normal = normal
 
 
+def gradients_of(model, x, target, guided):
+    own = copy.deepcopy
+    cases = {
+        "gradient": attr.Saliency(own(model)).attribute(x.clone(), target=target, abs=False),
+        "saliency": attr.Saliency(own(model)).attribute(x.clone(), target=target),
+        "input-x-gradient": attr.InputXGradient(own(model)).attribute(x.clone(), target=target),
+    }
+    if guided:
+        cases["guided-backprop"] = attr.GuidedBackprop(own(model)).attribute(x.clone(), target=target)
+        cases["deconvnet"] = attr.Deconvolution(own(model)).attribute(x.clone(), target=target)
+    return cases
+
+
 def cases_of(model, x, target, layer, guided):
     own = copy.deepcopy
     gradients = attr.IntegratedGradients(own(model))
     integrated, delta = gradients.attribute(x.clone(), target=target, return_convergence_delta=True)
     baseline = torch.full_like(x, 0.25)
     few = gradients.attribute(x.clone(), baselines=baseline, target=target, n_steps=7)
-    cases = {
-        "gradient": attr.Saliency(own(model)).attribute(x.clone(), target=target, abs=False),
-        "saliency": attr.Saliency(own(model)).attribute(x.clone(), target=target),
-        "input-x-gradient": attr.InputXGradient(own(model)).attribute(x.clone(), target=target),
-        "integrated-gradients": integrated,
-        "delta": delta,
-        "few steps": few,
-    }
+    cases = gradients_of(model, x, target, guided)
+    cases.update({"integrated-gradients": integrated, "delta": delta, "few steps": few})
     for kind, value in smoothed(attr.Saliency(own(model)), x, target).items():
         cases[f"saliency {kind}"] = value
     integrate = attr.IntegratedGradients(own(model))
     cases["integrated-gradients mean"] = smoothed(integrate, x, target, n_steps=5)["mean"]
     if guided:
-        cases["guided-backprop"] = attr.GuidedBackprop(own(model)).attribute(x.clone(), target=target)
-        cases["deconvnet"] = attr.Deconvolution(own(model)).attribute(x.clone(), target=target)
         whole = own(model)
         cam = attr.GuidedGradCam(whole, whole.get_submodule(layer))
         cases["guided-grad-cam"] = cam.attribute(x.clone(), target=target)
@@ -74,6 +79,8 @@ def run_model(name, job, folder, store):
     model, x = models.build(name, 0), models.example(name, 1, job.get("size"))
     target = torch.tensor(job["classes"])
     cases = {"captum": stored(cases_of(model, x, target, job["layer"], job["guided"]), store)}
+    alone = gradients_of(model, x[:1], target[:1], job["guided"])
+    cases["captum, one image"] = stored({name: value.detach() for name, value in alone.items()}, store)
     return {"files": models.write_torchscript(name, model, x, folder), "input": store(x), "cases": cases}
 
 
