@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "../core/error.h"
+#include "../core/max_pool.h"
 #include "../core/tensor_memory.h"
 #include "convert.h"
 #include "handles.h"
@@ -175,6 +176,7 @@ Napi::Value layer_methods(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   keep_tensor_memory();
+  quicken_max_pool();
   const auto environment = Environment::create(env);
   environment->tensor_class = Napi::Persistent(TensorHandle::define(env));
   environment->model_class = Napi::Persistent(ModelHandle::define(env));
