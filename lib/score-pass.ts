@@ -1,12 +1,13 @@
-import { disposeExplained, Explainer, type Explained, type ExplainOptions } from './explainer.js'
+import { disposeExplained, Explainer, type Execution, type Explained, type ExplainOptions } from './explainer.js'
 import type { ScriptModule } from './script-module.js'
 import type { Tensor } from './tensor.js'
 import { disposeValue, type Value } from './values.js'
 
-/** The classes and scores of inputs, from a forward without a graph, frozen and optimised where the model allows it. */
+/** The classes and scores of inputs, from a forward without a graph. */
 export class ScorePass extends Explainer {
-  constructor(model: ScriptModule) {
-    super(model, { layers: [], scoresOnly: true, inputGradient: false, guided: 'none' })
+  /** @param execution by default the model runs frozen and optimised, where it allows that, which has to be prepared once */
+  constructor(model: ScriptModule, execution: Execution = 'auto') {
+    super(model, { layers: [], scoresOnly: true, inputGradient: false, guided: 'none', execution })
   }
 
   /** @throws GradCamError ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE */
@@ -14,9 +15,18 @@ export class ScorePass extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<Explained> {
-    const { output, explained } = await this.run(inputs, options)
+    const { output, ...explained } = await this.look(inputs, options)
     disposeValue(output)
+    return explained
+  }
+
+  /** The same with the model's output, for the caller to dispose. */
+  async look<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    options: ExplainOptions<Output> = {},
+  ): Promise<Explained & { output: Output }> {
+    const { output, explained } = await this.run(inputs, options)
     disposeExplained(explained)
-    return { targets: explained.classes, scores: explained.scores }
+    return { output, targets: explained.classes, scores: explained.scores }
   }
 }

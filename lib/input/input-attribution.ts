@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { TensorHandle } from '../addon/binding.js'
 import { checkOptions, GradCamError } from '../errors.js'
-import { disposeExplained, Explainer, type ExplainOptions } from '../explainer.js'
+import { Explainer, type Explained, type ExplainOptions, type Run } from '../explainer.js'
 import { inParts } from '../in-parts.js'
 import { ScorePass } from '../score-pass.js'
 import { toPositional, type ScriptModule } from '../script-module.js'
@@ -62,19 +62,30 @@ export const inputMethods: readonly InputMethod[] = [
   'deeplift',
 ]
 
-interface Pass {
+/** A pass over a batch, or over copies of it; owns its gradient. */
+interface Pass extends Disposable {
   readonly gradient: Tensor
-  readonly scores: readonly number[]
+  /** How many activations followed a rule. */
+  readonly relus: number
 }
 
-/** Runs one pass over copies of the batch, laid one behind the other. */
-type RunPass = (inputs: Tensor, copies: number) => Promise<Pass>
+/** How passes over copies of the batch run, laid one behind the other. */
+interface Passes {
+  readonly run: (inputs: Tensor, copies: number) => Promise<Pass>
+  /** How many copies one takes at most. */
+  readonly most: number
+  readonly signal: AbortSignal | undefined
+}
 
-/** The scores of a batch in the place of the input. */
-type RunScores = (inputs: Tensor) => Promise<readonly number[]>
+type Found = Pick<Pass, 'relus'> & { readonly attribution: Tensor }
 
 /** The methods that count what follows their rules. */
 const rulesOf: Partial<Record<InputMethod, true>> = { 'guided-backprop': true, deconvnet: true, deeplift: true }
+
+function toPass({ relus, explained }: Pick<Run<Value>, 'relus' | 'explained'>): Pass {
+  const gradient = Tensor.own(explained.inputGradient as TensorHandle) // all that such a pass leaves behind
+  return { gradient, relus, [Symbol.dispose]: () => gradient.dispose() }
+}
 
 /**
  * Attributions of the score to the elements of the (first) input, from gradients there: see {@link InputMethod}.
@@ -89,7 +100,8 @@ export class InputAttribution extends Explainer {
   readonly method: InputMethod
   readonly #options: Required<Pick<InputAttributionOptions, 'baseline' | 'steps' | 'batchSize'>>
   readonly #smoothing: Required<Smoothing> | null
-  readonly #scores: ScorePass | null
+  /** The model as it is, for what is read off without a gradient. */
+  readonly #scores: ScorePass
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(model: ScriptModule, options: InputAttributionOptions) {
@@ -114,7 +126,7 @@ export class InputAttribution extends Explainer {
       ...(method === 'deeplift' && { baseline: from.handle }),
     })
     this.method = method
-    this.#scores = method === 'deeplift' ? new ScorePass(model) : null
+    this.#scores = new ScorePass(model, 'hooked')
     this.#options = { baseline, steps, batchSize }
     this.#smoothing = smooth === undefined ? null : checkSmoothing(checkOptions(smooth))
   }
@@ -125,137 +137,145 @@ export class InputAttribution extends Explainer {
     { target, signal }: ExplainOptions<Output> = {},
   ): Promise<InputExplanation<Output>> {
     const [input, ...others] = toPositional(inputs)
-    const { output, relus, explained } = await this.run(inputs, { target, signal })
-    using gradient = Tensor.own(explained.inputGradient as TensorHandle)
+    const { output, targets, scores, pass } = await this.#first(inputs, { target, signal })
+    using _first = pass // what the method does not take
     try {
-      using x = (input as Tensor).to({ device: gradient.device })
-      const runPass: RunPass = async (copied, copies) => {
-        const fixed = fixedTarget(target, explained.classes, copies)
-        const pass = await this.run([copied, ...others], { target: fixed, signal })
-        disposeValue(pass.output)
-        return { gradient: Tensor.own(pass.explained.inputGradient as TensorHandle), scores: pass.explained.scores }
-      }
-      const runScores: RunScores = async (start) => {
-        const fixed = fixedTarget(target, explained.classes, 1)
-        return (await (this.#scores as ScorePass).score([start, ...others], { target: fixed, signal })).scores
-      }
-      const images = x.shape[0] ?? 1
+      using x = (input as Tensor).to({ device: this.model.device })
       const single = others.length > 0 || isOfOneBatch(target)
-      const copies = single ? 1 : Math.max(1, Math.floor(this.#options.batchSize / images))
-      const first = { gradient, scores: explained.scores }
-      const { attribution, delta } = this.#smoothing
-        ? { attribution: await this.#smooth(x, runPass, copies, this.#smoothing, signal), delta: null }
-        : this.method === 'deeplift'
-          ? await this.#rescale(x, first, runScores)
-          : await this.#attribute(x, first, 1, runPass, copies)
-      const { classes: targets, scores } = explained
-      const intercepted = rulesOf[this.method] ? relus : null
-      return new InputExplanation({ method: this.method, output, attribution, targets, scores, intercepted, delta })
+      const passes: Passes = {
+        run: async (copied, copies) => {
+          const fixed = fixedTarget(target, targets, copies)
+          const { output: unused, ...run } = await this.run([copied, ...others], { target: fixed, signal })
+          disposeValue(unused)
+          return toPass(run)
+        },
+        most: single ? 1 : Math.max(1, Math.floor(this.#options.batchSize / (x.shape[0] ?? 1))),
+        signal,
+      }
+      const { method } = this
+      const { attribution, relus } = this.#smoothing
+        ? await this.#smooth(x, passes, this.#smoothing)
+        : await this.#attribute(x, 1, passes, pass)
+      try {
+        const atBaseline = async (start: Tensor) => {
+          const fixed = fixedTarget(target, targets, 1)
+          return (await this.#scores.score([start, ...others], { target: fixed, signal })).scores
+        }
+        const delta = await this.#delta(x, attribution, scores, atBaseline)
+        const intercepted = rulesOf[method] ? relus : null
+        return new InputExplanation({ method, output, attribution, targets, scores, intercepted, delta })
+      } catch (error) {
+        attribution.dispose()
+        throw error
+      }
     } catch (error) {
       disposeValue(output)
       throw error
-    } finally {
-      disposeExplained(explained)
     }
+  }
+
+  /** The output at the input itself, and the pass there where the method has a use for it. */
+  async #first<Output extends Value>(
+    inputs: Value | readonly Value[],
+    options: ExplainOptions<Output>,
+  ): Promise<Explained & { readonly output: Output; readonly pass: Pass | null }> {
+    if (this.#smoothing || this.method === 'integrated-gradients') {
+      const [input] = toPositional(inputs)
+      this.assertOpen()
+      if (!(input instanceof Tensor) || !/float/.test(input.dtype))
+        throw new GradCamError(
+          'ERR_INVALID_ARGUMENT',
+          'The gradient at the input needs a first input that is a floating-point tensor.',
+        )
+      return { ...(await this.#scores.look(inputs, options)), pass: null }
+    }
+    const run = await this.run(inputs, options)
+    const { classes: targets, scores } = run.explained
+    return { output: run.output, targets, scores, pass: toPass(run) }
   }
 
   /**
    * The attributions of x, which is `copies` copies of the batch.
    *
-   * @param first the pass at x itself
+   * @param given the pass at x itself, where it ran already
    */
-  async #attribute(
-    x: Tensor,
-    first: Pass,
-    copies: number,
-    runPass: RunPass,
-    most: number,
-  ): Promise<{ attribution: Tensor; delta: readonly number[] | null }> {
-    const { gradient } = first
-    if (this.method === 'integrated-gradients')
-      return await this.#integrate(x, first.scores, copies, runPass, Math.max(1, Math.floor(most / copies)))
-    if (this.method === 'saliency') return { attribution: gradient.abs(), delta: null }
-    if (this.method === 'deeplift') {
-      using path = fromBaseline(this.#options.baseline, x, copies)
-      return { attribution: path.way.mul(gradient), delta: null }
+  async #attribute(x: Tensor, copies: number, passes: Passes, given: Pass | null): Promise<Found> {
+    if (this.method === 'integrated-gradients') return await this.#integrate(x, copies, passes)
+    using pass = given ?? (await passes.run(x, copies))
+    const { gradient, relus } = pass
+    switch (this.method) {
+      case 'saliency':
+        return { attribution: gradient.abs(), relus }
+      case 'input-x-gradient':
+        return { attribution: tidy(() => x.detach().mul(gradient)), relus }
+      case 'deeplift': {
+        using path = fromBaseline(this.#options.baseline, x, copies)
+        return { attribution: path.way.mul(gradient), relus }
+      }
+      default:
+        return { attribution: gradient.detach(), relus }
     }
-    if (this.method === 'input-x-gradient') return { attribution: tidy(() => x.detach().mul(gradient)), delta: null }
-    return { attribution: gradient.detach(), delta: null }
   }
 
-  async #rescale(
-    x: Tensor,
-    { gradient, scores }: Pass,
-    runScores: RunScores,
-  ): Promise<{ attribution: Tensor; delta: readonly number[] }> {
-    using path = fromBaseline(this.#options.baseline, x, 1)
-    const { start, way } = path
-    const atStart = await runScores(start)
-    const attribution = way.mul(gradient)
-    return { attribution, delta: convergenceDelta(attribution, scores, atStart) }
-  }
-
-  async #integrate(
-    x: Tensor,
-    scores: readonly number[],
-    copies: number,
-    runPass: RunPass,
-    most: number,
-  ): Promise<{ attribution: Tensor; delta: readonly number[] }> {
+  async #integrate(x: Tensor, copies: number, passes: Passes): Promise<Found> {
     const { steps } = this.#options
     const { points, weights } = gaussLegendre(steps)
     using path = fromBaseline(this.#options.baseline, x, copies)
     const { start, way } = path
+    const most = Math.max(1, Math.floor(passes.most / copies))
     let sum: Tensor | undefined
     try {
       await inParts(steps, most, async (from, to) => {
         const part = points.slice(from, to)
         using places = tidy(() => Tensor.cat(part.map((point) => start.add(way.mul(point)))))
-        using gradient = (await runPass(places, copies * part.length)).gradient
+        using pass = await passes.run(places, copies * part.length)
         const before = sum
         sum = tidy(() => {
-          const parts = gradient.split(x.shape[0] ?? 1).map((g, i) => g.mul(weights[from + i] as number))
+          const parts = pass.gradient.split(x.shape[0] ?? 1).map((g, i) => g.mul(weights[from + i] as number))
           return (before ? [before, ...parts] : parts).reduce((total, term) => total.add(term)).clone()
         })
         before?.dispose()
       })
-      const atStart = await runPass(start, copies)
-      atStart.gradient.dispose()
       const total = sum as Tensor
-      const attribution = tidy(() => total.mul(way))
-      return { attribution, delta: convergenceDelta(attribution, scores, atStart.scores) }
+      return { attribution: tidy(() => total.mul(way)), relus: 0 }
     } finally {
       sum?.dispose()
     }
   }
 
+  /** How far attributions that should add up are from that; null for those of other methods. */
+  async #delta(
+    x: Tensor,
+    attribution: Tensor,
+    scores: readonly number[],
+    atBaseline: (start: Tensor) => Promise<readonly number[]>,
+  ): Promise<readonly number[] | null> {
+    if (this.#smoothing || (this.method !== 'integrated-gradients' && this.method !== 'deeplift')) return null
+    using path = fromBaseline(this.#options.baseline, x, 1)
+    return convergenceDelta(attribution, scores, await atBaseline(path.start))
+  }
+
   /** Frees all that it holds. The model stays as it was. Safe to call again. */
   override dispose(): void {
     super.dispose()
-    this.#scores?.dispose()
+    this.#scores.dispose()
   }
 
-  async #smooth(
-    x: Tensor,
-    runPass: RunPass,
-    most: number,
-    { kind, samples, sigma, seed }: Required<Smoothing>,
-    signal: AbortSignal | undefined,
-  ): Promise<Tensor> {
+  async #smooth(x: Tensor, passes: Passes, { kind, samples, sigma, seed }: Required<Smoothing>): Promise<Found> {
     const images = x.shape[0] ?? 1
     const dtype = x.dtype === 'float64' ? 'float64' : 'float32'
     let sums: [Tensor, Tensor] | undefined
+    let relus = 0
     try {
-      await inParts(samples, most, async (from, to) => {
-        const count = to - from
+      await inParts(samples, passes.most, async (from, to) => {
         const noisy: Tensor[] = []
         try {
           for (let sample = from; sample < to; sample++)
-            noisy.push(await noisyCopy(x, dtype, sigma, seed + sample, signal))
+            noisy.push(await noisyCopy(x, dtype, sigma, seed + sample, passes.signal))
           using copies = Tensor.cat(noisy)
-          const pass = await runPass(copies, count)
-          using _gradient = pass.gradient
-          using attribution = (await this.#attribute(copies, pass, count, runPass, most)).attribution
+          const found = await this.#attribute(copies, to - from, passes, null)
+          using attribution = found.attribution
+          relus = found.relus
           const before = sums
           const add = (values: Tensor, previous: Tensor | undefined) =>
             tidy(() => {
@@ -270,12 +290,13 @@ export class InputAttribution extends Explainer {
         }
       })
       const [sum, squares] = sums as [Tensor, Tensor]
-      return tidy(() => {
+      const attribution = tidy(() => {
         const mean = sum.div(samples)
         if (kind === 'mean') return mean
         const squared = squares.div(samples)
         return kind === 'squared' ? squared : squared.sub(mean.square())
       })
+      return { attribution, relus }
     } finally {
       disposeValue(sums ?? null)
     }

@@ -30,8 +30,8 @@ export const contestants = [
 
 // Each gives the command line and environment of a contestant's process for a job.
 
-function ours({ make, explain }, job) {
-  const args = [join(workers, 'ours.mjs'), JSON.stringify({ ...job, make, explain })]
+function ours({ make, explain, method }, job) {
+  const args = [join(workers, 'ours.mjs'), JSON.stringify({ ...job, method: method ?? job.method, make, explain })]
   return { command: process.execPath, args, env: process.env }
 }
 

@@ -18,7 +18,11 @@ import { writeSection } from './write-docs.mjs'
 const pgc = 'pytorch-grad-cam'
 const captum = 'captum'
 
-/** Who has each. Ablation-CAM and Score-CAM take the peer seconds: few rounds are steady enough. */
+/**
+ * Who has each, and how ours is asked for it where that is not its name alone. Those that take seconds are steady enough in
+ * few rounds. SmoothGrad has no noise here, which takes as long as any and lets results be compared; DeepLIFT is Captum's on
+ * nets alone that use no module twice.
+ */
 const methods = {
   ablationcam: { peers: [pgc], rounds: 2 },
   scorecam: { peers: [pgc], rounds: 2 },
@@ -33,13 +37,18 @@ const methods = {
   kpcacam: { peers: [pgc] },
   fem: { peers: [pgc] },
   shapleycam: { peers: [pgc] },
+  'finer-cam': { peers: [pgc], method: 'gradcam', target: (of) => ({ kind: 'finer', class: of }) },
   fullgrad: { peers: [pgc] },
   saliency: { peers: [captum] },
   'input-x-gradient': { peers: [captum] },
   'guided-backprop': { peers: [captum] },
   deconvnet: { peers: [captum] },
+  'guided-gradcam': { peers: [captum] },
+  smoothgrad: { peers: [captum], rounds: 4, method: 'saliency', make: { smooth: { samples: 5, sigma: 0 } } },
+  deeplift: { peers: [captum], rounds: 4, model: 'vgg11' },
   'integrated-gradients': { peers: [captum], rounds: 2 },
   occlusion: { peers: [captum], rounds: 2 },
+  'feature-ablation': { peers: [captum], rounds: 2 },
 }
 const modules = { [pgc]: 'grad_cam_methods', [captum]: 'captum_methods' }
 
@@ -69,14 +78,20 @@ const taking = ['ours', pgc, captum].map((name) => {
   return name === 'ours' ? row : { ...row, module: modules[name] }
 })
 const { model } = values
-const { libtorch, tools, files, index } = await prepare({ contestants: taking, models: [model], size, images: 1 }, say)
-const { layers, target } = index.models[model]
+const models = [...new Set([model, ...asked.map((method) => methods[method].model ?? model)])]
+const { libtorch, tools, files, index } = await prepare({ contestants: taking, models, size, images: 1 }, say)
 const scratch = mkdtempSync(join(tmpdir(), 'gradcam-bench-'))
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
+function asOurs(name, target) {
+  const { method = name, make = {}, target: asTarget } = methods[name]
+  return { method, make, explain: asTarget ? { target: asTarget(target) } : {} }
+}
+
 const results = []
 for (const method of asked) {
-  const { peers, rounds = Number(values.rounds) } = methods[method]
+  const { peers, rounds = Number(values.rounds), model: net = model } = methods[method]
+  const { layers, target } = index.models[net]
   const job = {
     size,
     images: 1,
@@ -84,14 +99,16 @@ for (const method of asked) {
     device,
     target,
     method,
-    model,
+    model: net,
     layer: layers['gradcam-last'],
-    file: join(files, `${model}.pt`),
-    state: join(files, `${model}.state.pt`),
+    file: join(files, `${net}.pt`),
+    state: join(files, `${net}.state.pt`),
     input: join(files, 'input.bin'),
   }
   const { measured, failures } = await measure({
-    contestants: taking.filter(({ name }) => name === 'ours' || peers.includes(name)),
+    contestants: taking
+      .filter(({ name }) => name === 'ours' || peers.includes(name))
+      .map((row) => (row.name === 'ours' ? { ...row, ...asOurs(method, target) } : row)),
     batches: [1],
     rounds: () => rounds,
     warmups: () => (rounds > 2 ? 2 : 0),
@@ -110,7 +127,13 @@ for (const method of asked) {
     peakRss,
     difference,
   }))
-  results.push({ method, ms: median(ours.times), peakRss: ours.peakRss, peers: compared, failures })
+  results.push({
+    method: net === model ? method : `${method} (${net})`,
+    ms: median(ours.times),
+    peakRss: ours.peakRss,
+    peers: compared,
+    failures,
+  })
 }
 
 const number = (value, digits) => (value === undefined ? '–' : value.toFixed(digits))
@@ -134,6 +157,6 @@ writeFileSync(values.json, `${JSON.stringify({ machine: facts, model, size, resu
 if (values['write-docs'])
   await writeSection(
     'methods',
-    `${model} at \`${layers['gradcam-last']}\`, ${size}x${size}, batch 1, on ${facts.cpu}, ${threads} threads, LibTorch ${libtorch.version}. ` +
+    `${model} at \`${index.models[model].layers['gradcam-last']}\`, ${size}x${size}, batch 1, on ${facts.cpu}, ${threads} threads, LibTorch ${libtorch.version}. ` +
       `A × is how many times as long the peer takes: above 1 we are faster.\n\n${markdownTable(table)}`,
   )

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from models.densenet import DenseNet
 from models.resnet import resnet18, resnet50
 from models.seeded import seeded
+from models.vgg import VGG, vgg11
 
 
 class Net(NamedTuple):
@@ -35,6 +36,16 @@ class EagerDenseNet(DenseNet):
         return self.classifier(torch.flatten(F.adaptive_avg_pool2d(active, (1, 1)), 1))
 
 
+def eager_vgg11() -> VGG:
+    """With a small classifier, which the real one's 120 million parameters would only make wait for memory, and without ReLUs in
+    place, whose inputs Captum's DeepLIFT cannot see."""
+    net = vgg11(hidden=256)
+    for module in net.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+    return net
+
+
 DENSENET121 = dict(growth_rate=32, block_config=(6, 12, 24, 16), num_init_features=64)
 # As scripts/train-sample-model.py trains it.
 ANIMALS = dict(growth_rate=16, block_config=(3, 6, 8), num_init_features=16, bn_size=2, num_classes=8)
@@ -47,6 +58,7 @@ NETS: Dict[str, Net] = {
     "densenet121": Net(lambda: EagerDenseNet(**DENSENET121), DENSENET_LAYERS, 10),
     "resnet50": Net(resnet50, RESNET_LAYERS, 283),
     "resnet18": Net(resnet18, RESNET_LAYERS, 283),
+    "vgg11": Net(eager_vgg11, {"gradcam-last": "features.19", "gradcam-early": "features.4"}, 283),
     "animals": Net(lambda: EagerDenseNet(**ANIMALS), DENSENET_LAYERS, 2, "samples/animals-densenet.pt"),
 }
 SCRIPTED: Dict[str, Callable[[], nn.Module]] = {"densenet121": lambda: DenseNet(**DENSENET121)}

@@ -1,6 +1,9 @@
 """Every method that this package and Captum both have, through its own classes, by this package's names."""
 
+import math
+
 import peers
+import torch
 from torch import Tensor, nn
 
 from captum_peer import grad_cam
@@ -13,8 +16,11 @@ ATTRIBUTIONS = {
     "guided-backprop": attr.GuidedBackprop,
     "deconvnet": attr.Deconvolution,
     "integrated-gradients": attr.IntegratedGradients,
+    "deeplift": attr.DeepLift,
 }
 
+# As many at a time as this package takes.
+AT_ONCE = 16
 
 
 def occlusion(model: nn.Module, _layer: str, target: int):
@@ -29,7 +35,7 @@ def occlusion(model: nn.Module, _layer: str, target: int):
                 sliding_window_shapes=(x.shape[1], height, width),
                 strides=(x.shape[1], height // 2, width // 2),
                 target=target,
-                perturbations_per_eval=16,
+                perturbations_per_eval=AT_ONCE,
             ),
             None,
         )
@@ -37,9 +43,37 @@ def occlusion(model: nn.Module, _layer: str, target: int):
     return explain
 
 
+def feature_ablation(model: nn.Module, _layer: str, target: int):
+    """Of our features: the cells of a grid of eight by eight."""
+    method = attr.FeatureAblation(model)
+
+    def explain(x: Tensor):
+        rows, columns = (torch.arange(size) // math.ceil(size / 8) for size in x.shape[2:])
+        cells = rows[:, None] * (columns.max() + 1) + columns
+        return method.attribute(x, feature_mask=cells[None, None], target=target, perturbations_per_eval=AT_ONCE), None
+
+    return explain
+
+
+def guided_grad_cam(model: nn.Module, layer: str, target: int):
+    method = attr.GuidedGradCam(model, model.get_submodule(layer))
+    return lambda x: (method.attribute(x.detach().clone().requires_grad_(), target=target).detach(), None)
+
+
+def smoothgrad(model: nn.Module, _layer: str, target: int):
+    method = attr.NoiseTunnel(attr.Saliency(model))
+    return lambda x: (
+        method.attribute(x.detach().clone(), nt_samples=5, nt_samples_batch_size=5, stdevs=0.0, target=target).detach(),
+        None,
+    )
+
+
+OTHERS = {"gradcam": grad_cam, "feature-ablation": feature_ablation, "guided-gradcam": guided_grad_cam}
+
+
 def __getattr__(name: str):
-    if name == "gradcam":
-        return grad_cam
+    if name in OTHERS:
+        return OTHERS[name]
     if name not in ATTRIBUTIONS:
         raise AttributeError(f"Captum has no {name}")
 

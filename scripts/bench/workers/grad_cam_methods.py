@@ -23,7 +23,14 @@ CAMS = {
 }
 
 
+def finer_cam(model: nn.Module, layer: str, target: int):
+    cam = package.FinerCAM(model, [model.get_submodule(layer)])
+    return lambda x: (cam(x, target_idx=target)[:, None], None)
+
+
 def __getattr__(name: str):
+    if name == "finer-cam":
+        return finer_cam
     if name not in CAMS:
         raise AttributeError(f"pytorch-grad-cam has no {name}")
 

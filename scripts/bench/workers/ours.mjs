@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import {
   Cam,
   FullGrad,
+  GuidedGradCam,
   GradCam,
   GuidedBackprop,
   InputAttribution,
@@ -13,6 +14,7 @@ import {
   ScriptModule,
   Tensor,
   camMethods,
+  gridFeatures,
   inputMethods,
   interpolate,
   normalize,
@@ -31,6 +33,11 @@ function makeExplainer({ method, layer, make }) {
   if (method === 'fullgrad') return new FullGrad(model)
   if (Object.hasOwn(camMethods, method))
     return new Cam(model, { layers: [layer], methods: [method], compat: 'pytorch-grad-cam', ...make })
+  if (method === 'guided-gradcam') return new GuidedGradCam(model, { layer, mode: 'nearest', ...make })
+  if (method === 'feature-ablation') {
+    const features = gridFeatures([job.size, job.size])
+    return new InputPerturbation(model, { method, features, ...make })
+  }
   if (inputMethods.includes(method)) return new InputAttribution(model, { method, ...make })
   return new InputPerturbation(model, { method, ...make })
 }
