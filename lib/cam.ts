@@ -46,7 +46,7 @@ export interface CamOptions extends ExecutionOptions {
   readonly seed?: number
   /**
    * For Score-CAM and Ablation-CAM, how many copies of an image run at a time: more take more memory, and the result does
-   * not depend on it beyond rounding. 32 by default; 1 for models that take one image alone.
+   * not depend on it beyond rounding. Fewer where memory runs out. 32 by default; 1 for models that take one image alone.
    */
   readonly chunkSize?: number
 }

@@ -33,7 +33,7 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   target?: BatchTarget
   /** What is done to pictures, not to tensors: a preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
-  /** Inputs explained in one pass, where their shapes are the same. 8 by default. */
+  /** Inputs explained in one pass, where their shapes are the same. 8 by default; from where memory runs out on half as many. */
   batchSize?: number
   /**
    * The most inputs that are in hand at once, from being taken up to their result being taken. Twice what is explained at a

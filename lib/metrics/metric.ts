@@ -12,7 +12,7 @@ import { Scorer, type MetricTarget, type ScoreKind } from './scores.js'
 export interface MetricOptions {
   /** What a class is scored by where the target does not say it: 'probability' (the default), as in the papers, or 'logit'. */
   readonly score?: ScoreKind
-  /** How many images a forward takes at most; 16 by default. The result does not depend on it. */
+  /** How many images a forward takes at most; 16 by default, fewer where memory runs out. The result does not depend on it. */
   readonly batchSize?: number
 }
 

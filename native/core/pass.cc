@@ -10,6 +10,7 @@
 #include "implicit_bias.h"
 #include "relu_node.h"
 #include "rescale/rescale_run.h"
+#include "stem_node.h"
 
 namespace gradcam {
 
@@ -153,7 +154,8 @@ void Pass::rewrite_graph_behind_output(bool others_hold_parts) {
       if (auto ruled = rule(node, replaceable)) return ruled;
     if (!replaceable || is_watched(*node)) return {};
     if (auto lean = relu_node(node, std::nullopt)) return lean;
-    return batch_norm_node(node);
+    if (auto lean = batch_norm_node(node)) return lean;
+    return stem_node(node);
   });
   merge_nodes(ends, merge_batch_norm);
   relu_modules_.clear();
