@@ -212,7 +212,9 @@ export class InputAttribution extends Explainer {
         using path = fromBaseline(this.#options.baseline, x, copies)
         return { attribution: path.way.mul(gradient), relus }
       }
-      default:
+      case 'gradient':
+      case 'guided-backprop':
+      case 'deconvnet':
         return { attribution: gradient.detach(), relus }
     }
   }
