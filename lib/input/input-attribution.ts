@@ -203,20 +203,11 @@ export class InputAttribution extends Explainer {
     if (this.method === 'integrated-gradients') return await this.#integrate(x, copies, passes)
     using pass = given ?? (await passes.run(x, copies))
     const { gradient, relus } = pass
-    switch (this.method) {
-      case 'saliency':
-        return { attribution: gradient.abs(), relus }
-      case 'input-x-gradient':
-        return { attribution: tidy(() => x.detach().mul(gradient)), relus }
-      case 'deeplift': {
-        using path = fromBaseline(this.#options.baseline, x, copies)
-        return { attribution: path.way.mul(gradient), relus }
-      }
-      case 'gradient':
-      case 'guided-backprop':
-      case 'deconvnet':
-        return { attribution: gradient.detach(), relus }
-    }
+    if (this.method === 'saliency') return { attribution: gradient.abs(), relus }
+    if (this.method === 'input-x-gradient') return { attribution: tidy(() => x.detach().mul(gradient)), relus }
+    if (this.method !== 'deeplift') return { attribution: gradient.detach(), relus }
+    using path = fromBaseline(this.#options.baseline, x, copies)
+    return { attribution: path.way.mul(gradient), relus }
   }
 
   async #integrate(x: Tensor, copies: number, passes: Passes): Promise<Found> {
