@@ -31,7 +31,7 @@ test('wrong calls exit with 2, in one line on stderr that says what would be rig
     [['explode'], /There is no command "explode"\. The commands are: .*doctor/],
     [['constructor'], /There is no command "constructor"/],
     [['doctor', '--jsn'], /Unknown option '--jsn'.*gradcam doctor --help/],
-    [['doctor', 'extra'], /Unexpected argument 'extra'.*gradcam doctor --help/],
+    [['build', 'extra'], /Unexpected argument 'extra'.*gradcam build --help/],
     [['build', '--with', 'scons'], /--with wants cmake-js or node-gyp, not scons/],
     [['build', '--jobs', 'many'], /--jobs wants a number/],
     [['help', 'explode'], /There is no command "explode"/],
