@@ -12,7 +12,6 @@ export class Gatherer {
   readonly #groups = new Map<string, Ready[]>()
   #batches: Ready[][] = []
   #next = 0
-
   #batchSize: number
 
   constructor(batchSize: number) {
@@ -72,7 +71,7 @@ export class Gatherer {
     this.#batches.unshift(...batch.map((one) => [one]))
   }
 
-  /** The inputs of a batch for which there was no memory, in two halves; later batches are no larger than those. */
+  /** The inputs of a batch for which there was no memory, in two halves; batches begun from now on are no larger. */
   halve(batch: readonly Ready[]): void {
     const half = Math.ceil(batch.length / 2)
     this.#batchSize = Math.min(this.#batchSize, half)

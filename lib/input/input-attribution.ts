@@ -45,8 +45,8 @@ export interface InputAttributionOptions {
   readonly smooth?: Smoothing
   /**
    * How many images a pass takes at most, where noisy copies and steps are batched; 16 by default, and never less than the
-   * batch itself; fewer where memory runs out. The result does not depend on it. Models with several inputs take one copy per pass, and so do targets
-   * that are functions or have a mask per image.
+   * batch itself; fewer where memory runs out. The result does not depend on it. Models with several inputs take one copy per
+   * pass, and so do targets that are functions or have a mask per image.
    */
   readonly batchSize?: number
 }

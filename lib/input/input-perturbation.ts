@@ -37,8 +37,8 @@ export type PerturbationMethod = 'occlusion' | 'feature-ablation' | 'rise'
 export type InputPerturbationOptions = {
   /**
    * How many images a run takes at most; 16 by default, and never less than the batch itself; fewer where memory runs out. It
-   * bounds the memory, and the result does not depend on it. Models with several inputs take one changed batch per run, and so do targets that are
-   * functions or have a mask per image.
+   * bounds the memory, and the result does not depend on it. Models with several inputs take one changed batch per run, and so
+   * do targets that are functions or have a mask per image.
    */
   readonly batchSize?: number
   /** 'split' here is all of the model frozen and optimised, which 'auto' (the default) takes where the model allows it. */

@@ -36,7 +36,7 @@ void merge_nodes(const std::vector<torch::Tensor>& ends, const Merge& merge) {
   };
   for (const auto& end : ends) use(end.grad_fn());
   for (size_t i = 0; i < nodes.size(); ++i)
-    for (const auto& edge : NodePtr(nodes[i])->next_edges()) use(edge.function);
+    for (const auto& edge : nodes[i]->next_edges()) use(edge.function);
   for (const auto& node : nodes) {
     if (node->num_outputs() != 1) continue;
     const NodePtr below = node->next_edge(0).function;

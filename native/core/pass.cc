@@ -152,7 +152,7 @@ void Pass::rewrite_graph_behind_output(bool others_hold_parts) {
     replaceable = replaceable && !others_hold_parts && !is_watched(*node);
     if (plan_.guided != ReluScope::none)
       if (auto ruled = rule(node, replaceable)) return ruled;
-    if (!replaceable || is_watched(*node)) return {};
+    if (!replaceable || is_watched(*node)) return {};  // the rule may have hung on by a hook, where it could not replace
     if (auto lean = relu_node(node, std::nullopt)) return lean;
     if (auto lean = batch_norm_node(node)) return lean;
     return stem_node(node);

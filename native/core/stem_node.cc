@@ -114,10 +114,10 @@ NodePtr stem_node(const NodePtr& node) {
   if (!own || node->next_edges().empty() || !node->next_edge(0).is_valid()) return {};
   try {
     const auto input = own->input_.unpack();
-    auto stem = stem_of(*own, input, own->weight_.unpack().detach());
+    const auto weight = own->weight_.unpack().detach();
+    auto stem = stem_of(*own, input, weight);
     if (!stem) return {};
-    const auto output = input.new_zeros({1}).expand(
-        {input.size(0), own->weight_.unpack().size(0), stem->y.output, stem->x.output});
+    const auto output = input.new_zeros({1}).expand({input.size(0), weight.size(0), stem->y.output, stem->x.output});
     const NodePtr lean = make_node<StemNode>(std::move(*stem));
     // The gradients of its weight and bias are not wanted.
     lean->set_next_edges({node->next_edge(0)});

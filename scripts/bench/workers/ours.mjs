@@ -6,9 +6,9 @@ import { createInterface } from 'node:readline'
 import {
   Cam,
   FullGrad,
-  GuidedGradCam,
   GradCam,
   GuidedBackprop,
+  GuidedGradCam,
   InputAttribution,
   InputPerturbation,
   ScriptModule,
