@@ -43,6 +43,16 @@ export function nativeSources(): string[] {
   return nativeFiles().filter((file) => file.endsWith('.cc') && /^native\/(core|node)\//.test(file))
 }
 
+/**
+ * The sources in groups that are compiled as one file each: LibTorch's headers are parsed once for a group. CMake makes
+ * groups of the same size (UNITY_BUILD_BATCH_SIZE in CMakeLists.txt).
+ */
+export function nativeBatches(): string[][] {
+  const sources = nativeSources()
+  const size = 8
+  return Array.from({ length: Math.ceil(sources.length / size) }, (_, i) => sources.slice(i * size, (i + 1) * size))
+}
+
 /** A hash of all that is compiled or says how to compile. */
 export function hashSources(): string {
   const hash = createHash('sha256')

@@ -1,5 +1,6 @@
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
+import { createRequire } from 'node:module'
 import { join, sep } from 'node:path'
 import { GradCamError } from '../errors.js'
 import { ensureLibTorch } from '../libtorch/install.js'
@@ -19,6 +20,8 @@ import { builders, logFile, workFolder, type BuildPlan } from './build-with.js'
 import { probeAddon } from './probe.js'
 import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp, toolMissing } from './tools.js'
 
+const require = createRequire(import.meta.url)
+
 export interface BuildOptions {
   /** cmake-js where there is a CMake, else node-gyp. */
   readonly builder?: Builder
@@ -26,6 +29,8 @@ export interface BuildOptions {
   readonly werror?: boolean
   /** For -fsanitize, e.g. 'address'. */
   readonly sanitize?: string
+  /** Compile sources in batches (default true). */
+  readonly unity?: boolean
   /** Compilers at once: as many as there are cores and memory for (LibTorch's headers take about 2 GB each). */
   readonly jobs?: number
   /** Called with each line for the user. */
@@ -64,6 +69,7 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
       libtorch,
       werror: options.werror ?? false,
       sanitize: options.sanitize ?? '',
+      unity: options.unity ?? true,
       jobs: options.jobs ?? defaultJobs(),
       onOutput: options.onOutput ?? (() => {}),
       say,
@@ -118,14 +124,17 @@ function describeBuild(libtorch: LibTorch, builder: Builder, options: BuildOptio
   const environment = ['CXX', 'CXXFLAGS', 'LDFLAGS', 'CMAKE_GENERATOR'].map(
     (name) => `${name}=${process.env[name] ?? ''}`,
   )
-  const flags = [String(cxx11Abi), String(options.werror ?? false), options.sanitize ?? '', ...environment]
+  const { werror = false, sanitize = '', unity = true } = options
+  const flags = [String(cxx11Abi), String(werror), sanitize, String(unity), ...environment]
   const settings = hashText(platform, libtorch.root, libtorch.fingerprint, packageRoot, ...flags, ...headerVersions())
   return { builder, platform, libtorch: rest, settings, sources: hashSources() }
 }
 
+/** Of the headers that are compiled in, wherever npm put them: an installed package's dependencies may lie beside it. */
 function headerVersions(): string[] {
-  const lock = readIfThere(join(packageRoot, 'node_modules', 'node-addon-api', 'package.json'))
-  return [lock?.match(/"version":\s*"([^"]+)"/)?.[1] ?? '']
+  return ['node-addon-api', 'node-api-headers'].map(
+    (name) => (require(`${name}/package.json`) as { version: string }).version,
+  )
 }
 
 function isCurrent(info: Omit<BuildInfo, 'addon'>): boolean {

@@ -17,6 +17,7 @@ export const command: Command = {
     with: { type: 'string', value: 'BUILDER', help: 'cmake-js or node-gyp; cmake-js where there is a CMake' },
     werror: { type: 'boolean', help: 'let a warning in our own C++ fail the build (or set GRADCAM_WERROR=1)' },
     sanitize: { type: 'string', value: 'NAMES', help: 'build with sanitizers, e.g. address,undefined' },
+    // GRADCAM_UNITY=0 is described in CONTRIBUTING.md: it is for those who work on the C++.
     jobs: { type: 'string', value: 'N', help: 'compilers at once; as many as there are cores and memory for' },
   },
   positionals: false,
@@ -33,6 +34,7 @@ export const command: Command = {
     const progress = buildProgress(process.stderr, values['verbose'] === true)
     const options: BuildOptions = {
       werror: values['werror'] === true || process.env['GRADCAM_WERROR'] === '1',
+      unity: process.env['GRADCAM_UNITY'] !== '0',
       say: progress.say,
       onOutput: progress.onOutput,
       ...(builder === undefined ? {} : { builder: builder as Builder }),
