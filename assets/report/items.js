@@ -31,13 +31,13 @@
   async function image(item, full) {
     for (const source of full ? [item.input, item.thumbnail] : [item.thumbnail]) {
       if (!source) continue
-      const image = new Image()
-      image.src = source
-      const loaded = await image.decode().then(
+      const loading = new Image()
+      loading.src = source
+      const loaded = await loading.decode().then(
         () => true,
         () => false,
       )
-      if (loaded) return image
+      if (loaded) return loading
     }
     return null
   }

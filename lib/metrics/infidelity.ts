@@ -46,13 +46,13 @@ export class Infidelity extends Metric {
 
   protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
     const { signal } = batch
-    const [images = 0, channels = 1] = input.shape
+    const [imageCount = 0, channels = 1] = input.shape
     using large = await enlarged(maps, input, signal, [1, channels])
     const scorer = await this.scorer(input, batch)
     // Sample by sample, so that a chunk needs few of them.
-    const copies = Array.from({ length: images * this.#samples }, (_, i) => ({
-      image: i % images,
-      amount: Math.floor(i / images),
+    const copies = Array.from({ length: imageCount * this.#samples }, (_, i) => ({
+      image: i % imageCount,
+      amount: Math.floor(i / imageCount),
     }))
     const products: number[] = []
     const make = async ({ images, picked, copies: part }: Chunk) => {

@@ -47,12 +47,12 @@ abstract class PixelGame extends Metric {
   protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
     const { signal } = batch
     const { steps } = this
-    const [images = 0, , height = 0, width = 0] = input.shape
+    const [imageCount = 0, , height = 0, width = 0] = input.shape
     using large = await enlarged(maps, input, signal)
     using ranks = await ranksOf(large, signal)
     using baseline = await baselineOf(input, this.#baseline, signal)
     const scorer = await this.scorer(input, batch)
-    const copies: Copy[] = Array.from({ length: images * (steps + 1) }, (_, i) => ({
+    const copies: Copy[] = Array.from({ length: imageCount * (steps + 1) }, (_, i) => ({
       image: Math.floor(i / (steps + 1)),
       amount: Math.round(((i % (steps + 1)) * height * width) / steps),
     }))
@@ -63,7 +63,7 @@ abstract class PixelGame extends Metric {
     }
     const options = { batchSize: this.options.batchSize, signal }
     const scores = await scoreCopies(scorer, [input, ranks, baseline], copies, make, options)
-    return Array.from({ length: images }, (_, image) => {
+    return Array.from({ length: imageCount }, (_, image) => {
       const curve = scores.slice(image * (steps + 1), (image + 1) * (steps + 1))
       return { value: area(curve), curve }
     })

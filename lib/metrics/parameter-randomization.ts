@@ -67,11 +67,11 @@ export class ParameterRandomization extends Metric {
     const { signal } = batch
     const { batchSize } = this.options
     await checkFinite(maps, signal)
-    const images = input.shape[0] as number
+    const imageCount = input.shape[0] as number
     const scorer = await this.scorer(input, batch)
-    const curves: number[][] = Array.from({ length: images }, () => [])
+    const curves: number[][] = Array.from({ length: imageCount }, () => [])
     for (const copy of await (this.#copies ??= this.#make())) {
-      await inParts(images, batchSize, async (from, to) => {
+      await inParts(imageCount, batchSize, async (from, to) => {
         const of = Array.from({ length: to - from }, (_, i) => from + i)
         using images = await on(signal).narrow(input, 0, from, of.length)
         using original = await on(signal).narrow(maps, 0, from, of.length)

@@ -100,10 +100,10 @@ export class Road extends Metric {
     noise: Tensor,
     signal: AbortSignal | undefined,
   ): Promise<number[][]> {
-    const [images = 0, , height = 0, width = 0] = input.shape
+    const [imageCount = 0, , height = 0, width = 0] = input.shape
     const pixels = height * width
     const count = this.percentiles.length
-    const copies = Array.from({ length: images * count }, (_, i) => ({
+    const copies = Array.from({ length: imageCount * count }, (_, i) => ({
       image: Math.floor(i / count),
       amount: pixels - Math.ceil(((this.percentiles[i % count] as number) * (pixels - 1)) / 100),
     }))
@@ -117,7 +117,7 @@ export class Road extends Metric {
     }
     const options = { batchSize: this.options.batchSize, signal }
     const scores = await scoreCopies(scorer, [input, ranks], copies, make, options)
-    return Array.from({ length: images }, (_, image) =>
+    return Array.from({ length: imageCount }, (_, image) =>
       this.percentiles.map((_p, i) => (scores[image * count + i] as number) - (scorer.original[image] as number)),
     )
   }

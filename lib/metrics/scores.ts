@@ -68,16 +68,16 @@ export class Scorer {
     options: ScorerOptions,
   ): Promise<Scorer> {
     const data = asData(target, options.score)
-    const images = input.shape[0] as number
+    const imageCount = input.shape[0] as number
     for (const given of [data['class'], data['minus']])
-      if (isPerImage(given) && given.length !== images)
+      if (isPerImage(given) && given.length !== imageCount)
         throw new GradCamError(
           'ERR_TARGET_COUNT',
-          `${given.length} targets were given for a batch of ${images} images. Give one class for all, or one per image.`,
+          `${given.length} targets were given for a batch of ${imageCount} images. Give one class for all, or one per image.`,
         )
     const classes: number[] = []
     const scores: number[] = []
-    await inParts(images, options.batchSize, async (from, to) => {
+    await inParts(imageCount, options.batchSize, async (from, to) => {
       const of = Array.from({ length: to - from }, (_, i) => from + i)
       using images = await on(options.signal).narrow(input, 0, from, of.length)
       await checkFinite(images, options.signal)

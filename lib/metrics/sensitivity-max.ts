@@ -46,16 +46,16 @@ export class SensitivityMax extends Metric {
     const { signal } = batch
     const { batchSize } = this.options
     await checkFinite(maps, signal)
-    const [images = 0, ...sizes] = input.shape
+    const [imageCount = 0, ...sizes] = input.shape
     const scorer = await this.scorer(input, batch)
-    const worst = Array.from({ length: images }, () => 0)
+    const worst = Array.from({ length: imageCount }, () => 0)
     const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
     for (let sample = 0; sample < this.#samples; sample++) {
       using drawn = await draw('uniform', [1, ...sizes], dtype, this.#seed + sample, { signal })
       using doubled = await on(signal).mul(drawn, 2 * this.#radius)
       using centred = await on(signal).sub(doubled, this.#radius)
       using noise = await on(signal).to(centred, input.device, input.dtype)
-      await inParts(images, batchSize, async (from, to) => {
+      await inParts(imageCount, batchSize, async (from, to) => {
         const of = Array.from({ length: to - from }, (_, i) => from + i)
         using images = await on(signal).narrow(input, 0, from, of.length)
         using original = await on(signal).narrow(maps, 0, from, of.length)

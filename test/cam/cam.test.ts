@@ -190,12 +190,12 @@ test.serial('a result says what it explained', async (t) => {
   using negative = new Cam(model, { layers: ['features'], methods: ['gradcam'] })
   using up = await negative.explain(broken, { target: { kind: 'class', class: 0 } })
   using down = await negative.explain(broken, { target: { kind: 'class', class: 0, sign: -1 } })
-  for (const image of [0, 1, 2]) t.is(up.scores[image], -down.scores[image]!)
+  for (const index of [0, 1, 2]) t.is(up.scores[index], -down.scores[index]!)
   t.deepEqual(
     up.maps[0]?.allZero,
-    [0, 1, 2].map((image) =>
+    [0, 1, 2].map((index) =>
       numbers(up.cam)
-        .slice(image * 320, image * 320 + 320)
+        .slice(index * 320, index * 320 + 320)
         .every((value) => value === 0),
     ),
   )

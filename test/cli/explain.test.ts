@@ -78,10 +78,10 @@ test.serial(
       [grad?.files['grad'], mean],
       [mixed?.files['mixed'], enlarged.map((value, at) => value * (mean[at] as number))],
     ] as const) {
-      const image = await decodeImage(file as string)
-      t.deepEqual([image.height, image.width], [...size])
+      const drawn = await decodeImage(file as string)
+      t.deepEqual([drawn.height, drawn.width], [...size])
       // Bytes are rounded or cut off: within one of 255 either way.
-      t.true(farthest(greyValues(image), toBytes(values)) < 1.01, file)
+      t.true(farthest(greyValues(drawn), toBytes(values)) < 1.01, file)
     }
     const peak = enlarged.indexOf(Math.max(...enlarged))
     t.deepEqual(cam?.peak, { x: peak % size[1], y: Math.floor(peak / size[1]) })

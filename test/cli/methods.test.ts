@@ -98,8 +98,8 @@ test.serial('every method in one call: each image is the map of its class, stret
     const { by, layered } = methods[line.method]
     const values = await byApi(model, input, line.method)
     const [kind, over] = Object.keys(line.files)
-    const image = await decodeImage(line.files[kind as string] as string)
-    t.true(farthest(greyValues(image), toBytes(Array.from(values))) < 1.01, line.method)
+    const drawn = await decodeImage(line.files[kind as string] as string)
+    t.true(farthest(greyValues(drawn), toBytes(Array.from(values))) < 1.01, line.method)
     const fine = by === 'InputAttribution' || by === 'GuidedGradCam'
     t.is(over, fine ? undefined : 'overlay', line.method)
     t.is(line.layer, layered ? layer : null, line.method)
