@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "backward_hooks.h"
+#include "module_copy.h"
 
 namespace gradcam {
 
@@ -155,17 +156,13 @@ Trampolines::Trampolines(const jit::Module& root, CallTable& table) {
   }
 }
 
-jit::Module Trampolines::clone_original(const jit::Module& root) {
-  struct Originals {
-    std::vector<Replaced>& replaced;
-    explicit Originals(std::vector<Replaced>& r) : replaced(r) {
-      for (auto& [type, original, trampoline] : replaced) exchange(*type, trampoline.get(), original);
-    }
-    ~Originals() {
-      for (auto& [type, original, trampoline] : replaced) exchange(*type, original, trampoline.get());
-    }
-  } originals(replaced_);
-  return root.clone();
+jit::Module Trampolines::copy_original(const jit::Module& root) const {
+  std::unordered_map<const jit::Function*, jit::Function*> originals;
+  for (const auto& [type, original, trampoline] : replaced_) originals.emplace(trampoline.get(), original);
+  return copy_module(root, [&](jit::Function* method) {
+    const auto found = originals.find(method);
+    return found == originals.end() ? method : found->second;
+  });
 }
 
 }  // namespace gradcam

@@ -90,8 +90,8 @@ class Trampolines {
  public:
   Trampolines(const torch::jit::Module& root, CallTable& table);
 
-  // A copy of the module as it was loaded, on the same weights. Not while the model runs.
-  torch::jit::Module clone_original(const torch::jit::Module& root);
+  // A copy of the module as it was loaded, without any of these: see copy_module.
+  torch::jit::Module copy_original(const torch::jit::Module& root) const;
 
  private:
   struct Replaced {

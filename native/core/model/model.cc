@@ -22,6 +22,15 @@ int64_t count_parameters(const jit::Module& module) {
   return elements;
 }
 
+// What its splits may hold, or four times its own weights where that is more.
+constexpr size_t kSplitBytes = size_t{1} << 30;
+
+size_t bytes_of_parameters(const jit::Module& module) {
+  size_t bytes = 0;
+  for (const auto& parameter : module.parameters()) bytes += parameter.nbytes();
+  return bytes;
+}
+
 std::string class_name(const c10::ClassType& type) { return type.name() ? type.name()->name() : "Module"; }
 
 }  // namespace
@@ -35,7 +44,10 @@ std::shared_ptr<Model> Model::load(const ModelSource& source, at::Device device)
 }
 
 Model::Model(jit::Module module, at::Device device)
-    : module_(std::move(module)), device_(device), schema_(module_.get_method("forward").function().getSchema()) {
+    : module_(std::move(module)),
+      device_(device),
+      schema_(module_.get_method("forward").function().getSchema()),
+      splits_(std::max(kSplitBytes, 4 * bytes_of_parameters(module_))) {
   // A frozen module has lost `training`, and with it its submodules and parameters: everything became a constant.
   frozen_ = !module_.hasattr("training");
   for (const auto& submodule : module_.modules())
@@ -86,26 +98,17 @@ std::string Model::path_of(ObjectKey object) const {
 }
 
 std::shared_ptr<SplitModel> Model::split(const SplitPlan& plan) {
-  const auto key = plan.key();
-  if (const auto known = unsplittable_.find(key); known != unsplittable_.end()) throw CannotSplit(known->second);
-  if (auto split = splits_[key].lock()) return split;
-  try {
-    for (const auto& layer : plan.layers) {
-      const auto object = instance(layer);
-      if (std::count_if(by_path_.begin(), by_path_.end(), [&](const auto& entry) { return entry.second == object; }) >
-          1)
-        throw CannotSplit("layer '" + layer + "' is one module under several names");
-    }
-    auto split = SplitModel::build(trampolines_->clone_original(module_), plan);
-    splits_[key] = split;
-    return split;
-  } catch (const CannotSplit& e) {
-    give_up_split(plan, e.what());
-    throw;
-  }
+  return splits_.find_or_build(plan, [&] { return build_split(plan); });
 }
 
-void Model::give_up_split(const SplitPlan& plan, const std::string& reason) { unsplittable_[plan.key()] = reason; }
+std::shared_ptr<SplitModel> Model::build_split(const SplitPlan& plan) const {
+  for (const auto& layer : plan.layers) {
+    const auto object = instance(layer);
+    if (std::count_if(by_path_.begin(), by_path_.end(), [&](const auto& entry) { return entry.second == object; }) > 1)
+      throw CannotSplit("layer '" + layer + "' is one module under several names");
+  }
+  return SplitModel::build(trampolines_->copy_original(module_), plan);
+}
 
 IValue Model::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
   for (auto& input : inputs)

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/hooks/hooks.h"
-#include "core/split/split.h"
+#include "core/split/split_cache.h"
 #include "model_file.h"
 
 namespace gradcam {
@@ -34,11 +34,11 @@ class Model {
   // The paths of an instance: several where one module is shared.
   std::string path_of(ObjectKey object) const;
 
-  // The model cut for a plan, made at the first call and kept while somebody holds it. It runs none of the hooks.
-  // Throws CannotSplit, at once where an earlier call did.
+  // The model cut for a plan, made at the first call and kept for the next: see SplitCache. It runs none of the hooks.
+  // Throws CannotSplit.
   std::shared_ptr<SplitModel> split(const SplitPlan& plan);
   // The split of this plan has turned out not to run.
-  void give_up_split(const SplitPlan& plan, const std::string& reason);
+  void give_up_split(const SplitPlan& plan, const std::string& reason) { splits_.give_up(plan, reason); }
 
   // A copy whose parameters in the modules of these paths, and in all below them, are drawn anew; the others are shared
   // with this one, which stays as it is. Not while this one runs.
@@ -50,6 +50,8 @@ class Model {
  private:
   Model(torch::jit::Module module, at::Device device);
 
+  std::shared_ptr<SplitModel> build_split(const SplitPlan& plan) const;
+
   CallTable calls_;
   // Called through the module's types, so they must be gone after it.
   std::optional<Trampolines> trampolines_;
@@ -59,8 +61,7 @@ class Model {
   std::vector<SubmoduleInfo> submodules_;
   std::unordered_map<std::string, ObjectKey> by_path_;
   bool frozen_ = false;
-  std::unordered_map<std::string, std::weak_ptr<SplitModel>> splits_;
-  std::unordered_map<std::string, std::string> unsplittable_;  // why
+  SplitCache splits_;
 };
 
 }  // namespace gradcam

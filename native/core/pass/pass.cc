@@ -78,16 +78,10 @@ Pass::Pass(std::shared_ptr<Model> model, PassPlan plan) : model_(std::move(model
   for (const auto& path : plan_.layers) layer_objects_.push_back(model_->instance(path));
 }
 
-Pass::Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects,
-           std::shared_ptr<SharedSplit> shared_split)
-    : model_(std::move(model)),
-      plan_(std::move(plan)),
-      layer_objects_(std::move(layer_objects)),
-      shared_split_(std::move(shared_split)) {}
+Pass::Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects)
+    : model_(std::move(model)), plan_(std::move(plan)), layer_objects_(std::move(layer_objects)) {}
 
-std::shared_ptr<Pass> Pass::fork() const {
-  return std::shared_ptr<Pass>(new Pass(model_, plan_, layer_objects_, shared_split_));
-}
+std::shared_ptr<Pass> Pass::fork() const { return std::shared_ptr<Pass>(new Pass(model_, plan_, layer_objects_)); }
 
 void Pass::release() {
   output_.reset();
@@ -118,7 +112,7 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
   const at::AutoGradMode with_graph(needs_gradient());
   try {
     const auto split = find_split(inputs);
-    if (!split || !try_split(*split, inputs, cancel)) {
+    if (!split || !try_split(split, inputs, cancel)) {
       forward_hooked(inputs, cancel);
       if (split) give_up_split();  // the inputs were not at fault
     }

@@ -3,7 +3,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "core/autograd/autograd_node.h"
@@ -60,8 +59,7 @@ class Pass {
   // Refuses layers that the model does not have.
   Pass(std::shared_ptr<Model> model, PassPlan plan);
 
-  // Another pass of the same plan, which shares the split model with this one for as long as either lives. What this
-  // one has captured is not looked at: it may be running on another thread.
+  // Another pass of the same plan. What this one has captured is not looked at: it may be running on another thread.
   std::shared_ptr<Pass> fork() const;
 
   // Replaces what an earlier forward captured. The graph starts at the first captured layer, or at the input where its
@@ -84,11 +82,10 @@ class Pass {
  private:
   class Observer;
 
-  struct SharedSplit {
-    std::shared_ptr<SplitModel> model;
-    // For running again: all of the model, and cut at one layer each.
-    std::shared_ptr<SplitModel> whole;
-    std::unordered_map<size_t, std::shared_ptr<SplitModel>> at_layer;
+  // What the head of a split left, for running its tail again.
+  struct KeptCut {
+    std::shared_ptr<SplitModel> split;
+    Cut cut;
   };
 
   // What methods ask for that run the model again: see LayerEvidence.
@@ -96,16 +93,15 @@ class Pass {
     Tensor score, ablated, masked;
   };
 
-  Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects,
-       std::shared_ptr<SharedSplit> shared_split);
+  Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects);
 
   SplitPlan split_plan() const;
   bool hides_not_finite(const std::vector<IValue>& inputs) const;
   std::shared_ptr<SplitModel> find_split(const std::vector<IValue>& inputs);
   void refuse_hooked(const std::string& why) const;
-  void forward_split(const SplitModel& split, const std::vector<IValue>& inputs, bool channels_last,
+  void forward_split(const std::shared_ptr<SplitModel>& split, const std::vector<IValue>& inputs, bool channels_last,
                      const CancelFlag* cancel);
-  bool try_split(SplitModel& split, const std::vector<IValue>& inputs, const CancelFlag* cancel);
+  bool try_split(const std::shared_ptr<SplitModel>& split, const std::vector<IValue>& inputs, const CancelFlag* cancel);
   void give_up_split();
   void forward_hooked(std::vector<IValue> inputs, const CancelFlag* cancel);
   void forward_rescaled(const std::vector<IValue>& inputs, const CancelFlag* cancel);
@@ -138,10 +134,9 @@ class Pass {
   int guided_relus_ = 0;
   std::vector<NodePtr> relu_modules_;  // that a hooked pass called, where they alone are to follow the rule
   std::string other_activation_;       // one that has no rule, where every activation is to follow one
-  std::shared_ptr<SharedSplit> shared_split_ = std::make_shared<SharedSplit>();
   std::string why_hooked_;
   std::vector<IValue> kept_inputs_;  // copies, for methods that run the model again
-  std::optional<Cut> kept_cut_;      // what the split's head left, likewise
+  std::optional<KeptCut> kept_cut_;  // likewise
   std::vector<int64_t> calls_;       // by layer: how often a hooked pass called it
 };
 

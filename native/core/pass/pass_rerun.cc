@@ -133,16 +133,15 @@ Tensor Pass::score_ablated(const CopyScorer& scorer, const Copies& copies, size_
 Tensor Pass::score_ablated_tails(const CopyScorer& scorer, const Copies& copies, size_t layer) {
   const auto images = image_count(kept_inputs_);
   const auto dims = layer_dims(plan_.maps.shape);
-  const bool cut_here = kept_cut_ && shared_split_->model && shared_split_->model->first_layer() == layer;
-  auto& split = cut_here ? shared_split_->model : shared_split_->at_layer[layer];
-  if (!split) split = model_->split({{plan_.layers[layer]}, false, plan_.head_dtype});
+  const bool cut_here = kept_cut_ && kept_cut_->split->first_layer() == layer;
+  const auto split = cut_here ? kept_cut_->split : model_->split({{plan_.layers[layer]}, false, plan_.head_dtype});
   return score_split(split, [&](bool channels_last) {
     const auto head = [&](const std::vector<IValue>& inputs) {
       std::vector<IValue> own;
       for (const auto& input : inputs) own.push_back(own_input(input, model_->device(), channels_last));
       return split->run_head(std::move(own), scorer.cancel);
     };
-    const auto once = cut_here ? *kept_cut_ : head(kept_inputs_);
+    const auto once = cut_here ? kept_cut_->cut : head(kept_inputs_);
     // What else lives across the cut has to be given for every copy: a second run tells what of it counts images.
     const auto twice = once.values.size() > 1 ? head(inputs_of(kept_inputs_, images, all_twice(images))) : once;
     return scorer.scores(copies, [&](const Copies& some) {
@@ -171,8 +170,7 @@ Tensor Pass::score_masked(const CopyScorer& scorer, const Copies& copies, const 
     try {
       // A reduced precision is that of the head alone, so that the tail must be another part.
       const bool in_parts = plan_.head_dtype.has_value();
-      auto& split = in_parts ? shared_split_->model : shared_split_->whole;
-      if (!split) split = model_->split(in_parts ? split_plan() : SplitPlan{});
+      const auto split = model_->split(in_parts ? split_plan() : SplitPlan{});
       return score_split(split, [&](bool channels_last) {
         return scorer.scores(copies, [&](const Copies& some) {
           auto cut = split->run_head(masked(some, channels_last), scorer.cancel);

@@ -38,13 +38,11 @@ std::shared_ptr<SplitModel> Pass::find_split(const std::vector<IValue>& inputs) 
       if (method->amplifies_rounding) why_hooked_ = std::string(method->name) + " would amplify other rounding";
   if (why_hooked_.empty()) {
     try {
-      if (!shared_split_->model) shared_split_->model = model_->split(split_plan());
-      return shared_split_->model;
+      return model_->split(split_plan());
     } catch (const CannotSplit& e) {
       why_hooked_ = e.what();
     }
   }
-  shared_split_->model.reset();
   refuse_hooked(why_hooked_);
   return nullptr;
 }
@@ -59,18 +57,18 @@ void Pass::refuse_hooked(const std::string& why) const {
 
 void Pass::give_up_split() {
   model_->give_up_split(split_plan(), why_hooked_);
-  shared_split_->model.reset();
   refuse_hooked(why_hooked_);
 }
 
 // False where the split does not run with inputs that the model itself may well accept; the hooked run decides.
-bool Pass::try_split(SplitModel& split, const std::vector<IValue>& inputs, const CancelFlag* cancel) {
+bool Pass::try_split(const std::shared_ptr<SplitModel>& split, const std::vector<IValue>& inputs,
+                     const CancelFlag* cancel) {
   std::vector<bool> layouts{false};
-  if (split.channels_last) layouts.insert(layouts.begin(), true);
+  if (split->channels_last) layouts.insert(layouts.begin(), true);
   for (const bool channels_last : layouts) {
     try {
       forward_split(split, inputs, channels_last, cancel);
-      split.channels_last = channels_last;
+      split->channels_last = channels_last;
       why_hooked_.clear();
       return true;
     } catch (const Cancelled&) {
@@ -84,11 +82,11 @@ bool Pass::try_split(SplitModel& split, const std::vector<IValue>& inputs, const
   return false;
 }
 
-void Pass::forward_split(const SplitModel& split, const std::vector<IValue>& inputs, bool channels_last,
-                         const CancelFlag* cancel) {
+void Pass::forward_split(const std::shared_ptr<SplitModel>& split, const std::vector<IValue>& inputs,
+                         bool channels_last, const CancelFlag* cancel) {
   std::vector<IValue> own;
   for (const auto& input : inputs) own.push_back(own_input(input, model_->device(), channels_last));
-  auto cut = split.run_head(std::move(own), cancel);
+  auto cut = split->run_head(std::move(own), cancel);
   if (cancel) cancel->check();
   if (plan_.scores_only) {
     output_ = std::move(cut.values.at(0));
@@ -105,11 +103,11 @@ void Pass::forward_split(const SplitModel& split, const std::vector<IValue>& inp
   cut.values[0] = first;
   if (plan_.maps.reruns(Rerun::ablated)) {
     // The tail may change what lives across the cut, and lists grow.
-    kept_cut_ = cut;
-    for (auto& value : kept_cut_->values)
+    kept_cut_ = {split, cut};
+    for (auto& value : kept_cut_->cut.values)
       value = map_tensors(value, [](const Tensor& t) { return t.detach().clone(); });
   }
-  auto result = split.run_tail(cut, cancel);
+  auto result = split->run_tail(cut, cancel);
   for (const auto& activation : result.activations)
     if (needs_gradient() && !activation.requires_grad())
       throw CannotSplit("one of its target layers does not depend on the first");

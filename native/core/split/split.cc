@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "fixed_rewrites.h"
+#include "split_bytes.h"
 #include "split_graph.h"
 #include "split_ops.h"
 
@@ -68,6 +69,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   for (const auto& buffer : module.buffers()) weights.emplace_back(buffer);
   if (!all_finite(weights)) throw CannotSplit("a parameter holds NaN or an infinity, which a split model would hide");
   const bool whole = plan.layers.empty() && !plan.at_input;
+  auto counted = shared_storages(module);
   if (!whole) insert_taps(module, plan.layers);
   const auto inputs = module.get_method("forward").graph()->inputs().size();
   const auto frozen = jit::freeze_module(module);
@@ -86,12 +88,15 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
     rewrite_fixed(*graphs.head);
     if (plan.head_dtype) convert_constants(*graphs.head, *plan.head_dtype);
     insert_cancel_checks(*graphs.head);
+    split->own_bytes_ += count_own_bytes(*graphs.head, /*packings=*/1, counted);
     split->head_ = std::make_unique<jit::GraphFunction>("head", graphs.head, nullptr);
   }
   if (graphs.tail) {
     // At the input every ReLU stays one of its own: rules of guided backprop and its like look for them.
     if (!plan.at_input) rewrite_fixed(*graphs.tail);
     insert_cancel_checks(*graphs.tail);
+    // A convolution that a gradient goes back through has an adjoint, with a weight of its own.
+    split->own_bytes_ += count_own_bytes(*graphs.tail, /*packings=*/3, counted);
     split->tail_ = std::make_unique<jit::GraphFunction>("tail", graphs.tail, nullptr);
   }
   return split;

@@ -39,7 +39,8 @@ struct TailResult {
 // which to the activation's gradient they are.
 class SplitModel {
  public:
-  // `module` is a clone of the model's own, which freezing takes apart; it shares the weights. Throws CannotSplit.
+  // `module` is a copy of the model's own, which shares its parameters. The split takes it over, with the compilation
+  // unit that it is in. Throws CannotSplit.
   static std::shared_ptr<SplitModel> build(const torch::jit::Module& module, const SplitPlan& plan);
 
   // Without a graph. `cancel` may be null; it is looked at before every convolution and matrix product.
@@ -55,6 +56,10 @@ class SplitModel {
   // The layer that it is cut at.
   size_t first_layer() const { return tap_layers_.at(0); }
 
+  // What it holds beside the model's own weights: those that batch norms were folded into, and convolutions' in the
+  // order that oneDNN wants, which they make as they first run.
+  size_t own_bytes() const { return own_bytes_; }
+
   // Convolutions are fastest so; a model that asks for views of contiguous memory does not run so. What was found is
   // kept.
   bool channels_last = true;
@@ -63,10 +68,11 @@ class SplitModel {
   SplitModel() = default;
 
   SplitPlan plan_;
-  IValue self_;  // of the frozen module, where its graph still asks for it
+  IValue self_;  // of the frozen module, where its graph still asks for it; keeps the compilation unit
   bool takes_self_ = false;
   std::unique_ptr<torch::jit::Function> head_, tail_;
   std::vector<size_t> tap_layers_;  // the layer of each tap, in the order of execution
+  size_t own_bytes_ = 0;
 };
 
 }  // namespace gradcam
