@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive } from '../../lib/base/lock.js'
 import { common, lines, main, workplace } from '../support/workplace.js'
+import { needing } from '../support/needs.js'
 
 const names = Array.from({ length: 60 }, (_, i) => `${i}.jpg`)
 
@@ -46,27 +47,24 @@ test('output that nobody reads hides no failure', async (t) => {
   }
 })
 
-;(process.platform === 'linux' ? test : test.skip)(
-  'a lock of a process that had the same number is no lock',
-  async (t) => {
-    const other = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 20000)'])
-    t.teardown(() => void other.kill('SIGKILL'))
-    await sleep(50)
-    const pid = other.pid as number
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] as string
-    t.true(isAlive({ pid, host: hostname(), started }))
-    t.true(isAlive({ pid, host: hostname() }))
-    t.false(isAlive({ pid, host: hostname(), started: String(Number(started) - 1) }))
+needing('linux', process.platform === 'linux')('a lock of a process that had the same number is no lock', async (t) => {
+  const other = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 20000)'])
+  t.teardown(() => void other.kill('SIGKILL'))
+  await sleep(50)
+  const pid = other.pid as number
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] as string
+  t.true(isAlive({ pid, host: hostname(), started }))
+  t.true(isAlive({ pid, host: hostname() }))
+  t.false(isAlive({ pid, host: hostname(), started: String(Number(started) - 1) }))
 
-    // As a container leaves it that is killed and started again: the same host, and the same numbers.
-    const { folder, batch } = await workplace(t, ['a.jpg'])
-    t.is(batch(['in', '--out', 'out', ...common]).code, 0)
-    const lock = join(folder, 'out', '.gradcam-lock')
-    writeFileSync(lock, JSON.stringify({ pid, host: hostname(), started }))
-    const busy = batch(['in', '--out', 'out', ...common, '--resume'])
-    t.deepEqual([busy.code, busy.stderr.includes(`Process ${pid} is at work`)], [1, true])
-    writeFileSync(lock, JSON.stringify({ pid, host: hostname(), started: '1' }))
-    t.is(batch(['in', '--out', 'out', ...common, '--resume']).code, 0)
-  },
-)
+  // As a container leaves it that is killed and started again: the same host, and the same numbers.
+  const { folder, batch } = await workplace(t, ['a.jpg'])
+  t.is(batch(['in', '--out', 'out', ...common]).code, 0)
+  const lock = join(folder, 'out', '.gradcam-lock')
+  writeFileSync(lock, JSON.stringify({ pid, host: hostname(), started }))
+  const busy = batch(['in', '--out', 'out', ...common, '--resume'])
+  t.deepEqual([busy.code, busy.stderr.includes(`Process ${pid} is at work`)], [1, true])
+  writeFileSync(lock, JSON.stringify({ pid, host: hostname(), started: '1' }))
+  t.is(batch(['in', '--out', 'out', ...common, '--resume']).code, 0)
+})
