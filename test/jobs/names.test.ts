@@ -76,7 +76,7 @@ test('ids and files of inputs are apart from each other', (t) => {
 })
 
 ;(process.platform === 'linux' ? test : test.skip)(
-  'names that are no UTF-8 fail by themselves, each with a line',
+  'names that are not UTF-8 fail by themselves, each with a line',
   async (t) => {
     const folder = temporaryFolder(t)
     await writeJpegs(join(folder, 'in'), ['good.jpg', 'notes.jpg'])
@@ -84,7 +84,7 @@ test('ids and files of inputs are apart from each other', (t) => {
     for (const byte of [0xfc, 0xe4])
       copyFileSync(join(folder, 'in', 'good.jpg'), named(Buffer.concat([Buffer.from([byte]), Buffer.from('.jpg')])))
     mkdirSync(named(Buffer.from([0xff])))
-    renameSync(join(folder, 'in', 'notes.jpg'), named(Buffer.from([0xfe]))) // no image by its name
+    renameSync(join(folder, 'in', 'notes.jpg'), named(Buffer.from([0xfe]))) // not an image by its name
     const out = join(folder, 'out')
     const ended = gradcam(['batch', join(folder, 'in'), ...common, '--out', out])
     t.is(ended.code, 3, ended.stderr)
