@@ -14,15 +14,22 @@ const cells = 24
 /** Milliseconds between two drawings. */
 const drawEvery = 100
 
-/** @param begun how many are done when it begins: the time that is left is estimated from the others */
-export function progressBar(stream: NodeJS.WriteStream, begun: number): ProgressBar {
+/**
+ * @param begun how many are done when it begins: the time that is left is estimated from the others
+ * @param clock gives milliseconds
+ */
+export function progressBar(
+  stream: NodeJS.WriteStream,
+  begun: number,
+  clock: () => number = () => performance.now(),
+): ProgressBar {
   const line = statusLine(stream)
-  const began = performance.now()
+  const began = clock()
   let total = 0
   let drawn = -Infinity
   return {
     update(done, note) {
-      const now = performance.now()
+      const now = clock()
       if (now - drawn < drawEvery) return
       drawn = now
       const count = done.toLocaleString('en')

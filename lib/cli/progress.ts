@@ -27,9 +27,9 @@ export function buildProgress(stream: NodeJS.WriteStream, verbose: boolean) {
         const name = basename(file)
           .replace(/(\.cc)?\.o$/, '.cc')
           .replace('cmake_pch.hxx.gch', "LibTorch's headers")
-        const text = `  ${count ? `${count} ` : ''}${name}`
-        if (status.isShown) status.show(text)
-        else stream.write(`${text}\n`)
+        const step = `  ${count ? `${count} ` : ''}${name}`
+        if (status.isShown) status.show(step)
+        else stream.write(`${step}\n`)
       }
     },
     end: status.clear,

@@ -19,7 +19,7 @@ export function statusLine(stream: NodeJS.WriteStream): StatusLine {
       if (!stream.isTTY) return
       // A line that is wider than the terminal would wrap, and could not be replaced.
       const width = (stream.columns || 80) - 1
-      stream.write(`${clearLine}${[...text].slice(0, width).join('')}`)
+      stream.write(`${clearLine}${text.slice(0, width)}`)
       shown = true
     },
     clear() {

@@ -55,9 +55,10 @@ function peak({ map, region, size }: JobResultLine): string {
   const levels = Buffer.from(map.levels, 'base64')
   const highest = levels.reduce((best, level, at) => (level > (levels[best] as number) ? at : best), 0)
   if ((levels[highest] ?? 0) === 0) return 'the map is zero everywhere'
-  const along = (cell: number, cells: number, from: number, to: number, pixels: number): number =>
-    Math.round((100 * (from + ((cell + 0.5) / cells) * (to - from))) / pixels)
-  const x = along(highest % map.width, map.width, region.left, region.right, size[1] as number)
-  const y = along(Math.floor(highest / map.width), map.height, region.top, region.bottom, size[0] as number)
+  const [height = 1, width = 1] = size
+  const column = (highest % map.width) + 0.5
+  const row = Math.floor(highest / map.width) + 0.5
+  const x = Math.round((100 * (region.left + (column / map.width) * (region.right - region.left))) / width)
+  const y = Math.round((100 * (region.top + (row / map.height) * (region.bottom - region.top))) / height)
   return `it is highest at ${x} % from the left and ${y} % from the top`
 }

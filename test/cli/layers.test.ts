@@ -137,14 +137,14 @@ test.serial('the tree says what each layer is and returned, and which one explai
   t.regex(line('other'), /Unit +330 +not reached$/)
   t.regex(line('step'), /← explain uses this, called 2 times$/)
   t.regex(line('head'), /^└─ head/)
-  t.is(lines.filter((text) => text.includes('← explain picks')).length, 1)
-  t.regex(stdout, /^explain picks step, the last layer with a spatial output/m)
+  t.is(lines.filter((text) => text.includes('← explain uses')).length, 1)
+  t.regex(stdout, /^explain uses step, the last layer with a spatial output/m)
   t.false(stdout.includes('\u001b'), 'no colours into a pipe')
   const classes = lines.slice(2, 11).map((text) => text.search(/(Conv2d|Unit|ReLU|Linear)/))
   t.is(new Set(classes).size, 1, 'one column')
 })
 
-test.serial('outputs that are no tensor, and models with nothing inside', (t) => {
+test.serial('outputs that are not a tensor, and models with nothing inside', (t) => {
   t.regex(
     gradcam(['layers', nets.file('inner_structures'), '--size', '16x20']).stdout,
     /\(\[1, 6, 16, 20\], \[1, 6\]\)/,
