@@ -1,6 +1,7 @@
 import test from 'ava'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
@@ -125,7 +126,9 @@ test.serial('two processes never work on one folder', async (t) => {
   await untilLines(folder, 1)
   const second = gradcam([...args, '--resume'])
   t.is(second.code, 1)
-  t.regex(second.stderr, new RegExp(`Process ${child.pid} is at work`))
+  const lock = join(folder, 'out', '.gradcam-lock')
+  t.true(second.stderr.includes(`Process ${child.pid} on host ${hostname()} is at work on '${join(folder, 'out')}'`))
+  t.true(second.stderr.includes(`holds the lock '${lock}'. Wait until it ends, or end it and go on by --resume.`))
   child.kill('SIGKILL')
   await end
 })
