@@ -72,7 +72,7 @@ test.serial('killed again and again, a job ends with one result for each input, 
   const found = lines(folder)
   t.deepEqual(found.map(({ id }) => id).sort(), [...names].sort())
   const files = readdirSync(join(folder, 'out'), { recursive: true, withFileTypes: true }).filter((one) => one.isFile())
-  t.is(files.length, 2 * names.length + 2)
+  t.is(files.length, 2 * names.length + 3, 'and the manifest, the options and the empty lock')
   for (const file of files) {
     const bytes = readFileSync(join(file.parentPath, file.name))
     if (file.name.endsWith('.jpg')) await t.notThrowsAsync(sharp(bytes, { failOn: 'warning' }).stats(), file.name)
