@@ -17,7 +17,7 @@ const elsewhere: Partial<LockSystem> = {
   tryLock: () => true,
   isLocal: () => false,
   kernel: host,
-  times: { poll: 20, beat: 100, dead: 1500, settle: 300, remind: 60_000 },
+  times: { poll: 20, beat: 100, dead: 3000, settle: 300, remind: 60_000 },
 }
 
 function system(): LockSystem | undefined {
