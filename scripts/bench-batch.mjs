@@ -1,9 +1,9 @@
-// Measures `explainAll`: pictures in, overlays out, against the model alone on ready tensors, and against an equal job in
+// Measures `explainAll`: images in, overlays out, against the model alone on ready tensors, and against an equal job in
 // Python where a Python with torch, pytorch-grad-cam, Pillow and matplotlib is named.
 //
 //   node scripts/bench-batch.mjs --model FILE.pt --layer features [--images 1000] [--batch 8] [--python python3]
 //
-// The pictures are made anew: JPEGs of 500 x 375. Prints one JSON object.
+// The images are made anew: JPEGs of 500 x 375. Prints one JSON object.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'

@@ -1,5 +1,5 @@
-// npm run demo: one picture, two animals, and what a small network looked at when it named each of them.
-// npm run demo -- IMAGE MODEL LAYER takes a picture, a TorchScript model and a layer of your own.
+// npm run demo: one image, two animals, and what a small network looked at when it named each of them.
+// npm run demo -- IMAGE MODEL LAYER takes an image, a TorchScript model and a layer of your own.
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,7 +25,7 @@ const nameOf = (index) => labels[index] ?? `class-${index}`
 const size = [224, 224]
 const began = performance.now()
 const model = await ScriptModule.load(file)
-const picture = await loadImage(image, { size }) // [1, 3, 224, 224] from 0 to 1
+const pixels = await loadImage(image, { size }) // [1, 3, 224, 224] from 0 to 1
 const input = await loadImage(image, { size, normalize: imagenet }) // the same, as the model wants it
 
 const gradCam = new GradCam(model, [layer])
@@ -57,7 +57,7 @@ for (const index of classes.slice(0, 2)) {
   await saveImage(normalize(gcam), join(folder, 'gcam.png'))
   await saveImage(normalize(grad), join(folder, 'grad.png'))
   await saveImage(normalize(gcam.mul(grad)), join(folder, 'mixed.png'))
-  await saveImage(overlay(picture, gcam), join(folder, 'overlay.png'))
+  await saveImage(overlay(pixels, gcam), join(folder, 'overlay.png'))
 
   const peak = gcam.flatten().argmax().item()
   const place = `most at x ${peak % size[1]}, y ${Math.floor(peak / size[1])}`

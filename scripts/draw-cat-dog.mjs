@@ -1,5 +1,5 @@
 /**
- * Draws samples/cat_dog.png, the first picture that anyone explains: a cat and a dog on a summer meadow.
+ * Draws samples/cat_dog.png, the first image that anyone explains: a cat and a dog on a summer meadow.
  *
  *     node scripts/draw-cat-dog.mjs [FILE]
  */

@@ -3,12 +3,12 @@
  *
  *     npm run build && node scripts/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]
  *
- * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one picture by all methods.
+ * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one image by all methods.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { imagenet, loadImage, metrics, ScriptModule, Tensor } from '../dist/lib/index.js'
-import { packageRoot } from '../dist/lib/paths.js'
+import { packageRoot } from '../dist/lib/base/paths.js'
 import { writeSection } from './bench/write-docs.mjs'
 import { contactSheet, side } from './evaluate/contact-sheet.mjs'
 import { methodsOf } from './evaluate/methods.mjs'
@@ -94,13 +94,13 @@ if (rows.length === 0) process.exit(1)
 const section = evaluationSection({ rows, seed: heldOutSeeds, scenes, layer, steps, masks, options, refused })
 if (!values['write-docs']) console.log(`\n${section}`)
 else {
-  const picture = file('samples/cat_dog.png')
-  const input = await loadImage(picture, { size: [224, 224], normalize: imagenet })
+  const image = file('samples/cat_dog.png')
+  const input = await loadImage(image, { size: [224, 224], normalize: imagenet })
   const maps = []
   for (const method of methods.filter(({ title }) => rows.some((row) => row.title === title))) {
     maps.push({ title: method.title, map: await method.explain(model, input, { target: 0 }) })
     method.close()
   }
-  await contactSheet(await loadImage(picture, { size: [side, side] }), maps, file('docs/images/methods.png'))
+  await contactSheet(await loadImage(image, { size: [side, side] }), maps, file('docs/images/methods.png'))
   await writeSection('evaluation', section, file('docs/metrics.md'))
 }

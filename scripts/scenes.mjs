@@ -1,5 +1,5 @@
 /**
- * Pictures that the sample model is trained and tested on: two animals of different kinds on a busy ground, 224 x 224.
+ * Images that the sample model is trained and tested on: two animals of different kinds on a busy ground, 224 x 224.
  * A scene follows from one integer; the seeds of the three ranges below never meet.
  */
 import sharp from 'sharp'
@@ -65,7 +65,7 @@ function placeTwo(random) {
   }
 }
 
-/** An animal somewhere wholly within the picture. */
+/** An animal somewhere wholly within the image. */
 function place(label, random) {
   const size = random.between(70, 110)
   const turn = random.between(-25, 25)

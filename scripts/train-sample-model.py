@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the sample model: a small DenseNet that tells which two animals stand in a picture.
+"""Trains the sample model: a small DenseNet that tells which two animals stand in an image.
 
     python3 scripts/train-sample-model.py            trains, tests, writes samples/animals-densenet.pt
     python3 scripts/train-sample-model.py --test     tests the file that is there
@@ -33,7 +33,7 @@ BATCH = 16
 
 
 def sample_densenet(classes: int) -> DenseNet:
-    """densenet121's structure with three blocks, as in the paper's networks for small pictures: `features` is 14 x 14."""
+    """densenet121's structure with three blocks, as in the paper's networks for small images: `features` is 14 x 14."""
     return DenseNet(growth_rate=16, block_config=(3, 6, 8), num_init_features=16, bn_size=2, num_classes=classes)
 
 

@@ -1,14 +1,14 @@
 // Writes docs/methods from the package's tables and the prose beside this file, so that facts cannot differ:
 //
-//   node scripts/write-method-docs.mjs [--pictures]
+//   node scripts/write-method-docs.mjs [--images]
 //
-// A method needs an entry in its table in lib, and one in scripts/method-docs/prose. --pictures draws docs/methods/images, too.
+// A method needs an entry in its table in lib, and one in scripts/method-docs/prose. --images draws docs/methods/images, too.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as prettier from 'prettier'
 import { methods } from '../dist/lib/index.js'
-import { captionOf, drawPictures } from './method-docs/draw.mjs'
+import { captionOf, drawImages } from './method-docs/draw.mjs'
 import { indexPage } from './method-docs/index-page.mjs'
 import { methodPage, wrapperPage } from './method-docs/page.mjs'
 import { input } from './method-docs/prose/input.mjs'
@@ -37,6 +37,6 @@ export async function pages() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes('--pictures')) await drawPictures(join(folder, 'images'))
+  if (process.argv.includes('--images')) await drawImages(join(folder, 'images'))
   for (const [file, text] of Object.entries(await pages())) writeFileSync(join(folder, file), text)
 }

@@ -45,7 +45,7 @@ export interface ModelHandle {
   dispose(): void
 }
 
-/** How a layer's output becomes [N, C, ...]: see LayerShape in native/core/maps.h. */
+/** How a layer's output becomes [N, C, ...]: see LayerShape in native/core/maps/maps.h. */
 export type NativeReshape =
   | { kind: 'tokens'; grid: readonly number[]; skip: number }
   | { kind: 'permute'; order: readonly number[] }
@@ -86,7 +86,7 @@ export interface NativeForward {
   whyHooked: string
 }
 
-/** See Target in native/core/target.h. Without classes it is the top class. */
+/** See Target in native/core/targets/target.h. Without classes it is the top class. */
 export interface NativeTarget {
   classes?: readonly number[] | undefined
   score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask' | 'box'
@@ -96,7 +96,7 @@ export interface NativeTarget {
   nearest?: number
   alpha?: number
   mask?: TensorHandle
-  /** Of kind box: see BoxTarget in native/core/target_box.h. The parts are boxes, labels and scores. */
+  /** Of kind box: see BoxTarget in native/core/targets/target_box.h. The parts are boxes, labels and scores. */
   boxes?: TensorHandle
   labels?: TensorHandle | undefined
   iou?: number
@@ -140,7 +140,7 @@ export interface PassHandle {
   dispose(): void
 }
 
-/** See Framing in native/core/pictures/resample.h: sizes are [height, width], the offset is [top, left]. */
+/** See Framing in native/core/images/resample.h: sizes are [height, width], the offset is [top, left]. */
 export interface NativeFraming {
   resized: readonly number[]
   offset: readonly number[]
@@ -193,15 +193,15 @@ export interface NativeBinding {
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
   /** The same of `torch.rand`. */
   randomUniform(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
-  /** A copy with parameters drawn anew in the modules of these paths: see Model::randomized in native/core/model.h. */
+  /** A copy with parameters drawn anew in the modules of these paths: see Model::randomized in native/core/model/model.h. */
   randomizedModel(model: ModelHandle, paths: readonly string[], seed: number, ticket: number): Promise<ModelHandle>
   /** See native/core/metrics/impute.h. */
-  impute(pictures: TensorHandle, keep: TensorHandle, ticket: number): Promise<TensorHandle>
+  impute(images: TensorHandle, keep: TensorHandle, ticket: number): Promise<TensorHandle>
   /** The names that a plan's methods may have. */
   layerMethods(): string[]
 
   /** Fills `planes`. The arrays must be left alone until the promise settles; the same holds for `drawMap`. */
-  framePicture(
+  frameImage(
     pixels: Uint8Array,
     size: readonly number[],
     framing: NativeFraming,

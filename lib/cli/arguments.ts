@@ -1,4 +1,4 @@
-import { GradCamError } from '../errors.js'
+import { GradCamError } from '../base/errors.js'
 import type { Values } from './command.js'
 import { nearestName } from './nearest.js'
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { GradCamError } from '../errors.js'
+import { GradCamError } from '../base/errors.js'
 import { usageError } from './arguments.js'
 import { nearestName } from './nearest.js'
 

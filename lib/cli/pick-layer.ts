@@ -1,11 +1,11 @@
-import { GradCamError } from '../errors.js'
-import type { ScriptModule } from '../script-module.js'
-import { suggestLayer, type LayerOutput } from '../suggest-layer.js'
-import { Tensor } from '../tensor.js'
+import { GradCamError } from '../base/errors.js'
+import type { ScriptModule } from '../model/script-module.js'
+import { suggestLayer, type LayerOutput } from '../model/observe-layers.js'
+import { Tensor } from '../tensor/tensor.js'
 import { refusedInput } from './refused-input.js'
 
 /**
- * The layer that maps are most often wanted of, found by running the model once on a blank picture.
+ * The layer that maps are most often wanted of, found by running the model once on a blank image.
  *
  * @param file of the model, and `advice` on what else could be done: for the error where there is no such layer
  */

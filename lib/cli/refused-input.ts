@@ -1,4 +1,4 @@
-import { GradCamError } from '../errors.js'
+import { GradCamError } from '../base/errors.js'
 
 /** LibTorch's own refusal of an input, with what to do about it; any other error as it is. */
 export function refusedInput(cause: unknown, shape: readonly number[]): unknown {

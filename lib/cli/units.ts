@@ -11,7 +11,7 @@ export function humanCount(count: number): string {
   return String(count)
 }
 
-/** '1 picture', '2 pictures'. */
+/** '1 image', '2 images'. */
 export function counted(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
 }

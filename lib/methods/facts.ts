@@ -1,6 +1,6 @@
-import { camMethods, type CamMethod, type Peers } from '../cam-methods.js'
-import type { InputMethod } from '../input/input-attribution.js'
-import type { PerturbationMethod } from '../input/input-perturbation.js'
+import { camMethods, type CamMethod, type Peers } from '../cam/cam-methods.js'
+import type { InputMethod } from '../attribution/input-attribution.js'
+import type { PerturbationMethod } from '../perturbation/input-perturbation.js'
 
 /** Every method of this package. */
 export type MethodName = CamMethod | InputMethod | PerturbationMethod | 'fullgrad' | 'guided-gradcam'

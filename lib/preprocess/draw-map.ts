@@ -1,6 +1,6 @@
 import { native } from '../addon/native.js'
-import type { Pixels } from '../pictures/decode.js'
-import { jetTable } from '../pictures/jet.js'
+import type { Pixels } from '../images/decode.js'
+import { jetTable } from '../images/jet.js'
 import type { Framing } from './framing.js'
 import type { Size } from './preprocess.js'
 
@@ -14,20 +14,15 @@ export interface MapValues {
 let colors: Float32Array | undefined
 
 /**
- * A map laid back over the picture that the model's input was framed from, in the picture's own size: bilinear between
+ * A map laid back over the image that the model's input was framed from, in the image's own size: bilinear between
  * the map's cells, stretched to [0, 1] over what the model saw, painted in jet and blended. What the model did not see
  * stays as it is. All on a thread of libuv's pool.
  *
- * @param alpha how much of the map is seen: 0 gives the picture alone
+ * @param alpha how much of the map is seen: 0 gives the image alone
  * @returns red, green and blue bytes
  */
-export async function drawOverlay(
-  map: MapValues,
-  picture: Pixels,
-  framing: Framing,
-  alpha: number,
-): Promise<Uint8Array> {
-  const { data, height, width } = picture
+export async function drawOverlay(map: MapValues, image: Pixels, framing: Framing, alpha: number): Promise<Uint8Array> {
+  const { data, height, width } = image
   const result = new Uint8Array(3 * height * width)
   colors ??= jetTable()
   await native().drawMap(map.data, [map.height, map.width], data, [height, width], framing, colors, alpha, result)

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { GradCamError } from '../errors.js'
+import { GradCamError } from '../base/errors.js'
 import type { Preprocess, Resample } from './preprocess.js'
 
 /** Whether an object is the `pretrained_cfg` that timm publishes with a model. */

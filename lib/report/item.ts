@@ -11,9 +11,9 @@ export interface Item {
   readonly region?: ManifestResult['region']
   readonly map?: MapLevels
   readonly top?: ManifestResult['top']
-  /** A data: URL, null where the picture is gone. */
+  /** A data: URL, null where the image is gone. */
   readonly thumbnail: string | null
-  /** The picture itself, relative to the page. */
+  /** The image itself, relative to the page. */
   readonly input: string
   /** Where the map is highest, in words. */
   readonly where?: string
@@ -39,7 +39,7 @@ export function toItem(line: ManifestLine, thumbnail: string | null, input: stri
     Score: shortly(line.score),
     Method: line.layer === null ? line.method : `${line.method} at ${line.layer}`,
     Input: `${line.input}, ${size[1]} x ${size[0]}`,
-    ...(thumbnail === null && { Picture: 'no longer there' }),
+    ...(thumbnail === null && { Image: 'no longer there' }),
     Files: Object.values(line.files).join(', ') || 'none',
     ...digest,
   }

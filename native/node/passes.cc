@@ -1,7 +1,7 @@
 #include <tuple>
 
-#include "../core/error.h"
 #include "convert.h"
+#include "core/base/error.h"
 #include "handles.h"
 #include "plan.h"
 
@@ -31,7 +31,8 @@ Napi::Array to_array(Napi::Env env, const std::vector<MethodMap>& maps) {
   return array;
 }
 
-// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, zero, broken }]], inputGradient, fullGrad }
+// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, zero, broken }]], inputGradient,
+// fullGrad }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
   auto classes = Napi::Array::New(env);
@@ -64,10 +65,11 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
 }  // namespace
 
 Napi::Function PassHandle::define(Napi::Env env) {
-  return DefineClass(env, "PassHandle",
-                     {InstanceMethod<&PassHandle::forward>("forward"), InstanceMethod<&PassHandle::backward>("backward"),
-                      InstanceMethod<&PassHandle::explain>("explain"), InstanceMethod<&PassHandle::fork>("fork"),
-                      InstanceMethod<&PassHandle::dispose>("dispose")});
+  return DefineClass(
+      env, "PassHandle",
+      {InstanceMethod<&PassHandle::forward>("forward"), InstanceMethod<&PassHandle::backward>("backward"),
+       InstanceMethod<&PassHandle::explain>("explain"), InstanceMethod<&PassHandle::fork>("fork"),
+       InstanceMethod<&PassHandle::dispose>("dispose")});
 }
 
 Napi::Object PassHandle::wrap(Napi::Env env, std::shared_ptr<Pass> pass, std::shared_ptr<Executor> executor) {
@@ -76,8 +78,7 @@ Napi::Object PassHandle::wrap(Napi::Env env, std::shared_ptr<Pass> pass, std::sh
 }
 
 PassHandle::PassHandle(const Napi::CallbackInfo& info)
-    : ObjectWrap(info),
-      environment_(Environment::of(info.Env()).shared_from_this()) {
+    : ObjectWrap(info), environment_(Environment::of(info.Env()).shared_from_this()) {
   std::tie(pass_, executor_) = *constructor_argument<std::pair<std::shared_ptr<Pass>, std::shared_ptr<Executor>>>(info);
   info.This().As<Napi::Object>().TypeTag(&kPassTag);
 }
@@ -94,7 +95,8 @@ Napi::Value PassHandle::fork(const Napi::CallbackInfo& info) {
 
 void PassHandle::dispose(const Napi::CallbackInfo&) { pass_.reset(); }
 
-// forward(inputs, ticket) -> { output, kept, relus, whyHooked }: the caller's handles of the output, and the explainer's own
+// forward(inputs, ticket) -> { output, kept, relus, whyHooked }: the caller's handles of the output, and the
+// explainer's own
 Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto inputs = to_inputs(info[0], pass()->model().forward_schema());
@@ -139,8 +141,8 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
   });
 }
 
-// explain(inputs, target: undefined | number[] | NativeTarget, ticket): forward and backward in one job, in a pass of its
-// own. Nothing is kept afterwards but the maps.
+// explain(inputs, target: undefined | number[] | NativeTarget, ticket): forward and backward in one job, in a pass of
+// its own. Nothing is kept afterwards but the maps.
 Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     struct Result {

@@ -1,7 +1,7 @@
 #include "plan.h"
 
-#include "../core/error.h"
 #include "convert.h"
+#include "core/base/error.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -93,8 +93,10 @@ std::vector<BoxTarget::Step> to_path(const Napi::Value& value) {
   const auto steps = value.As<Napi::Array>();
   for (uint32_t i = 0; i < steps.Length(); ++i) {
     const Napi::Value step = steps[i];
-    if (step.IsNumber()) path.emplace_back(step.As<Napi::Number>().Int64Value());
-    else path.emplace_back(to_text(step, "A step of a path"));
+    if (step.IsNumber())
+      path.emplace_back(step.As<Napi::Number>().Int64Value());
+    else
+      path.emplace_back(to_text(step, "A step of a path"));
   }
   return path;
 }
@@ -122,9 +124,9 @@ PassPlan to_pass_plan(const Napi::Object& object) {
   plan.full_grad = object.Get("fullGrad").ToBoolean();
   plan.scores_only = object.Get("scoresOnly").ToBoolean();
   plan.input_gradient = object.Get("inputGradient").ToBoolean();
-  plan.guided = parse_name<ReluScope>(
-      object.Get("guided"), "guided",
-      {{"none", ReluScope::none}, {"modules", ReluScope::modules}, {"all", ReluScope::all}});
+  plan.guided =
+      parse_name<ReluScope>(object.Get("guided"), "guided",
+                            {{"none", ReluScope::none}, {"modules", ReluScope::modules}, {"all", ReluScope::all}});
   plan.relu_rule = parse_name<ReluRule>(object.Get("reluRule"), "rule of ReLUs",
                                         {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
   if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())
@@ -133,8 +135,8 @@ PassPlan to_pass_plan(const Napi::Object& object) {
       object.Get("execution"), "execution",
       {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});
   if (const auto precision = object.Get("precision"); !precision.IsUndefined())
-    plan.head_dtype = parse_name<at::ScalarType>(precision, "precision",
-                                                 {{"bfloat16", at::kBFloat16}, {"float16", at::kHalf}});
+    plan.head_dtype =
+        parse_name<at::ScalarType>(precision, "precision", {{"bfloat16", at::kBFloat16}, {"float16", at::kHalf}});
   return plan;
 }
 

@@ -19,7 +19,7 @@ import {
   saveImage,
   setNumThreads,
 } from '../../dist/lib/index.js'
-import { packageRoot } from '../../dist/lib/paths.js'
+import { packageRoot } from '../../dist/lib/base/paths.js'
 import { testPython } from '../../dist/test/support/python.js'
 import { modelFiles } from './prepare.mjs'
 import { markdownTable } from './report.mjs'
@@ -53,10 +53,10 @@ const milliseconds = (ms) => ms.toFixed(ms < 10 ? 1 : 0)
 
 async function profile() {
   const folder = mkdtempSync(join(tmpdir(), 'gradcam-profile-'))
-  const picture = join(packageRoot, 'samples', 'cat_dog.png')
-  const load = () => loadImage(picture, { size: [224, 224], normalize: imagenet })
+  const image = join(packageRoot, 'samples', 'cat_dog.png')
+  const load = () => loadImage(image, { size: [224, 224], normalize: imagenet })
   const input = await load()
-  const shown = await loadImage(picture, { size: [224, 224] })
+  const shown = await loadImage(image, { size: [224, 224] })
   const gradCam = new GradCam(model, ['features'])
   const hooked = new GradCam(model, ['features'], { execution: 'hooked' })
   const found = await gradCam.explain(input, { target })
@@ -75,7 +75,7 @@ async function profile() {
       return [enlarged, normalize(enlarged)]
     },
     'colouring it': () => colorize(map),
-    'overlaying it on the picture': () => overlay(shown, map),
+    'overlaying it on the image': () => overlay(shown, map),
     'encoding and writing a PNG': () => saveImage(map, join(folder, 'map.png')),
   })
   rmSync(folder, { recursive: true })

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
-import { lastLines, run } from '../../dist/lib/processes.js'
+import { lastLines, run } from '../../dist/lib/base/processes.js'
 import { cachedFolder } from '../../dist/test/support/cached-folder.js'
 import { pythonWithPeers } from '../../dist/test/support/peers.js'
 import { testPython } from '../../dist/test/support/python.js'

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
-import { packageRoot } from '../../dist/lib/paths.js'
+import { packageRoot } from '../../dist/lib/base/paths.js'
 import { overheadLine } from './overhead.mjs'
 import { markdownTable } from './report.mjs'
 

@@ -81,7 +81,7 @@ const families = [
       open: (model) => new InputPerturbation(model, { method, ...(method === 'rise' ? { masks } : {}) }),
       map: ({ attribution }) => meanOverChannels(attribution),
     })),
-  // What knows nothing of picture and model.
+  // What knows nothing of image and model.
   () => [
     {
       name: 'noise',

@@ -1,4 +1,4 @@
-// The pictures of docs/methods: the sample picture by every method, for its cat and for its dog.
+// The images of docs/methods: the sample image by every method, for its cat and for its dog.
 import { mkdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ const signs = (name) =>
     ? 'where it is white, brighter pixels raise the score, where black, darker ones'
     : 'white speaks for the class, black against it'
 
-/** What a picture shows, in words. */
+/** What an image shows, in words. */
 export function captionOf(name) {
   const scale = 'each stretched to its own greatest value'
   if (name === 'smoothgrad')
@@ -49,23 +49,23 @@ export function captionOf(name) {
   return `For "cat", and for "dog", from blue for the least to red for the most, ${scale}.`
 }
 
-/** Draws docs/methods/images: picture.webp, and NAME.webp for every method. */
-export async function drawPictures(folder) {
+/** Draws docs/methods/images: image.webp, and NAME.webp for every method. */
+export async function drawImages(folder) {
   mkdirSync(folder, { recursive: true })
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
   const targets = ['cat', 'dog'].map((label) => labels.indexOf(label))
   const model = await ScriptModule.load(join(root, 'samples', 'animals-densenet.pt'))
   const input = await loadImage(file, { size: [side, side], normalize: imagenet })
-  const picture = await loadImage(file, { size: [side, side] })
-  await sharp(await encodeImage(picture, 'png'))
+  const image = await loadImage(file, { size: [side, side] })
+  await sharp(await encodeImage(image, 'png'))
     .webp({ quality: 80 })
-    .toFile(join(folder, 'picture.webp'))
+    .toFile(join(folder, 'image.webp'))
   const drawAll = async (name, mapOf) => {
     const tiles = []
     for (const target of targets) {
       const map = interpolate(await mapOf(target), [side, side])
-      tiles.push(await encodeImage(drawn(name, map, picture), 'png'))
+      tiles.push(await encodeImage(drawn(name, map, image), 'png'))
     }
     await strip(tiles, join(folder, `${slugOf(name)}.webp`))
   }
@@ -80,9 +80,9 @@ export async function drawPictures(folder) {
   await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))
 }
 
-/** A map [1, 1, side, side] as a picture in [0, 1]: see captionOf. */
-function drawn(name, map, picture) {
-  if (!isFine(name)) return overlay(picture, isSigned(name) ? map.clamp(0, null) : map)
+/** A map [1, 1, side, side] as an image in [0, 1]: see captionOf. */
+function drawn(name, map, image) {
+  if (!isFine(name)) return overlay(image, isSigned(name) ? map.clamp(0, null) : map)
   const sizes = Float32Array.from(map.abs().toTypedArray()).sort()
   const most = sizes[Math.floor(share * (sizes.length - 1))] || 1
   const scaled = map.div(most).clamp(-1, 1)

@@ -5,7 +5,7 @@ import { wrappers } from './wrappers.mjs'
 const thumbnail = (name, title) =>
   `[<img src="images/${slugOf(name)}.webp" width="180" alt="${title}">](${slugOf(name)}.md)`
 
-// A picture in a table is shrunk to what its column's words leave it: the head holds the column open.
+// An image in a table is shrunk to what its column's words leave it: the head holds the column open.
 const wide = `cat${'&nbsp;'.repeat(20)}dog${'&nbsp;'.repeat(10)}`
 
 const needs = { gradient: 'a backward pass', runs: 'more forwards', nothing: 'one forward' }
@@ -46,12 +46,12 @@ export function indexPage() {
   const runs = titles(({ by, needs: takes }) => by === 'Cam' && takes === 'runs')
   return `# Methods
 
-Written by \`node scripts/write-method-docs.mjs\` from the tables of the package; \`--pictures\` draws the pictures anew.
+Written by \`node scripts/write-method-docs.mjs\` from the tables of the package; \`--images\` draws the images anew.
 
-Every method, with what it makes of the sample picture for "cat" and for "dog": click for its page. The model is
+Every method, with what it makes of the sample image for "cat" and for "dog": click for its page. The model is
 \`samples/animals-densenet.pt\`, the layer \`features\`. Which are any good? [Metrics](../metrics.md) measures all of them.
 
-<img src="images/picture.webp" width="90" alt="The sample picture">
+<img src="images/image.webp" width="90" alt="The sample image">
 
 ${Object.entries(families)
   .map(([by, about]) => family(by, about))
@@ -90,7 +90,7 @@ found.get('features', 'layercam') // [N, 1, h, w]
 npx gradcam explain photo.jpg --model model.pt --layer features --method gradcam,layercam,eigencam --out explained
 \`\`\`
 
-The command writes each map in grey, from its least value to its most, and maps that are coarser than the picture also over it.
+The command writes each map in grey, from its least value to its most, and maps that are coarser than the image also over it.
 Attributions of elements are drawn as their mean over the channels. \`gradcam batch\` takes the same methods, one at a time.
 
 ### Maps of layers: in whose form

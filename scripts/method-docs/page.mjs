@@ -71,7 +71,7 @@ function shell(name, layered) {
 
 function optionName(key, name, { by }) {
   if (by === 'InputAttribution' && smoothing.includes(key)) return `\`smooth.${key === 'smooth' ? 'kind' : key}\``
-  // A grid of such windows is laid over the picture; the class takes `features` of any form.
+  // A grid of such windows is laid over the image; the class takes `features` of any form.
   return name === 'feature-ablation' && key === 'window' ? '' : `\`${key}\``
 }
 
@@ -104,11 +104,11 @@ ${list(avoid)}
 ${list(others)}`,
 })
 
-const picture = (
+const image = (
   slug,
   title,
   caption,
-) => `![${title} of the sample picture, for its cat and for its dog](images/${slug}.webp)
+) => `![${title} of the sample image, for its cat and for its dog](images/${slug}.webp)
 
 ${caption}`
 
@@ -116,7 +116,7 @@ const opening = (name, { title, formula }, caption) => `# ${title}
 
 [All methods](README.md)
 
-${picture(slugOf(name), title, caption)}
+${image(slugOf(name), title, caption)}
 
 \`\`\`text
 ${formula}

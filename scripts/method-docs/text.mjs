@@ -1,7 +1,7 @@
 // Small pieces of Markdown that the index and the pages share.
 export const libraries = ['pytorch-grad-cam', 'Captum']
 
-/** The file of a method's page, and of its picture without the ending: a plus sign means something else in an address. */
+/** The file of a method's page, and of its image without the ending: a plus sign means something else in an address. */
 export const slugOf = (name) => name.replaceAll('++', '-plus-plus')
 
 /** What these give is a slope, not a share of the score: how it changes when an element grows. */

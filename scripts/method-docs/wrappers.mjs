@@ -24,16 +24,16 @@ found.cam // [N, 1, h, w]`,
     paper: 'arXiv:1706.03825',
     what: 'an option of every gradient at the input',
     peers: { Captum: 'NoiseTunnel' },
-    idea: `The attribution a of noisy copies of the picture in place of its own: what differs from copy to copy by chance averages out.
+    idea: `The attribution a of noisy copies of the image in place of its own: what differs from copy to copy by chance averages out.
 \`mean\` is SmoothGrad, \`squared\` SmoothGrad-squared (arXiv:1806.10758), \`variance\` VarGrad (arXiv:1810.03292). What is explained in
-the copies is the class of the picture itself.`,
+the copies is the class of the image itself.`,
     use: ['Whenever a gradient at the input is too noisy to be read.'],
     avoid: [
-      'A sigma that hides the object: the copies then are other pictures. The paper takes a tenth to a fifth of the range of the values; the model here, which was trained without noise, is seen best with less.',
+      'A sigma that hides the object: the copies then are other images. The paper takes a tenth to a fifth of the range of the values; the model here, which was trained without noise, is seen best with less.',
     ],
     others: [
       "As Captum's `NoiseTunnel`, with its defaults: 5 copies, sigma 1 in the units of the input. There the noise comes from the global generator and depends on the batch; here from `seed`, so that the result depends on neither batch nor chunks.",
-      'pytorch-grad-cam has none; its `aug_smooth` mirrors and scales the picture: `augment` of `Cam`.',
+      'pytorch-grad-cam has none; its `aug_smooth` mirrors and scales the image: `augment` of `Cam`.',
     ],
     typescript: `using saliency = new InputAttribution(model, { method: 'saliency', smooth: { samples: 20, sigma: 0.2 } })
 using found = await saliency.explain(input, { target: 0 })

@@ -90,7 +90,7 @@ const clutter = [
 ]
 
 /**
- * @param {number} side the picture's width and height in pixels
+ * @param {number} side the image's width and height in pixels
  * @param {import('./random.mjs').Random} random
  */
 export function background(side, random) {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { packageRoot } from '../../lib/paths.js'
+import { packageRoot } from '../../lib/base/paths.js'
 
 /** What scripts/bench.mjs writes, as far as the tests look at it. */
 export interface BenchReport {

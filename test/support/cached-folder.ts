@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { describeWait, withLock, type LockWait } from '../../lib/lock.js'
-import { packageRoot } from '../../lib/paths.js'
+import { describeWait, withLock, type LockWait } from '../../lib/base/lock.js'
+import { packageRoot } from '../../lib/base/paths.js'
 
 /** What tests make and may be made again at any time: `npm ci` empties it. */
 const cache = join(packageRoot, 'node_modules', '.cache', 'libtorch-gradcam-tests')

@@ -2,10 +2,10 @@
 import { openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { LockSystem, LockWait } from '../../lib/lock.js'
+import type { LockSystem, LockWait } from '../../lib/base/lock.js'
 import type { Round } from './lock-storm.js'
 
-type Locks = typeof import('../../lib/lock.js')
+type Locks = typeof import('../../lib/base/lock.js')
 
 const [module = '', folder = '', callers = '1', host = ''] = process.argv.slice(2)
 const { withLock, lockSystem } = (await import(module)) as Locks

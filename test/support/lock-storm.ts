@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { packageRoot } from '../../lib/paths.js'
+import { packageRoot } from '../../lib/base/paths.js'
 
 export interface StormOptions {
   /** An empty folder. */
@@ -85,7 +85,7 @@ export async function lockStorm(options: StormOptions): Promise<StormResult> {
 }
 
 function start({ folder, callers, module, hosts }: StormOptions): Promise<ChildProcess> {
-  const lock = module ?? join(packageRoot, 'dist', 'lib', 'lock.js')
+  const lock = module ?? join(packageRoot, 'dist', 'lib', 'base', 'lock.js')
   const host = hosts === true ? `host-${Math.random()}` : ''
   const child = fork(new URL('lock-storm-child.js', import.meta.url), [lock, folder, String(callers), host])
   return new Promise((resolve, reject) => {

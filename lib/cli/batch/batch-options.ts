@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { batchFiles, type BatchFile } from '../../batch/encode.js'
 import type { BatchMethodName } from '../../batch/methods.js'
-import { GradCamError } from '../../errors.js'
+import { GradCamError } from '../../base/errors.js'
 import { methodNames, methods } from '../../methods/facts.js'
-import { defaultMaxPixels } from '../../pictures/index.js'
+import { defaultMaxPixels } from '../../images/index.js'
 import { readPreprocess, type Preprocess } from '../../preprocess/preprocess.js'
 import { isPresetName } from '../../preprocess/presets.js'
 import { choice, single, usageError } from '../arguments.js'
@@ -47,7 +47,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   target: {
     type: 'string',
     value: 'N|argmax',
-    help: 'the class to explain, by number or label; argmax (the default) is the top one of each picture',
+    help: 'the class to explain, by number or label; argmax (the default) is the top one of each image',
   },
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
   precision: {
@@ -58,7 +58,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   preprocess: {
     type: 'string',
     value: 'NAME|JSON',
-    help: "what is done to pictures: a preset, imagenet by default, or JSON, in a file or as it is (ours, or timm's configuration)",
+    help: "what is done to images: a preset, imagenet by default, or JSON, in a file or as it is (ours, or timm's configuration)",
   },
   write: {
     type: 'string',
@@ -76,11 +76,11 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     value: 'D',
     help: 'cpu (the default), cuda, cuda:N or auto; several with commas, or cpu:2, load the model once for each',
   },
-  batch: { type: 'string', value: 'N', help: 'pictures explained in one pass; 8 by default' },
+  batch: { type: 'string', value: 'N', help: 'images explained in one pass; 8 by default' },
   'max-pixels': {
     type: 'string',
     value: 'N',
-    help: `larger pictures are refused; ${defaultMaxPixels} by default (what Pillow refuses), which takes 2 GB of memory`,
+    help: `larger images are refused; ${defaultMaxPixels} by default (what Pillow refuses), which takes 2 GB of memory`,
   },
   resume: { type: 'boolean', help: 'go on with the job in DIR: what it has a result for is left as it is' },
   'retry-failed': { type: 'boolean', help: 'with --resume: try what failed once more' },

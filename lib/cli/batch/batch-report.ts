@@ -167,7 +167,7 @@ function sayEnd({ explained, failed, before, files, seconds, errors, inputs }: S
     .sort(([, a], [, b]) => b - a)
     .map(([code, count]) => `${code} ${count}`)
   const parts = [
-    `${counted(explained, 'picture')} explained`,
+    `${counted(explained, 'image')} explained`,
     `${failed} failed${codes.length ? ` (${codes.join(', ')})` : ''}`,
   ]
   if (before > 0) parts.push(`${before} of these before`)

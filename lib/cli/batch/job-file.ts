@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { GradCamError } from '../../errors.js'
+import { GradCamError } from '../../base/errors.js'
 import { usageError } from '../arguments.js'
 import type { BatchJob } from './batch-options.js'
 

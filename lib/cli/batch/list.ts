@@ -2,11 +2,11 @@ import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { checkBatchTarget, type BatchTarget } from '../../batch/target.js'
-import { GradCamError } from '../../errors.js'
+import { GradCamError } from '../../base/errors.js'
 import { parseTarget } from '../labels.js'
 import type { Entry } from './entry.js'
 
-/** Whether a file is a list of pictures rather than a picture. */
+/** Whether a file is a list of images rather than an image. */
 export function isListName(path: string): boolean {
   return /\.(txt|list|tsv|jsonl|ndjson)$/i.test(path)
 }

@@ -23,7 +23,7 @@ export interface ManifestResult extends ManifestInput {
   readonly top: readonly { class: number; label: string | null; score: number; probability: number }[]
   readonly method: string
   readonly layer: string | null
-  /** [height, width] of the picture, and the part of it that the model saw. */
+  /** [height, width] of the image, and the part of it that the model saw. */
   readonly size: readonly number[]
   readonly region: Region
   /** The map, made small enough for a line. */

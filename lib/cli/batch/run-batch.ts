@@ -5,10 +5,10 @@ import type { BatchEntry } from '../../batch/input.js'
 import { toLevels } from '../../batch/levels.js'
 import { methods } from '../../methods/facts.js'
 import type { BatchExplanation, BatchResult } from '../../batch/result.js'
-import { GradCamError } from '../../errors.js'
+import { GradCamError } from '../../base/errors.js'
 import { framingOf } from '../../preprocess/framing.js'
-import { numThreads } from '../../runtime.js'
-import { ScriptModule } from '../../script-module.js'
+import { numThreads } from '../../addon/runtime.js'
+import { ScriptModule } from '../../model/script-module.js'
 import { inOneLine } from '../one-line.js'
 import { pickLayer } from '../pick-layer.js'
 import type { BatchJob } from './batch-options.js'
@@ -130,7 +130,7 @@ async function* toInputs(
 async function notAFile(path: string): Promise<GradCamError | null> {
   const found = await stat(path).catch(() => null)
   if (!found || found.isFile() || found.isDirectory()) return null
-  const message = `The picture '${path}' cannot be read: it is a pipe or a device. Save it to a file.`
+  const message = `The image '${path}' cannot be read: it is a pipe or a device. Save it to a file.`
   return new GradCamError('ERR_IMAGE_UNREADABLE', message)
 }
 

@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
-import { GradCamError } from '../../errors.js'
+import { GradCamError } from '../../base/errors.js'
 import { usageError } from '../arguments.js'
 import { commonFolder, entryId, leadsOut, type Entry } from './entry.js'
 import { isListName, readList } from './list.js'
@@ -103,13 +103,13 @@ function fixedPart(pattern: string): string {
   return resolve(segments.slice(0, wild < 0 ? -1 : wild).join('/') || (pattern.startsWith('/') ? '/' : '.'))
 }
 
-/** A folder whose pictures lie among the results has no end: each run would find the last one's. */
+/** A folder whose images lie among the results has no end: each run would find the last one's. */
 async function refuseWithin(folder: string, out: string): Promise<void> {
   const real = await realpath(folder)
   const below = relative(await realpath(out), real)
   if (leadsOut(below)) return
   throw usageError(
-    `--out '${out}' is ${below === '' ? '' : 'above '}the folder of the pictures, so that results would be taken for pictures. ` +
+    `--out '${out}' is ${below === '' ? '' : 'above '}the folder of the images, so that results would be taken for images. ` +
       `Name a folder of its own, e.g. --out ${basename(real)}-maps.`,
   )
 }

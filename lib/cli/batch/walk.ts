@@ -1,18 +1,18 @@
 import type { Dirent } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
-import { GradCamError } from '../../errors.js'
+import { GradCamError } from '../../base/errors.js'
 import type { Entry } from './entry.js'
 
-/** What a picture in a folder ends in; other files there are no inputs. */
-export const pictureExtensions = '.jpg .jpeg .jpe .jfif .png .webp .avif .gif .tif .tiff .svg'.split(' ')
+/** What an image in a folder ends in; other files there are no inputs. */
+export const imageExtensions = '.jpg .jpeg .jpe .jfif .png .webp .avif .gif .tif .tiff .svg'.split(' ')
 
-export function isPictureName(path: string): boolean {
-  return pictureExtensions.includes(extname(path).toLowerCase())
+export function isImageName(path: string): boolean {
+  return imageExtensions.includes(extname(path).toLowerCase())
 }
 
 /**
- * Every picture in a folder and in the folders in it, in the order of their names. Links are followed, but no folder is read
+ * Every image in a folder and in the folders in it, in the order of their names. Links are followed, but no folder is read
  * twice, so that a loop of links ends. A folder that cannot be read is an entry with an error.
  *
  * @param skip a folder to leave out: that of the results
@@ -42,16 +42,16 @@ async function* walkFolder(
   for (const child of children) {
     if (unnamed.has(child.name)) continue
     const path = join(folder, child.name)
-    // What a link points to, or what the file system does not tell. A link to nothing is a picture that is missing.
+    // What a link points to, or what the file system does not tell. A link to nothing is an image that is missing.
     const kind =
       child.isSymbolicLink() || !(child.isFile() || child.isDirectory()) ? await stat(path).catch(() => null) : child
     if (kind?.isDirectory()) yield* walkFolder(path, state)
-    else if (isPictureName(child.name) && (kind === null || kind.isFile())) yield { path }
+    else if (isImageName(child.name) && (kind === null || kind.isFile())) yield { path }
   }
 }
 
 /**
- * Pictures and folders whose names are no UTF-8, as entries that fail: JavaScript cannot say such names. By what they would
+ * Images and folders whose names are no UTF-8, as entries that fail: JavaScript cannot say such names. By what they would
  * be taken for, which several may share.
  */
 async function unnameable(folder: string): Promise<ReadonlyMap<string, Entry>> {
@@ -62,7 +62,7 @@ async function unnameable(folder: string): Promise<ReadonlyMap<string, Entry>> {
     const isFolder = (
       await stat(Buffer.concat([Buffer.from(join(folder, '/')), bytes])).catch(() => null)
     )?.isDirectory()
-    if (!isFolder && !isPictureName(name)) continue
+    if (!isFolder && !isImageName(name)) continue
     const shown = bytes.toString('latin1').replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`)
     const message = `The name of '${join(folder, shown)}' is not in UTF-8, so it cannot be opened. Rename it.`
     const entry = { path: join(folder, shown), error: new GradCamError('ERR_FILE_UNREADABLE', message) }

@@ -1,6 +1,6 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { GradCamError } from '../../errors.js'
+import { GradCamError } from '../../base/errors.js'
 import { makeFolder } from '../make-folder.js'
 import { partialFolder } from './entry.js'
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { GradCamError } from '../../errors.js'
-import { describeWait, nameHolder, withLock, type LockWait } from '../../lock.js'
+import { GradCamError } from '../../base/errors.js'
+import { describeWait, nameHolder, withLock, type LockWait } from '../../base/lock.js'
 import { usageError } from '../arguments.js'
 import { batchOptions, readBatchJob, type BatchJob } from '../batch/batch-options.js'
 import { batchReport, type BatchReport } from '../batch/batch-report.js'
@@ -9,7 +9,7 @@ import { hasLines, mendManifest } from '../batch/manifest.js'
 import { loadReplicas, layerOf, runBatch } from '../batch/run-batch.js'
 import { Sources } from '../batch/sources.js'
 import { isDiskFailure, unwritable, FileWriter } from '../batch/write-files.js'
-import { pictureExtensions } from '../batch/walk.js'
+import { imageExtensions } from '../batch/walk.js'
 import { onInterrupt, type Interruption } from '../batch/interrupt.js'
 import type { Command } from '../command.js'
 import { makeFolder } from '../make-folder.js'
@@ -18,11 +18,11 @@ import { inOneLine } from '../one-line.js'
 export const command: Command = {
   usage: 'SOURCE… --model FILE --out DIR [options]',
   description: [
-    'Explains any number of pictures. SOURCE is a picture, a folder (with all folders in it), a glob in quotes, a list',
+    'Explains any number of images. SOURCE is an image, a folder (with all folders in it), a glob in quotes, a list',
     '(.txt, .list, .tsv, .jsonl, .ndjson), or - for a list on standard input. A line of a list is a path; a path, a tab and',
     'a target; or {"path": …, "target": …}; a relative path starts at the current folder. In DIR, which is none of the',
-    "pictures' own, by --write, where NAME mirrors the tree of the inputs:",
-    '  overlay      NAME.overlay.jpg, the map over the picture, in its size; what the model did not see is left as it is',
+    "images' own, by --write, where NAME mirrors the tree of the inputs:",
+    '  overlay      NAME.overlay.jpg, the map over the image, in its size; what the model did not see is left as it is',
     '  overlay-png  NAME.overlay.png, the same without loss',
     '  grey         NAME.grey.png, the map alone, 0 to 255',
     '  png16        NAME.grey16.png, the same, 0 to 65535',
@@ -107,7 +107,7 @@ async function start(job: BatchJob, lost: AbortSignal): Promise<number> {
 }
 
 function nothingIn({ sources }: BatchJob): string {
-  return `no picture was found in ${sources.join(', ')}. In a folder, pictures end in ${pictureExtensions.join(', ')}.`
+  return `no image was found in ${sources.join(', ')}. In a folder, images end in ${imageExtensions.join(', ')}.`
 }
 
 async function explain(
@@ -125,7 +125,7 @@ async function explain(
     const where = [layer === null ? '' : ` at ${layer}`, ` on ${models.map(({ device }) => device).join(', ')}`].join(
       '',
     )
-    report.start(`${job.method} of ${job.model}${where}, pictures as ${job.preprocessName}`, done)
+    report.start(`${job.method} of ${job.model}${where}, images as ${job.preprocessName}`, done)
     // Beside the work: it tells how much there is, and must not keep it from starting.
     if (sources.repeatable && !job.json)
       void sources.count().then(

@@ -2,8 +2,8 @@
 #include <functional>
 #include <vector>
 
-#include "../cancel.h"
-#include "../target.h"
+#include "core/base/cancel.h"
+#include "core/targets/target.h"
 
 namespace gradcam {
 
@@ -19,7 +19,8 @@ std::vector<int64_t> images_of(const Copies& copies);
 
 // Which copies have to run, and which of them tells the score of each channel.
 struct CopyPlan {
-  // `changes`, bool [N, C]: false where a copy for that channel would be the same as one for none, which then serves it.
+  // `changes`, bool [N, C]: false where a copy for that channel would be the same as one for none, which then serves
+  // it.
   explicit CopyPlan(const Tensor& changes);
 
   Copies copies;                    // image after image, that of no channel first
@@ -30,8 +31,8 @@ struct CopyPlan {
 // Runs the model on copies; gives its output.
 using RunCopies = std::function<IValue(const Copies&)>;
 
-// Asks for the score of many copies, at most `chunk` of them at a time: memory does not grow with the channels. Where it
-// runs out all the same, chunks are halved.
+// Asks for the score of many copies, at most `chunk` of them at a time: memory does not grow with the channels. Where
+// it runs out all the same, chunks are halved.
 struct CopyScorer {
   const Target& target;
   const ResolvedTarget& resolved;

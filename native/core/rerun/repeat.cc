@@ -1,12 +1,14 @@
 #include "repeat.h"
 
-#include "../split_graph.h"
+#include "core/split/split_graph.h"
 
 namespace gradcam {
 
 namespace {
 
-[[noreturn]] void refuse() { throw CannotSplit("a value that lives across the cut does not tell which of it is whose"); }
+[[noreturn]] void refuse() {
+  throw CannotSplit("a value that lives across the cut does not tell which of it is whose");
+}
 
 Tensor tensor_of(const Tensor& once, const Tensor& twice, int64_t count, const std::vector<int64_t>& images) {
   if (!once.defined() || once.sizes() == twice.sizes()) return once.defined() ? once.clone() : once;
@@ -44,9 +46,8 @@ Tensor rows_of(const Tensor& tensor, int64_t dim, const std::vector<int64_t>& im
 std::vector<IValue> inputs_of(const std::vector<IValue>& inputs, int64_t count, const std::vector<int64_t>& images) {
   std::vector<IValue> repeated;
   for (const auto& input : inputs)
-    repeated.push_back(map_tensors(input, [&](const Tensor& t) {
-      return t.dim() > 0 && t.size(0) == count ? rows_of(t, 0, images) : t.clone();
-    }));
+    repeated.push_back(map_tensors(
+        input, [&](const Tensor& t) { return t.dim() > 0 && t.size(0) == count ? rows_of(t, 0, images) : t.clone(); }));
   return repeated;
 }
 

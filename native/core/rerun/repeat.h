@@ -1,7 +1,7 @@
 #pragma once
 #include <vector>
 
-#include "../ivalues.h"
+#include "core/base/ivalues.h"
 
 namespace gradcam {
 
@@ -12,8 +12,8 @@ Tensor rows_of(const Tensor& tensor, int64_t dim, const std::vector<int64_t>& im
 // what has not stays as it is. Copies, all of them.
 std::vector<IValue> inputs_of(const std::vector<IValue>& inputs, int64_t count, const std::vector<int64_t>& images);
 
-// What a model computed for `count` images and for twice as many (the same ones once more), for some of the images, which
-// may come several times. Comparing the two tells which dimension, or which number, counts images. A copy. Throws
+// What a model computed for `count` images and for twice as many (the same ones once more), for some of the images,
+// which may come several times. Comparing the two tells which dimension, or which number, counts images. A copy. Throws
 // CannotSplit where it tells nothing.
 IValue value_of(const IValue& once, const IValue& twice, int64_t count, const std::vector<int64_t>& images);
 

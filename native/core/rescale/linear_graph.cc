@@ -9,7 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "../error.h"
+#include "core/base/error.h"
 #include "rescale_run.h"
 #include "rules.h"
 
@@ -19,18 +19,87 @@ namespace ag = torch::autograd;
 
 namespace {
 
-// What is linear in all that it is given, but for what RescaleRun has found to be the same in both runs (indices, masks).
+// What is linear in all that it is given, but for what RescaleRun has found to be the same in both runs (indices,
+// masks).
 constexpr std::array<std::string_view, 78> kLinear = {
-    "Add", "Sub", "Rsub", "Neg", "Sum", "Mean", "Cumsum", "Where", "MaskedFill", "MaskedSelect",
-    "View", "UnsafeView", "ReshapeAlias", "AsStrided", "Alias", "Clone", "ToCopy", "LazyClone", "T", "Transpose", "Permute",
-    "Squeeze", "Unsqueeze", "Expand", "Repeat", "Cat", "Stack", "Slice", "Select", "Narrow", "Split", "UnsafeSplit",
-    "SplitWithSizes", "UnsafeSplitWithSizes", "Unbind", "Chunk", "Diagonal", "Flip", "Roll", "Rot90", "Unfold", "Im2Col",
-    "Col2Im", "Tril", "Triu", "Index", "UnsafeIndex", "IndexSelect", "Gather", "Take", "Trace", "PixelShuffle",
-    "PixelUnshuffle", "ChannelShuffle", "ConstantPadNd", "ReflectionPad1D", "ReflectionPad2D", "ReflectionPad3D",
-    "ReplicationPad1D", "ReplicationPad2D", "ReplicationPad3D", "AvgPool2D", "AvgPool3D", "AdaptiveAvgPool2D",
-    "AdaptiveAvgPool3D", "MkldnnAdaptiveAvgPool2D", "UpsampleNearest1D", "UpsampleNearest2D", "UpsampleNearest3D",
-    "UpsampleNearestExact1D", "UpsampleNearestExact2D", "UpsampleNearestExact3D", "UpsampleLinear1D", "UpsampleBilinear2D",
-    "UpsampleTrilinear3D", "UpsampleBicubic2D", "UpsampleBilinear2DAa", "UpsampleBicubic2DAa",
+    "Add",
+    "Sub",
+    "Rsub",
+    "Neg",
+    "Sum",
+    "Mean",
+    "Cumsum",
+    "Where",
+    "MaskedFill",
+    "MaskedSelect",
+    "View",
+    "UnsafeView",
+    "ReshapeAlias",
+    "AsStrided",
+    "Alias",
+    "Clone",
+    "ToCopy",
+    "LazyClone",
+    "T",
+    "Transpose",
+    "Permute",
+    "Squeeze",
+    "Unsqueeze",
+    "Expand",
+    "Repeat",
+    "Cat",
+    "Stack",
+    "Slice",
+    "Select",
+    "Narrow",
+    "Split",
+    "UnsafeSplit",
+    "SplitWithSizes",
+    "UnsafeSplitWithSizes",
+    "Unbind",
+    "Chunk",
+    "Diagonal",
+    "Flip",
+    "Roll",
+    "Rot90",
+    "Unfold",
+    "Im2Col",
+    "Col2Im",
+    "Tril",
+    "Triu",
+    "Index",
+    "UnsafeIndex",
+    "IndexSelect",
+    "Gather",
+    "Take",
+    "Trace",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "ChannelShuffle",
+    "ConstantPadNd",
+    "ReflectionPad1D",
+    "ReflectionPad2D",
+    "ReflectionPad3D",
+    "ReplicationPad1D",
+    "ReplicationPad2D",
+    "ReplicationPad3D",
+    "AvgPool2D",
+    "AvgPool3D",
+    "AdaptiveAvgPool2D",
+    "AdaptiveAvgPool3D",
+    "MkldnnAdaptiveAvgPool2D",
+    "UpsampleNearest1D",
+    "UpsampleNearest2D",
+    "UpsampleNearest3D",
+    "UpsampleNearestExact1D",
+    "UpsampleNearestExact2D",
+    "UpsampleNearestExact3D",
+    "UpsampleLinear1D",
+    "UpsampleBilinear2D",
+    "UpsampleTrilinear3D",
+    "UpsampleBicubic2D",
+    "UpsampleBilinear2DAa",
+    "UpsampleBicubic2DAa",
 };
 
 // Products: linear where at most one of the factors depends on the input. `first` and `last` are their edges.
@@ -39,12 +108,26 @@ struct Product {
   size_t first, last;
 };
 constexpr std::array<Product, 20> kProducts = {{
-    {"Mul", 0, 1},           {"Mm", 0, 1},          {"Bmm", 0, 1},        {"Mv", 0, 1},
-    {"Dot", 0, 1},           {"Addmm", 1, 2},       {"Addmv", 1, 2},      {"Addbmm", 1, 2},
-    {"Baddbmm", 1, 2},       {"Addcmul", 1, 2},     {"Linear", 0, 1},     {"MkldnnLinear", 0, 1},
-    {"Convolution", 0, 1},   {"ConvolutionOverrideable", 0, 1},           {"CudnnConvolution", 0, 1},
-    {"CudnnConvolutionTranspose", 0, 1},            {"MiopenConvolution", 0, 1},
-    {"MkldnnConvolution", 0, 1}, {"GridSampler2D", 0, 1}, {"GridSampler3D", 0, 1},
+    {"Mul", 0, 1},
+    {"Mm", 0, 1},
+    {"Bmm", 0, 1},
+    {"Mv", 0, 1},
+    {"Dot", 0, 1},
+    {"Addmm", 1, 2},
+    {"Addmv", 1, 2},
+    {"Addbmm", 1, 2},
+    {"Baddbmm", 1, 2},
+    {"Addcmul", 1, 2},
+    {"Linear", 0, 1},
+    {"MkldnnLinear", 0, 1},
+    {"Convolution", 0, 1},
+    {"ConvolutionOverrideable", 0, 1},
+    {"CudnnConvolution", 0, 1},
+    {"CudnnConvolutionTranspose", 0, 1},
+    {"MiopenConvolution", 0, 1},
+    {"MkldnnConvolution", 0, 1},
+    {"GridSampler2D", 0, 1},
+    {"GridSampler3D", 0, 1},
 }};
 
 bool has_edge(const ag::Node& node, size_t index) {
@@ -87,11 +170,12 @@ void require_rescaled(const Tensor& score) {
     if (!node || !seen.insert(node).second) continue;
     if (!has_rule(*node) && !is_linear(*node)) {
       const auto name = node->name();
-      throw Error("ERR_ACTIVATION",
-                  "The score goes through " + name.substr(0, name.find("Backward")) +
-                      ", for which DeepLIFT's rescale rule says nothing: it is neither linear nor a function of one element "
-                      "(softmax, a layer norm and a product of two activations are neither), and the plain gradient in its "
-                      "place would no longer add up. Explain a logit rather than a probability, or use integrated gradients.");
+      throw Error(
+          "ERR_ACTIVATION",
+          "The score goes through " + name.substr(0, name.find("Backward")) +
+              ", for which DeepLIFT's rescale rule says nothing: it is neither linear nor a function of one element "
+              "(softmax, a layer norm and a product of two activations are neither), and the plain gradient in its "
+              "place would no longer add up. Explain a logit rather than a probability, or use integrated gradients.");
     }
     for (const auto& edge : node->next_edges()) todo.push_back(edge.function.get());
   }

@@ -8,24 +8,32 @@
 #include <string>
 #include <vector>
 
-#include "../error.h"
+#include "core/base/error.h"
 #include "rules.h"
 #include "same_value.h"
 
 namespace gradcam {
 
-namespace {
+// Not in an anonymous namespace: members of RescaleRun::Recorder have this type, which GCC warns of in a unity build.
+namespace recording {
 
 // One call of an operator on something that depends on the input.
 struct Call {
   std::string name;
   std::vector<IValue> constants;  // its arguments, without the tensors that depend on the input
-  RescaleValues values;  // of one that there may be a rule for
+  RescaleValues values;           // of one that there may be a rule for
 };
 
 struct Context : at::ObserverContext {
   Call call;
 };
+
+}  // namespace recording
+
+namespace {
+
+using recording::Call;
+using recording::Context;
 
 // Callbacks are plain functions: this is whom they belong to, while a run on this thread is recorded.
 thread_local RescaleRun::Recorder* active = nullptr;
@@ -133,8 +141,8 @@ class RescaleRun::Recorder {
     }
   }
 
-  // The one argument that depends on the input; none where there are two, which makes no function of one element. A copy
-  // where the call overwrites it, and at the baseline, since later calls may.
+  // The one argument that depends on the input; none where there are two, which makes no function of one element. A
+  // copy where the call overwrites it, and at the baseline, since later calls may.
   Tensor input_of(const std::string& name, const std::vector<IValue>& arguments) const {
     Tensor x;
     for (const auto& argument : arguments) {

@@ -16,20 +16,48 @@ namespace {
 
 // Operators y = f(x) element by element, and the nodes that record them ("Relu" is ReluBackward0).
 constexpr std::array<std::pair<std::string_view, std::string_view>, 43> kElementwise = {{
-    {"relu", "Relu"},           {"hardtanh", "Hardtanh"},     {"clamp", "Clamp"},
-    {"clamp_min", "ClampMin"},  {"clamp_max", "ClampMax"},    {"threshold", "Threshold"},
-    {"leaky_relu", "LeakyRelu"}, {"_prelu_kernel", "PreluKernel"}, {"elu", "Elu"},
-    {"celu", "Celu"},           {"gelu", "Gelu"},             {"silu", "Silu"},
-    {"mish", "Mish"},           {"hardswish", "Hardswish"},   {"hardsigmoid", "Hardsigmoid"},
-    {"softplus", "Softplus"},   {"softshrink", "Softshrink"}, {"hardshrink", "Hardshrink"},
-    {"sigmoid", "Sigmoid"},     {"tanh", "Tanh"},             {"log_sigmoid_forward", "LogSigmoid"},
-    {"exp", "Exp"},             {"exp2", "Exp2"},             {"expm1", "Expm1"},
-    {"log", "Log"},             {"log2", "Log2"},             {"log10", "Log10"},
-    {"log1p", "Log1P"},         {"sqrt", "Sqrt"},             {"rsqrt", "Rsqrt"},
-    {"reciprocal", "Reciprocal"}, {"abs", "Abs"},             {"pow", "Pow"},
-    {"sin", "Sin"},             {"cos", "Cos"},               {"sinh", "Sinh"},
-    {"cosh", "Cosh"},           {"asinh", "Asinh"},           {"atan", "Atan"},
-    {"erf", "Erf"},             {"erfc", "Erfc"},             {"maximum", "Maximum"},
+    {"relu", "Relu"},
+    {"hardtanh", "Hardtanh"},
+    {"clamp", "Clamp"},
+    {"clamp_min", "ClampMin"},
+    {"clamp_max", "ClampMax"},
+    {"threshold", "Threshold"},
+    {"leaky_relu", "LeakyRelu"},
+    {"_prelu_kernel", "PreluKernel"},
+    {"elu", "Elu"},
+    {"celu", "Celu"},
+    {"gelu", "Gelu"},
+    {"silu", "Silu"},
+    {"mish", "Mish"},
+    {"hardswish", "Hardswish"},
+    {"hardsigmoid", "Hardsigmoid"},
+    {"softplus", "Softplus"},
+    {"softshrink", "Softshrink"},
+    {"hardshrink", "Hardshrink"},
+    {"sigmoid", "Sigmoid"},
+    {"tanh", "Tanh"},
+    {"log_sigmoid_forward", "LogSigmoid"},
+    {"exp", "Exp"},
+    {"exp2", "Exp2"},
+    {"expm1", "Expm1"},
+    {"log", "Log"},
+    {"log2", "Log2"},
+    {"log10", "Log10"},
+    {"log1p", "Log1P"},
+    {"sqrt", "Sqrt"},
+    {"rsqrt", "Rsqrt"},
+    {"reciprocal", "Reciprocal"},
+    {"abs", "Abs"},
+    {"pow", "Pow"},
+    {"sin", "Sin"},
+    {"cos", "Cos"},
+    {"sinh", "Sinh"},
+    {"cosh", "Cosh"},
+    {"asinh", "Asinh"},
+    {"atan", "Atan"},
+    {"erf", "Erf"},
+    {"erfc", "Erfc"},
+    {"maximum", "Maximum"},
     {"minimum", "Minimum"},
 }};
 
@@ -57,11 +85,13 @@ std::string_view node_of(const Table& table, std::string_view base) {
 constexpr double kLeast = 1e-10;
 
 // Differences of half-precision numbers are taken in float32, where there is such a thing as 1e-10.
-at::ScalarType wide(const Tensor& tensor) { return tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+at::ScalarType working_dtype(const Tensor& tensor) {
+  return tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
 
-Tensor difference(const Tensor& a, const Tensor& b) { return a.to(wide(a)).sub(b.to(wide(b))); }
+Tensor difference(const Tensor& a, const Tensor& b) { return a.to(working_dtype(a)).sub(b.to(working_dtype(b))); }
 
-class Rule : public ag::FunctionPostHook {
+class RescaleRule : public ag::FunctionPostHook {
  public:
   // `mine` is what the node's own backward made, `above` what it was given.
   ag::variable_list operator()(const ag::variable_list& mine, const ag::variable_list& above) override {
@@ -69,31 +99,33 @@ class Rule : public ag::FunctionPostHook {
     auto ruled = mine;
     if (above.empty() || !above.front().defined()) return ruled;
     for (auto& gradient : ruled)
-      if (gradient.defined()) gradient = at::where(near_, gradient, multiplied(above.front()).to(gradient.scalar_type()));
+      if (gradient.defined())
+        gradient = at::where(near_, gradient, multiplied(above.front()).to(gradient.scalar_type()));
     return ruled;
   }
 
  protected:
-  explicit Rule(const Tensor& delta) : near_(delta.abs().lt(kLeast)) {}
+  explicit RescaleRule(const Tensor& delta) : near_(delta.abs().lt(kLeast)) {}
   virtual Tensor multiplied(const Tensor& above) const = 0;
 
  private:
   Tensor near_;
 };
 
-class ElementwiseRule : public Rule {
+class ElementwiseRule : public RescaleRule {
  public:
-  ElementwiseRule(const Tensor& delta, const Tensor& made) : Rule(delta), multiplier_(made.div(delta)) {}
+  ElementwiseRule(const Tensor& delta, const Tensor& made) : RescaleRule(delta), multiplier_(made.div(delta)) {}
 
  private:
   Tensor multiplied(const Tensor& above) const override { return above * multiplier_; }
   Tensor multiplier_;
 };
 
-class MaxPoolRule : public Rule {
+class MaxPoolRule : public RescaleRule {
  public:
-  MaxPoolRule(const Tensor& delta, int64_t first_spatial, const RescaleValues& at_input, const RescaleValues& at_baseline)
-      : Rule(delta),
+  MaxPoolRule(const Tensor& delta, int64_t first_spatial, const RescaleValues& at_input,
+              const RescaleValues& at_baseline)
+      : RescaleRule(delta),
         delta_(delta),
         first_spatial_(first_spatial),
         indices_(at_input.indices),
@@ -152,7 +184,8 @@ bool put_rule(RescaleKind kind, const std::string& name, const Tensor& output, c
 
 bool has_rule(const ag::Node& node) {
   const auto& hooks = node.post_hooks();
-  return std::any_of(hooks.begin(), hooks.end(), [](const auto& hook) { return dynamic_cast<Rule*>(hook.get()); });
+  return std::any_of(hooks.begin(), hooks.end(),
+                     [](const auto& hook) { return dynamic_cast<RescaleRule*>(hook.get()); });
 }
 
 }  // namespace gradcam

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "../ivalues.h"
+#include "core/base/ivalues.h"
 
 namespace gradcam {
 
@@ -18,11 +18,11 @@ struct RescaleValues {
   Tensor x, y, indices;  // indices for max-pooling: of each y in its plane of x
 };
 
-// Puts the rule on the node that recorded the call at the input. False where that is another node than the operator's own
-// (a change of a part of a tensor in place), or where the shapes say that it was not elementwise.
+// Puts the rule on the node that recorded the call at the input. False where that is another node than the operator's
+// own (a change of a part of a tensor in place), or where the shapes say that it was not elementwise.
 //
-// Max-pooling, with m = max(y, y0): g (m - y0) goes to where y came from in x, g (y - m) to where y0 came from in x0, summed
-// over windows that overlap, and divided by x - x0 there.
+// Max-pooling, with m = max(y, y0): g (m - y0) goes to where y came from in x, g (y - m) to where y0 came from in x0,
+// summed over windows that overlap, and divided by x - x0 there.
 bool put_rule(RescaleKind kind, const std::string& name, const Tensor& output, const RescaleValues& at_input,
               const RescaleValues& at_baseline);
 

@@ -1,5 +1,5 @@
 #pragma once
-#include "../ivalues.h"
+#include "core/base/ivalues.h"
 
 namespace gradcam {
 

@@ -1,5 +1,5 @@
-// What an explanation costs without Node: the addon's own core, called as the addon calls it, without its thread. For the
-// benchmark of the crossing from TypeScript and back.
+// What an explanation costs without Node: the addon's own core, called as the addon calls it, without its thread. For
+// the benchmark of the crossing from TypeScript and back.
 //
 //   overhead MODEL.pt LAYER         answers `run COUNT` with the median time of one explanation: {"us"}
 #include <ATen/Parallel.h>
@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "methods/method.h"
-#include "model.h"
-#include "pass.h"
+#include "core/methods/method.h"
+#include "core/model/model.h"
+#include "core/pass/pass.h"
 
 int main(int count, char** arguments) {
   if (count != 3) return 2;

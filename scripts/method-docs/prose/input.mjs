@@ -13,7 +13,7 @@ export const input = {
     use: ['A cheap look at which pixels matter at all, for any differentiable model.'],
     avoid: [smooth, 'To tell evidence for a class from evidence against it.'],
     others: [
-      "As Captum's `Saliency`, per channel. The paper takes the largest channel; `attribution.amax(1, true)` is that. Pictures of the command line show the mean of the channels.",
+      "As Captum's `Saliency`, per channel. The paper takes the largest channel; `attribution.amax(1, true)` is that. Images of the command line show the mean of the channels.",
     ],
   },
   'input-x-gradient': {
@@ -29,7 +29,7 @@ export const input = {
     idea: `The gradient, but each ReLU lets through only what is positive on the way back, and only where it was active on the way forth.
 What remains are paths that excite the score all the way.`,
     use: [
-      'Crisp pictures of the features that the model responded to; with a map of a layer, [guided Grad-CAM](guided-gradcam.md).',
+      'Crisp images of the features that the model responded to; with a map of a layer, [guided Grad-CAM](guided-gradcam.md).',
     ],
     avoid: [
       'To ask why it was this class: it depends on that less the deeper the network is. In the sanity check of the [metrics](../metrics.md) it stays much the same when the parameters are random.',
@@ -44,16 +44,16 @@ What remains are paths that excite the score all the way.`,
     idea: `The gradient, but each ReLU is applied to what comes back and forgets what it was given on the way forth.`,
     use: ['To compare with guided backprop and with the literature.'],
     avoid: [
-      'To see what this picture made the model say: without the forward pattern the result depends on the picture through max-pooling alone. Strided convolutions leave a grid, as here.',
+      'To see what this image made the model say: without the forward pattern the result depends on the image through max-pooling alone. Strided convolutions leave a grid, as here.',
       'Models with GELU, SiLU and the like, as with guided backprop.',
     ],
     others: ["As Captum's `Deconvolution`, which rules `nn.ReLU` modules alone. pytorch-grad-cam has none."],
   },
   'integrated-gradients': {
-    idea: `The change of the score from a baseline to the picture, shared out over the elements: the mean gradient on the straight way
+    idea: `The change of the score from a baseline to the image, shared out over the elements: the mean gradient on the straight way
 between them times the way. The shares add up to the change; \`delta\` says how far the quadrature is from that.`,
     use: [
-      'When shares should add up, and a baseline makes sense: 0 after normalisation is the mean colour; a blurred picture is another.',
+      'When shares should add up, and a baseline makes sense: 0 after normalisation is the mean colour; a blurred image is another.',
     ],
     avoid: [
       'Where no baseline means "nothing": the result answers "compared with what?", and a black object on black gets no share.',
@@ -65,7 +65,7 @@ between them times the way. The shares add up to the change; \`delta\` says how 
     ],
   },
   deeplift: {
-    idea: `The change of the score from a baseline to the picture, shared out over the elements, as integrated gradients do, but by one
+    idea: `The change of the score from a baseline to the image, shared out over the elements, as integrated gradients do, but by one
 backward pass: each activation passes on its own change, (y - y0) / (z - z0), in the place of its slope. The shares add up to the
 change; \`delta\` says how far rounding is from that.`,
     use: [
@@ -82,14 +82,14 @@ change; \`delta\` says how far rounding is from that.`,
     ],
   },
   occlusion: {
-    idea: `Windows of the picture are covered, one after another; what the score loses is laid on the window, and where windows overlap
+    idea: `Windows of the image are covered, one after another; what the score loses is laid on the window, and where windows overlap
 the mean is taken.`,
     use: [
       'Any model, also without gradients. The answer is plain: this is what happens to the score when that is not to be seen.',
       'To check a map of another method by something that needs no trust in gradients.',
     ],
     avoid: [
-      'Where time matters: by default 225 runs of the model for a picture.',
+      'Where time matters: by default 225 runs of the model for an image.',
       'Evidence that is there twice: covering one of two eyes changes nothing. The cover is also an object that the model may respond to; try another `baseline`.',
     ],
     others: [
@@ -99,20 +99,20 @@ the mean is taken.`,
   'feature-ablation': {
     idea: `Groups of elements are taken away, one after another; what the score loses is laid on each element of the group. The groups
 are yours: superpixels, columns of a table, frames. \`gridFeatures\` makes rectangles, and so do the command line and batches.`,
-    use: ['Where the parts of the input are known: segments of a picture, words, sensors. One run for each part.'],
+    use: ['Where the parts of the input are known: segments of an image, words, sensors. One run for each part.'],
     avoid: [
-      'Without groups, for pictures: every pixel of every channel is then a feature and a run.',
+      'Without groups, for images: every pixel of every channel is then a feature and a run.',
       'Evidence that is there twice, as with occlusion.',
     ],
     others: ["As Captum's `FeatureAblation`. pytorch-grad-cam has none."],
   },
   rise: {
-    idea: `The picture is seen through many random masks; a pixel matters as much as the score is high when it is seen. A mask is a small
+    idea: `The image is seen through many random masks; a pixel matters as much as the score is high when it is seen. A mask is a small
 grid of ones and zeros, enlarged bilinearly and moved at random.`,
     use: ['Any model, also without gradients, where occlusion depends too much on one size of window.'],
     avoid: [
       'Where time matters: a thousand runs, and the noise falls only with the root of their number.',
-      'Small objects: cells are a seventh of the picture.',
+      'Small objects: cells are a seventh of the image.',
     ],
     others: [
       "Neither library has it. As its authors' code it divides by the expected coverage N p, not by the sum of the masks, and takes the probability of a class. The map has an offset, by which unimportant pixels are not zero, and which is as uneven as the masks happened to cover them.",

@@ -1,4 +1,4 @@
-// What is said of the methods that look at layers, besides the facts in lib/cam-methods.ts. Each entry: `idea`, how it
+// What is said of the methods that look at layers, besides the facts in lib/cam/cam-methods.ts. Each entry: `idea`, how it
 // works; `use` and `avoid`, when to take it and when not; `others`, what pytorch-grad-cam and Captum do differently.
 const sameAsPeer = "With `compat: 'pytorch-grad-cam'` the maps equal pytorch-grad-cam's within 1e-5."
 
@@ -45,7 +45,7 @@ outweigh what another channel says for it.`,
   'gradcam++': {
     idea: `The mean of Grad-CAM dilutes a small object: it takes up few places. Here a place counts by the second and third derivatives
 of the exponential of the score, which are powers of the gradient, and only where the gradient is positive.`,
-    use: ['Several objects of one class, or small ones, in one picture.'],
+    use: ['Several objects of one class, or small ones, in one image.'],
     avoid: [
       'To see evidence against a class: only positive gradients take part.',
       'With targets whose gradient is tiny, such as a probability near 1: the constant 1e-6 in the denominator then decides.',
@@ -62,7 +62,7 @@ lies there.`,
       'Behind a ReLU, where activations are not negative: there the weights are means of the gradient, weighted by activation.',
     ],
     avoid: [
-      'Before a ReLU, and at layers with signs in general, such as `features` of the model in the picture: the sum of a channel may lie near zero, and the weight that is divided by it explodes. That is why the map here has holes.',
+      'Before a ReLU, and at layers with signs in general, such as `features` of the model in the image: the sum of a channel may lie near zero, and the weight that is divided by it explodes. That is why the map here has holes.',
     ],
     others: [`${sameAsPeer} Where a channel sums to nearly zero, rounding decides in both.`],
   },
@@ -84,9 +84,7 @@ principal component. Neither gradient nor class take part.`,
     use: [
       'To see what a layer responds to at all, in models without gradients or without classes, such as encoders and detectors.',
     ],
-    avoid: [
-      'To ask why it was this class: the map is the same for every target. In the picture both halves are equal.',
-    ],
+    avoid: ['To ask why it was this class: the map is the same for every target. In the image both halves are equal.'],
     others: [
       `Up to its sign, the map is pytorch-grad-cam's within 1e-5. The sign there is what LAPACK returns, and changes with its version and the shape of
 the layer; here it is defined: on the side of how active a place is.`,
@@ -130,7 +128,7 @@ times the activation, for which one more backward pass is enough.`,
       "Where what follows the layer is curved: with GELU, SiLU, attention, or for the target `{ kind: 'probability' }`, whose softmax is.",
     ],
     avoid: [
-      'For the logit of a network of ReLUs: what follows is piecewise linear, its Hessian is zero, and the map is that of Grad-CAM, as in the picture.',
+      'For the logit of a network of ReLUs: what follows is piecewise linear, its Hessian is zero, and the map is that of Grad-CAM, as in the image.',
     ],
     others: [sameAsPeer],
   },
@@ -149,7 +147,7 @@ A is what leaves it.`,
     ],
   },
   scorecam: {
-    idea: `Each channel is enlarged, stretched to [0, 1] and laid over the picture as a mask; how high the class scores then is the channel's
+    idea: `Each channel is enlarged, stretched to [0, 1] and laid over the image as a mask; how high the class scores then is the channel's
 weight, by a softmax over the channels. No gradient is needed.`,
     use: ['Models without gradients, or with gradients that say little (saturated, quantised in training).'],
     avoid: [
