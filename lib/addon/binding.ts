@@ -81,7 +81,8 @@ export interface PassPlan {
 /** What a forward in a pass gives. */
 export interface NativeForward {
   output: NativeValue
-  relus: number
+  /** ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's. */
+  intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
 }
