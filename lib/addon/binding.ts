@@ -108,8 +108,8 @@ export interface NativeTarget {
 /** One map, and for each image whether it is nothing but zeros, or holds something that is not finite. */
 export interface NativeMap {
   map: TensorHandle
-  zero: boolean[]
-  broken: boolean[]
+  allZero: boolean[]
+  nonFinite: boolean[]
 }
 
 export interface NativeExplained {

@@ -24,14 +24,14 @@ Napi::Array to_array(Napi::Env env, const std::vector<MethodMap>& maps) {
   for (uint32_t i = 0; i < maps.size(); ++i) {
     auto object = Napi::Object::New(env);
     object.Set("map", TensorHandle::wrap(env, maps[i].map));
-    object.Set("zero", to_flags(env, maps[i].zero));
-    object.Set("broken", to_flags(env, maps[i].broken));
+    object.Set("allZero", to_flags(env, maps[i].all_zero));
+    object.Set("nonFinite", to_flags(env, maps[i].non_finite));
     array[i] = object;
   }
   return array;
 }
 
-// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, zero, broken }]], inputGradient,
+// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, allZero, nonFinite }]], inputGradient,
 // fullGrad }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
