@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "fixed_rewrites.h"
 #include "split_bytes.h"
+#include "split_dump.h"
 #include "split_graph.h"
 #include "split_ops.h"
 
@@ -101,8 +102,11 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
     split->own_bytes_ += count_own_bytes(*graphs.tail, /*packings=*/3, counted);
     split->tail_ = std::make_unique<jit::GraphFunction>("tail", graphs.tail, nullptr);
   }
+  dump_split_if_asked(plan, graphs.head.get(), graphs.tail.get());
   return split;
 } catch (const CannotSplit&) {
+  throw;
+} catch (const Error&) {
   throw;
 } catch (const std::exception& error) {
   throw CannotSplit("the model cannot be frozen: " + concise_message(error));
