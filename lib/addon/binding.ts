@@ -81,7 +81,8 @@ export interface PassPlan {
 /** What a forward in a pass gives. */
 export interface NativeForward {
   output: NativeValue
-  relus: number
+  /** ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's. */
+  intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
 }
@@ -107,8 +108,8 @@ export interface NativeTarget {
 /** One map, and for each image whether it is nothing but zeros, or holds something that is not finite. */
 export interface NativeMap {
   map: TensorHandle
-  zero: boolean[]
-  broken: boolean[]
+  allZero: boolean[]
+  nonFinite: boolean[]
 }
 
 export interface NativeExplained {

@@ -1,4 +1,4 @@
-#include "same_value.h"
+#include "ivalue_equal.h"
 
 #include <vector>
 
@@ -6,20 +6,20 @@ namespace gradcam {
 
 namespace {
 
-bool same_tensors(const Tensor& a, const Tensor& b) {
+bool tensors_equal(const Tensor& a, const Tensor& b) {
   if (a.defined() != b.defined()) return false;
   if (!a.defined()) return true;
   if (a.sizes() != b.sizes() || a.scalar_type() != b.scalar_type()) return false;
   if (a.is_same(b)) return true;
-  if (a.layout() != at::kStrided || b.layout() != at::kStrided) return true;  // nothing that a model makes on its way
-  // A weight, in both runs the same memory.
+  if (a.layout() != at::kStrided || b.layout() != at::kStrided) return true;  // not a value that a model computes
+  // A weight: the same memory in both runs.
   if (a.data_ptr() == b.data_ptr() && a.strides() == b.strides()) return true;
   return at::equal(a, b);
 }
 
 }  // namespace
 
-bool same_value(const IValue& a, const IValue& b) {
+bool ivalue_equal(const IValue& a, const IValue& b) {
   if (a.tagKind() != b.tagKind()) return false;
   if (a.isInt()) return a.toInt() == b.toInt();
   if (a.isDouble()) return a.toDouble() == b.toDouble();
@@ -31,7 +31,7 @@ bool same_value(const IValue& a, const IValue& b) {
   for_each_tensor(b, [&](const Tensor& tensor) { of_b.push_back(tensor); });
   if (of_a.size() != of_b.size()) return false;
   for (size_t i = 0; i < of_a.size(); ++i)
-    if (!same_tensors(of_a[i], of_b[i])) return false;
+    if (!tensors_equal(of_a[i], of_b[i])) return false;
   return true;
 }
 

@@ -1,4 +1,4 @@
-#include "rescale_run.h"
+#include "recorder.h"
 
 #include <ATen/record_function.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
@@ -9,19 +9,20 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "ivalue_equal.h"
 #include "rules.h"
-#include "same_value.h"
 
 namespace gradcam {
 
-// Not in an anonymous namespace: members of RescaleRun::Recorder have this type, which GCC warns of in a unity build.
+// Not in an anonymous namespace: members of RescaleRecorder::Recording have this type, which GCC warns of in a unity
+// build.
 namespace recording {
 
 // One call of an operator on something that depends on the input.
 struct Call {
   std::string name;
   std::vector<IValue> constants;  // its arguments, without the tensors that depend on the input
-  RescaleValues values;           // of one that there may be a rule for
+  RescaleValues values;           // of an operator that has a rule
 };
 
 struct Context : at::ObserverContext {
@@ -35,10 +36,10 @@ namespace {
 using recording::Call;
 using recording::Context;
 
-// Callbacks are plain functions: this is whom they belong to, while a run on this thread is recorded.
-thread_local RescaleRun::Recorder* active = nullptr;
+// The recording of this thread's run. Callbacks are plain functions, which cannot hold a pointer to it.
+thread_local RescaleRecorder::Recording* active = nullptr;
 
-// Inside an autograd kernel the operators below it are called on tensors that still have the graph of before.
+// True inside an autograd kernel, which calls operators on tensors that still have the graph from before the call.
 bool below_autograd() {
   return c10::impl::tls_local_dispatch_key_set().excluded_.has(c10::DispatchKey::AutogradFunctionality);
 }
@@ -46,7 +47,7 @@ bool below_autograd() {
 // The stack of an interpreter holds more than the last arguments or results.
 template <typename Values>
 std::vector<IValue> last(const Values& values, size_t count) {
-  // Not in braces: a pointer makes a bool, and that an IValue.
+  // Not in braces: a pointer would convert to bool, and bool to IValue.
   return std::vector<IValue>(values.end() - static_cast<std::ptrdiff_t>(std::min(count, values.size())), values.end());
 }
 
@@ -65,25 +66,25 @@ std::string plain_name(const std::string& name) {
 }
 
 [[noreturn]] void refuse_difference(const std::string& what) {
-  throw Error("ERR_ACTIVATION", "DeepLIFT compares the run of the input with that of the baseline, but " + what +
-                                    ", so that the difference of the scores has causes that no rule can share out. Use "
-                                    "integrated gradients, or another baseline.");
+  throw Error("ERR_ACTIVATION", "DeepLIFT compares the run at the input with the run at the baseline, but " + what +
+                                    ", so that part of the difference of the scores cannot be attributed to the "
+                                    "input. Use integrated gradients, or another baseline.");
 }
 
 }  // namespace
 
-class RescaleRun::Recorder {
+class RescaleRecorder::Recording {
  public:
   IValue record(bool at_baseline, const std::function<IValue()>& run) {
     at_baseline_ = at_baseline;
     next_ = 0;
     struct Scope {
-      explicit Scope(Recorder* recorder)
+      explicit Scope(Recording* recording)
           : handle(at::addThreadLocalCallback(at::RecordFunctionCallback(started, ended)
                                                   .needsInputs(true)
                                                   .needsOutputs(true)
                                                   .scopes({at::RecordScope::FUNCTION}))) {
-        active = recorder;
+        active = recording;
       }
       ~Scope() {
         active = nullptr;
@@ -97,7 +98,7 @@ class RescaleRun::Recorder {
       return run();
     }();
     if (failure_) std::rethrow_exception(failure_);
-    if (!at_baseline && next_ != calls_.size()) refuse_difference("the latter calls more operators");
+    if (!at_baseline && next_ != calls_.size()) refuse_difference("the baseline's calls more operators");
     return result;
   }
 
@@ -129,7 +130,7 @@ class RescaleRun::Recorder {
     });
   }
 
-  // What a callback throws would be logged and forgotten; what it calls is not to be recorded.
+  // LibTorch logs and drops what a callback throws, so it is kept. Operators that a callback calls are not recorded.
   std::unique_ptr<at::ObserverContext> guarded(const std::function<std::unique_ptr<at::ObserverContext>()>& body) {
     const at::RecordFunctionGuard disabled(false);
     const at::NoGradGuard no_graph;
@@ -141,8 +142,8 @@ class RescaleRun::Recorder {
     }
   }
 
-  // The one argument that depends on the input; none where there are two, which makes no function of one element. A
-  // copy where the call overwrites it, and at the baseline, since later calls may.
+  // The one argument that depends on the input. Undefined where there are two: the operator is then not a function of
+  // one element. A copy where the call overwrites it, and at the baseline, because later calls may overwrite it.
   Tensor input_of(const std::string& name, const std::vector<IValue>& arguments) const {
     Tensor x;
     for (const auto& argument : arguments) {
@@ -164,17 +165,18 @@ class RescaleRun::Recorder {
       calls_.push_back(std::move(call));
       return;
     }
-    if (next_ == calls_.size()) refuse_difference("the former calls more operators");
+    if (next_ == calls_.size()) refuse_difference("the input's calls more operators");
     const auto reference = std::move(calls_[next_++]);
     if (reference.name != call.name)
-      refuse_difference("the former calls " + plain_name(call.name) + " where the latter calls " +
+      refuse_difference("the input's calls " + plain_name(call.name) + " where the baseline's calls " +
                         plain_name(reference.name));
     for (size_t i = 0; i < call.constants.size(); ++i)
-      if (i >= reference.constants.size() || !same_value(call.constants[i], reference.constants[i]))
+      if (i >= reference.constants.size() || !ivalue_equal(call.constants[i], reference.constants[i]))
         refuse_difference("in " + plain_name(call.name) +
-                          " they meet values that were made of the input without a gradient, or at random");
+                          " they use different values that were computed from the input without a gradient, or "
+                          "drawn at random");
     if (call.values.y.defined() && reference.values.y.defined() &&
-        put_rule(kind, call.name, results.front().toTensor(), call.values, reference.values))
+        install_rule(kind, call.name, results.front().toTensor(), call.values, reference.values))
       ++rules;
   }
 
@@ -184,11 +186,11 @@ class RescaleRun::Recorder {
   std::exception_ptr failure_;
 };
 
-RescaleRun::RescaleRun() : recorder_(std::make_unique<Recorder>()) {}
-RescaleRun::~RescaleRun() = default;
+RescaleRecorder::RescaleRecorder() : recording_(std::make_unique<Recording>()) {}
+RescaleRecorder::~RescaleRecorder() = default;
 
-IValue RescaleRun::at_baseline(const std::function<IValue()>& run) { return recorder_->record(true, run); }
-IValue RescaleRun::at_input(const std::function<IValue()>& run) { return recorder_->record(false, run); }
-int RescaleRun::rules() const { return recorder_->rules; }
+IValue RescaleRecorder::at_baseline(const std::function<IValue()>& run) { return recording_->record(true, run); }
+IValue RescaleRecorder::at_input(const std::function<IValue()>& run) { return recording_->record(false, run); }
+int RescaleRecorder::rules() const { return recording_->rules; }
 
 }  // namespace gradcam
