@@ -15,11 +15,11 @@ import {
   normalize,
   overlay,
   ScriptModule,
-} from '../../dist/lib/index.js'
-import { makeMapExplainers } from '../../dist/lib/methods/map-explainer.js'
+} from 'libtorch-gradcam'
+import { makeMapExplainers } from '#internal'
 import { slopes, slugOf } from './text.mjs'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+const root = fileURLToPath(new URL('../../..', import.meta.url))
 const side = 224
 const gap = 8
 const layer = 'features'
@@ -69,7 +69,7 @@ export async function drawImages(folder) {
     }
     await strip(tiles, join(folder, `${slugOf(name)}.webp`))
   }
-  for (const name of Object.keys(methods)) {
+  for (const name of /** @type {(keyof typeof methods)[]} */ (Object.keys(methods))) {
     const [explainer] = makeMapExplainers(model, [name], methods[name].layered ? [layer] : [])
     await drawAll(name, async (target) => (await explainer.explain(input, { target })).maps[0].map)
     explainer[Symbol.dispose]()

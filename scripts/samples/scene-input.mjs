@@ -1,5 +1,5 @@
-import { imagenet, standardize, Tensor } from '../../dist/lib/index.js'
-import { sceneSide } from '../scenes.mjs'
+import { imagenet, standardize, Tensor } from 'libtorch-gradcam'
+import { sceneSide } from './scenes.mjs'
 
 /** A scene's pixels as the bundled model wants them, [1, 3, side, side]. */
 export function toInput(rgb) {

@@ -1,4 +1,4 @@
-"""Scenes as tensors: painted by scripts/dump-scenes.mjs, read without numpy or PIL."""
+"""Scenes as tensors: painted by scripts/samples/dump-scenes.mjs, read without numpy or PIL."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ class Scenes(NamedTuple):
 
 
 def paint(folder: Path, part: str, count: int, first: int = 0) -> Scenes:
-    """`part` is training, validation or held-out; the seed ranges are those of scripts/scenes.mjs."""
+    """`part` is training, validation or held-out; the seed ranges are those of scripts/samples/scenes.mjs."""
     file = folder / f"{part}-{first}-{count}.rgb"
     if not file.with_name(file.name + ".json").exists():
         program = Path(__file__).parents[1] / "dump-scenes.mjs"

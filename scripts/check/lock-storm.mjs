@@ -1,7 +1,7 @@
 // Proves the lock: processes that all want it at once, many rounds of it, and some killed meanwhile. Prints how often two
 // were inside at once and exits with 1 if ever. Needs `npm run build` (or `npx tsc`) first.
 //
-//   node scripts/lock-storm.mjs [--rounds 10000] [--processes 4] [--callers 2] [--kills 0.25] [--hosts] [--module FILE]
+//   node scripts/check/lock-storm.mjs [--rounds 10000] [--processes 4] [--callers 2] [--kills 0.25] [--hosts] [--module FILE]
 //
 // --callers: in each process; --kills: the share of rounds in which a process is killed; --hosts: each process counts as
 // one on another host, on a file system that keeps locks to each host; --module: the lock.js of another build.
@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { lockStorm } from '../dist/test/support/lock-storm.js'
+import { lockStorm } from '../../dist/test/support/lock-storm.js'
 
 const { values } = parseArgs({
   options: {

@@ -1,7 +1,7 @@
 // Measures `explainAll`: images in, overlays out, against the model alone on ready tensors, and against an equal job in
 // Python where a Python with torch, pytorch-grad-cam, Pillow and matplotlib is named.
 //
-//   node scripts/bench-batch.mjs --model FILE.pt --layer features [--images 1000] [--batch 8] [--python python3]
+//   node scripts/bench/batch.mjs --model FILE.pt --layer features [--images 1000] [--batch 8] [--python python3]
 //
 // The images are made anew: JPEGs of 500 x 375. Prints one JSON object.
 import { spawnSync } from 'node:child_process'
@@ -11,7 +11,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import sharp from 'sharp'
-import { explainAll, GradCam, numThreads, ScriptModule, Tensor } from '../dist/lib/index.js'
+import { explainAll, GradCam, numThreads, ScriptModule, Tensor } from 'libtorch-gradcam'
 
 const { values } = parseArgs({
   options: {
@@ -117,7 +117,14 @@ const report = {
   rssGrowthFrom200MiB: from200.length > 0 ? Math.max(...from200) - from200[0] : null,
 }
 if (values.python) {
-  const args = ['scripts/bench_batch.py', values.model, layer, join(folder, 'in'), join(folder, 'out'), values.batch]
+  const args = [
+    join(import.meta.dirname, 'batch.py'),
+    values.model,
+    layer,
+    join(folder, 'in'),
+    join(folder, 'out'),
+    values.batch,
+  ]
   const ended = spawnSync(values.python, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
   if (ended.status !== 0) throw new Error(`the Python job ended with ${ended.status}`)
   report.python = JSON.parse(ended.stdout)

@@ -1,7 +1,7 @@
 /**
  * Draws samples/cat_dog.png, the first image that anyone explains: a cat and a dog on a summer meadow.
  *
- *     node scripts/draw-cat-dog.mjs [FILE]
+ *     node scripts/samples/draw-cat-dog.mjs [FILE]
  */
 import { fileURLToPath } from 'node:url'
 
@@ -90,6 +90,6 @@ const svg = svgDocument(
   side,
   landscape + animal('cat', ginger, 118, 296, 186) + animal('dog', brown, 324, 286, 206, 0, true) + flowers,
 )
-const file = process.argv[2] ?? fileURLToPath(new URL('../samples/cat_dog.png', import.meta.url))
+const file = process.argv[2] ?? fileURLToPath(new URL('../../samples/cat_dog.png', import.meta.url))
 const { size } = await sharp(Buffer.from(svg)).removeAlpha().png({ compressionLevel: 9 }).toFile(file)
 console.log(`${file}: ${side} x ${side}, ${(size / 1024).toFixed(0)} KiB`)

@@ -110,6 +110,12 @@ export function background(side, random) {
 const cover = (side, colour) => `<rect width="${side}" height="${side}" fill="${colour}"/>`
 
 /** Parallel lines across the whole square at some angle, plain, dashed or wavy. An SVG pattern takes thrice the time. */
+/**
+ * @param {number} side
+ * @param {number} step
+ * @param {import('./random.mjs').Random} random
+ * @param {{ colour: string, width: number, dashes?: number[], shift?: number, swing?: number, round?: boolean }} how
+ */
 function ruled(side, step, random, { colour, width, dashes, shift = 0, swing = 0, round = false }) {
   const reach = side * 0.72
   const rows = Math.ceil((2 * reach) / step)

@@ -1,4 +1,4 @@
-import { methods } from '../../dist/lib/index.js'
+import { methods } from 'libtorch-gradcam'
 import { cell, families, libraries, link, slugOf, table } from './text.mjs'
 import { wrappers } from './wrappers.mjs'
 
@@ -46,7 +46,7 @@ export function indexPage() {
   const runs = titles(({ by, needs: takes }) => by === 'Cam' && takes === 'runs')
   return `# Methods
 
-Written by \`node scripts/write-method-docs.mjs\` from the tables of the package; \`--images\` draws the images anew.
+Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws the images anew.
 
 Every method, with what it makes of the sample image for "cat" and for "dog": click for its page. The model is
 \`samples/animals-densenet.pt\`, the layer \`features\`. Which are any good? [Metrics](../metrics.md) measures all of them.

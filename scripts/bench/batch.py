@@ -1,6 +1,6 @@
-"""The job of scripts/bench-batch.mjs in Python: DataLoader, pytorch-grad-cam, Pillow.
+"""The job of scripts/bench/batch.mjs in Python: DataLoader, pytorch-grad-cam, Pillow.
 
-    python3 scripts/bench_batch.py MODEL.pt LAYER IN OUT BATCH
+    python3 scripts/bench/batch.py MODEL.pt LAYER IN OUT BATCH
 
 pytorch-grad-cam hooks nn.Modules, so the TorchScript model's weights are put into a DenseNet of the same shape where it is
 densenet121's; any other file is refused. Prints one JSON object. Needs torch, grad-cam, Pillow and matplotlib.
@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "models"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "models"))
 
 import matplotlib
 import numpy as np

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Trains the sample model: a small DenseNet that tells which two animals stand in an image.
 
-    python3 scripts/train-sample-model.py            trains, tests, writes samples/animals-densenet.pt
-    python3 scripts/train-sample-model.py --test     tests the file that is there
+    python3 scripts/samples/train-sample-model.py            trains, tests, writes samples/animals-densenet.pt
+    python3 scripts/samples/train-sample-model.py --test     tests the file that is there
 
 It is told only which animals there are, never where: that its Grad-CAM points at them is its own finding.
-Needs torch, and Node with this package's dependencies (scripts/dump-scenes.mjs paints the scenes).
+Needs torch, and Node with this package's dependencies (scripts/samples/dump-scenes.mjs paints the scenes).
 """
 
 import argparse
@@ -21,11 +21,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch
 from torch.nn import functional as F
 
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
 from models.densenet import DenseNet
 from sample_model.pointing import evaluate, show
 from sample_model.scenes import Scenes, augment, normalise, paint
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = ROOT / "samples"
 MODEL = SAMPLES / "animals-densenet.pt"
 LABELS = SAMPLES / "labels.txt"
 

@@ -1,15 +1,15 @@
 // Prints how late a 5 ms timer comes, at worst, while a model explains batches in the same process.
 //
-//   npm run build && node scripts/bench-event-loop.mjs MODEL.pt [LAYER] [BATCH] [TIMES]
+//   npm run build && node scripts/bench/event-loop.mjs MODEL.pt [LAYER] [BATCH] [TIMES]
 //
-// e.g. with the file that scripts/export-densenet121.py writes. The machine should have nothing else to do: what another
+// e.g. with the file that scripts/samples/export-densenet121.py writes. The machine should have nothing else to do: what another
 // process takes from the CPU comes on top.
-import { GradCam, ScriptModule, Tensor, numThreads } from '../dist/lib/index.js'
-import { lateness } from '../dist/test/support/lateness.js'
+import { GradCam, ScriptModule, Tensor, numThreads } from 'libtorch-gradcam'
+import { lateness } from '#test-support/lateness.js'
 
 const [file, layer = 'features', batch = '8', times = '5'] = process.argv.slice(2)
 if (!file) {
-  console.error('usage: node scripts/bench-event-loop.mjs MODEL.pt [LAYER] [BATCH] [TIMES]')
+  console.error('usage: node scripts/bench/event-loop.mjs MODEL.pt [LAYER] [BATCH] [TIMES]')
   process.exit(2)
 }
 

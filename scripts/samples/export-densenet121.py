@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes the real densenet121 as TorchScript, scripted and traced.
 
-    python3 scripts/export-densenet121.py --out DIR                     ImageNet weights, by torchvision
-    python3 scripts/export-densenet121.py --out DIR --state-dict FILE   weights from a state_dict on disk
-    python3 scripts/export-densenet121.py --out DIR --random            seeded random weights; needs torch alone
+    python3 scripts/samples/export-densenet121.py --out DIR                     ImageNet weights, by torchvision
+    python3 scripts/samples/export-densenet121.py --out DIR --state-dict FILE   weights from a state_dict on disk
+    python3 scripts/samples/export-densenet121.py --out DIR --random            seeded random weights; needs torch alone
 """
 
 import argparse
@@ -15,6 +15,8 @@ try:
     import torch
 except ImportError as reason:
     sys.exit(f"export-densenet121: PyTorch cannot be imported ({reason}). Install it: python3 -m pip install torch")
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from models.densenet import DenseNet, densenet121, rename_old_keys
 from models.seeded import seeded

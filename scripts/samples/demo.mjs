@@ -15,13 +15,14 @@ import {
   saveImage,
 } from 'libtorch-gradcam'
 
-const samples = fileURLToPath(new URL('../samples', import.meta.url))
+const samples = fileURLToPath(new URL('../../samples', import.meta.url))
 const [image = join(samples, 'cat_dog.png'), file = join(samples, 'animals-densenet.pt'), layer = 'features'] =
   process.argv.slice(2)
 const labels = process.argv[3] ? [] : (await readFile(join(samples, 'labels.txt'), 'utf8')).trim().split('\n')
 const nameOf = (index) => labels[index] ?? `class-${index}`
 
 // Tensors are freed with the process here. A program that goes on calls dispose(), or declares them with `using`.
+/** @type {[number, number]} */
 const size = [224, 224]
 const began = performance.now()
 const model = await ScriptModule.load(file)

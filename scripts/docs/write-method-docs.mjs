@@ -1,29 +1,29 @@
 // Writes docs/methods from the package's tables and the prose beside this file, so that facts cannot differ:
 //
-//   node scripts/write-method-docs.mjs [--images]
+//   node scripts/docs/write-method-docs.mjs [--images]
 //
-// A method needs an entry in its table in lib, and one in scripts/method-docs/prose. --images draws docs/methods/images, too.
+// A method needs an entry in its table in lib, and one in scripts/docs/methods/prose. --images draws docs/methods/images, too.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as prettier from 'prettier'
-import { methods } from '../dist/lib/index.js'
-import { captionOf, drawImages } from './method-docs/draw.mjs'
-import { indexPage } from './method-docs/index-page.mjs'
-import { methodPage, wrapperPage } from './method-docs/page.mjs'
-import { input } from './method-docs/prose/input.mjs'
-import { layers } from './method-docs/prose/layers.mjs'
-import { slugOf } from './method-docs/text.mjs'
-import { wrappers } from './method-docs/wrappers.mjs'
+import { methods } from 'libtorch-gradcam'
+import { captionOf, drawImages } from './methods/draw.mjs'
+import { indexPage } from './methods/index-page.mjs'
+import { methodPage, wrapperPage } from './methods/page.mjs'
+import { input } from './methods/prose/input.mjs'
+import { layers } from './methods/prose/layers.mjs'
+import { slugOf } from './methods/text.mjs'
+import { wrappers } from './methods/wrappers.mjs'
 
-export const folder = join(fileURLToPath(new URL('..', import.meta.url)), 'docs', 'methods')
+export const folder = join(fileURLToPath(new URL('../..', import.meta.url)), 'docs', 'methods')
 
 /** All pages by their file names, as Prettier leaves them. */
 export async function pages() {
   const texts = { 'README.md': indexPage() }
   for (const [name, facts] of Object.entries(methods)) {
     const prose = layers[name] ?? input[name]
-    if (!prose) throw new Error(`scripts/method-docs/prose says nothing of ${name}.`)
+    if (!prose) throw new Error(`scripts/docs/methods/prose says nothing of ${name}.`)
     texts[`${slugOf(name)}.md`] = methodPage(name, facts, prose, captionOf(name))
   }
   for (const [name, wrapper] of Object.entries(wrappers))

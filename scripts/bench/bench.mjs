@@ -2,15 +2,15 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { formatTable } from '../dist/lib/cli/table.js'
-import { machine } from './bench/machine.mjs'
-import { measure } from './bench/measure.mjs'
-import { readOptions, workloads } from './bench/options.mjs'
-import { measureOverhead, overheadLine } from './bench/overhead.mjs'
-import { prepare } from './bench/prepare.mjs'
-import { cells, doubts, figures } from './bench/report.mjs'
-import { median } from './bench/statistics.mjs'
-import { writeDocs } from './bench/write-docs.mjs'
+import { formatTable } from '#internal'
+import { machine } from './machine.mjs'
+import { measure } from './measure.mjs'
+import { readOptions, workloads } from './options.mjs'
+import { measureOverhead, overheadLine } from './overhead.mjs'
+import { prepare } from './prepare.mjs'
+import { cells, doubts, figures } from './report.mjs'
+import { median } from './statistics.mjs'
+import { writeDocs } from './write-docs.mjs'
 
 const begin = performance.now()
 const say = (text) => console.error(`[${((performance.now() - begin) / 1000).toFixed(0)} s] ${text}`)
@@ -21,7 +21,7 @@ const refuse = (code) => (error) => {
 }
 
 const options = await (async () => readOptions(process.argv.slice(2)))().catch(refuse(2))
-if (options.help) {
+if (options.help !== undefined) {
   console.log(options.help)
   process.exit(0)
 }

@@ -1,4 +1,4 @@
-import { methodOptions } from '../../dist/lib/methods/options.js'
+import { methodOptions } from '#internal'
 import { cell, families, libraries, link, list, peerNames, slopes, slugOf, table } from './text.mjs'
 
 const needs = {
@@ -75,13 +75,19 @@ function optionName(key, name, { by }) {
   return name === 'feature-ablation' && key === 'window' ? '' : `\`${key}\``
 }
 
+/**
+ * @param {string} key
+ * @param {{ flag?: string }} option
+ */
 function flagOf(key, { flag }) {
   if (key === 'layer' || key === 'layers') return '`--layer PATH`'
   return flag === undefined ? '' : `\`--${key} ${flag}\``
 }
 
 function options(name, facts) {
-  const rows = Object.entries(methodOptions)
+  /** @type {Record<string, { of: readonly string[], otherwise: string, help: string, flag?: string }>} */
+  const known = methodOptions
+  const rows = Object.entries(known)
     .filter(([, option]) => option.of.includes(name))
     .map(([key, option]) => [optionName(key, name, facts), option.otherwise, option.help, flagOf(key, option)])
   return rows.length === 0

@@ -1,7 +1,7 @@
 /**
  * Paints scenes for training in Python.
  *
- *     node scripts/dump-scenes.mjs --range training|validation|held-out [--first N] --count N --out FILE
+ *     node scripts/samples/dump-scenes.mjs --range training|validation|held-out [--first N] --count N --out FILE
  *
  * FILE gets the pixels, uint8 [count, 224, 224, 3] without a header; FILE.json the labels' names and each scene's seed and
  * boxes.
@@ -22,9 +22,9 @@ const { values } = parseArgs({
   },
 })
 const [first, count] = [Number(values.first), Number(values.count)]
-if (!(values.range in ranges) || !Number.isSafeInteger(first) || !(count > 0) || !values.out) {
+if (!values.range || !(values.range in ranges) || !Number.isSafeInteger(first) || !(count > 0) || !values.out) {
   console.error(
-    'Usage: node scripts/dump-scenes.mjs --range training|validation|held-out [--first N] --count N --out FILE',
+    'Usage: node scripts/samples/dump-scenes.mjs --range training|validation|held-out [--first N] --count N --out FILE',
   )
   process.exit(2)
 }

@@ -1,20 +1,20 @@
 /**
  * Evaluates every method of the package by every metric, on scenes that the bundled model has never seen.
  *
- *     npm run build && node scripts/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]
+ *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]
  *
  * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one image by all methods.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { imagenet, loadImage, metrics, ScriptModule, Tensor } from '../dist/lib/index.js'
-import { packageRoot } from '../dist/lib/base/paths.js'
-import { writeSection } from './bench/write-docs.mjs'
-import { contactSheet, side } from './evaluate/contact-sheet.mjs'
-import { methodsOf } from './evaluate/methods.mjs'
-import { evaluationSection } from './evaluate/report.mjs'
-import { toInput } from './evaluate/scene-input.mjs'
-import { heldOutSeeds, renderScene } from './scenes.mjs'
+import { GradCamError, imagenet, loadImage, metrics, ScriptModule, Tensor } from 'libtorch-gradcam'
+import { packageRoot } from '#internal'
+import { writeSection } from '../docs/sections.mjs'
+import { contactSheet, side } from './contact-sheet.mjs'
+import { methodsOf } from './methods.mjs'
+import { evaluationSection } from './report.mjs'
+import { toInput } from '../samples/scene-input.mjs'
+import { heldOutSeeds, renderScene } from '../samples/scenes.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +25,7 @@ const { values } = parseArgs({
 })
 const scenes = Number(values.images)
 if (!Number.isSafeInteger(scenes) || scenes < 1) {
-  console.error('Usage: node scripts/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]')
+  console.error('Usage: node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]')
   process.exit(2)
 }
 if (values.only && values['write-docs']) {
@@ -50,20 +50,20 @@ const methods = methodsOf({ layer, steps, masks }).filter(({ name }) => !wanted 
 
 /** The means of all metrics over all scenes for one method. */
 async function evaluate({ explain }, seen) {
-  const open = Object.entries(metrics).map(([name, { create, needs }]) => [
+  const open = Object.entries(metrics).map(([name, { create, needs }]) => ({
     name,
-    create(model, { ...options[name], ...(needs === 'explain' ? { explain } : {}) }),
-  ])
+    metric: create(model, { ...options[name], ...(needs === 'explain' ? { explain } : {}) }),
+  }))
   try {
     for (const { input, boxes } of seen) {
       const targets = boxes.map((box) => box.class)
       const maps = await explain(model, input, { target: targets })
-      for (const [, metric] of open) await metric.add(input, maps, { targets, boxes })
+      for (const { metric } of open) await metric.add(input, maps, { targets, boxes })
       maps.dispose()
     }
-    return Object.fromEntries(open.map(([name, metric]) => [name, metric.result().mean]))
+    return Object.fromEntries(open.map(({ name, metric }) => [name, metric.result().mean]))
   } finally {
-    for (const [, metric] of open) metric.dispose()
+    for (const { metric } of open) metric.dispose()
   }
 }
 
@@ -74,7 +74,10 @@ for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
   seen.push({ input: Tensor.cat([one, one]), boxes }) // one for each of its animals
   one.dispose()
 }
-const [rows, refused] = [[], []]
+/** @type {{ title: string, baseline: boolean, means: Record<string, number> }[]} */
+const rows = []
+/** @type {{ title: string, message: string }[]} */
+const refused = []
 for (const method of methods) {
   const start = performance.now()
   try {
@@ -83,7 +86,7 @@ for (const method of methods) {
     const figures = Object.entries(means).map(([name, value]) => `${name} ${value.toFixed(3)}`)
     console.log(`${method.title} (${((performance.now() - start) / 1000).toFixed(0)} s): ${figures.join(', ')}`)
   } catch (error) {
-    if (error.code === undefined) throw error
+    if (!(error instanceof GradCamError)) throw error
     refused.push({ title: method.title, message: error.message })
     console.log(`${method.title}: ${error.message}`)
   } finally {
