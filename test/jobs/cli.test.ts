@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import type { ManifestLine, ManifestResult } from '../../lib/cli/batch/manifest.js'
+import type { ManifestLine, ManifestResult } from '../../lib/jobs/manifest.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { writeBadInputs } from '../support/bad-inputs.js'
 import { sampleLabels, sampleModel, writeJpegs } from '../support/batch.js'

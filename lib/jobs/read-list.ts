@@ -1,10 +1,10 @@
 import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { checkBatchTarget, type BatchTarget } from '../../batch/target.js'
-import { GradCamError } from '../../base/errors.js'
-import { parseTarget } from '../labels.js'
-import type { Entry } from './entry.js'
+import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
+import { GradCamError } from '../base/errors.js'
+import { parseTarget } from '../target/labels.js'
+import type { Entry } from './entry-id.js'
 
 /** Whether a file is a list of images rather than an image. */
 export function isListName(path: string): boolean {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
-import { batchFiles, extensionOf, type BatchFile } from '../../batch/encode.js'
+import { batchFiles, extensionOf, type BatchFile } from '../batch/encode.js'
 
 /** The longest name of an input, in bytes, that its files may begin with: most file systems take 255 in all. */
 const longestName = 200

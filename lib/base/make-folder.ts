@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { GradCamError } from '../base/errors.js'
+import { GradCamError } from './errors.js'
 
 /** Makes a folder and what it lies in, where they are not there yet. */
 export async function makeFolder(folder: string): Promise<void> {

@@ -1,11 +1,11 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
-import { GradCamError } from '../../base/errors.js'
-import { usageError } from '../arguments.js'
-import { commonFolder, entryId, leadsOut, type Entry } from './entry.js'
-import { isListName, readList } from './list.js'
-import { walk } from './walk.js'
+import { GradCamError } from '../base/errors.js'
+import { usageError } from '../cli/arguments.js'
+import { commonFolder, entryId, leadsOut, type Entry } from './entry-id.js'
+import { isListName, readList } from './read-list.js'
+import { walk } from './walk-folder.js'
 
 /** What one SOURCE of the command line turned out to be. */
 type Source =

@@ -1,8 +1,8 @@
 import type { Dirent } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
-import { GradCamError } from '../../base/errors.js'
-import type { Entry } from './entry.js'
+import { GradCamError } from '../base/errors.js'
+import type { Entry } from './entry-id.js'
 
 /** What an image in a folder ends in; other files there are no inputs. */
 export const imageExtensions = '.jpg .jpeg .jpe .jfif .png .webp .avif .gif .tif .tiff .svg'.split(' ')

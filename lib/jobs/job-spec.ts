@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { GradCamError } from '../../base/errors.js'
-import { usageError } from '../arguments.js'
-import type { BatchJob } from './batch-options.js'
+import { GradCamError } from '../base/errors.js'
+import { usageError } from '../cli/arguments.js'
+import type { BatchJob } from '../cli/batch-options.js'
 
 /** job.json: all that decides what the results of a job are, and how its inputs are called. */
 export interface JobFile {

@@ -1,8 +1,8 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { GradCamError } from '../../base/errors.js'
-import { makeFolder } from '../make-folder.js'
-import { partialFolder } from './entry.js'
+import { GradCamError } from '../base/errors.js'
+import { makeFolder } from '../base/make-folder.js'
+import { partialFolder } from './entry-id.js'
 
 const reasons: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full. Make room',

@@ -1,6 +1,6 @@
 import { GradCamError } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
-import { suggestLayer, type LayerOutput } from '../model/observe-layers.js'
+import type { ScriptModule } from './script-module.js'
+import { suggestLayer, type LayerOutput } from './observe-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { refusedInput } from './refused-input.js'
 

@@ -1,4 +1,4 @@
-import { onLostOutput } from '../closed-pipe.js'
+import { onLostOutput } from './closed-pipe.js'
 
 /** Why a job was stopped, with the exit code that says so. */
 export interface Interruption {

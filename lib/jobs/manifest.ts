@@ -1,8 +1,8 @@
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { MapLevels } from '../../batch/levels.js'
-import type { Region } from '../../preprocess/framing.js'
-import { unwritable } from './write-files.js'
+import type { MapLevels } from '../batch/levels.js'
+import type { Region } from '../preprocess/framing.js'
+import { unwritable } from './file-writer.js'
 
 /** One line of manifest.jsonl: what became of one input. */
 export type ManifestLine = ManifestResult | ManifestError

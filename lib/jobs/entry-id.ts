@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, isAbsolute, relative, sep } from 'node:path'
-import type { BatchTarget } from '../../batch/target.js'
+import type { BatchTarget } from '../batch/target.js'
 import { isFileName } from './file-names.js'
 
 /** One input that a source names. */

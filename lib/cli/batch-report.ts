@@ -1,8 +1,8 @@
 import { SingleBar } from 'cli-progress'
-import { inOneLine } from '../one-line.js'
-import { paint } from '../paint.js'
-import { counted } from '../units.js'
-import type { ManifestLine } from './manifest.js'
+import { inOneLine } from '../base/one-line.js'
+import { paint } from './paint.js'
+import { counted } from '../base/units.js'
+import type { ManifestLine } from '../jobs/manifest.js'
 
 /** What a job came to. */
 export interface Summary {
