@@ -148,6 +148,11 @@ export interface NativeFraming {
   size: readonly number[]
 }
 
+/** See SeenPart in native/core/images/render_map.h: the region is [top, left, bottom, right] of the image. */
+export interface NativeSeenPart extends NativeFraming {
+  region: readonly number[]
+}
+
 export interface NativeInfo {
   torchVersion: string
   cudaBuild: boolean
@@ -217,7 +222,7 @@ export interface NativeBinding {
     mapSize: readonly number[],
     pixels: Uint8Array | null,
     size: readonly number[],
-    framing: NativeFraming,
+    seen: NativeSeenPart,
     colors: Float32Array,
     alpha: number,
     result: Uint8Array | Uint16Array,

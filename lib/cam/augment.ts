@@ -1,5 +1,5 @@
 import type { CamExplanation } from './cam-explanation.js'
-import type { CamExplainOptions } from './cam.js'
+import type { CamExplainOptions } from './cam-options.js'
 import { GradCamError } from '../base/errors.js'
 import type { ExplainOptions } from '../explain/explainer.js'
 import { fixedTarget } from '../target/fixed-target.js'

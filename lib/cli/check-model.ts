@@ -8,8 +8,8 @@ import type { ExecutionPath } from '../explain/explainer.js'
 import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue } from '../tensor/values.js'
-import { refusedInput } from './refused-input.js'
-import { counted, humanCount } from './units.js'
+import { refusedInput } from '../model/refused-input.js'
+import { counted, humanCount } from '../base/units.js'
 
 /** Of a model file, what to try it with. */
 export interface ModelQuestion {
