@@ -21,6 +21,7 @@ import { sampleLabels, sampleModel, writeJpegs } from '../support/batch.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { pythonPackages } from '../support/python-packages.js'
 import { common, lines as manifest } from '../support/workplace.js'
+import { needing } from '../support/needs.js'
 
 function batch(sources: readonly string[], out: string, more: readonly string[] = []) {
   return gradcam(['batch', ...sources, ...common, '--out', out, ...more])
@@ -316,7 +317,7 @@ const probe = temporaryFolder(null)
 const canMount = tinyDisk(join(probe, 'disk'))
 if (canMount) execFileSync('umount', [join(probe, 'disk')])
 
-;(canMount ? test : test.skip)('a full disk ends the job, and nothing is lost', async (t) => {
+needing('mount', canMount)('a full disk ends the job, and nothing is lost', async (t) => {
   const folder = temporaryFolder(t)
   const disk = join(folder, 'disk')
   t.true(tinyDisk(disk))
