@@ -1,4 +1,4 @@
-import type { MapValues } from '../preprocess/draw-map.js'
+import type { MapValues } from '../images/draw-map.js'
 
 /** A small map as text, e.g. for a line of JSON. */
 export interface MapLevels {

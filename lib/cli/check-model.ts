@@ -78,7 +78,7 @@ async function checkLayer(
     await run() // makes the split
     const ms = await fastest(run)
     const { path } = execution as ExecutionPath
-    const because = execution?.path === 'hooked' ? execution.because : null
+    const because = execution?.path === 'hooked' ? execution.why : null
     const times = `${(ms / forwardMs).toFixed(2)} of a forward pass (${ms.toFixed(1)} ms)`
     const details = { layer, path, because, explainMs: ms }
     if (because === null) return { name, status: 'ok', found: `split, ${times}`, details }

@@ -1,7 +1,7 @@
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { GradCamError } from '../base/errors.js'
-import { withLock } from '../base/lock.js'
+import { describeWait, nameHolder, withLock, type LockWait } from '../base/lock.js'
 import { makeFolder } from '../base/make-folder.js'
 import { unwritable } from './file-writer.js'
 import type { JobClaim, JobStore } from './job.js'
@@ -18,6 +18,8 @@ export interface FolderStoreOptions {
   resume?: boolean
   /** Whether inputs that failed before are tried again. False by default. */
   retryFailed?: boolean
+  /** Called with a message while it is not known whether a process on another host, which held the lock, is alive. */
+  onWait?: ((message: string) => void) | undefined
 }
 
 /**
@@ -35,14 +37,15 @@ export class FolderStore implements JobStore {
   ) {}
 
   /**
-   * @throws GradCamError ERR_IMAGE_WRITE also where another process is at work on the folder, ERR_JOB_EXISTS,
-   *   ERR_JOB_CHANGED, ERR_JOB_VERSION, ERR_FILE_UNREADABLE for a damaged job.json
+   * @throws GradCamError ERR_LOCKED where another process is at work on the folder, ERR_LOCK_FAILED, ERR_IMAGE_WRITE,
+   *   ERR_JOB_EXISTS, ERR_JOB_CHANGED, ERR_JOB_VERSION, ERR_FILE_UNREADABLE for a damaged job.json
    */
   async claim(spec: JobSpec): Promise<JobClaim> {
     await makeFolder(this.folder)
-    this.#unlock = await this.#lock()
+    const { lost, unlock } = await this.#lock()
+    this.#unlock = unlock
     try {
-      return { done: await this.#start(spec) }
+      return { done: await this.#start(spec), lost }
     } catch (error) {
       await this.#unlock()
       throw error
@@ -79,21 +82,30 @@ export class FolderStore implements JobStore {
     throw unwritable(manifestPath(resolve(this.folder)), error)
   }
 
-  /** Takes the lock of the folder; the function that it resolves with releases it. */
-  #lock(): Promise<() => Promise<void>> {
+  /** Takes the lock of the folder, until `unlock` is called. */
+  #lock(): Promise<{ readonly lost: AbortSignal; readonly unlock: () => Promise<void> }> {
     const file = resolve(this.folder, '.gradcam-lock')
-    const busy = (pid: number): never => {
-      throw new GradCamError(
-        'ERR_IMAGE_WRITE',
-        `Process ${pid} is at work on '${this.folder}'. Wait until it ends, or end it.`,
-      )
-    }
     return new Promise((taken, refused) => {
-      const held = withLock(file, busy, () => new Promise<void>((release) => taken(async () => (release(), held))))
+      const held = withLock(
+        file,
+        (wait) => this.#onWait(wait),
+        (lost) => new Promise<void>((release) => taken({ lost, unlock: async () => (release(), held) })),
+      )
       held.catch((error: unknown) =>
         refused(error instanceof GradCamError ? error : unwritable(file, error as NodeJS.ErrnoException)),
       )
     })
+  }
+
+  /** Two jobs in one folder would each write over the other's manifest. A holder that may be dead is waited for. */
+  #onWait(wait: LockWait): void {
+    const doing = `is at work on '${this.folder}'`
+    if (wait.kind === 'watched') this.options.onWait?.(describeWait(wait, doing))
+    else
+      throw new GradCamError(
+        'ERR_LOCKED',
+        `${nameHolder(wait)} ${doing} and holds the lock '${wait.file}'. Wait until it ends, or end it and resume the job.`,
+      )
   }
 }
 

@@ -3,7 +3,6 @@ import type { BatchExplanation } from '../batch/result.js'
 import { GradCamError } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
 import type { Region } from '../preprocess/framing.js'
-import type { JobEntry } from './job.js'
 import type { JobSpec } from './job-spec.js'
 
 /** What became of one input of a job: a line of manifest.jsonl. */
@@ -56,7 +55,7 @@ export interface JobErrorLine extends JobInputLine {
 /** The line of an input that was explained. Its `extra` is the names of its files. */
 export function toResultLine(
   result: BatchExplanation<Readonly<Record<string, string>>>,
-  { input }: JobEntry,
+  { input }: Pick<JobLine, 'input'>,
   spec: JobSpec,
   layer: string | null,
 ): JobResultLine {
@@ -82,7 +81,11 @@ export function toResultLine(
 }
 
 /** The line of an input that failed. */
-export function toErrorLine({ id, input }: JobEntry, error: unknown, sha256: string | null): JobErrorLine {
+export function toErrorLine(
+  { id, input }: Pick<JobLine, 'id' | 'input'>,
+  error: unknown,
+  sha256: string | null,
+): JobErrorLine {
   const code = error instanceof GradCamError ? error.code : null
   return { id, input, sha256, error: { code, message: inOneLine(error) } }
 }

@@ -270,7 +270,7 @@ test.serial('files by the parts for files: the default layer, a job that exists,
     t.true(existsSync(join(out, line.files['npy'] as string)))
     t.is(line.layer, 'features')
   }
-  t.deepEqual(readdirSync(out).sort(), ['a.jpg.map.npy', 'job.json', 'manifest.jsonl', 'sub'])
+  t.deepEqual(readdirSync(out).sort(), ['.gradcam-lock', 'a.jpg.map.npy', 'job.json', 'manifest.jsonl', 'sub'])
   await t.throwsAsync(run(spec, false), { code: 'ERR_JOB_EXISTS' })
   await t.throwsAsync(run({ ...spec, alpha: 0.25 }, true), {
     code: 'ERR_JOB_CHANGED',

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { JobSpec } from '../../lib/index.js'
 import { sampleModel, writeJpegs } from '../support/batch.js'
 import { common, lines, workplace } from '../support/workplace.js'
+import { needing } from '../support/needs.js'
 
 test('results are not put where the images are looked for', async (t) => {
   const { folder, batch } = await workplace(t)
@@ -45,7 +46,7 @@ test('labels for another number of classes are reported once', async (t) => {
   )
 })
 
-;(process.platform === 'win32' ? test.skip : test)('a pipe among the inputs does not block a job', async (t) => {
+needing('posix', process.platform !== 'win32')('a pipe among the inputs does not block a job', async (t) => {
   const { folder, batch } = await workplace(t, ['a.jpg'])
   t.is(spawnSync('mkfifo', [join(folder, 'pipe.jpg')]).status, 0)
   const ended = batch(['pipe.jpg', 'in', '--out', 'out', ...common])

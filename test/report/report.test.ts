@@ -8,6 +8,7 @@ import { launchBrowser } from '../support/browser.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { openPage, set, text, tiles } from '../support/report-page.js'
 import { lines as readLines } from '../support/workplace.js'
+import { needing } from '../support/needs.js'
 
 const browser = await launchBrowser()
 
@@ -21,7 +22,7 @@ gradcam(['batch', join(folder, 'in'), '--out', out, ...common])
 const made = gradcam(['report', out, '--json'])
 const lines = readLines(out)
 
-const inBrowser = browser ? test.serial : test.serial.skip
+const inBrowser = needing('browser', browser, test.serial)
 test.after.always(() => browser?.close())
 
 const focused = (page: Page) => page.evaluate('document.activeElement.getAttribute("title")')

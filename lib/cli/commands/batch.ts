@@ -60,7 +60,11 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
   try {
     summary = await runJob(spec, {
       source,
-      store: new FolderStore(out, { resume: call.resume, retryFailed: call.retryFailed }),
+      store: new FolderStore(out, {
+        resume: call.resume,
+        retryFailed: call.retryFailed,
+        onWait: (message) => process.stderr.write(`gradcam: ${inOneLine(message)}\n`),
+      }),
       sink: new FolderSink(out),
       explainer: new ModelExplainer({
         devices: call.devices,
@@ -83,7 +87,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
     interrupt.dispose()
     report.stop()
     // Standard input that has not ended would keep the process alive.
-    if (signal.aborted && !source.repeatable) process.stdin.destroy()
+    if (!source.repeatable) process.stdin.destroy()
   }
   report.summary(summary, out)
   if (signal.aborted) {
