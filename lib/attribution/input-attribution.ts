@@ -40,7 +40,7 @@ export interface InputAttributionOptions {
 interface Pass extends Disposable {
   readonly gradient: Tensor
   /** How many activations followed a rule. */
-  readonly relus: number
+  readonly intercepted: number
 }
 
 /** How passes over copies of the batch run, laid one behind the other. */
@@ -51,14 +51,14 @@ interface Passes {
   readonly signal: AbortSignal | undefined
 }
 
-type Found = Pick<Pass, 'relus'> & { readonly attribution: Tensor }
+type Found = Pick<Pass, 'intercepted'> & { readonly attribution: Tensor }
 
 /** The methods that count what follows their rules. */
 const rulesOf: Partial<Record<InputMethod, true>> = { 'guided-backprop': true, deconvnet: true, deeplift: true }
 
-function toPass({ relus, explained }: Pick<Run<Value>, 'relus' | 'explained'>): Pass {
+function toPass({ intercepted, explained }: Pick<Run<Value>, 'intercepted' | 'explained'>): Pass {
   const gradient = Tensor.own(explained.inputGradient as TensorHandle) // all that such a pass leaves behind
-  return { gradient, relus, [Symbol.dispose]: () => gradient.dispose() }
+  return { gradient, intercepted, [Symbol.dispose]: () => gradient.dispose() }
 }
 
 /**
@@ -127,7 +127,7 @@ export class InputAttribution extends Explainer {
         signal,
       }
       const { method } = this
-      const { attribution, relus } = this.#smoothing
+      const { attribution, intercepted } = this.#smoothing
         ? await this.#smooth(x, passes, this.#smoothing)
         : await this.#attribute(x, 1, passes, pass)
       try {
@@ -136,8 +136,8 @@ export class InputAttribution extends Explainer {
           return (await this.#scores.score([start, ...others], { target: fixed, signal })).scores
         }
         const delta = await this.#delta(x, attribution, scores, atBaseline)
-        const intercepted = rulesOf[method] ? relus : null
-        return new InputExplanation({ method, output, attribution, targets, scores, intercepted, delta })
+        const ruled = rulesOf[method] ? intercepted : null
+        return new InputExplanation({ method, output, attribution, targets, scores, intercepted: ruled, delta })
       } catch (error) {
         attribution.dispose()
         throw error
@@ -176,12 +176,12 @@ export class InputAttribution extends Explainer {
   async #attribute(x: Tensor, copies: number, passes: Passes, given: Pass | null): Promise<Found> {
     if (this.method === 'integrated-gradients') return await this.#integrate(x, copies, passes)
     using pass = given ?? (await passes.run(x, copies))
-    const { gradient, relus } = pass
-    if (this.method === 'saliency') return { attribution: gradient.abs(), relus }
-    if (this.method === 'input-x-gradient') return { attribution: tidy(() => x.detach().mul(gradient)), relus }
-    if (this.method !== 'deeplift') return { attribution: gradient.detach(), relus }
+    const { gradient, intercepted } = pass
+    if (this.method === 'saliency') return { attribution: gradient.abs(), intercepted }
+    if (this.method === 'input-x-gradient') return { attribution: tidy(() => x.detach().mul(gradient)), intercepted }
+    if (this.method !== 'deeplift') return { attribution: gradient.detach(), intercepted }
     using path = fromBaseline(this.#options.baseline, x, copies)
-    return { attribution: path.way.mul(gradient), relus }
+    return { attribution: path.way.mul(gradient), intercepted }
   }
 
   async #integrate(x: Tensor, copies: number, passes: Passes): Promise<Found> {
@@ -204,7 +204,7 @@ export class InputAttribution extends Explainer {
         before?.dispose()
       })
       const total = sum as Tensor
-      return { attribution: tidy(() => total.mul(way)), relus: 0 }
+      return { attribution: tidy(() => total.mul(way)), intercepted: 0 }
     } finally {
       sum?.dispose()
     }
@@ -232,7 +232,7 @@ export class InputAttribution extends Explainer {
     const images = x.shape[0] ?? 1
     const dtype = x.dtype === 'float64' ? 'float64' : 'float32'
     let sums: [Tensor, Tensor] | undefined
-    let relus = 0
+    let intercepted = 0
     try {
       await inParts(samples, passes.most, async (from, to) => {
         const noisy: Tensor[] = []
@@ -242,7 +242,7 @@ export class InputAttribution extends Explainer {
           using copies = Tensor.cat(noisy)
           const found = await this.#attribute(copies, to - from, passes, null)
           using attribution = found.attribution
-          relus = found.relus
+          intercepted = found.intercepted
           const before = sums
           const add = (values: Tensor, previous: Tensor | undefined) =>
             tidy(() => {
@@ -263,7 +263,7 @@ export class InputAttribution extends Explainer {
         const squared = squares.div(samples)
         return kind === 'squared' ? squared : squared.sub(mean.square())
       })
-      return { attribution, relus }
+      return { attribution, intercepted }
     } finally {
       disposeValue(sums ?? null)
     }

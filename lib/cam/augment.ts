@@ -43,7 +43,11 @@ export async function explainAugmented<Output extends Value>(
     }
     const maps = sums.map((sum) => {
       const map = sum.div(augmentations.length)
-      return { map: map.handle, zero: perImage(map.eq(0)), broken: perImage(map.isfinite()).map((finite) => !finite) }
+      return {
+        map: map.handle,
+        allZero: perImage(map.eq(0)),
+        nonFinite: perImage(map.isfinite()).map((finite) => !finite),
+      }
     })
     return (plain as CamExplanation<Output>).withMaps(maps)
   } catch (error) {

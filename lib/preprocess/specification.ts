@@ -1,18 +1,12 @@
-import type { Normalization } from '../images/index.js'
+import type { FrameOptions, Resample, Size } from '../images/frame-image.js'
 
-/** [height, width] in pixels. */
-export type Size = readonly [height: number, width: number]
-
-/** The filters that resizing knows, by Pillow's names; each is antialiased. */
-export const resamples = ['bilinear', 'bicubic', 'lanczos'] as const
-
-export type Resample = (typeof resamples)[number]
+export { resamples, type Resample, type Size } from '../images/frame-image.js'
 
 /**
  * What is done to an image before a model sees it: resize, cut the centre out, scale. In JSON it looks the same, and all
  * but `resize` may be left out; the configuration that timm publishes with a model (`input_size`, `crop_pct`, ...) is read too.
  */
-export interface Preprocess extends Normalization {
+export interface Preprocess extends FrameOptions {
   /**
    * A number is the length of the shorter side, the other in proportion, as `torchvision.transforms.Resize(n)`. A [height,
    * width] is taken whatever the image's proportions. `{ cover }` and `{ fit }` keep them: the smallest image that

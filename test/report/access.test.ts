@@ -23,7 +23,7 @@ const lines = readLines(out)
 const inBrowser = needing('browser', browser, test.serial)
 test.after.always(() => browser?.close())
 
-/** By its handler, since a tile is made anew when the page changes its size. */
+/** By its handler, since a tile is made again when the page changes its size. */
 const press = (page: Page, selector: string) =>
   page.$eval(selector, (one) => (one as unknown as { click: () => void }).click())
 
