@@ -48,18 +48,15 @@ function peersOf(/** @type {import('libtorch-gradcam').MethodInfo} */ { by, peer
   return [...(layered && peers[pgc] ? [pgc] : []), ...(peers.Captum ? [captum] : [])]
 }
 
+/** @type {Map<string, string[]>} */
+const librariesOf = new Map(Object.entries(table).map(([name, info]) => [name, peersOf(info)]))
+librariesOf.set('finer-cam', [pgc]).set('smoothgrad', [captum])
+for (const name of ['gradient', 'randomcam']) librariesOf.delete(name)
+
 /** @type {Record<string, Row>} */
-const methods = Object.fromEntries(
-  [
-    .../** @type {[string, string[]][]} */ (Object.entries(table).map(([name, info]) => [name, peersOf(info)])),
-    .../** @type {[string, string[]][]} */ ([
-      ['finer-cam', [pgc]],
-      ['smoothgrad', [captum]],
-    ]),
-  ]
-    .filter(([name, peers]) => peers.length > 0 && !['gradient', 'randomcam'].includes(name))
-    .map(([name, peers]) => [name, { peers, ...ways[name] }]),
-)
+const methods = {}
+for (const [name, libraries] of librariesOf) if (libraries.length > 0) methods[name] = { peers: libraries, ...ways[name] }
+
 const modules = { [pgc]: 'grad_cam_methods', [captum]: 'captum_methods' }
 
 const { values } = parseArgs({

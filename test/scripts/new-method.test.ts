@@ -72,11 +72,14 @@ test('with a new method the TypeScript compiles, and the docs have its page', as
 test('with a new method the C++ compiles, its table is that of the TypeScript, and it makes a map', async (t) => {
   t.timeout(600_000)
   const folder = join(copy, 'native', 'core', 'methods')
-  const main = join(copy, 'main.cc')
+  const sources = readdirSync(folder).sort()
+  t.true(sources.includes(`${id}.cc`))
+  const pick = (end: string) => sources.filter((file) => file.endsWith(end)).map((file) => join(folder, file))
+  const main = join(folder, 'main.cc')
   writeFileSync(
     main,
     `#include <iostream>
-#include "core/methods/method.h"
+#include "method.h"
 int main() {
   using namespace gradcam;
   for (const auto& name : layer_method_names()) std::cout << name << "\\n";
@@ -89,13 +92,11 @@ int main() {
 }
 `,
   )
-  const sources = readdirSync(folder).filter((file) => file.endsWith('.cc'))
-  t.true(sources.includes(`${id}.cc`))
   const program = await compileNative({
     name: 'new-method',
-    sources: [...sources.map((file) => join(folder, file)), join(copy, 'native', 'core', 'base', 'error.cc'), main],
-    // Before the addon's own; not optimised: it runs once.
-    flags: [`-I${join(copy, 'native')}`, '-O0'],
+    sources: [...pick('.cc'), join(packageRoot, 'native', 'core', 'base', 'error.cc'), main],
+    headers: pick('.h'),
+    flags: ['-O0'], // it runs once
   })
   const { code, stdout, stderr } = await run(program, [])
   t.is(code, 0, stderr)
