@@ -82,6 +82,7 @@ export {
   type HookedModule,
   type HookHandle,
   type LoadOptions,
+  type SplitMemory,
   type NamedModule,
 } from './script-module.js'
 export { suggestLayers, type LayerSuggestion } from './suggest-layers.js'

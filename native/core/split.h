@@ -39,8 +39,7 @@ struct TailResult {
 // activation's gradient they are.
 class SplitModel {
  public:
-  // `module` is a copy of the model's own, which shares its parameters. The split takes it over, with the compilation unit
-  // that it is in. Throws CannotSplit.
+  // `module` is a copy of the model's own, which freezing takes apart; it shares the parameters. Throws CannotSplit.
   static std::shared_ptr<SplitModel> build(const torch::jit::Module& module, const SplitPlan& plan);
 
   // Without a graph. `cancel` may be null; it is looked at before every convolution and matrix product.
@@ -67,7 +66,7 @@ class SplitModel {
   SplitModel() = default;
 
   SplitPlan plan_;
-  IValue self_;  // of the frozen module, where its graph still asks for it; keeps the compilation unit
+  IValue self_;  // of the frozen module, where its graph still asks for it: it alone keeps the copy's compilation unit
   bool takes_self_ = false;
   std::unique_ptr<torch::jit::Function> head_, tail_;
   std::vector<size_t> tap_layers_;  // the layer of each tap, in the order of execution

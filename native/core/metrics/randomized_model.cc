@@ -76,7 +76,7 @@ std::shared_ptr<Model> Model::randomized(const std::vector<std::string>& paths, 
     const auto drawn = drawn_like(value, mix(mix(seed + 1) + i));
     for (const auto& [object, index] : slots) object->setSlot(index, drawn);
   }
-  return std::shared_ptr<Model>(new Model(std::move(copy), device_));
+  return std::shared_ptr<Model>(new Model(std::move(copy), device_, splits_.max_bytes()));
 }
 
 }  // namespace gradcam
