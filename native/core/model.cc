@@ -102,7 +102,7 @@ std::shared_ptr<SplitModel> Model::build_split(const SplitPlan& plan) const {
       throw CannotSplit("layer '" + layer + "' is one module under several names");
   }
   try {
-    return SplitModel::build(trampolines_->copy_original(module_), plan);
+    return SplitModel::build(trampolines_->copy_original(module_, CopiedState::shared), plan);
   } catch (const CannotSplit&) {
     throw;
   } catch (const std::exception& error) {

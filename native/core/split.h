@@ -39,7 +39,8 @@ struct TailResult {
 // activation's gradient they are.
 class SplitModel {
  public:
-  // `module` is a copy of the model's own, which freezing takes apart; it shares the parameters. Throws CannotSplit.
+  // `module` is a copy of the model's own, which freezing takes apart; it shares the parameters and the state.
+  // Throws CannotSplit.
   static std::shared_ptr<SplitModel> build(const torch::jit::Module& module, const SplitPlan& plan);
 
   // Without a graph. `cancel` may be null; it is looked at before every convolution and matrix product.

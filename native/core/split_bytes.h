@@ -10,7 +10,7 @@ namespace gradcam {
 // Memory that tensors hold, each block once however many share it.
 using Storages = std::unordered_set<const c10::StorageImpl*>;
 
-// What a copy of a model shares with it: parameters, and constants of its graphs.
+// What a copy of a model shares with it: parameters, buffers, and constants of its graphs.
 Storages shared_storages(const torch::jit::Module& copy);
 
 // The bytes of a graph's constants that are in none of `counted`, to which they are added. `packings` is how often each
