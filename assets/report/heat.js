@@ -1,5 +1,5 @@
 'use strict'
-// Draws pictures with their maps over them. The parts of the page share one object: modules cannot be loaded from file://.
+// Draws images with their maps over them. The parts of the page share one object: modules cannot be loaded from file://.
 globalThis.gradcam = (() => {
   const segments = [
     [0, 0, 0.35, 0, 0.66, 1, 0.89, 1, 1, 0.5],
@@ -51,12 +51,12 @@ globalThis.gradcam = (() => {
     return canvas
   }
 
-  /** Draws an item: its picture (or grey where there is none) at the canvas's size, and its map where the model looked. */
-  function draw(canvas, item, picture, opacity) {
+  /** Draws an item: its image (or grey where there is none) at the canvas's size, and its map where the model looked. */
+  function draw(canvas, item, image, opacity) {
     const context = canvas.getContext('2d')
     context.fillStyle = '#888'
     context.fillRect(0, 0, canvas.width, canvas.height)
-    if (picture) context.drawImage(picture, 0, 0, canvas.width, canvas.height)
+    if (image) context.drawImage(image, 0, 0, canvas.width, canvas.height)
     if (!item.map || opacity === 0) return
     const [height, width] = item.size
     const { top, left, bottom, right } = item.region

@@ -27,17 +27,17 @@
     return block[place % job.block]
   }
 
-  /** The picture of an item, or null. `full` tries the file that the item was made of, which may have gone. */
-  async function picture(item, full) {
+  /** The image of an item, or null. `full` tries the file that the item was made of, which may have gone. */
+  async function image(item, full) {
     for (const source of full ? [item.input, item.thumbnail] : [item.thumbnail]) {
       if (!source) continue
-      const image = new Image()
-      image.src = source
-      const loaded = await image.decode().then(
+      const loading = new Image()
+      loading.src = source
+      const loaded = await loading.decode().then(
         () => true,
         () => false,
       )
-      if (loaded) return image
+      if (loaded) return loading
     }
     return null
   }
@@ -71,5 +71,5 @@
   const className = (target, label) => (target === null ? '' : (label ?? `class ${target}`))
   const percent = (share) => (share === null ? '' : `${(100 * share).toFixed(1)} %`)
 
-  Object.assign(globalThis.gradcam, { job, index, details, picture, select, className, percent })
+  Object.assign(globalThis.gradcam, { job, index, details, image, select, className, percent })
 })()

@@ -37,7 +37,7 @@
   function setOpacity(percent) {
     byId('opacity').value = byId('detail-opacity').value = percent
     sheet.setOpacity(percent / 100)
-    byId('detail-picture').redraw?.()
+    byId('detail-image').redraw?.()
   }
 
   const dialog = byId('detail')
@@ -54,7 +54,7 @@
     const details = gradcam.details(item.place)
     byId('detail-name').textContent = item.id
     byId('detail-error').textContent = item.failed ? details.error.message : ''
-    byId('detail-picture').hidden = item.failed
+    byId('detail-image').hidden = item.failed
     byId('detail-opacity').disabled = byId('detail-opacity').parentElement.hidden = item.failed
     byId('detail-top').parentElement.hidden = (details.top ?? []).length === 0
     byId('previous').disabled = at === 0
@@ -78,9 +78,9 @@
   }
 
   async function drawDetail(item, details) {
-    const canvas = byId('detail-picture')
+    const canvas = byId('detail-image')
     const [height, width] = details.size
-    // Large pictures are drawn no larger than a screen shows them, small ones not larger than they are by much.
+    // Large images are drawn no larger than a screen shows them, small ones not larger than they are by much.
     const scale = Math.min(860 / width, 620 / height, Math.max(1, 360 / Math.max(width, height)))
     canvas.width = Math.max(1, Math.round(width * scale))
     canvas.height = Math.max(1, Math.round(height * scale))
@@ -90,7 +90,7 @@
     let image = null
     canvas.redraw = () => gradcam.draw(canvas, details, image, byId('detail-opacity').value / 100)
     for (const full of [false, true]) {
-      const loaded = await gradcam.picture(details, full)
+      const loaded = await gradcam.image(details, full)
       if (opened !== at) return
       image = loaded ?? image
       canvas.redraw()

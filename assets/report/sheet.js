@@ -6,7 +6,7 @@
   const list = document.getElementById('tiles')
   const least = 190
   const tileHeight = 216
-  const pictureHeight = 150
+  const imageHeight = 150
 
   let items = []
   let columns = 1
@@ -27,7 +27,7 @@
     button.dataset.at = String(at)
     button.tabIndex = at === current ? 0 : -1
     const place = document.createElement('span')
-    place.className = 'picture'
+    place.className = 'image'
     const text = document.createElement('span')
     text.className = 'text'
     const add = (name, content) => {
@@ -44,7 +44,7 @@
       add('class', details.error.code ?? 'failed')
     } else {
       const [height, width] = details.size
-      const scale = Math.min(list.clientWidth / columns / width, pictureHeight / height)
+      const scale = Math.min(list.clientWidth / columns / width, imageHeight / height)
       const canvas = document.createElement('canvas')
       canvas.width = Math.max(1, Math.round(width * scale))
       canvas.height = Math.max(1, Math.round(height * scale))
@@ -53,7 +53,7 @@
       add('class', `${gradcam.className(item.target, item.label)} ${gradcam.percent(item.confidence)}`)
       entry.redraw = () => gradcam.draw(canvas, details, entry.image ?? null, opacity)
       entry.redraw()
-      void gradcam.picture(details, false).then((image) => {
+      void gradcam.image(details, false).then((image) => {
         entry.image = image
         entry.redraw()
       })

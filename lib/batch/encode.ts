@@ -1,7 +1,7 @@
-import { GradCamError } from '../errors.js'
-import type { Pixels } from '../pictures/decode.js'
-import { loadSharp } from '../pictures/sharp.js'
-import { drawGrey, drawOverlay, type MapValues } from '../preprocess/draw-map.js'
+import { GradCamError } from '../base/errors.js'
+import type { Pixels } from '../images/decode.js'
+import { loadSharp } from '../images/sharp.js'
+import { drawGrey, drawOverlay, type MapValues } from '../images/draw-map.js'
 import type { Framing } from '../preprocess/framing.js'
 import { toNpy } from './npy.js'
 
@@ -10,12 +10,12 @@ export interface Drawable {
   readonly id: string
   readonly map: MapValues
   /** Null where the input was a tensor. */
-  readonly picture: Pixels | null
+  readonly image: Pixels | null
   readonly framing: Framing
 }
 
 export interface EncodeMapOptions {
-  /** How much of the map an overlay shows: 0 gives the picture alone, 1 the map alone. 0.5 by default. */
+  /** How much of the map an overlay shows: 0 gives the image alone, 1 the map alone. 0.5 by default. */
   readonly alpha?: number
 }
 
@@ -26,10 +26,10 @@ interface Encoding {
 
 /** Everything that a result can be written as: one line each. */
 const encodings = {
-  /** The map over the picture, in the picture's size, where the model saw it. */
+  /** The map over the image, in the image's size, where the model saw it. */
   overlay: { extension: 'jpg', encode: overlayJpeg },
   'overlay-png': { extension: 'png', encode: overlayPng },
-  /** The map alone in the picture's size, stretched to 0 to 255; black where the model saw nothing. */
+  /** The map alone in the image's size, stretched to 0 to 255; black where the model saw nothing. */
   grey: { extension: 'png', encode: (drawable) => greyPng(drawable, Uint8Array) },
   /** The same in 16 bits. */
   png16: { extension: 'png', encode: (drawable) => greyPng(drawable, Uint16Array) },
@@ -55,21 +55,21 @@ export async function encodeMap(drawable: Drawable, file: BatchFile, options: En
   return await encodings[file].encode(drawable, alpha)
 }
 
-async function drawn({ id, map, picture, framing }: Drawable, alpha: number) {
-  if (!picture)
+async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
+  if (!image)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `'${id}' was given as a tensor, so there is no picture to lay its map over. Write grey, png16 or npy.`,
+      `'${id}' was given as a tensor, so there is no image to lay its map over. Write grey, png16 or npy.`,
     )
-  const { height, width } = picture
+  const { height, width } = image
   const sharp = await loadSharp()
   const raw = { height, width, channels: 3 } as const
-  return sharp(await drawOverlay(map, picture, framing, alpha), { raw, limitInputPixels: false })
+  return sharp(await drawOverlay(map, image, framing, alpha), { raw, limitInputPixels: false })
 }
 
-/** No picture to keep for ever: half of 4:4:4's bytes and time, and standard tables instead of a second pass. */
+/** No image to keep for ever: half of 4:4:4's bytes and time, and standard tables instead of a second pass. */
 async function overlayJpeg(drawable: Drawable, alpha: number): Promise<Buffer> {
-  const { height = 0, width = 0 } = drawable.picture ?? {}
+  const { height = 0, width = 0 } = drawable.image ?? {}
   if (height > 65_500 || width > 65_500)
     throw new GradCamError(
       'ERR_IMAGE_WRITE',
@@ -83,10 +83,10 @@ async function overlayPng(drawable: Drawable, alpha: number): Promise<Buffer> {
 }
 
 async function greyPng(
-  { map, picture, framing }: Drawable,
+  { map, image, framing }: Drawable,
   levels: typeof Uint8Array | typeof Uint16Array,
 ): Promise<Buffer> {
-  const { height, width } = picture ?? { height: framing.size[0], width: framing.size[1] }
+  const { height, width } = image ?? { height: framing.size[0], width: framing.size[1] }
   const values = await drawGrey<Uint8Array | Uint16Array>(map, [height, width], framing, levels)
   const sharp = await loadSharp()
   const grey = sharp(values, { raw: { height, width, channels: 1 }, limitInputPixels: false })

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
-import { GradCamError } from '../errors.js'
-import { ScriptModule } from '../script-module.js'
+import { GradCamError } from '../base/errors.js'
+import { ScriptModule } from '../model/script-module.js'
 import type { BatchInput } from './input.js'
 import type { MapExplainer } from '../methods/map-explainer.js'
 import { makeExplainer } from './methods.js'
@@ -18,7 +18,7 @@ export interface BatchResults<Extra = undefined>
 }
 
 /**
- * Explains any number of inputs: pictures are decoded, gathered into batches, explained and finished, each stage while the
+ * Explains any number of inputs: images are decoded, gathered into batches, explained and finished, each stage while the
  * others work. Memory is bounded by `window` and `memory`; an input is taken from the source only when there is room for it,
  * and nothing starts before the first result is asked for.
  *
@@ -29,7 +29,7 @@ export interface BatchResults<Extra = undefined>
  *   if (result.ok) await writeFile(`${result.index}.jpg`, await result.encode('overlay'))
  * ```
  *
- * @param source paths, file: URLs, bytes of picture files, tensors, or entries with an id and a target; an iterable or an
+ * @param source paths, file: URLs, bytes of image files, tensors, or entries with an id and a target; an iterable or an
  *   async iterable of any length
  * @returns one result for each input, for the caller to dispose
  * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_DISPOSED; the

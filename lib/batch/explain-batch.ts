@@ -1,7 +1,7 @@
-import { callOperatorAsync } from '../dispatch.js'
-import { functions } from '../operators.js'
-import { Tensor } from '../tensor.js'
-import { disposeValue, type Value } from '../values.js'
+import { callOperatorAsync } from '../tensor/dispatch.js'
+import { functions } from '../tensor/operators.js'
+import { Tensor } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 import type { Item } from './input.js'
 import type { FoundMap, MapExplainer } from '../methods/map-explainer.js'
 import type { Prepared } from './prepare.js'
@@ -46,7 +46,7 @@ export async function explainBatch(
       sha256: prepared.sha256,
       milliseconds: performance.now() - began,
       map: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width },
-      picture: prepared.picture,
+      image: prepared.image,
       framing: prepared.framing ?? wholeOf(prepared.input),
     }))
   } finally {

@@ -1,16 +1,16 @@
 import { inspect } from 'node:util'
-import { GradCamError } from '../errors.js'
-import type { ImageSource } from '../pictures/index.js'
-import { Tensor } from '../tensor.js'
+import { GradCamError } from '../base/errors.js'
+import type { ImageSource } from '../images/index.js'
+import { Tensor } from '../tensor/tensor.js'
 import { checkBatchTarget, type BatchTarget } from './target.js'
 
-/** A picture or tensor with a name of its own, and a target that goes before the job's. */
+/** An image or tensor with a name of its own, and a target that goes before the job's. */
 export interface BatchEntry {
   /** What the result is called; by default the path, or the number of the input. */
   readonly id?: string
-  /** A path, a `file:` URL or the bytes of a picture file. */
+  /** A path, a `file:` URL or the bytes of an image file. */
   readonly source?: ImageSource
-  /** Instead of a picture: one input of the model, [C, H, W] or [1, C, H, W], ready for it. */
+  /** Instead of an image: one input of the model, [C, H, W] or [1, C, H, W], ready for it. */
   readonly tensor?: Tensor
   readonly target?: BatchTarget
 }

@@ -1,8 +1,8 @@
-import { GradCamError } from '../errors.js'
-import type { ExecutionOptions } from '../explainer.js'
-import { isMethodName, methodNames, methods, type MethodName } from '../methods/facts.js'
+import { GradCamError } from '../base/errors.js'
+import type { ExecutionOptions } from '../explain/explainer.js'
+import { isMethodName, methodNames, methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
-import type { ScriptModule } from '../script-module.js'
+import type { ScriptModule } from '../model/script-module.js'
 
 /** Every method makes one map of each input. */
 export type BatchMethodName = MethodName

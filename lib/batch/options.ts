@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os'
 import { inspect } from 'node:util'
-import type { CallOptions } from '../abort.js'
-import { checkOptions, GradCamError } from '../errors.js'
-import { defaultMaxPixels } from '../pictures/index.js'
+import type { CallOptions } from '../addon/abort.js'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import { defaultMaxPixels } from '../images/index.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
-import type { ScriptModule } from '../script-module.js'
+import type { ScriptModule } from '../model/script-module.js'
 import type { BatchTarget } from './target.js'
 import type { BatchMethodName } from './methods.js'
 import type { BatchExplanation } from './result.js'
@@ -31,7 +31,7 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   precision?: 'bfloat16' | 'float16' | undefined
   /** For inputs without a target of their own; 'argmax' by default. */
   target?: BatchTarget
-  /** What is done to pictures, not to tensors: a preset's name or a description; 'imagenet' by default. */
+  /** What is done to images, not to tensors: a preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
   /** Inputs explained in one pass, where their shapes are the same. 8 by default; from where memory runs out on half as many. */
   batchSize?: number
@@ -40,11 +40,11 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
    * time by default, and never less than a batch.
    */
   window?: number
-  /** The most bytes of decoded pictures in hand at once; a single picture may be larger. 512 MiB by default. */
+  /** The most bytes of decoded images in hand at once; a single image may be larger. 512 MiB by default. */
   memory?: number
-  /** How many pictures are decoded, and how many results finished, at a time. One per core by default, 4 at most. */
+  /** How many images are decoded, and how many results finished, at a time. One per core by default, 4 at most. */
   concurrency?: number
-  /** Pictures with more pixels than this are refused, as by `loadImage`. */
+  /** Images with more pixels than this are refused, as by `loadImage`. */
   maxPixels?: number
   /** Milliseconds until a batch is explained that is not full while the source gives nothing more. 100 by default. */
   maxWait?: number
@@ -55,7 +55,7 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   onProgress?: ((progress: BatchProgress) => void) | undefined
   /** The last stage: called with every explanation, several at a time. What it returns is the result's `extra`. */
   finish?: (result: BatchExplanation<unknown>) => Promise<Extra> | Extra
-  /** Whether results have the digest of the picture's file. */
+  /** Whether results have the digest of the image's file. */
   sha256?: boolean
 }
 

@@ -1,13 +1,13 @@
 import { explainBatch, type Ready } from './explain-batch.js'
-import { Gatherer } from './gatherer.js'
+import { Gatherer } from './batcher.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
-import { isOutOfMemory } from '../in-parts.js'
+import { isOutOfMemory } from '../base/in-parts.js'
 import type { MapExplainer } from '../methods/map-explainer.js'
 import type { JobSettings } from './options.js'
 import { digestOf, prepare } from './prepare.js'
 import { BatchExplanation, BatchFailure, type BatchResult } from './result.js'
 import { ResultQueue } from './result-queue.js'
-import { Room } from './room.js'
+import { Room } from './memory-budget.js'
 
 /** Batches that one replica is given at a time: one that runs, and the next, so that it never waits for JavaScript. */
 const batchesAhead = 2

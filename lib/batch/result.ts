@@ -1,8 +1,8 @@
-import { GradCamError } from '../errors.js'
-import type { Pixels } from '../pictures/decode.js'
-import type { MapValues } from '../preprocess/draw-map.js'
+import { GradCamError } from '../base/errors.js'
+import type { Pixels } from '../images/decode.js'
+import type { MapValues } from '../images/draw-map.js'
 import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
-import { Tensor } from '../tensor.js'
+import { Tensor } from '../tensor/tensor.js'
 import { encodeMap, type BatchFile, type EncodeMapOptions } from './encode.js'
 
 /** One class of a model's output. */
@@ -24,11 +24,11 @@ export interface Found {
   readonly sha256: string | null
   readonly milliseconds: number
   readonly map: MapValues
-  readonly picture: Pixels | null
+  readonly image: Pixels | null
   readonly framing: Framing
 }
 
-/** The explanation of one input. It owns its map and its picture: dispose it when they are no longer wanted. */
+/** The explanation of one input. It owns its map and its image: dispose it when they are no longer wanted. */
 export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly ok = true
   /** The place of the input in its source, from 0 on. */
@@ -42,13 +42,13 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly outputs: number
   /** The five highest classes, the highest first; empty where the output is no [N, C]. */
   readonly top: readonly TopClass[]
-  /** Of the bytes of the picture file, where the job was asked for it. */
+  /** Of the bytes of the image file, where the job was asked for it. */
   readonly sha256: string | null
   /** From when the input was taken up until it was explained. */
   readonly milliseconds: number
-  /** How the model's input was cut out of the picture. */
+  /** How the model's input was cut out of the image. */
   readonly framing: Framing
-  /** [height, width] of the picture, or of the tensor. */
+  /** [height, width] of the image, or of the tensor. */
   readonly size: readonly [height: number, width: number]
   #found: Found | null
   #map: Tensor | undefined
@@ -56,7 +56,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
 
   /** @internal */
   constructor(found: Found) {
-    const { index, id, target, score, outputs, top, sha256, milliseconds, framing, picture } = found
+    const { index, id, target, score, outputs, top, sha256, milliseconds, framing, image } = found
     this.index = index
     this.id = id
     this.target = target
@@ -66,7 +66,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     this.sha256 = sha256
     this.milliseconds = milliseconds
     this.framing = framing
-    this.size = picture ? [picture.height, picture.width] : [framing.size[0], framing.size[1]]
+    this.size = image ? [image.height, image.width] : [framing.size[0], framing.size[1]]
     this.#found = found
   }
 
@@ -76,7 +76,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     return (this.#map ??= Tensor.from(data, [1, 1, height, width]))
   }
 
-  /** The pixels of the picture that the model saw: the map lies over these. */
+  /** The pixels of the image that the model saw: the map lies over these. */
   get region(): Region {
     return seenRegion(this.size, this.framing)
   }
@@ -92,7 +92,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   }
 
   /**
-   * The bytes of a file: an overlay over the picture, grey maps of the picture's size, or the map itself.
+   * The bytes of a file: an overlay over the image, grey maps of the image's size, or the map itself.
    *
    * @throws GradCamError ERR_INVALID_ARGUMENT, also for an overlay of a tensor, ERR_IMAGE_WRITE
    */
@@ -105,7 +105,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     throw new GradCamError('ERR_DISPOSED', `The result of '${this.id}' was disposed. Use it before that.`)
   }
 
-  /** Frees the map and the picture. Safe to call again. */
+  /** Frees the map and the image. Safe to call again. */
   dispose(): void {
     this.#map?.dispose()
     this.#found = null
@@ -126,7 +126,7 @@ export class BatchFailure implements Disposable {
     readonly id: string,
     /** A GradCamError for all that this package refuses. */
     readonly error: unknown,
-    /** Of the bytes of the picture file, where it could be read and the job was asked for it. */
+    /** Of the bytes of the image file, where it could be read and the job was asked for it. */
     readonly sha256: string | null,
   ) {}
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
-import { GradCamError } from '../errors.js'
-import { toNativeTarget, type TargetData } from '../target.js'
-import type { Box, BoxTarget } from '../target-box.js'
+import { GradCamError } from '../base/errors.js'
+import { toNativeTarget, type TargetData } from '../target/target.js'
+import type { Box, BoxTarget } from '../target/target-box.js'
 
 /** A class index, the top class, or plain data about one image, without tensors in it. */
 export type BatchTarget = number | 'argmax' | TargetData

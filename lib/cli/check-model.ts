@@ -1,15 +1,15 @@
 import { basename } from 'node:path'
-import { Cam } from '../cam.js'
-import type { Check } from '../doctor.js'
-import { GradCamError } from '../errors.js'
-import { manualSeed } from '../runtime.js'
-import { ScriptModule } from '../script-module.js'
-import type { ExecutionPath } from '../explainer.js'
-import { suggestLayers, type LayerSuggestion } from '../suggest-layers.js'
-import { Tensor } from '../tensor.js'
-import { disposeValue } from '../values.js'
-import { refusedInput } from './refused-input.js'
-import { counted, humanCount } from './units.js'
+import { Cam } from '../cam/cam.js'
+import type { Check } from '../setup/doctor.js'
+import { GradCamError } from '../base/errors.js'
+import { manualSeed } from '../addon/runtime.js'
+import { ScriptModule } from '../model/script-module.js'
+import type { ExecutionPath } from '../explain/explainer.js'
+import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
+import { Tensor } from '../tensor/tensor.js'
+import { disposeValue } from '../tensor/values.js'
+import { refusedInput } from '../model/refused-input.js'
+import { counted, humanCount } from '../base/units.js'
 
 /** Of a model file, what to try it with. */
 export interface ModelQuestion {
@@ -79,7 +79,7 @@ async function checkLayer(
     await run() // makes the split
     const ms = await fastest(run)
     const { path } = execution as ExecutionPath
-    const because = execution?.path === 'hooked' ? execution.because : null
+    const because = execution?.path === 'hooked' ? execution.why : null
     const times = `${(ms / forwardMs).toFixed(2)} of a forward pass (${ms.toFixed(1)} ms)`
     const details = { layer, path, because, explainMs: ms }
     if (because === null) return { name, status: 'ok', found: `split, ${times}`, details }

@@ -1,9 +1,9 @@
-import { imagenet, type Normalization } from '../pictures/index.js'
-import { methodNames, methods as facts, type MethodName } from '../methods/facts.js'
+import { imagenet, type Normalization } from '../images/index.js'
+import { methodNames, methods as facts, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
 import { choice, choiceOfSeveral, parseSize, several, single, usageError } from './arguments.js'
 import type { Values } from './command.js'
-import { parseTarget, readLabels, type TargetChoice } from './labels.js'
+import { parseTarget, readLabels, type TargetChoice } from '../target/labels.js'
 import { readMethodSettings } from './method-settings.js'
 
 export const defaultSize: readonly [number, number] = [224, 224]
@@ -33,7 +33,7 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   const see = 'See: gradcam explain --help'
   const model = single(values, 'model')
   const out = single(values, 'out')
-  if (images.length === 0) throw usageError(`explain wants at least one picture. ${see}`)
+  if (images.length === 0) throw usageError(`explain wants at least one image. ${see}`)
   if (!model) throw usageError(`explain wants --model FILE, a TorchScript model. ${see}`)
   if (!out) throw usageError(`explain wants --out DIR, the folder to write to. ${see}`)
   const methods = choiceOfSeveral(values, 'method', methodNames)

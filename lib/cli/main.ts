@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { GradCamError } from '../errors.js'
-import { packageRoot } from '../paths.js'
+import { GradCamError } from '../base/errors.js'
+import { packageRoot } from '../base/paths.js'
 import { listenForLostOutput } from './closed-pipe.js'
 import type { Command, Option, Values } from './command.js'
-import { inOneLine } from './one-line.js'
-import { nearestName } from './nearest.js'
+import { inOneLine } from '../base/one-line.js'
+import { nearestName } from '../base/nearest.js'
 
 interface Entry {
   readonly summary: string
@@ -17,11 +17,11 @@ interface Entry {
 /** Loaded one at a time: `doctor` and `build` must work where there is no addon yet. */
 const commands: Readonly<Record<string, Entry>> = {
   explain: {
-    summary: 'what a model looked at in a picture, as pictures',
+    summary: 'what a model looked at in an image, as images',
     load: () => import('./commands/explain.js'),
   },
   batch: {
-    summary: 'the same for folders, lists and any number of pictures, to be resumed where it was stopped',
+    summary: 'the same for folders, lists and any number of images, to be resumed where it was stopped',
     load: () => import('./commands/batch.js'),
   },
   report: {

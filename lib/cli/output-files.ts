@@ -1,6 +1,6 @@
 import { join, parse, resolve } from 'node:path'
 
-/** One of the things that are made of each picture: one or more files that begin with the same name. */
+/** One of the things that are made of each image: one or more files that begin with the same name. */
 export interface Variant {
   /** Null for what looks at no layer. */
   readonly layer: string | null
@@ -11,7 +11,7 @@ export interface Variant {
 }
 
 export interface OutputFiles {
-  /** The path of a picture, before it is written. */
+  /** The path of an image, before it is written. */
   path(image: number, variant: Omit<Variant, 'kinds'>, kind: string): string
 }
 

@@ -1,19 +1,19 @@
-import type { CallOptions } from '../abort.js'
-import { Cam } from '../cam.js'
-import { camMethods, type CamMethod } from '../cam-methods.js'
-import { callOperatorAsync } from '../dispatch.js'
-import type { Explained, ExplainOptions } from '../explainer.js'
-import { FullGrad } from '../full-grad.js'
-import { GuidedGradCam } from '../input/guided-grad-cam.js'
-import { InputAttribution, type InputMethod } from '../input/input-attribution.js'
-import { InputPerturbation, type PerturbationMethod } from '../input/input-perturbation.js'
-import { operators } from '../operators.js'
-import type { ScriptModule } from '../script-module.js'
-import type { Target } from '../target.js'
-import type { Tensor } from '../tensor.js'
-import { disposeValue, shareValue, type Value } from '../values.js'
+import type { CallOptions } from '../addon/abort.js'
+import { Cam } from '../cam/cam.js'
+import { camMethods, type CamMethod } from '../cam/cam-methods.js'
+import { callOperatorAsync } from '../tensor/dispatch.js'
+import type { Explained, ExplainOptions } from '../explain/explainer.js'
+import { FullGrad } from '../cam/full-grad.js'
+import { GuidedGradCam } from '../attribution/guided-grad-cam.js'
+import { InputAttribution, type InputMethod } from '../attribution/input-attribution.js'
+import { InputPerturbation, type PerturbationMethod } from '../perturbation/input-perturbation.js'
+import { operators } from '../tensor/operators.js'
+import type { ScriptModule } from '../model/script-module.js'
+import type { Target } from '../target/target.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { disposeValue, shareValue, type Value } from '../tensor/values.js'
 import { ablateGrid } from './ablate-grid.js'
-import { methods, type MethodFacts, type MethodName } from './facts.js'
+import { methods, type MethodFacts, type MethodName } from './table.js'
 import type { MethodSettings } from './options.js'
 
 /** What one method found at one layer. */
@@ -85,7 +85,7 @@ const perturbing: Readonly<Record<PerturbationMethod, (model: ScriptModule, sett
   {
     occlusion: (model, settings) =>
       new InputPerturbation(model, { method: 'occlusion', ...pick(settings, ['window', 'stride']) }),
-    // By default every element would be a feature: as many runs as a picture has pixels and channels.
+    // By default every element would be a feature: as many runs as an image has pixels and channels.
     'feature-ablation': (model, { window }) => ablateGrid(model, window),
     rise: (model, settings) => new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']) }),
   }

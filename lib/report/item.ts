@@ -1,5 +1,5 @@
 import type { MapLevels } from '../batch/levels.js'
-import type { ManifestLine, ManifestResult } from '../cli/batch/manifest.js'
+import type { ManifestLine, ManifestResult } from '../jobs/manifest.js'
 
 /** What a page filters and sorts by: id, target, label, score, confidence, whether it failed. See assets/report/items.js. */
 export type IndexRow = readonly [string, number | null, string | null, number | null, number | null, boolean]
@@ -11,9 +11,9 @@ export interface Item {
   readonly region?: ManifestResult['region']
   readonly map?: MapLevels
   readonly top?: ManifestResult['top']
-  /** A data: URL, null where the picture is gone. */
+  /** A data: URL, null where the image is gone. */
   readonly thumbnail: string | null
-  /** The picture itself, relative to the page. */
+  /** The image itself, relative to the page. */
   readonly input: string
   /** Where the map is highest, in words. */
   readonly where?: string
@@ -39,7 +39,7 @@ export function toItem(line: ManifestLine, thumbnail: string | null, input: stri
     Score: shortly(line.score),
     Method: line.layer === null ? line.method : `${line.method} at ${line.layer}`,
     Input: `${line.input}, ${size[1]} x ${size[0]}`,
-    ...(thumbnail === null && { Picture: 'no longer there' }),
+    ...(thumbnail === null && { Image: 'no longer there' }),
     Files: Object.values(line.files).join(', ') || 'none',
     ...digest,
   }

@@ -1,10 +1,10 @@
 import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
-import { readManifest, type ManifestLine } from '../cli/batch/manifest.js'
-import { readJobFile } from '../cli/batch/job-file.js'
-import { unwritable } from '../cli/batch/write-files.js'
-import { GradCamError } from '../errors.js'
-import { packageRoot } from '../paths.js'
+import { readManifest, type ManifestLine } from '../jobs/manifest.js'
+import { readJobFile } from '../jobs/job-spec.js'
+import { unwritable } from '../jobs/file-writer.js'
+import { GradCamError } from '../base/errors.js'
+import { packageRoot } from '../base/paths.js'
 import { toIndexRow, toItem, type IndexRow, type Item } from './item.js'
 import { thumbnail } from './thumbnail.js'
 
@@ -29,12 +29,12 @@ export interface ReportOptions {
 
 export interface ReportSummary {
   readonly items: number
-  /** Items whose picture is no longer there: they are shown by their map alone. */
-  readonly withoutPicture: number
+  /** Items whose image is no longer there: they are shown by their map alone. */
+  readonly withoutImage: number
 }
 
 /**
- * Writes one HTML page of a job, which needs nothing but itself: every picture is in it as a thumbnail, and every map.
+ * Writes one HTML page of a job, which needs nothing but itself: every image is in it as a thumbnail, and every map.
  *
  * @param folder that `gradcam batch` wrote to
  * @throws GradCamError ERR_FILE_NOT_FOUND, ERR_IMAGE_WRITE
@@ -55,14 +55,14 @@ export async function writeReport(folder: string, file: string, options: ReportO
   const [before, after] = await page(title, { index, block, about })
   const target = resolve(file)
   const partial = `${target}.partial`
-  let withoutPicture = 0
+  let withoutImage = 0
   try {
     const handle = await open(partial, 'w')
     try {
       await handle.appendFile(before)
       for (let first = 0; first < lines.length; first += block) {
         const items = await makeItems(lines.slice(first, first + block), pixels, dirname(target))
-        withoutPicture += items.filter((item) => !item.error && item.thumbnail === null).length
+        withoutImage += items.filter((item) => !item.error && item.thumbnail === null).length
         await appendBlock(handle, first / block, items)
         options.onProgress?.(Math.min(lines.length, first + block), lines.length)
       }
@@ -76,15 +76,15 @@ export async function writeReport(folder: string, file: string, options: ReportO
     await rm(partial, { force: true }).catch(() => {})
     throw error instanceof GradCamError ? error : unwritable(target, error as NodeJS.ErrnoException)
   }
-  return { items: lines.length, withoutPicture }
+  return { items: lines.length, withoutImage }
 }
 
 async function makeItems(lines: readonly ManifestLine[], pixels: number, folder: string): Promise<Item[]> {
   const items: Item[] = []
   for (let first = 0; first < lines.length; first += atOnce) {
     const some = lines.slice(first, first + atOnce).map(async (line) => {
-      const picture = 'error' in line ? null : await thumbnail(line.input, pixels)
-      return toItem(line, picture, address(folder, line.input))
+      const image = 'error' in line ? null : await thumbnail(line.input, pixels)
+      return toItem(line, image, address(folder, line.input))
     })
     items.push(...(await Promise.all(some)))
   }

@@ -27,7 +27,8 @@ std::string to_text(const Napi::Value& value, const std::string& what);
 size_t to_byte_limit(const Napi::Value& value);
 double from_byte_limit(size_t bytes);
 
-// The arguments of a call of `schema` behind `self`: a JavaScript array, converted one by one, with defaults for the rest.
+// The arguments of a call of `schema` behind `self`: a JavaScript array, converted one by one, with defaults for the
+// rest.
 std::vector<at::IValue> to_inputs(const Napi::Value& values, const c10::FunctionSchema& schema);
 
 }  // namespace gradcam::node

@@ -6,13 +6,13 @@
 #include <unordered_set>
 #include <vector>
 
-#include "../core/pass.h"
+#include "core/pass/pass.h"
 #include "environment.h"
 
 namespace gradcam::node {
 
-// The three native objects that JavaScript holds. TypeScript wraps each in a class of its own, which owns validation and
-// lifetime; a type tag keeps a foreign object from being taken for one of them.
+// The three native objects that JavaScript holds. TypeScript wraps each in a class of its own, which owns validation
+// and lifetime; a type tag keeps a foreign object from being taken for one of them.
 
 class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
  public:

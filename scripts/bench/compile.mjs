@@ -1,12 +1,19 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { readBuildInfo } from '../../dist/lib/addon/build-info.js'
-import { workFolder } from '../../dist/lib/addon/build-with.js'
-import { findCompiler, compilerRemedy, toolMissing } from '../../dist/lib/addon/tools.js'
-import { describeLibTorch, libraryPath } from '../../dist/lib/libtorch/describe.js'
-import { packageRoot } from '../../dist/lib/paths.js'
-import { lastLines, run } from '../../dist/lib/processes.js'
-import { cachedFolder } from '../../dist/test/support/cached-folder.js'
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import {
+  compilerRemedy,
+  describeLibTorch,
+  findCompiler,
+  lastLines,
+  libraryPath,
+  nativeBatches,
+  packageRoot,
+  readBuildInfo,
+  run,
+  toolMissing,
+  workFolder,
+} from '#internal'
+import { cachedFolder } from '#test-support/cached-folder.js'
 
 /** The LibTorch that the addon was built with. */
 export function builtWith() {
@@ -36,7 +43,7 @@ export async function compile(name, { core = false } = {}) {
     const result = await run(compiler.command, [
       ...flags,
       `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11Abi ? 1 : 0}`,
-      `-I${join(packageRoot, 'native', 'core')}`,
+      `-I${join(packageRoot, 'native')}`,
       ...includes.flatMap((path) => ['-isystem', join(libtorch.root, path)]),
       source,
       ...(core ? coreObjects(libtorch.builder) : []),
@@ -51,13 +58,20 @@ export async function compile(name, { core = false } = {}) {
   return join(folder, name)
 }
 
+/** The object files of native/core. Those of sources or batches that have gone since lie in the same folder. */
 function coreObjects(builder) {
   const work = workFolder(builder)
-  // Objects of sources that have gone since lie there, too.
-  const objects = readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) => {
-    const [source] = /native[\\/]core[\\/].*(?=\.o$)/.exec(path) ?? []
-    return source && existsSync(join(packageRoot, source.replace(/(\.cc)?$/, '.cc')))
-  })
+  const batches = nativeBatches().filter(({ name }) => name.startsWith('core-'))
+  const names = new Set([
+    ...batches.flatMap(({ name, files }) => [
+      `${name}.o`,
+      ...files.flatMap((file) => [`${basename(file)}.o`, basename(file).replace(/\.cc$/, '.o')]),
+    ]),
+    ...batches.map((_, index) => `unity_${index}_cxx.cxx.o`),
+  ])
+  const objects = readdirSync(work, { recursive: true, encoding: 'utf8' }).filter(
+    (path) => /core/.test(path) && names.has(basename(path)),
+  )
   if (objects.length === 0) throw new Error(`${work} holds no object files: remove build/ and run npm run build`)
   return objects.map((path) => join(work, path))
 }

@@ -1,8 +1,8 @@
 import type { ExecutionContext } from 'ava'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ManifestLine } from '../../lib/cli/batch/manifest.js'
-import { packageRoot } from '../../lib/paths.js'
+import type { ManifestLine } from '../../lib/jobs/manifest.js'
+import { packageRoot } from '../../lib/base/paths.js'
 import { sampleModel, writeJpegs } from './batch.js'
 import { runNode, temporaryFolder, type Ended } from './package-copy.js'
 
@@ -16,7 +16,7 @@ export function lines(out: string): ManifestLine[] {
   return text.filter((line) => line !== '').map((line) => JSON.parse(line) as ManifestLine)
 }
 
-/** A folder with pictures, and a way to run jobs in it. */
+/** A folder with images, and a way to run jobs in it. */
 export async function workplace(
   t: ExecutionContext,
   names: readonly string[] = ['a.jpg', 'sub/b.jpg'],

@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
-import { build, type BuildOptions } from '../../addon/build.js'
+import { build, type BuildOptions } from '../../setup/build.js'
 import type { Builder } from '../../addon/build-info.js'
-import { GradCamError } from '../../errors.js'
+import { GradCamError } from '../../base/errors.js'
 import type { Command } from '../command.js'
 import { buildProgress } from '../progress.js'
 

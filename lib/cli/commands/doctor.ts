@@ -1,4 +1,4 @@
-import { doctor, type Check, type DoctorReport } from '../../doctor.js'
+import { doctor, type Check, type DoctorReport } from '../../setup/doctor.js'
 import { parseInputShape, several, single, usageError } from '../arguments.js'
 import { checkModel, type ModelQuestion } from '../check-model.js'
 import type { Command, Values } from '../command.js'

@@ -1,15 +1,15 @@
 import { basename } from 'node:path'
-import { manualSeed } from '../../runtime.js'
-import { ScriptModule, type NamedModule } from '../../script-module.js'
-import { lastSpatialLayer, observeLayers, type LayerOutput } from '../../suggest-layer.js'
-import { Tensor } from '../../tensor.js'
+import { manualSeed } from '../../addon/runtime.js'
+import { ScriptModule, type NamedModule } from '../../model/script-module.js'
+import { lastSpatialLayer, observeLayers, type LayerOutput } from '../../model/observe-layers.js'
+import { Tensor } from '../../tensor/tensor.js'
 import { parseInputShape, single, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
-import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../module-tree.js'
+import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
-import { refusedInput } from '../refused-input.js'
+import { refusedInput } from '../../model/refused-input.js'
 import { formatTable, type Cell } from '../table.js'
-import { counted, humanCount } from '../units.js'
+import { counted, humanCount } from '../../base/units.js'
 
 export const command: Command = {
   usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--json]',

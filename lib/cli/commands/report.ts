@@ -3,13 +3,13 @@ import { pathToFileURL } from 'node:url'
 import { writeReport } from '../../report/write-report.js'
 import { single, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
-import { counted } from '../units.js'
+import { counted } from '../../base/units.js'
 
 export const command: Command = {
   usage: 'DIR [options]',
   description: [
-    'Writes one HTML page of a job that gradcam batch did: every picture with its map, to be searched, filtered by class,',
-    'confidence, score and failure, and sorted. The page needs nothing but itself and opens from a file; where the pictures are still',
+    'Writes one HTML page of a job that gradcam batch did: every image with its map, to be searched, filtered by class,',
+    'confidence, score and failure, and sorted. The page needs nothing but itself and opens from a file; where the images are still',
     'beside it, it shows them in full size.',
   ].join('\n'),
   options: {
@@ -32,7 +32,7 @@ export const command: Command = {
     const summary = await writeReport(folder, file, { thumbnail, onProgress: progress(process.stderr) })
     if (values['json'] === true) process.stdout.write(`${JSON.stringify({ file: resolve(file), ...summary })}\n`)
     else {
-      const gone = summary.withoutPicture > 0 ? `, ${counted(summary.withoutPicture, 'picture')} no longer there` : ''
+      const gone = summary.withoutImage > 0 ? `, ${counted(summary.withoutImage, 'image')} no longer there` : ''
       process.stdout.write(`${counted(summary.items, 'item')}${gone}: ${pathToFileURL(resolve(file)).href}\n`)
     }
     return 0
