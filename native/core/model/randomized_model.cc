@@ -41,7 +41,7 @@ Tensor drawn_like(const Tensor& parameter, uint64_t seed) {
 std::shared_ptr<Model> Model::randomized(const std::vector<std::string>& paths, uint64_t seed) {
   for (const auto& path : paths)
     if (by_path_.count(path) == 0) instance(path);  // says which paths there are
-  auto copy = trampolines_->copy_original(module_);
+  auto copy = trampolines_->copy_original(module_, CopiedState::own);
 
   struct Slot {
     c10::intrusive_ptr<c10::ivalue::Object> object;
@@ -79,7 +79,7 @@ std::shared_ptr<Model> Model::randomized(const std::vector<std::string>& paths, 
     const auto drawn = drawn_like(value, mix(mix(seed + 1) + i));
     for (const auto& [object, index] : slots) object->setSlot(index, drawn);
   }
-  return std::shared_ptr<Model>(new Model(std::move(copy), device_));
+  return std::shared_ptr<Model>(new Model(std::move(copy), device_, splits_.max_bytes()));
 }
 
 }  // namespace gradcam
