@@ -100,6 +100,7 @@ export {
   type HookedModule,
   type HookHandle,
   type LoadOptions,
+  type SplitMemory,
   type NamedModule,
 } from './model/script-module.js'
 export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
