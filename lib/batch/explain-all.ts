@@ -11,9 +11,13 @@ import type { BatchResult } from './result.js'
 /** The results of {@link explainAll}. Leaving the loop early, or `return()`, stops the run and frees all that it holds. */
 export interface BatchResults<Extra = undefined>
   extends AsyncIterableIterator<BatchResult<Extra>, undefined, undefined>, AsyncDisposable {
+  /** The next result, as soon as it is ready. */
   next(): Promise<IteratorResult<BatchResult<Extra>, undefined>>
+  /** Stops the run, frees all that it holds and waits for what is under way. */
   return(): Promise<IteratorReturnResult<undefined>>
+  /** The same as `return()`. */
   throw(error?: unknown): Promise<IteratorReturnResult<undefined>>
+  /** Itself: there is one run, which can be read once. */
   [Symbol.asyncIterator](): BatchResults<Extra>
 }
 

@@ -121,6 +121,7 @@ export class ImageExplainer implements Disposable {
     throw failure
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     for (const explainer of this.#explainers) explainer[Symbol.dispose]()
   }
