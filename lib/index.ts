@@ -1,44 +1,55 @@
-export type { CallOptions } from './abort.js'
-export { Cam, type CamAggregate, type CamCompat, type CamExplainOptions, type CamOptions } from './cam.js'
-export { CamExplanation, type CamMap } from './cam-explanation.js'
-export { camMethods, type CamMethod, type CamMethodFacts, type Peers } from './cam-methods.js'
+export type { CallOptions } from './addon/abort.js'
+export { Cam, type CamAggregate, type CamCompat, type CamExplainOptions, type CamOptions } from './cam/cam.js'
+export { CamExplanation, type CamMap } from './cam/cam-explanation.js'
+export { camMethods, type CamMethod, type CamMethodFacts, type Peers } from './cam/cam-methods.js'
 export type { BatchFile, EncodeMapOptions } from './batch/encode.js'
 export { explainAll, type BatchResults } from './batch/explain-all.js'
 export type { BatchEntry, BatchInput } from './batch/input.js'
 export type { BatchTarget } from './batch/target.js'
-export type { BatchMethodName } from './batch/methods.js'
 export type { BatchProgress, ExplainAllOptions } from './batch/options.js'
+export { toMapLevels, type MapLevels } from './batch/levels.js'
 export { BatchExplanation, BatchFailure, type BatchResult, type TopClass } from './batch/result.js'
-export { doctor, type DoctorReport } from './doctor.js'
-export type { DType, TensorOptions, TypedArray } from './dtype.js'
-export type { NestedNumbers } from './elements.js'
-export { GradCamError, type GradCamErrorCode } from './errors.js'
-export type { Execution, ExecutionOptions, ExecutionPath, Explained, ExplainOptions } from './explainer.js'
-export { FullGrad, FullGradExplanation } from './full-grad.js'
-export { GradCam, type GradCamOptions, GradCamExplanation } from './grad-cam.js'
-export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './guided-backprop.js'
-export { GuidedGradCam, GuidedGradCamExplanation, type GuidedGradCamOptions } from './input/guided-grad-cam.js'
+export { FileSource, type FileSourceOptions } from './jobs/file-source.js'
+export { FolderSink } from './jobs/folder-sink.js'
+export { FolderStore, readJobSpec, type FolderStoreOptions } from './jobs/folder-store.js'
+export type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './jobs/job.js'
+export type { JobErrorLine, JobLine, JobResultLine } from './jobs/job-line.js'
+export { checkSameJob, makeJobSpec, type JobSpec, type JobSpecOptions } from './jobs/job-spec.js'
+export { readManifest } from './jobs/manifest.js'
+export { ModelExplainer, type ModelExplainerOptions } from './jobs/model-explainer.js'
+export { runJob } from './jobs/run-job.js'
+export type { JobCounts, JobProgress, JobStart, JobSummary, JobWarning, RunJobOptions } from './jobs/run-job.js'
+export { writeReport, type ReportOptions, type ReportSummary } from './report/write-report.js'
+export { doctor, type DoctorReport } from './setup/doctor.js'
+export type { DType, TensorOptions, TypedArray } from './tensor/dtype.js'
+export type { NestedNumbers } from './tensor/elements.js'
+export { GradCamError, type GradCamErrorCode } from './base/errors.js'
+export type { Execution, ExecutionOptions, ExecutionPath, Explained, ExplainOptions } from './explain/explainer.js'
+export { FullGrad, FullGradExplanation } from './cam/full-grad.js'
+export { GradCam, type GradCamOptions, GradCamExplanation } from './cam/grad-cam.js'
+export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './attribution/guided-backprop.js'
+export { GuidedGradCam, GuidedGradCamExplanation, type GuidedGradCamOptions } from './attribution/guided-grad-cam.js'
 export {
   InputAttribution,
   inputMethods,
   type InputAttributionOptions,
   type InputMethod,
-} from './input/input-attribution.js'
-export { InputExplanation } from './input/input-explanation.js'
+} from './attribution/input-attribution.js'
+export { InputExplanation } from './attribution/input-explanation.js'
 export {
   InputPerturbation,
   type InputPerturbationOptions,
   type PerturbationExplainOptions,
   type PerturbationMethod,
-} from './input/input-perturbation.js'
-export { PerturbationExplanation } from './input/perturbation-explanation.js'
-export type { FeatureAblationOptions } from './input/perturbation/feature-ablation.js'
-export type { OcclusionOptions } from './input/perturbation/occlusion.js'
-export { gridFeatures } from './input/perturbation/grid.js'
-export type { Baseline } from './input/perturbation/perturbation.js'
-export { riseMasks, type RiseOptions } from './input/perturbation/rise.js'
-export type { Smoothing } from './input/smoothing.js'
-export { interpolate, interpolateAsync, type InterpolateOptions } from './interpolate.js'
+} from './perturbation/input-perturbation.js'
+export { PerturbationExplanation } from './perturbation/perturbation-explanation.js'
+export type { FeatureAblationOptions } from './perturbation/feature-ablation.js'
+export type { OcclusionOptions } from './perturbation/occlusion.js'
+export { gridFeatures } from './perturbation/grid.js'
+export type { Baseline } from './perturbation/perturbation.js'
+export { riseMasks, type RiseOptions } from './perturbation/rise.js'
+export type { Smoothing } from './attribution/smoothing.js'
+export { interpolate, interpolateAsync, type InterpolateOptions } from './tensor/interpolate.js'
 export type { MetricBaseline } from './metrics/baseline.js'
 export type { Box } from './metrics/boxes.js'
 export { AverageDrop, IncreaseInConfidence, type AverageDropOptions } from './metrics/confidence.js'
@@ -57,10 +68,17 @@ export type { MetricTarget, ScoreKind } from './metrics/scores.js'
 export { SensitivityMax, type SensitivityMaxOptions } from './metrics/sensitivity-max.js'
 export { rankCorrelation } from './metrics/similarity.js'
 export { metrics, type MetricFacts, type MetricName } from './metrics/table.js'
-export type { TensorOperators } from './operators.js'
-export * from './pictures/index.js'
-export { methods, type MethodFacts, type MethodName } from './methods/facts.js'
-export type { Reshape } from './reshape.js'
+export type { TensorOperators } from './tensor/operators.js'
+export * from './images/index.js'
+export { makeMapExplainers } from './methods/map-explainer.js'
+export type { MapExplainer, MapTarget, MethodMap, MethodMaps } from './methods/map-explainer.js'
+export { methodOptions, type MethodOption, type MethodOptionName, type MethodSettings } from './methods/options.js'
+export { readMethodSettings } from './methods/settings.js'
+export { methods, type MethodInfo, type MethodName } from './methods/table.js'
+export { defaultLayer, lastSpatialLayer } from './model/default-layer.js'
+export { moduleTree, type ModuleRow } from './model/module-tree.js'
+export { observeLayers, type LayerOutput } from './model/observe-layers.js'
+export type { Reshape } from './cam/reshape.js'
 export { framingOf, seenRegion, type Framing, type Region } from './preprocess/framing.js'
 export { readPreprocess, type Preprocess, type PreprocessInput, type Resample } from './preprocess/preprocess.js'
 export { presets, type PresetName } from './preprocess/presets.js'
@@ -73,7 +91,7 @@ export {
   setTensorMemoryLimit,
   tensorMemory,
   type TensorMemory,
-} from './runtime.js'
+} from './addon/runtime.js'
 export {
   ScriptModule,
   type ForwardHook,
@@ -82,9 +100,18 @@ export {
   type HookedModule,
   type HookHandle,
   type LoadOptions,
+  type SplitMemory,
   type NamedModule,
-} from './script-module.js'
-export { suggestLayers, type LayerSuggestion } from './suggest-layers.js'
-export type { BoxTarget, ClassChoice, Target, TargetData, TargetOptions } from './target.js'
-export { Tensor, tidy } from './tensor.js'
-export { disposeValue, type Value } from './values.js'
+} from './model/script-module.js'
+export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
+export { className, parseTarget, readLabels, type ClassTarget } from './target/labels.js'
+export type { BoxTarget, ClassChoice, Target, TargetData, TargetOptions } from './target/target.js'
+export { Tensor, tidy } from './tensor/tensor.js'
+export { disposeValue, type Value } from './tensor/values.js'
+
+export type {
+  /** @deprecated Use {@link MethodName}. */
+  MethodName as BatchMethodName,
+  /** @deprecated Use {@link MethodInfo}. */
+  MethodInfo as MethodFacts,
+} from './methods/table.js'

@@ -1,5 +1,5 @@
 # For node-gyp, where there is no CMake. It lies here because npm would run one that lies beside package.json by itself.
-# What was found on the machine, and the lists of sources and flags, come from lib/addon/build-with.ts in found.gypi.
+# What was found on the machine, and the lists of sources and flags, come from lib/setup/build-with.ts in found.gypi.
 {
   'includes': ['found.gypi'],
   'targets': [

@@ -42,10 +42,12 @@ export interface ModelHandle {
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
   checkLayer(path: string): void
+  /** Its split models: see SplitCache in native/core/split_cache.h. */
+  splits(): { kept: number; bytes: number; limit: number; built: number }
   dispose(): void
 }
 
-/** How a layer's output becomes [N, C, ...]: see LayerShape in native/core/maps.h. */
+/** How a layer's output becomes [N, C, ...]: see LayerShape in native/core/maps/maps.h. */
 export type NativeReshape =
   | { kind: 'tokens'; grid: readonly number[]; skip: number }
   | { kind: 'permute'; order: readonly number[] }
@@ -81,12 +83,13 @@ export interface PassPlan {
 /** What a forward in a pass gives. */
 export interface NativeForward {
   output: NativeValue
-  relus: number
+  /** ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's. */
+  intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
 }
 
-/** See Target in native/core/target.h. Without classes it is the top class. */
+/** See Target in native/core/targets/target.h. Without classes it is the top class. */
 export interface NativeTarget {
   classes?: readonly number[] | undefined
   score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask' | 'box'
@@ -96,7 +99,7 @@ export interface NativeTarget {
   nearest?: number
   alpha?: number
   mask?: TensorHandle
-  /** Of kind box: see BoxTarget in native/core/target_box.h. The parts are boxes, labels and scores. */
+  /** Of kind box: see BoxTarget in native/core/targets/target_box.h. The parts are boxes, labels and scores. */
   boxes?: TensorHandle
   labels?: TensorHandle | undefined
   iou?: number
@@ -107,8 +110,8 @@ export interface NativeTarget {
 /** One map, and for each image whether it is nothing but zeros, or holds something that is not finite. */
 export interface NativeMap {
   map: TensorHandle
-  zero: boolean[]
-  broken: boolean[]
+  allZero: boolean[]
+  nonFinite: boolean[]
 }
 
 export interface NativeExplained {
@@ -140,11 +143,16 @@ export interface PassHandle {
   dispose(): void
 }
 
-/** See Framing in native/core/pictures/resample.h: sizes are [height, width], the offset is [top, left]. */
+/** See Framing in native/core/images/resample.h: sizes are [height, width], the offset is [top, left]. */
 export interface NativeFraming {
   resized: readonly number[]
   offset: readonly number[]
   size: readonly number[]
+}
+
+/** See SeenPart in native/core/images/render_map.h: the region is [top, left, bottom, right] of the image. */
+export interface NativeSeenPart extends NativeFraming {
+  region: readonly number[]
 }
 
 export interface NativeInfo {
@@ -186,6 +194,7 @@ export interface NativeBinding {
     source: string | Uint8Array,
     device: string,
     threads: number,
+    splitBytes: number | undefined,
     ticket: number,
   ): Promise<{ handle: ModelHandle; device: string }>
   pass(model: ModelHandle, plan: PassPlan): PassHandle
@@ -193,15 +202,15 @@ export interface NativeBinding {
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
   /** The same of `torch.rand`. */
   randomUniform(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
-  /** A copy with parameters drawn anew in the modules of these paths: see Model::randomized in native/core/model.h. */
+  /** A copy with parameters drawn anew in the modules of these paths: see Model::randomized in native/core/model/model.h. */
   randomizedModel(model: ModelHandle, paths: readonly string[], seed: number, ticket: number): Promise<ModelHandle>
   /** See native/core/metrics/impute.h. */
-  impute(pictures: TensorHandle, keep: TensorHandle, ticket: number): Promise<TensorHandle>
+  impute(images: TensorHandle, keep: TensorHandle, ticket: number): Promise<TensorHandle>
   /** The names that a plan's methods may have. */
   layerMethods(): string[]
 
   /** Fills `planes`. The arrays must be left alone until the promise settles; the same holds for `drawMap`. */
-  framePicture(
+  frameImage(
     pixels: Uint8Array,
     size: readonly number[],
     framing: NativeFraming,
@@ -216,7 +225,7 @@ export interface NativeBinding {
     mapSize: readonly number[],
     pixels: Uint8Array | null,
     size: readonly number[],
-    framing: NativeFraming,
+    seen: NativeSeenPart,
     colors: Float32Array,
     alpha: number,
     result: Uint8Array | Uint16Array,

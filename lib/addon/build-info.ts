@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { LibTorch } from '../libtorch/describe.js'
-import { addonFile, buildInfoFile, packageRoot } from '../paths.js'
+import type { LibTorch } from './describe.js'
+import { addonFile, buildInfoFile, packageRoot } from '../base/paths.js'
 
 /** The two programs that can build the addon. */
 export type Builder = 'cmake-js' | 'node-gyp'
@@ -44,16 +44,21 @@ export function nativeSources(): string[] {
 }
 
 /**
- * The sources in groups that are compiled as one file each: LibTorch's headers are parsed once for a group. CMake makes
- * groups of the same size (UNITY_BUILD_BATCH_SIZE in CMakeLists.txt).
+ * The sources in groups that are compiled as one file each: LibTorch's headers are parsed once for a group. No group mixes
+ * native/core and native/node. CMake makes groups of the same size (UNITY_BUILD_BATCH_SIZE in CMakeLists.txt).
  */
-export function nativeBatches(): string[][] {
-  const sources = nativeSources()
+export function nativeBatches(): { readonly name: string; readonly files: string[] }[] {
   const size = 8
-  return Array.from({ length: Math.ceil(sources.length / size) }, (_, i) => sources.slice(i * size, (i + 1) * size))
+  return ['core', 'node'].flatMap((part) => {
+    const sources = nativeSources().filter((file) => file.startsWith(`native/${part}/`))
+    return Array.from({ length: Math.ceil(sources.length / size) }, (_, i) => ({
+      name: `${part}-${i}`,
+      files: sources.slice(i * size, (i + 1) * size),
+    }))
+  })
 }
 
-/** A hash of all that is compiled or says how to compile. */
+/** A hash of all that the addon is compiled from, and of what says how. */
 export function hashSources(): string {
   const hash = createHash('sha256')
   for (const file of ['CMakeLists.txt', ...nativeFiles()]) {
@@ -72,6 +77,6 @@ export function hashText(...parts: string[]): string {
 function nativeFiles(): string[] {
   return readdirSync(join(packageRoot, 'native'), { recursive: true, encoding: 'utf8' })
     .map((name) => `native/${name.replaceAll('\\', '/')}`)
-    .filter((name) => /\.(cc|h|txt|gyp)$/.test(name))
+    .filter((name) => /\.(cc|h|txt|gyp)$/.test(name) && !name.startsWith('native/test/'))
     .sort()
 }

@@ -1,5 +1,5 @@
 import { isMainThread } from 'node:worker_threads'
-import { GradCamError } from '../errors.js'
+import { GradCamError } from '../base/errors.js'
 import type { NativeBinding } from './binding.js'
 import { loadAddon } from './loader.js'
 

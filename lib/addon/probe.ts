@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { lastLines, run } from '../processes.js'
+import { lastLines, run } from '../base/processes.js'
 import { explainLoadError } from './load-errors.js'
 import type { RuntimeFacts } from './probe-child.js'
 

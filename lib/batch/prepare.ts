@@ -1,21 +1,21 @@
 import { createHash, webcrypto } from 'node:crypto'
-import type { CallOptions } from '../abort.js'
-import { decode, type Pixels } from '../pictures/decode.js'
-import { readSource, sourceName } from '../pictures/read-source.js'
-import { framePicture } from '../preprocess/frame-picture.js'
+import type { CallOptions } from '../addon/abort.js'
+import { decode, type Pixels } from '../images/decode.js'
+import { readSource, sourceName } from '../images/read-source.js'
+import { frameImage } from '../images/frame-image.js'
 import { framingOf, type Framing } from '../preprocess/framing.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
-import { Tensor } from '../tensor.js'
+import { Tensor } from '../tensor/tensor.js'
 import type { Item } from './input.js'
 
 /** An input that is ready for the model. */
 export interface Prepared {
   /** [1, C, H, W] */
   readonly input: Tensor
-  /** The decoded picture and how the input was cut out of it; null for a tensor. */
-  readonly picture: Pixels | null
+  /** The decoded image and how the input was cut out of it; null for a tensor. */
+  readonly image: Pixels | null
   readonly framing: Framing | null
-  /** Of the file, in hexadecimal digits, where it was asked for. */
+  /** SHA-256 of the file in hexadecimal digits, where it was asked for. */
   readonly sha256: string | null
 }
 
@@ -23,14 +23,14 @@ export interface PrepareOptions extends CallOptions {
   readonly preprocess: Preprocess
   readonly maxPixels: number
   readonly sha256: boolean
-  /** Called with the bytes that the pixels will take; resolves when there is room for them. */
+  /** Called with the bytes that the pixels will take; resolves when the memory budget admits them. */
   readonly reserve: (bytes: number) => Promise<void>
 }
 
-/** Hashing this much takes about a millisecond, which the event loop does not feel. */
+/** Bytes that are hashed on the event loop: about a millisecond's work. */
 const hashedAtOnce = 1 << 20
 
-/** Reads, decodes and frames a picture, all on threads of libuv's pool. */
+/** Reads, decodes and frames an image: on threads of libuv's pool and on the addon's thread for images. */
 export async function prepare(item: Item, options: PrepareOptions): Promise<Prepared> {
   if (item.tensor) return prepareTensor(item.tensor)
   const source = item.source as NonNullable<typeof item.source>
@@ -38,11 +38,11 @@ export async function prepare(item: Item, options: PrepareOptions): Promise<Prep
   const sha256 = options.sha256 ? await digest(bytes) : null
   try {
     const limits = { maxPixels: options.maxPixels, background: undefined, reserve: options.reserve }
-    const picture = await decode(bytes, sourceName(source), limits, options)
-    const framing = framingOf([picture.height, picture.width], options.preprocess)
-    const planes = await framePicture(picture, framing, options.preprocess)
+    const image = await decode(bytes, sourceName(source), limits, options)
+    const framing = framingOf([image.height, image.width], options.preprocess)
+    const planes = await frameImage(image, framing, options.preprocess)
     options.signal?.throwIfAborted()
-    return { input: Tensor.from(planes, [1, 3, ...framing.size]), picture, framing, sha256 }
+    return { input: Tensor.from(planes, [1, 3, ...framing.size]), image, framing, sha256 }
   } catch (error) {
     digests.set(error as object, sha256)
     throw error
@@ -51,7 +51,7 @@ export async function prepare(item: Item, options: PrepareOptions): Promise<Prep
 
 const digests = new WeakMap<object, string | null>()
 
-/** The digest of the file that could be read, but not prepared, where this error came from it. */
+/** The digest of the file that this error is about, where the file could be read. */
 export function digestOf(error: unknown): string | null {
   return typeof error === 'object' && error !== null ? (digests.get(error) ?? null) : null
 }
@@ -59,7 +59,7 @@ export function digestOf(error: unknown): string | null {
 function prepareTensor(tensor: Tensor): Prepared {
   using given = tensor
   const input = given.reshape([1, ...given.shape.slice(-3)])
-  return { input, picture: null, framing: null, sha256: null }
+  return { input, image: null, framing: null, sha256: null }
 }
 
 async function digest(bytes: Uint8Array): Promise<string> {

@@ -1,19 +1,19 @@
 import { basename } from 'node:path'
-import { GradCamError } from '../errors.js'
-import type { LayerOutput } from '../suggest-layer.js'
+import { GradCamError } from '../base/errors.js'
+import type { LayerOutput } from '../model/observe-layers.js'
 import type { ExplainJob } from './explain-job.js'
-import type { Finding } from './explain-picture.js'
-import { className } from './labels.js'
-import { inOneLine } from './one-line.js'
+import type { Finding } from './explain-image.js'
+import { className } from '../target/labels.js'
+import { inOneLine } from '../base/one-line.js'
 import { paint } from './paint.js'
-import { counted } from './units.js'
+import { counted } from '../base/units.js'
 
 export type Files = Readonly<Record<string, string>>
 
-/** Says what `gradcam explain` does and finds, as it goes: to a person, or as one JSON object a line. */
+/** Prints what `gradcam explain` does and finds, as it goes: as text, or as one JSON object a line. */
 export interface ExplainReport {
   start(device: string, layers: readonly string[], picked: LayerOutput | null): void
-  picture(image: string): void
+  image(image: string): void
   finding(image: string, finding: Finding, files: Files): void
   failure(image: string, error: unknown): void
   end(explained: number, files: number, seconds: number): void
@@ -33,11 +33,11 @@ function complain(image: string, error: unknown, verbose: boolean): void {
 }
 
 function whyNoPeak(score: number): string {
-  if (!Number.isFinite(score)) return 'no map: the model returned something that is not a finite number'
-  return 'the map is zero: nothing here speaks for this class'
+  if (!Number.isFinite(score)) return 'no map: the score is not a finite number'
+  return 'the map is zero: nothing in the image supports this class'
 }
 
-/** Among several pictures an error must say which one it is about. */
+/** An error must name the image that it is about. */
 function mentioning(image: string, message: string): string {
   return message.includes(image) ? message : `${image}: ${message}`
 }
@@ -45,7 +45,7 @@ function mentioning(image: string, message: string): string {
 function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainReport {
   return {
     start: () => {},
-    picture: () => {},
+    image: () => {},
     finding(image, { method, layer, class: index, score, peak, relus, delta }, files) {
       const label = labels?.[index] ?? null
       say(JSON.stringify({ image, method, layer, target: index, label, score, size, peak, relus, delta, files }))
@@ -64,7 +64,7 @@ function textReport({ methods, model, size, sizeGiven, labels, layers, out, verb
   const dim = (text: string) => paint('dim', text)
   return {
     start(device, used, picked) {
-      const sized = `pictures at ${size[0]}x${size[1]}`
+      const sized = `images at ${size[0]}x${size[1]}`
       say(
         `${methods.join(', ')} of ${basename(model)} on ${device}, ${sized}${sizeGiven ? '' : ' (the default; --size changes it)'}`,
       )
@@ -72,7 +72,7 @@ function textReport({ methods, model, size, sizeGiven, labels, layers, out, verb
         say(`at ${picked.path} ${picked.description}, the last layer with a spatial output (--layer for another)`)
       else if (used.length > 0) say(`at ${used.join(', ')}`)
     },
-    picture: (image) => say(`\n${image}`),
+    image: (image) => say(`\n${image}`),
     finding(_image, finding, files) {
       const { method, layer, target, class: index, score, peak, relus, delta, outputs } = finding
       const named = outputs === 1 && !labels ? 'its only output' : className(index, labels)
@@ -83,7 +83,7 @@ function textReport({ methods, model, size, sizeGiven, labels, layers, out, verb
         `score ${score.toPrecision(4)}`,
         ...(peak ? [`peak at x ${peak.x}, y ${peak.y}`] : []),
         ...(peak === null ? [paint('yellow', whyNoPeak(score))] : []),
-        ...(delta === undefined ? [] : [`adds up but for ${delta.toPrecision(2)}`]),
+        ...(delta === undefined ? [] : [`adds up to within ${delta.toPrecision(2)}`]),
         ...(relus === undefined
           ? []
           : [`through ${counted(relus, method.startsWith('guided') ? 'guided ReLU' : 'ruled activation')}`]),

@@ -1,17 +1,17 @@
-import type { ExplainOptions } from '../explainer.js'
-import { gridFeatures } from '../input/perturbation/grid.js'
-import { InputPerturbation } from '../input/input-perturbation.js'
-import type { PerturbationExplanation } from '../input/perturbation-explanation.js'
-import type { ScriptModule } from '../script-module.js'
-import type { Tensor } from '../tensor.js'
-import type { Value } from '../values.js'
+import type { ExplainOptions } from '../explain/explainer.js'
+import { gridFeatures } from '../perturbation/grid.js'
+import { InputPerturbation } from '../perturbation/input-perturbation.js'
+import type { PerturbationExplanation } from '../perturbation/perturbation-explanation.js'
+import type { ScriptModule } from '../model/script-module.js'
+import type { Tensor } from '../tensor/tensor.js'
+import type { Value } from '../tensor/values.js'
 
-/** An explainer for each size of pictures, made when the first one comes. */
+/** An explainer for each size of images, made when the first one comes. */
 export interface GridAblation extends Disposable {
   explain(input: Tensor, options: ExplainOptions<Value>): Promise<PerturbationExplanation<Value>>
 }
 
-/** Feature ablation of the cells of a grid, which is laid over pictures of any size. */
+/** Feature ablation of the cells of a grid, which is laid over images of any size. */
 export function ablateGrid(model: ScriptModule, cell: readonly number[] | undefined): GridAblation {
   const bySize = new Map<string, { features: Tensor; explainer: InputPerturbation }>()
   const make = (size: readonly [number, number]) => {

@@ -1,7 +1,7 @@
-import type { Execution } from '../explainer.js'
-import { inputMethods } from '../input/input-attribution.js'
-import type { Smoothing } from '../input/smoothing.js'
-import { methodNames, methods, type MethodName } from './facts.js'
+import type { Execution } from '../explain/explainer.js'
+import { inputMethods } from '../attribution/input-attribution.js'
+import type { Smoothing } from '../attribution/smoothing.js'
+import { methodNames, methods, type MethodName } from './table.js'
 
 /** What can be asked of methods besides the target. Each takes what concerns it. */
 export interface MethodSettings {
@@ -65,7 +65,7 @@ export const methodOptions = {
   smooth: {
     of: inputMethods,
     otherwise: 'none',
-    help: 'SmoothGrad: mean (the plain one), squared or variance over noisy copies of the picture',
+    help: 'SmoothGrad: mean (the plain one), squared or variance over noisy copies of the image',
     flag: 'KIND',
   },
   samples: { of: inputMethods, otherwise: '5', help: 'with smooth: how many noisy copies', flag: 'N' },
@@ -77,7 +77,7 @@ export const methodOptions = {
   },
   window: {
     of: ['occlusion', 'feature-ablation'],
-    otherwise: 'an eighth of the picture',
+    otherwise: 'an eighth of the image',
     help: 'what is covered at a time, in pixels',
     flag: 'HxW',
   },
@@ -98,7 +98,7 @@ export const methodOptions = {
   seed: {
     of: ['randomcam', 'rise', ...inputMethods],
     otherwise: '0',
-    help: 'of what is random: the same gives the same picture',
+    help: 'of what is random: the same gives the same image',
     flag: 'N',
   },
 } as const satisfies Record<string, MethodOption>

@@ -1,13 +1,13 @@
 import { inspect } from 'node:util'
-import { callOperatorAsync } from '../dispatch.js'
-import { GradCamError } from '../errors.js'
-import { functions } from '../operators.js'
-import { Tensor } from '../tensor.js'
+import { callOperatorAsync } from '../tensor/dispatch.js'
+import { GradCamError } from '../base/errors.js'
+import { functions } from '../tensor/operators.js'
+import { Tensor } from '../tensor/tensor.js'
 import { on } from './executor.js'
 
 /**
- * What stands in the place of a removed pixel: 'zeros', which is the mean colour of standardised pictures; 'blurred', the
- * picture under a Gaussian of standard deviation 5 cut off to 11 x 11 pixels, its border continued outwards; or a number.
+ * What stands in the place of a removed pixel: 'zeros', which is the mean colour of standardised images; 'blurred', the
+ * image under a Gaussian of standard deviation 5 cut off to 11 x 11 pixels, its border continued outwards; or a number.
  */
 export type MetricBaseline = 'zeros' | 'blurred' | number
 
@@ -41,11 +41,11 @@ export async function baselineOf(
     (_, i) => (bell[i % bell.length] as number) / total,
   )
   using padded = await on(signal).pad(input, [reach, reach, reach, reach], 'replicate')
-  const blur = async (pictures: Tensor, kernel: readonly [number, number]) => {
+  const blur = async (images: Tensor, kernel: readonly [number, number]) => {
     using exact = Tensor.from(weights, [channels, 1, ...kernel])
     using kernels = exact.to({ dtype: input.dtype, device: input.device })
     const options = { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: channels }
-    return await callOperatorAsync(functions.conv2d, [pictures, kernels, null, options], { signal })
+    return await callOperatorAsync(functions.conv2d, [images, kernels, null, options], { signal })
   }
   using rows = await blur(padded, [1, bell.length])
   return await blur(rows, [bell.length, 1])

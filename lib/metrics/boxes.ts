@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
-import { GradCamError } from '../errors.js'
+import { GradCamError } from '../base/errors.js'
 
-/** A place in a picture, in pixels of the model's input: x and y are the left upper corner. */
+/** A place in an image, in pixels of the model's input: x and y are the left upper corner. */
 export interface Box {
   readonly x: number
   readonly y: number

@@ -1,6 +1,6 @@
-import { checkOptions, GradCamError } from '../errors.js'
-import type { ScriptModule } from '../script-module.js'
-import type { Tensor } from '../tensor.js'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import type { ScriptModule } from '../model/script-module.js'
+import type { Tensor } from '../tensor/tensor.js'
 import { scoreCopies } from './copies.js'
 import { on } from './executor.js'
 import { enlarged } from './maps.js'
@@ -8,8 +8,8 @@ import { Metric, type Measured, type MetricBatch, type MetricOptions } from './m
 import type { ScoreKind } from './scores.js'
 
 /**
- * Y, the score of a picture x, and O, that of x * E, where E is the map min-max'd to [0, 1] (all 0 where it is constant) at
- * the size of the picture. x is the picture as the model takes it, so after standardisation: what E hides turns to 0 there.
+ * Y, the score of an image x, and O, that of x * E, where E is the map min-max'd to [0, 1] (all 0 where it is constant) at
+ * the size of the image. x is the image as the model takes it, so after standardisation: what E hides turns to 0 there.
  * Chattopadhay et al. 2018, "Grad-CAM++", arXiv:1710.11063, section 5.1.
  */
 abstract class MaskedConfidence extends Metric {
@@ -28,8 +28,8 @@ abstract class MaskedConfidence extends Metric {
     const scorer = await this.scorer(input, batch)
     const copies = scorer.original.map((_, image) => ({ image, amount: 0 }))
     const options = { batchSize: this.options.batchSize, signal }
-    const make = ({ pictures, picked }: { pictures: Tensor; picked: readonly Tensor[] }) =>
-      on(signal).mul(pictures, picked[0])
+    const make = ({ images, picked }: { images: Tensor; picked: readonly Tensor[] }) =>
+      on(signal).mul(images, picked[0])
     const masked = await scoreCopies(scorer, [input, typed], copies, make, options)
     return masked.map((score, image) => ({ value: this.compare(scorer.original[image] as number, score) }))
   }
@@ -37,7 +37,7 @@ abstract class MaskedConfidence extends Metric {
 
 export interface AverageDropOptions extends MetricOptions {
   /**
-   * Whether the drop is divided by the score of the whole picture, as in the paper. True by default; false gives
+   * Whether the drop is divided by the score of the whole image, as in the paper. True by default; false gives
    * pytorch-grad-cam's DropInConfidence, and is the only choice for logits, which may be negative.
    */
   readonly relative?: boolean

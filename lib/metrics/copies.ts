@@ -1,5 +1,5 @@
-import { inParts } from '../in-parts.js'
-import { Tensor } from '../tensor.js'
+import { inParts } from '../base/in-parts.js'
+import { Tensor } from '../tensor/tensor.js'
 import { on } from './executor.js'
 import type { Scorer } from './scores.js'
 
@@ -12,7 +12,7 @@ export interface Copy {
 /** What the copies of one chunk are made from. */
 export interface Chunk {
   /** The images, one for each copy, [B, C, H, W]. */
-  readonly pictures: Tensor
+  readonly images: Tensor
   /** Further tensors, [B, ...], picked like the images. */
   readonly picked: readonly Tensor[]
   /** The amounts as a tensor [B, 1, 1, 1], int64. */
@@ -23,7 +23,7 @@ export interface Chunk {
 /**
  * Makes changed copies of images, a chunk at a time, and scores them.
  *
- * @param tensors of all images, [N, ...]: the pictures first, then what belongs to each
+ * @param tensors of all images, [N, ...]: the images first, then what belongs to each
  * @returns a score for each copy, in order
  */
 export async function scoreCopies(
@@ -47,8 +47,8 @@ export async function scoreCopies(
     const chosen: Tensor[] = []
     try {
       for (const tensor of tensors) chosen.push(await on(signal).indexSelect(tensor, 0, index))
-      const [pictures, ...picked] = chosen as [Tensor, ...Tensor[]]
-      using changed = await make({ pictures, picked, amounts, copies: part })
+      const [images, ...picked] = chosen as [Tensor, ...Tensor[]]
+      using changed = await make({ images, picked, amounts, copies: part })
       scores.push(...(await scorer.score(changed, of)))
     } finally {
       for (const tensor of chosen) tensor.dispose()

@@ -1,10 +1,10 @@
-import { cancellable, type CallOptions } from '../abort.js'
+import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { TensorHandle } from '../addon/binding.js'
 import { native } from '../addon/native.js'
-import { callOperatorAsync } from '../dispatch.js'
-import { functions, operators } from '../operators.js'
-import { Tensor } from '../tensor.js'
-import type { Value } from '../values.js'
+import { callOperatorAsync } from '../tensor/dispatch.js'
+import { functions, operators } from '../tensor/operators.js'
+import { Tensor } from '../tensor/tensor.js'
+import type { Value } from '../tensor/values.js'
 
 const known = { ...functions, ...operators }
 
@@ -28,9 +28,9 @@ const own = async (
   start: (ticket: number) => Promise<TensorHandle>,
 ): Promise<Tensor> => Tensor.own(await cancellable(signal, start, (late) => late.dispose()))
 
-/** Pictures [N, C, H, W] with the pixels replaced that `keep`, bool [N, H, W], leaves out: see native/core/metrics/impute.h. */
-export const impute = (pictures: Tensor, keep: Tensor, { signal }: CallOptions = {}): Promise<Tensor> =>
-  own(signal, (ticket) => native().impute(pictures.handle, keep.handle, ticket))
+/** Images [N, C, H, W] with the pixels replaced that `keep`, bool [N, H, W], leaves out: see native/core/metrics/impute.h. */
+export const impute = (images: Tensor, keep: Tensor, { signal }: CallOptions = {}): Promise<Tensor> =>
+  own(signal, (ticket) => native().impute(images.handle, keep.handle, ticket))
 
 /** Normal or uniform numbers of a seed: those of `torch.randn` or `torch.rand` with a CPU generator of it. */
 export const draw = (

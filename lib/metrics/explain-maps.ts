@@ -1,6 +1,6 @@
-import { GradCamError } from '../errors.js'
-import type { ScriptModule } from '../script-module.js'
-import { Tensor } from '../tensor.js'
+import { GradCamError } from '../base/errors.js'
+import type { ScriptModule } from '../model/script-module.js'
+import { Tensor } from '../tensor/tensor.js'
 import { checkFinite } from './maps.js'
 import type { MetricTarget } from './scores.js'
 

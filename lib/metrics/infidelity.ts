@@ -1,6 +1,6 @@
-import { checkOptions, GradCamError } from '../errors.js'
-import type { ScriptModule } from '../script-module.js'
-import { Tensor } from '../tensor.js'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import type { ScriptModule } from '../model/script-module.js'
+import { Tensor } from '../tensor/tensor.js'
 import { scoreCopies, type Chunk } from './copies.js'
 import { draw, on } from './executor.js'
 import { enlarged } from './maps.js'
@@ -46,16 +46,16 @@ export class Infidelity extends Metric {
 
   protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
     const { signal } = batch
-    const [images = 0, channels = 1] = input.shape
+    const [imageCount = 0, channels = 1] = input.shape
     using large = await enlarged(maps, input, signal, [1, channels])
     const scorer = await this.scorer(input, batch)
     // Sample by sample, so that a chunk needs few of them.
-    const copies = Array.from({ length: images * this.#samples }, (_, i) => ({
-      image: i % images,
-      amount: Math.floor(i / images),
+    const copies = Array.from({ length: imageCount * this.#samples }, (_, i) => ({
+      image: i % imageCount,
+      amount: Math.floor(i / imageCount),
     }))
     const products: number[] = []
-    const make = async ({ pictures, picked, copies: part }: Chunk) => {
+    const make = async ({ images, picked, copies: part }: Chunk) => {
       using perturbations = await this.#perturbations(
         input,
         part.map(({ amount }) => amount),
@@ -65,7 +65,7 @@ export class Infidelity extends Metric {
       using exact = await on(signal).to(weighted, weighted.device, 'float64')
       using sums = await on(signal).sum(exact, [1, 2, 3])
       products.push(...(sums.toTypedArray() as Float64Array))
-      return await on(signal).sub(pictures, perturbations)
+      return await on(signal).sub(images, perturbations)
     }
     const options = { batchSize: this.options.batchSize, signal }
     const scores = await scoreCopies(scorer, [input, large], copies, make, options)

@@ -1,6 +1,6 @@
-import { checkOptions } from '../errors.js'
-import type { ScriptModule } from '../script-module.js'
-import type { Tensor } from '../tensor.js'
+import { checkOptions } from '../base/errors.js'
+import type { ScriptModule } from '../model/script-module.js'
+import type { Tensor } from '../tensor/tensor.js'
 import { baselineOf, checkBaseline, type MetricBaseline } from './baseline.js'
 import { scoreCopies, type Copy } from './copies.js'
 import { on } from './executor.js'
@@ -10,7 +10,7 @@ import { checkCount, Metric, type Measured, type MetricBatch, type MetricOptions
 export interface InsertionDeletionOptions extends MetricOptions {
   /** In how many steps of equally many pixels; 20 by default. */
   readonly steps?: number
-  /** What is there where the picture is not; 'zeros' for deletion and 'blurred' for insertion by default, as in the paper. */
+  /** What is there where the image is not; 'zeros' for deletion and 'blurred' for insertion by default, as in the paper. */
   readonly baseline?: MetricBaseline
 }
 
@@ -36,10 +36,10 @@ abstract class PixelGame extends Metric {
     return Array.from({ length: this.steps + 1 }, (_, k) => k / this.steps)
   }
 
-  /** The picture where `first` of the order is exchanged. */
+  /** The image where `first` of the order is exchanged. */
   protected abstract exchange(
     first: Tensor,
-    picture: Tensor,
+    image: Tensor,
     baseline: Tensor,
     signal: AbortSignal | undefined,
   ): Promise<Tensor>
@@ -47,23 +47,23 @@ abstract class PixelGame extends Metric {
   protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
     const { signal } = batch
     const { steps } = this
-    const [images = 0, , height = 0, width = 0] = input.shape
+    const [imageCount = 0, , height = 0, width = 0] = input.shape
     using large = await enlarged(maps, input, signal)
     using ranks = await ranksOf(large, signal)
     using baseline = await baselineOf(input, this.#baseline, signal)
     const scorer = await this.scorer(input, batch)
-    const copies: Copy[] = Array.from({ length: images * (steps + 1) }, (_, i) => ({
+    const copies: Copy[] = Array.from({ length: imageCount * (steps + 1) }, (_, i) => ({
       image: Math.floor(i / (steps + 1)),
       amount: Math.round(((i % (steps + 1)) * height * width) / steps),
     }))
-    const make = async ({ pictures, picked, amounts }: Parameters<Parameters<typeof scoreCopies>[3]>[0]) => {
+    const make = async ({ images, picked, amounts }: Parameters<Parameters<typeof scoreCopies>[3]>[0]) => {
       const [order, ground] = picked as [Tensor, Tensor]
       using first = await on(signal).lt(order, amounts)
-      return await this.exchange(first, pictures, ground, signal)
+      return await this.exchange(first, images, ground, signal)
     }
     const options = { batchSize: this.options.batchSize, signal }
     const scores = await scoreCopies(scorer, [input, ranks, baseline], copies, make, options)
-    return Array.from({ length: images }, (_, image) => {
+    return Array.from({ length: imageCount }, (_, image) => {
       const curve = scores.slice(image * (steps + 1), (image + 1) * (steps + 1))
       return { value: area(curve), curve }
     })
@@ -82,8 +82,8 @@ export class Deletion extends PixelGame {
     super(model, options, 'zeros')
   }
 
-  protected exchange(first: Tensor, picture: Tensor, baseline: Tensor, signal: AbortSignal | undefined) {
-    return on(signal).where(first, baseline, picture)
+  protected exchange(first: Tensor, image: Tensor, baseline: Tensor, signal: AbortSignal | undefined) {
+    return on(signal).where(first, baseline, image)
   }
 }
 
@@ -93,7 +93,7 @@ export class Insertion extends PixelGame {
     super(model, options, 'blurred')
   }
 
-  protected exchange(first: Tensor, picture: Tensor, baseline: Tensor, signal: AbortSignal | undefined) {
-    return on(signal).where(first, picture, baseline)
+  protected exchange(first: Tensor, image: Tensor, baseline: Tensor, signal: AbortSignal | undefined) {
+    return on(signal).where(first, image, baseline)
   }
 }

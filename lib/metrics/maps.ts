@@ -1,21 +1,21 @@
 import { inspect } from 'node:util'
-import { GradCamError } from '../errors.js'
-import { callOperatorAsync } from '../dispatch.js'
-import { interpolateAsync } from '../interpolate.js'
-import { functions } from '../operators.js'
-import { Tensor } from '../tensor.js'
+import { GradCamError } from '../base/errors.js'
+import { callOperatorAsync } from '../tensor/dispatch.js'
+import { interpolateAsync } from '../tensor/interpolate.js'
+import { functions } from '../tensor/operators.js'
+import { Tensor } from '../tensor/tensor.js'
 import { on } from './executor.js'
 
-/** Refuses anything but pictures and maps of as many. */
+/** Refuses anything but images and maps of as many. */
 export function checkPair(input: unknown, maps: unknown): void {
   const shape = (value: unknown): readonly number[] | undefined => (value instanceof Tensor ? value.shape : undefined)
-  const [pictures, drawn] = [shape(input), shape(maps)]
-  if (pictures?.length !== 4 || pictures.some((size) => size === 0))
-    throw new GradCamError('ERR_SHAPE', `A metric wants pictures, a Tensor [N, C, H, W], but was given ${say(input)}.`)
+  const [images, drawn] = [shape(input), shape(maps)]
+  if (images?.length !== 4 || images.some((size) => size === 0))
+    throw new GradCamError('ERR_SHAPE', `A metric wants images, a Tensor [N, C, H, W], but was given ${say(input)}.`)
   if (drawn?.length !== 4 || drawn.some((size) => size === 0))
     throw new GradCamError('ERR_SHAPE', `A metric wants maps, a Tensor [N, 1, h, w], but was given ${say(maps)}.`)
-  if (drawn[0] !== pictures[0])
-    throw new GradCamError('ERR_SHAPE', `${drawn[0]} maps were given for ${pictures[0]} images: give one for each.`)
+  if (drawn[0] !== images[0])
+    throw new GradCamError('ERR_SHAPE', `${drawn[0]} maps were given for ${images[0]} images: give one for each.`)
 }
 
 const say = (value: unknown): string =>
@@ -33,7 +33,7 @@ export async function checkFinite(maps: Tensor, signal: AbortSignal | undefined)
 }
 
 /**
- * Maps in the size of the pictures, on their device, in float32 or float64, for the caller to dispose.
+ * Maps in the size of the images, on their device, in float32 or float64, for the caller to dispose.
  *
  * @param channels that a map may have
  */

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
-import type { CallOptions } from '../abort.js'
-import { checkOptions, GradCamError } from '../errors.js'
-import { ScorePass } from '../score-pass.js'
-import type { ScriptModule } from '../script-module.js'
-import { Tensor } from '../tensor.js'
+import type { CallOptions } from '../addon/abort.js'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import { ScorePass } from '../explain/score-pass.js'
+import type { ScriptModule } from '../model/script-module.js'
+import { Tensor } from '../tensor/tensor.js'
 import type { Box } from './boxes.js'
 import { checkPair } from './maps.js'
 import { Scorer, type MetricTarget, type ScoreKind } from './scores.js'
@@ -87,9 +87,9 @@ export abstract class Metric implements Disposable {
     checkPair(input, maps)
     const slot: { measured: readonly Measured[] } = { measured: [] }
     this.#batches.push(slot) // now, so that overlapping calls stay in order
-    using pictures = input.detach() // of our own, and off the graph
+    using images = input.detach() // of our own, and off the graph
     using relevance = maps.detach()
-    const measured = await this.measure(pictures, relevance, batch).catch((error: unknown) => {
+    const measured = await this.measure(images, relevance, batch).catch((error: unknown) => {
       this.#check() // whatever else fails then fails because of that
       throw error
     })

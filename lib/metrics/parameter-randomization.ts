@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
-import { checkOptions, GradCamError } from '../errors.js'
-import { inParts } from '../in-parts.js'
-import type { ScriptModule } from '../script-module.js'
-import type { Tensor } from '../tensor.js'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import { inParts } from '../base/in-parts.js'
+import type { ScriptModule } from '../model/script-module.js'
+import type { Tensor } from '../tensor/tensor.js'
 import { checkExplain, explainLike, type ExplainMaps } from './explain-maps.js'
 import { checkFinite } from './maps.js'
 import { checkSeed, mean, Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
@@ -67,16 +67,16 @@ export class ParameterRandomization extends Metric {
     const { signal } = batch
     const { batchSize } = this.options
     await checkFinite(maps, signal)
-    const images = input.shape[0] as number
+    const imageCount = input.shape[0] as number
     const scorer = await this.scorer(input, batch)
-    const curves: number[][] = Array.from({ length: images }, () => [])
+    const curves: number[][] = Array.from({ length: imageCount }, () => [])
     for (const copy of await (this.#copies ??= this.#make())) {
-      await inParts(images, batchSize, async (from, to) => {
+      await inParts(imageCount, batchSize, async (from, to) => {
         const of = Array.from({ length: to - from }, (_, i) => from + i)
-        using pictures = await on(signal).narrow(input, 0, from, of.length)
+        using images = await on(signal).narrow(input, 0, from, of.length)
         using original = await on(signal).narrow(maps, 0, from, of.length)
         const target = scorer.targetOf(of)
-        using found = await explainLike(this.#explain, copy, pictures, maps.shape, { target, signal })
+        using found = await explainLike(this.#explain, copy, images, maps.shape, { target, signal })
         using placed = await on(signal).to(found, original.device, found.dtype)
         const alike = await rankCorrelation(original, placed, signal)
         for (const [i, image] of of.entries()) (curves[image] as number[]).push(alike[i] as number)

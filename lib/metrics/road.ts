@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
-import { checkOptions, GradCamError } from '../errors.js'
-import type { ScriptModule } from '../script-module.js'
-import type { Tensor } from '../tensor.js'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import type { ScriptModule } from '../model/script-module.js'
+import type { Tensor } from '../tensor/tensor.js'
 import { scoreCopies, type Chunk } from './copies.js'
 import { draw, impute, on } from './executor.js'
 import { enlarged, ranksOf } from './maps.js'
@@ -20,7 +20,7 @@ export interface RoadOptions extends MetricOptions {
   readonly percentiles?: readonly number[]
   /** The standard deviation of the noise on removed pixels; 0.01 by default. */
   readonly noise?: number
-  /** Of the noise, which is one picture [C, H, W] of `torch.randn` for all images; an integer from 0 on, 0 by default. */
+  /** Of the noise, which is one image [C, H, W] of `torch.randn` for all images; an integer from 0 on, 0 by default. */
   readonly seed?: number
 }
 
@@ -29,10 +29,10 @@ export interface RoadOptions extends MetricOptions {
  *
  * Of P pixels those of the ceil(p (P - 1) / 100) last places in the order of removal are kept. Every other one becomes the
  * weighted mean of its neighbours (see native/core/metrics/impute.h), plus noise; the value is the mean over p of the score
- * less the score of the picture itself. Rong et al. 2022, arXiv:2202.00449, as pytorch-grad-cam 1.5.7 has it. There, p is a
+ * less the score of the image itself. Rong et al. 2022, arXiv:2202.00449, as pytorch-grad-cam 1.5.7 has it. There, p is a
  * percentile as a threshold, which comes to the same number of pixels where no two are equally relevant. Equal ones are
  * ordered here (the first in row-major order goes first), where they all go there: a map with a large flat part loses the
- * whole picture there, and its score is NaN.
+ * whole image there, and its score is NaN.
  */
 export class Road extends Metric {
   readonly order: RoadOrder
@@ -70,7 +70,7 @@ export class Road extends Metric {
     const { signal } = batch
     const [images = 0, channels = 0, height = 0, width = 0] = input.shape
     if (height * width < 2)
-      throw new GradCamError('ERR_SHAPE', 'A picture of one pixel has no neighbours to impute from.')
+      throw new GradCamError('ERR_SHAPE', 'An image of one pixel has no neighbours to impute from.')
     using large = await enlarged(maps, input, signal)
     const scorer = await this.scorer(input, batch)
     const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
@@ -100,24 +100,24 @@ export class Road extends Metric {
     noise: Tensor,
     signal: AbortSignal | undefined,
   ): Promise<number[][]> {
-    const [images = 0, , height = 0, width = 0] = input.shape
+    const [imageCount = 0, , height = 0, width = 0] = input.shape
     const pixels = height * width
     const count = this.percentiles.length
-    const copies = Array.from({ length: images * count }, (_, i) => ({
+    const copies = Array.from({ length: imageCount * count }, (_, i) => ({
       image: Math.floor(i / count),
       amount: pixels - Math.ceil(((this.percentiles[i % count] as number) * (pixels - 1)) / 100),
     }))
-    const make = async ({ pictures, picked, amounts }: Chunk) => {
+    const make = async ({ images, picked, amounts }: Chunk) => {
       using keep = await on(signal).ge(picked[0], amounts)
       using mask = await on(signal).squeeze(keep, 1)
-      using imputed = await impute(pictures, mask, { signal })
+      using imputed = await impute(images, mask, { signal })
       if (this.#noise === 0) return imputed.detach()
       using noisy = await on(signal).add(imputed, noise)
-      return await on(signal).where(keep, pictures, noisy)
+      return await on(signal).where(keep, images, noisy)
     }
     const options = { batchSize: this.options.batchSize, signal }
     const scores = await scoreCopies(scorer, [input, ranks], copies, make, options)
-    return Array.from({ length: images }, (_, image) =>
+    return Array.from({ length: imageCount }, (_, image) =>
       this.percentiles.map((_p, i) => (scores[image * count + i] as number) - (scorer.original[image] as number)),
     )
   }

@@ -1,11 +1,11 @@
-import { GradCamError } from '../errors.js'
-import type { Explained } from '../explainer.js'
-import { inParts } from '../in-parts.js'
-import type { ScorePass } from '../score-pass.js'
-import type { ClassChoice, TargetData } from '../target.js'
-import { boxesOfCopies, type BoxTarget } from '../target-box.js'
-import { Tensor } from '../tensor.js'
-import type { Value } from '../values.js'
+import { GradCamError } from '../base/errors.js'
+import type { Explained } from '../explain/explainer.js'
+import { inParts } from '../base/in-parts.js'
+import type { ScorePass } from '../explain/score-pass.js'
+import type { ClassChoice, TargetData } from '../target/target.js'
+import { boxesOfCopies, type BoxTarget } from '../target/target-box.js'
+import { Tensor } from '../tensor/tensor.js'
+import type { Value } from '../tensor/values.js'
 import { on } from './executor.js'
 
 /** What a metric scores images by: a class, one per image, the top class of each ('argmax', the default), or plain data. */
@@ -68,21 +68,21 @@ export class Scorer {
     options: ScorerOptions,
   ): Promise<Scorer> {
     const data = asData(target, options.score)
-    const images = input.shape[0] as number
+    const imageCount = input.shape[0] as number
     for (const given of [data['class'], data['minus']])
-      if (isPerImage(given) && given.length !== images)
+      if (isPerImage(given) && given.length !== imageCount)
         throw new GradCamError(
           'ERR_TARGET_COUNT',
-          `${given.length} targets were given for a batch of ${images} images. Give one class for all, or one per image.`,
+          `${given.length} targets were given for a batch of ${imageCount} images. Give one class for all, or one per image.`,
         )
     const classes: number[] = []
     const scores: number[] = []
-    await inParts(images, options.batchSize, async (from, to) => {
+    await inParts(imageCount, options.batchSize, async (from, to) => {
       const of = Array.from({ length: to - from }, (_, i) => from + i)
-      using pictures = await on(options.signal).narrow(input, 0, from, of.length)
-      await checkFinite(pictures, options.signal)
+      using images = await on(options.signal).narrow(input, 0, from, of.length)
+      await checkFinite(images, options.signal)
       const chosen = data['class']
-      const found = await run(pass, pictures, data, isPerImage(chosen) ? pick(chosen, of) : chosen, of, options)
+      const found = await run(pass, images, data, isPerImage(chosen) ? pick(chosen, of) : chosen, of, options)
       classes.push(...found.targets)
       scores.push(...found.scores)
     })
@@ -92,11 +92,11 @@ export class Scorer {
   /**
    * The scores of changed copies.
    *
-   * @param pictures [of.length, C, H, W], the i-th a copy of image `of[i]`
+   * @param images [of.length, C, H, W], the i-th a copy of image `of[i]`
    */
-  async score(pictures: Tensor, of: readonly number[]): Promise<readonly number[]> {
+  async score(images: Tensor, of: readonly number[]): Promise<readonly number[]> {
     const data = asData(this.#target, this.#options.score)
-    const { scores } = await run(this.#pass, pictures, data, pick(this.classes, of), of, this.#options)
+    const { scores } = await run(this.#pass, images, data, pick(this.classes, of), of, this.#options)
     return scores
   }
 
@@ -127,7 +127,7 @@ function copied(data: Fields, classes: unknown, of: readonly number[]): Record<s
 
 async function run(
   pass: ScorePass,
-  pictures: Tensor,
+  images: Tensor,
   data: Fields,
   classes: unknown,
   of: readonly number[],
@@ -137,15 +137,15 @@ async function run(
   const { mask } = copy
   using picked = mask instanceof Tensor && mask.shape.length === 3 ? mask.indexSelect(0, of) : null
   if (picked) copy['mask'] = picked
-  const found = await pass.score<Value>(pictures, { target: copy as unknown as TargetData, signal })
+  const found = await pass.score<Value>(images, { target: copy as unknown as TargetData, signal })
   const bad = found.scores.find((score) => !Number.isFinite(score))
   if (bad === undefined) return found
   throw notFinite(`The model's score of an image is ${bad}`)
 }
 
 /** Of the input itself, too: an infinity in it may leave the score finite, as when a ReLU or a max-pool passes it by. */
-async function checkFinite(pictures: Tensor, signal: AbortSignal | undefined): Promise<void> {
-  using finite = await on(signal).isfinite(pictures)
+async function checkFinite(images: Tensor, signal: AbortSignal | undefined): Promise<void> {
+  using finite = await on(signal).isfinite(images)
   using all = await on(signal).all(finite)
   if (Number(all.toTypedArray()[0]) !== 1) throw notFinite('The input holds numbers that are not finite')
 }

@@ -1,7 +1,7 @@
-import { checkOptions } from '../errors.js'
-import { inParts } from '../in-parts.js'
-import type { ScriptModule } from '../script-module.js'
-import { Tensor } from '../tensor.js'
+import { checkOptions } from '../base/errors.js'
+import { inParts } from '../base/in-parts.js'
+import type { ScriptModule } from '../model/script-module.js'
+import { Tensor } from '../tensor/tensor.js'
 import { draw, on } from './executor.js'
 import { checkExplain, explainLike, type ExplainMaps } from './explain-maps.js'
 import { checkFinite } from './maps.js'
@@ -15,14 +15,14 @@ export interface SensitivityMaxOptions extends MetricOptions {
   /** How far an element of the input may be moved, in its own units; 0.02 by default, as Captum's. */
   readonly radius?: number
   /**
-   * Of the perturbations: sample s is (2 u - 1) radius with u = `torch.rand` of seed + s, one picture for all images; an
+   * Of the perturbations: sample s is (2 u - 1) radius with u = `torch.rand` of seed + s, one image for all images; an
    * integer from 0 on, 0 by default.
    */
   readonly seed?: number
 }
 
 /**
- * How far the map can be moved by a small change of the picture: the greatest ||M(x + u) - M(x)|| / ||M(x)|| over samples u
+ * How far the map can be moved by a small change of the image: the greatest ||M(x + u) - M(x)|| / ||M(x)|| over samples u
  * of the cube of that radius, with 1 in the place of a norm of 0. Less is better. The maps given to `add` are M(x), which
  * `explain` must make again in the same shape; the class is the one chosen at x. Yeh et al. 2019, arXiv:1901.09392, as
  * Captum 0.9 has it.
@@ -46,20 +46,20 @@ export class SensitivityMax extends Metric {
     const { signal } = batch
     const { batchSize } = this.options
     await checkFinite(maps, signal)
-    const [images = 0, ...sizes] = input.shape
+    const [imageCount = 0, ...sizes] = input.shape
     const scorer = await this.scorer(input, batch)
-    const worst = Array.from({ length: images }, () => 0)
+    const worst = Array.from({ length: imageCount }, () => 0)
     const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
     for (let sample = 0; sample < this.#samples; sample++) {
       using drawn = await draw('uniform', [1, ...sizes], dtype, this.#seed + sample, { signal })
       using doubled = await on(signal).mul(drawn, 2 * this.#radius)
       using centred = await on(signal).sub(doubled, this.#radius)
       using noise = await on(signal).to(centred, input.device, input.dtype)
-      await inParts(images, batchSize, async (from, to) => {
+      await inParts(imageCount, batchSize, async (from, to) => {
         const of = Array.from({ length: to - from }, (_, i) => from + i)
-        using pictures = await on(signal).narrow(input, 0, from, of.length)
+        using images = await on(signal).narrow(input, 0, from, of.length)
         using original = await on(signal).narrow(maps, 0, from, of.length)
-        using moved = await on(signal).add(pictures, noise)
+        using moved = await on(signal).add(images, noise)
         const target = scorer.targetOf(of)
         using found = await explainLike(this.#explain, this.model, moved, maps.shape, { target, signal })
         using placed = await on(signal).to(found, original.device, original.dtype)

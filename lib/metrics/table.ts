@@ -1,4 +1,4 @@
-import type { ScriptModule } from '../script-module.js'
+import type { ScriptModule } from '../model/script-module.js'
 import { AverageDrop, IncreaseInConfidence, type AverageDropOptions } from './confidence.js'
 import { Infidelity, type InfidelityOptions } from './infidelity.js'
 import { Deletion, Insertion, type InsertionDeletionOptions } from './insertion-deletion.js'
@@ -17,7 +17,7 @@ export interface MetricFacts {
   readonly paper: string
   /** The library whose definition it follows where the paper leaves a choice; null for the paper alone. */
   readonly peer: string | null
-  /** What it needs beside pictures and maps. */
+  /** What it needs beside images and maps. */
   readonly needs: 'boxes' | 'explain' | null
   create(model: ScriptModule, options: never): Metric
 }
@@ -29,7 +29,7 @@ export const metrics = facts({
   insertion: {
     title: 'Insertion',
     better: 'higher',
-    meaning: 'area under the score while the most relevant pixels are put into a blurred picture first',
+    meaning: 'area under the score while the most relevant pixels are put into a blurred image first',
     paper: 'arXiv:1806.07421',
     peer: null,
     needs: null,
@@ -57,7 +57,7 @@ export const metrics = facts({
   'average-drop': {
     title: 'Average drop',
     better: 'lower',
-    meaning: 'share of the score that is lost when the picture is multiplied by the map',
+    meaning: 'share of the score that is lost when the image is multiplied by the map',
     paper: 'arXiv:1710.11063',
     peer: null,
     needs: null,
@@ -66,7 +66,7 @@ export const metrics = facts({
   'increase-in-confidence': {
     title: 'Increase in confidence',
     better: 'higher',
-    meaning: 'share of pictures whose score rises when they are multiplied by the map',
+    meaning: 'share of images whose score rises when they are multiplied by the map',
     paper: 'arXiv:1710.11063',
     peer: 'pytorch-grad-cam',
     needs: null,
@@ -84,7 +84,7 @@ export const metrics = facts({
   'sensitivity-max': {
     title: 'Sensitivity-max',
     better: 'lower',
-    meaning: 'how far a hardly visible change of the picture moves the map, relative to its norm, at most',
+    meaning: 'how far a hardly visible change of the image moves the map, relative to its norm, at most',
     paper: 'arXiv:1901.09392',
     peer: 'Captum',
     needs: 'explain',

@@ -1,50 +1,23 @@
-import { GradCamError } from '../errors.js'
-import type { Preprocess, Size } from './preprocess.js'
+import { GradCamError } from '../base/errors.js'
+import type { Framing, Size } from '../images/frame-image.js'
+import type { Preprocess } from './preprocess.js'
 
-/**
- * How the input of a model was cut out of a picture: the picture, resized to `resized`, seen through a window of `size` whose
- * top left corner is at `offset` in it. A negative offset means that something was put around the picture.
- */
-export interface Framing {
-  readonly resized: Size
-  readonly offset: readonly [top: number, left: number]
-  readonly size: Size
-}
+export { seenRegion, type Framing, type Region } from '../images/frame-image.js'
 
-/** The part of a picture that a model saw, in pixels of the picture; ends are not included. */
-export interface Region {
-  readonly top: number
-  readonly left: number
-  readonly bottom: number
-  readonly right: number
-}
-
-/** Beyond this no resized picture can be meant: one pixel high, a million wide, and enlarged. */
+/** Beyond this no resized image can be meant: one pixel high, a million wide, and enlarged. */
 const longest = 2 ** 30
 
-/** How a picture of that size is framed. */
+/** How an image of that size is framed. */
 export function framingOf([height, width]: Size, { resize, crop }: Preprocess): Framing {
   const resized = resizedTo(height, width, resize)
   if (Math.max(...resized) > longest)
     throw new GradCamError(
       'ERR_SHAPE',
-      `A picture of ${width} x ${height} pixels would be ${resized[1]} x ${resized[0]} when it is resized. ` +
+      `An image of ${width} x ${height} pixels would be ${resized[1]} x ${resized[0]} when it is resized. ` +
         'It is too narrow for this preprocessing: cut it, or resize to [height, width].',
     )
   const size = crop ?? resized
   return { resized, offset: [cropStart(resized[0], size[0]), cropStart(resized[1], size[1])], size }
-}
-
-/** Where a picture's pixels lie that a model saw. A pixel counts where its centre does. */
-export function seenRegion([height, width]: Size, { resized, offset, size }: Framing): Region {
-  const first = (edge: number, pixels: number, to: number): number =>
-    Math.min(pixels, Math.max(0, Math.ceil((edge * pixels) / to - 0.5)))
-  return {
-    top: first(offset[0], height, resized[0]),
-    left: first(offset[1], width, resized[1]),
-    bottom: first(offset[0] + size[0], height, resized[0]),
-    right: first(offset[1] + size[1], width, resized[1]),
-  }
 }
 
 function resizedTo(height: number, width: number, resize: Preprocess['resize']): Size {
@@ -62,7 +35,7 @@ function resizedTo(height: number, width: number, resize: Preprocess['resize']):
   return resize
 }
 
-/** Where torchvision's CenterCrop starts; below 0 for what it puts before a picture that is too small. */
+/** Where torchvision's CenterCrop starts; below 0 for what it puts before an image that is too small. */
 function cropStart(from: number, to: number): number {
   return to > from ? -Math.floor((to - from) / 2) : roundHalfEven((from - to) / 2)
 }

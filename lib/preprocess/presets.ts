@@ -1,4 +1,4 @@
-import type { Preprocess } from './preprocess.js'
+import type { Preprocess } from './specification.js'
 import { fromTimm } from './timm.js'
 
 const imagenetScale = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const
@@ -31,9 +31,9 @@ export const presets = Object.freeze({
   'timm-bilinear': timm(224, 0.875, 'bilinear'),
   /** OpenAI's CLIP. */
   clip: { resize: 224, resample: 'bicubic', crop: [224, 224], fill: black, ...clipScale },
-  /** The whole picture, whatever its proportions, as `gradcam explain` does. */
+  /** The whole image, whatever its proportions, as `gradcam explain` does. */
   squash: { resize: [224, 224], resample: 'bilinear', crop: null, fill: black, ...imagenetScale },
-  /** The whole picture in its proportions, with ImageNet's mean colour beside it. */
+  /** The whole image in its proportions, with ImageNet's mean colour beside it. */
   letterbox: { ...timm(224, 1, 'bilinear', 'border'), fill: [124, 116, 104] },
 } satisfies Record<string, Preprocess>)
 

@@ -1,23 +1,21 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <napi.h>
-#include <torch/cuda.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/cuda.h>
 #include <torch/script.h>
 #include <torch/version.h>
 
-#include <cmath>
 #include <cstring>
-#include <limits>
 
-#include "../core/error.h"
-#include "../core/max_pool.h"
-#include "../core/tensor_memory.h"
 #include "convert.h"
+#include "core/base/error.h"
+#include "core/kernels/max_pool.h"
+#include "core/memory/caching_allocator.h"
 #include "handles.h"
+#include "images.h"
 #include "metrics.h"
 #include "operators.h"
-#include "pictures.h"
 #include "plan.h"
 
 #ifndef GRADCAM_CUDA_LIBTORCH
@@ -50,15 +48,13 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   object.Set("live", static_cast<double>(live));
   object.Set("idle", static_cast<double>(idle));
   object.Set("mostLive", static_cast<double>(most_live));
-  const bool limited = limit != kNoMemoryLimit;
-  object.Set("limit", limited ? static_cast<double>(limit) : std::numeric_limits<double>::infinity());
+  object.Set("limit", from_byte_limit(limit));
   return object;
 }
 
 // limitMemory(bytes: Infinity for no limit)
 void limit_memory(const Napi::CallbackInfo& info) {
-  const double bytes = info[0].ToNumber().DoubleValue();
-  limit_tensor_memory(std::isinf(bytes) ? kNoMemoryLimit : static_cast<size_t>(bytes));
+  limit_tensor_memory(to_byte_limit(info[0]));
 }
 
 void empty_cache(const Napi::CallbackInfo&) { release_idle_tensor_memory(); }
@@ -99,24 +95,25 @@ Napi::Value backward(const Napi::CallbackInfo& info) {
     const auto tensor = unwrap_tensor(info[0]);
     const auto gradient = info[1].IsNull() ? Tensor() : unwrap_tensor(info[1]);
     if (!tensor.requires_grad())
-      throw Error("ERR_NO_GRADIENT", "This Tensor does not depend on anything that requires a gradient. Set requiresGrad "
-                                     "on an input before it is computed.");
+      throw Error("ERR_NO_GRADIENT",
+                  "This Tensor does not depend on anything that requires a gradient. Set requiresGrad "
+                  "on an input before it is computed.");
     if (!gradient.defined() && tensor.numel() != 1)
-      throw Error("ERR_SHAPE", "Only a scalar can be differentiated without a gradient of its own. Sum it, or pass one.");
+      throw Error("ERR_SHAPE",
+                  "Only a scalar can be differentiated without a gradient of its own. Sum it, or pass one.");
     const bool retain = info[2].ToBoolean();
     auto& environment = Environment::of(info.Env());
-    return environment
-        .submit<bool>(
-            environment.executor(), info[3].ToNumber(),
-            [tensor, gradient, retain](const CancelFlag&) {
-              torch::autograd::backward({tensor}, {gradient}, retain);
-              return true;
-            },
-            [](Napi::Env env, bool&) { return env.Undefined(); });
+    return environment.submit<bool>(
+        environment.executor(), info[3].ToNumber(),
+        [tensor, gradient, retain](const CancelFlag&) {
+          torch::autograd::backward({tensor}, {gradient}, retain);
+          return true;
+        },
+        [](Napi::Env env, bool&) { return env.Undefined(); });
   });
 }
 
-// loadModel(path: string | bytes: Uint8Array, device, threads (0: the usual number), ticket)
+// loadModel(path: string | bytes: Uint8Array, device, threads (0: the usual number), split bytes | undefined, ticket)
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto source = std::make_shared<ModelSource>();
@@ -128,17 +125,18 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
     }
     const auto device = parse_device(to_text(info[1], "device"));
     const int threads = info[2].ToNumber();
+    std::optional<size_t> split_bytes;
+    if (info[3].IsNumber()) split_bytes = to_byte_limit(info[3]);
     auto& environment = Environment::of(info.Env());
-    return environment
-        .submit<std::shared_ptr<Model>>(
-            environment.executor(), info[3].ToNumber(),
-            [source, device](const CancelFlag&) { return Model::load(*source, device); },
-            [threads](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
-              auto object = Napi::Object::New(env);
-              object.Set("device", model->device().str());
-              object.Set("handle", ModelHandle::wrap(env, model, Environment::of(env).take_executor(threads)));
-              return object;
-            });
+    return environment.submit<std::shared_ptr<Model>>(
+        environment.executor(), info[4].ToNumber(),
+        [source, device, split_bytes](const CancelFlag&) { return Model::load(*source, device, split_bytes); },
+        [threads](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
+          auto object = Napi::Object::New(env);
+          object.Set("device", model->device().str());
+          object.Set("handle", ModelHandle::wrap(env, model, Environment::of(env).take_executor(threads)));
+          return object;
+        });
   });
 }
 
@@ -158,13 +156,12 @@ Napi::Value random_normal(const Napi::CallbackInfo& info) {
     const at::TensorOptions options(parse_dtype(to_text(info[1], "dtype")));
     const auto seed = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
     auto& environment = Environment::of(info.Env());
-    return environment
-        .submit<Tensor>(
-            environment.executor(), info[3].ToNumber(),
-            [shape, options, seed](const CancelFlag&) {
-              return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), options);
-            },
-            [](Napi::Env env, Tensor& tensor) -> Napi::Value { return TensorHandle::wrap(env, tensor); });
+    return environment.submit<Tensor>(
+        environment.executor(), info[3].ToNumber(),
+        [shape, options, seed](const CancelFlag&) {
+          return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), options);
+        },
+        [](Napi::Env env, Tensor& tensor) -> Napi::Value { return TensorHandle::wrap(env, tensor); });
   });
 }
 
@@ -183,18 +180,32 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   environment->pass_class = Napi::Persistent(PassHandle::define(env));
 
   const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> functions[] = {
-      {"info", info},           {"liveTensors", live_tensors}, {"tensor", make_tensor},
-      {"backward", backward},   {"loadModel", load_model},     {"pass", make_pass},
-      {"layerMethods", layer_methods}, {"randomNormal", random_normal},
-      {"operator", call_operator}, {"operatorAsync", call_operator_async},
-      {"memory", memory},       {"framePicture", frame_picture_async}, {"drawMap", draw_map_async},
+      {"info", info},
+      {"liveTensors", live_tensors},
+      {"tensor", make_tensor},
+      {"backward", backward},
+      {"loadModel", load_model},
+      {"pass", make_pass},
+      {"layerMethods", layer_methods},
+      {"randomNormal", random_normal},
+      {"operator", call_operator},
+      {"operatorAsync", call_operator_async},
+      {"memory", memory},
+      {"frameImage", frame_image_async},
+      {"drawMap", draw_map_async},
       {"randomizedModel", randomized_model_async},
-      {"impute", impute_async}, {"randomUniform", random_uniform_async},
+      {"impute", impute_async},
+      {"randomUniform", random_uniform_async},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
-      {"setThreads", set_threads}, {"setErrorClass", set_error_class}, {"cancel", cancel}, {"manualSeed", manual_seed},
-      {"stop", stop}, {"emptyCache", empty_cache}, {"limitMemory", limit_memory},
+      {"setThreads", set_threads},
+      {"setErrorClass", set_error_class},
+      {"cancel", cancel},
+      {"manualSeed", manual_seed},
+      {"stop", stop},
+      {"emptyCache", empty_cache},
+      {"limitMemory", limit_memory},
   };
   for (const auto& [name, procedure] : procedures) exports.Set(name, Napi::Function::New(env, procedure, name));
   exports.Set("TensorHandle", environment->tensor_class.Value());

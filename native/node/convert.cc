@@ -3,8 +3,10 @@
 #include <torch/cuda.h>
 
 #include <cmath>
+#include <limits>
 
-#include "../core/error.h"
+#include "core/base/error.h"
+#include "core/memory/caching_allocator.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -110,11 +112,12 @@ at::Device parse_device(const std::string& name) {
   const int index = name == "cuda" ? 0 : std::stoi(name.substr(5));
   const auto count = static_cast<int>(torch::cuda::device_count());
   if (count == 0)
-    throw Error("ERR_DEVICE", "'" + name + "' was asked for, but LibTorch sees no CUDA device here. Use 'cpu' or 'auto'; "
-                                           "`gradcam doctor` shows whether this LibTorch is a CUDA build.");
+    throw Error("ERR_DEVICE", "'" + name +
+                                  "' was asked for, but LibTorch sees no CUDA device here. Use 'cpu' or 'auto'; "
+                                  "`gradcam doctor` shows whether this LibTorch is a CUDA build.");
   if (index >= count)
-    throw Error("ERR_DEVICE", "There is no device '" + name + "': LibTorch sees " + std::to_string(count) +
-                                  ", numbered from 0.");
+    throw Error("ERR_DEVICE",
+                "There is no device '" + name + "': LibTorch sees " + std::to_string(count) + ", numbered from 0.");
   return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
@@ -159,15 +162,15 @@ IValue to_ivalue(const Napi::Value& value, const c10::TypePtr& type, const std::
         refuse(what, "an array of " + std::to_string(elements.size()));
       std::vector<IValue> converted;
       for (uint32_t i = 0; i < elements.size(); ++i)
-        converted.push_back(
-            to_ivalue(value.As<Napi::Array>()[i], elements[i], what + "[" + std::to_string(i) + "]"));
+        converted.push_back(to_ivalue(value.As<Napi::Array>()[i], elements[i], what + "[" + std::to_string(i) + "]"));
       return c10::ivalue::Tuple::create(std::move(converted));
     }
     case c10::TypeKind::DictType:
       return to_dict(value, type->expectRef<c10::DictType>(), what);
     default:
-      throw Error("ERR_INVALID_ARGUMENT", what + " is of type " + type->repr_str() + ", which cannot be given from "
-                                                                                     "JavaScript.");
+      throw Error("ERR_INVALID_ARGUMENT", what + " is of type " + type->repr_str() +
+                                              ", which cannot be given from "
+                                              "JavaScript.");
   }
 }
 
@@ -217,8 +220,8 @@ Napi::Value to_javascript(Napi::Env env, const IValue& value) {
     }
     return object;
   }
-  throw Error("ERR_INVALID_ARGUMENT", "The model returned a value of type " + value.type()->repr_str() +
-                                          ", which JavaScript has no form for.");
+  throw Error("ERR_INVALID_ARGUMENT",
+              "The model returned a value of type " + value.type()->repr_str() + ", which JavaScript has no form for.");
 }
 
 std::vector<int64_t> to_integers(const Napi::Value& value, const std::string& what) {
@@ -233,6 +236,15 @@ std::vector<int64_t> to_integers(const Napi::Value& value, const std::string& wh
 std::string to_text(const Napi::Value& value, const std::string& what) {
   if (!value.IsString()) refuse(what, "a string");
   return value.As<Napi::String>().Utf8Value();
+}
+
+size_t to_byte_limit(const Napi::Value& value) {
+  const double bytes = value.ToNumber().DoubleValue();
+  return std::isinf(bytes) ? kNoMemoryLimit : static_cast<size_t>(bytes);
+}
+
+double from_byte_limit(size_t bytes) {
+  return bytes == kNoMemoryLimit ? std::numeric_limits<double>::infinity() : static_cast<double>(bytes);
 }
 
 std::vector<IValue> to_inputs(const Napi::Value& values, const c10::FunctionSchema& schema) {
@@ -250,8 +262,8 @@ std::vector<IValue> to_inputs(const Napi::Value& values, const c10::FunctionSche
     else if (argument.default_value())
       inputs.push_back(*argument.default_value());
     else
-      throw Error("ERR_INVALID_ARGUMENT", "The model's input '" + argument.name() + "' (" +
-                                              argument.type()->repr_str() + ") is missing.");
+      throw Error("ERR_INVALID_ARGUMENT",
+                  "The model's input '" + argument.name() + "' (" + argument.type()->repr_str() + ") is missing.");
   }
   return inputs;
 }

@@ -2,7 +2,7 @@
 
 #include <ATen/Parallel.h>
 
-#include "../core/error.h"
+#include "core/base/error.h"
 
 namespace gradcam::node {
 
@@ -16,9 +16,9 @@ Environment& Environment::of(Napi::Env env) { return **env.GetInstanceData<std::
 
 namespace {
 
-// OpenMP keeps the number per calling thread; LibTorch also keeps the last one set, for threads that are yet to come, and
-// that one stays `usual`. A thread's first look at its number gives it that one, in LibTorch's code and once more in ours:
-// so it looks before it is told.
+// OpenMP keeps the number per calling thread; LibTorch also keeps the last one set, for threads that are yet to come,
+// and that one stays `usual`. A thread's first look at its number gives it that one, in LibTorch's code and once more
+// in ours: so it looks before it is told.
 void set_threads_here(int threads, int usual) {
   at::get_num_threads();
   at::internal::lazy_init_num_threads();
@@ -42,9 +42,9 @@ int usual_threads() {
 Environment::Environment(Napi::Env env) : env_(env), threads_(usual_threads()) {
   set_threads_here(1, threads_);
   const auto name = Napi::String::New(env, "libtorch-gradcam");
-  napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, /*max_queue_size=*/0,
-                                                       /*initial_thread_count=*/1, nullptr, nullptr, this, run_task,
-                                                       &javascript_);
+  napi_status status =
+      napi_create_threadsafe_function(env, nullptr, nullptr, name, /*max_queue_size=*/0,
+                                      /*initial_thread_count=*/1, nullptr, nullptr, this, run_task, &javascript_);
   // Only while a job runs does this environment keep the process alive.
   if (status == napi_ok) status = napi_unref_threadsafe_function(env, javascript_);
   // Hooks run last in, first out: ours runs before Node takes the thread-safe function away.
@@ -67,9 +67,9 @@ Executor& Environment::executor() {
   return *executor_;
 }
 
-Executor& Environment::picture_executor() {
-  if (!picture_executor_) picture_executor_ = take_executor(1);
-  return *picture_executor_;
+Executor& Environment::image_executor() {
+  if (!image_executor_) image_executor_ = take_executor(1);
+  return *image_executor_;
 }
 
 void Environment::set_threads(int threads) {

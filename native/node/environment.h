@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "../core/executor.h"
+#include "core/base/executor.h"
 
 namespace gradcam::node {
 
@@ -33,8 +33,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
 
   explicit Environment(Napi::Env env);
 
-  // Runs `work` on an executor's thread and settles the promise, from a macrotask, with what `finish` makes of its result.
-  // `ticket` is the caller's number for cancelling it, 0 for none.
+  // Runs `work` on an executor's thread and settles the promise, from a macrotask, with what `finish` makes of its
+  // result. `ticket` is the caller's number for cancelling it, 0 for none.
   template <typename Result>
   Napi::Promise submit(Executor& executor, uint32_t ticket, std::function<Result(const CancelFlag&)> work,
                        std::function<Napi::Value(Napi::Env, Result&)> finish);
@@ -44,11 +44,12 @@ class Environment : public std::enable_shared_from_this<Environment> {
   // holds any longer, or a new one. `threads` are its intra-op threads, 0 for the environment's number.
   Executor& executor();
   std::shared_ptr<Executor> take_executor(int threads);
-  // Of pictures that are brought to a model's size, and of maps that are drawn on them, beside the models.
-  Executor& picture_executor();
-  // The intra-op threads of every executor that was not given a number of its own. The JavaScript thread, the executor of
-  // operators and the one of pictures have none but themselves: each thread that opens a parallel region gets a team of its
-  // own from OpenMP, and once its teams outnumber the cores their threads sleep after every operator, a fifth of a pass.
+  // Of images that are brought to a model's size, and of maps that are drawn on them, beside the models.
+  Executor& image_executor();
+  // The intra-op threads of every executor that was not given a number of its own. The JavaScript thread, the executor
+  // of operators and the one of images have none but themselves: each thread that opens a parallel region gets a team
+  // of its own from OpenMP, and once its teams outnumber the cores their threads sleep after every operator, a fifth of
+  // a pass.
   void set_threads(int threads);
   int threads() const { return threads_; }
 
@@ -56,9 +57,10 @@ class Environment : public std::enable_shared_from_this<Environment> {
   // ends first, HookThrew when `call` throws.
   void call_javascript(const std::function<void(Napi::Env)>& call);
 
-  // A JavaScript object that native code on another thread needs: the function of a hook, the memory that a job reads. The
-  // reference lives here, on the JavaScript thread, because it must not be dropped on another; this may go on any. A graph
-  // holds the backward hooks that it was recorded with, so that a hook may outlive its removal, as PyTorch's do.
+  // A JavaScript object that native code on another thread needs: the function of a hook, the memory that a job reads.
+  // The reference lives here, on the JavaScript thread, because it must not be dropped on another; this may go on any.
+  // A graph holds the backward hooks that it was recorded with, so that a hook may outlive its removal, as PyTorch's
+  // do.
   class Kept {
    public:
     Kept(std::shared_ptr<Environment> environment, uint32_t id) : environment_(std::move(environment)), id_(id) {}
@@ -106,7 +108,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
     int threads;  // 0: the environment's number
   };
   std::vector<OwnedExecutor> executors_;
-  std::shared_ptr<Executor> executor_, picture_executor_;
+  std::shared_ptr<Executor> executor_, image_executor_;
   bool ended_ = false;  // on the JavaScript thread: what is taken from now on never runs
   int threads_;
   size_t pending_jobs_ = 0;

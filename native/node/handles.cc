@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "../core/error.h"
 #include "convert.h"
+#include "core/base/error.h"
 
 namespace gradcam::node {
 
@@ -42,11 +42,12 @@ const ModelHandle& unwrap_model_handle(const Napi::Value& value) {
 const std::shared_ptr<Model>& unwrap_model(const Napi::Value& value) { return unwrap_model_handle(value).model(); }
 
 Napi::Function TensorHandle::define(Napi::Env env) {
-  return DefineClass(env, "TensorHandle",
-                     {InstanceAccessor<&TensorHandle::shape>("shape"), InstanceAccessor<&TensorHandle::dtype>("dtype"),
-                      InstanceAccessor<&TensorHandle::device>("device"), InstanceAccessor<&TensorHandle::grad>("grad"),
-                      InstanceAccessor<&TensorHandle::requires_grad, &TensorHandle::set_requires_grad>("requiresGrad"),
-                      InstanceMethod<&TensorHandle::bytes>("bytes"), InstanceMethod<&TensorHandle::dispose>("dispose")});
+  return DefineClass(
+      env, "TensorHandle",
+      {InstanceAccessor<&TensorHandle::shape>("shape"), InstanceAccessor<&TensorHandle::dtype>("dtype"),
+       InstanceAccessor<&TensorHandle::device>("device"), InstanceAccessor<&TensorHandle::grad>("grad"),
+       InstanceAccessor<&TensorHandle::requires_grad, &TensorHandle::set_requires_grad>("requiresGrad"),
+       InstanceMethod<&TensorHandle::bytes>("bytes"), InstanceMethod<&TensorHandle::dispose>("dispose")});
 }
 
 Napi::Object TensorHandle::wrap(Napi::Env env, const Tensor& tensor) {
@@ -108,8 +109,9 @@ void TensorHandle::set_requires_grad(const Napi::CallbackInfo& info, const Napi:
     if (!value.IsBoolean()) throw Error("ERR_INVALID_ARGUMENT", "requiresGrad must be true or false.");
     const bool wanted = value.As<Napi::Boolean>();
     if (!wanted && tensor.requires_grad() && !tensor.is_leaf())
-      throw Error("ERR_INVALID_ARGUMENT", "An operator made this Tensor, so it is part of a graph and requires a gradient. "
-                                          "Use detach() to get it off the graph.");
+      throw Error("ERR_INVALID_ARGUMENT",
+                  "An operator made this Tensor, so it is part of a graph and requires a gradient. "
+                  "Use detach() to get it off the graph.");
     tensor.set_requires_grad(wanted);
   });
 }

@@ -6,13 +6,13 @@
 #include <unordered_set>
 #include <vector>
 
-#include "../core/pass.h"
+#include "core/pass/pass.h"
 #include "environment.h"
 
 namespace gradcam::node {
 
-// The three native objects that JavaScript holds. TypeScript wraps each in a class of its own, which owns validation and
-// lifetime; a type tag keeps a foreign object from being taken for one of them.
+// The three native objects that JavaScript holds. TypeScript wraps each in a class of its own, which owns validation
+// and lifetime; a type tag keeps a foreign object from being taken for one of them.
 
 class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
  public:
@@ -55,6 +55,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value add_hook(const Napi::CallbackInfo& info);
   void remove_hook(const Napi::CallbackInfo& info);
   void check_layer(const Napi::CallbackInfo& info);
+  Napi::Value splits(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
   void release();
 

@@ -2,8 +2,8 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
-#include "../core/metrics/impute.h"
 #include "convert.h"
+#include "core/metrics/impute.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -25,7 +25,8 @@ Napi::Value randomized_model_async(const Napi::CallbackInfo& info) {
     const auto seed = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
     return Environment::of(info.Env())
         .submit<std::shared_ptr<Model>>(
-            *executor, info[3].ToNumber(), [model, paths, seed](const CancelFlag&) { return model->randomized(paths, seed); },
+            *executor, info[3].ToNumber(),
+            [model, paths, seed](const CancelFlag&) { return model->randomized(paths, seed); },
             [executor](Napi::Env env, std::shared_ptr<Model>& copy) -> Napi::Value {
               return ModelHandle::wrap(env, copy, executor);
             });
@@ -34,11 +35,11 @@ Napi::Value randomized_model_async(const Napi::CallbackInfo& info) {
 
 Napi::Value impute_async(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto pictures = unwrap_tensor(info[0]), keep = unwrap_tensor(info[1]);
+    const auto images = unwrap_tensor(info[0]), keep = unwrap_tensor(info[1]);
     auto& environment = Environment::of(info.Env());
     return environment.submit<Tensor>(
         environment.executor(), info[2].ToNumber(),
-        [pictures, keep](const CancelFlag& cancel) { return impute(pictures, keep, cancel); }, wrap_tensor);
+        [images, keep](const CancelFlag& cancel) { return impute(images, keep, cancel); }, wrap_tensor);
   });
 }
 

@@ -8,7 +8,7 @@ namespace gradcam::node {
 // randomizedModel(model, paths, seed, ticket) -> a model, which runs on the executor of the first
 Napi::Value randomized_model_async(const Napi::CallbackInfo& info);
 
-// impute(pictures, keep, ticket) -> the pictures with the pixels replaced that are not kept
+// impute(images, keep, ticket) -> the images with the pixels replaced that are not kept
 Napi::Value impute_async(const Napi::CallbackInfo& info);
 
 // randomUniform(shape, dtype, seed, ticket) -> the numbers of torch.rand with a CPU generator of that seed

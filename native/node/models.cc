@@ -1,18 +1,18 @@
 #include <tuple>
 
-#include "../core/error.h"
 #include "convert.h"
+#include "core/base/error.h"
 #include "handles.h"
 
 namespace gradcam::node {
 
 Napi::Function ModelHandle::define(Napi::Env env) {
-  return DefineClass(env, "ModelHandle",
-                     {InstanceMethod<&ModelHandle::modules>("modules"), InstanceMethod<&ModelHandle::forward>("forward"),
-                      InstanceMethod<&ModelHandle::add_hook>("addHook"),
-                      InstanceMethod<&ModelHandle::remove_hook>("removeHook"),
-                      InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
-                      InstanceMethod<&ModelHandle::dispose>("dispose")});
+  return DefineClass(
+      env, "ModelHandle",
+      {InstanceMethod<&ModelHandle::modules>("modules"), InstanceMethod<&ModelHandle::forward>("forward"),
+       InstanceMethod<&ModelHandle::add_hook>("addHook"), InstanceMethod<&ModelHandle::remove_hook>("removeHook"),
+       InstanceMethod<&ModelHandle::check_layer>("checkLayer"), InstanceMethod<&ModelHandle::splits>("splits"),
+       InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
 Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor) {
@@ -21,9 +21,9 @@ Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std:
 }
 
 ModelHandle::ModelHandle(const Napi::CallbackInfo& info)
-    : ObjectWrap(info),
-      environment_(Environment::of(info.Env()).shared_from_this()) {
-  std::tie(model_, executor_) = *constructor_argument<std::pair<std::shared_ptr<Model>, std::shared_ptr<Executor>>>(info);
+    : ObjectWrap(info), environment_(Environment::of(info.Env()).shared_from_this()) {
+  std::tie(model_, executor_) =
+      *constructor_argument<std::pair<std::shared_ptr<Model>, std::shared_ptr<Executor>>>(info);
   info.This().As<Napi::Object>().TypeTag(&kModelTag);
 }
 
@@ -68,6 +68,19 @@ Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value ModelHandle::splits(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto& cache = unwrap_model(info.This())->splits();
+    const auto [kept, bytes, built] = cache.counts();
+    auto object = Napi::Object::New(info.Env());
+    object.Set("kept", static_cast<double>(kept));
+    object.Set("bytes", static_cast<double>(bytes));
+    object.Set("limit", from_byte_limit(cache.max_bytes()));
+    object.Set("built", static_cast<double>(built));
+    return object;
+  });
+}
+
 void ModelHandle::check_layer(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] { unwrap_model(info.This())->instance(to_text(info[0], "A layer path")); });
 }
@@ -82,8 +95,8 @@ Napi::Array to_array(Napi::Env env, const std::vector<at::IValue>& values) {
 
 using Hook = std::shared_ptr<const Environment::Kept>;
 
-// Calls a JavaScript hook from the executor thread, under the grad mode of the pass: operators that the hook uses record a
-// graph exactly where the model's own would.
+// Calls a JavaScript hook from the executor thread, under the grad mode of the pass: operators that the hook uses
+// record a graph exactly where the model's own would.
 void call_hook(const Hook& hook, const std::function<void(Napi::Env, const Napi::Function&)>& call) {
   const bool grad_mode = at::GradMode::is_enabled();
   hook->environment().call_javascript([&](Napi::Env env) {
@@ -157,8 +170,9 @@ FullBackwardHook full_backward_hook(Hook function) {
         return;
       }
       if (!answer.IsArray())
-        throw Error("ERR_HOOK_RESULT", "A full backward hook must return gradients (an array of Tensors or null, or one "
-                                       "Tensor), or undefined.");
+        throw Error("ERR_HOOK_RESULT",
+                    "A full backward hook must return gradients (an array of Tensors or null, or one "
+                    "Tensor), or undefined.");
       const auto array = answer.As<Napi::Array>();
       for (uint32_t i = 0; i < array.Length(); ++i) {
         const Napi::Value gradient = array[i];
@@ -179,9 +193,12 @@ Napi::Value ModelHandle::add_hook(const Napi::CallbackInfo& info) {
     const auto object = model->instance(to_text(info[1], "A layer path"));
     const auto function = environment_->keep(info[2].As<Napi::Object>());
     HookId id = 0;
-    if (kind == "forwardPre") id = model->calls().add(object, forward_pre_hook(function));
-    else if (kind == "forward") id = model->calls().add(object, forward_hook(function));
-    else id = model->calls().add(object, full_backward_hook(function));
+    if (kind == "forwardPre")
+      id = model->calls().add(object, forward_pre_hook(function));
+    else if (kind == "forward")
+      id = model->calls().add(object, forward_hook(function));
+    else
+      id = model->calls().add(object, full_backward_hook(function));
     hooks_.insert(id);
     return Napi::Number::New(info.Env(), static_cast<double>(id));
   });

@@ -4,8 +4,8 @@
 
 #include <cctype>
 
-#include "../core/error.h"
 #include "convert.h"
+#include "core/base/error.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -52,8 +52,10 @@ torch::jit::Stack to_stack(const c10::FunctionSchema& schema, const Napi::Array&
     const auto found = by_name.find(argument.name());
     if (!argument.kwarg_only() && next < positional) {
       const Napi::Value value = values[next++];
-      if (value.IsUndefined() && argument.default_value()) stack.push_back(*argument.default_value());
-      else stack.push_back(to_ivalue(value, argument.real_type(), what));
+      if (value.IsUndefined() && argument.default_value())
+        stack.push_back(*argument.default_value());
+      else
+        stack.push_back(to_ivalue(value, argument.real_type(), what));
     } else if (found != by_name.end()) {
       stack.push_back(to_ivalue(found->second, argument.real_type(), what));
       by_name.erase(found);
@@ -106,10 +108,10 @@ Napi::Value call_operator(const Napi::CallbackInfo& info) {
 Napi::Value call_operator_async(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto& environment = Environment::of(info.Env());
-    return environment
-        .submit<at::IValue>(
-            environment.executor(), info[3].ToNumber(), [call = resolve(info)](const CancelFlag&) mutable { return run(call); },
-            [](Napi::Env env, at::IValue& result) { return to_javascript(env, result); });
+    return environment.submit<at::IValue>(
+        environment.executor(), info[3].ToNumber(),
+        [call = resolve(info)](const CancelFlag&) mutable { return run(call); },
+        [](Napi::Env env, at::IValue& result) { return to_javascript(env, result); });
   });
 }
 

@@ -3,8 +3,9 @@
 
 namespace gradcam::node {
 
-// operator(name, overloads, arguments): calls the first of the overloads in LibTorch's dispatcher whose schema the arguments
-// fit, at once and on the calling thread. A plain object in the last place gives arguments by name, in camelCase.
+// operator(name, overloads, arguments): calls the first of the overloads in LibTorch's dispatcher whose schema the
+// arguments fit, at once and on the calling thread. A plain object in the last place gives arguments by name, in
+// camelCase.
 Napi::Value call_operator(const Napi::CallbackInfo& info);
 
 // operatorAsync(name, overloads, arguments, ticket): the same on the executor thread.

@@ -1,7 +1,7 @@
 #pragma once
 #include <napi.h>
 
-#include "../core/pass.h"
+#include "core/pass/pass.h"
 
 namespace gradcam::node {
 

@@ -18,13 +18,12 @@ import {
   overlay,
   saveImage,
   setNumThreads,
-} from '../../dist/lib/index.js'
-import { packageRoot } from '../../dist/lib/paths.js'
-import { testPython } from '../../dist/test/support/python.js'
+} from 'libtorch-gradcam'
+import { packageRoot } from '#internal'
+import { markdownTable, writeSection } from '../docs/sections.mjs'
+import { testPython } from '#test-support/python.js'
 import { modelFiles } from './prepare.mjs'
-import { markdownTable } from './report.mjs'
 import { median, ratio } from './statistics.mjs'
-import { writeSection } from './write-docs.mjs'
 
 const target = 10
 const rounds = 7
@@ -36,6 +35,7 @@ const model = await ScriptModule.load(file)
 
 /** Times of each step, in turns; the first two rounds warm up. */
 async function inTurns(steps) {
+  /** @type {Record<string, number[]>} */
   const times = Object.fromEntries(Object.keys(steps).map((name) => [name, []]))
   for (let round = -2; round < rounds; round++)
     for (const [name, step] of Object.entries(steps)) {
@@ -53,10 +53,10 @@ const milliseconds = (ms) => ms.toFixed(ms < 10 ? 1 : 0)
 
 async function profile() {
   const folder = mkdtempSync(join(tmpdir(), 'gradcam-profile-'))
-  const picture = join(packageRoot, 'samples', 'cat_dog.png')
-  const load = () => loadImage(picture, { size: [224, 224], normalize: imagenet })
+  const image = join(packageRoot, 'samples', 'cat_dog.png')
+  const load = () => loadImage(image, { size: [224, 224], normalize: imagenet })
   const input = await load()
-  const shown = await loadImage(picture, { size: [224, 224] })
+  const shown = await loadImage(image, { size: [224, 224] })
   const gradCam = new GradCam(model, ['features'])
   const hooked = new GradCam(model, ['features'], { execution: 'hooked' })
   const found = await gradCam.explain(input, { target })
@@ -75,7 +75,7 @@ async function profile() {
       return [enlarged, normalize(enlarged)]
     },
     'colouring it': () => colorize(map),
-    'overlaying it on the picture': () => overlay(shown, map),
+    'overlaying it on the image': () => overlay(shown, map),
     'encoding and writing a PNG': () => saveImage(map, join(folder, 'map.png')),
   })
   rmSync(folder, { recursive: true })

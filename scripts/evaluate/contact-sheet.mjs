@@ -1,6 +1,6 @@
 import sharp from 'sharp'
-import { encodeImage, interpolate, overlay } from '../../dist/lib/index.js'
-import { svgDocument } from '../scenes.mjs'
+import { encodeImage, interpolate, overlay } from 'libtorch-gradcam'
+import { svgDocument } from '../samples/scenes.mjs'
 
 export const side = 192
 const gap = 12
@@ -10,14 +10,14 @@ const columns = 6
 const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
 /**
- * One picture by all methods, side by side, a label under each; the picture itself comes first.
+ * One image by all methods, side by side, a label under each; the image itself comes first.
  *
- * @param picture [1, 3, side, side] in [0, 1]
+ * @param image [1, 3, side, side] in [0, 1]
  * @param maps [{ title, map: Tensor [1, 1, h, w] }]
  */
-export async function contactSheet(picture, maps, file) {
-  const cells = [{ title: 'The picture', tile: await encodeImage(picture, 'png') }]
-  for (const { title, map } of maps) cells.push({ title, tile: await drawn(picture, map) })
+export async function contactSheet(image, maps, file) {
+  const cells = [{ title: 'The image', tile: await encodeImage(image, 'png') }]
+  for (const { title, map } of maps) cells.push({ title, tile: await drawn(image, map) })
   const rows = Math.ceil(cells.length / columns)
   const [width, height] = [columns * (side + gap) + gap, rows * (side + label + gap) + gap]
   const place = (i) => [gap + (i % columns) * (side + gap), gap + Math.floor(i / columns) * (side + label + gap)]
@@ -40,12 +40,17 @@ export async function contactSheet(picture, maps, file) {
     .toFile(file)
 }
 
-/** The map's colours over the picture. The highest hundredth is one colour, or a lone pixel would leave all others dark. */
-async function drawn(picture, map) {
+/**
+ * The map's colours over the image. The highest hundredth is one colour, or a lone pixel would leave all others dark.
+ *
+ * @param {import('libtorch-gradcam').Tensor} image
+ * @param {import('libtorch-gradcam').Tensor} map
+ */
+async function drawn(image, map) {
   const large = interpolate(map, [side, side])
-  const sorted = Float32Array.from(large.toTypedArray()).sort()
+  const sorted = Float32Array.from(large.toTypedArray(), Number).sort()
   const cut = large.clamp(null, sorted[Math.floor(0.99 * (sorted.length - 1))])
-  const painted = overlay(picture, cut)
+  const painted = overlay(image, cut)
   const tile = await encodeImage(painted, 'png')
   for (const tensor of [large, cut, painted]) tensor.dispose()
   return tile

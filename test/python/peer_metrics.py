@@ -42,14 +42,14 @@ def maps_of(x):
     return (raw - low) / (high - low)
 
 
-def probability(model, pictures, classes):
+def probability(model, images, classes):
     with torch.no_grad():
-        return model(pictures).softmax(1)[torch.arange(len(classes)), torch.tensor(classes)].double().numpy()
+        return model(images).softmax(1)[torch.arange(len(classes)), torch.tensor(classes)].double().numpy()
 
 
 @contextlib.contextmanager
 def drawn_noise(noise):
-    """Removed pixels get the noise of their places in one picture of noise, of this strength."""
+    """Removed pixels get the noise of their places in one image of noise, of this strength."""
     kind = road.NoisyLinearImputer
     impute, plain, usual = kind.__call__, torch.randn_like, kind.__init__.__defaults__
 
@@ -86,8 +86,8 @@ def of_road(model, x, maps, classes):
 
 
 def imputed(height, width):
-    """Pictures, masks of what is kept, and the system's solution: scattered, a large hole, one pixel left, a frame."""
-    pictures = seeded((4, 5, height, width), 9, torch.float64)
+    """Images, masks of what is kept, and the system's solution: scattered, a large hole, one pixel left, a frame."""
+    images = seeded((4, 5, height, width), 9, torch.float64)
     keep = seeded((4, height, width), 10, torch.float64, "rand") < 0.1
     keep[1] = True
     keep[1, 4 : height - 3, 2:] = False
@@ -95,30 +95,30 @@ def imputed(height, width):
     keep[2, height // 2, width - 1] = True
     keep[3] = False
     keep[3, 0] = keep[3, :, 0] = keep[3, -1] = keep[3, :, -1] = True
-    solved = pictures.clone()
-    for picture, mask in zip(solved, keep):
-        a, b = road.NoisyLinearImputer.setup_sparse_system(mask.float().numpy(), picture.numpy(), road.neighbors_weights)
-        picture[:, ~mask] = torch.from_numpy(spsolve(csc_matrix(a), b)).T
-    return {"pictures": pictures, "keep": keep, "solved": solved}
+    solved = images.clone()
+    for image, mask in zip(solved, keep):
+        a, b = road.NoisyLinearImputer.setup_sparse_system(mask.float().numpy(), image.numpy(), road.neighbors_weights)
+        image[:, ~mask] = torch.from_numpy(spsolve(csc_matrix(a), b)).T
+    return {"images": images, "keep": keep, "solved": solved}
 
 
 def of_captum(model, x, maps, classes):
     target = torch.tensor(classes)
-    images = x.shape[0]
+    count = x.shape[0]
 
-    def score(pictures):
-        rows = target.repeat_interleave(len(pictures) // images)
-        return model(pictures).softmax(1).gather(1, rows[:, None])[:, 0]
+    def score(images):
+        rows = target.repeat_interleave(len(images) // count)
+        return model(images).softmax(1).gather(1, rows[:, None])[:, 0]
 
     def drawn(kind):
-        return torch.cat([seeded((1, *x.shape[1:]), SEED + s, x.dtype, kind) for s in range(SAMPLES)]).repeat(images, 1, 1, 1)
+        return torch.cat([seeded((1, *x.shape[1:]), SEED + s, x.dtype, kind) for s in range(SAMPLES)]).repeat(count, 1, 1, 1)
 
-    def perturb(pictures):
+    def perturb(images):
         noise = drawn("randn") * SIGMA
-        return noise, pictures - noise
+        return noise, images - noise
 
-    def move(pictures):
-        return pictures + (2 * drawn("rand") - 1) * RADIUS
+    def move(images):
+        return images + (2 * drawn("rand") - 1) * RADIUS
 
     wide = maps.expand_as(x).contiguous()
     saliency = attr.Saliency(model)
@@ -136,27 +136,27 @@ def of_captum(model, x, maps, classes):
     return {name: value.detach() for name, value in found.items()}
 
 
-def blurred(picture):
+def blurred(image):
     """A Gaussian of deviation 5 over 11 x 11 pixels, the border continued, written out."""
-    channels, height, width = picture.shape
+    channels, height, width = image.shape
     steps = np.arange(-5, 6)
     weights = np.exp(-(steps[:, None] ** 2 + steps[None] ** 2) / 50)
     weights /= weights.sum()
-    wide = np.pad(picture, ((0, 0), (5, 5), (5, 5)), mode="edge")
-    result = np.zeros_like(picture)
+    wide = np.pad(image, ((0, 0), (5, 5), (5, 5)), mode="edge")
+    result = np.zeros_like(image)
     for y in range(height):
         for x in range(width):
             result[:, y, x] = (wide[:, y : y + 11, x : x + 11] * weights).sum((1, 2))
     return result
 
 
-def curve(model, picture, ground, order, image_class, insert):
+def curve(model, image, ground, order, image_class, insert):
     scores = []
     for k in range(STEPS + 1):
-        changed = (ground if insert else picture).reshape(3, -1).copy()
+        changed = (ground if insert else image).reshape(3, -1).copy()
         count = int(np.floor(k * len(order) / STEPS + 0.5))
-        changed[:, order[:count]] = (picture if insert else ground).reshape(3, -1)[:, order[:count]]
-        scores.append(probability(model, torch.from_numpy(changed.reshape(1, *picture.shape)), [image_class])[0])
+        changed[:, order[:count]] = (image if insert else ground).reshape(3, -1)[:, order[:count]]
+        scores.append(probability(model, torch.from_numpy(changed.reshape(1, *image.shape)), [image_class])[0])
     return np.array(scores)
 
 
@@ -166,10 +166,10 @@ def of_formulas(model, x, maps, classes):
     # Few values, so that many are equal: the order among them has to be that of the rows.
     coarse = torch.floor(maps * 8)
     for i, image_class in enumerate(classes):
-        picture, cam = x[i].numpy(), maps[i, 0].double().numpy()
+        image, cam = x[i].numpy(), maps[i, 0].double().numpy()
         order = np.argsort(-coarse[i, 0].numpy().ravel(), kind="stable")
-        for name, ground, insert in (("deletion", np.zeros_like(picture), False), ("insertion", blurred(picture), True)):
-            scores = curve(model, picture, ground, order, image_class, insert)
+        for name, ground, insert in (("deletion", np.zeros_like(image), False), ("insertion", blurred(image), True)):
+            scores = curve(model, image, ground, order, image_class, insert)
             found[name].append(np.trapezoid(scores, dx=1 / STEPS))
         whole = probability(model, x[i : i + 1], [image_class])[0]
         masked = probability(model, x[i : i + 1] * maps[i : i + 1], [image_class])[0]

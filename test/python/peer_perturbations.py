@@ -2,7 +2,7 @@
 
     python3 test/python/peer_perturbations.py JOB.json OUT
 
-JOB.json: {"models": {NAME: {"classes": [...], "size": [...], "scale": 1}}}. What covers a picture is
+JOB.json: {"models": {NAME: {"classes": [...], "size": [...], "scale": 1}}}. What covers an image is
 `scale` times as large. `features` and `own features` are masks of features that
 the images share, and one mask per image.
 """
@@ -21,7 +21,7 @@ warnings.filterwarnings("ignore")
 
 
 def blocks(shape, rows, columns):
-    """A number for each block of a picture [1, 1, H, W], with gaps between them and a block that lies in two places."""
+    """A number for each block of an image [1, 1, H, W], with gaps between them and a block that lies in two places."""
     height, width = shape[2:]
     y, x = torch.arange(height).reshape(-1, 1), torch.arange(width).reshape(1, -1)
     numbers = (y // rows) * 7 + x // columns
@@ -29,7 +29,7 @@ def blocks(shape, rows, columns):
     return numbers[None, None]
 
 
-def pictures_of(model, x, target, scale):
+def images_of(model, x, target, scale):
     channels, height, width = x.shape[1:]
     occlusion, ablation = attr.Occlusion(model), attr.FeatureAblation(model)
     baseline = x.flip(3).mean(0, keepdim=True)
@@ -39,7 +39,7 @@ def pictures_of(model, x, target, scale):
     return {
         "occlusion": occlusion.attribute(x, scaled(channels, 4, 5), scaled(1, 3, 2), target=target),
         "occlusion by channels": occlusion.attribute(x, scaled(1, 7, 6), scaled(1, 4, 6), baselines=0.25, target=target),
-        "occlusion with a picture": occlusion.attribute(
+        "occlusion with an image": occlusion.attribute(
             x, (channels, height, 3 * scale), (1, 1, 2 * scale), baselines=baseline.expand_as(x), target=target
         ),
         "baseline": baseline,
@@ -62,7 +62,7 @@ def run_model(name, job, folder, store):
     model, x = models.build(name, 0), models.example(name, 1, job.get("size"))
     target = torch.tensor(job["classes"])
     with torch.no_grad():
-        cases = (pictures_of if x.dim() == 4 else signals_of)(model, x, target, job.get("scale", 1))
+        cases = (images_of if x.dim() == 4 else signals_of)(model, x, target, job.get("scale", 1))
     return {
         "files": models.write_torchscript(name, model, x, folder),
         "input": store(x),

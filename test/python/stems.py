@@ -1,4 +1,4 @@
-"""Convolutions by which pictures enter a net, as TorchScript files, and the gradients at their inputs in float64.
+"""Convolutions by which images enter a net, as TorchScript files, and the gradients at their inputs in float64.
 
     python3 test/python/stems.py JOB.json OUT
 

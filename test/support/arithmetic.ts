@@ -1,4 +1,4 @@
-/** One channel of a picture, row by row. */
+/** One channel of an image, row by row. */
 export interface Plane {
   readonly height: number
   readonly width: number

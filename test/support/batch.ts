@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { packageRoot } from '../../lib/paths.js'
-import { loadSharp } from '../../lib/pictures/sharp.js'
+import { packageRoot } from '../../lib/base/paths.js'
+import { loadSharp } from '../../lib/images/sharp.js'
 
 export const sampleModel = join(packageRoot, 'samples', 'animals-densenet.pt')
 export const sampleLabels = join(packageRoot, 'samples', 'labels.txt')
@@ -20,7 +20,7 @@ export async function jpegOf(seed: number, [width, height]: readonly [number, nu
     .toBuffer()
 }
 
-/** Writes such pictures by their paths below a folder. */
+/** Writes such images by their paths below a folder. */
 export async function writeJpegs(folder: string, names: readonly string[]): Promise<void> {
   for (const [seed, name] of names.entries()) {
     const path = join(folder, name)

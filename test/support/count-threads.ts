@@ -1,8 +1,8 @@
 // Prints how many threads of this process each kind of work brings with it. Run by threads.test.ts: the teams of OpenMP
 // stay with the thread that asked for them, so that the order is all that decides.
 import { readdirSync } from 'node:fs'
-import { functions } from '../../lib/operators.js'
-import { callOperatorAsync } from '../../lib/dispatch.js'
+import { functions } from '../../lib/tensor/operators.js'
+import { callOperatorAsync } from '../../lib/tensor/dispatch.js'
 import { GradCam, ScriptModule, Tensor, setNumThreads } from '../../lib/index.js'
 
 const [file = ''] = process.argv.slice(2)

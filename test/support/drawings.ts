@@ -17,20 +17,20 @@ export async function drawNoise(file: string, seed: number): Promise<string> {
   return file
 }
 
-/** A picture's pixels, row by row: red, green and blue of each. */
+/** An image's pixels, row by row: red, green and blue of each. */
 export interface Decoded {
   readonly width: number
   readonly height: number
   readonly data: Uint8Array
 }
 
-export async function decodePicture(file: string): Promise<Decoded> {
+export async function decodeImage(file: string): Promise<Decoded> {
   const { data, info } = await sharp(file).toColourspace('srgb').raw().toBuffer({ resolveWithObject: true })
   if (info.channels !== 3) throw new Error(`${file} has ${info.channels} channels`)
   return { width: info.width, height: info.height, data: new Uint8Array(data) }
 }
 
-/** The values of a picture that is grey all over; throws for one that is not. */
+/** The values of an image that is grey all over; throws for one that is not. */
 export function greyValues({ data }: Decoded): number[] {
   return Array.from({ length: data.length / 3 }, (_, pixel) => {
     const [red, green, blue] = data.subarray(pixel * 3, pixel * 3 + 3)

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { libraryPath } from '../../lib/libtorch/describe.js'
+import { libraryPath } from '../../lib/addon/describe.js'
 
 export interface FakeLibTorch {
   /** Goes into version.py, as in the package that pip installs; 'archive:2.4.0' into build-version instead. */

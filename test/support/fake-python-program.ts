@@ -3,7 +3,7 @@
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FakePython } from './fake-python.js'
-import { libraryPath } from '../../lib/libtorch/describe.js'
+import { libraryPath } from '../../lib/addon/describe.js'
 import { fakeLibTorch } from './fake-libtorch.js'
 
 interface Behaviour extends FakePython {

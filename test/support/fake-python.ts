@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import { packageRoot } from '../../lib/paths.js'
+import { packageRoot } from '../../lib/base/paths.js'
 import { temporaryFolder } from './package-copy.js'
 
 /** How the python3 of a test behaves. */

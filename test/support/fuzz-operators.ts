@@ -2,7 +2,7 @@
 // must end by itself. Run by tensor.test.ts with a seed and a number of calls: the same seed makes the
 // same calls.
 import { GradCamError, Tensor, interpolate, liveTensors, manualSeed, tidy } from '../../lib/index.js'
-import { operators } from '../../lib/operators.js'
+import { operators } from '../../lib/tensor/operators.js'
 
 const [seed = '1', calls = '1000'] = process.argv.slice(2)
 manualSeed(Number(seed))

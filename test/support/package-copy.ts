@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import { packageRoot } from '../../lib/paths.js'
+import { packageRoot } from '../../lib/base/paths.js'
 
 /** A folder that is gone when the test has ended, or where it is for several tests, when their process has. */
 export function temporaryFolder(t: ExecutionContext | null): string {

@@ -1,5 +1,5 @@
-import { pythonCommand } from '../../lib/libtorch/python.js'
-import { lastLines, run } from '../../lib/processes.js'
+import { pythonCommand } from '../../lib/setup/libtorch/python.js'
+import { lastLines, run } from '../../lib/base/processes.js'
 
 /** The message of the error that tells a test to be skipped, outside CI, because pip gives no packages. */
 export class PackagesUnavailable extends Error {}

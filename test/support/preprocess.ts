@@ -2,17 +2,18 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Framing } from '../../lib/index.js'
 import { cachedFolder } from './cached-folder.js'
-import { PackagesUnavailable, pythonPackages } from './python-packages.js'
+import { orMissing } from './needs.js'
+import { pythonPackages } from './python-packages.js'
 import { programsHash, runPython } from './python.js'
 import { readTensor, type StoredTensor, type Values } from './stored-tensor.js'
 
 interface Index {
-  readonly pictures: Record<string, Record<string, { readonly bytes: StoredTensor; readonly scaled: StoredTensor }>>
+  readonly images: Record<string, Record<string, { readonly bytes: StoredTensor; readonly scaled: StoredTensor }>>
   readonly spreads: Record<
     string,
     {
       readonly map: StoredTensor
-      readonly picture: StoredTensor
+      readonly image: StoredTensor
       readonly spread: StoredTensor
       readonly framing: Framing
     }
@@ -27,7 +28,7 @@ export class PreprocessReference {
   ) {}
 
   files(): string[] {
-    return Object.keys(this.index.pictures)
+    return Object.keys(this.index.images)
   }
 
   path(file: string): string {
@@ -35,24 +36,24 @@ export class PreprocessReference {
   }
 
   /** uint8 [h, w, 3] before and float32 [3, h, w] after scaling. */
-  picture(file: string, preset: string): { bytes: Values; scaled: Values } {
-    const entry = this.index.pictures[file]?.[preset]
+  image(file: string, preset: string): { bytes: Values; scaled: Values } {
+    const entry = this.index.images[file]?.[preset]
     if (!entry) throw new Error(`the reference has no ${preset} of ${file}`)
     return { bytes: readTensor(this.folder, entry.bytes), scaled: readTensor(this.folder, entry.scaled) }
   }
 
-  /** A map, uint8 [H, W, 3] of a picture, and the map over it, float64 [H, W], NaN where the model saw nothing. */
-  spread(name: string): { map: Values; picture: Values; spread: Values; framing: Framing } {
+  /** A map, uint8 [H, W, 3] of an image, and the map over it, float64 [H, W], NaN where the model saw nothing. */
+  spread(name: string): { map: Values; image: Values; spread: Values; framing: Framing } {
     const entry = this.index.spreads[name]
     if (!entry) throw new Error(`the reference has no spread ${name}`)
-    const [map, picture, spread] = [entry.map, entry.picture, entry.spread].map((one) => readTensor(this.folder, one))
-    return { map: map as Values, picture: picture as Values, spread: spread as Values, framing: entry.framing }
+    const [map, image, spread] = [entry.map, entry.image, entry.spread].map((one) => readTensor(this.folder, one))
+    return { map: map as Values, image: image as Values, spread: spread as Values, framing: entry.framing }
   }
 }
 
-/** Null, said on stderr, where pip could not install Pillow: such tests are skipped. In CI it throws instead. */
-export async function preprocessReference(): Promise<PreprocessReference | null> {
-  try {
+/** Null where pip could not install Pillow; in CI it throws instead. */
+export function preprocessReference(): Promise<PreprocessReference | null> {
+  return orMissing('packages', async () => {
     const python = await pythonPackages()
     const key = [programsHash('preprocess.py'), python.env['PYTHONPATH'] ?? '']
     const folder = await cachedFolder('preprocess', key, async (partial) => {
@@ -61,9 +62,5 @@ export async function preprocessReference(): Promise<PreprocessReference | null>
       await runPython({ ...python, env }, 'preprocess.py', [partial])
     })
     return new PreprocessReference(folder, JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as Index)
-  } catch (error) {
-    if (!(error instanceof PackagesUnavailable) || process.env['CI']) throw error
-    process.stderr.write(`Preprocessing tests are skipped, since Pillow is not to be had: ${error.message}\n`)
-    return null
-  }
+  })
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { askPython, pythonCommand, withPythonPath } from '../../lib/libtorch/python.js'
-import type { TorchPython } from '../../lib/libtorch/python-with-torch.js'
-import { packageRoot } from '../../lib/paths.js'
+import { askPython, pythonCommand, withPythonPath } from '../../lib/setup/libtorch/python.js'
+import type { TorchPython } from '../../lib/setup/libtorch/python-with-torch.js'
+import { packageRoot } from '../../lib/base/paths.js'
 import { cachedFolder } from './cached-folder.js'
 import { PackagesUnavailable, pipInto } from './pip-into.js'
 

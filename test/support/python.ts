@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { pythonWithTorch, type TorchPython } from '../../lib/libtorch/python-with-torch.js'
-import { packageRoot } from '../../lib/paths.js'
-import { lastLines, run } from '../../lib/processes.js'
+import { pythonWithTorch, type TorchPython } from '../../lib/setup/libtorch/python-with-torch.js'
+import { packageRoot } from '../../lib/base/paths.js'
+import { lastLines, run } from '../../lib/base/processes.js'
 
 const programs = join(packageRoot, 'test', 'python')
 

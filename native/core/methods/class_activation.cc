@@ -1,4 +1,4 @@
-#include "../error.h"
+#include "core/base/error.h"
 #include "method.h"
 
 namespace gradcam {
@@ -22,10 +22,10 @@ bool is_same_where_seen(const Tensor& gradient, const Tensor& seen, const Tensor
 
 // CAM: map = max(sum_k w_k A_k, 0), with w_k the weights from the pooled channel k to the class.
 // Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", arXiv:1512.04150, equation 2.
-// The method exists only where the layer's output is averaged over space and what follows is linear. There the gradient at
-// each of the h w places is w_k / (h w), which tells whether it is so, and gives the weights without looking for them.
-// Between the layer and the average there may be a ReLU that is no layer, as in DenseNet: then the gradient is that where
-// A > 0 and zero elsewhere, and what is averaged, the A of the paper, is max(A, 0).
+// The method exists only where the layer's output is averaged over space and what follows is linear. There the gradient
+// at each of the h w places is w_k / (h w), which tells whether it is so, and gives the weights without looking for
+// them. Between the layer and the average there may be a ReLU that is no layer, as in DenseNet: then the gradient is
+// that where A > 0 and zero elsewhere, and what is averaged, the A of the paper, is max(A, 0).
 Tensor class_activation(const LayerEvidence& e) {
   const auto gradient = e.gradient.flatten(2);
   const auto places = static_cast<double>(gradient.size(2));
@@ -35,10 +35,11 @@ Tensor class_activation(const LayerEvidence& e) {
   const auto active = (e.activation.flatten(2) > 0).to(gradient.scalar_type());
   if (const auto weights = weights_over(gradient, active); is_same_where_seen(gradient, active, weights))
     return e.activation.clamp_min(0) * over_space(weights * places, e.activation);
-  throw Error("ERR_LAYER_OUTPUT",
-              "CAM needs a layer whose output is averaged over space, with or without a ReLU before that, and then only "
-              "multiplied by weights, but here the gradient differs from place to place. Pick the last layer before the "
-              "pooling, or use 'hirescam', which is CAM where CAM exists.");
+  throw Error(
+      "ERR_LAYER_OUTPUT",
+      "CAM needs a layer whose output is averaged over space, with or without a ReLU before that, and then only "
+      "multiplied by weights, but here the gradient differs from place to place. Pick the last layer before the "
+      "pooling, or use 'hirescam', which is CAM where CAM exists.");
 }
 
 }  // namespace gradcam

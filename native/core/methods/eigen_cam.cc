@@ -5,7 +5,8 @@ namespace gradcam {
 
 namespace {
 
-// X v by the eigenvectors of the smaller Gram matrix: X^T X has v itself; X X^T has u, and X v = u times the singular value.
+// X v by the eigenvectors of the smaller Gram matrix: X^T X has v itself; X X^T has u, and X v = u times the singular
+// value.
 Tensor first_projection(const Tensor& x) {
   const bool by_channels = x.size(2) <= x.size(1);
   const auto transposed = x.transpose(1, 2);
@@ -25,10 +26,10 @@ Tensor principal(const Tensor& contribution, Tensor (*guide)(const Tensor& place
 
 }  // namespace
 
-// Eigen-CAM: map = max(X v, 0), with X the activation and v its first principal direction. It does not depend on the target.
-// Muhammad and Yeasin 2020, "Eigen-CAM: Class Activation Map using Principal Components", arXiv:2008.00299, section III.
-// pytorch-grad-cam centres X per channel, which the paper does not mention; so do we.
-// EigenGrad-CAM, of pytorch-grad-cam alone, is the same with X = G * A.
+// Eigen-CAM: map = max(X v, 0), with X the activation and v its first principal direction. It does not depend on the
+// target. Muhammad and Yeasin 2020, "Eigen-CAM: Class Activation Map using Principal Components", arXiv:2008.00299,
+// section III. pytorch-grad-cam centres X per channel, which the paper does not mention; so do we. EigenGrad-CAM, of
+// pytorch-grad-cam alone, is the same with X = G * A.
 Tensor eigen_cam(const LayerEvidence& e) { return e.activation; }
 
 Tensor principal_of_strength(const Tensor& contribution) {

@@ -1,6 +1,6 @@
 #include "method.h"
 
-#include "../error.h"
+#include "core/base/error.h"
 #include "principal.h"
 
 namespace gradcam {

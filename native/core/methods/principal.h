@@ -6,9 +6,9 @@ namespace gradcam {
 // All of these take [N, C, spatial...], look at each image as a table X of places by channels, centred per channel, and
 // give [N, 1, spatial...]. An image that is not finite everywhere gives NaN.
 
-// X v, with v the first right singular vector of X. A principal component has no sign of its own: LAPACK's depends on its
-// version and on the shape, so that pytorch-grad-cam's maps may flip. Here the map agrees with a guide that says at which
-// places there is something: sum over places of map * guide >= 0.
+// X v, with v the first right singular vector of X. A principal component has no sign of its own: LAPACK's depends on
+// its version and on the shape, so that pytorch-grad-cam's maps may flip. Here the map agrees with a guide that says at
+// which places there is something: sum over places of map * guide >= 0.
 
 // The guide is how active a place is, the sum over channels of |X| before centring: Eigen-CAM's question.
 Tensor principal_of_strength(const Tensor& contribution);

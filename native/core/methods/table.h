@@ -5,8 +5,8 @@
 
 namespace gradcam {
 
-// [N, C, spatial...] as tables of places by channels in float64, for decompositions: a Gram matrix squares the condition
-// number, which float32 has no room for.
+// [N, C, spatial...] as tables of places by channels in float64, for decompositions: a Gram matrix squares the
+// condition number, which float32 has no room for.
 struct Tables {
   explicit Tables(const Tensor& contribution)
       : places(contribution.flatten(2).transpose(1, 2).to(at::kDouble)),
@@ -19,7 +19,8 @@ struct Tables {
   Tensor map(const Tensor& projection, const Tensor& like) const {
     auto shape = like.sizes().vec();
     shape[1] = 1;
-    const auto known = projection.unsqueeze(-1).masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
+    const auto known =
+        projection.unsqueeze(-1).masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
     return known.reshape(shape).to(like.scalar_type());
   }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../error.h"
+#include "core/base/error.h"
 
 namespace gradcam {
 
@@ -12,8 +12,8 @@ namespace {
 // The steps to the neighbours in the order of GridMatrix::coupling.
 constexpr int kDown[] = {0, 1, 1, 1}, kRight[] = {1, -1, 0, 1};
 
-// The one or two coarse places that a fine one takes its value from. Coarse places lie on the even fine ones; behind the
-// last of them the value stays.
+// The one or two coarse places that a fine one takes its value from. Coarse places lie on the even fine ones; behind
+// the last of them the value stays.
 struct Parents {
   int64_t first;
   int count;
@@ -184,8 +184,9 @@ Field GridSolver::solve(const Field& b, const CancelFlag& cancel) {
       for (size_t c = 0; c < kLanes; ++c) p[i][c] = z[i][c] + (rz[c] > 0 ? next[c] / rz[c] : 0) * p[i][c];
     rz = next;
   }
-  throw Error("ERR_TORCH", "The linear system of removed pixels was not solved: the picture holds values that are not "
-                           "finite, or far too large.");
+  throw Error("ERR_TORCH",
+              "The linear system of removed pixels was not solved: the image holds values that are not "
+              "finite, or far too large.");
 }
 
 }  // namespace gradcam

@@ -3,18 +3,19 @@
 #include <cstdint>
 #include <vector>
 
-#include "../cancel.h"
+#include "core/base/cancel.h"
 
 namespace gradcam {
 
-// Right-hand sides are solved side by side: a pixel's values lie together, so that one walk over the matrix serves them all.
+// Right-hand sides are solved side by side: a pixel's values lie together, so that one walk over the matrix serves them
+// all.
 constexpr int kLanes = 4;
 using Lanes = std::array<double, kLanes>;
 using Field = std::vector<Lanes>;
 
 // A symmetric positive definite matrix over the cells of a grid, each coupled with its eight neighbours at most:
-// (A u)_i = diagonal_i u_i - sum_j coupling_ij u_j. The grid has a border of absent cells one wide, whose diagonal is 0 as
-// that of every absent cell, and whose values stay 0.
+// (A u)_i = diagonal_i u_i - sum_j coupling_ij u_j. The grid has a border of absent cells one wide, whose diagonal is 0
+// as that of every absent cell, and whose values stay 0.
 struct GridMatrix {
   GridMatrix(int64_t height, int64_t width);
   int64_t height, width, stride;
@@ -28,7 +29,8 @@ struct GridMatrix {
   // sum_j coupling_ij u_j
   Lanes neighbours(const Field& u, size_t i) const {
     const auto s = static_cast<size_t>(stride);
-    const auto &own = coupling[i], &w = coupling[i - 1], &nw = coupling[i - s - 1], &n = coupling[i - s], &ne = coupling[i - s + 1];
+    const auto &own = coupling[i], &w = coupling[i - 1], &nw = coupling[i - s - 1], &n = coupling[i - s],
+               &ne = coupling[i - s + 1];
     Lanes sum;
     for (size_t c = 0; c < kLanes; ++c)
       sum[c] = nw[3] * u[i - s - 1][c] + n[2] * u[i - s][c] + ne[1] * u[i - s + 1][c] + own[0] * u[i + 1][c] +
@@ -37,9 +39,9 @@ struct GridMatrix {
   }
 };
 
-// Solves A u = b by conjugate gradients, preconditioned by one multigrid V-cycle per step: bilinear prolongation that the
-// absent cells are cut out of, Galerkin coarse matrices, a Gauss-Seidel sweep before and one in reverse behind. The number of
-// steps then hardly depends on how large the holes are.
+// Solves A u = b by conjugate gradients, preconditioned by one multigrid V-cycle per step: bilinear prolongation that
+// the absent cells are cut out of, Galerkin coarse matrices, a Gauss-Seidel sweep before and one in reverse behind. The
+// number of steps then hardly depends on how large the holes are.
 class GridSolver {
  public:
   explicit GridSolver(GridMatrix matrix);

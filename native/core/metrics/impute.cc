@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "../error.h"
+#include "core/base/error.h"
 #include "grid_system.h"
 
 namespace gradcam {
@@ -14,13 +14,13 @@ struct Neighbour {
   int64_t down, right;
   double weight;
 };
-constexpr Neighbour kNeighbours[] = {{0, 1, 1. / 6},   {1, -1, 1. / 12}, {1, 0, 1. / 6},   {1, 1, 1. / 12},
-                                     {0, -1, 1. / 6},  {-1, 1, 1. / 12}, {-1, 0, 1. / 6},  {-1, -1, 1. / 12}};
+constexpr Neighbour kNeighbours[] = {{0, 1, 1. / 6},  {1, -1, 1. / 12}, {1, 0, 1. / 6},  {1, 1, 1. / 12},
+                                     {0, -1, 1. / 6}, {-1, 1, 1. / 12}, {-1, 0, 1. / 6}, {-1, -1, 1. / 12}};
 
-// One picture, `pixels` and `result` [C, H, W]. At a border the weights of the neighbours that there are do not sum to 1: the
-// diagonal is their sum, so that the mean stays one.
-void impute_picture(const at::TensorAccessor<double, 3>& pixels, const at::TensorAccessor<bool, 2>& keep,
-                    at::TensorAccessor<double, 3> result, const CancelFlag& cancel) {
+// One image, `pixels` and `result` [C, H, W]. At a border the weights of the neighbours that there are do not sum to 1:
+// the diagonal is their sum, so that the mean stays one.
+void impute_image(const at::TensorAccessor<double, 3>& pixels, const at::TensorAccessor<bool, 2>& keep,
+                  at::TensorAccessor<double, 3> result, const CancelFlag& cancel) {
   const int64_t channels = pixels.size(0), height = pixels.size(1), width = pixels.size(2);
   const auto for_removed = [&](auto&& visit) {
     for (int64_t y = 0; y < height; ++y)
@@ -62,22 +62,23 @@ void impute_picture(const at::TensorAccessor<double, 3>& pixels, const at::Tenso
 
 }  // namespace
 
-torch::Tensor impute(const torch::Tensor& pictures, const torch::Tensor& keep, const CancelFlag& cancel) {
-  if (pictures.dim() != 4 || keep.dim() != 3 || keep.scalar_type() != at::kBool || keep.size(0) != pictures.size(0) ||
-      keep.size(1) != pictures.size(2) || keep.size(2) != pictures.size(3))
-    throw Error("ERR_SHAPE", "Pixels are imputed in pictures [N, C, H, W] with a mask of bools [N, H, W].");
+torch::Tensor impute(const torch::Tensor& images, const torch::Tensor& keep, const CancelFlag& cancel) {
+  if (images.dim() != 4 || keep.dim() != 3 || keep.scalar_type() != at::kBool || keep.size(0) != images.size(0) ||
+      keep.size(1) != images.size(2) || keep.size(2) != images.size(3))
+    throw Error("ERR_SHAPE", "Pixels are imputed in images [N, C, H, W] with a mask of bools [N, H, W].");
   const at::NoGradGuard no_grad;
-  const auto pixels = pictures.detach().to(at::kCPU, at::kDouble).contiguous();
+  const auto pixels = images.detach().to(at::kCPU, at::kDouble).contiguous();
   const auto kept = keep.to(at::kCPU).contiguous();
   const auto some = kept.flatten(1).any(1);
   if (!some.all().item<bool>())
-    throw Error("ERR_INVALID_ARGUMENT", "A picture keeps no pixel, so that nothing says what the removed ones would be.");
+    throw Error("ERR_INVALID_ARGUMENT",
+                "An image keeps no pixel, so that nothing says what the removed ones would be.");
   auto result = pixels.clone();
   const auto in = pixels.accessor<double, 4>();
   const auto mask = kept.accessor<bool, 3>();
   auto out = result.accessor<double, 4>();
-  for (int64_t n = 0; n < pixels.size(0); ++n) impute_picture(in[n], mask[n], out[n], cancel);
-  return result.to(pictures.options());
+  for (int64_t n = 0; n < pixels.size(0); ++n) impute_image(in[n], mask[n], out[n], cancel);
+  return result.to(images.options());
 }
 
 }  // namespace gradcam

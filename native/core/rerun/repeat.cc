@@ -1,12 +1,12 @@
 #include "repeat.h"
 
-#include "../split_graph.h"
+#include "core/split/split_graph.h"
 
 namespace gradcam {
 
 namespace {
 
-[[noreturn]] void refuse() { throw CannotSplit("a value that lives across the cut does not tell which of it is whose"); }
+[[noreturn]] void refuse() { throw CannotSplit("the batch dimension of an intermediate value is ambiguous"); }
 
 Tensor tensor_of(const Tensor& once, const Tensor& twice, int64_t count, const std::vector<int64_t>& images) {
   if (!once.defined() || once.sizes() == twice.sizes()) return once.defined() ? once.clone() : once;
@@ -17,7 +17,7 @@ Tensor tensor_of(const Tensor& once, const Tensor& twice, int64_t count, const s
     if (batched >= 0 || twice.size(dim) != 2 * once.size(dim) || once.size(dim) % count != 0) refuse();
     batched = dim;
   }
-  // Several rows of an image are taken to stand side by side, which holds if the first half of the rows is the same.
+  // Several rows per image are assumed to be adjacent. If they are, the first half of the rows is the same.
   const auto each = once.size(batched) / count;
   const auto first = twice.narrow(batched, 0, once.size(batched));
   if (each > 1 && !at::allclose(first.to(at::kDouble), once.to(at::kDouble), 1e-3, 1e-3, /*equal_nan=*/true)) refuse();
@@ -44,9 +44,8 @@ Tensor rows_of(const Tensor& tensor, int64_t dim, const std::vector<int64_t>& im
 std::vector<IValue> inputs_of(const std::vector<IValue>& inputs, int64_t count, const std::vector<int64_t>& images) {
   std::vector<IValue> repeated;
   for (const auto& input : inputs)
-    repeated.push_back(map_tensors(input, [&](const Tensor& t) {
-      return t.dim() > 0 && t.size(0) == count ? rows_of(t, 0, images) : t.clone();
-    }));
+    repeated.push_back(map_tensors(
+        input, [&](const Tensor& t) { return t.dim() > 0 && t.size(0) == count ? rows_of(t, 0, images) : t.clone(); }));
   return repeated;
 }
 

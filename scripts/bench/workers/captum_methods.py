@@ -24,7 +24,7 @@ AT_ONCE = 16
 
 
 def occlusion(model: nn.Module, _layer: str, target: int):
-    """With our windows, an eighth of the picture moved by half of that, and as many at a time as we take."""
+    """With our windows, an eighth of the image moved by half of that, and as many at a time as we take."""
     method = attr.Occlusion(model)
 
     def explain(x: Tensor):

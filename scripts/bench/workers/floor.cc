@@ -1,9 +1,8 @@
-// The floor of the benchmark: what a bare forward pass of the same TorchScript file costs in C++, with LibTorch's settings
-// as they are. It answers the same requests as the other contestants, see worker.mjs.
+// The floor of the benchmark: what a bare forward pass of the same TorchScript file costs in C++, with LibTorch's
+// settings as they are. It answers the same requests as the other contestants, see worker.mjs.
 //
 //   floor MODEL.pt INPUT.bin IMAGES SIZE TARGET THREADS DEVICE
 #include <ATen/Parallel.h>
-#include <sys/resource.h>
 #include <torch/script.h>
 
 #include <chrono>
@@ -12,6 +11,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <sys/resource.h>
 #include <vector>
 
 namespace {

@@ -1,5 +1,5 @@
-// What an explanation costs without Node: the addon's own core, called as the addon calls it, without its thread. For the
-// benchmark of the crossing from TypeScript and back.
+// What an explanation costs without Node: the addon's own core, called as the addon calls it, without its thread. For
+// the benchmark of the crossing from TypeScript and back.
 //
 //   overhead MODEL.pt LAYER         answers `run COUNT` with the median time of one explanation: {"us"}
 #include <ATen/Parallel.h>
@@ -12,17 +12,19 @@
 #include <string>
 #include <vector>
 
-#include "methods/method.h"
-#include "model.h"
-#include "pass.h"
+#include "core/methods/method.h"
+#include "core/model/model.h"
+#include "core/pass/pass.h"
 
 int main(int count, char** arguments) {
   if (count != 3) return 2;
   at::set_num_threads(1);
   const auto model = gradcam::Model::load(gradcam::ModelSource{arguments[1], {}}, at::kCPU);
   gradcam::PassPlan plan;
-  plan.layers = {arguments[2]};
-  plan.maps.methods = {&gradcam::layer_method("gradcam")};
+  gradcam::LayerMaps goal;
+  goal.layers = {arguments[2]};
+  goal.maps.methods = {&gradcam::layer_method("gradcam")};
+  plan.goal = goal;
   const auto input = torch::ones({1, 3, 8, 8});
   gradcam::Target target;
   target.kind = gradcam::Target::Kind::classes;

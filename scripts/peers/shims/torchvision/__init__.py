@@ -1,7 +1,7 @@
 """Stands in for torchvision where none imports beside this torch; see peers.py.
 
 pytorch-grad-cam imports names from torchvision when it is imported, but its CAM methods compute nothing with them: they
-belong to helpers that turn pictures into tensors and to detection targets. Whatever is taken from here fails when it is
+belong to helpers that turn images into tensors and to detection targets. Whatever is taken from here fails when it is
 used, so that a value can never come from here unnoticed.
 """
 

@@ -1,0 +1,85 @@
+import { native } from './native.js'
+import { GradCamError } from '../base/errors.js'
+
+/** How many tensors this thread's JavaScript holds that were not disposed: for finding leaks. */
+export function liveTensors(): number {
+  return native().liveTensors()
+}
+
+/** What tensors on the CPU hold in this process, in bytes. Those under 128 KiB are not counted. */
+export interface TensorMemory {
+  /** Held by tensors, a model's weights included. */
+  readonly live: number
+  /** Given back by tensors, and kept for the next ones: at most `mostLive`. */
+  readonly idle: number
+  /** The greatest `live` since idle memory was last released. */
+  readonly mostLive: number
+  /** See {@link setTensorMemoryLimit}; Infinity where there is none. */
+  readonly limit: number
+}
+
+/**
+ * LibTorch's memory on the CPU. What large tensors give back is kept for the next ones, because asking the system for it
+ * anew in every run costs up to a fifth of the run; {@link emptyCache} releases it.
+ */
+export function tensorMemory(): TensorMemory {
+  return native().memory()
+}
+
+/** Gives idle memory back to the system, as disposing a model does. Until the next run has taken it again, that run is slower. */
+export function emptyCache(): void {
+  native().emptyCache()
+}
+
+/**
+ * Limits what {@link tensorMemory} counts, in bytes, for the whole process; Infinity, which is the default, for no limit. A
+ * call that needs more ends with ERR_OUT_OF_MEMORY, and nothing else is lost; one that works in chunks of its own (`chunkSize`,
+ * `batchSize`) first tries smaller ones. Without a limit Linux grants more than there is, and then kills the process: give a
+ * server in a container less than the container has. Tensors that are there already stay, even above the limit.
+ *
+ * @throws GradCamError ERR_INVALID_ARGUMENT
+ */
+export function setTensorMemoryLimit(bytes: number): void {
+  native().limitMemory(checkByteLimit(bytes))
+}
+
+/** @internal */
+export function checkByteLimit(bytes: number): number {
+  if (bytes !== Infinity && (!Number.isSafeInteger(bytes) || bytes < 0))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `${bytes} is not a limit: give a number of bytes, or Infinity for none.`,
+    )
+  return bytes
+}
+
+/** Seeds LibTorch's random numbers, as torch.manual_seed does. */
+export function manualSeed(seed: number): void {
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `${seed} is no seed: give an integer from 0 on.`)
+  native().manualSeed(seed)
+}
+
+/** The intra-op threads that one operator of a model uses. */
+export function numThreads(): number {
+  return native().info().threads
+}
+
+/**
+ * Sets them, for every model that was not loaded with a number of its own. By default LibTorch takes one per physical core,
+ * or what OMP_NUM_THREADS says. Operators that JavaScript calls on a {@link Tensor} run on the calling thread alone: with
+ * threads of their own there would be more of them than cores, and the models would run slower.
+ */
+export function setNumThreads(threads: number): void {
+  native().setThreads(checkThreads(threads))
+}
+
+/** @internal */
+export function checkThreads(threads: number): number {
+  if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `${threads} is no number of threads: give an integer from 1 to 1024.`,
+    )
+  return threads
+}

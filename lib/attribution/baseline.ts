@@ -1,0 +1,49 @@
+import { Tensor, tidy } from '../tensor/tensor.js'
+
+interface Path extends Disposable {
+  readonly start: Tensor
+  readonly way: Tensor
+}
+
+/**
+ * Where attributions begin and what they multiply: the baseline in the shape of the input, and the input less it. For the
+ * caller to dispose.
+ *
+ * @param x `copies` copies of a batch one behind the other
+ * @param baseline for all elements, or a tensor that can be expanded to the batch
+ */
+export function fromBaseline(baseline: number | Tensor, x: Tensor, copies: number): Path {
+  const start = tidy(() => {
+    // Zeros that lie in memory as the input does: layouts decide what operators a model runs, and how they round.
+    const values = x.detach()
+    const zeros = values.lt(values).to({ dtype: x.dtype })
+    if (!(baseline instanceof Tensor)) return zeros.add(baseline)
+    const given = baseline.detach().to({ device: x.device, dtype: x.dtype })
+    const perImage = given.shape.length === x.shape.length && (given.shape[0] as number) > 1
+    const repeated = perImage && copies > 1 ? Tensor.cat(Array.from({ length: copies }, () => given)) : given
+    return zeros.add(repeated)
+  })
+  try {
+    const way = tidy(() => x.detach().sub(start))
+    const dispose = () => {
+      start.dispose()
+      way.dispose()
+    }
+    return { start, way, [Symbol.dispose]: dispose }
+  } catch (error) {
+    start.dispose()
+    throw error
+  }
+}
+
+/** How far attributions are from adding up to what the score gained, by image, or for the batch where it has one score. */
+export function convergenceDelta(
+  attribution: Tensor,
+  scores: readonly number[],
+  atBaseline: readonly number[],
+): readonly number[] {
+  using sums = tidy(() => attribution.to({ dtype: 'float64' }).flatten(1).sum(1))
+  const perImage = Array.from(sums.toTypedArray() as Float64Array)
+  const added = scores.length === perImage.length ? perImage : [perImage.reduce((a, b) => a + b, 0)]
+  return added.map((value, i) => value - (scores[i] as number) + (atBaseline[i] as number))
+}

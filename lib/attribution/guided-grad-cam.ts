@@ -1,0 +1,89 @@
+import { Cam } from '../cam/cam.js'
+import type { CamMethod } from '../cam/cam-methods.js'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import type { ExplainOptions } from '../explain/explainer.js'
+import { AttributionExplanation, type Facts } from '../explain/explanation.js'
+import { interpolate } from '../tensor/interpolate.js'
+import type { Reshape } from '../cam/reshape.js'
+import type { ScriptModule } from '../model/script-module.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
+import { fixedTarget } from '../target/fixed-target.js'
+import { InputAttribution } from './input-attribution.js'
+
+export interface GuidedGradCamOptions {
+  /** The path of the layer whose map is taken. */
+  readonly layer: string
+  /** The map; Grad-CAM by default. */
+  readonly method?: CamMethod
+  /** How the map is enlarged: 'bilinear' (the default), or 'nearest' as Captum does. */
+  readonly mode?: 'bilinear' | 'nearest'
+  readonly reshape?: Reshape
+  /** See {@link GuidedBackpropOptions}. */
+  readonly scope?: 'all' | 'modules'
+}
+
+/**
+ * Guided Grad-CAM: guided backprop's gradient times the map of a layer, enlarged to the input: fine detail where the layer
+ * saw evidence. Selvaraju et al. 2017, arXiv:1610.02391, section 3.2.
+ */
+export class GuidedGradCam implements Disposable {
+  readonly #cam: Cam
+  readonly #guided: InputAttribution
+  readonly #mode: 'bilinear' | 'nearest'
+
+  /** @throws GradCamError ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_INVALID_ARGUMENT */
+  constructor(model: ScriptModule, options: GuidedGradCamOptions) {
+    const { layer, method = 'gradcam', mode = 'bilinear', reshape, scope = 'all' } = checkOptions(options)
+    if (mode !== 'bilinear' && mode !== 'nearest')
+      throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no mode '${String(mode)}'. Use bilinear or nearest.`)
+    this.#mode = mode
+    this.#guided = new InputAttribution(model, { method: 'guided-backprop', scope })
+    this.#cam = new Cam(model, { layers: [layer], methods: [method], ...(reshape === undefined ? {} : { reshape }) })
+  }
+
+  /** Everything in one call: one pass for the map, one for the gradient, both of the same classes. */
+  async explain<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    options: ExplainOptions<Output> = {},
+  ): Promise<GuidedGradCamExplanation<Output>> {
+    using map = await this.#cam.explain(inputs, options)
+    const target = fixedTarget(options.target, map.targets, 1)
+    const guided = await this.#guided.explain(inputs, { ...options, target })
+    try {
+      const [height = 0, width = 0] = guided.attribution.shape.slice(2)
+      using large = interpolate(map.cam, [height, width], { mode: this.#mode })
+      const attribution = guided.attribution.mul(large)
+      const { targets, scores } = map
+      const intercepted = guided.intercepted as number
+      return new GuidedGradCamExplanation({ output: guided.output, attribution, targets, scores, intercepted })
+    } catch (error) {
+      disposeValue(guided.output)
+      throw error
+    } finally {
+      guided.attribution.dispose()
+    }
+  }
+
+  /** Frees all that it holds. The model stays as it was. Safe to call again. */
+  dispose(): void {
+    this.#cam.dispose()
+    this.#guided.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+
+/** What {@link GuidedGradCam.explain} found. Owns its tensors. */
+export class GuidedGradCamExplanation<Output extends Value = Tensor> extends AttributionExplanation<Output> {
+  /** How many ReLUs followed the rule. */
+  readonly intercepted: number
+
+  /** @internal */
+  constructor(found: Facts<Output> & { readonly attribution: Tensor; readonly intercepted: number }) {
+    super(found)
+    this.intercepted = found.intercepted
+  }
+}

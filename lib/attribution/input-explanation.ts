@@ -1,0 +1,35 @@
+import { AttributionExplanation, type Facts } from '../explain/explanation.js'
+import type { Tensor } from '../tensor/tensor.js'
+import type { Value } from '../tensor/values.js'
+import type { InputMethod } from './input-method.js'
+
+interface Found<Output extends Value> extends Facts<Output> {
+  readonly attribution: Tensor
+  readonly method: InputMethod
+  readonly intercepted: number | null
+  readonly delta: readonly number[] | null
+}
+
+/** What {@link InputAttribution.explain} found. Owns its tensors. */
+export class InputExplanation<Output extends Value = Tensor> extends AttributionExplanation<Output> {
+  readonly method: InputMethod
+  /**
+   * How many ReLUs followed the rule of guided backprop or deconvnet, or how many nonlinearities a rule of deeplift; null for
+   * methods that have none.
+   */
+  readonly intercepted: number | null
+  /**
+   * For integrated gradients and deeplift, how far the attributions are from adding up: per image (or of the batch, where the
+   * target is a function) their sum less the score at the input plus the score at the baseline. Null otherwise, and with
+   * smoothing.
+   */
+  readonly delta: readonly number[] | null
+
+  /** @internal */
+  constructor(found: Found<Output>) {
+    super(found)
+    this.method = found.method
+    this.intercepted = found.intercepted
+    this.delta = found.delta
+  }
+}

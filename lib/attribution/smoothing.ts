@@ -1,0 +1,56 @@
+import { inspect } from 'node:util'
+import { cancellable } from '../addon/abort.js'
+import { native } from '../addon/native.js'
+import { GradCamError } from '../base/errors.js'
+import { Tensor, tidy } from '../tensor/tensor.js'
+
+/**
+ * The attribution of noisy copies of the input in place of the input's own: "SmoothGrad: removing noise by adding noise",
+ * Smilkov et al. 2017, arXiv:1706.03825. The defaults are Captum's.
+ */
+export interface Smoothing {
+  /**
+   * Of the copies' attributions: 'mean' (the default), 'squared', the mean of their squares (SmoothGrad-squared, Hooker et
+   * al. 2019, arXiv:1806.10758), or 'variance', which is that less the square of their mean (VarGrad, Adebayo et al. 2018,
+   * arXiv:1810.03292).
+   */
+  readonly kind?: 'mean' | 'squared' | 'variance'
+  /** How many copies; 5 by default. */
+  readonly samples?: number
+  /** The standard deviation of the noise in the units of the input, 1 by default. */
+  readonly sigma?: number
+  /** An integer from 0 on, 0 by default. The same seed gives the same result, whatever the batch size. */
+  readonly seed?: number
+}
+
+export function checkSmoothing(smoothing: Smoothing): Required<Smoothing> {
+  const { kind = 'mean', samples = 5, sigma = 1, seed = 0 } = smoothing
+  const problem = !['mean', 'squared', 'variance'].includes(kind)
+    ? `There is no kind ${inspect(kind)}: use mean, squared or variance.`
+    : !Number.isSafeInteger(samples) || samples < 1
+      ? `${inspect(samples)} is no number of samples.`
+      : !(sigma >= 0 && sigma < Infinity)
+        ? `${inspect(sigma)} is no standard deviation.`
+        : !Number.isSafeInteger(seed) || seed < 0
+          ? `${inspect(seed)} is no seed: give an integer from 0 on.`
+          : null
+  if (problem) throw new GradCamError('ERR_INVALID_ARGUMENT', `smooth: ${problem}`)
+  return { kind, samples, sigma, seed }
+}
+
+/** x with normal noise of a seed, drawn in `dtype` on the executor thread; for the caller to dispose. */
+export async function noisyCopy(
+  x: Tensor,
+  dtype: 'float32' | 'float64',
+  sigma: number,
+  seed: number,
+  signal: AbortSignal | undefined,
+): Promise<Tensor> {
+  const handle = await cancellable(
+    signal,
+    (ticket) => native().randomNormal(x.shape, dtype, seed, ticket),
+    (late) => late.dispose(),
+  )
+  using noise = Tensor.own(handle)
+  return tidy(() => x.detach().add(noise.mul(sigma).to({ device: x.device, dtype: x.dtype })))
+}

@@ -1,0 +1,95 @@
+import type { Ready } from './explain-batch.js'
+import { BatchFailure } from './result.js'
+import { targetGroup } from './target.js'
+
+/**
+ * Makes batches of inputs that fit together: of one shape and one kind of target. Inputs are added in the order of the
+ * source, not in the order in which they become ready, so that the batches do not depend on timing.
+ */
+export class Batcher {
+  /** Inputs that are ready or have failed, by index. */
+  readonly #ready = new Map<number, Ready | BatchFailure>()
+  readonly #groups = new Map<string, Ready[]>()
+  #batches: Ready[][] = []
+  #next = 0
+  #batchSize: number
+
+  constructor(batchSize: number) {
+    this.#batchSize = batchSize
+  }
+
+  /** The index of the input that is added next. */
+  get next(): number {
+    return this.#next
+  }
+
+  put(index: number, ready: Ready | BatchFailure): void {
+    this.#ready.set(index, ready)
+  }
+
+  /** Adds the inputs whose turn it is to batches, and yields those that failed. */
+  *advance(): Generator<BatchFailure, undefined> {
+    for (;;) {
+      const ready = this.#ready.get(this.#next)
+      if (!ready) return
+      this.#ready.delete(this.#next++)
+      if (ready instanceof BatchFailure) yield ready
+      else this.#add(ready)
+    }
+  }
+
+  #add(ready: Ready): void {
+    const { input } = ready.prepared
+    const key = `${input.dtype} ${input.device} ${input.shape.join()} ${targetGroup(ready.item.target)}`
+    const group = this.#groups.get(key) ?? []
+    group.push(ready)
+    this.#groups.set(key, group)
+    if (group.length < this.#batchSize) return
+    this.#groups.delete(key)
+    this.#batches.push(group)
+  }
+
+  /** Whether there is a batch to explain, or an input to add. */
+  get hasWork(): boolean {
+    return this.#batches.length > 0 || this.#ready.has(this.#next)
+  }
+
+  get hasBatch(): boolean {
+    return this.#batches.length > 0
+  }
+
+  get hasIncomplete(): boolean {
+    return this.#groups.size > 0
+  }
+
+  takeBatch(): readonly Ready[] {
+    return this.#batches.shift() as Ready[]
+  }
+
+  /** Puts back the inputs of a batch that failed as a whole, each in a batch of its own. */
+  retry(batch: readonly Ready[]): void {
+    this.#batches.unshift(...batch.map((one) => [one]))
+  }
+
+  /** Puts back a batch for which memory ran out, in two halves; later batches are no larger than a half. */
+  halve(batch: readonly Ready[]): void {
+    const half = Math.ceil(batch.length / 2)
+    this.#batchSize = Math.min(this.#batchSize, half)
+    this.#batches.unshift(batch.slice(0, half), batch.slice(half))
+  }
+
+  /** Completes the batches that are not full. */
+  flush(): void {
+    this.#batches.push(...this.#groups.values())
+    this.#groups.clear()
+  }
+
+  dispose(): void {
+    const left = [...this.#groups.values(), ...this.#batches].flat()
+    for (const ready of this.#ready.values()) if (!(ready instanceof BatchFailure)) left.push(ready)
+    for (const { prepared } of left) prepared.input.dispose()
+    this.#ready.clear()
+    this.#groups.clear()
+    this.#batches = []
+  }
+}

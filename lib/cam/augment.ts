@@ -1,0 +1,65 @@
+import type { CamExplanation } from './cam-explanation.js'
+import type { CamExplainOptions } from './cam-options.js'
+import { GradCamError } from '../base/errors.js'
+import type { ExplainOptions } from '../explain/explainer.js'
+import { fixedTarget } from '../target/fixed-target.js'
+import { Tensor, tidy } from '../tensor/tensor.js'
+import type { Value } from '../tensor/values.js'
+
+/** The unchanged image comes first: its top class is the one that all explain. */
+const augmentations = [false, true].flatMap((mirrored) => [1, 0.9, 1.1].map((factor) => ({ mirrored, factor })))
+
+/** Test-time augmentation: see {@link CamExplainOptions.augment}. */
+export async function explainAugmented<Output extends Value>(
+  inputs: Value | readonly Value[],
+  options: CamExplainOptions<Output>,
+  explain: (input: Tensor, options: ExplainOptions<Output>) => Promise<CamExplanation<Output>>,
+): Promise<CamExplanation<Output>> {
+  const input = Array.isArray(inputs) && inputs.length === 1 ? (inputs as readonly Value[])[0] : inputs
+  if (!(input instanceof Tensor) || input.shape.length !== 4)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', 'augment wants a single input that is a tensor [N, C, H, W].')
+  if ((options.target as { kind?: unknown } | undefined)?.kind === 'box')
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      'augment mirrors the image, where a box stands for another place: leave it out.',
+    )
+  let plain: CamExplanation<Output> | undefined
+  let sums: Tensor[] = []
+  try {
+    for (const { mirrored, factor } of augmentations) {
+      using image = tidy(() => (mirrored ? input.flip([3]) : input).mul(factor))
+      const target = plain ? fixedTarget(options.target, plain.targets, 1) : options.target
+      const found = await explain(image, { ...options, target })
+      const before = sums
+      sums = found.maps.map(({ map }, i) =>
+        tidy(() => {
+          const straight = mirrored ? map.flip([map.shape.length - 1]) : map.clone()
+          return before[i]?.add(straight) ?? straight
+        }),
+      )
+      for (const sum of before) sum.dispose()
+      if (plain) found.dispose()
+      else plain = found
+    }
+    const maps = sums.map((sum) => {
+      const map = sum.div(augmentations.length)
+      return {
+        map: map.handle,
+        allZero: perImage(map.eq(0)),
+        nonFinite: perImage(map.isfinite()).map((finite) => !finite),
+      }
+    })
+    return (plain as CamExplanation<Output>).withMaps(maps)
+  } catch (error) {
+    plain?.dispose()
+    throw error
+  } finally {
+    for (const sum of sums) sum.dispose()
+  }
+}
+
+function perImage(holds: Tensor): boolean[] {
+  using flags = tidy(() => holds.flatten(1).all(1))
+  holds.dispose()
+  return Array.from(flags.toTypedArray() as ArrayLike<number>, Boolean)
+}

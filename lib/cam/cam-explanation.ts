@@ -1,0 +1,127 @@
+import type { NativeMap } from '../addon/binding.js'
+import type { CamMethod } from './cam-methods.js'
+import { GradCamError } from '../base/errors.js'
+import { disposeExplained, type ExecutionPath, type Explained, type Run } from '../explain/explainer.js'
+import { Tensor } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
+
+/** One map and what it explains. */
+export interface CamMap {
+  readonly method: CamMethod
+  /** Null for the one map of several layers. */
+  readonly layer: string | null
+  /** The shape of what the layer returned; null likewise. */
+  readonly layerShape: readonly number[] | null
+  /** [N, 1, ...]; it belongs to the explanation. */
+  readonly map: Tensor
+  /** For each image, whether the map is zero everywhere: the method found nothing at all. */
+  readonly allZero: readonly boolean[]
+  /** For each image, whether the map holds NaN or an infinity: the model overflowed, or was given such an image. */
+  readonly nonFinite: readonly boolean[]
+}
+
+/** Where the map of a layer and a method stands in the native result. */
+export function mapIndex(
+  layers: readonly string[],
+  methods: readonly string[],
+  aggregated: boolean,
+  layer: string | undefined,
+  method: string | undefined,
+): [byMethod: number, byLayer: number] {
+  const byMethod = method === undefined ? 0 : methods.indexOf(method)
+  if (byMethod < 0)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `'${method}' is not among the methods that this explainer was made for: ${methods.join(', ')}.`,
+    )
+  if (layer === undefined) return [byMethod, 0]
+  const byLayer = layers.indexOf(layer)
+  if (byLayer < 0)
+    throw new GradCamError(
+      'ERR_LAYER_NOT_FOUND',
+      `'${layer}' is not among the layers that this explainer was made for: ${layers.map((l) => `'${l}'`).join(', ')}.`,
+    )
+  if (aggregated)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `The maps of all layers were aggregated, so '${layer}' has none of its own. Leave the layer out.`,
+    )
+  return [byMethod, byLayer]
+}
+
+/** What {@link Cam.explain} found. Owns all its tensors. */
+export class CamExplanation<Output extends Value = Tensor> implements Explained, Disposable {
+  /** The model's output, e.g. logits [N, C], off the graph. */
+  readonly output: Output
+  readonly targets: readonly number[]
+  readonly scores: readonly number[]
+  readonly layers: readonly string[]
+  readonly methods: readonly CamMethod[]
+  /** All maps, by method, then by layer. */
+  readonly maps: readonly CamMap[]
+  /** Whether the pass ran split or hooked. */
+  readonly execution: ExecutionPath
+  readonly #run: Run<Output>
+  readonly #aggregated: boolean
+  #disposed = false
+
+  /** @internal */
+  constructor(run: Run<Output>, layers: readonly string[], methods: readonly CamMethod[], aggregated: boolean) {
+    const { explained } = run
+    this.output = run.output
+    this.execution = run.execution
+    this.targets = explained.classes
+    this.scores = explained.scores
+    this.layers = layers
+    this.methods = methods
+    this.#run = run
+    this.#aggregated = aggregated
+    const describe = (method: CamMethod, { map, allZero, nonFinite }: NativeMap, i: number): CamMap => ({
+      method,
+      layer: aggregated ? null : (layers[i] ?? null),
+      layerShape: aggregated ? null : (explained.layers[i]?.shape ?? null),
+      map: Tensor.own(map),
+      allZero,
+      nonFinite,
+    })
+    this.maps = methods.flatMap((method, m) => (explained.maps[m] ?? []).map((map, i) => describe(method, map, i)))
+  }
+
+  /** The first map. */
+  get cam(): Tensor {
+    return this.get()
+  }
+
+  /**
+   * A map, [N, 1, ...]. It belongs to this explanation.
+   *
+   * @param layer the first by default; left out where the maps of all layers are aggregated
+   * @param method the first by default
+   */
+  get(layer?: string, method?: CamMethod): Tensor {
+    const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
+    return (this.maps[byMethod * (this.#aggregated ? 1 : this.layers.length) + byLayer] as CamMap).map
+  }
+
+  /** @internal The same explanation with other maps in its place, which it owns from now on. */
+  withMaps(maps: readonly NativeMap[]): CamExplanation<Output> {
+    const perMethod = maps.length / this.methods.length
+    const byMethod = this.methods.map((_, m) => maps.slice(m * perMethod, (m + 1) * perMethod))
+    for (const { map } of this.maps) map.dispose()
+    this.#disposed = true
+    const run = { ...this.#run, explained: { ...this.#run.explained, maps: byMethod } }
+    return new CamExplanation(run, this.layers, this.methods, this.#aggregated)
+  }
+
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    disposeValue(this.output)
+    for (const { map } of this.maps) map.dispose()
+    disposeExplained(this.#run.explained)
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}

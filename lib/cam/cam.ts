@@ -1,0 +1,165 @@
+import { inspect } from 'node:util'
+import type { NativeExplained, PassPlan, TensorHandle } from '../addon/binding.js'
+import { explainAugmented } from './augment.js'
+import { CamExplanation, mapIndex } from './cam-explanation.js'
+import type { CamExplainOptions, CamOptions } from './cam-options.js'
+import { checkMethods, type CamMethod } from './cam-methods.js'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import { Explainer, toExecutionPlan, type ExplainOptions, type Run } from '../explain/explainer.js'
+import { toNativeReshape } from './reshape.js'
+import type { ScriptModule } from '../model/script-module.js'
+import { Tensor } from '../tensor/tensor.js'
+import type { Value } from '../tensor/values.js'
+
+export type { CamAggregate, CamCompat, CamExplainOptions, CamOptions } from './cam-options.js'
+
+const compats: readonly unknown[] = ['paper', 'pytorch-grad-cam', 'captum']
+const aggregates: readonly unknown[] = ['each', 'mean', 'max', 'product']
+
+function oneOf(value: unknown, what: string, known: readonly unknown[]): void {
+  if (!known.includes(value))
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no ${what} ${inspect(value)}. Use ${known.join(', ')}.`)
+}
+
+function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
+  const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape } = options
+  const aggregate = options.aggregate ?? (compat === 'pytorch-grad-cam' ? 'mean' : 'each')
+  if (!Array.isArray(layers) || layers.length === 0)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', "layers must be an array of at least one layer, e.g. ['features'].")
+  oneOf(compat, 'compat', compats)
+  oneOf(aggregate, 'aggregate', aggregates)
+  if (compat === 'captum' && aggregate !== 'each')
+    throw new GradCamError('ERR_INVALID_ARGUMENT', 'Captum makes one map per layer: use another compat to aggregate.')
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is no seed: give an integer from 0 on.`)
+  if (!Number.isSafeInteger(chunkSize) || chunkSize < 1)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `chunkSize is ${inspect(chunkSize)}: give a number from 1 on.`)
+  if (typeof reshape === 'function' && methods.includes('ablationcam'))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      'Ablation-CAM puts zeros in channels of what the layer itself returns, which a reshape function does not tell. Give a ' +
+        'reshape by name or as plain data.',
+    )
+  return {
+    layers: [...(layers as readonly string[])],
+    methods,
+    relu: compat !== 'captum',
+    eigenSmooth,
+    inputSize: compat === 'pytorch-grad-cam' || aggregate !== 'each',
+    aggregate,
+    reshape: toNativeReshape(reshape),
+    seed,
+    chunkSize,
+    inputGradient: false,
+    guided: 'none',
+    ...toExecutionPlan(options),
+  }
+}
+
+/** A tensor of the caller's own on the same memory. */
+const share = (handle: TensorHandle): Tensor => Tensor.own(handle).detach()
+
+/**
+ * Class activation maps: where target layers saw evidence for the target, by any of the {@link camMethods}.
+ *
+ * All methods and layers share one forward and one backward; methods that need no gradient do without the backward.
+ * Score-CAM and Ablation-CAM then run the model, or what follows the layer, once more for each channel; their target must
+ * be plain data, not a function. A layer that runs several times in one pass is explained at its last call. Half-precision activations are
+ * taken to float32 before any formula.
+ *
+ * ```ts
+ * using cam = new Cam(model, { layers: ['layer4'], methods: ['gradcam++', 'layercam'], compat: 'pytorch-grad-cam' })
+ * using found = await cam.explain(input, { target: 281 })
+ * found.get('layer4', 'layercam') // [N, 1, H, W]
+ * ```
+ */
+export class Cam extends Explainer {
+  readonly layers: readonly string[]
+  readonly methods: readonly CamMethod[]
+  readonly #aggregated: boolean
+
+  /**
+   * @throws GradCamError ERR_LAYER_NOT_FOUND with the nearest names, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN,
+   *   ERR_INVALID_ARGUMENT; at the first forward ERR_NOT_SPLITTABLE, where execution 'split' or a precision was asked for
+   *   and the model cannot be split
+   */
+  constructor(model: ScriptModule, options: CamOptions) {
+    const methods = checkMethods(checkOptions(options).methods ?? ['gradcam'])
+    const plan = toPlan(options, methods)
+    super(model, plan)
+    this.layers = plan.layers
+    this.methods = methods
+    this.#aggregated = plan.aggregate !== 'each'
+  }
+
+  /**
+   * The map after `backward`, [N, 1, ...], float32 or float64, for the caller to dispose.
+   *
+   * @param layer the first by default; left out where the maps of all layers are aggregated
+   * @param method the first by default
+   */
+  get(layer?: string, method?: CamMethod): Tensor {
+    const { maps } = this.explained
+    const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
+    return share(maps[byMethod]?.[byLayer]?.map as TensorHandle)
+  }
+
+  /** What the layer returned in the forward pass, in its own shape. */
+  activation(layer: string): Tensor {
+    return share(this.#of(layer).activation as TensorHandle)
+  }
+
+  /**
+   * The gradient of the score with respect to that, of the same shape.
+   *
+   * @throws GradCamError ERR_NO_GRADIENT where none of the methods needs it, so that there is none
+   */
+  gradient(layer: string): Tensor {
+    const { gradient } = this.#of(layer)
+    if (gradient) return share(gradient)
+    throw new GradCamError(
+      'ERR_NO_GRADIENT',
+      `${this.methods.join(', ')} do without a gradient, so nothing was differentiated. Add 'gradcam' to methods.`,
+    )
+  }
+
+  #explanation<Output extends Value>(run: Run<Output>): CamExplanation<Output> {
+    return new CamExplanation(run, this.layers, this.methods, this.#aggregated)
+  }
+
+  #of(layer: string): NativeExplained['layers'][number] {
+    const { layers } = this.explained
+    const [, index] = mapIndex(this.layers, this.methods, false, layer, undefined)
+    return layers[index] as NativeExplained['layers'][number]
+  }
+
+  /**
+   * Forward, backward and maps in one call, which may overlap with others.
+   *
+   * @returns all of it, to be disposed as one
+   */
+  async explain<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    options: CamExplainOptions<Output> = {},
+  ): Promise<CamExplanation<Output>> {
+    const explainOnce = async (given: Value | readonly Value[], once: ExplainOptions<Output>) => {
+      return this.#explanation(await this.run(given, once))
+    }
+    return options.augment ? await explainAugmented(inputs, options, explainOnce) : await explainOnce(inputs, options)
+  }
+
+  /**
+   * The maps of the `k` classes with the highest logits, from one forward.
+   *
+   * @param options.of the way to the logits, where the output is not a tensor: see {@link TargetData}
+   * @returns `k` explanations, best class first, each to be disposed; its targets are the classes of that rank, per image
+   */
+  async explainTop(
+    inputs: Value | readonly Value[],
+    k: number,
+    options: Omit<ExplainOptions, 'target'> & { of?: string | number | readonly (string | number)[] } = {},
+  ): Promise<CamExplanation<Value>[]> {
+    const found = await this.runTop(inputs, k, options)
+    return found.map((run) => this.#explanation(run))
+  }
+}

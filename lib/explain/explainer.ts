@@ -1,0 +1,326 @@
+import { inspect } from 'node:util'
+import { cancellable, type CallOptions } from '../addon/abort.js'
+import type { NativeExplained, NativeValue, PassHandle, PassPlan } from '../addon/binding.js'
+import { native } from '../addon/native.js'
+import { GradCamError } from '../base/errors.js'
+import { Lookout } from '../addon/busy-poll.js'
+import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { scoreOf, toNativeTarget, type Target, type TargetOptions } from '../target/target.js'
+import { Tensor, tidy } from '../tensor/tensor.js'
+import { topClasses } from '../target/top-classes.js'
+import { disposeValue, shareValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
+
+/** What every explainer's `explain` takes. */
+export interface ExplainOptions<Output extends Value = Tensor> extends CallOptions {
+  /** The top class of each image by default. */
+  target?: Target<Output> | undefined
+}
+
+/**
+ * How passes run. 'split': what comes before the first target layer runs frozen, optimised and without a graph, and only
+ * what follows is differentiated; equal up to rounding, and faster than a plain forward. 'hooked': the model as it is, seen
+ * through hooks. 'auto' (the default): split where the model can be cut at its target layers, hooked where it cannot
+ * (a layer in control flow, one that runs several times, hooks of yours on the model). The first pass makes the split,
+ * which takes a fraction of a second; it lives as long as the explainer.
+ */
+export type Execution = 'auto' | 'split' | 'hooked'
+
+/** Which of the two ways a pass ran, and why it was hooked. */
+export type ExecutionPath =
+  | { readonly path: 'split' }
+  | {
+      readonly path: 'hooked'
+      readonly why: string
+      /** @deprecated Use `why`. */
+      readonly because: string
+    }
+
+/** How the passes of an explainer of layers run. */
+export interface ExecutionOptions {
+  readonly execution?: Execution
+  /**
+   * What comes before the first target layer computes in it; the rest, and the map, in float32. 'bfloat16' is about twice
+   * as fast on CPUs that have it (AVX512-BF16, AMX) and on GPUs, and moves maps slightly: docs/performance.md has figures.
+   * Needs a float32 model that can be split. By default the model's own.
+   */
+  readonly precision?: 'bfloat16' | 'float16'
+}
+
+/** @internal What of a plan says how a pass runs. */
+export function toExecutionPlan(options: ExecutionOptions): Pick<PassPlan, 'execution' | 'precision'> {
+  const { execution = 'auto', precision } = options
+  if (!executions.includes(execution))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `There is no execution ${inspect(execution)}. Use ${executions.join(', ')}.`,
+    )
+  if (precision !== undefined && !precisions.includes(precision))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `There is no precision ${inspect(precision)}. Use ${precisions.join(', ')}, or none for the model's own.`,
+    )
+  if (precision !== undefined && execution === 'hooked')
+    throw new GradCamError('ERR_INVALID_ARGUMENT', "A precision needs a split model: leave out execution 'hooked'.")
+  return precision === undefined ? { execution } : { execution, precision }
+}
+
+const executions: readonly unknown[] = ['auto', 'split', 'hooked']
+const precisions: readonly unknown[] = ['bfloat16', 'float16']
+
+const executionPath = (whyHooked: string): ExecutionPath =>
+  whyHooked === '' ? { path: 'split' } : { path: 'hooked', why: whyHooked, because: whyHooked }
+
+/** What a pass was explained for. */
+export interface Explained {
+  /** The class explained for each image; empty when the target was a function. */
+  readonly targets: readonly number[]
+  /** The score explained for each image; the one score of the batch when the target was a function. */
+  readonly scores: readonly number[]
+}
+
+export function disposeExplained(explained: NativeExplained): void {
+  for (const { activation, gradient } of explained.layers) for (const t of [activation, gradient]) t?.dispose()
+  for (const { map } of explained.maps.flat()) map.dispose()
+  explained.inputGradient?.dispose()
+  explained.fullGrad?.dispose()
+}
+
+/** @internal What a pass of its own gave. */
+export interface Run<Output extends Value> {
+  output: Output
+  intercepted: number
+  execution: ExecutionPath
+  explained: NativeExplained
+}
+
+/**
+ * The part that all explainers share: a forward pass, backward passes through it, and what they left behind.
+ * All state belongs to the explainer, so that two of them on one model never see each other's.
+ */
+export abstract class Explainer implements Disposable {
+  readonly model: ScriptModule
+  readonly #pass: PassHandle
+  readonly #lookout = new Lookout()
+  #closed = false
+  /** The output of the last forward, with its graph, for target functions. The caller has a tensor of its own. */
+  #output: Value | undefined
+  #explained: NativeExplained | undefined
+  #intercepted: number | undefined
+  #execution: ExecutionPath | undefined
+  /** How many forwards were started, and the number of the last that failed. */
+  #forwards = 0
+  #failed = -1
+
+  /** Refuses layers that the model does not have. */
+  protected constructor(model: ScriptModule, plan: PassPlan) {
+    this.model = model
+    this.#pass = native().pass(model.handle, plan)
+  }
+
+  /**
+   * Runs the model and keeps what `backward` needs. What an earlier pass left here is gone.
+   *
+   * @param inputs the input, or an array of all positional inputs
+   * @returns the model's output, e.g. logits [N, C], for the caller to dispose
+   */
+  async forward<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    { signal }: CallOptions = {},
+  ): Promise<Output> {
+    this.assertOpen()
+    this.#forget()
+    const turn = ++this.#forwards
+    const { output, kept, intercepted, execution } = await this.#forwardIn(this.#pass, inputs, signal).catch(
+      (error: unknown) => {
+        this.#failed = turn // what an earlier forward left on the native side must not be explained in its place
+        throw error
+      },
+    )
+    if (this.#closed) disposeValue(kept)
+    else {
+      this.#forget() // of a forward that was started later, or at the same time
+      this.#output = kept
+      this.#intercepted = intercepted
+      this.#execution = execution
+    }
+    return output as Output
+  }
+
+  /** A forward in a pass: the output for the caller, and once more for target functions, with its graph. */
+  async #forwardIn(
+    pass: PassHandle,
+    inputs: Value | readonly Value[],
+    signal: AbortSignal | undefined,
+  ): Promise<{ output: Value; kept: Value; intercepted: number; execution: ExecutionPath }> {
+    const { output, kept, intercepted, whyHooked } = await cancellable(
+      signal,
+      (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket),
+      (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
+    )
+    return { output: wrapValue(output), kept: wrapValue(kept), intercepted, execution: executionPath(whyHooked) }
+  }
+
+  /**
+   * Differentiates a score of the last forward pass. May be called again, for another target.
+   *
+   * @throws GradCamError ERR_NO_FORWARD, ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE, ERR_LAYER_NOT_REACHED,
+   *   ERR_NO_GRADIENT, ERR_NO_RELU
+   */
+  async backward<Output extends Value = Tensor>(
+    target?: Target<Output>,
+    { signal }: CallOptions = {},
+  ): Promise<Explained> {
+    this.assertOpen()
+    if (this.#failed === this.#forwards)
+      throw new GradCamError('ERR_NO_FORWARD', 'The last forward(input) failed or was aborted: call it again first.')
+    const explained = await this.#differentiate(this.#pass, this.#output, target, signal)
+    if (this.#explained) disposeExplained(this.#explained)
+    if (this.#closed) disposeExplained(explained)
+    else this.#explained = explained
+    return { targets: explained.classes, scores: explained.scores }
+  }
+
+  async #differentiate<Output extends Value>(
+    pass: PassHandle,
+    output: Value | undefined,
+    target: Target<Output> | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<NativeExplained> {
+    if (typeof target !== 'function') {
+      using wanted = toNativeTarget(target)
+      return await cancellable(signal, (ticket) => pass.backward(wanted.target, ticket), disposeExplained)
+    }
+    if (output === undefined)
+      throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to explain yet: call forward(input) first.')
+    using score = tidy(() => scoreOf(target, output as Output).clone())
+    return await cancellable(signal, (ticket) => pass.backward(score.handle, ticket), disposeExplained)
+  }
+
+  /** Forward and backward in a pass of its own: calls of it may overlap, and what `forward` left here stays. */
+  protected async run<Output extends Value>(
+    inputs: Value | readonly Value[],
+    { target, signal }: ExplainOptions<Output>,
+  ): Promise<Run<Output>> {
+    this.assertOpen()
+    if (typeof target !== 'function') {
+      using wanted = toNativeTarget(target)
+      const result = await this.#lookout.while(() =>
+        cancellable(
+          signal,
+          (ticket) => this.#pass.explain(toPositional(inputs).map(unwrapValue), wanted.target, ticket),
+          (late) => {
+            disposeExplained(late)
+            disposeValue(wrapValue(late.output))
+          },
+        ),
+      )
+      const execution = executionPath(result.whyHooked)
+      return {
+        output: wrapValue(result.output) as Output,
+        intercepted: result.intercepted,
+        execution,
+        explained: result,
+      }
+    }
+    const pass = this.#pass.fork()
+    try {
+      const { kept, ...found } = await this.#forwardIn(pass, inputs, signal)
+      const output = found.output as Output
+      try {
+        return { ...found, output, explained: await this.#differentiate(pass, kept, target, signal) }
+      } catch (error) {
+        disposeValue(output)
+        throw error
+      } finally {
+        disposeValue(kept)
+      }
+    } finally {
+      pass.dispose()
+    }
+  }
+
+  /** One forward, and a backward for each of the top `k` classes. */
+  protected async runTop(
+    inputs: Value | readonly Value[],
+    k: number,
+    { of, signal }: CallOptions & TargetOptions,
+  ): Promise<Run<Value>[]> {
+    this.assertOpen()
+    const pass = this.#pass.fork()
+    const found: Run<Value>[] = []
+    let first: Value | undefined
+    let kept: Value | undefined
+    try {
+      const result = await this.#forwardIn(pass, inputs, signal)
+      first = result.output
+      kept = result.kept
+      for (const classes of topClasses(first, k, of)) {
+        const target = { kind: 'class', class: classes, ...(of === undefined ? {} : { of }) } as const
+        const explained = await this.#differentiate(pass, undefined, target, signal)
+        const { intercepted, execution } = result
+        found.push({ output: shareValue(first), intercepted, execution, explained })
+      }
+      return found
+    } catch (error) {
+      for (const { output, explained } of found) {
+        disposeValue(output)
+        disposeExplained(explained)
+      }
+      throw error
+    } finally {
+      disposeValue([first ?? null, kept ?? null])
+      pass.dispose()
+    }
+  }
+
+  /** What the last backward left. */
+  protected get explained(): NativeExplained {
+    this.assertOpen()
+    if (!this.#explained)
+      throw new GradCamError('ERR_NO_BACKWARD', 'There is no gradient yet: call backward(target) after forward(input).')
+    return this.#explained
+  }
+
+  /** How many ReLUs of the last forward follow the guided rule. */
+  protected get intercepted(): number {
+    this.assertOpen()
+    if (this.#intercepted === undefined)
+      throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to count yet: call forward(input) first.')
+    return this.#intercepted
+  }
+
+  /** How the last forward ran. */
+  get execution(): ExecutionPath {
+    this.assertOpen()
+    if (this.#execution === undefined)
+      throw new GradCamError('ERR_NO_FORWARD', 'Nothing has run yet: call forward(input) first.')
+    return this.#execution
+  }
+
+  protected assertOpen(): void {
+    if (this.#closed) throw new GradCamError('ERR_CLOSED', 'This explainer was closed. Make a new one to explain more.')
+    void this.model.handle // refuses a model that was disposed
+  }
+
+  #forget(): void {
+    disposeValue(this.#output)
+    if (this.#explained) disposeExplained(this.#explained)
+    this.#output = this.#explained = this.#intercepted = this.#execution = undefined
+  }
+
+  /** Frees all that the explainer holds. The model stays as it was. Safe to call again. */
+  dispose(): void {
+    this.#forget()
+    this.#closed = true
+    this.#pass.dispose()
+  }
+
+  /** The same as `dispose`, by the name of the Python reference. */
+  close(): void {
+    this.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}

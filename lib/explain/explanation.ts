@@ -1,0 +1,50 @@
+import type { Explained } from './explainer.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
+
+/** What every explanation knows, by name. */
+export interface Facts<Output extends Value> extends Explained {
+  readonly output: Output
+}
+
+/** An explanation that is one tensor, and the output that it explains. It owns both. */
+export abstract class TensorExplanation<Output extends Value> implements Explained, Disposable {
+  /** The model's output for the input as it is, e.g. logits [N, C], off the graph. */
+  readonly output: Output
+  readonly targets: readonly number[]
+  readonly scores: readonly number[]
+  readonly #found: Tensor
+
+  protected constructor({ output, targets, scores }: Facts<Output>, found: Tensor) {
+    this.output = output
+    this.targets = targets
+    this.scores = scores
+    this.#found = found
+  }
+
+  /** Of the tensor. */
+  get shape(): readonly number[] {
+    return this.#found.shape
+  }
+
+  /** Frees both. Safe to call again. */
+  dispose(): void {
+    disposeValue(this.output)
+    this.#found.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+
+/** An explanation that is a number for each element of the (first) input. */
+export abstract class AttributionExplanation<Output extends Value> extends TensorExplanation<Output> {
+  /** Of the shape of the (first) input, on the model's device. */
+  readonly attribution: Tensor
+
+  protected constructor(facts: Facts<Output> & { readonly attribution: Tensor }) {
+    super(facts, facts.attribution)
+    this.attribution = facts.attribution
+  }
+}

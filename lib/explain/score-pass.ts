@@ -1,0 +1,32 @@
+import { disposeExplained, Explainer, type Execution, type Explained, type ExplainOptions } from './explainer.js'
+import type { ScriptModule } from '../model/script-module.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
+
+/** The classes and scores of inputs, from a forward without a graph. */
+export class ScorePass extends Explainer {
+  /** @param execution by default the model runs frozen and optimised, where it allows that, which has to be prepared once */
+  constructor(model: ScriptModule, execution: Execution = 'auto') {
+    super(model, { layers: [], scoresOnly: true, inputGradient: false, guided: 'none', execution })
+  }
+
+  /** @throws GradCamError ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE */
+  async score<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    options: ExplainOptions<Output> = {},
+  ): Promise<Explained> {
+    const { output, ...explained } = await this.look(inputs, options)
+    disposeValue(output)
+    return explained
+  }
+
+  /** The same with the model's output, for the caller to dispose. */
+  async look<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    options: ExplainOptions<Output> = {},
+  ): Promise<Explained & { output: Output }> {
+    const { output, explained } = await this.run(inputs, options)
+    disposeExplained(explained)
+    return { output, targets: explained.classes, scores: explained.scores }
+  }
+}

@@ -1,0 +1,76 @@
+import { cancellable, type CallOptions } from '../addon/abort.js'
+import { GradCamError } from '../base/errors.js'
+import { loadSharp } from './sharp.js'
+
+/** A decoded image: red, green and blue of each pixel, row by row from the top. */
+export interface Pixels {
+  readonly data: Uint8Array
+  readonly height: number
+  readonly width: number
+}
+
+export interface DecodeOptions {
+  maxPixels: number
+  background: number | undefined
+  /** Waits, once the header has told how many bytes the pixels will take, until there is room for them. */
+  reserve?: (bytes: number) => Promise<void>
+}
+
+/**
+ * Decodes the bytes of an image file on a thread of libuv's pool: upright by its EXIF orientation, 8 bits per channel,
+ * the first frame or page.
+ *
+ * Throws ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE.
+ */
+export async function decode(
+  bytes: Uint8Array,
+  name: string,
+  { maxPixels, background, reserve }: DecodeOptions,
+  { signal }: CallOptions,
+): Promise<Pixels> {
+  if (bytes.byteLength === 0)
+    throw new GradCamError('ERR_IMAGE_CORRUPT', `${name} is empty. Copy or download it again.`)
+  const sharp = await loadSharp()
+  try {
+    // The header alone, so that an image too large is refused with its size before memory is taken for it.
+    const header = await cancellable(signal, () => sharp(bytes, { limitInputPixels: false }).metadata())
+    refuseLarge(name, header, maxPixels)
+    await reserve?.(header.width * header.height * 3)
+    const image = sharp(bytes, {
+      limitInputPixels: maxPixels,
+      autoOrient: true,
+      // Pixels that are missing are an error; a decoder's mere warnings are not, as in Pillow.
+      failOn: 'error',
+      // Models are trained on pixels as Pillow gives them, which does not apply colour profiles. CMYK needs one.
+      ignoreIcc: header.space !== 'cmyk',
+    })
+    const level = background === undefined ? 0 : Math.round(background * 255)
+    const opaque =
+      background === undefined ? image.removeAlpha() : image.flatten({ background: { r: level, g: level, b: level } })
+    const { data, info } = await cancellable(signal, () =>
+      opaque.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }),
+    )
+    return { data, height: info.height, width: info.width }
+  } catch (error) {
+    if (error instanceof GradCamError || signal?.aborted) throw error
+    throw corrupt(name, error as Error)
+  }
+}
+
+function refuseLarge(name: string, { width, height }: { width: number; height: number }, maxPixels: number): void {
+  if (width * height <= maxPixels) return
+  throw new GradCamError(
+    'ERR_IMAGE_TOO_LARGE',
+    `${name} has ${width} x ${height} = ${width * height} pixels; more than ${maxPixels} are refused, since a small file ` +
+      'may claim to hold more than memory does. Make it smaller, or raise maxPixels (--max-pixels of gradcam batch) if you trust it.',
+  )
+}
+
+function corrupt(name: string, cause: Error): GradCamError {
+  const said = cause.message.split('\n')[0] as string
+  const text = said.endsWith('unsupported image format')
+    ? `${name} is no image of a kind that can be read, or is cut short. Readable are JPEG, PNG, WebP, AVIF, GIF, TIFF ` +
+      'and SVG: convert it to one of these.'
+    : `${name} is a damaged or incomplete image (${said}). Copy or download it again, or save it anew as PNG or JPEG.`
+  return new GradCamError('ERR_IMAGE_CORRUPT', text, { cause })
+}

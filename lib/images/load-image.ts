@@ -1,0 +1,81 @@
+import type { CallOptions } from '../addon/abort.js'
+import { callOperatorAsync } from '../tensor/dispatch.js'
+import { GradCamError } from '../base/errors.js'
+import { functions } from '../tensor/operators.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { decode } from './decode.js'
+import { frameImage, resamples, type Resample } from './frame-image.js'
+import { checkNormalization, type Normalization } from './normalization.js'
+import { readSource, sourceName, type ImageSource } from './read-source.js'
+import { tensorInBands } from './tensor-in-bands.js'
+
+export interface LoadImageOptions extends CallOptions {
+  /** [height, width] to resize to, whatever the image's proportions. By default it keeps its own size. */
+  size?: readonly [number, number]
+  /**
+   * The filter for resizing, antialiased. 'bilinear' by default, as in `torchvision.transforms.Resize`; where Python says
+   * Pillow's `image.resize(size)` with no filter named, that is 'bicubic'.
+   */
+  resample?: Resample
+  /** Subtract this mean and divide by this standard deviation, e.g. `imagenet`. Not done by default. */
+  normalize?: Normalization | false
+  /** Where the tensor shall be, e.g. `model.device`. 'cpu' by default. */
+  device?: string
+  /**
+   * The grey, from 0 for black to 1 for white, that shows through transparent pixels. By default transparency is
+   * dropped and the colour stored beneath it used, as Pillow's `convert('RGB')` does.
+   */
+  background?: number
+  /** Images with more pixels than this are refused. {@link defaultMaxPixels} by default. */
+  maxPixels?: number
+}
+
+/** Pillow, too, takes an image with more pixels than this for a decompression bomb. */
+export const defaultMaxPixels = 178_956_970
+
+/**
+ * Reads an image as input for a model: JPEG, PNG, WebP, AVIF, GIF, TIFF or SVG, decoded by sharp.
+ *
+ * The image is turned upright by its EXIF orientation; grey, palette and CMYK become RGB, 16 bits per channel 8; of an
+ * animation the first frame is taken. Embedded colour profiles are ignored, as in Pillow and torchvision, but for CMYK.
+ * Resizing is Pillow's, byte for byte, so that a model sees what it sees in Python.
+ *
+ * @param source a path, a `file:` URL, or the bytes of the file
+ * @returns [1, 3, H, W] float32, in [0, 1] unless `normalize` is given
+ * @throws GradCamError ERR_IMAGE_NOT_FOUND, ERR_IMAGE_UNREADABLE, ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE, ERR_SHAPE,
+ *   ERR_INVALID_ARGUMENT
+ */
+export async function loadImage(source: ImageSource, options: LoadImageOptions = {}): Promise<Tensor> {
+  const { size, resample = 'bilinear', normalize, maxPixels = defaultMaxPixels, background, device, signal } = options
+  check(options)
+  const bytes = await readSource(source, { signal })
+  const pixels = await decode(bytes, sourceName(source), { maxPixels, background }, { signal })
+  const resized = size ?? ([pixels.height, pixels.width] as const)
+  const { mean, std } = normalize || unscaled
+  const framing = { resized, offset: [0, 0] as const, size: resized }
+  const planes = await frameImage(pixels, framing, { mean, std, resample, fill: [0, 0, 0] })
+  signal?.throwIfAborted()
+  const image = await tensorInBands(planes, [1, 3, ...resized], { signal })
+  if (device === undefined || device === 'cpu') return image
+  using onCpu = image
+  return await callOperatorAsync(functions.to, [onCpu, device, 'float32'], { signal })
+}
+
+/** Pixels stay as they are, from 0 to 1. */
+const unscaled: Normalization = { mean: [0, 0, 0], std: [1, 1, 1] }
+
+/** All that can be refused before work starts. */
+function check({ size, resample, normalize, background, maxPixels }: LoadImageOptions): void {
+  if (size && !(size.length === 2 && size.every((pixels) => Number.isSafeInteger(pixels) && pixels > 0)))
+    throw new GradCamError('ERR_SHAPE', `[${size.join(', ')}] is no size: give [height, width] in whole pixels.`)
+  if (resample !== undefined && !resamples.includes(resample))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `There is no filter '${String(resample)}'. Use ${resamples.join(', ')}.`,
+    )
+  if (normalize) checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null])
+  if (background !== undefined && !(background >= 0 && background <= 1))
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `background is ${background}: give a grey from 0 to 1.`)
+  if (maxPixels !== undefined && !(Number.isSafeInteger(maxPixels) && maxPixels > 0))
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `maxPixels is ${maxPixels}: give a whole number from 1 on.`)
+}

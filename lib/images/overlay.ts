@@ -1,0 +1,52 @@
+import { GradCamError } from '../base/errors.js'
+import { interpolate } from '../tensor/interpolate.js'
+import { tidy, type Tensor } from '../tensor/tensor.js'
+import { colorize } from './colorize.js'
+import { asFloat, normalize } from './normalize.js'
+
+export interface OverlayOptions {
+  /** How much of the map is seen: 0 gives the image alone, 1 the map alone. 0.5 by default. */
+  alpha?: number
+}
+
+/** How far outside [0, 1] an image may lie: rounding, not an image that is scaled for a model. */
+const tolerance = 0.01
+
+/**
+ * Lays a map over the image that it explains. The map is enlarged to the image's size (bilinear), stretched to
+ * [0, 1] per image (see {@link normalize}), painted (see {@link colorize}) and blended:
+ * `(1 - alpha) * image + alpha * painted`.
+ *
+ * @param image [N, 3, H, W] in [0, 1]: load it without `normalize`, or `denormalize` it first
+ * @param map [N, 1, h, w], e.g. of GradCam; moved to the image's device where it is on another
+ * @returns [N, 3, H, W] in [0, 1], float32 (float64 when the image is), on the image's device
+ * @throws GradCamError ERR_SHAPE, ERR_INVALID_ARGUMENT for an alpha or an image outside [0, 1]
+ */
+export function overlay(image: Tensor, map: Tensor, { alpha = 0.5 }: OverlayOptions = {}): Tensor {
+  const [images, channels, height, width] = image.shape
+  if (image.shape.length !== 4 || channels !== 3 || image.size === 0)
+    throw new GradCamError('ERR_SHAPE', `overlay wants an image [N, 3, H, W], not [${image.shape.join(', ')}].`)
+  if (map.shape.length !== 4 || map.shape[0] !== images || map.shape[1] !== 1)
+    throw new GradCamError(
+      'ERR_SHAPE',
+      `overlay wants one map for each of the ${images} images, [${images}, 1, h, w], not [${map.shape.join(', ')}].`,
+    )
+  if (!(alpha >= 0 && alpha <= 1))
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `alpha is ${alpha}: give a number from 0 to 1.`)
+  return tidy(() => {
+    const pixels = asFloat(image.detach())
+    const outside = pixels.sub(0.5).abs().amax().item() - 0.5
+    if (outside > tolerance)
+      throw new GradCamError(
+        'ERR_INVALID_ARGUMENT',
+        'The image under an overlay must be in [0, 1], but this one is not. If it was scaled for a model, ' +
+          'denormalize(image, imagenet) turns it back.',
+      )
+    const near = asFloat(map.detach()).to({ device: pixels.device })
+    const painted = colorize(normalize(interpolate(near, [height as number, width as number])))
+    return pixels
+      .mul(1 - alpha)
+      .add(painted, { alpha })
+      .clamp(0, 1)
+  })
+}

@@ -1,0 +1,187 @@
+import { inspect } from 'node:util'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import {
+  disposeExplained,
+  Explainer,
+  toExecutionPlan,
+  type Execution,
+  type ExplainOptions,
+  type Run,
+} from '../explain/explainer.js'
+import { inParts } from '../base/in-parts.js'
+import { toPositional, type ScriptModule } from '../model/script-module.js'
+import type { Target } from '../target/target.js'
+import { Tensor, tidy } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
+import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
+import { WeightedMasks } from './accumulate.js'
+import { featureAblation, type FeatureAblationOptions } from './feature-ablation.js'
+import { occlusion, type OcclusionOptions } from './occlusion.js'
+import type { Perturbation } from './perturbation.js'
+import { rise, type RiseOptions } from './rise.js'
+import { PerturbationExplanation } from './perturbation-explanation.js'
+import type { PerturbationMethod } from './perturbation-method.js'
+
+export type { PerturbationMethod }
+
+export type InputPerturbationOptions = {
+  /**
+   * How many images a run takes at most; 16 by default, and never less than the batch itself; fewer where memory runs out. It
+   * bounds the memory, and the result does not depend on it. Models with several inputs take one changed batch per run, and so
+   * do targets that are functions or have a mask per image.
+   */
+  readonly batchSize?: number
+  /** 'split' here is all of the model frozen and optimised, which 'auto' (the default) takes where the model allows it. */
+  readonly execution?: Execution
+} & (
+  | ({ readonly method: 'occlusion' } & OcclusionOptions)
+  | ({ readonly method: 'feature-ablation' } & FeatureAblationOptions)
+  | ({ readonly method: 'rise' } & RiseOptions)
+)
+
+export interface PerturbationExplainOptions<Output extends Value = Tensor> extends ExplainOptions<Output> {
+  /** Called after each run with how many of the changed inputs are scored, and of how many. What it throws ends the call. */
+  onProgress?: ((scored: number, total: number) => void) | undefined
+}
+
+type Options<Method> = Extract<InputPerturbationOptions, { method: Method }>
+
+/** How each method changes x. */
+const makers: {
+  readonly [Method in PerturbationMethod]: (x: Tensor, options: Options<Method>) => Perturbation & Partial<Disposable>
+} = { occlusion, 'feature-ablation': featureAblation, rise }
+
+/** Every {@link PerturbationMethod}. */
+export const perturbationMethods = Object.keys(makers) as readonly PerturbationMethod[]
+
+/**
+ * Attributions of the score to the elements of the (first) input, from the scores of changed inputs: see
+ * {@link PerturbationMethod}. Everything runs without a graph.
+ *
+ * ```ts
+ * using occlusion = new InputPerturbation(model, { method: 'occlusion', window: [32, 32], stride: [16, 16] })
+ * using found = await occlusion.explain(input, { target: 281 })
+ * found.attribution // [N, 3, H, W]
+ * ```
+ */
+export class InputPerturbation extends Explainer {
+  readonly method: PerturbationMethod
+  readonly #options: InputPerturbationOptions
+  readonly #batchSize: number
+
+  /** @throws GradCamError ERR_INVALID_ARGUMENT */
+  constructor(model: ScriptModule, options: InputPerturbationOptions) {
+    const { method, batchSize = 16, execution } = checkOptions(options)
+    const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
+    if (!perturbationMethods.includes(method))
+      throw refuse(`There is no method ${inspect(method)}. There are: ${perturbationMethods.join(', ')}.`)
+    if (!Number.isSafeInteger(batchSize) || batchSize < 1)
+      throw refuse(`batchSize is ${inspect(batchSize)}: give a number from 1 on.`)
+    const { baseline = 0 } = options as OcclusionOptions
+    if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
+      throw refuse(`${inspect(baseline)} is no baseline: give a number or a Tensor.`)
+    super(model, {
+      layers: [],
+      scoresOnly: true,
+      inputGradient: false,
+      guided: 'none',
+      ...toExecutionPlan(execution === undefined ? {} : { execution }),
+    })
+    this.method = method
+    this.#options = options
+    this.#batchSize = batchSize
+  }
+
+  /**
+   * Everything in one call, which may overlap with others. Where the target is the top class, it is that of the input. Where
+   * it is a function, it scores the batch as one, and all images are changed in the same place at once.
+   *
+   * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_SHAPE and ERR_DTYPE for an input that the method's options do not fit;
+   *   ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE
+   */
+  async explain<Output extends Value = Tensor>(
+    inputs: Value | readonly Value[],
+    { target, signal, onProgress }: PerturbationExplainOptions<Output> = {},
+  ): Promise<PerturbationExplanation<Output>> {
+    this.assertOpen()
+    const [input, ...others] = toPositional(inputs)
+    if (!(input instanceof Tensor) || input.shape.length < 2 || input.size === 0)
+      throw new GradCamError('ERR_INVALID_ARGUMENT', 'What is changed is the first input: give a Tensor [N, ...].')
+    using x = tidy(() => input.detach().to({ device: this.model.device }))
+    const make = makers[this.method] as (
+      x: Tensor,
+      options: InputPerturbationOptions,
+    ) => Perturbation & Partial<Disposable>
+    const perturbation = make(x, this.#options)
+    try {
+      const { run, target: used } = await this.#scoreInput(inputs, target, signal)
+      const { output, execution, explained } = run
+      disposeExplained(explained)
+      try {
+        const { classes: targets, scores } = explained
+        const single = others.length > 0 || isOfOneBatch(used)
+        const most = single ? 1 : Math.max(1, Math.floor(this.#batchSize / (x.shape[0] as number)))
+        using sum = new WeightedMasks(perturbation.divisor)
+        using whole = x.unsqueeze(0)
+        const { count } = perturbation
+        await inParts(count, most, async (from, to) => {
+          using masks = await perturbation.masks(from, to, { signal })
+          const changed = await this.#score(perturbation, whole, masks, others, {
+            target: fixedTarget(used, targets, to - from),
+            signal,
+          })
+          const images = Array.from({ length: x.shape[0] as number }, (_, n) => Math.min(n, scores.length - 1))
+          const weights = images.map((n) =>
+            Array.from({ length: to - from }, (_, i) =>
+              perturbation.weight(scores[n] as number, changed[i * scores.length + n] as number),
+            ),
+          )
+          await sum.add(masks, weights, { signal })
+          onProgress?.(to, count)
+        })
+        const attribution = sum.result(x)
+        const { method } = this
+        return new PerturbationExplanation({ method, output, attribution, targets, scores, runs: count, execution })
+      } catch (error) {
+        disposeValue(output)
+        throw error
+      }
+    } finally {
+      perturbation[Symbol.dispose]?.()
+    }
+  }
+
+  /** The scores of the changed inputs, version by version. */
+  async #score<Output extends Value>(
+    perturbation: Perturbation,
+    x: Tensor,
+    masks: Tensor,
+    others: readonly Value[],
+    options: ExplainOptions<Output>,
+  ): Promise<readonly number[]> {
+    using versions = await perturbation.apply(x, masks, options)
+    using batch = versions.flatten(0, 1)
+    const { output, explained } = await this.run<Output>([batch, ...others], options)
+    disposeValue(output)
+    disposeExplained(explained)
+    return explained.scores
+  }
+
+  /** The input as it is, and the target that all versions are scored by. */
+  async #scoreInput<Output extends Value>(
+    inputs: Value | readonly Value[],
+    target: Target<Output> | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<{ run: Run<Output>; target: Target<Output> | undefined }> {
+    const isClass = target === undefined || target === 'argmax' || typeof target === 'number' || Array.isArray(target)
+    if (this.method !== 'rise' || !isClass) return { run: await this.run(inputs, { target, signal }), target }
+    const probability: Target<Output> = { kind: 'probability', class: target ?? 'argmax' }
+    const run = await this.run<Output>(inputs, { target: probability, signal })
+    const output: Value = run.output
+    const single = output instanceof Tensor && (output.shape.length < 2 || output.shape[1] === 1)
+    if (!single) return { run, target: probability }
+    disposeValue(output)
+    disposeExplained(run.explained)
+    return { run: await this.run(inputs, { target, signal }), target }
+  }
+}

@@ -1,0 +1,49 @@
+import type { CallOptions } from '../addon/abort.js'
+import { callOperatorAsync } from '../tensor/dispatch.js'
+import { GradCamError } from '../base/errors.js'
+import { operators } from '../tensor/operators.js'
+import { Tensor } from '../tensor/tensor.js'
+
+/** Changed versions of an input x [N, ...], and how their scores become an attribution: sum_i weight_i mask_i / divisor. */
+export interface Perturbation {
+  /** How many versions are scored. */
+  readonly count: number
+  /**
+   * The masks of the versions `from` up to, not including, `to`: [versions, 1 or N, ...], of as many dimensions as x and one
+   * more, each of x's size or 1. Where all images share them there is one.
+   */
+  masks(from: number, to: number, options: CallOptions): Promise<Tensor>
+  /** The versions themselves: [versions, N, ...], of x [1, N, ...]. */
+  apply(x: Tensor, masks: Tensor, options: CallOptions): Promise<Tensor>
+  /** Of an image's score as it is, and its score in the version. */
+  weight(score: number, changed: number): number
+  /** 'coverage' is the sum of the masks, element by element. */
+  readonly divisor: number | 'coverage'
+}
+
+/** What is put in place of what is taken away. */
+export type Baseline = number | Tensor
+
+/** x where a boolean mask is false, the baseline where it is true. */
+export async function replaceWhere(
+  x: Tensor,
+  masks: Tensor,
+  baseline: Baseline,
+  options: CallOptions,
+): Promise<Tensor> {
+  const { dtype, device } = x
+  using value =
+    baseline instanceof Tensor ? baseline.to({ dtype, device }) : Tensor.full([1], baseline, { dtype, device })
+  return await callOperatorAsync(operators.where, [masks, value, x], options)
+}
+
+/** Refuses a tensor that cannot be expanded to `shape`. */
+export function checkExpands(tensor: Tensor, shape: readonly number[], what: string): void {
+  const own = [...tensor.shape].reverse()
+  const wanted = [...shape].reverse()
+  if (own.length <= wanted.length && own.every((size, i) => size === 1 || size === wanted[i])) return
+  throw new GradCamError(
+    'ERR_SHAPE',
+    `The ${what} has the shape [${tensor.shape.join(', ')}], which cannot be expanded to the input's [${shape.join(', ')}].`,
+  )
+}

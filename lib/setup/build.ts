@@ -1,0 +1,180 @@
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, totalmem } from 'node:os'
+import { createRequire } from 'node:module'
+import { join, sep } from 'node:path'
+import { GradCamError } from '../base/errors.js'
+import { ensureLibTorch } from './libtorch/install.js'
+import type { LibTorch } from '../addon/describe.js'
+import { describeWait, withLock, type LockWait } from '../base/lock.js'
+import { addonFile, buildFolder, buildInfoFile, packageRoot } from '../base/paths.js'
+import {
+  addonStamp,
+  hashSources,
+  hashText,
+  platform,
+  readBuildInfo,
+  type Builder,
+  type BuildInfo,
+} from '../addon/build-info.js'
+import { builders, logFile, workFolder, type BuildPlan } from './build-with.js'
+import { probeAddon } from '../addon/probe.js'
+import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp, toolMissing } from './tools.js'
+
+const require = createRequire(import.meta.url)
+
+export interface BuildOptions {
+  /** cmake-js where there is a CMake, else node-gyp. */
+  readonly builder?: Builder
+  /** Let a warning in our own C++ fail the build: for CI. */
+  readonly werror?: boolean
+  /** For -fsanitize, e.g. 'address'. */
+  readonly sanitize?: string
+  /** Compile sources in batches (default true). */
+  readonly unity?: boolean
+  /** Compilers at once: as many as there are cores and memory for (LibTorch's headers take about 2 GB each). */
+  readonly jobs?: number
+  /** Called with each line for the user. */
+  readonly say?: (line: string) => void
+  /** Called with each piece of the builder's output. */
+  readonly onOutput?: (text: string) => void
+}
+
+export interface BuildResult {
+  /** False when the addon of an earlier build is what this one would make. */
+  readonly built: boolean
+  readonly addon: string
+  readonly builder: Builder
+  readonly libtorch: LibTorch
+}
+
+/**
+ * Builds the addon against the LibTorch that is found (or installed, where there is none). Does nothing when LibTorch,
+ * sources, builder and settings are those of the last build. The addon of an earlier build stays in place until the new
+ * one has been loaded in a process of its own.
+ *
+ * Throws ERR_TOOL_MISSING, ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INSTALL, ERR_LOCK_FAILED or ERR_BUILD.
+ */
+export async function build(options: BuildOptions = {}): Promise<BuildResult> {
+  const say = options.say ?? (() => {})
+  const libtorch = await ensureLibTorch({ say })
+  const builder = options.builder ?? ((await findCMake()) ? 'cmake-js' : 'node-gyp')
+  makeBuildFolder()
+  const waiting = (wait: LockWait): void => say(describeWait(wait, 'is building already'))
+  return withLock(join(buildFolder, '.lock'), waiting, async () => {
+    const info = describeBuild(libtorch, builder, options)
+    const result = { addon: addonFile, builder, libtorch }
+    if (isCurrent(info)) return { built: false, ...result }
+    await checkTools(builder)
+    const plan: BuildPlan = {
+      libtorch,
+      werror: options.werror ?? false,
+      sanitize: options.sanitize ?? '',
+      unity: options.unity ?? true,
+      jobs: options.jobs ?? defaultJobs(),
+      onOutput: options.onOutput ?? (() => {}),
+      say,
+    }
+    say(
+      `Building the addon with ${builder} against LibTorch ${libtorch.version} (${libtorch.source}: ${libtorch.root}).`,
+    )
+    await compile(info, plan)
+    return { built: true, ...result }
+  })
+}
+
+async function compile(info: Omit<BuildInfo, 'addon'>, plan: BuildPlan): Promise<void> {
+  const { builder } = info
+  const settingsFile = join(workFolder(builder), 'settings')
+  // Object files and CMake's cache are good for the very same settings only: headers of another LibTorch may be no newer.
+  if (readIfThere(settingsFile) !== info.settings) rmSync(workFolder(builder), { recursive: true, force: true })
+  mkdirSync(workFolder(builder), { recursive: true })
+  writeFileSync(settingsFile, info.settings)
+  writeFileSync(logFile, '')
+  const made = await builders[builder](plan)
+  const next = join(buildFolder, `new-${process.pid}.node`)
+  copyFileSync(made, next)
+  await tryOut(next, plan.sanitize)
+  // The record goes first and comes back last: between the two the addon counts as not built, never as something else.
+  rmSync(buildInfoFile, { force: true })
+  renameSync(next, addonFile)
+  writeFileSync(`${buildInfoFile}.new`, `${JSON.stringify({ ...info, addon: addonStamp() }, null, 2)}\n`)
+  renameSync(`${buildInfoFile}.new`, buildInfoFile)
+  // An installed package is built once: half a gigabyte of object files is of no more use there.
+  if (packageRoot.includes(`${sep}node_modules${sep}`)) rmSync(workFolder(builder), { recursive: true, force: true })
+}
+
+function defaultJobs(): number {
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2 ** 31)))
+}
+
+/** A sanitizer's runtime has to be preloaded, so such an addon cannot be tried out here. */
+async function tryOut(addon: string, sanitize: string): Promise<void> {
+  if (sanitize) return
+  const probe = await probeAddon(addon)
+  if (probe.ok) return
+  rmSync(addon, { force: true })
+  throw new GradCamError(
+    'ERR_BUILD',
+    `The addon was compiled but does not load; what was there before is left in place. ${probe.problem}`,
+  )
+}
+
+function describeBuild(libtorch: LibTorch, builder: Builder, options: BuildOptions): Omit<BuildInfo, 'addon'> {
+  const { cxx11Abi, ...rest } = libtorch
+  const environment = ['CXX', 'CXXFLAGS', 'LDFLAGS', 'CMAKE_GENERATOR'].map(
+    (name) => `${name}=${process.env[name] ?? ''}`,
+  )
+  const { werror = false, sanitize = '', unity = true } = options
+  const flags = [String(cxx11Abi), String(werror), sanitize, String(unity), ...environment]
+  const settings = hashText(platform, libtorch.root, libtorch.fingerprint, packageRoot, ...flags, ...headerVersions())
+  return { builder, platform, libtorch: rest, settings, sources: hashSources() }
+}
+
+/** Of the headers that are compiled in, wherever npm put them: an installed package's dependencies may lie beside it. */
+function headerVersions(): string[] {
+  return ['node-addon-api', 'node-api-headers'].map(
+    (name) => (require(`${name}/package.json`) as { version: string }).version,
+  )
+}
+
+function isCurrent(info: Omit<BuildInfo, 'addon'>): boolean {
+  const last = readBuildInfo()
+  if (!last || last.addon === 'none' || last.addon !== addonStamp()) return false
+  return last.builder === info.builder && last.settings === info.settings && last.sources === info.sources
+}
+
+async function checkTools(builder: Builder): Promise<void> {
+  if (!(await findCompiler()))
+    throw toolMissing(
+      process.env['CXX'] ? `The compiler that CXX names (${process.env['CXX']})` : 'A C++ compiler',
+      compilerRemedy(),
+    )
+  if (builder === 'cmake-js') {
+    if (!(await findCMake())) throw toolMissing('CMake 3.18 or newer', cmakeRemedy())
+    if (!findMake()) throw toolMissing('make (or Ninja)', compilerRemedy())
+  } else {
+    if (!findNodeGyp()) throw toolMissing('CMake, or the node-gyp that npm carries,', cmakeRemedy())
+    if (!findMake(['make'])) throw toolMissing('make', compilerRemedy())
+  }
+}
+
+function makeBuildFolder(): void {
+  try {
+    mkdirSync(buildFolder, { recursive: true })
+    const trial = join(buildFolder, `.trial-${process.pid}`)
+    writeFileSync(trial, '')
+    rmSync(trial)
+  } catch (cause) {
+    const text = `The build folder ${buildFolder} cannot be written (${(cause as NodeJS.ErrnoException).code ?? String(cause)})`
+    const remedy = 'Run the build as the user who owns the package, or install the package in a folder of your own.'
+    throw new GradCamError('ERR_BUILD', `${text}. ${remedy}`, { cause })
+  }
+}
+
+function readIfThere(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return null
+  }
+}

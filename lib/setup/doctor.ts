@@ -1,0 +1,167 @@
+import { addonStamp, platform, readBuildInfo } from '../addon/build-info.js'
+import { probeAddon } from '../addon/probe.js'
+import type { RuntimeFacts } from '../addon/probe-child.js'
+import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp } from './tools.js'
+import { cacheFolder } from './libtorch/cache.js'
+import { hasNvidiaDriver } from './libtorch/driver.js'
+import { pinnedVersion, searchLibTorch, type Search } from './libtorch/find.js'
+import { pipRemedy, pythonRemedy } from './libtorch/install.js'
+import { askPython } from './libtorch/python.js'
+import { addonFile } from '../base/paths.js'
+
+/** One thing that was looked for. */
+export interface Check {
+  /** What it is, e.g. 'LibTorch'. */
+  readonly name: string
+  /** 'missing' keeps the package from working; 'note' does not, though it is worth knowing. */
+  readonly status: 'ok' | 'note' | 'missing'
+  /** What was found, or what is wrong. */
+  readonly found: string
+  /** Where something is missing: one sentence that says what to do. */
+  readonly remedy?: string
+  /** The same in parts, for programs. */
+  readonly details: Readonly<Record<string, string | number | boolean | null>>
+}
+
+/** What `gradcam doctor` found. */
+export interface DoctorReport {
+  /** Whether everything needed is there: the addon is built and loads. */
+  readonly ok: boolean
+  readonly checks: readonly Check[]
+}
+
+/**
+ * Looks at everything that the package needs on this machine: Node, compiler, CMake, Python, LibTorch, the addon, its
+ * devices and threads. It changes nothing and never throws; the addon is loaded in a process of its own.
+ */
+export async function doctor(): Promise<DoctorReport> {
+  const [search, addon] = await Promise.all([checkLibTorch(), checkAddon()])
+  // Once the addon is there and loads, nothing that it takes to build one is missing.
+  const needed = addon.check.status === 'missing'
+  const checks = [
+    checkNode(),
+    {
+      name: 'System',
+      status: 'ok' as const,
+      found: platform,
+      details: { platform: process.platform, arch: process.arch },
+    },
+    await checkCompiler(needed),
+    await checkCMake(needed),
+    await checkPython(search.libtorchFound || !needed),
+    search.check,
+    addon.check,
+    ...(addon.facts ? [await checkDevices(addon.facts), checkThreads(addon.facts)] : []),
+  ]
+  return { ok: checks.every(({ status }) => status !== 'missing'), checks }
+}
+
+function checkNode(): Check {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const supported = (major === 20 && minor >= 19) || major === 22 || major >= 24
+  const details = { version: process.versions.node, path: process.execPath }
+  const found = `${process.versions.node} (${process.execPath})`
+  if (supported) return { name: 'Node', status: 'ok', found, details }
+  return {
+    name: 'Node',
+    status: 'missing',
+    found,
+    remedy: 'Use Node 20.19 or newer of 20, 22, or 24 and newer.',
+    details,
+  }
+}
+
+async function checkCompiler(needed: boolean): Promise<Check> {
+  const compiler = await findCompiler()
+  const make = findMake()
+  const details = { command: compiler?.command ?? null, version: compiler?.version ?? null, make }
+  if (compiler && make)
+    return { name: 'Compiler', status: 'ok', found: `${compiler.command} ${compiler.version}, ${make}`, details }
+  const found = compiler ? 'there is neither make nor Ninja' : 'there is no C++ compiler'
+  return { name: 'Compiler', status: needed ? 'missing' : 'note', found, remedy: compilerRemedy(), details }
+}
+
+async function checkCMake(needed: boolean): Promise<Check> {
+  const cmake = await findCMake()
+  const nodeGyp = cmake ? null : findNodeGyp()
+  const details = { version: cmake?.version ?? null, nodeGyp }
+  if (cmake) return { name: 'CMake', status: 'ok', found: cmake.version, details }
+  if (nodeGyp) return { name: 'CMake', status: 'note', found: `none; node-gyp builds the addon (${nodeGyp})`, details }
+  const found = 'none of 3.18 or newer, and no node-gyp, which npm carries'
+  return { name: 'CMake', status: needed ? 'missing' : 'note', found, remedy: cmakeRemedy(), details }
+}
+
+async function checkPython(optional: boolean): Promise<Check> {
+  const python = await askPython()
+  const details = { version: python?.version ?? null, path: python?.executable ?? null, pip: python?.pip ?? null }
+  const status = optional ? 'note' : 'missing'
+  if (!python) return { name: 'Python', status, found: 'there is no python3', remedy: pythonRemedy(), details }
+  const found = `${python.version} (${python.executable})`
+  if (!python.pip) return { name: 'Python', status, found: `${found} without pip`, remedy: pipRemedy(python), details }
+  return { name: 'Python', status: 'ok', found: `${found}, pip ${python.pip}`, details }
+}
+
+async function checkLibTorch(): Promise<{ check: Check; libtorchFound: boolean }> {
+  const name = 'LibTorch'
+  const search: Search | Error = await searchLibTorch().catch((error: unknown) => error as Error)
+  if (search instanceof Error) {
+    const [problem = '', remedy = ''] = search.message.split(/\. (?=Set )/)
+    return {
+      check: { name, status: 'missing', found: problem, remedy, details: { version: null } },
+      libtorchFound: false,
+    }
+  }
+  const { libtorch, tried } = search
+  if (!libtorch) {
+    const remedy = `Run: npx gradcam build (pip installs PyTorch ${pinnedVersion} into ${cacheFolder()}).`
+    const check: Check = { name, status: 'missing', found: tried.join('; '), remedy, details: { version: null } }
+    return { check, libtorchFound: false }
+  }
+  const { version, cuda, root, source } = libtorch
+  const from = { LIBTORCH: 'named by LIBTORCH', python3: "python3's PyTorch", 'private install': 'private install' }[
+    source
+  ]
+  const found = `${version}, ${cuda ? 'CUDA' : 'CPU'} build, ${from} (${root})`
+  return { check: { name, status: 'ok', found, details: { version, cuda, root, source } }, libtorchFound: true }
+}
+
+async function checkAddon(): Promise<{ check: Check; facts?: RuntimeFacts }> {
+  const name = 'Addon'
+  const file = process.env['GRADCAM_ADDON'] ?? addonFile
+  const info = readBuildInfo()
+  const builtWith = info && info.addon === addonStamp(file) ? info : null
+  const details = { file, builder: builtWith?.builder ?? null, builtAgainst: builtWith?.libtorch.version ?? null }
+  const probe = await probeAddon()
+  if (!probe.ok) {
+    const [problem, remedy] = splitRemedy(probe.problem)
+    return { check: { name, status: 'missing', found: problem, remedy, details: { ...details, loads: false } } }
+  }
+  const built = builtWith ? `, built with ${builtWith.builder} against LibTorch ${builtWith.libtorch.version}` : ''
+  const found = `loads${built} (${file})`
+  return { check: { name, status: 'ok', found, details: { ...details, loads: true } }, facts: probe.facts }
+}
+
+async function checkDevices({ cuda, cudaDevices, cudaBuild }: RuntimeFacts): Promise<Check> {
+  const details = { cpu: true, cuda, cudaDevices, cudaBuild }
+  const name = 'Devices'
+  if (cuda) return { name, status: 'ok', found: `cpu, cuda (${cudaDevices})`, details }
+  const driver = await hasNvidiaDriver()
+  const found = 'cpu; cuda: false'
+  if (!driver) return { name, status: 'ok', found: `${found} (no NVIDIA driver on this machine)`, details }
+  if (cudaBuild) {
+    const remedy = 'Check nvidia-smi and CUDA_VISIBLE_DEVICES: LibTorch finds no GPU that it can use.'
+    return { name, status: 'note', found: `${found}, although there is an NVIDIA driver`, remedy, details }
+  }
+  const remedy = 'Install a CUDA build of PyTorch, or name one in LIBTORCH, and run: npx gradcam build.'
+  return { name, status: 'note', found: `${found}: LibTorch is a CPU build`, remedy, details }
+}
+
+function checkThreads({ threads }: RuntimeFacts): Check {
+  return { name: 'Threads', status: 'ok', found: `${threads} (OMP_NUM_THREADS changes it)`, details: { threads } }
+}
+
+/** The loader's messages say what is wrong and, from a sentence that gives an order, what to do. */
+function splitRemedy(text: string): [string, string] {
+  const at = text.search(/(?<=[.;] )(Run|Mend|Install|Remove|Start|Set) ?:?/)
+  return at < 0 ? [text, 'Run: npx gradcam build.'] : [text.slice(0, at).trim(), text.slice(at)]
+}

@@ -1,0 +1,55 @@
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { homedir, hostname } from 'node:os'
+import { join } from 'node:path'
+
+const partialPrefix = '.partial-'
+
+/**
+ * This package's folder in the user's cache: what `GRADCAM_CACHE` names, else the platform's usual place
+ * ($XDG_CACHE_HOME or ~/.cache, ~/Library/Caches, %LOCALAPPDATA%) with /gradcam after it.
+ */
+export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+  if (env['GRADCAM_CACHE']) return env['GRADCAM_CACHE']
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'gradcam')
+  if (process.platform === 'win32') return join(env['LOCALAPPDATA'] || join(homedir(), 'AppData', 'Local'), 'gradcam')
+  return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'gradcam')
+}
+
+/**
+ * A new folder to fill, for the holder of the cache's lock. Its name tells who fills it and is never that of a finished
+ * one: only `keepPartial` gives it that.
+ */
+export function makePartial(cache: string): string {
+  const folder = join(cache, `${partialPrefix}${hostname()}-${process.pid}-${Date.now().toString(36)}`)
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
+/** Gives a filled folder its name, in one step. Where another process was first, its folder stays and ours goes. */
+export function keepPartial(partial: string, name: string, cache: string): string {
+  const folder = join(cache, name)
+  try {
+    renameSync(partial, folder)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'EPERM') throw error
+    rmSync(partial, { recursive: true, force: true })
+  }
+  return folder
+}
+
+/** Removes what interrupted processes left half filled. For the holder of the cache's lock: nobody else fills any. */
+export function cleanPartials(cache: string): string[] {
+  const leftovers = listFolder(cache).filter((name) => name.startsWith(partialPrefix))
+  for (const name of leftovers) rmSync(join(cache, name), { recursive: true, force: true })
+  return leftovers
+}
+
+/** The names in a folder; none where there is no such folder. */
+export function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,183 @@
+import { inspect } from 'node:util'
+import type { NativeTarget } from '../addon/binding.js'
+import type { NestedNumbers } from '../tensor/elements.js'
+import { GradCamError } from '../base/errors.js'
+import { boxTargetKeys, toNativeBoxes, type BoxTarget } from './target-box.js'
+import { Tensor } from '../tensor/tensor.js'
+import type { Value } from '../tensor/values.js'
+
+/** A class for all images, one class per image, or the top class of each. */
+export type ClassChoice = number | readonly number[] | 'argmax'
+
+/** What all targets that are objects may say. */
+export interface TargetOptions {
+  /** The way to the tensor through tuples and dicts, e.g. 'out', 0, or ['heads', 1]; by default the output is the tensor. */
+  readonly of?: string | number | readonly (string | number)[]
+  /** -1 explains what lowers the score. 1 by default. */
+  readonly sign?: 1 | -1
+}
+
+/**
+ * A target as plain data. y are the logits [N, C] (or [N] for a model with one output), t the class of an image, 'argmax'
+ * where none is given.
+ *
+ * - `class`: y_t
+ * - `probability`: softmax(y)_t
+ * - `difference`: y_t - y_minus, what speaks for t rather than for `minus`
+ * - `regression`: the output of that number, 0 by default
+ * - `segmentation`: the sum of y_t over the pixels of `mask`, [H, W] for all images or [N, H, W], for outputs [N, C, H, W]
+ * - `finer`: sum_c p_c (y_t - alpha y_c) / (sum_c p_c + 1e-9) with p = softmax(y), over the `nearest` classes c by
+ *   |y_c - y_t| (3 by default), or the classes `against`; alpha is 1 by default. Finer-CAM, arXiv:2501.11309, as
+ *   pytorch-grad-cam has it: its gradient goes through p, too.
+ * - `box`: of an object detector, IoU + score of the detection that overlaps `box` most, see {@link BoxTarget}
+ */
+export type TargetData = TargetOptions &
+  (
+    | { readonly kind: 'class'; readonly class?: ClassChoice }
+    | { readonly kind: 'probability'; readonly class?: ClassChoice }
+    | { readonly kind: 'difference'; readonly class?: ClassChoice; readonly minus: number | readonly number[] }
+    | { readonly kind: 'regression'; readonly output?: number }
+    | {
+        readonly kind: 'segmentation'
+        readonly class: number | readonly number[]
+        readonly mask: Tensor | NestedNumbers
+      }
+    | {
+        readonly kind: 'finer'
+        readonly class?: ClassChoice
+        readonly nearest?: number
+        readonly against?: readonly number[]
+        readonly alpha?: number
+      }
+    | BoxTarget
+  )
+
+/**
+ * What to explain: a class for all images, one class per image, the top class of each ('argmax', the default), plain data
+ * that says more, or a function that makes a scalar of the model's output. A model with one output per image has the class
+ * 0, and 'argmax' explains its value.
+ */
+export type Target<Output extends Value = Tensor> = ClassChoice | TargetData | ((output: Output) => Tensor)
+
+export type { BoxTarget } from './target-box.js'
+
+type PlainTarget = Exclude<Target<never>, (output: never) => Tensor>
+
+/** The keys that each kind takes besides `kind`, `of` and `sign`. */
+const keysOf: Record<TargetData['kind'], readonly string[]> = {
+  class: ['class'],
+  probability: ['class'],
+  difference: ['class', 'minus'],
+  regression: ['output'],
+  segmentation: ['class', 'mask'],
+  finer: ['class', 'nearest', 'against', 'alpha'],
+  box: boxTargetKeys,
+}
+
+function refuse(target: unknown, instead: string): never {
+  throw new GradCamError(
+    'ERR_TARGET',
+    `${inspect(target, { depth: 1, breakLength: Infinity })} is no target. ${instead}`,
+  )
+}
+
+/** Classes, or undefined for the top class. */
+function toClasses(choice: unknown, target: unknown = choice): number[] | undefined {
+  if (choice === undefined || choice === 'argmax') return undefined
+  const classes = typeof choice === 'number' ? [choice] : choice
+  if (!Array.isArray(classes) || classes.length === 0 || !classes.every((index) => Number.isSafeInteger(index)))
+    refuse(
+      target,
+      "Give a class index, an array with one per image, 'argmax', an object with a kind, or a function that returns a " +
+        'scalar Tensor.',
+    )
+  return [...(classes as readonly number[])]
+}
+
+function toPath(of: unknown, target: unknown): (string | number)[] | undefined {
+  if (of === undefined) return undefined
+  const path: readonly unknown[] = Array.isArray(of) ? of : [of]
+  if (!path.every((step) => typeof step === 'string' || Number.isSafeInteger(step)))
+    refuse(target, '`of` is a name, a position, or an array of them.')
+  return [...path] as (string | number)[]
+}
+
+/** A mask as a tensor of our own. */
+function toMask(mask: unknown, target: unknown): Tensor {
+  if (mask instanceof Tensor) return mask.detach()
+  if (!Array.isArray(mask))
+    refuse(target, 'A segmentation target has a mask: a Tensor or nested arrays, [H, W] or [N, H, W].')
+  return Tensor.from(mask as NestedNumbers)
+}
+
+/** A target as the native side takes it, and what is to be disposed when that has been called. */
+export function toNativeTarget(target: PlainTarget | undefined): {
+  target: number[] | NativeTarget | undefined
+  [Symbol.dispose](): void
+} {
+  if (typeof target !== 'object' || target === null || Array.isArray(target))
+    return { target: toClasses(target), [Symbol.dispose]() {} }
+  const data = target as TargetData
+  if (!Object.hasOwn(keysOf, data.kind)) refuse(target, `Its kind must be one of ${Object.keys(keysOf).join(', ')}.`)
+  const given = target as unknown as Readonly<Record<string, unknown>>
+  const known = ['kind', 'of', 'sign', ...keysOf[data.kind]]
+  const unknown = Object.keys(given).find((key) => !known.includes(key))
+  if (unknown !== undefined) refuse(target, `The kind '${data.kind}' takes no '${unknown}', but ${known.join(', ')}.`)
+  if (data.sign !== undefined && data.sign !== 1 && data.sign !== -1) refuse(target, 'The sign is 1 or -1.')
+
+  const native: NativeTarget = {
+    classes: toClasses(given['class'], target),
+    sign: data.sign,
+    path: toPath(data.of, target),
+  }
+  const owned: Disposable[] = []
+  switch (data.kind) {
+    case 'class':
+      break
+    case 'probability':
+      native.score = 'probability'
+      break
+    case 'difference':
+      native.score = 'difference'
+      native.against = toClasses(data.minus, target)
+      if (!native.against) refuse(target, 'A difference has a class to subtract: `minus`.')
+      break
+    case 'regression':
+      native.classes = toClasses(data.output ?? 0, target)
+      break
+    case 'segmentation': {
+      native.score = 'mask'
+      if (!native.classes) refuse(target, 'A segmentation target has a class: each pixel has a top class of its own.')
+      const mask = toMask(data.mask, target)
+      owned.push(mask)
+      native.mask = mask.handle
+      break
+    }
+    case 'box': {
+      const boxes = toNativeBoxes(data, (instead) => refuse(target, instead))
+      owned.push(boxes)
+      Object.assign(native, { score: 'box', ...boxes.target })
+      break
+    }
+    case 'finer': {
+      const { nearest = 3, alpha = 1 } = data
+      if (!Number.isSafeInteger(nearest) || nearest < 1 || !Number.isFinite(alpha))
+        refuse(target, '`nearest` is a number of classes from 1 on, `alpha` a number.')
+      Object.assign(native, { score: 'finer', nearest, alpha, against: toClasses(data.against, target) })
+    }
+  }
+  return {
+    target: native,
+    [Symbol.dispose]() {
+      for (const each of owned) each[Symbol.dispose]()
+    },
+  }
+}
+
+/** The score that a target function makes of the output. */
+export function scoreOf<Output extends Value>(target: (output: Output) => Tensor, output: Output): Tensor {
+  const score: unknown = target(output)
+  if (score instanceof Tensor) return score
+  if (score instanceof Promise) score.catch(() => {})
+  throw new GradCamError('ERR_TARGET', 'A target function must return a scalar Tensor, synchronously.')
+}

@@ -1,0 +1,40 @@
+import { inspect } from 'node:util'
+import { GradCamError } from '../base/errors.js'
+import { Tensor, tidy } from '../tensor/tensor.js'
+import type { Value } from '../tensor/values.js'
+
+/**
+ * The classes with the highest logits: `k` lists, best first, each with one class per image.
+ *
+ * @param of the way to the logits [N, C] through arrays and objects
+ */
+export function topClasses(
+  output: Value,
+  k: number,
+  of: string | number | readonly (string | number)[] = [],
+): number[][] {
+  let value: Value | undefined = output
+  for (const step of Array.isArray(of) ? of : [of]) value = partOf(value, step as string | number)
+  if (!(value instanceof Tensor) || value.shape.length !== 2)
+    throw new GradCamError(
+      'ERR_TARGET',
+      'The top classes are taken from logits [N, C], which the model did not return there. Say where they are by `of`.',
+    )
+  const logits = value
+  const [images = 0, classes = 0] = logits.shape
+  if (!Number.isSafeInteger(k) || k < 1 || k > classes)
+    throw new GradCamError('ERR_TARGET', `${inspect(k)} is no number of top classes: the model has ${classes}.`)
+  const indices = tidy(() => logits.detach().topk(k, 1)[1])
+  const flat = Array.from(indices.toTypedArray() as ArrayLike<bigint>, Number)
+  indices.dispose()
+  return Array.from({ length: k }, (_, rank) =>
+    Array.from({ length: images }, (_image, image) => flat[image * k + rank] as number),
+  )
+}
+
+/** By position, also of a named tuple, or by name. */
+function partOf(value: Value | undefined, step: string | number): Value | undefined {
+  if (value instanceof Tensor || typeof value !== 'object' || value === null) return undefined
+  const parts = value as Readonly<Record<string, Value>>
+  return parts[step] ?? (typeof step === 'number' ? Object.values(parts)[step] : undefined)
+}

@@ -1,0 +1,272 @@
+import { inspect } from 'node:util'
+import type { TensorHandle } from '../addon/binding.js'
+import { native } from '../addon/native.js'
+import { cancellable, type CallOptions } from '../addon/abort.js'
+import { callOperator } from './dispatch.js'
+import { bytesToArray, numbersToArray, type DType, type TensorOptions, type TypedArray } from './dtype.js'
+import { fromNested, fromView, type NestedNumbers } from './elements.js'
+import { checkOptions, GradCamError } from '../base/errors.js'
+import { interpolate, type InterpolateOptions } from './interpolate.js'
+import { functions, operators, type TensorOperators } from './operators.js'
+
+/** Tensors made since the innermost {@link tidy} began; null outside of any. */
+let scope: Set<Tensor> | null = null
+
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the methods come from the table, see the end
+export interface Tensor extends TensorOperators {}
+
+/**
+ * A tensor of LibTorch, on the CPU or a CUDA device, that may take part in a graph of gradients. Its memory is freed by
+ * `dispose()`, or at the end of the block of a `using` declaration; the garbage collector is only a back-stop, which for
+ * large tensors comes too late.
+ *
+ * Operators are synchronous and run on the calling thread; models, hooks and `backward` run on the executor thread.
+ */
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
+export class Tensor {
+  /** @internal */
+  readonly handle: TensorHandle
+  #shape: readonly number[] | undefined
+  #disposed = false
+
+  private constructor(handle: TensorHandle) {
+    this.handle = handle
+    scope?.add(this)
+  }
+
+  /** @internal Takes over a native handle. */
+  static own(handle: TensorHandle): Tensor {
+    return new Tensor(handle)
+  }
+
+  /**
+   * A tensor with a copy of `data`.
+   *
+   * @param data a typed array, whose dtype it takes, or numbers in nested arrays, which make float32 (bool for booleans,
+   *   int64 for bigints) unless `dtype` says otherwise
+   * @param shape of the tensor; by default the shape of the nested arrays, or one dimension for a typed array
+   * @throws GradCamError ERR_SHAPE when the number of elements differs from the shape's, or nested arrays are ragged;
+   *   ERR_INVALID_ARGUMENT for a typed array whose buffer was transferred away; ERR_DTYPE, ERR_DEVICE
+   */
+  static from(data: TypedArray | NestedNumbers, shape?: readonly number[], options: TensorOptions = {}): Tensor {
+    checkOptions(options)
+    const { array, dtype, naturalShape } = ArrayBuffer.isView(data) ? fromView(data) : fromNested(data, options.dtype)
+    const wanted = shape === undefined ? naturalShape : shape
+    if (!Array.isArray(wanted) || !wanted.every((size) => Number.isSafeInteger(size) && (size as number) >= 0))
+      throw new GradCamError('ERR_SHAPE', `${inspect(wanted)} is no shape: give an array of integers from 0 on.`)
+    const elements = wanted.reduce((product, size) => product * size, 1)
+    if (elements !== array.length)
+      throw new GradCamError(
+        'ERR_SHAPE',
+        `The shape [${wanted.join(', ')}] has ${elements} elements, but the data has ${array.length}.`,
+      )
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+    const tensor = new Tensor(native().tensor(bytes, dtype, wanted, options.device ?? 'cpu'))
+    if (options.dtype === undefined || options.dtype === dtype) return tensor
+    using source = tensor
+    return source.to({ dtype: options.dtype })
+  }
+
+  static zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
+    return callOperator(functions.zeros, shape, { ...options })
+  }
+
+  static ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
+    return callOperator(functions.ones, shape, { ...options })
+  }
+
+  /** Float32 unless `dtype` says otherwise. */
+  static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
+    return callOperator(functions.full, shape, value, { dtype: 'float32', ...options })
+  }
+
+  /** Uniform in [0, 1). */
+  static rand(shape: readonly number[], options: TensorOptions = {}): Tensor {
+    return callOperator(functions.rand, shape, { ...options })
+  }
+
+  /** Normal with mean 0 and variance 1. */
+  static randn(shape: readonly number[], options: TensorOptions = {}): Tensor {
+    return callOperator(functions.randn, shape, { ...options })
+  }
+
+  /** Integers from `start` up to, not including, `end`: int64 unless `dtype` says otherwise. */
+  static arange(start: number, end: number, step = 1, options: TensorOptions = {}): Tensor {
+    return callOperator(functions.arange, start, end, step, { ...options })
+  }
+
+  static linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
+    return callOperator(functions.linspace, start, end, steps, { ...options })
+  }
+
+  /** Joins tensors along a dimension that they have. */
+  static cat(tensors: readonly Tensor[], dim = 0): Tensor {
+    return callOperator(functions.cat, tensors, dim)
+  }
+
+  /** Joins tensors of one shape along a new dimension. */
+  static stack(tensors: readonly Tensor[], dim = 0): Tensor {
+    return callOperator(functions.stack, tensors, dim)
+  }
+
+  get shape(): readonly number[] {
+    return (this.#shape ??= Object.freeze(this.handle.shape))
+  }
+
+  /** The number of elements. */
+  get size(): number {
+    return this.shape.reduce((product, size) => product * size, 1)
+  }
+
+  get dtype(): DType {
+    return this.handle.dtype as DType
+  }
+
+  /** 'cpu', 'cuda:0', ... */
+  get device(): string {
+    return this.handle.device
+  }
+
+  get disposed(): boolean {
+    return this.#disposed
+  }
+
+  /** Whether operators on this tensor record a graph for `backward`. May be set on a tensor that no operator made. */
+  get requiresGrad(): boolean {
+    return this.handle.requiresGrad
+  }
+
+  set requiresGrad(value: boolean) {
+    this.handle.requiresGrad = value
+  }
+
+  /** The gradient that `backward` has added up here, as a tensor of its own to dispose; null where there is none. */
+  get grad(): Tensor | null {
+    const grad = this.handle.grad
+    return grad && new Tensor(grad)
+  }
+
+  /**
+   * Adds the gradient of this tensor to the `grad` of every tensor it was computed from that requires one.
+   *
+   * @param options.gradient the gradient of what is to be differentiated with respect to this tensor, of its shape; needed
+   *   unless this tensor has a single element
+   * @param options.retainGraph keep the graph for another call
+   * @throws GradCamError ERR_NO_GRADIENT when it depends on nothing that requires a gradient, ERR_SHAPE
+   */
+  async backward(options: CallOptions & { gradient?: Tensor; retainGraph?: boolean } = {}): Promise<void> {
+    await cancellable(options.signal, (ticket) =>
+      native().backward(this.handle, handleOf(options.gradient), options.retainGraph ?? false, ticket),
+    )
+  }
+
+  /** The same elements in another dtype or on another device. */
+  to(options: TensorOptions): Tensor {
+    const dtype = checkOptions(options).dtype ?? this.dtype
+    if (options.device === undefined) return callOperator({ ...functions.to, overloads: ['dtype'] }, this, dtype)
+    return callOperator({ ...functions.to, overloads: ['device'] }, this, options.device, dtype)
+  }
+
+  /** The slices at `index` along `dim`, in the order of `index`. */
+  indexSelect(dim: number, index: Tensor | readonly number[]): Tensor {
+    if (index instanceof Tensor) return callOperator(functions.indexSelect, this, dim, index)
+    if (!Array.isArray(index) || !index.every((position) => Number.isSafeInteger(position)))
+      throw new GradCamError(
+        'ERR_INVALID_ARGUMENT',
+        `${inspect(index)} is no index: give a Tensor or an array of integers.`,
+      )
+    using positions = Tensor.from(numbersToArray(index as readonly number[], 'int64'), [index.length], {
+      device: this.device,
+    })
+    return callOperator(functions.indexSelect, this, dim, positions)
+  }
+
+  /** See {@link interpolate}. */
+  interpolate(size: readonly [number, number], options?: InterpolateOptions): Tensor {
+    return interpolate(this, size, options)
+  }
+
+  /**
+   * The elements in row-major order, copied to a typed array of their dtype: float16 and bfloat16 come as Float32Array,
+   * int64 as BigInt64Array, bool as Uint8Array.
+   */
+  toTypedArray(): TypedArray {
+    if (this.dtype === 'float16' || this.dtype === 'bfloat16') {
+      using wide = this.to({ dtype: 'float32' })
+      return wide.toTypedArray()
+    }
+    return bytesToArray(this.handle.bytes(), this.dtype)
+  }
+
+  /** The elements as numbers in nested arrays; a number for a tensor without dimensions. */
+  tolist(): NestedNumbers {
+    const flat = Array.from(this.toTypedArray() as ArrayLike<number>, Number)
+    const nest = (depth: number, start: number, length: number): NestedNumbers => {
+      const size = this.shape[depth]
+      if (size === undefined) return flat[start] as number
+      const stride = size === 0 ? 0 : length / size
+      return Array.from({ length: size }, (_, i) => nest(depth + 1, start + i * stride, stride))
+    }
+    return nest(0, 0, flat.length)
+  }
+
+  /** The single element as a number. */
+  item(): number {
+    if (this.size !== 1)
+      throw new GradCamError('ERR_SHAPE', `item() wants one element, but the shape is [${this.shape.join(', ')}].`)
+    return Number(this.toTypedArray()[0])
+  }
+
+  /** Frees the memory, or this tensor's share in it. Safe to call again. */
+  dispose(): void {
+    this.#disposed = true
+    this.handle.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  toString(): string {
+    return this.#disposed ? 'Tensor (disposed)' : `Tensor [${this.shape.join(', ')}] ${this.dtype} ${this.device}`
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+}
+
+for (const [name, op] of Object.entries(operators))
+  Object.defineProperty(Tensor.prototype, name, {
+    value(this: Tensor, ...args: never[]) {
+      return callOperator<unknown>(op, this, ...args)
+    },
+    configurable: true,
+    writable: true,
+  })
+
+/**
+ * Runs `fn` and disposes every tensor made in it but the one that it returns.
+ *
+ * @param fn must be synchronous
+ */
+export function tidy<Result extends Tensor | number | void>(fn: () => Result): Result {
+  const outer = scope
+  const inner = new Set<Tensor>()
+  scope = inner
+  try {
+    const result = fn()
+    if (result instanceof Tensor && inner.delete(result)) outer?.add(result)
+    return result
+  } finally {
+    scope = outer
+    for (const tensor of inner) tensor.dispose()
+  }
+}
+
+/** The handle of an optional argument that must be a tensor. */
+function handleOf(tensor: Tensor | undefined): TensorHandle | null {
+  if (tensor === undefined) return null
+  if (tensor instanceof Tensor) return tensor.handle
+  throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(tensor)} is no gradient: give a Tensor of the same shape.`)
+}

@@ -1,0 +1,100 @@
+#include "batch_norm_node.h"
+
+#include <torch/csrc/autograd/generated/Functions.h>
+
+#include <cmath>
+
+#include "core/base/tensor_ownership.h"
+#include "core/kernels/clones.h"
+#include "core/kernels/planes.h"
+
+namespace gradcam {
+
+namespace ag = torch::autograd;
+using torch::Tensor;
+
+Tensor FixedScale::applied_to(const Tensor& gradient) const {
+  std::vector<int64_t> shape(static_cast<size_t>(gradient.dim()), 1);
+  shape.at(1) = gradient.size(1);
+  return gradient.mul(inverse_deviation_.view(shape)).mul(weight_.view(shape));
+}
+
+namespace {
+
+GRADCAM_CLONES("avx512f", "avx2")
+void scale_plane(const float* from, float* to, ScaleOfChannel by, int64_t count) {
+  GRADCAM_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) to[i] = from[i] * by.first * by.second;
+}
+
+GRADCAM_CLONES("avx512f", "avx2")
+void scale_row(const float* from, float* to, const float* by, const float* then_by, int64_t count) {
+  GRADCAM_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) to[i] = from[i] * by[i] * then_by[i];
+}
+
+class BatchNormNode : public ag::Node {
+ public:
+  explicit BatchNormNode(FixedScale scale) : scale_(std::move(scale)) {}
+
+  ag::variable_list apply(ag::variable_list&& above) override {
+    auto gradient = std::move(above.front());
+    if (!gradient.defined()) return {gradient};
+    const auto planes = planes_of(gradient);
+    if (at::GradMode::is_enabled() || !planes) return {scale_.applied_to(gradient)};
+    const auto to = is_own(gradient) ? gradient : at::empty_like(gradient);
+    const auto* from = gradient.const_data_ptr<float>();
+    auto* out = to.mutable_data_ptr<float>();
+    planes->for_each(
+        [&](int64_t at, int64_t count, int64_t channel) {
+          scale_plane(from + at, out + at, scale_.of(channel), count);
+        },
+        [&](int64_t at, int64_t count) { scale_row(from + at, out + at, scale_.first(), scale_.second(), count); });
+    return {to};
+  }
+
+  const FixedScale& scale() const { return scale_; }
+
+  std::string name() const override { return "FixedBatchNormBackward"; }
+
+ private:
+  FixedScale scale_;
+};
+
+bool is_contiguous_float(const Tensor& tensor) {
+  return tensor.defined() && tensor.is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
+}
+
+}  // namespace
+
+NodePtr batch_norm_node(const NodePtr& node) {
+  auto* own = dynamic_cast<ag::generated::NativeBatchNormBackward0*>(node.get());
+  if (!own || own->training || node->next_edges().empty()) return {};
+  try {
+    const auto input = own->input_.unpack();
+    const auto variance = own->running_var_.unpack().detach();
+    auto weight = own->weight_.unpack();
+    weight = weight.defined() ? weight.detach() : at::ones_like(variance);
+    if (!input.is_cpu() || input.scalar_type() != at::kFloat || !is_contiguous_float(variance) ||
+        !is_contiguous_float(weight))
+      return {};
+    const auto inverse_deviation = at::empty_like(variance);
+    const auto* from = variance.const_data_ptr<float>();
+    auto* to = inverse_deviation.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < variance.numel(); ++i) to[i] = static_cast<float>(1 / std::sqrt(from[i] + own->eps));
+    const NodePtr lean = make_node<BatchNormNode>(FixedScale(inverse_deviation, weight));
+    // The gradients of its weight and bias are not wanted.
+    lean->set_next_edges({node->next_edges().front()});
+    lean->add_input_metadata(input);
+    return lean;
+  } catch (const c10::Error&) {
+    return {};  // the model changed in place what the node keeps: its own gradient will say so
+  }
+}
+
+std::optional<FixedScale> fixed_scale(const ag::Node& node) {
+  const auto* lean = dynamic_cast<const BatchNormNode*>(&node);
+  return lean ? std::optional(lean->scale()) : std::nullopt;
+}
+
+}  // namespace gradcam

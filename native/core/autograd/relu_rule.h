@@ -1,0 +1,43 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "autograd_node.h"
+#include "core/base/ivalues.h"
+
+namespace gradcam {
+
+// What goes on downwards from a ReLU with input x whose output has the gradient g. A hook on the node that recorded it
+// changes what ReLU's own backward says; ReLU6 is taken for a ReLU, its own mask being 1[0 < x < 6].
+enum class ReluRule {
+  guided,     // g * 1[x > 0] * 1[g > 0]: Springenberg et al. 2015, "Striving for Simplicity", arXiv:1412.6806
+  deconvnet,  // g * 1[g > 0]: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks",
+              // arXiv:1311.2901
+};
+
+// Whether `output` was recorded by a ReLU.
+bool is_relu_output(const Tensor& output);
+
+// Puts the rule on the nodes of ReLUs that are shown to it: module or functional, in place or not.
+class ReluRuler {
+ public:
+  // On those `among` alone, where it is given.
+  explicit ReluRuler(ReluRule rule, const std::vector<NodePtr>* among = nullptr);
+
+  // What is to stand in the place of the node, if anything: see Rewrite.
+  NodePtr operator()(const NodePtr& node, bool replaceable);
+
+  int count() const { return count_; }
+  // An activation that is no ReLU, for which there is no rule; empty where there was none.
+  const std::string& other() const { return other_; }
+
+ private:
+  ReluRule rule_;
+  std::optional<std::unordered_set<const torch::autograd::Node*>> among_;
+  int count_ = 0;
+  std::string other_;
+};
+
+}  // namespace gradcam

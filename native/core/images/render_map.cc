@@ -1,0 +1,107 @@
+#include "render_map.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace gradcam {
+
+namespace {
+
+// Between which two cells a pixel lies, and how near to the second.
+struct Between {
+  int cell, next;
+  float share;
+};
+
+// The cells of the pixels along one axis from `first` up to `end`. Where a pixel's centre lies in the window says where
+// it lies in the map; half a cell at the borders has no neighbour and repeats the last.
+std::vector<Between> between(int first, int end, int pixels, int resized, int offset, int window, int cells) {
+  std::vector<Between> result;
+  result.reserve(static_cast<size_t>(end - first));
+  for (int x = first; x < end; ++x) {
+    const double in_window = (x + 0.5) * resized / pixels - offset;
+    const double at = std::clamp(in_window * cells / window - 0.5, 0.0, static_cast<double>(cells - 1));
+    const int cell = static_cast<int>(at);
+    result.push_back({cell, std::min(cell + 1, cells - 1), static_cast<float>(at - cell)});
+  }
+  return result;
+}
+
+// The map at every pixel of the region, in [0, 1] or NaN.
+std::vector<float> values_in_region(const MapView& map, int height, int width, const SeenPart& seen) {
+  const auto& [top, left, bottom, right] = seen.region;
+  const auto& framing = seen.framing;
+  const auto rows = between(top, bottom, height, framing.resized_height, framing.top, framing.height, map.height);
+  const auto columns = between(left, right, width, framing.resized_width, framing.left, framing.width, map.width);
+  std::vector<float> values(rows.size() * columns.size());
+  std::vector<float> line(static_cast<size_t>(map.width));
+  float low = std::numeric_limits<float>::infinity(), high = -low;
+  float* out = values.data();
+  for (const auto& row : rows) {
+    const float* above = map.data + static_cast<size_t>(row.cell) * line.size();
+    const float* below = map.data + static_cast<size_t>(row.next) * line.size();
+    for (size_t i = 0; i < line.size(); ++i) line[i] = above[i] * (1 - row.share) + below[i] * row.share;
+    for (const auto& column : columns) {
+      const float value = line[static_cast<size_t>(column.cell)] * (1 - column.share) +
+                          line[static_cast<size_t>(column.next)] * column.share;
+      low = std::min(low, value);
+      high = std::max(high, value);
+      *out++ = value;
+    }
+  }
+  const float range = high - low + 1e-8f;
+  for (auto& value : values) value = (value - low) / range;
+  return values;
+}
+
+template <typename Level>
+void draw_levels(const MapView& map, int height, int width, const SeenPart& seen, Level* result) {
+  const auto values = values_in_region(map, height, width, seen);
+  const auto& [top, left, bottom, right] = seen.region;
+  std::fill_n(result, static_cast<size_t>(height) * static_cast<size_t>(width), Level{0});
+  constexpr float most = std::numeric_limits<Level>::max();
+  const float* value = values.data();
+  for (int y = top; y < bottom; ++y) {
+    Level* row = result + static_cast<size_t>(y) * static_cast<size_t>(width);
+    for (int x = left; x < right; ++x, ++value)
+      row[x] = std::isnan(*value) ? Level{0} : static_cast<Level>(std::clamp(*value, 0.f, 1.f) * most + 0.5f);
+  }
+}
+
+}  // namespace
+
+void draw_grey(const MapView& map, int height, int width, const SeenPart& seen, uint8_t* result) {
+  draw_levels(map, height, width, seen, result);
+}
+
+void draw_grey16(const MapView& map, int height, int width, const SeenPart& seen, uint16_t* result) {
+  draw_levels(map, height, width, seen, result);
+}
+
+void draw_overlay(const MapView& map, const PixelsView& image, const SeenPart& seen, const float* colors, float alpha,
+                  uint8_t* result) {
+  const auto values = values_in_region(map, image.height, image.width, seen);
+  const auto& [top, left, bottom, right] = seen.region;
+  const auto stride = 3 * static_cast<size_t>(image.width);
+  std::copy_n(image.data, stride * static_cast<size_t>(image.height), result);
+
+  // What each byte of the image and each colour of the map adds; the last colour is NaN's black.
+  float from_image[256], from_map[257][3] = {};
+  for (int level = 0; level < 256; ++level) {
+    from_image[level] = static_cast<float>(level) * (1 - alpha) + 0.5f;
+    for (int channel = 0; channel < 3; ++channel) from_map[level][channel] = colors[3 * level + channel] * 255 * alpha;
+  }
+  const float* value = values.data();
+  for (int y = top; y < bottom; ++y) {
+    uint8_t* pixel = result + stride * static_cast<size_t>(y) + 3 * static_cast<size_t>(left);
+    for (int x = left; x < right; ++x, ++value, pixel += 3) {
+      const int level = std::isnan(*value) ? 256 : std::clamp(static_cast<int>(*value * 256), 0, 255);
+      for (int channel = 0; channel < 3; ++channel)
+        pixel[channel] = static_cast<uint8_t>(std::min(255.f, from_image[pixel[channel]] + from_map[level][channel]));
+    }
+  }
+}
+
+}  // namespace gradcam

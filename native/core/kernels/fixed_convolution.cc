@@ -1,0 +1,132 @@
+#include "fixed_convolution.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace gradcam {
+
+using torch::Tensor;
+
+namespace {
+
+// Operators of oneDNN's. What their C++ headers declare has changed between versions, their schemas have not: they are
+// called by these.
+std::optional<c10::OperatorHandle> find_operator(const char* name, size_t arguments) {
+  if (!at::hasMKLDNN()) return {};
+  auto found = c10::Dispatcher::singleton().findSchema({name, ""});
+  if (found && found->schema().arguments().size() != arguments) found.reset();
+  return found;
+}
+
+}  // namespace
+
+FixedConvolution::FixedConvolution(Tensor weight, std::optional<Tensor> bias, ConvolutionShape shape, bool relu)
+    : weight_(std::move(weight)), bias_(std::move(bias)), shape_(std::move(shape)), relu_(relu) {}
+
+bool FixedConvolution::fits(const Tensor& input) const {
+  const auto dtype = input.scalar_type();
+  return (dtype == at::kFloat || dtype == at::kBFloat16) && input.dim() == 4 && weight_.dim() == 4 &&
+         input.device().is_cpu() && weight_.scalar_type() == dtype && input.numel() > 0 && shape_.stride.size() == 2 &&
+         shape_.padding.size() == 2 && shape_.dilation.size() == 2 && input.size(1) == weight_.size(1) * shape_.groups;
+}
+
+// The weight in the order that oneDNN wants for inputs of these sizes; otherwise it would be brought into it at each
+// call. With such a weight the output is channels-last, so it is for inputs that are: others have a reason not to be.
+const Tensor& FixedConvolution::packed_for(const Tensor& input) {
+  // mkldnn::_reorder_convolution_weight(self, padding, stride, dilation, groups, input_size?)
+  static const auto reorder = find_operator("mkldnn::_reorder_convolution_weight", 6);
+  if (!reorder || input.suggest_memory_format() != at::MemoryFormat::ChannelsLast) return weight_;
+  if (!packed_.defined() || packed_sizes_ != input.sizes()) {
+    c10::Stack stack{weight_, shape_.padding, shape_.stride, shape_.dilation, shape_.groups, input.sizes().vec()};
+    reorder->callBoxed(stack);
+    packed_ = stack.back().toTensor();
+    packed_sizes_ = input.sizes().vec();
+  }
+  return packed_;
+}
+
+std::optional<Tensor> FixedConvolution::run_by_onednn(const Tensor& input) {
+  // mkldnn::_convolution_pointwise(X, W, B?, padding, stride, dilation, groups, attr, scalars, algorithm?)
+  static const auto pointwise = find_operator("mkldnn::_convolution_pointwise", 10);
+  if (!pointwise || !fits(input)) return {};
+  try {
+    const c10::List<c10::optional<at::Scalar>> scalars;
+    c10::Stack stack{input,          packed_for(input),       bias_ ? at::IValue(*bias_) : at::IValue(),
+                     shape_.padding, shape_.stride,           shape_.dilation,
+                     shape_.groups,  relu_ ? "relu" : "none", scalars,
+                     std::string()};
+    pointwise->callBoxed(stack);
+    return stack.back().toTensor();
+  } catch (const c10::Error&) {
+    return {};  // oneDNN has no kernel for this shape or type on this CPU
+  }
+}
+
+Tensor FixedConvolution::run(const Tensor& input) {
+  if (auto output = run_by_onednn(input)) return *output;
+  auto output = at::convolution(input, weight_, bias_, shape_.stride, shape_.padding, shape_.dilation,
+                                /*transposed=*/false, std::vector<int64_t>(shape_.stride.size(), 0), shape_.groups);
+  return relu_ ? output.relu_() : output;
+}
+
+bool FixedConvolution::has_adjoint() const {
+  for (size_t i = 0; i < shape_.stride.size(); ++i)
+    if (shape_.stride[i] != 1 ||
+        shape_.dilation.at(i) * (weight_.size(static_cast<int64_t>(i) + 2) - 1) < shape_.padding.at(i))
+      return false;
+  return weight_.dim() == 4 && shape_.stride.size() == 2;
+}
+
+Tensor FixedConvolution::input_gradient(const Tensor& gradient, const Tensor& input) {
+  if (!has_adjoint()) {
+    const auto none = std::vector<int64_t>(shape_.stride.size(), 0);
+    return std::get<0>(at::convolution_backward(gradient, input, weight_, at::OptionalIntArrayRef(), shape_.stride,
+                                                shape_.padding, shape_.dilation, /*transposed=*/false, none,
+                                                shape_.groups, {true, false, false}));
+  }
+  if (!adjoint_) {
+    // Each output channel's kernel, mirrored, becomes one of each input channel's.
+    const auto outputs = weight_.size(0) / shape_.groups, inputs = weight_.size(1);
+    const auto kernel = weight_.sizes().slice(2);
+    auto weight = weight_.reshape({shape_.groups, outputs, inputs, kernel[0], kernel[1]})
+                      .transpose(1, 2)
+                      .flip({3, 4})
+                      .reshape({shape_.groups * inputs, outputs, kernel[0], kernel[1]});
+    auto shape = shape_;
+    for (size_t i = 0; i < 2; ++i) shape.padding[i] = shape_.dilation[i] * (kernel[i] - 1) - shape_.padding[i];
+    adjoint_ = c10::make_intrusive<FixedConvolution>(std::move(weight), std::nullopt, std::move(shape), /*relu=*/false);
+  }
+  return fixed_convolution(adjoint_, gradient);
+}
+
+namespace {
+
+struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& input, const at::IValue& holder) {
+    const auto convolution = c10::static_intrusive_pointer_cast<FixedConvolution>(holder.toCapsule());
+    const auto output = convolution->run(input);
+    context->saved_data["convolution"] = holder;
+    context->save_for_backward(
+        {convolution->has_adjoint() ? Tensor() : input, convolution->has_relu() ? output : Tensor()});
+    return output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto convolution =
+        c10::static_intrusive_pointer_cast<FixedConvolution>(context->saved_data["convolution"].toCapsule());
+    auto gradient = gradients[0];
+    if (saved[1].defined()) gradient = at::threshold_backward(gradient, saved[1], 0);
+    return {convolution->input_gradient(gradient, saved[0]), Tensor()};
+  }
+};
+
+}  // namespace
+
+Tensor fixed_convolution(const c10::intrusive_ptr<FixedConvolution>& convolution, const Tensor& input) {
+  if (!at::GradMode::is_enabled() || !input.requires_grad()) return convolution->run(input);
+  return ConvolutionFunction::apply(input, at::IValue::make_capsule(convolution));
+}
+
+}  // namespace gradcam

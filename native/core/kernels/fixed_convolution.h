@@ -1,0 +1,49 @@
+#pragma once
+#include <torch/custom_class.h>
+#include <torch/script.h>
+
+#include <optional>
+#include <vector>
+
+namespace gradcam {
+
+struct ConvolutionShape {
+  std::vector<int64_t> stride, padding, dilation;
+  int64_t groups;
+};
+
+// conv2d with a weight that never changes, and where wanted its ReLU, in one pass over memory by oneDNN, where LibTorch
+// has it. LibTorch itself leaves some shapes to a slower kernel, by a rule older than channels-last (1x1 on one thread,
+// small inputs), and reorders the weight at each call. For one thread at a time.
+class FixedConvolution : public torch::CustomClassHolder {
+ public:
+  FixedConvolution(torch::Tensor weight, std::optional<torch::Tensor> bias, ConvolutionShape shape, bool relu);
+
+  // Without a graph.
+  torch::Tensor run(const torch::Tensor& input);
+
+  // The gradient at the input, from that at what the convolution returned, before its ReLU. Where the stride is 1 that
+  // is a convolution again; `input` is looked at only where it is not. With a graph where the grad mode asks for one.
+  torch::Tensor input_gradient(const torch::Tensor& gradient, const torch::Tensor& input);
+
+  bool has_relu() const { return relu_; }
+  bool has_adjoint() const;  // whether input_gradient does without the input
+
+ private:
+  bool fits(const torch::Tensor& input) const;
+  const torch::Tensor& packed_for(const torch::Tensor& input);
+  std::optional<torch::Tensor> run_by_onednn(const torch::Tensor& input);
+
+  torch::Tensor weight_;
+  std::optional<torch::Tensor> bias_;
+  ConvolutionShape shape_;
+  bool relu_;
+  torch::Tensor packed_;                          // the weight again
+  std::vector<int64_t> packed_sizes_;             // the input's that it was ordered for
+  c10::intrusive_ptr<FixedConvolution> adjoint_;  // made when it is first asked for
+};
+
+// The same, with a graph where the input wants one.
+torch::Tensor fixed_convolution(const c10::intrusive_ptr<FixedConvolution>& convolution, const torch::Tensor& input);
+
+}  // namespace gradcam

@@ -1,0 +1,176 @@
+#include "maps.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "core/base/error.h"
+#include "core/methods/principal.h"
+
+namespace gradcam {
+
+namespace {
+
+std::string text_of(const Tensor& tensor) {
+  std::ostringstream text;
+  text << tensor.sizes();
+  return text.str();
+}
+
+std::vector<int64_t> token_grid(const LayerShape& shape, int64_t tokens, const std::vector<int64_t>& input,
+                                const std::string& path) {
+  auto grid = shape.grid;
+  if (grid.empty() && input.size() == 2 && input[1] > 0) {
+    const auto rows = std::llround(
+        std::sqrt(static_cast<double>(tokens) * static_cast<double>(input[0]) / static_cast<double>(input[1])));
+    if (rows > 0) grid = {rows, tokens / rows};
+  }
+  int64_t positions = grid.empty() ? 0 : 1;
+  for (const auto size : grid) positions *= size;
+  if (positions != tokens || tokens < 1)
+    throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' has " + std::to_string(tokens) + " tokens after the first " +
+                                        std::to_string(shape.skip) +
+                                        ", which do not fill the given grid, or one with the aspect ratio of the "
+                                        "input. Give their grid: { tokens: [rows, columns], skip }.");
+  return grid;
+}
+
+// Linear, with align_corners=false and no antialias.
+Tensor resize(const Tensor& map, const std::vector<int64_t>& size, const std::string& path) {
+  if (static_cast<int64_t>(size.size()) + 2 != map.dim())
+    throw Error("ERR_LAYER_OUTPUT", "The map of layer '" + path + "', of shape " + text_of(map) +
+                                        ", cannot be resized to "
+                                        "the model's input, which has another number of spatial dimensions.");
+  if (map.sizes().slice(2).equals(size)) return map;
+  if (size.size() == 1) return at::upsample_linear1d(map, size, false);
+  if (size.size() == 2) return at::upsample_bilinear2d(map, size, false);
+  return at::upsample_trilinear3d(map, size, false);
+}
+
+// Decompositions work in float64 on matrices of spatial positions by spatial positions: a few images at a time bound
+// their memory.
+Tensor in_slices(Tensor (*reduce)(const Tensor&), const Tensor& contribution) {
+  constexpr int64_t kElements = 1 << 24;
+  const int64_t positions = contribution[0][0].numel();
+  const int64_t images = std::max<int64_t>(1, kElements / (positions * std::max(positions, contribution.size(1))));
+  if (images >= contribution.size(0)) return reduce(contribution);
+  std::vector<Tensor> maps;
+  for (const auto& slice : contribution.split(images)) maps.push_back(reduce(slice));
+  return at::cat(maps);
+}
+
+std::vector<bool> per_image(const Tensor& map, const Tensor& holds) {
+  const auto flags = holds.reshape({map.size(0), -1}).all(1).to(at::kCPU).contiguous();
+  return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
+}
+
+Tensor custom_shape(const Tensor& tensor, const LayerShape& shape, const std::string& path) {
+  auto shaped = shape.custom(tensor);
+  if (shaped.is_floating_point() && shaped.dim() >= 3 && shaped.numel() > 0) return shaped;
+  throw Error("ERR_LAYER_OUTPUT", "The reshape function returned a tensor of shape " + text_of(shaped) +
+                                      " for the output of layer '" + path + "', of shape " + text_of(tensor) +
+                                      ". Return floating-point numbers, [N, C, h, w].");
+}
+
+}  // namespace
+
+Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
+                      const std::string& path) {
+  if (shape.kind == LayerShape::Kind::custom) return custom_shape(tensor, shape, path);
+  if (tensor.dim() < 3 || tensor.numel() == 0)
+    throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
+                                        ", which has no spatial dimensions for a map. Pick a layer whose "
+                                        "output is [N, C, h, w].");
+  if (shape.kind == LayerShape::Kind::tokens) {
+    if (tensor.dim() != 3 || tensor.size(1) < shape.skip)
+      throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
+                                          ", but tokens are [N, T, C]. Pick a layer inside the transformer.");
+    auto sizes = token_grid(shape, tensor.size(1) - shape.skip, input_size, path);
+    sizes.insert(sizes.begin(), {tensor.size(0), tensor.size(2)});
+    return tensor.slice(1, shape.skip).transpose(1, 2).reshape(sizes);
+  }
+  if (shape.kind == LayerShape::Kind::permute) {
+    if (static_cast<int64_t>(shape.order.size()) != tensor.dim())
+      throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
+                                          ", but the permutation has " + std::to_string(shape.order.size()) +
+                                          " dimensions.");
+    return tensor.permute(shape.order);
+  }
+  return tensor;
+}
+
+LayerDims layer_dims(const LayerShape& shape) {
+  switch (shape.kind) {
+    case LayerShape::Kind::tokens:
+      return {0, 2};
+    case LayerShape::Kind::permute:
+      return {shape.order.at(0), shape.order.at(1)};
+    case LayerShape::Kind::custom:
+    case LayerShape::Kind::channels_first:
+      break;
+  }
+  return {0, 1};
+}
+
+Tensor at_least_float32(const Tensor& tensor) {
+  return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
+}
+
+Tensor min_max(const Tensor& map) {
+  std::vector<int64_t> inner;
+  for (int64_t i = 1; i < map.dim(); ++i) inner.push_back(i);
+  const auto shifted = map - map.amin(inner, /*keepdim=*/true);
+  return shifted / (shifted.amax(inner, /*keepdim=*/true) + 1e-7);
+}
+
+Needs MapPlan::needs() const {
+  auto needs = Needs::activation;
+  for (const auto* method : methods) needs = std::max(needs, method->needs);
+  return needs;
+}
+
+bool MapPlan::reruns(Rerun what) const {
+  return std::any_of(methods.begin(), methods.end(), [&](const auto* method) { return method->rerun == what; });
+}
+
+std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, const std::string& path, size_t position,
+                               const std::vector<int64_t>& input_size) {
+  for (auto* tensor : {&evidence.activation, &evidence.gradient, &evidence.curvature})
+    if (tensor->defined()) *tensor = at_least_float32(channels_first(*tensor, plan.shape, input_size, path));
+  if (evidence.gradient.defined() && evidence.gradient.sizes() != evidence.activation.sizes())
+    throw Error("ERR_LAYER_OUTPUT",
+                "The reshape function returned shape " + text_of(evidence.activation) +
+                    " for the activation of layer '" + path + "', but " + text_of(evidence.gradient) +
+                    " for its gradient, which has the same shape. It must not depend on the values.");
+  evidence.seed = plan.seed + position;
+  std::vector<Tensor> maps;
+  for (const auto* method : plan.methods) {
+    const auto contribution = method->contribution(evidence);
+    auto map = method->reduce      ? in_slices(method->reduce, contribution)
+               : plan.eigen_smooth ? in_slices(principal_of_evidence, contribution)
+                                   : contribution.sum(1, /*keepdim=*/true);
+    if (plan.relu) map = map.relu_();
+    if (plan.input_size) map = resize(min_max(map), input_size, path);
+    maps.push_back(std::move(map));
+  }
+  return maps;
+}
+
+std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<Tensor>& by_layer) {
+  auto maps = by_layer;
+  if (plan.aggregate != Aggregate::each && !maps.empty()) {
+    const auto stacked = at::stack(maps);
+    maps = {plan.aggregate == Aggregate::mean  ? stacked.mean(0)
+            : plan.aggregate == Aggregate::max ? stacked.amax(0)
+                                               : stacked.prod(0)};
+  }
+  std::vector<MethodMap> finished;
+  for (auto& map : maps) {
+    if (plan.input_size) map = min_max(map);
+    finished.push_back({map, per_image(map, map.eq(0)), per_image(map, map.isfinite())});
+    finished.back().non_finite.flip();
+  }
+  return finished;
+}
+
+}  // namespace gradcam

@@ -1,0 +1,76 @@
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/methods/method.h"
+
+namespace gradcam {
+
+// The dimensions of a layer's activation, where they are not [N, C, spatial...].
+struct LayerShape {
+  enum class Kind {
+    channels_first,  // [N, C, spatial...]
+    tokens,   // [N, T, C]: the first `skip` tokens (class token, registers) are not spatial, the others form a grid
+    permute,  // permuted by `order` to [N, C, spatial...]
+    custom,   // converted by `custom`, as its gradient is
+  };
+  Kind kind = Kind::channels_first;
+  int64_t skip = 0;
+  std::vector<int64_t> grid;  // of the tokens; empty: one with the aspect ratio of the input
+  std::vector<int64_t> order;
+  std::function<Tensor(const Tensor&)> custom;  // called on the thread of the pass
+};
+
+enum class Aggregate { each, mean, max, product };
+
+// Which maps of the target layers are computed, and in which form.
+struct MapPlan {
+  std::vector<const LayerMethod*> methods;
+  bool relu = true;           // max(map, 0)
+  bool eigen_smooth = false;  // the first principal component over channels instead of their sum
+  // pytorch-grad-cam's form: each map min-max normalised, resized to the input, combined over layers, and normalised
+  // again.
+  bool input_size = false;
+  Aggregate aggregate = Aggregate::each;  // anything else requires input_size
+  LayerShape shape;
+  uint64_t seed = 0;
+  int64_t chunk_size = 32;  // copies of images that run at a time, for methods that run the model again
+
+  Needs needs() const;
+  bool reruns(Rerun what) const;
+};
+
+struct MethodMap {
+  Tensor map;                    // [N, 1, spatial...]
+  std::vector<bool> all_zero;    // per image: the map is zero everywhere
+  std::vector<bool> non_finite;  // per image: the map contains NaN or infinity
+};
+
+// Maps are computed in at least float32.
+Tensor at_least_float32(const Tensor& tensor);
+
+// An activation, or its gradient, as [N, C, spatial...]. Throws ERR_LAYER_OUTPUT where `shape` does not fit it.
+Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
+                      const std::string& path);
+
+// Which dimensions of a layer's output are the images and the channels. Unknown for a custom shape: methods that set
+// channels of the layer's own output to zero are refused with one.
+struct LayerDims {
+  int64_t images, channels;
+};
+LayerDims layer_dims(const LayerShape& shape);
+
+// Min-max normalises each image: shifted = map - min(map); shifted / (max(shifted) + 1e-7).
+Tensor min_max(const Tensor& map);
+
+// One map per method. `path` is for errors; `position`, that of the layer among the layers, is added to the seed.
+// `input_size`: the spatial sizes of the model's input.
+std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, const std::string& path, size_t position,
+                               const std::vector<int64_t>& input_size);
+
+// The maps of one method, by layer, in their final form: one per layer, or one of all layers where they are aggregated.
+std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<Tensor>& by_layer);
+
+}  // namespace gradcam

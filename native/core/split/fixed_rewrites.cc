@@ -1,0 +1,133 @@
+#include "fixed_rewrites.h"
+
+#include <torch/script.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "split_graph.h"
+#include "split_ops.h"
+
+namespace gradcam {
+
+namespace jit = torch::jit;
+using at::IValue;
+using jit::Node;
+using jit::Value;
+using torch::Tensor;
+
+namespace {
+
+std::optional<Tensor> constant_tensor(const Value* value) {
+  const auto constant = jit::toIValue(value);
+  if (!constant || !constant->isTensor() || constant->toTensor().scalar_type() != at::kFloat) return {};
+  if (!constant->toTensor().device().is_cpu()) return {};
+  return constant->toTensor();
+}
+
+// The ReLU that is the only user of the output of `node`, or null.
+Node* relu_after(const Node* node) {
+  if (node->output()->uses().size() != 1) return nullptr;
+  auto* user = node->output()->uses()[0].user;
+  const bool relu = user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_;
+  return relu && user->owningBlock() == node->owningBlock() ? user : nullptr;
+}
+
+// Replaces `node`, and the ReLU after it if there is one, by `fused`.
+void replace_by(Value* fused, Node* node, Node* relu) {
+  (relu ? relu : node)->output()->replaceAllUsesWith(fused);
+  if (relu) relu->destroy();
+  node->destroy();
+}
+
+// Batch norm with constant statistics, per channel: x * scale + shift.
+struct ChannelAffine {
+  Tensor scale, shift;
+};
+
+std::optional<ChannelAffine> constant_affine(const Node* batch_norm) {
+  const auto training = jit::toIValue(batch_norm->input(5));
+  const auto epsilon = jit::toIValue(batch_norm->input(7));
+  const auto weight = constant_tensor(batch_norm->input(1)), bias = constant_tensor(batch_norm->input(2));
+  const auto mean = constant_tensor(batch_norm->input(3)), variance = constant_tensor(batch_norm->input(4));
+  if (!training || training->toBool() || !epsilon || !weight || !bias || !mean || !variance) return {};
+  const auto scale = *weight / (*variance + epsilon->toDouble()).sqrt();
+  return ChannelAffine{scale, *bias - *mean * scale};
+}
+
+// The concatenation of channels whose only user is the batch norm, or null. Other nodes may read its number of
+// dimensions, as the check in BatchNorm2d does.
+Node* cat_before(const Node* batch_norm) {
+  auto* cat = batch_norm->input(0)->node();
+  if (cat->kind() != c10::aten::cat || cat->owningBlock() != batch_norm->owningBlock()) return nullptr;
+  for (const auto& use : cat->output()->uses())
+    if (use.user != batch_norm && use.user->kind() != c10::aten::dim) return nullptr;
+  return jit::toIValue(cat->input(1)) == IValue(1) ? cat : nullptr;
+}
+
+void rewrite_batch_norm(jit::Graph& graph, Node* batch_norm) {
+  const auto affine = constant_affine(batch_norm);
+  if (!affine) return;
+  auto *relu = relu_after(batch_norm), *cat = cat_before(batch_norm);
+  // Inserted where the concatenation was: a list that it reads may grow before the ReLU.
+  const jit::WithInsertPoint here(cat ? cat : batch_norm);
+  auto* inputs = cat ? cat->input(0)
+                     : graph.insertNode(graph.createList(c10::TensorType::get(), {batch_norm->input(0)}))->output();
+  auto* fixed = graph.insertNode(graph.create(
+      ops::fixed_batch_norm, {inputs, graph.insertConstant(affine->scale), graph.insertConstant(affine->shift),
+                              graph.insertConstant(relu != nullptr)}));
+  replace_by(fixed->output(), batch_norm, relu);
+  if (!cat) return;
+  cat->output()->replaceAllUsesWith(fixed->output());
+  cat->destroy();
+}
+
+// conv2d(input, weight, bias, stride, padding, dilation, groups), or in traced files
+// _convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, ...).
+void rewrite_convolution(jit::Graph& graph, Node* convolution) {
+  const bool traced = convolution->kind() == c10::aten::_convolution;
+  if (traced && jit::toIValue(convolution->input(6)) != IValue(false)) return;
+  const auto weight = constant_tensor(convolution->input(1));
+  const auto padding = jit::toIValue(convolution->input(4));
+  if (!weight || weight->dim() != 4 || !padding || !padding->isIntList()) return;
+  std::vector<Value*> inputs(convolution->inputs().begin(), convolution->inputs().begin() + 6);
+  inputs.push_back(convolution->input(traced ? 8 : 6));
+  if (!std::all_of(inputs.begin() + 1, inputs.end(),
+                   [](const Value* input) { return jit::toIValue(input).has_value(); }))
+    return;
+  auto* relu = relu_after(convolution);
+  const jit::WithInsertPoint here(convolution);
+  inputs.push_back(graph.insertConstant(relu != nullptr));
+  replace_by(graph.insertNode(graph.create(ops::fixed_convolution, inputs))->output(), convolution, relu);
+}
+
+}  // namespace
+
+void rewrite_fixed(jit::Graph& graph) {
+  register_operators();
+  std::vector<Node*> batch_norms, convolutions;
+  for_each_node(graph.block(), [&](Node* node) {
+    if (node->kind() == c10::aten::batch_norm) batch_norms.push_back(node);
+    if (node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution) convolutions.push_back(node);
+  });
+  for (auto* node : batch_norms) rewrite_batch_norm(graph, node);
+  for (auto* node : convolutions) rewrite_convolution(graph, node);
+}
+
+bool is_batch_norm(const Node* node) {
+  return node->kind() == c10::aten::batch_norm || node->kind() == ops::fixed_batch_norm;
+}
+
+void insert_cancel_checks(jit::Graph& graph) {
+  register_operators();
+  static const std::unordered_set<c10::Symbol> kHeavy{c10::aten::conv1d,     c10::aten::conv2d, c10::aten::conv3d,
+                                                      c10::aten::linear,     c10::aten::matmul, c10::aten::_convolution,
+                                                      ops::fixed_convolution};
+  std::vector<Node*> heavy;
+  for_each_node(graph.block(), [&](Node* node) {
+    if (kHeavy.count(node->kind())) heavy.push_back(node);
+  });
+  for (auto* node : heavy) graph.create(ops::check_cancelled, 0)->insertBefore(node);
+}
+
+}  // namespace gradcam

@@ -1,0 +1,29 @@
+#pragma once
+#include <torch/script.h>
+
+#include "core/base/cancel.h"
+
+namespace gradcam {
+
+// Operators of our own, for the graphs of a split model. LibTorch's registry of operators is one for the process; their
+// state belongs to a node of a graph.
+namespace ops {
+extern const c10::Symbol check_cancelled;    // () -> ()
+extern const c10::Symbol fixed_batch_norm;   // (Tensor[] inputs, Tensor scale, Tensor shift, bool relu) -> Tensor
+extern const c10::Symbol fixed_convolution;  // (Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding,
+                                             //  int[] dilation, int groups, bool relu) -> Tensor; only the input varies
+}  // namespace ops
+
+void register_operators();
+
+// While it lives, graphs that run on this thread check `cancel`, which may be null, where they check for cancellation.
+class CancelScope {
+ public:
+  explicit CancelScope(const CancelFlag* cancel);
+  ~CancelScope();
+
+ private:
+  const CancelFlag* outer_;
+};
+
+}  // namespace gradcam

@@ -1,0 +1,155 @@
+#include "target.h"
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "target_output.h"
+
+namespace gradcam {
+
+namespace {
+
+// One class for all images, or one per image, all of them among `count`.
+std::vector<int64_t> spread(const std::vector<int64_t>& given, int64_t images, int64_t count) {
+  auto classes = given.size() == 1 ? std::vector<int64_t>(static_cast<size_t>(images), given.front()) : given;
+  if (static_cast<int64_t>(classes.size()) != images)
+    throw Error("ERR_TARGET_COUNT", std::to_string(given.size()) + " targets were given for a batch of " +
+                                        std::to_string(images) +
+                                        " images. Give one class for all of them, or exactly one per image.");
+  for (const auto index : classes)
+    if (index < 0 || index >= count)
+      throw Error("ERR_TARGET_OUT_OF_RANGE", "There is no class " + std::to_string(index) + ": the model has " +
+                                                 std::to_string(count) + (count == 1 ? " output" : " classes") +
+                                                 ", numbered from 0 to " + std::to_string(count - 1) + ".");
+  return classes;
+}
+
+// table[n, classes[n]], or whatever follows the first two dimensions there.
+Tensor pick(const Tensor& table, const std::vector<int64_t>& classes) {
+  const auto images = at::arange(table.size(0), at::TensorOptions(at::kLong).device(table.device()));
+  return table.index({images, torch::tensor(classes, at::kLong).to(table.device())});
+}
+
+// Finer-CAM: sum_c p_c (y_t - alpha y_c) / (sum_c p_c + 1e-9) over a few classes c that are like t, p = softmax(y).
+// Zhang et al. 2025, "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation",
+// arXiv:2501.11309, equation 6, with pytorch-grad-cam's weights and epsilon; as there, the gradient also goes through
+// p. Of those nearest to y_t by |y_c - y_t|, the lower number comes first where two are equally near.
+Tensor finer_scores(const Tensor& table, const std::vector<int64_t>& classes, const Tensor& compared, double alpha) {
+  const auto weights = table.softmax(1).gather(1, compared);
+  const auto differences = pick(table, classes).unsqueeze(1) - alpha * table.gather(1, compared);
+  return (weights * differences).sum(1) / (weights.sum(1) + 1e-9);
+}
+
+// Which classes c those are: [N, K].
+Tensor compared_classes(const Tensor& table, const std::vector<int64_t>& classes, const Target& target) {
+  const auto images = table.size(0), count = table.size(1);
+  if (target.compared.defined()) return target.compared.to(table.device());
+  if (target.against.empty()) {
+    const auto chosen = torch::tensor(classes, at::kLong).to(table.device()).unsqueeze(1);
+    const auto logits = table.detach();
+    const auto distance = (logits - logits.gather(1, chosen)).abs().scatter(1, chosen, -1.0);  // itself comes first
+    const auto order = std::get<1>(distance.sort(/*stable=*/true, /*dim=*/1, /*descending=*/false));
+    return order.slice(1, 1, 1 + std::min(target.nearest, count - 1));
+  }
+  for (const auto c : target.against) spread({c}, 1, count);
+  return torch::tensor(target.against, at::kLong).to(table.device()).unsqueeze(0).expand({images, -1});
+}
+
+Tensor masked_scores(const Tensor& output, const std::vector<int64_t>& classes, const Tensor& given) {
+  const auto mask = given.to(output.options());
+  const bool fits = mask.dim() == 2 || (mask.dim() == 3 && mask.size(0) == output.size(0));
+  if (!fits || mask.size(-1) != output.size(3) || mask.size(-2) != output.size(2))
+    throw Error("ERR_TARGET", "The mask has the shape " + shape_text(mask) + ", but the output is " +
+                                  shape_text(output) + ". Give [H, W] or [N, H, W] of the output's own size.");
+  return (pick(output, classes) * mask).flatten(1).sum(1);
+}
+
+ResolvedTarget resolve_detections(const IValue& output, const Target& target) {
+  auto found = resolve_boxes(output, target.path, target.box);
+  ResolvedTarget resolved;
+  if (found.labels.defined()) {
+    const auto first = found.labels.select(1, 0).contiguous();
+    resolved.classes.assign(first.const_data_ptr<int64_t>(), first.const_data_ptr<int64_t>() + first.numel());
+  } else {
+    resolved.classes.assign(static_cast<size_t>(found.scores.size(0)), -1);
+  }
+  resolved.scores = target.sign == 1 ? found.scores : found.scores * target.sign;
+  resolved.labels = std::move(found.labels);
+  return resolved;
+}
+
+}  // namespace
+
+ResolvedTarget resolve_target(const IValue& output, const Target& target) {
+  if (target.score == Target::Score::box) return resolve_detections(output, target);
+  const auto logits = output_tensor(output, target.path);
+  const bool masked = target.score == Target::Score::mask;
+  if (masked ? logits.dim() != 4 : logits.dim() < 1 || logits.dim() > 2)
+    throw Error("ERR_TARGET",
+                masked
+                    ? "A class with a mask needs an output of shape [N, C, H, W], but it is " + shape_text(logits) + "."
+                    : "A class index needs logits of shape [N, C] or [N], but the model returned " +
+                          shape_text(logits) + ". Pass a function that turns the output into a scalar Tensor instead.");
+  const auto table = logits.dim() == 1 ? logits.unsqueeze(1) : logits;
+  const int64_t images = table.size(0), count = table.size(1);
+  if (table.numel() == 0) throw Error("ERR_TARGET", "The model returned no logits: the batch is empty.");
+
+  ResolvedTarget resolved;
+  if (target.kind == Target::Kind::top_class) {
+    if (masked) throw Error("ERR_TARGET", "A mask needs a class: each pixel has a top class of its own.");
+    const auto top = table.detach().argmax(1).to(at::kCPU, at::kLong).contiguous();
+    resolved.classes.assign(top.const_data_ptr<int64_t>(), top.const_data_ptr<int64_t>() + images);
+  } else {
+    resolved.classes = spread(target.classes, images, count);
+  }
+  const auto& classes = resolved.classes;
+  switch (target.score) {
+    case Target::Score::logit:
+      resolved.scores = pick(table, classes);
+      break;
+    case Target::Score::probability:
+      resolved.scores = pick(table.softmax(1), classes);
+      break;
+    case Target::Score::difference:
+      resolved.scores = pick(table, classes) - pick(table, spread(target.against, images, count));
+      break;
+    case Target::Score::finer:
+      if (count < 2) throw Error("ERR_TARGET", "Finer-CAM compares classes, but the model has only one output.");
+      resolved.compared = compared_classes(table, classes, target);
+      resolved.scores = finer_scores(table, classes, resolved.compared, target.alpha);
+      break;
+    case Target::Score::mask:
+      resolved.scores = masked_scores(table, classes, target.mask);
+      break;
+    case Target::Score::box:
+      break;  // above
+  }
+  if (target.sign != 1) resolved.scores = resolved.scores * target.sign;
+  return resolved;
+}
+
+Target target_of_copies(const Target& target, const ResolvedTarget& resolved, const std::vector<int64_t>& images) {
+  const auto of_images = [&](const std::vector<int64_t>& values) {
+    std::vector<int64_t> chosen;
+    for (const auto image : images) chosen.push_back(values.at(static_cast<size_t>(image)));
+    return chosen;
+  };
+  auto copied = target;
+  copied.kind = Target::Kind::classes;
+  copied.classes = of_images(resolved.classes);
+  if (target.score == Target::Score::difference && target.against.size() > 1)
+    copied.against = of_images(target.against);
+  const auto rows = [&](const Tensor& table) {
+    return table.index_select(0, torch::tensor(images, at::kLong).to(table.device()));
+  };
+  if (target.score == Target::Score::box) {
+    if (resolved.labels.defined()) copied.box.labels = rows(resolved.labels);
+    if (target.box.boxes.size(0) > 1) copied.box.boxes = rows(target.box.boxes);
+    copied.box.may_miss = true;  // what was detected may be gone from a copy, which is what the method asks
+  }
+  if (resolved.compared.defined()) copied.compared = rows(resolved.compared);
+  if (target.mask.defined() && target.mask.dim() == 3) copied.mask = rows(target.mask);
+  return copied;
+}
+
+}  // namespace gradcam

@@ -1,0 +1,55 @@
+#pragma once
+#include <torch/script.h>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/ivalues.h"
+#include "target_box.h"
+
+namespace gradcam {
+
+// What a backward pass explains, as plain data: a tensor of the output, a class of each image, and what to make of it.
+struct Target {
+  enum class Kind {
+    top_class,  // the class with the highest logit, per image; the value itself where the model has one output
+    classes,    // one class for all images, or one per image
+  };
+  enum class Score {
+    logit,        // y_t
+    probability,  // softmax(y)_t
+    difference,   // y_t - y_d
+    finer,        // Finer-CAM's, see finer_scores
+    mask,         // the sum of y_t over the pixels of a mask, for outputs [N, C, H, W]
+    box,          // of detections that match boxes, see BoxTarget
+  };
+  Kind kind = Kind::top_class;
+  std::vector<int64_t> classes;
+  Score score = Score::logit;
+  double sign = 1;                                       // -1 explains what lowers the score
+  std::vector<std::variant<std::string, int64_t>> path;  // to the tensor, through tuples, lists and dicts
+  std::vector<int64_t> against;                          // difference: like classes; finer: the classes to compare with
+  int64_t nearest = 3;                                   // finer, where there are none: how many of the nearest
+  double alpha = 1;                                      // finer
+  Tensor mask;                                           // [H, W] for all images, or [N, H, W]
+  Tensor compared;                                       // finer: [N, K], the classes to compare each image's with
+  BoxTarget box;
+};
+
+struct ResolvedTarget {
+  std::vector<int64_t> classes;  // one per image; of boxes the label of the first
+  Tensor scores;                 // [N], with the graph of the output
+  Tensor compared;               // finer: [N, K]
+  Tensor labels;                 // boxes: [N, B]
+};
+
+// Each image's score. Logits are [N, C], or [N] for a model with a single output. ERR_TARGET, ERR_TARGET_COUNT,
+// ERR_TARGET_OUT_OF_RANGE.
+ResolvedTarget resolve_target(const IValue& output, const Target& target);
+
+// The target of copies of images, by the number of each one's image. What was resolved for an image holds for its
+// copies, however the model likes those.
+Target target_of_copies(const Target& target, const ResolvedTarget& resolved, const std::vector<int64_t>& images);
+
+}  // namespace gradcam

@@ -1,0 +1,112 @@
+#include "images.h"
+
+#include <functional>
+#include <utility>
+
+#include "convert.h"
+#include "core/base/error.h"
+#include "core/images/render_map.h"
+#include "core/images/resample.h"
+#include "handles.h"
+
+namespace gradcam::node {
+
+namespace {
+
+// Runs `work` on the executor of images. Until the promise settles it holds the typed arrays among the arguments whose
+// memory `work` reads or fills.
+Napi::Promise start(const Napi::CallbackInfo& info, std::initializer_list<size_t> arrays, std::function<void()> work) {
+  auto list = Napi::Array::New(info.Env(), arrays.size());
+  uint32_t count = 0;
+  for (const size_t index : arrays) list[count++] = info[index];
+  auto& environment = Environment::of(info.Env());
+  return environment.submit<bool>(
+      environment.image_executor(), 0,
+      [work = std::move(work), held = environment.keep(list)](const CancelFlag&) {
+        work();
+        return true;
+      },
+      [](Napi::Env env, bool&) { return env.Undefined(); });
+}
+
+template <typename Element>
+Element* elements(const Napi::Value& value, size_t count, const char* what) {
+  auto array = value.As<Napi::TypedArrayOf<Element>>();
+  if (array.ElementLength() != count)
+    throw Error("ERR_SHAPE", std::string(what) + " has " + std::to_string(array.ElementLength()) + " elements, not " +
+                                 std::to_string(count) + ".");
+  return array.Data();
+}
+
+constexpr int64_t kLongest = 1 << 30;
+
+std::pair<int, int> to_size(const Napi::Value& value, const char* what) {
+  const auto sizes = to_integers(value, what);
+  if (sizes.size() != 2 || sizes[0] < 1 || sizes[1] < 1 || sizes[0] > kLongest || sizes[1] > kLongest)
+    throw Error("ERR_SHAPE", std::string(what) + " is no [height, width].");
+  return {static_cast<int>(sizes[0]), static_cast<int>(sizes[1])};
+}
+
+size_t area(std::pair<int, int> size) { return static_cast<size_t>(size.first) * static_cast<size_t>(size.second); }
+
+Framing to_framing(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  const auto resized = to_size(object.Get("resized"), "resized");
+  const auto window = to_size(object.Get("size"), "size");
+  const auto offset = to_integers(object.Get("offset"), "offset");
+  return {resized.first, resized.second, static_cast<int>(offset.at(0)), static_cast<int>(offset.at(1)),
+          window.first,  window.second};
+}
+
+// A framing with the part of an image of that size that it shows.
+SeenPart to_seen_part(const Napi::Value& value, std::pair<int, int> size) {
+  const auto edges = to_integers(value.As<Napi::Object>().Get("region"), "region");
+  if (edges.size() != 4 || edges[0] < 0 || edges[1] < 0 || edges[0] > edges[2] || edges[1] > edges[3] ||
+      edges[2] > size.first || edges[3] > size.second)
+    throw Error("ERR_SHAPE", "region is not [top, left, bottom, right] inside the image.");
+  return {
+      to_framing(value),
+      {static_cast<int>(edges[0]), static_cast<int>(edges[1]), static_cast<int>(edges[2]), static_cast<int>(edges[3])}};
+}
+
+}  // namespace
+
+Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto size = to_size(info[1], "The image's size");
+    const auto framing = to_framing(info[2]);
+    const auto* kernel = find_kernel(to_text(info[3], "resample"));
+    if (!kernel) throw Error("ERR_INVALID_ARGUMENT", "There is no such filter. Use bilinear, bicubic or lanczos.");
+    const auto fill = to_integers(info[4], "fill");
+    const std::array<uint8_t, 3> color = {static_cast<uint8_t>(fill.at(0)), static_cast<uint8_t>(fill.at(1)),
+                                          static_cast<uint8_t>(fill.at(2))};
+    const PixelsView image{elements<uint8_t>(info[0], 3 * area(size), "The image"), size.first, size.second};
+    const auto* table = elements<float>(info[5], size_t{3} * 256, "The table");
+    auto* planes = elements<float>(info[6], 3 * area({framing.height, framing.width}), "The result");
+    return start(info, {0, 5, 6}, [=] { frame_image(image, framing, *kernel, color, table, planes); });
+  });
+}
+
+Napi::Value draw_map_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto map_size = to_size(info[1], "The map's size"), size = to_size(info[3], "The image's size");
+    const MapView map{elements<float>(info[0], area(map_size), "The map"), map_size.first, map_size.second};
+    const auto seen = to_seen_part(info[4], size);
+    const auto [height, width] = std::pair<int, int>(size);
+    if (!info[2].IsNull()) {
+      const PixelsView image{elements<uint8_t>(info[2], 3 * area(size), "The image"), size.first, size.second};
+      const auto* colors = elements<float>(info[5], size_t{3} * 256, "The colours");
+      const float alpha = info[6].ToNumber();
+      auto* result = elements<uint8_t>(info[7], 3 * area(size), "The result");
+      return start(info, {0, 2, 5, 7}, [=] { draw_overlay(map, image, seen, colors, alpha, result); });
+    }
+    if (info[7].As<Napi::TypedArray>().TypedArrayType() == napi_uint16_array) {
+      auto* result = elements<uint16_t>(info[7], area(size), "The result");
+      return start(info, {0, 7}, [=, h = height, w = width] { draw_grey16(map, h, w, seen, result); });
+    }
+    auto* result = elements<uint8_t>(info[7], area(size), "The result");
+    return start(info, {0, 7}, [=, h = height, w = width] { draw_grey(map, h, w, seen, result); });
+  });
+}
+
+}  // namespace gradcam::node

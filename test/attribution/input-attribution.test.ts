@@ -1,0 +1,177 @@
+import test from 'ava'
+import {
+  GuidedBackprop,
+  GuidedGradCam,
+  InputAttribution,
+  ScriptModule,
+  Tensor,
+  liveTensors,
+  type InputAttributionOptions,
+  type Value,
+} from '../../lib/index.js'
+import { gaussLegendre } from '../../lib/attribution/quadrature.js'
+import { heldTensors } from '../support/live-tensors.js'
+import { farthest } from '../support/arithmetic.js'
+import { smallNets } from '../support/models.js'
+import { assertSame, relativeError } from '../support/parity.js'
+import { toTensor } from '../support/to-tensor.js'
+
+const nets = await smallNets()
+const load = (net: string) => ScriptModule.load(nets.file(net))
+const values = (tensor: Tensor) => ({ shape: [...tensor.shape], data: tensor.toTypedArray() as Float64Array })
+
+test('Gauss-Legendre quadrature is exact for polynomials up to degree 2 n - 1', (t) => {
+  for (const n of [1, 2, 3, 10, 50, 200]) {
+    const { points, weights } = gaussLegendre(n)
+    for (const degree of [0, 1, 2 * n - 2, 2 * n - 1].filter((d) => d >= 0)) {
+      const integral = points.reduce((sum, point, i) => sum + weights[i]! * point ** degree, 0)
+      t.true(Math.abs(integral - 1 / (degree + 1)) < 1e-13, `${n} points, degree ${degree}`)
+    }
+  }
+  const three = gaussLegendre(3)
+  const root = Math.sqrt(3 / 5) / 2
+  t.true(farthest(three.points, [0.5 - root, 0.5, 0.5 + root]) < 1e-15)
+  t.true(farthest(three.weights, [5 / 18, 4 / 9, 5 / 18]) < 1e-15)
+})
+
+test.serial('integrated gradients add up to the difference of the scores', async (t) => {
+  for (const [net, steps, bound] of [
+    ['curved', 50, 1e-3],
+    ['curved', 400, 1e-4],
+  ] as const) {
+    using model = await load(net)
+    using input = toTensor(nets.input(net))
+    using attribution = new InputAttribution(model, { method: 'integrated-gradients', steps, batchSize: 60 })
+    using found = await attribution.explain(input, { target: 1 })
+    using zero = input.mul(0)
+    using atZero = await model.forward(zero)
+    using atInput = await model.forward(input)
+    const [from, to] = [atZero.tolist(), atInput.tolist()] as number[][][]
+    using sums = found.attribution.sum([1, 2, 3])
+    const delta = (sums.tolist() as number[]).map((sum, i) => sum - (to![i]![1]! - from![i]![1]!))
+    t.true(farthest(found.delta!, delta) < 1e-12)
+    for (const value of delta) t.true(Math.abs(value) < bound, `${net}: ${value}`)
+  }
+})
+
+test.serial('nothing depends on the batch size, and smoothing only on its seed', async (t) => {
+  using model = await load('curved')
+  using input = toTensor(nets.input('curved'))
+  const make = async (options: InputAttributionOptions) => {
+    using attribution = new InputAttribution(model, options)
+    using found = await attribution.explain(input)
+    return values(found.attribution)
+  }
+  const smooth = { samples: 7, sigma: 0.5, seed: 3 }
+  for (const options of [
+    { method: 'gradient', smooth },
+    { method: 'integrated-gradients', steps: 9 },
+    { method: 'integrated-gradients', steps: 4, smooth },
+  ] satisfies InputAttributionOptions[]) {
+    const one = await make({ ...options, batchSize: 1 })
+    for (const batchSize of [6, 14, 1000]) {
+      using many = Tensor.from((await make({ ...options, batchSize })).data, one.shape)
+      assertSame(t, many, one, `${options.method}, ${batchSize}`, 1e-12)
+    }
+  }
+  const [first, other] = [
+    await make({ method: 'gradient', smooth }),
+    await make({ method: 'gradient', smooth: { seed: 4 } }),
+  ]
+  t.true(relativeError(first.data, other.data) > 0.01)
+  using still = Tensor.from((await make({ method: 'gradient', smooth: { ...smooth, sigma: 0 } })).data, first.shape)
+  assertSame(t, still, await make({ method: 'gradient' }), 'no noise', 1e-12)
+})
+
+test.serial('every kind of target goes through copies, and a function one by one', async (t) => {
+  using model = await load('curved')
+  using input = toTensor(nets.input('curved'))
+  const options = { method: 'gradient', smooth: { samples: 3, sigma: 0.2 }, batchSize: 100 } as const
+  using attribution = new InputAttribution(model, options)
+  using expected = await attribution.explain(input, { target: [1, 2, 3] })
+  using byFunction = await attribution.explain(input, {
+    target: (logits) =>
+      [1, 2, 3].map((chosen, i) => logits.select(0, i).select(0, chosen)).reduce((sum, score) => sum.add(score)),
+  })
+  assertSame(t, byFunction.attribution, values(expected.attribution), 'function', 1e-12)
+  using byData = await attribution.explain(input, { target: { kind: 'class', class: [1, 2, 3] } })
+  assertSame(t, byData.attribution, values(expected.attribution), 'data', 1e-12)
+  using difference = await attribution.explain(input, { target: { kind: 'difference', class: 4, minus: [1, 2, 3] } })
+  using fourth = await attribution.explain(input, { target: 4 })
+  using sum = difference.attribution.add(expected.attribution)
+  assertSame(t, sum, values(fourth.attribution), 'difference', 1e-10)
+})
+
+test.serial('a model with several inputs is explained at its first', async (t) => {
+  using model = await load('multi_input')
+  using input = toTensor(nets.input('multi_input'))
+  using attribution = new InputAttribution(model, { method: 'integrated-gradients', steps: 5 })
+  using found = await attribution.explain(input, { target: 1 })
+  t.deepEqual([...found.attribution.shape], [...input.shape])
+})
+
+test.serial('activations without a rule are refused, and nothing is left behind', async (t) => {
+  for (const [net, code, message] of [
+    ['channels_last', 'ERR_ACTIVATION', /Gelu/], // beside a ReLU
+    ['vit', 'ERR_NO_RELU', /no ReLU/],
+  ] as const) {
+    using model = await load(net)
+    using input = toTensor(nets.input(net))
+    const before = await heldTensors()
+    for (const method of ['guided-backprop', 'deconvnet'] as const) {
+      using attribution = new InputAttribution(model, { method })
+      await t.throwsAsync(attribution.explain(input), { code, message })
+    }
+    using guided = new GuidedBackprop(model)
+    await t.throwsAsync(guided.explain(input), { code, message })
+    t.is(liveTensors(), before)
+  }
+})
+
+test.serial('explaining leaves no tensor behind, whether it ends well or not', async (t) => {
+  using model = await load('plain')
+  using input = toTensor(nets.input('plain'))
+  const before = await heldTensors()
+  {
+    const smooth = { samples: 2 }
+    for (const method of ['saliency', 'guided-backprop', 'integrated-gradients'] as const) {
+      using attribution = new InputAttribution(model, { method, steps: 3, smooth })
+      using _found = await attribution.explain(input)
+      await t.throwsAsync(attribution.explain<Value>(input, { target: { kind: 'class', class: 7 } }), {
+        code: 'ERR_TARGET_OUT_OF_RANGE',
+      })
+      let calls = 0
+      const target = (logits: Tensor) => {
+        if (++calls > 1) throw new Error('enough')
+        return logits.sum()
+      }
+      await t.throwsAsync(attribution.explain(input, { target }), { message: 'enough' })
+    }
+    using guided = new GuidedGradCam(model, { layer: 'features' })
+    using _found = await guided.explain(input)
+  }
+  t.is(liveTensors(), before)
+})
+
+test.serial('options that make no sense are refused', async (t) => {
+  using model = await load('plain')
+  const bad: [unknown, RegExp][] = [
+    [null, /no options/],
+    [{ method: 'deepshap' }, /no method 'deepshap'/],
+    [{ method: 'saliency', scope: 'some' }, /no scope/],
+    [{ method: 'saliency', steps: 0 }, /steps is 0/],
+    [{ method: 'saliency', batchSize: 1.5 }, /batchSize is 1.5/],
+    [{ method: 'saliency', baseline: Number.NaN }, /no baseline/],
+    [{ method: 'saliency', smooth: null }, /no options/],
+    [{ method: 'saliency', smooth: { kind: 'median' } }, /no kind 'median'/],
+    [{ method: 'saliency', smooth: { samples: 0 } }, /no number of samples/],
+    [{ method: 'saliency', smooth: { sigma: -1 } }, /no standard deviation/],
+    [{ method: 'saliency', smooth: { seed: -1 } }, /no seed/],
+  ]
+  for (const [options, message] of bad)
+    t.throws(() => new InputAttribution(model, options as InputAttributionOptions), {
+      code: 'ERR_INVALID_ARGUMENT',
+      message,
+    })
+  t.throws(() => new GuidedGradCam(model, { layer: 'nowhere' }), { code: 'ERR_LAYER_NOT_FOUND' })
+})

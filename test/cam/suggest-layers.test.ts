@@ -1,0 +1,64 @@
+import test from 'ava'
+import { Cam, ScriptModule, liveTensors, suggestLayers } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
+import { densenetReference } from '../support/densenet.js'
+import { smallNets } from '../support/models.js'
+import { toTensor } from '../support/to-tensor.js'
+
+const nets = await smallNets()
+
+const expected: Record<string, readonly string[]> = {
+  plain: ['features', 'features.2'],
+  vit: ['blocks.1.norm1'], // what follows passes on the class token alone
+  channels_last: ['stage'],
+}
+
+for (const [net, layers] of Object.entries(expected)) {
+  test.serial(`${net}: the layers that are suggested give maps`, async (t) => {
+    using model = await ScriptModule.load(nets.file(net))
+    using input = toTensor(nets.input(net))
+    const before = await heldTensors()
+    const suggestions = await suggestLayers(model, input)
+    t.is(liveTensors(), before)
+    t.deepEqual(
+      suggestions.map(({ layer }) => layer),
+      layers,
+    )
+    for (const { layer, reshape, shape, reason } of suggestions) {
+      t.regex(reason, /^The last .*\.$/)
+      using cam = new Cam(model, { layers: [layer], methods: ['gradcam-elementwise'], ...(reshape ? { reshape } : {}) })
+      using found = await cam.explain(input)
+      t.deepEqual(found.maps[0]?.layerShape, shape)
+      t.deepEqual(
+        found.maps[0]?.allZero,
+        Array.from({ length: input.shape[0]! }, () => false),
+      )
+    }
+  })
+}
+
+test.serial('densenet121: features, then the end of each finer block', async (t) => {
+  const peer = await densenetReference()
+  using model = await ScriptModule.load(peer.file('densenet121', 'scripted'))
+  using input = toTensor(peer.input('densenet121'))
+  const suggestions = await suggestLayers(model, input)
+  t.deepEqual(
+    suggestions.map(({ layer }) => layer),
+    [
+      'features',
+      'features.transition3.conv',
+      'features.transition2.conv',
+      'features.transition1.conv',
+      'features.relu0',
+    ],
+  )
+})
+
+test.serial('a model without spatial outputs has no layers to suggest', async (t) => {
+  using model = await ScriptModule.load(nets.file('plain'))
+  using input = toTensor(nets.input('plain'))
+  await t.throwsAsync(suggestLayers(model, input, { signal: AbortSignal.abort() }), { name: 'AbortError', any: true })
+  using single = input.slice(3, 0, 1)
+  using pixel = single.slice(2, 0, 1)
+  await t.throwsAsync(suggestLayers(model, pixel), { code: 'ERR_TORCH' }) // too small for its pooling
+})

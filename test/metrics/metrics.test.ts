@@ -1,0 +1,303 @@
+import test from 'ava'
+import {
+  Cam,
+  Deletion,
+  EnergyPointingGame,
+  InputAttribution,
+  Insertion,
+  liveTensors,
+  metrics,
+  ParameterRandomization,
+  PointingGame,
+  rankCorrelation,
+  Road,
+  ScriptModule,
+  Tensor,
+  type ExplainMaps,
+  type Metric,
+  type MetricName,
+  type MetricTarget,
+} from '../../lib/index.js'
+import { heldTensors, settledLiveTensors } from '../support/live-tensors.js'
+import { farthest } from '../support/arithmetic.js'
+import { smallNets } from '../support/models.js'
+import { toTensor } from '../support/to-tensor.js'
+
+const nets = await smallNets()
+const names = Object.keys(metrics) as MetricName[]
+
+const explain: ExplainMaps = async (model, input, options) => {
+  using cam = new Cam(model, { layers: ['features'], compat: 'captum' })
+  using found = await cam.explain(input, options)
+  return found.cam.clone()
+}
+
+/** Few steps, so that every metric is quick. */
+function create(name: MetricName, model: ScriptModule, more: object = {}): Metric {
+  const quick = { steps: 4, percentiles: [30, 70], samples: 3 }
+  const options = { ...(metrics[name].needs === 'explain' ? { explain } : {}), ...quick, ...more }
+  return metrics[name].create(model, options as never)
+}
+
+async function plain() {
+  const model = await ScriptModule.load(nets.file('plain'))
+  const pair = toTensor(nets.input('plain'))
+  const input = Tensor.cat([pair, pair.flip([3]), pair.mul(0.5)])
+  const targets = [0, 1, 2, 3, 4, 0]
+  const boxes = targets.map((i) => ({ x: 2 * i, y: i, w: 8, h: 7 }))
+  const maps = await explain(model, input, { target: targets, signal: undefined })
+  return { model, input, targets, boxes, maps }
+}
+
+for (const name of names) {
+  test.serial(`${name}: an image's value depends neither on its batch nor on the chunk`, async (t) => {
+    const { model, input, targets, boxes, maps } = await plain()
+    using whole = create(name, model)
+    await whole.add(input, maps, { targets, boxes })
+    const { perImage, mean, count, points, curve } = whole.result()
+    t.is(count, 6)
+    t.is(perImage.length, 6)
+    t.is(points.length, curve.length)
+    t.true(Math.abs(mean - perImage.reduce((sum, value) => sum + value, 0) / 6) < 1e-12)
+    t.true(perImage.every(Number.isFinite), perImage.join(' '))
+    for (const [batchSize, sizes] of [
+      [1, [6]],
+      [5, [1, 2, 3]],
+    ] as const) {
+      using parts = create(name, model, { batchSize })
+      let from = 0
+      for (const size of sizes) {
+        const of = [from, from + size] as const
+        const batch = { targets: targets.slice(...of), boxes: boxes.slice(...of) }
+        await parts.add(input.slice(0, ...of), maps.slice(0, ...of), batch)
+        from += size
+      }
+      const again = parts.result().perImage
+      const scale = Math.max(...perImage.map(Math.abs)) || 1
+      t.true(farthest(again, perImage) <= 1e-4 * scale, `${again.join(' ')} is not ${perImage.join(' ')}`)
+    }
+  })
+
+  test.serial(`${name}: what does not fit is refused, and adds nothing`, async (t) => {
+    const { model, input, targets, boxes, maps } = await plain()
+    using metric = create(name, model)
+    t.throws(() => metric.result(), { code: 'ERR_NO_FORWARD' })
+    const batch = { targets, boxes }
+    await t.throwsAsync(metric.add(input, maps.slice(0, 0, 5), batch), {
+      code: 'ERR_SHAPE',
+      message: /5 maps.*6 images/,
+    })
+    await t.throwsAsync(metric.add(input, maps.select(0, 0), batch), { code: 'ERR_SHAPE' })
+    await t.throwsAsync(metric.add(input.select(0, 0), maps, batch), { code: 'ERR_SHAPE' })
+    await t.throwsAsync(metric.add([] as never, maps, batch), { code: 'ERR_SHAPE' })
+    await t.throwsAsync(metric.add(input, maps.div(0), batch), { code: 'ERR_INVALID_ARGUMENT', message: /NaN/ })
+    if (metrics[name].needs === 'boxes') {
+      for (const bad of [undefined, boxes.slice(1), boxes.map(() => []), boxes.map(() => ({ x: 0, y: 0, w: 0, h: 4 }))])
+        await t.throwsAsync(metric.add(input, maps, { targets, boxes: bad }), { code: 'ERR_INVALID_ARGUMENT' })
+    } else {
+      await t.throwsAsync(metric.add(input, maps, { targets: [0, 1] }), { code: 'ERR_TARGET_COUNT' })
+      await t.throwsAsync(metric.add(input, maps, { targets: 5 }), { code: 'ERR_TARGET_OUT_OF_RANGE' })
+      const scalar = ((output: Tensor) => output.sum()) as unknown as MetricTarget
+      await t.throwsAsync(metric.add(input, maps, { targets: scalar }), { code: 'ERR_TARGET' })
+      await t.throwsAsync(metric.add(input.div(0), maps, { targets: 0 }), { code: 'ERR_INVALID_ARGUMENT' })
+    }
+    t.throws(() => metric.result(), { code: 'ERR_NO_FORWARD' })
+    t.throws(() => create(name, model, { batchSize: 0 }), { code: 'ERR_INVALID_ARGUMENT' })
+    t.throws(() => create(name, model, { score: 'odds' }), { code: 'ERR_INVALID_ARGUMENT' })
+    metric.dispose()
+    metric.dispose()
+    await t.throwsAsync(metric.add(input, maps, batch), { code: 'ERR_DISPOSED' })
+  })
+
+  test.serial(`${name}: keeps no tensor, also where it is aborted`, async (t) => {
+    const { model, input, targets, boxes, maps } = await plain()
+    using metric = create(name, model)
+    const before = await heldTensors()
+    await metric.add(input, maps, { targets, boxes })
+    // What earlier tests left for the garbage collector may go in the meantime.
+    t.true(liveTensors() <= before)
+    const reason = new Error('enough')
+    await t.throwsAsync(metric.add(input, maps, { targets, boxes, signal: AbortSignal.abort(reason) }), { is: reason })
+    const controller = new AbortController()
+    const running = metric.add(input, maps, { targets, boxes, signal: controller.signal })
+    setImmediate(() => controller.abort(reason))
+    await running.catch((error: unknown) => t.is(error, reason))
+    t.true((await settledLiveTensors(before)) <= before)
+  })
+
+  test.serial(`${name}: a constant map says nothing, and is no error`, async (t) => {
+    const { model, input, targets, boxes, maps } = await plain()
+    for (const value of [0, 0.5]) {
+      using metric = create(name, model)
+      await metric.add(input, maps.mul(0).add(value), { targets, boxes })
+      const { perImage } = metric.result()
+      t.true(perImage.every(Number.isFinite), perImage.join(' '))
+      // Both orders remove the same pixels; no peak; nothing goes with a map that has no order.
+      if (['road', 'pointing-game', 'parameter-randomization'].includes(name)) t.true(perImage.every((v) => v === 0))
+    }
+  })
+}
+
+test('targets that are data score what they say, and a class stands for its probability', async (t) => {
+  const { model, input, maps } = await plain()
+  const measure = async (targets: MetricTarget, score?: 'logit') => {
+    using metric = new Deletion(model, { steps: 3, ...(score ? { score } : {}) })
+    await metric.add(input, maps, { targets })
+    return metric.result().perImage
+  }
+  const near = (a: readonly number[], b: readonly number[]) =>
+    t.true(farthest(a, b) < 1e-6, `${a.join(' ')} ${b.join(' ')}`)
+  const classes = [0, 1, 2, 3, 4, 0]
+  near(await measure(classes), await measure({ kind: 'probability', class: classes }))
+  near(await measure(classes, 'logit'), await measure({ kind: 'class', class: classes }))
+  const minus = [1, 2, 3, 4, 0, 1]
+  const [one, other] = [await measure(classes, 'logit'), await measure(minus, 'logit')]
+  near(
+    await measure({ kind: 'difference', class: classes, minus }),
+    one.map((v, i) => v - (other[i] as number)),
+  )
+  near(await measure({ kind: 'regression', output: 2 }), await measure(2, 'logit'))
+  using logits = await model.forward(input)
+  const top = Array.from(logits.argmax(1).toTypedArray(), Number)
+  near(await measure('argmax'), await measure(top))
+})
+
+test('a map that knows the one pixel that counts is perfect, and its opposite is the worst', async (t) => {
+  // The score of a regression on the sum is that of one pixel where the others are 0.
+  const model = await ScriptModule.load(nets.file('pooled_linear'))
+  const input = Tensor.zeros([1, 3, 16, 20], { dtype: 'float64' })
+  const bright = new Float64Array(320)
+  bright[5 * 20 + 7] = 1
+  const map = Tensor.from(bright, [1, 1, 16, 20])
+  const image = input.add(map.mul(9))
+  const box = { x: 7, y: 5, w: 1, h: 1 }
+  const whole = await model.forward(image)
+  const empty = await model.forward(input)
+  const [with0, without0] = [whole, empty].map((logits) => logits.softmax(1).select(1, 0).item()) as [number, number]
+  const measure = async (metric: Metric, given: Tensor) => {
+    await metric.add(image, given, { targets: 0, boxes: [box] })
+    const result = metric.result()
+    metric.dispose()
+    return result
+  }
+  const deletion = await measure(new Deletion(model, { steps: 16 }), map)
+  t.true(farthest(deletion.curve, [with0, ...Array.from({ length: 16 }, () => without0)]) < 1e-12)
+  const last = await measure(new Deletion(model, { steps: 16 }), map.neg())
+  t.true(farthest(last.curve, [...Array.from({ length: 16 }, () => with0), without0]) < 1e-12)
+  const insertion = await measure(new Insertion(model, { steps: 16, baseline: 'zeros' }), map)
+  t.true(farthest(insertion.curve, [without0, ...Array.from({ length: 16 }, () => with0)]) < 1e-12)
+  t.is((await measure(new PointingGame(model), map)).mean, 1)
+  t.is((await measure(new PointingGame(model), map.neg())).mean, 0)
+  t.is((await measure(new EnergyPointingGame(model), map)).mean, 1)
+  // Imputed from zeros around it, the pixel is gone; and it stays where the least relevant go.
+  const morf = await measure(new Road(model, { order: 'morf', noise: 0, percentiles: [90] }), map)
+  t.true(Math.abs(morf.mean - (without0 - with0)) < 1e-9)
+})
+
+test('the rank correlation of a map with itself is 1, with its opposite -1, with nothing 0', async (t) => {
+  const map = Tensor.from(
+    Float32Array.from({ length: 24 }, (_, i) => Math.sin(i)),
+    [1, 1, 4, 6],
+  )
+  const [same, opposite, none] = [map.exp(), map.neg(), map.mul(0)]
+  const near = (found: number[], expected: number) => t.true(Math.abs((found[0] as number) - expected) < 1e-12)
+  near(await rankCorrelation(map, same), 1)
+  near(await rankCorrelation(map, opposite), -1)
+  near(await rankCorrelation(map, none), 0)
+  near(await rankCorrelation(none, none), 1)
+})
+
+test('a randomised copy is another model, the same for the same seed, and leaves the model as it was', async (t) => {
+  const { model, input } = await plain()
+  const run = async (of: ScriptModule) => Array.from((await of.forward(input)).toTypedArray() as Float32Array)
+  const before = await run(model)
+  using first = await model.randomized({ seed: 1 })
+  using again = await model.randomized({ seed: 1 })
+  using other = await model.randomized({ seed: 2 })
+  t.deepEqual(await run(again), await run(first))
+  t.true(farthest(await run(first), before) > 1e-3)
+  t.true(farthest(await run(other), await run(first)) > 1e-3)
+  t.deepEqual(await run(model), before)
+
+  // Drawn together or one after the other, from the same seed.
+  using both = await model.randomized({ seed: 3, modules: ['head', 'features.7'] })
+  using head = await model.randomized({ seed: 3, modules: ['head'] })
+  using then = await head.randomized({ seed: 3, modules: ['features.7'] })
+  t.deepEqual(await run(then), await run(both))
+  t.true(farthest(await run(head), await run(both)) > 1e-3)
+  t.is(head.namedModules().length, model.namedModules().length)
+
+  // What comes before the head is untouched.
+  const activation = async (of: ScriptModule) => {
+    using cam = new Cam(of, { layers: ['features'] })
+    await cam.forward(input)
+    await cam.backward(0)
+    return Array.from(cam.activation('features').toTypedArray() as Float32Array)
+  }
+  t.deepEqual(await activation(head), await activation(model))
+  t.true(farthest(await activation(both), await activation(model)) > 1e-3)
+
+  // The copy outlives the model.
+  const copied = await run(first)
+  model.dispose()
+  t.deepEqual(await run(first), copied)
+  await t.throwsAsync(model.randomized(), { code: 'ERR_DISPOSED' })
+})
+
+test('what cannot be randomised is refused', async (t) => {
+  using model = await ScriptModule.load(nets.file('plain'))
+  await t.throwsAsync(model.randomized({ modules: ['haed'] }), { code: 'ERR_LAYER_NOT_FOUND', message: /'head'/ })
+  await t.throwsAsync(model.randomized({ modules: ['features.2'] }), {
+    code: 'ERR_INVALID_ARGUMENT',
+    message: /no parameter/,
+  })
+  await t.throwsAsync(model.randomized({ modules: [] }), { code: 'ERR_INVALID_ARGUMENT' })
+  await t.throwsAsync(model.randomized({ seed: -1 }), { code: 'ERR_INVALID_ARGUMENT' })
+  using frozen = await ScriptModule.load(nets.variant('frozen'))
+  await t.throwsAsync(frozen.randomized(), { code: 'ERR_MODEL_FROZEN' })
+})
+
+test('a cascade has a copy for each module with parameters, from the top; one that is independent of them stays', async (t) => {
+  const { model, input, targets, maps } = await plain()
+  using cascade = new ParameterRandomization(model, { explain, order: 'cascading' })
+  t.deepEqual(cascade.points, ['head', 'features.7', 'features.5', 'features.4', 'features.1', 'features.0'])
+  await cascade.add(input, maps, { targets })
+  t.true(cascade.result().curve.every((rho) => Math.abs(rho) <= 1 && rho < 0.999))
+
+  // The map is the image's own edges, whatever the model is.
+  const blind: ExplainMaps = async (_model, images) => images.mean(1, true)
+  using useless = new ParameterRandomization(model, {
+    explain: blind,
+    order: 'independent',
+    modules: ['head', 'features'],
+  })
+  await useless.add(input, input.mean(1, true), { targets })
+  t.true(useless.result().perImage.every((rho) => Math.abs(rho - 1) < 1e-12))
+
+  // What lies behind the layer does not change what it shows, what lies before it does.
+  const eigen: ExplainMaps = async (evaluated, images, options) => {
+    using cam = new Cam(evaluated, { layers: ['features'], methods: ['eigencam'] })
+    using found = await cam.explain(images, options)
+    return found.cam.clone()
+  }
+  const own = await eigen(model, input, { target: targets, signal: undefined })
+  using behind = new ParameterRandomization(model, {
+    explain: eigen,
+    order: 'independent',
+    modules: ['head', 'features.0'],
+  })
+  await behind.add(input, own, { targets })
+  const [head, first] = behind.result().curve as [number, number]
+  t.true(head > 0.9999 && first < 0.99, `${head} ${first}`)
+})
+
+test('attributions of all channels have an infidelity, but no order of pixels', async (t) => {
+  const { model, input, targets } = await plain()
+  using attribution = new InputAttribution(model, { method: 'gradient' })
+  using found = await attribution.explain(input, { target: targets })
+  using infidelity = create('infidelity', model)
+  await infidelity.add(input, found.attribution, { targets })
+  t.is(infidelity.result().count, 6)
+  using deletion = create('deletion', model)
+  await t.throwsAsync(deletion.add(input, found.attribution, { targets }), { code: 'ERR_SHAPE', message: /channel/ })
+})

@@ -1,0 +1,75 @@
+import test from 'ava'
+import { emptyCache, GradCamError, ScriptModule, Tensor, tensorMemory } from '../../lib/index.js'
+import { smallNets } from '../support/models.js'
+
+const nets = await smallNets()
+const MiB = 2 ** 20
+
+/** Pages that the system had to provide during a call, as it counts them itself. */
+function pageFaults(call: () => void): number {
+  const before = process.resourceUsage().minorPageFault
+  call()
+  return process.resourceUsage().minorPageFault - before
+}
+
+test.serial('memory that a tensor gives back serves the next one', (t) => {
+  const run = () => Tensor.ones([16 * MiB]).dispose() // 64 MiB, a size that malloc always asks the system for
+  run()
+  const warm = pageFaults(run)
+  emptyCache()
+  const cold = pageFaults(run)
+  t.log(`${warm} page faults with memory that was kept, ${cold} without`)
+  t.true(cold > 1000 && warm < cold / 10, `${warm} and ${cold}`)
+})
+
+test.serial('what is idle was in use at once, and goes back to the system', (t) => {
+  emptyCache()
+  const before = tensorMemory()
+  const tensors = Array.from({ length: 8 }, () => Tensor.zeros([4 * MiB]))
+  t.is(tensorMemory().live - before.live, 8 * 16 * MiB)
+  for (const tensor of tensors) tensor.dispose()
+  t.is(tensorMemory().live, before.live)
+  t.is(tensorMemory().idle - before.idle, 8 * 16 * MiB)
+  const { rss } = process.memoryUsage()
+  emptyCache()
+  t.is(tensorMemory().idle, 0)
+  t.true(rss - process.memoryUsage().rss > 100 * MiB)
+})
+
+test.serial('tensors of ever new sizes do not heap up', (t) => {
+  emptyCache()
+  const before = tensorMemory()
+  for (let i = 1; i <= 60; i++) Tensor.zeros([MiB + i * 100_000]).dispose()
+  const { idle, mostLive } = tensorMemory()
+  t.true(idle <= mostLive, `${idle} idle, at most ${mostLive} live`)
+  t.true(mostLive - before.live <= 4 * (MiB + 6_000_000))
+})
+
+test.serial('memory that is used again holds what was written last', (t) => {
+  const ones = Tensor.ones([MiB])
+  ones.dispose()
+  using zeros = Tensor.zeros([MiB])
+  using sum = zeros.sum()
+  t.is(sum.item(), 0)
+  using kept = Tensor.ones([MiB])
+  emptyCache()
+  using all = kept.sum()
+  t.is(all.item(), MiB, 'a tensor in use keeps its memory')
+})
+
+test.serial('a model that was disposed leaves nothing idle behind', async (t) => {
+  const model = await ScriptModule.load(nets.file('plain'))
+  using input = Tensor.randn([8, 3, 160, 160])
+  ;(await model.forward(input)).dispose()
+  t.true(tensorMemory().idle > MiB)
+  model.dispose()
+  t.is(tensorMemory().idle, 0)
+})
+
+test.serial('where there is no memory, idle memory is given up before the call fails', (t) => {
+  Tensor.zeros([4 * MiB]).dispose()
+  t.true(tensorMemory().idle >= 16 * MiB)
+  const error = t.throws(() => Tensor.zeros([2 ** 45]), { instanceOf: GradCamError })
+  t.is(error?.code, 'ERR_OUT_OF_MEMORY')
+  t.is(tensorMemory().idle, 0)
+})
