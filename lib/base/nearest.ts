@@ -1,8 +1,8 @@
-/** The name that was most likely meant, or null when none is near. */
-export function nearestName(wanted: string, names: readonly string[]): string | null {
+/** The name that is nearest to the given one; null when none is near. */
+export function nearestName(given: string, names: readonly string[]): string | null {
   const ranked = names
-    .map((name) => ({ name, distance: editDistance(wanted.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(Math.max(wanted.length, name.length) / 3)))
+    .map((name) => ({ name, distance: editDistance(given.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(Math.max(given.length, name.length) / 3)))
     .sort((a, b) => a.distance - b.distance)
   return ranked[0]?.name ?? null
 }
