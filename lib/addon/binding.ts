@@ -42,6 +42,8 @@ export interface ModelHandle {
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
   checkLayer(path: string): void
+  /** Its split models: see SplitCache in native/core/split_cache.h. */
+  splits(): { kept: number; bytes: number; limit: number; built: number }
   dispose(): void
 }
 
@@ -192,6 +194,7 @@ export interface NativeBinding {
     source: string | Uint8Array,
     device: string,
     threads: number,
+    splitBytes: number | undefined,
     ticket: number,
   ): Promise<{ handle: ModelHandle; device: string }>
   pass(model: ModelHandle, plan: PassPlan): PassHandle

@@ -1,15 +1,24 @@
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { cancellable, type CallOptions } from '../addon/abort.js'
-import type { HookKind, ModelHandle, SubmoduleInfo } from '../addon/binding.js'
+import type { HookKind, ModelHandle } from '../addon/binding.js'
 import { native } from '../addon/native.js'
 import { checkOptions, GradCamError } from '../base/errors.js'
-import { checkThreads } from '../addon/runtime.js'
+import { checkByteLimit, checkThreads } from '../addon/runtime.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
 
-/** One submodule of a model: its path, class, number of parameter elements, and whether the model calls it. */
-export type NamedModule = Readonly<SubmoduleInfo>
+/** One submodule of a model. */
+export interface NamedModule {
+  /** E.g. 'features.denseblock1'; '' for the model itself. */
+  readonly path: string
+  /** Its class, e.g. 'Conv2d'. */
+  readonly typeName: string
+  /** Elements of its parameters, those of its submodules included. */
+  readonly parameters: number
+  /** Whether the model calls it; containers such as ModuleList are not called. */
+  readonly hookable: boolean
+}
 
 /** The module that a hook was called for. */
 export interface HookedModule {
@@ -38,6 +47,7 @@ export type FullBackwardHook = (
  * a graph that was recorded before keeps the full backward hooks that it was recorded with.
  */
 export interface HookHandle extends Disposable {
+  /** Unregisters the hook. Safe to call again. */
   remove(): void
 }
 
@@ -49,6 +59,23 @@ export interface LoadOptions extends CallOptions {
    * for several replicas on the CPU: the cores divided by their number.
    */
   threads?: number
+  /**
+   * How many bytes the model's splits may hold: see {@link ScriptModule.splitMemory}. By default 1 GiB, or four times the
+   * model's parameters where that is more; Infinity for no limit. The split that was used last is kept whatever it holds.
+   */
+  splitMemory?: number
+}
+
+/** What a model keeps for explaining it without hooks. */
+export interface SplitMemory {
+  /** How many splits the model has. */
+  readonly splits: number
+  /** What they hold beside the model's own parameters, in bytes; on the CPU this is an estimate from above. */
+  readonly bytes: number
+  /** What they may hold: see {@link LoadOptions.splitMemory}. */
+  readonly limit: number
+  /** How many were made since the model was loaded, those included that have gone since. */
+  readonly made: number
 }
 
 /**
@@ -83,10 +110,12 @@ export class ScriptModule implements Disposable {
       )
     if (source === '') throw new GradCamError('ERR_FILE_NOT_FOUND', 'The path of the model is empty.')
     const threads = options.threads === undefined ? 0 : checkThreads(options.threads)
+    const { splitMemory } = options
+    if (splitMemory !== undefined) checkByteLimit(splitMemory)
     const from = source instanceof URL ? fileURLToPath(source) : source
     const { handle, device } = await cancellable(
       options.signal,
-      (ticket) => native().loadModel(from, options.device ?? 'cpu', threads, ticket),
+      (ticket) => native().loadModel(from, options.device ?? 'cpu', threads, splitMemory, ticket),
       (late) => late.handle.dispose(),
     )
     return new ScriptModule(handle, device)
@@ -122,6 +151,17 @@ export class ScriptModule implements Disposable {
       (late) => disposeValue(wrapValue(late)),
     )
     return wrapValue(output) as Output
+  }
+
+  /**
+   * What the model keeps for explaining it without hooks. Its first run for some target layers cuts and freezes a copy of the
+   * model, a split, which costs a fraction of a second and folds weights into others of its own. All explainers of the model
+   * share its splits. It keeps at most 32, and no more than the limit; beyond either, those go that were not used the longest,
+   * and are made again when they are asked for. {@link dispose} frees them all.
+   */
+  splitMemory(): SplitMemory {
+    const { kept, bytes, limit, built } = this.handle.splits()
+    return { splits: kept, bytes, limit, made: built }
   }
 
   /**
@@ -207,6 +247,7 @@ export class ScriptModule implements Disposable {
     this.#handle.dispose()
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

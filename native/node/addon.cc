@@ -6,9 +6,7 @@
 #include <torch/script.h>
 #include <torch/version.h>
 
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "convert.h"
 #include "core/base/error.h"
@@ -50,15 +48,13 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   object.Set("live", static_cast<double>(live));
   object.Set("idle", static_cast<double>(idle));
   object.Set("mostLive", static_cast<double>(most_live));
-  const bool limited = limit != kNoMemoryLimit;
-  object.Set("limit", limited ? static_cast<double>(limit) : std::numeric_limits<double>::infinity());
+  object.Set("limit", from_byte_limit(limit));
   return object;
 }
 
 // limitMemory(bytes: Infinity for no limit)
 void limit_memory(const Napi::CallbackInfo& info) {
-  const double bytes = info[0].ToNumber().DoubleValue();
-  limit_tensor_memory(std::isinf(bytes) ? kNoMemoryLimit : static_cast<size_t>(bytes));
+  limit_tensor_memory(to_byte_limit(info[0]));
 }
 
 void empty_cache(const Napi::CallbackInfo&) { release_idle_tensor_memory(); }
@@ -117,7 +113,7 @@ Napi::Value backward(const Napi::CallbackInfo& info) {
   });
 }
 
-// loadModel(path: string | bytes: Uint8Array, device, threads (0: the usual number), ticket)
+// loadModel(path: string | bytes: Uint8Array, device, threads (0: the usual number), split bytes | undefined, ticket)
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto source = std::make_shared<ModelSource>();
@@ -129,10 +125,12 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
     }
     const auto device = parse_device(to_text(info[1], "device"));
     const int threads = info[2].ToNumber();
+    std::optional<size_t> split_bytes;
+    if (info[3].IsNumber()) split_bytes = to_byte_limit(info[3]);
     auto& environment = Environment::of(info.Env());
     return environment.submit<std::shared_ptr<Model>>(
-        environment.executor(), info[3].ToNumber(),
-        [source, device](const CancelFlag&) { return Model::load(*source, device); },
+        environment.executor(), info[4].ToNumber(),
+        [source, device, split_bytes](const CancelFlag&) { return Model::load(*source, device, split_bytes); },
         [threads](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
           auto object = Napi::Object::New(env);
           object.Set("device", model->device().str());

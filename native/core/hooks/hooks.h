@@ -14,6 +14,7 @@
 
 #include "core/base/cancel.h"
 #include "core/base/ivalues.h"
+#include "module_copy.h"
 
 namespace gradcam {
 
@@ -91,7 +92,7 @@ class Trampolines {
   Trampolines(const torch::jit::Module& root, CallTable& table);
 
   // A copy of the module as it was loaded, without any of these: see copy_module.
-  torch::jit::Module copy_original(const torch::jit::Module& root) const;
+  torch::jit::Module copy_original(const torch::jit::Module& root, CopiedState state) const;
 
  private:
   struct Replaced {

@@ -10,6 +10,10 @@
 #include <string>
 #include <unordered_map>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace gradcam {
 
 namespace {
@@ -188,6 +192,11 @@ TensorMemory tensor_memory() { return keeper().state(); }
 
 void limit_tensor_memory(size_t bytes) { keeper().limit(bytes); }
 
-void release_idle_tensor_memory() { keeper().release_idle(); }
+void release_idle_tensor_memory() {
+  keeper().release_idle();
+#ifdef __GLIBC__
+  malloc_trim(0);  // blocks too small to be kept here: it frees them at the end of a thread's heap alone
+#endif
+}
 
 }  // namespace gradcam

@@ -22,9 +22,6 @@ int64_t count_parameters(const jit::Module& module) {
   return elements;
 }
 
-// What its splits may hold, or four times its own weights where that is more.
-constexpr size_t kSplitBytes = size_t{1} << 30;
-
 size_t bytes_of_parameters(const jit::Module& module) {
   size_t bytes = 0;
   for (const auto& parameter : module.parameters()) bytes += parameter.nbytes();
@@ -35,19 +32,19 @@ std::string class_name(const c10::ClassType& type) { return type.name() ? type.n
 
 }  // namespace
 
-std::shared_ptr<Model> Model::load(const ModelSource& source, at::Device device) {
-  auto* model = new Model(read_torchscript(source, device), device);
+std::shared_ptr<Model> Model::load(const ModelSource& source, at::Device device, std::optional<size_t> split_bytes) {
+  auto* model = new Model(read_torchscript(source, device), device, split_bytes);
   return {model, [](Model* last) {
             delete last;
             release_idle_tensor_memory();  // its weights' and its activations'
           }};
 }
 
-Model::Model(jit::Module module, at::Device device)
+Model::Model(jit::Module module, at::Device device, std::optional<size_t> split_bytes)
     : module_(std::move(module)),
       device_(device),
       schema_(module_.get_method("forward").function().getSchema()),
-      splits_(std::max(kSplitBytes, 4 * bytes_of_parameters(module_))) {
+      splits_(split_bytes.value_or(std::max(SplitCache::kMaxBytes, 4 * bytes_of_parameters(module_)))) {
   // A frozen module has lost `training`, and with it its submodules and parameters: everything became a constant.
   frozen_ = !module_.hasattr("training");
   for (const auto& submodule : module_.modules())
@@ -107,7 +104,14 @@ std::shared_ptr<SplitModel> Model::build_split(const SplitPlan& plan) const {
     if (std::count_if(by_path_.begin(), by_path_.end(), [&](const auto& entry) { return entry.second == object; }) > 1)
       throw CannotSplit("layer '" + layer + "' is one module under several names");
   }
-  return SplitModel::build(trampolines_->copy_original(module_), plan);
+  try {
+    return SplitModel::build(trampolines_->copy_original(module_, CopiedState::shared), plan);
+  } catch (const CannotSplit&) {
+    throw;
+  } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) throw;
+    throw CannotSplit("the model cannot be copied: " + concise_message(error));
+  }
 }
 
 IValue Model::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {

@@ -22,7 +22,9 @@ struct SubmoduleInfo {
 // registering hooks and asking for layers may happen on any.
 class Model {
  public:
-  static std::shared_ptr<Model> load(const ModelSource& source, at::Device device);
+  // `split_bytes` is what its splits may hold; by default see SplitCache.
+  static std::shared_ptr<Model> load(const ModelSource& source, at::Device device,
+                                     std::optional<size_t> split_bytes = std::nullopt);
 
   const std::vector<SubmoduleInfo>& submodules() const { return submodules_; }
   at::Device device() const { return device_; }
@@ -40,6 +42,8 @@ class Model {
   // The split of this plan has turned out not to run.
   void give_up_split(const SplitPlan& plan, const std::string& reason) { splits_.give_up(plan, reason); }
 
+  const SplitCache& splits() const { return splits_; }
+
   // A copy whose parameters in the modules of these paths, and in all below them, are drawn anew; the others are shared
   // with this one, which stays as it is. Not while this one runs.
   std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed);
@@ -48,7 +52,7 @@ class Model {
   IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel);
 
  private:
-  Model(torch::jit::Module module, at::Device device);
+  Model(torch::jit::Module module, at::Device device, std::optional<size_t> split_bytes);
 
   std::shared_ptr<SplitModel> build_split(const SplitPlan& plan) const;
 

@@ -15,7 +15,7 @@ namespace {
 
 bool within(const std::string& path, const std::string& module) {
   return module.empty() || path == module ||
-         (path.size() > module.size() && path[module.size()] == '.' && path.compare(0, module.size(), module) == 0);
+         (path.size() > module.size() && path[module.size()] == '.' && path.starts_with(module));
 }
 
 // Generators of neighbouring seeds give unrelated numbers only if the seeds' bits differ well (the finalizer of
@@ -41,7 +41,7 @@ Tensor drawn_like(const Tensor& parameter, uint64_t seed) {
 std::shared_ptr<Model> Model::randomized(const std::vector<std::string>& paths, uint64_t seed) {
   for (const auto& path : paths)
     if (by_path_.count(path) == 0) instance(path);  // says which paths there are
-  auto copy = trampolines_->copy_original(module_);
+  auto copy = trampolines_->copy_original(module_, CopiedState::own);
 
   struct Slot {
     c10::intrusive_ptr<c10::ivalue::Object> object;
@@ -79,7 +79,7 @@ std::shared_ptr<Model> Model::randomized(const std::vector<std::string>& paths, 
     const auto drawn = drawn_like(value, mix(mix(seed + 1) + i));
     for (const auto& [object, index] : slots) object->setSlot(index, drawn);
   }
-  return std::shared_ptr<Model>(new Model(std::move(copy), device_));
+  return std::shared_ptr<Model>(new Model(std::move(copy), device_, splits_.max_bytes()));
 }
 
 }  // namespace gradcam
