@@ -19,7 +19,9 @@ std::shared_ptr<Model> small_model() {
   layer.define("def forward(self, x):\n    return torch.relu(x)\n");
   root.register_module("layer", layer);
   root.register_module("twice", layer.clone());
-  root.define("def forward(self, x):\n    return self.twice(self.twice(self.layer(x * 2.0))).flatten(1)\n");
+  root.define(
+      "def forward(self, x):\n    return self.twice.forward(self.twice.forward(self.layer.forward(x * "
+      "2.0))).flatten(1)\n");
   std::ostringstream bytes;
   root.save(bytes);
   return Model::load(ModelSource{{}, bytes.str()}, at::kCPU);
