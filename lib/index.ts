@@ -74,16 +74,18 @@ export {
   tensorMemory,
   type TensorMemory,
 } from './addon/runtime.js'
-export {
-  ScriptModule,
-  type ForwardHook,
-  type ForwardPreHook,
-  type FullBackwardHook,
-  type HookedModule,
-  type HookHandle,
-  type LoadOptions,
-  type NamedModule,
-} from './model/script-module.js'
+export type {
+  ForwardHook,
+  ForwardPreHook,
+  FullBackwardHook,
+  HookedModule,
+  HookHandle,
+  Model,
+  ModelCapabilities,
+  NamedModule,
+  RandomizedOptions,
+} from './model/model.js'
+export { ScriptModule, type LoadOptions } from './model/script-module.js'
 export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
 export type { BoxTarget, ClassChoice, Target, TargetData, TargetOptions } from './target/target.js'
 export { Tensor, tidy } from './tensor/tensor.js'

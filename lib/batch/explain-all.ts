@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { GradCamError } from '../base/errors.js'
-import { ScriptModule } from '../model/script-module.js'
+import { isModel, type Model } from '../model/model.js'
 import type { BatchInput } from './input.js'
 import type { MapExplainer } from '../methods/map-explainer.js'
 import { makeExplainer } from './methods.js'
@@ -46,8 +46,11 @@ export function explainAll<Extra = undefined>(
       `${inspect(source)} is no source: give an array or another iterable.`,
     )
   const models: readonly unknown[] = Array.isArray(options?.model) ? options.model : [options?.model]
-  if (models.length === 0 || !models.every((model) => model instanceof ScriptModule))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', 'model is a ScriptModule, or an array of at least one.')
+  if (models.length === 0 || !models.every(isModel))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      'model must be a loaded model (ScriptModule.load), or an array of at least one.',
+    )
   const settings = readSettings(options, models.length)
   const explainers = make(models, options)
   const pipeline = new Pipeline(source, explainers, settings)
@@ -67,7 +70,7 @@ export function explainAll<Extra = undefined>(
 }
 
 function make(
-  models: readonly ScriptModule[],
+  models: readonly Model[],
   { method, layer, precision }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision'>,
 ): MapExplainer[] {
   const made: MapExplainer[] = []

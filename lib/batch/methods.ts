@@ -2,7 +2,7 @@ import { GradCamError } from '../base/errors.js'
 import type { ExecutionOptions } from '../explain/explainer.js'
 import { isMethodName, methodNames, methods, type MethodName } from '../methods/facts.js'
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 
 /** Every method makes one map of each input. */
 export type BatchMethodName = MethodName
@@ -10,7 +10,7 @@ export type BatchMethodName = MethodName
 /** The method of that name, made for a model. Each of its results has one map. */
 export function makeExplainer(
   name: BatchMethodName,
-  model: ScriptModule,
+  model: Model,
   layer: string | null,
   execution: ExecutionOptions = {},
 ): MapExplainer {

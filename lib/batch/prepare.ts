@@ -30,7 +30,7 @@ export interface PrepareOptions extends CallOptions {
 /** Hashing this much takes about a millisecond, which the event loop does not feel. */
 const hashedAtOnce = 1 << 20
 
-/** Reads, decodes and frames an image, all on threads of libuv's pool. */
+/** Reads, decodes and frames an image, none of it on the JavaScript thread. */
 export async function prepare(item: Item, options: PrepareOptions): Promise<Prepared> {
   if (item.tensor) return prepareTensor(item.tensor)
   const source = item.source as NonNullable<typeof item.source>

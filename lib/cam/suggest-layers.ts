@@ -1,7 +1,7 @@
 import { Cam } from './cam.js'
 import type { CallOptions } from '../addon/abort.js'
 import type { Reshape } from './reshape.js'
-import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { toPositional, type Model } from '../model/model.js'
 import { lastSpatialLayer, observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
@@ -32,7 +32,7 @@ const mostTried = 12
  * @throws what `model.forward` throws
  */
 export async function suggestLayers(
-  model: ScriptModule,
+  model: Model,
   inputs: Value | readonly Value[],
   options: CallOptions = {},
 ): Promise<LayerSuggestion[]> {
@@ -87,7 +87,7 @@ function skippedTokens(tokens: number, input: readonly [number, number]): number
 
 /** The last normalisation (or any layer, where there is none) with outputs [N, T, C] whose places have a gradient. */
 async function lastTokens(
-  model: ScriptModule,
+  model: Model,
   inputs: Value | readonly Value[],
   outputs: readonly LayerOutput[],
   input: readonly [number, number],
@@ -107,7 +107,7 @@ async function lastTokens(
 
 /** Whether the score of the top class depends on the tokens that are places. */
 async function placesMatter(
-  model: ScriptModule,
+  model: Model,
   inputs: Value | readonly Value[],
   layer: string,
   skip: number,

@@ -1,6 +1,6 @@
 import { GradCamError } from '../base/errors.js'
 import type { Values } from './command.js'
-import { nearestName } from './nearest.js'
+import { nearestName } from '../base/nearest.js'
 
 /** A command called in a way that it cannot mean: exit code 2. */
 export function usageError(message: string): GradCamError {

@@ -3,7 +3,7 @@ import { methods, type MethodName } from '../methods/facts.js'
 import { makeMapExplainers, type FoundMap, type FoundMaps, type MapExplainer } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
 import { denormalize, loadImage, normalize, overlay, type Normalization } from '../images/index.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import type { TargetChoice } from './labels.js'
@@ -51,7 +51,7 @@ export class ImageExplainer implements Disposable {
   readonly #explainers: readonly MapExplainer[]
 
   constructor(
-    private readonly model: ScriptModule,
+    private readonly model: Model,
     names: readonly MethodName[],
     layers: readonly string[],
     settings: MethodSettings,

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { GradCamError } from '../base/errors.js'
 import { usageError } from './arguments.js'
-import { nearestName } from './nearest.js'
+import { nearestName } from '../base/nearest.js'
 
 /**
  * Reads the names of the classes, from 0 on: one a line, or JSON: an array of strings, or an object with the name of each

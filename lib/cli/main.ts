@@ -7,7 +7,7 @@ import { packageRoot } from '../base/paths.js'
 import { listenForLostOutput } from './closed-pipe.js'
 import type { Command, Option, Values } from './command.js'
 import { inOneLine } from './one-line.js'
-import { nearestName } from './nearest.js'
+import { nearestName } from '../base/nearest.js'
 
 interface Entry {
   readonly summary: string

@@ -1,4 +1,4 @@
-import type { NamedModule } from '../model/script-module.js'
+import type { NamedModule } from '../model/model.js'
 
 /** A submodule where it stands among the others. */
 export interface ModuleRow {

@@ -1,5 +1,5 @@
 import { GradCamError } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { suggestLayer, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { refusedInput } from './refused-input.js'
@@ -10,7 +10,7 @@ import { refusedInput } from './refused-input.js'
  * @param file of the model, and `advice` on what else could be done: for the error where there is no such layer
  */
 export async function pickLayer(
-  model: ScriptModule,
+  model: Model,
   file: string,
   size: readonly [number, number],
   advice = '',

@@ -4,7 +4,7 @@ import type { NativeExplained, NativeValue, PassHandle, PassPlan } from '../addo
 import { native } from '../addon/native.js'
 import { GradCamError } from '../base/errors.js'
 import { Lookout } from '../addon/busy-poll.js'
-import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { toPositional, type Model } from '../model/model.js'
 import { scoreOf, toNativeTarget, type Target, type TargetOptions } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { topClasses } from '../target/top-classes.js'
@@ -91,7 +91,7 @@ export interface Run<Output extends Value> {
  * All state belongs to the explainer, so that two of them on one model never see each other's.
  */
 export abstract class Explainer implements Disposable {
-  readonly model: ScriptModule
+  readonly model: Model
   readonly #pass: PassHandle
   readonly #lookout = new Lookout()
   #closed = false
@@ -105,7 +105,7 @@ export abstract class Explainer implements Disposable {
   #failed = -1
 
   /** Refuses layers that the model does not have. */
-  protected constructor(model: ScriptModule, plan: PassPlan) {
+  protected constructor(model: Model, plan: PassPlan) {
     this.model = model
     this.#pass = native().pass(model.handle, plan)
   }

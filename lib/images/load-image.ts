@@ -77,7 +77,7 @@ function resize(
     : interpolateAsync(image, size, { antialias: true, ...options })
 }
 
-/** `standardize` on the executor thread. Takes over `scaled`. */
+/** `standardize` on an executor thread. Takes over `scaled`. */
 async function standardizeAsync(scaled: Tensor, normalization: Normalization, options: CallOptions): Promise<Tensor> {
   using image = scaled
   const { mean, std } = perChannel(normalization, image.device)

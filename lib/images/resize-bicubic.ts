@@ -5,7 +5,7 @@ import { Tensor, tidy } from '../tensor/tensor.js'
 import { bicubicWindows, type Window } from './bicubic-windows.js'
 
 /**
- * Resizes decoded pixels on the executor thread, byte for byte as Pillow's bicubic `Image.resize` does.
+ * Resizes decoded pixels on an executor thread, byte for byte as Pillow's bicubic `Image.resize` does.
  *
  * LibTorch has antialiased bicubic kernels, but that for bytes is now and then 2 of 255 away from Pillow (more in very
  * tall images), and that for floats, which does not clamp between the two axes, 16 at hard edges. So each axis is a

@@ -8,7 +8,7 @@ import { GuidedGradCam } from '../attribution/guided-grad-cam.js'
 import { InputAttribution, type InputMethod } from '../attribution/input-attribution.js'
 import { InputPerturbation, type PerturbationMethod } from '../perturbation/input-perturbation.js'
 import { operators } from '../tensor/operators.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, shareValue, type Value } from '../tensor/values.js'
@@ -60,7 +60,7 @@ type Attributed = Explained &
   } & ({ readonly attribution: Tensor } | { readonly cam: Tensor })
 
 type Maker = (
-  model: ScriptModule,
+  model: Model,
   names: readonly MethodName[],
   layers: readonly string[],
   settings: MethodSettings,
@@ -81,14 +81,13 @@ const makers: Readonly<Record<MethodFacts['by'], Maker>> = {
     names.map((name) => single(name, null, perturbing[name as PerturbationMethod](model, settings))),
 }
 
-const perturbing: Readonly<Record<PerturbationMethod, (model: ScriptModule, settings: MethodSettings) => Attributing>> =
-  {
-    occlusion: (model, settings) =>
-      new InputPerturbation(model, { method: 'occlusion', ...pick(settings, ['window', 'stride']) }),
-    // By default every element would be a feature: as many runs as an image has pixels and channels.
-    'feature-ablation': (model, { window }) => ablateGrid(model, window),
-    rise: (model, settings) => new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']) }),
-  }
+const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
+  occlusion: (model, settings) =>
+    new InputPerturbation(model, { method: 'occlusion', ...pick(settings, ['window', 'stride']) }),
+  // By default every element would be a feature: as many runs as an image has pixels and channels.
+  'feature-ablation': (model, { window }) => ablateGrid(model, window),
+  rise: (model, settings) => new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']) }),
+}
 
 /**
  * Explainers of all these methods at all these layers, as few as can share their passes. The caller disposes them.
@@ -96,7 +95,7 @@ const perturbing: Readonly<Record<PerturbationMethod, (model: ScriptModule, sett
  * @param layers for the methods that look at one; at least one then
  */
 export function makeMapExplainers(
-  model: ScriptModule,
+  model: Model,
   names: readonly MethodName[],
   layers: readonly string[],
   settings: MethodSettings = {},
@@ -115,7 +114,7 @@ export function makeMapExplainers(
 }
 
 function ofLayers(
-  model: ScriptModule,
+  model: Model,
   names: readonly CamMethod[],
   layers: readonly string[],
   settings: MethodSettings,

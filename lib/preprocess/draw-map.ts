@@ -16,7 +16,7 @@ let colors: Float32Array | undefined
 /**
  * A map laid back over the image that the model's input was framed from, in the image's own size: bilinear between
  * the map's cells, stretched to [0, 1] over what the model saw, painted in jet and blended. What the model did not see
- * stays as it is. All on a thread of libuv's pool.
+ * stays as it is. All on the addon's executor of images.
  *
  * @param alpha how much of the map is seen: 0 gives the image alone
  * @returns red, green and blue bytes

@@ -6,7 +6,7 @@ import type { Preprocess } from './preprocess.js'
 const tables = new WeakMap<Preprocess, Float32Array>()
 
 /**
- * Resizes, cuts and scales an image for a model, on a thread of libuv's pool. The bytes before scaling are exactly those
+ * Resizes, crops and scales an image for a model, on the addon's executor of images. The bytes before scaling are exactly those
  * that Pillow, and so torchvision on a PIL image, computes.
  *
  * @returns float32 planes [3, height, width] of `framing.size`

@@ -8,6 +8,7 @@ import type { BatchExplanation, BatchResult } from '../../batch/result.js'
 import { GradCamError } from '../../base/errors.js'
 import { framingOf } from '../../preprocess/framing.js'
 import { numThreads } from '../../addon/runtime.js'
+import type { Model } from '../../model/model.js'
 import { ScriptModule } from '../../model/script-module.js'
 import { inOneLine } from '../one-line.js'
 import { pickLayer } from '../pick-layer.js'
@@ -31,11 +32,11 @@ const hopeless: readonly string[] = [
 ]
 
 /** Loads the model once for each device. The threads that LibTorch has are shared out among replicas on the CPU. */
-export async function loadReplicas(job: BatchJob): Promise<ScriptModule[]> {
+export async function loadReplicas(job: BatchJob): Promise<Model[]> {
   const onCpu = job.devices.filter((device) => device === 'cpu').length
   const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
   const threads = shared ? { threads: Math.max(1, Math.floor(numThreads() / onCpu)) } : {}
-  const models: ScriptModule[] = []
+  const models: Model[] = []
   try {
     for (const device of job.devices) models.push(await ScriptModule.load(job.model, { device, ...threads }))
     return models
@@ -46,7 +47,7 @@ export async function loadReplicas(job: BatchJob): Promise<ScriptModule[]> {
 }
 
 /** The layer to look at: what was asked for, or the last one with a spatial output. */
-export async function layerOf(model: ScriptModule, job: BatchJob): Promise<string | null> {
+export async function layerOf(model: Model, job: BatchJob): Promise<string | null> {
   if (job.layer !== null || !methods[job.method].layered) return job.layer
   const { size } = framingOf([224, 224], job.preprocess)
   return (await pickLayer(model, job.model, size)).path
@@ -55,7 +56,7 @@ export async function layerOf(model: ScriptModule, job: BatchJob): Promise<strin
 /** Explains what is not `done` yet. Resolves when all is written, or when `stop` is aborted and what was begun is. */
 export async function runBatch(
   job: BatchJob,
-  models: readonly ScriptModule[],
+  models: readonly Model[],
   layer: string | null,
   sources: Sources,
   done: ReadonlyMap<string, boolean>,

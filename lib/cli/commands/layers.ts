@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
-import { ScriptModule, type NamedModule } from '../../model/script-module.js'
+import type { Model, NamedModule } from '../../model/model.js'
+import { ScriptModule } from '../../model/script-module.js'
 import { lastSpatialLayer, observeLayers, type LayerOutput } from '../../model/observe-layers.js'
 import { Tensor } from '../../tensor/tensor.js'
 import { parseInputShape, single, usageError } from '../arguments.js'
@@ -61,7 +62,7 @@ function parseDepth(text: string | undefined): number | undefined {
   throw usageError(`--depth wants a number from 1, or all, not "${text}".`)
 }
 
-async function runOnce(model: ScriptModule, shape: readonly number[]): Promise<LayerOutput[]> {
+async function runOnce(model: Model, shape: readonly number[]): Promise<LayerOutput[]> {
   manualSeed(0)
   using noise = Tensor.rand(shape)
   return await observeLayers(model, noise).catch((error: unknown) => {

@@ -27,11 +27,11 @@ class Pass::Observer : public CallObserver {
  public:
   explicit Observer(Pass& pass) : pass_(pass) {}
 
-  bool observes(ObjectKey object, const c10::ClassType& type) const override {
+  bool observes(ModuleId object, const c10::ClassType& type) const override {
     return layer_index(object) >= 0 || (pass_.plan_.guided == ReluScope::modules && is_relu_module(type));
   }
 
-  void after(ObjectKey object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override {
+  void after(ModuleId object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override {
     if (pass_.plan_.guided == ReluScope::modules && is_relu_module(type) && output.isTensor() &&
         is_relu_output(output.toTensor()))
       pass_.relu_modules_.push_back(output.toTensor().grad_fn());
@@ -42,7 +42,7 @@ class Pass::Observer : public CallObserver {
  private:
   static bool is_relu_module(const c10::ClassType& type) { return type.name() && type.name()->name() == "ReLU"; }
 
-  int layer_index(ObjectKey object) const {
+  int layer_index(ModuleId object) const {
     for (size_t i = 0; i < pass_.layer_objects_.size(); ++i)
       if (pass_.layer_objects_[i] == object) return static_cast<int>(i);
     return -1;
@@ -75,10 +75,10 @@ class Pass::Observer : public CallObserver {
 };
 
 Pass::Pass(std::shared_ptr<Model> model, PassPlan plan) : model_(std::move(model)), plan_(std::move(plan)) {
-  for (const auto& path : plan_.layers) layer_objects_.push_back(model_->instance(path));
+  for (const auto& path : plan_.layers) layer_objects_.push_back(model_->module_at(path));
 }
 
-Pass::Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects)
+Pass::Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ModuleId> layer_objects)
     : model_(std::move(model)), plan_(std::move(plan)), layer_objects_(std::move(layer_objects)) {}
 
 std::shared_ptr<Pass> Pass::fork() const { return std::shared_ptr<Pass>(new Pass(model_, plan_, layer_objects_)); }
@@ -104,7 +104,7 @@ bool Pass::needs_gradient() const {
 
 const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
   release();
-  const bool hooked_before = model_->calls().has_hooks();
+  const bool hooked_before = model_->hooks().has_hooks();
   if (plan_.input_gradient &&
       (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point()))
     throw Error("ERR_INVALID_ARGUMENT",
@@ -124,7 +124,7 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
     throw;
   }
   if (plan_.guided != ReluScope::none || (plan_.input_gradient && !plan_.baseline.defined() && !plan_.full_grad))
-    rewrite_graph_behind_output(/*others_hold_parts=*/hooked_before || model_->calls().has_hooks());
+    rewrite_graph_behind_output(/*others_hold_parts=*/hooked_before || model_->hooks().has_hooks());
   return *output_;
 }
 

@@ -11,6 +11,7 @@
 #include "core/maps/maps.h"
 #include "core/model/model.h"
 #include "core/rerun/copies.h"
+#include "core/split/split.h"
 #include "core/targets/target.h"
 
 namespace gradcam {
@@ -93,7 +94,7 @@ class Pass {
     Tensor score, ablated, masked;
   };
 
-  Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects);
+  Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ModuleId> layer_objects);
 
   SplitPlan split_plan() const;
   bool hides_not_finite(const std::vector<IValue>& inputs) const;
@@ -125,7 +126,7 @@ class Pass {
 
   std::shared_ptr<Model> model_;
   PassPlan plan_;
-  std::vector<ObjectKey> layer_objects_;
+  std::vector<ModuleId> layer_objects_;
   std::optional<IValue> output_;
   std::vector<Tensor> activations_;  // by layer: of its last call; undefined where the pass did not reach it
   Tensor input_;                     // the leaf whose gradient is wanted

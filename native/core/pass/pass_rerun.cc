@@ -14,15 +14,15 @@ namespace {
 // Puts another value in the place of what a layer returns at its last call, which is the one that is explained.
 class ReplaceOutput : public CallObserver {
  public:
-  ReplaceOutput(ObjectKey layer, int64_t calls, Tensor value) : layer_(layer), left_(calls), value_(std::move(value)) {}
+  ReplaceOutput(ModuleId layer, int64_t calls, Tensor value) : layer_(layer), left_(calls), value_(std::move(value)) {}
 
-  bool observes(ObjectKey object, const c10::ClassType&) const override { return object == layer_; }
-  void after(ObjectKey, const c10::ClassType&, const Inputs&, IValue& output) override {
+  bool observes(ModuleId object, const c10::ClassType&) const override { return object == layer_; }
+  void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
     if (--left_ == 0) output = value_;
   }
 
  private:
-  ObjectKey layer_;
+  ModuleId layer_;
   int64_t left_;
   Tensor value_;
 };
@@ -56,11 +56,11 @@ Tensor at_positions(const Tensor& scores, const std::vector<int64_t>& positions)
 }  // namespace
 
 void Pass::keep_for_rerun(const std::vector<IValue>& inputs) {
-  for (const auto& input : inputs) kept_inputs_.push_back(own_input(input, model_->device(), /*channels_last=*/false));
+  for (const auto& input : inputs) kept_inputs_.push_back(copy_input(input, model_->device(), /*channels_last=*/false));
 }
 
 bool Pass::reruns_split() const {
-  return plan_.execution != Execution::hooked && !model_->calls().has_hooks() && !hides_not_finite(kept_inputs_);
+  return plan_.execution != Execution::hooked && !model_->hooks().has_hooks() && !hides_not_finite(kept_inputs_);
 }
 
 std::vector<Pass::ChannelScores> Pass::score_channels(const CopyScorer& scorer, const Explained& explained) {
@@ -138,7 +138,7 @@ Tensor Pass::score_ablated_tails(const CopyScorer& scorer, const Copies& copies,
   return score_split(split, [&](bool channels_last) {
     const auto head = [&](const std::vector<IValue>& inputs) {
       std::vector<IValue> own;
-      for (const auto& input : inputs) own.push_back(own_input(input, model_->device(), channels_last));
+      for (const auto& input : inputs) own.push_back(copy_input(input, model_->device(), channels_last));
       return split->run_head(std::move(own), scorer.cancel);
     };
     const auto once = cut_here ? kept_cut_->cut : head(kept_inputs_);
@@ -163,7 +163,7 @@ Tensor Pass::score_masked(const CopyScorer& scorer, const Copies& copies, const 
     auto inputs = inputs_of(kept_inputs_, images, images_of(some));
     auto input = inputs.front().toTensor();
     inputs.front() = input.mul_(channel_masks(activation, some, input_size_).to(input.options()));
-    for (auto& each : inputs) each = in_layout(each, channels_last);
+    for (auto& each : inputs) each = to_layout(each, channels_last);
     return inputs;
   };
   if (reruns_split()) {

@@ -31,7 +31,7 @@ std::shared_ptr<SplitModel> Pass::find_split(const std::vector<IValue>& inputs) 
     why_hooked_ = "at the input, other rounding would flip some gates of ReLUs";
   else if (plan_.guided == ReluScope::modules)
     why_hooked_ = "only hooks tell ReLU modules from functional ones";
-  else if (model_->calls().has_hooks())
+  else if (model_->hooks().has_hooks())
     why_hooked_ = "hooks are registered on the model";
   if (plan_.execution == Execution::automatic && !plan_.head_dtype)
     for (const auto* method : plan_.maps.methods)
@@ -85,7 +85,7 @@ bool Pass::try_split(const std::shared_ptr<SplitModel>& split, const std::vector
 void Pass::forward_split(const std::shared_ptr<SplitModel>& split, const std::vector<IValue>& inputs,
                          bool channels_last, const CancelFlag* cancel) {
   std::vector<IValue> own;
-  for (const auto& input : inputs) own.push_back(own_input(input, model_->device(), channels_last));
+  for (const auto& input : inputs) own.push_back(copy_input(input, model_->device(), channels_last));
   auto cut = split->run_head(std::move(own), cancel);
   if (cancel) cancel->check();
   if (plan_.scores_only) {
