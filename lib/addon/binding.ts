@@ -82,7 +82,8 @@ export interface PassPlan {
 /** What a forward in a pass gives. */
 export interface NativeForward {
   output: NativeValue
-  relus: number
+  /** ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's. */
+  intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
 }
@@ -108,8 +109,8 @@ export interface NativeTarget {
 /** One map, and for each image whether it is nothing but zeros, or holds something that is not finite. */
 export interface NativeMap {
   map: TensorHandle
-  zero: boolean[]
-  broken: boolean[]
+  allZero: boolean[]
+  nonFinite: boolean[]
 }
 
 export interface NativeExplained {
@@ -148,6 +149,11 @@ export interface NativeFraming {
   resized: readonly number[]
   offset: readonly number[]
   size: readonly number[]
+}
+
+/** See SeenPart in native/core/images/render_map.h: the region is [top, left, bottom, right] of the image. */
+export interface NativeSeenPart extends NativeFraming {
+  region: readonly number[]
 }
 
 export interface NativeInfo {
@@ -215,7 +221,7 @@ export interface NativeBinding {
     mapSize: readonly number[],
     pixels: Uint8Array | null,
     size: readonly number[],
-    framing: NativeFraming,
+    seen: NativeSeenPart,
     colors: Float32Array,
     alpha: number,
     result: Uint8Array | Uint16Array,

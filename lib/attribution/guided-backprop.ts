@@ -36,8 +36,8 @@ export class GuidedBackprop extends Explainer {
   }
 
   /** How many ReLUs of the last forward pass follow the rule. With none, `backward` throws ERR_NO_RELU. */
-  get intercepted(): number {
-    return this.relus
+  override get intercepted(): number {
+    return super.intercepted
   }
 
   /** The guided gradient after `backward`, of the shape of the (first) input, for the caller to dispose. */
@@ -50,7 +50,7 @@ export class GuidedBackprop extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<GuidedBackpropExplanation<Output>> {
-    const { output, relus: intercepted, explained, execution } = await this.run(inputs, options)
+    const { output, intercepted, explained, execution } = await this.run(inputs, options)
     const gradient = Tensor.own(explained.inputGradient as TensorHandle)
     const { classes: targets, scores } = explained
     return new GuidedBackpropExplanation({ output, gradient, intercepted, targets, scores, execution })

@@ -41,6 +41,9 @@ export type GradCamErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_DISPOSED'
   | 'ERR_ABORTED'
+  // Locks
+  | 'ERR_LOCKED'
+  | 'ERR_LOCK_FAILED'
   // Values
   | 'ERR_INVALID_ARGUMENT'
   | 'ERR_SHAPE'

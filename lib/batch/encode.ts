@@ -1,7 +1,7 @@
 import { GradCamError } from '../base/errors.js'
 import type { Pixels } from '../images/decode.js'
 import { loadSharp } from '../images/sharp.js'
-import { drawGrey, drawOverlay, type MapValues } from '../preprocess/draw-map.js'
+import { drawGrey, drawOverlay, type MapValues } from '../images/draw-map.js'
 import type { Framing } from '../preprocess/framing.js'
 import { toNpy } from './npy.js'
 

@@ -1,4 +1,4 @@
-import type { MapValues } from '../preprocess/draw-map.js'
+import type { MapValues } from '../images/draw-map.js'
 
 /** A map as bytes that fit into a line of text: stretched to 0 to 255, row by row, in base64. */
 export interface MapLevels {

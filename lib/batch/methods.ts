@@ -1,6 +1,6 @@
 import { GradCamError } from '../base/errors.js'
 import type { ExecutionOptions } from '../explain/explainer.js'
-import { isMethodName, methodNames, methods, type MethodName } from '../methods/facts.js'
+import { isMethodName, methodNames, methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
 import type { Model } from '../model/model.js'
 

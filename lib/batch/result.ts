@@ -1,6 +1,6 @@
 import { GradCamError } from '../base/errors.js'
 import type { Pixels } from '../images/decode.js'
-import type { MapValues } from '../preprocess/draw-map.js'
+import type { MapValues } from '../images/draw-map.js'
 import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
 import { Tensor } from '../tensor/tensor.js'
 import { encodeMap, type BatchFile, type EncodeMapOptions } from './encode.js'

@@ -9,8 +9,8 @@ import type { ExecutionPath } from '../explain/explainer.js'
 import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue } from '../tensor/values.js'
-import { refusedInput } from './refused-input.js'
-import { counted, humanCount } from './units.js'
+import { refusedInput } from '../model/refused-input.js'
+import { counted, humanCount } from '../base/units.js'
 
 /** Of a model file, what to try it with. */
 export interface ModelQuestion {
@@ -80,7 +80,7 @@ async function checkLayer(
     await run() // makes the split
     const ms = await fastest(run)
     const { path } = execution as ExecutionPath
-    const because = execution?.path === 'hooked' ? execution.because : null
+    const because = execution?.path === 'hooked' ? execution.why : null
     const times = `${(ms / forwardMs).toFixed(2)} of a forward pass (${ms.toFixed(1)} ms)`
     const details = { layer, path, because, explainMs: ms }
     if (because === null) return { name, status: 'ok', found: `split, ${times}`, details }

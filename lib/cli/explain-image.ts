@@ -1,13 +1,13 @@
 import { interpolate } from '../tensor/interpolate.js'
-import { methods, type MethodName } from '../methods/facts.js'
+import { methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type FoundMap, type FoundMaps, type MapExplainer } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
 import { denormalize, loadImage, normalize, overlay, type Normalization } from '../images/index.js'
 import type { Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
-import type { TargetChoice } from './labels.js'
-import { refusedInput } from './refused-input.js'
+import type { TargetChoice } from '../target/labels.js'
+import { refusedInput } from '../model/refused-input.js'
 
 const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
   gradcam: ['gcam', 'overlay'],

@@ -1,9 +1,9 @@
 import { imagenet, type Normalization } from '../images/index.js'
-import { methodNames, methods as facts, type MethodName } from '../methods/facts.js'
+import { methodNames, methods as facts, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
 import { choice, choiceOfSeveral, parseSize, several, single, usageError } from './arguments.js'
 import type { Values } from './command.js'
-import { parseTarget, readLabels, type TargetChoice } from './labels.js'
+import { parseTarget, readLabels, type TargetChoice } from '../target/labels.js'
 import { readMethodSettings } from './method-settings.js'
 
 export const defaultSize: readonly [number, number] = [224, 224]

@@ -3,10 +3,10 @@ import { GradCamError } from '../base/errors.js'
 import type { LayerOutput } from '../model/observe-layers.js'
 import type { ExplainJob } from './explain-job.js'
 import type { Finding } from './explain-image.js'
-import { className } from './labels.js'
-import { inOneLine } from './one-line.js'
+import { className } from '../target/labels.js'
+import { inOneLine } from '../base/one-line.js'
 import { paint } from './paint.js'
-import { counted } from './units.js'
+import { counted } from '../base/units.js'
 
 export type Files = Readonly<Record<string, string>>
 

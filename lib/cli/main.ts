@@ -6,7 +6,7 @@ import { GradCamError } from '../base/errors.js'
 import { packageRoot } from '../base/paths.js'
 import { listenForLostOutput } from './closed-pipe.js'
 import type { Command, Option, Values } from './command.js'
-import { inOneLine } from './one-line.js'
+import { inOneLine } from '../base/one-line.js'
 import { nearestName } from '../base/nearest.js'
 
 interface Entry {

@@ -1,4 +1,4 @@
-import type { MethodName } from '../methods/facts.js'
+import type { MethodName } from '../methods/table.js'
 import { methodOptions, type MethodOption, type MethodOptionName, type MethodSettings } from '../methods/options.js'
 import { choice, parseSize, single, usageError, wholeNumber } from './arguments.js'
 import type { Option, Values } from './command.js'

@@ -26,7 +26,14 @@ export interface ExplainOptions<Output extends Value = Tensor> extends CallOptio
 export type Execution = 'auto' | 'split' | 'hooked'
 
 /** Which of the two ways a pass ran, and why it was hooked. */
-export type ExecutionPath = { readonly path: 'split' } | { readonly path: 'hooked'; readonly because: string }
+export type ExecutionPath =
+  | { readonly path: 'split' }
+  | {
+      readonly path: 'hooked'
+      readonly why: string
+      /** @deprecated Use `why`. */
+      readonly because: string
+    }
 
 /** How the passes of an explainer of layers run. */
 export interface ExecutionOptions {
@@ -61,7 +68,7 @@ const executions: readonly unknown[] = ['auto', 'split', 'hooked']
 const precisions: readonly unknown[] = ['bfloat16', 'float16']
 
 const executionPath = (whyHooked: string): ExecutionPath =>
-  whyHooked === '' ? { path: 'split' } : { path: 'hooked', because: whyHooked }
+  whyHooked === '' ? { path: 'split' } : { path: 'hooked', why: whyHooked, because: whyHooked }
 
 /** What a pass was explained for. */
 export interface Explained {
@@ -81,7 +88,7 @@ export function disposeExplained(explained: NativeExplained): void {
 /** @internal What a pass of its own gave. */
 export interface Run<Output extends Value> {
   output: Output
-  relus: number
+  intercepted: number
   execution: ExecutionPath
   explained: NativeExplained
 }
@@ -98,7 +105,7 @@ export abstract class Explainer implements Disposable {
   /** The output of the last forward, with its graph, for target functions. The caller has a tensor of its own. */
   #output: Value | undefined
   #explained: NativeExplained | undefined
-  #relus: number | undefined
+  #intercepted: number | undefined
   #execution: ExecutionPath | undefined
   /** How many forwards were started, and the number of the last that failed. */
   #forwards = 0
@@ -123,7 +130,7 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     this.#forget()
     const turn = ++this.#forwards
-    const { output, kept, relus, execution } = await this.#forwardIn(this.#pass, inputs, signal).catch(
+    const { output, kept, intercepted, execution } = await this.#forwardIn(this.#pass, inputs, signal).catch(
       (error: unknown) => {
         this.#failed = turn // what an earlier forward left on the native side must not be explained in its place
         throw error
@@ -133,7 +140,7 @@ export abstract class Explainer implements Disposable {
     else {
       this.#forget() // of a forward that was started later, or at the same time
       this.#output = kept
-      this.#relus = relus
+      this.#intercepted = intercepted
       this.#execution = execution
     }
     return output as Output
@@ -144,13 +151,13 @@ export abstract class Explainer implements Disposable {
     pass: PassHandle,
     inputs: Value | readonly Value[],
     signal: AbortSignal | undefined,
-  ): Promise<{ output: Value; kept: Value; relus: number; execution: ExecutionPath }> {
-    const { output, kept, relus, whyHooked } = await cancellable(
+  ): Promise<{ output: Value; kept: Value; intercepted: number; execution: ExecutionPath }> {
+    const { output, kept, intercepted, whyHooked } = await cancellable(
       signal,
       (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket),
       (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
     )
-    return { output: wrapValue(output), kept: wrapValue(kept), relus, execution: executionPath(whyHooked) }
+    return { output: wrapValue(output), kept: wrapValue(kept), intercepted, execution: executionPath(whyHooked) }
   }
 
   /**
@@ -208,7 +215,12 @@ export abstract class Explainer implements Disposable {
         ),
       )
       const execution = executionPath(result.whyHooked)
-      return { output: wrapValue(result.output) as Output, relus: result.relus, execution, explained: result }
+      return {
+        output: wrapValue(result.output) as Output,
+        intercepted: result.intercepted,
+        execution,
+        explained: result,
+      }
     }
     const pass = this.#pass.fork()
     try {
@@ -245,8 +257,8 @@ export abstract class Explainer implements Disposable {
       for (const classes of topClasses(first, k, of)) {
         const target = { kind: 'class', class: classes, ...(of === undefined ? {} : { of }) } as const
         const explained = await this.#differentiate(pass, undefined, target, signal)
-        const { relus, execution } = result
-        found.push({ output: shareValue(first), relus, execution, explained })
+        const { intercepted, execution } = result
+        found.push({ output: shareValue(first), intercepted, execution, explained })
       }
       return found
     } catch (error) {
@@ -270,11 +282,11 @@ export abstract class Explainer implements Disposable {
   }
 
   /** How many ReLUs of the last forward follow the guided rule. */
-  protected get relus(): number {
+  protected get intercepted(): number {
     this.assertOpen()
-    if (this.#relus === undefined)
+    if (this.#intercepted === undefined)
       throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to count yet: call forward(input) first.')
-    return this.#relus
+    return this.#intercepted
   }
 
   /** How the last forward ran. */
@@ -293,7 +305,7 @@ export abstract class Explainer implements Disposable {
   #forget(): void {
     disposeValue(this.#output)
     if (this.#explained) disposeExplained(this.#explained)
-    this.#output = this.#explained = this.#relus = this.#execution = undefined
+    this.#output = this.#explained = this.#intercepted = this.#execution = undefined
   }
 
   /** Frees all that the explainer holds. The model stays as it was. Safe to call again. */

@@ -13,7 +13,7 @@ import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, shareValue, type Value } from '../tensor/values.js'
 import { ablateGrid } from './ablate-grid.js'
-import { methods, type MethodFacts, type MethodName } from './facts.js'
+import { methods, type MethodFacts, type MethodName } from './table.js'
 import type { MethodSettings } from './options.js'
 
 /** What one method found at one layer. */

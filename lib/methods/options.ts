@@ -1,7 +1,7 @@
 import type { Execution } from '../explain/explainer.js'
 import { inputMethods } from '../attribution/input-attribution.js'
 import type { Smoothing } from '../attribution/smoothing.js'
-import { methodNames, methods, type MethodName } from './facts.js'
+import { methodNames, methods, type MethodName } from './table.js'
 
 /** What can be asked of methods besides the target. Each takes what concerns it. */
 export interface MethodSettings {

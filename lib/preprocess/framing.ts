@@ -1,23 +1,8 @@
 import { GradCamError } from '../base/errors.js'
-import type { Preprocess, Size } from './preprocess.js'
+import type { Framing, Size } from '../images/frame-image.js'
+import type { Preprocess } from './preprocess.js'
 
-/**
- * How the input of a model was cut out of an image: the image, resized to `resized`, seen through a window of `size` whose
- * top left corner is at `offset` in it. A negative offset means that something was put around the image.
- */
-export interface Framing {
-  readonly resized: Size
-  readonly offset: readonly [top: number, left: number]
-  readonly size: Size
-}
-
-/** The part of an image that a model saw, in pixels of the image; ends are not included. */
-export interface Region {
-  readonly top: number
-  readonly left: number
-  readonly bottom: number
-  readonly right: number
-}
+export { seenRegion, type Framing, type Region } from '../images/frame-image.js'
 
 /** Beyond this no resized image can be meant: one pixel high, a million wide, and enlarged. */
 const longest = 2 ** 30
@@ -33,18 +18,6 @@ export function framingOf([height, width]: Size, { resize, crop }: Preprocess): 
     )
   const size = crop ?? resized
   return { resized, offset: [cropStart(resized[0], size[0]), cropStart(resized[1], size[1])], size }
-}
-
-/** Where an image's pixels lie that a model saw. A pixel counts where its centre does. */
-export function seenRegion([height, width]: Size, { resized, offset, size }: Framing): Region {
-  const first = (edge: number, pixels: number, to: number): number =>
-    Math.min(pixels, Math.max(0, Math.ceil((edge * pixels) / to - 0.5)))
-  return {
-    top: first(offset[0], height, resized[0]),
-    left: first(offset[1], width, resized[1]),
-    bottom: first(offset[0] + size[0], height, resized[0]),
-    right: first(offset[1] + size[1], width, resized[1]),
-  }
 }
 
 function resizedTo(height: number, width: number, resize: Preprocess['resize']): Size {

@@ -1,4 +1,4 @@
-import type { Preprocess } from './preprocess.js'
+import type { Preprocess } from './specification.js'
 import { fromTimm } from './timm.js'
 
 const imagenetScale = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { GradCamError } from '../base/errors.js'
-import type { Preprocess, Resample } from './preprocess.js'
+import type { Preprocess, Resample } from './specification.js'
 
 /** Whether an object is the `pretrained_cfg` that timm publishes with a model. */
 export function isTimmConfig(given: object): boolean {

@@ -1,5 +1,5 @@
 import type { MapLevels } from '../batch/levels.js'
-import type { ManifestLine, ManifestResult } from '../cli/batch/manifest.js'
+import type { ManifestLine, ManifestResult } from '../jobs/manifest.js'
 
 /** What a page filters and sorts by: id, target, label, score, confidence, whether it failed. See assets/report/items.js. */
 export type IndexRow = readonly [string, number | null, string | null, number | null, number | null, boolean]

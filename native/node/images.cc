@@ -58,6 +58,17 @@ Framing to_framing(const Napi::Value& value) {
           window.first,  window.second};
 }
 
+// A framing with the part of an image of that size that it shows.
+SeenPart to_seen_part(const Napi::Value& value, std::pair<int, int> size) {
+  const auto edges = to_integers(value.As<Napi::Object>().Get("region"), "region");
+  if (edges.size() != 4 || edges[0] < 0 || edges[1] < 0 || edges[0] > edges[2] || edges[1] > edges[3] ||
+      edges[2] > size.first || edges[3] > size.second)
+    throw Error("ERR_SHAPE", "region is not [top, left, bottom, right] inside the image.");
+  return {
+      to_framing(value),
+      {static_cast<int>(edges[0]), static_cast<int>(edges[1]), static_cast<int>(edges[2]), static_cast<int>(edges[3])}};
+}
+
 }  // namespace
 
 Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
@@ -80,21 +91,21 @@ Napi::Value draw_map_async(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto map_size = to_size(info[1], "The map's size"), size = to_size(info[3], "The image's size");
     const MapView map{elements<float>(info[0], area(map_size), "The map"), map_size.first, map_size.second};
-    const auto framing = to_framing(info[4]);
+    const auto seen = to_seen_part(info[4], size);
     const auto [height, width] = std::pair<int, int>(size);
     if (!info[2].IsNull()) {
       const PixelsView image{elements<uint8_t>(info[2], 3 * area(size), "The image"), size.first, size.second};
       const auto* colors = elements<float>(info[5], size_t{3} * 256, "The colours");
       const float alpha = info[6].ToNumber();
       auto* result = elements<uint8_t>(info[7], 3 * area(size), "The result");
-      return start(info, {0, 2, 5, 7}, [=] { draw_overlay(map, image, framing, colors, alpha, result); });
+      return start(info, {0, 2, 5, 7}, [=] { draw_overlay(map, image, seen, colors, alpha, result); });
     }
     if (info[7].As<Napi::TypedArray>().TypedArrayType() == napi_uint16_array) {
       auto* result = elements<uint16_t>(info[7], area(size), "The result");
-      return start(info, {0, 7}, [=, h = height, w = width] { draw_grey16(map, h, w, framing, result); });
+      return start(info, {0, 7}, [=, h = height, w = width] { draw_grey16(map, h, w, seen, result); });
     }
     auto* result = elements<uint8_t>(info[7], area(size), "The result");
-    return start(info, {0, 7}, [=, h = height, w = width] { draw_grey(map, h, w, framing, result); });
+    return start(info, {0, 7}, [=, h = height, w = width] { draw_grey(map, h, w, seen, result); });
   });
 }
 

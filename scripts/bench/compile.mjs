@@ -1,12 +1,19 @@
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { nativeBatches, readBuildInfo } from '../../dist/lib/addon/build-info.js'
-import { workFolder } from '../../dist/lib/setup/build-with.js'
-import { findCompiler, compilerRemedy, toolMissing } from '../../dist/lib/setup/tools.js'
-import { describeLibTorch, libraryPath } from '../../dist/lib/addon/describe.js'
-import { packageRoot } from '../../dist/lib/base/paths.js'
-import { lastLines, run } from '../../dist/lib/base/processes.js'
-import { cachedFolder } from '../../dist/test/support/cached-folder.js'
+import {
+  compilerRemedy,
+  describeLibTorch,
+  findCompiler,
+  lastLines,
+  libraryPath,
+  nativeBatches,
+  packageRoot,
+  readBuildInfo,
+  run,
+  toolMissing,
+  workFolder,
+} from '#internal'
+import { cachedFolder } from '#test-support/cached-folder.js'
 
 /** The LibTorch that the addon was built with. */
 export function builtWith() {

@@ -123,7 +123,7 @@ run('two runs that take different branches are refused, two that take the same a
   using found = await near.explain(input, options)
   t.true(farthest(found.delta!, [0, 0]) < 1e-12)
   using far = deepLift(model)
-  const message = /calls relu where the latter calls tanh/
+  const message = /calls relu where the baseline's calls tanh/
   await t.throwsAsync(far.explain(input, options), { code: 'ERR_ACTIVATION', message })
 })
 

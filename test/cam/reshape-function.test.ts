@@ -108,7 +108,7 @@ test.serial('what a function must not do is a typed error, and its own error com
   let calls = 0
   const uneven = (x: Tensor) => (calls++ === 0 ? places(x) : places(x).slice(3, 1))
   using cam = new GradCam(model, ['blocks.0.norm1'], { reshape: uneven })
-  await t.throwsAsync(cam.explain(input), { code: 'ERR_LAYER_OUTPUT', message: /of its gradient/ })
+  await t.throwsAsync(cam.explain(input), { code: 'ERR_LAYER_OUTPUT', message: /for its gradient/ })
   t.throws(() => new Cam(model, { layers: ['blocks.0'], methods: ['ablationcam'], reshape: places }), {
     code: 'ERR_INVALID_ARGUMENT',
     message: /Ablation-CAM/,

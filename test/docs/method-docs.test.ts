@@ -9,7 +9,7 @@ import { peersOrNull } from '../support/peer-maps.js'
 import { runPython } from '../support/python.js'
 
 const { methods } = api
-const script = pathToFileURL(join(packageRoot, 'scripts', 'write-method-docs.mjs')).href
+const script = pathToFileURL(join(packageRoot, 'scripts', 'docs', 'write-method-docs.mjs')).href
 const { folder, pages } = (await import(script)) as { folder: string; pages: () => Promise<Record<string, string>> }
 const texts = await pages()
 const files = Object.keys(texts).sort()
@@ -20,7 +20,7 @@ test('docs/methods says what the tables of methods say, and has nothing else', (
     t.is(
       readFileSync(join(folder, file), 'utf8'),
       texts[file] as string,
-      `${file}: run node scripts/write-method-docs.mjs`,
+      `${file}: run node scripts/docs/write-method-docs.mjs`,
     )
   t.deepEqual(readdirSync(folder).sort(), [...files, 'images'].sort())
   for (const { title } of Object.values(methods))

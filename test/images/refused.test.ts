@@ -73,7 +73,7 @@ test.serial('loadImage checks its options before it reads', async (t) => {
     [{ size: [224] as never }, 'ERR_SHAPE'],
     [{ size: [0, 224] }, 'ERR_SHAPE'],
     [{ size: [22.5, 224] }, 'ERR_SHAPE'],
-    [{ resample: 'lanczos' as never }, 'ERR_INVALID_ARGUMENT'],
+    [{ resample: 'nearest' as never }, 'ERR_INVALID_ARGUMENT'],
     [{ normalize: { mean: [0.5], std: [0.5] } }, 'ERR_SHAPE'],
     [{ normalize: { mean: [0, 0, NaN], std: [1, 1, 1] } }, 'ERR_INVALID_ARGUMENT'],
     [{ maxPixels: 0 }, 'ERR_INVALID_ARGUMENT'],

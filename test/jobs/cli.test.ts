@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import type { ManifestLine, ManifestResult } from '../../lib/cli/batch/manifest.js'
+import type { ManifestLine, ManifestResult } from '../../lib/jobs/manifest.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { writeBadInputs } from '../support/bad-inputs.js'
 import { sampleLabels, sampleModel, writeJpegs } from '../support/batch.js'
@@ -29,9 +29,11 @@ function batch(sources: readonly string[], out: string, more: readonly string[] 
 const results = (out: string): ManifestResult[] => manifest(out).filter((line) => 'files' in line)
 const ids = (lines: readonly ManifestLine[]): string[] => lines.map(({ id }) => id).sort()
 
+/** All files of a job but its lock, which stays there empty. */
 function filesOf(folder: string): string[] {
   const found = readdirSync(folder, { recursive: true, withFileTypes: true })
-  return found.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name).slice(folder.length + 1))
+  const files = found.filter((one) => one.isFile() && one.name !== '.gradcam-lock')
+  return files.map((one) => join(one.parentPath, one.name).slice(folder.length + 1))
 }
 
 test('good and bad inputs side by side: each has a result or a typed error', async (t) => {

@@ -1,10 +1,11 @@
 import test from 'ava'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
-import type { ManifestLine } from '../../lib/cli/batch/manifest.js'
+import type { ManifestLine } from '../../lib/jobs/manifest.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { sampleModel, writeJpegs } from '../support/batch.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
@@ -71,7 +72,7 @@ test.serial('killed again and again, a job ends with one result for each input, 
   const found = lines(folder)
   t.deepEqual(found.map(({ id }) => id).sort(), [...names].sort())
   const files = readdirSync(join(folder, 'out'), { recursive: true, withFileTypes: true }).filter((one) => one.isFile())
-  t.is(files.length, 2 * names.length + 2)
+  t.is(files.length, 2 * names.length + 3, 'and the manifest, the options and the empty lock')
   for (const file of files) {
     const bytes = readFileSync(join(file.parentPath, file.name))
     if (file.name.endsWith('.jpg')) await t.notThrowsAsync(sharp(bytes, { failOn: 'warning' }).stats(), file.name)
@@ -125,7 +126,9 @@ test.serial('two processes never work on one folder', async (t) => {
   await untilLines(folder, 1)
   const second = gradcam([...args, '--resume'])
   t.is(second.code, 1)
-  t.regex(second.stderr, new RegExp(`Process ${child.pid} is at work`))
+  const lock = join(folder, 'out', '.gradcam-lock')
+  t.true(second.stderr.includes(`Process ${child.pid} on host ${hostname()} is at work on '${join(folder, 'out')}'`))
+  t.true(second.stderr.includes(`holds the lock '${lock}'. Wait until it ends, or end it and go on by --resume.`))
   child.kill('SIGKILL')
   await end
 })

@@ -1,17 +1,19 @@
 import test from 'ava'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join, sep } from 'node:path'
-import { entryId } from '../../lib/cli/batch/entry.js'
-import { fileOf } from '../../lib/cli/batch/file-names.js'
+import { entryId } from '../../lib/jobs/entry-id.js'
+import { fileOf } from '../../lib/jobs/file-names.js'
 import { writeJpegs } from '../support/batch.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { common, lines } from '../support/workplace.js'
 
 const posix = sep === '/'
 
+/** All files of a job but its lock, which stays there empty. */
 function filesOf(folder: string): string[] {
   const found = readdirSync(folder, { recursive: true, withFileTypes: true })
-  return found.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name).slice(folder.length + 1))
+  const files = found.filter((one) => one.isFile() && one.name !== '.gradcam-lock')
+  return files.map((one) => join(one.parentPath, one.name).slice(folder.length + 1))
 }
 
 ;(posix ? test : test.skip)('no name leads out of the folder, meets another, or a file of the job', async (t) => {

@@ -2,7 +2,7 @@ import test from 'ava'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { JobFile } from '../../lib/cli/batch/job-file.js'
+import type { JobFile } from '../../lib/jobs/job-spec.js'
 import { sampleModel, writeJpegs } from '../support/batch.js'
 import { common, lines, workplace } from '../support/workplace.js'
 

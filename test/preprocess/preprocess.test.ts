@@ -12,8 +12,8 @@ import {
 } from '../../lib/index.js'
 import type { Preprocess, PreprocessInput } from '../../lib/index.js'
 import { decode, type Pixels } from '../../lib/images/decode.js'
-import { drawGrey, drawOverlay } from '../../lib/preprocess/draw-map.js'
-import { frameImage } from '../../lib/preprocess/frame-image.js'
+import { drawGrey, drawOverlay } from '../../lib/images/draw-map.js'
+import { frameImage } from '../../lib/images/frame-image.js'
 import { preprocessReference } from '../support/preprocess.js'
 
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }

@@ -7,7 +7,7 @@ import { runNode, temporaryFolder } from '../support/package-copy.js'
 import { pythonWithPeers } from '../support/peers.js'
 import { PackagesUnavailable } from '../support/pip-into.js'
 
-const bench = join(packageRoot, 'scripts', 'bench.mjs')
+const bench = join(packageRoot, 'scripts', 'bench', 'bench.mjs')
 const everyone = ['ours', 'document', 'pytorch-grad-cam', 'captum', 'floor']
 
 const withPeers = await pythonWithPeers().then(

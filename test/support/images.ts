@@ -15,7 +15,7 @@ export interface ImageJob {
 export interface ResizeCase {
   readonly from: readonly [number, number]
   readonly to: readonly [number, number]
-  readonly filter: 'bilinear' | 'bicubic'
+  readonly filter: 'bilinear' | 'bicubic' | 'lanczos'
 }
 
 interface Index {

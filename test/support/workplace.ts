@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ManifestLine } from '../../lib/cli/batch/manifest.js'
+import type { ManifestLine } from '../../lib/jobs/manifest.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { sampleModel, writeJpegs } from './batch.js'
 import { runNode, temporaryFolder, type Ended } from './package-copy.js'

@@ -1,19 +1,19 @@
 import { resolve } from 'node:path'
 import { GradCamError } from '../../base/errors.js'
-import { withLock } from '../../base/lock.js'
+import { describeWait, nameHolder, withLock, type LockWait } from '../../base/lock.js'
 import { usageError } from '../arguments.js'
-import { batchOptions, readBatchJob, type BatchJob } from '../batch/batch-options.js'
-import { batchReport, type BatchReport } from '../batch/batch-report.js'
-import { checkUnchanged, describeJob, jobFileName, readJobFile, toBytes } from '../batch/job-file.js'
-import { hasLines, mendManifest } from '../batch/manifest.js'
-import { loadReplicas, layerOf, runBatch } from '../batch/run-batch.js'
-import { Sources } from '../batch/sources.js'
-import { isDiskFailure, unwritable, FileWriter } from '../batch/write-files.js'
-import { imageExtensions } from '../batch/walk.js'
-import { onInterrupt, type Interruption } from '../batch/interrupt.js'
+import { batchOptions, readBatchJob, type BatchJob } from '../batch-options.js'
+import { batchReport, type BatchReport } from '../batch-report.js'
+import { checkUnchanged, describeJob, jobFileName, readJobFile, toBytes } from '../../jobs/job-spec.js'
+import { hasLines, mendManifest } from '../../jobs/manifest.js'
+import { loadReplicas, layerOf, runBatch } from '../../jobs/run-job.js'
+import { Sources } from '../../jobs/file-source.js'
+import { isDiskFailure, unwritable, FileWriter } from '../../jobs/file-writer.js'
+import { imageExtensions } from '../../jobs/walk-folder.js'
+import { onInterrupt, type Interruption } from '../interrupt.js'
 import type { Command } from '../command.js'
-import { makeFolder } from '../make-folder.js'
-import { inOneLine } from '../one-line.js'
+import { makeFolder } from '../../base/make-folder.js'
+import { inOneLine } from '../../base/one-line.js'
 
 export const command: Command = {
   usage: 'SOURCE… --model FILE --out DIR [options]',
@@ -39,25 +39,35 @@ export const command: Command = {
   run: async (values, positionals) => {
     const job = await readBatchJob(values, positionals)
     await makeFolder(job.out)
-    let taken = false
-    const busy = (pid: number): never => {
-      taken = true
-      throw new GradCamError(
-        'ERR_IMAGE_WRITE',
-        `Process ${pid} is at work on '${job.out}'. Wait for it, or stop it first.`,
-      )
-    }
     const lock = resolve(job.out, '.gradcam-lock')
-    return withLock(lock, busy, () => {
-      taken = true
-      return start(job)
-    }).catch((error: unknown) => {
-      throw taken ? error : unwritable(lock, error as NodeJS.ErrnoException)
+    let taken = false
+    return withLock(
+      lock,
+      (wait) => refuse(wait, job),
+      (lost) => {
+        taken = true
+        return start(job, lost)
+      },
+    ).catch((error: unknown) => {
+      throw taken || error instanceof GradCamError ? error : unwritable(lock, error as NodeJS.ErrnoException)
     })
   },
 }
 
-async function start(job: BatchJob): Promise<number> {
+/** Two jobs in one folder would each write over the other's manifest. A holder that may be dead is waited for. */
+function refuse(wait: LockWait, { out }: BatchJob): void {
+  const doing = `is at work on '${out}'`
+  if (wait.kind === 'watched') {
+    process.stderr.write(`gradcam: ${inOneLine(describeWait(wait, doing))}\n`)
+    return
+  }
+  throw new GradCamError(
+    'ERR_LOCKED',
+    `${nameHolder(wait)} ${doing} and holds the lock '${wait.file}'. Wait until it ends, or end it and go on by --resume.`,
+  )
+}
+
+async function start(job: BatchJob, lost: AbortSignal): Promise<number> {
   const sources = await Sources.read(job.sources, job.labels, job.out)
   // A job without a line has no results that another one's could be mixed with, e.g. where the layer was misspelt.
   const before = (await hasLines(job.out)) ? await readJobFile(job.out) : null
@@ -72,7 +82,8 @@ async function start(job: BatchJob): Promise<number> {
     await writer.start()
     if (!before) await writer.write(jobFileName, toBytes(now))
     const done = await mendManifest(job.out, !job.retryFailed)
-    await explain(job, sources, done, writer, report, interrupt.signal)
+    await explain(job, sources, done, writer, report, AbortSignal.any([interrupt.signal, lost]))
+    lost.throwIfAborted() // what another process does there now is not this job's to sum up
   } catch (error) {
     report.stop()
     if (isDiskFailure(error)) process.stderr.write(`gradcam: to go on afterwards: ${resumeCommand()}\n`)
@@ -80,12 +91,14 @@ async function start(job: BatchJob): Promise<number> {
   } finally {
     interrupt.dispose()
     report.stop()
-    await writer.end().catch(() => {}) // what is left there goes when the job does go on
+    // What standard input may still give keeps the process alive.
+    if ((lost.aborted || interrupt.signal.aborted) && !sources.repeatable) process.stdin.destroy()
+    // What is left there goes when the job does go on; another process may be at work there now.
+    if (!lost.aborted) await writer.end().catch(() => {})
   }
   const { signal } = interrupt
   const { failed, inputs } = report.summary(job.out, signal.aborted)
   if (signal.aborted) {
-    if (!sources.repeatable) process.stdin.destroy() // what it may still give keeps the process alive
     process.stderr.write(`gradcam: interrupted. To go on: ${resumeCommand()}\n`)
     return (signal.reason as Interruption).exitCode
   }

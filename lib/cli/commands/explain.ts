@@ -1,5 +1,5 @@
 import { GradCamError } from '../../base/errors.js'
-import { methodNames, methods } from '../../methods/facts.js'
+import { methodNames, methods } from '../../methods/table.js'
 import { saveImage } from '../../images/index.js'
 import { ScriptModule } from '../../model/script-module.js'
 import type { Command } from '../command.js'
@@ -7,9 +7,9 @@ import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
-import { makeFolder } from '../make-folder.js'
+import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
-import { pickLayer } from '../pick-layer.js'
+import { pickLayer } from '../../model/default-layer.js'
 
 export const command: Command = {
   usage: 'IMAGE… --model FILE --out DIR [options]',

@@ -6,11 +6,11 @@ import { lastSpatialLayer, observeLayers, type LayerOutput } from '../../model/o
 import { Tensor } from '../../tensor/tensor.js'
 import { parseInputShape, single, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
-import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../module-tree.js'
+import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
-import { refusedInput } from '../refused-input.js'
+import { refusedInput } from '../../model/refused-input.js'
 import { formatTable, type Cell } from '../table.js'
-import { counted, humanCount } from '../units.js'
+import { counted, humanCount } from '../../base/units.js'
 
 export const command: Command = {
   usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--json]',

@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { writeReport } from '../../report/write-report.js'
 import { single, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
-import { counted } from '../units.js'
+import { counted } from '../../base/units.js'
 
 export const command: Command = {
   usage: 'DIR [options]',

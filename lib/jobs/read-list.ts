@@ -1,0 +1,79 @@
+import { createReadStream } from 'node:fs'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
+import { GradCamError } from '../base/errors.js'
+import { parseTarget } from '../target/labels.js'
+import type { Entry } from './entry-id.js'
+
+/** Whether a file is a list of images rather than an image. */
+export function isListName(path: string): boolean {
+  return /\.(txt|list|tsv|jsonl|ndjson)$/i.test(path)
+}
+
+/**
+ * The entries of a list, one a line: a path, or a path and a target behind a tab, or a JSON object with "path" and, where
+ * wanted, "target", which may be plain data with a kind. Relative paths start at the current folder. Empty lines are skipped.
+ *
+ * @param file '-' for standard input
+ */
+export async function* readList(file: string, labels: readonly string[] | null): AsyncGenerator<Entry, undefined> {
+  const stream = file === '-' ? process.stdin : createReadStream(file)
+  // readline tells of no error of its stream.
+  let failure: NodeJS.ErrnoException | null = null
+  stream.on('error', (error: NodeJS.ErrnoException) => (failure = error))
+  const lines = createInterface({ input: stream, crlfDelay: Infinity })
+  stream.once('error', () => lines.close())
+  let number = 0
+  for await (const text of lines) {
+    number++
+    const line = number === 1 ? text.replace(/^\uFEFF/, '') : text // what Windows begins a file with
+    if (line.trim() === '') continue
+    try {
+      yield readLine(line, labels)
+    } catch (error) {
+      yield {
+        path: resolve(`${file === '-' ? 'standard input' : file}:${number}`),
+        error: badLine(file, number, error),
+      }
+    }
+  }
+  const cause = failure as NodeJS.ErrnoException | null
+  if (cause) {
+    const why = cause.code === 'ENOENT' ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`
+    const code = cause.code === 'ENOENT' ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE'
+    throw new GradCamError(code, `The list '${file}' ${why}.`, { cause })
+  }
+}
+
+function readLine(line: string, labels: readonly string[] | null): Entry {
+  if (!line.startsWith('{')) {
+    const [path = '', target] = line.split('\t')
+    return toEntry(path, target?.trim(), labels)
+  }
+  const { path, target } = JSON.parse(line) as { path?: unknown; target?: unknown }
+  if (typeof path !== 'string' || path === '') throw new Error('it has no "path"')
+  if (typeof target === 'object' && target !== null) {
+    checkBatchTarget(target as BatchTarget)
+    return { path: resolve(path), target: target as BatchTarget }
+  }
+  if (target !== undefined && target !== null && typeof target !== 'number' && typeof target !== 'string')
+    throw new Error('its "target" is neither a number, a string nor an object')
+  return toEntry(path, target === undefined || target === null ? undefined : String(target), labels)
+}
+
+function toEntry(path: string, target: string | undefined, labels: readonly string[] | null): Entry {
+  const wanted: BatchTarget | undefined = target ? parseTarget(target, labels) : undefined
+  return { path: resolve(path), ...(wanted !== undefined && { target: wanted }) }
+}
+
+function badLine(file: string, number: number, cause: unknown): GradCamError {
+  const where = file === '-' ? 'standard input' : `'${file}'`
+  const said = (cause as Error).message.replace(/^--target wants/, 'a target is')
+  return new GradCamError(
+    'ERR_INVALID_ARGUMENT',
+    `Line ${number} of ${where} cannot be read: ${said.replace(/\.?$/, '.')} Write a path, a path, a tab and a target, ` +
+      'or {"path": …, "target": …}.',
+    { cause },
+  )
+}
