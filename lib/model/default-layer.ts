@@ -5,7 +5,7 @@ import { Tensor } from '../tensor/tensor.js'
 import { refusedInput } from './refused-input.js'
 
 /**
- * The layer that maps are most often wanted of, found by running the model once on a blank image.
+ * The layer that maps are most often made of, found by running the model once on a blank image.
  *
  * @param file of the model, and `advice` on what else could be done: for the error where there is no such layer
  */

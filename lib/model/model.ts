@@ -84,8 +84,8 @@ export interface Model extends Disposable {
   /**
    * A copy with random parameters, for the sanity check of Adebayo et al. 2018 (arXiv:1810.03292): does an explanation
    * change when what the model learned is destroyed? Each parameter is drawn from a normal distribution with its own mean
-   * and standard deviation, so that activations keep their order of magnitude; one whose elements are all equal stays as it is, and so
-   * do buffers, such as the statistics of batch norms. A parameter's new values depend on the seed and its position in the
+   * and standard deviation, so that activations keep their order of magnitude; one whose elements are all equal stays as it is,
+   * and so do buffers, such as the statistics of batch norms. A parameter's new values depend on the seed and its position in the
    * model alone, not on what else is drawn. This model stays as it is; the copy shares the parameters that are not drawn,
    * runs on the same executor thread, and has none of its hooks.
    *

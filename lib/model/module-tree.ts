@@ -1,6 +1,6 @@
 import type { NamedModule } from './model.js'
 
-/** A submodule where it stands among the others. */
+/** A submodule and its position in the tree. */
 export interface ModuleRow {
   readonly module: NamedModule
   /** 1 for what lies directly in the root of the tree. */

@@ -103,7 +103,7 @@ export class ScriptModule implements Model {
   async randomized(options: RandomizedOptions = {}): Promise<ScriptModule> {
     const { seed = 0, modules = [''], signal } = checkOptions(options)
     if (!Number.isSafeInteger(seed) || seed < 0)
-      throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is no seed: give an integer from 0 on.`)
+      throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is not a seed: give an integer from 0 on.`)
     if (!Array.isArray(modules) || modules.length === 0 || !modules.every((path) => typeof path === 'string'))
       throw new GradCamError('ERR_INVALID_ARGUMENT', "modules must be an array of paths, e.g. ['classifier'].")
     const { handle } = this

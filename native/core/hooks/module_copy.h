@@ -5,7 +5,7 @@
 
 namespace gradcam {
 
-// The function to copy in the place of one that a type has.
+// The function to copy instead of one that a type has.
 using FunctionToCopy = std::function<torch::jit::Function*(torch::jit::Function*)>;
 
 // A copy of a module in a compilation unit of its own, which goes when the copy does. Module::clone() puts the copy's
