@@ -43,6 +43,8 @@ export interface ModelHandle {
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
   checkLayer(path: string): void
+  /** Its split models: see SplitCache in native/core/split_cache.h. */
+  splits(): { kept: number; bytes: number; limit: number; built: number }
   dispose(): void
 }
 
@@ -192,7 +194,13 @@ export interface NativeBinding {
     ticket: number,
   ): Promise<NativeValue>
 
-  loadModel(source: string | Uint8Array, device: string, threads: number, ticket: number): Promise<ModelHandle>
+  loadModel(
+    source: string | Uint8Array,
+    device: string,
+    threads: number,
+    splitBytes: number | undefined,
+    ticket: number,
+  ): Promise<ModelHandle>
   pass(model: ModelHandle, plan: PassPlan): PassHandle
   /** Standard normal numbers of a seed, the same as `torch.randn` makes with a CPU generator of it. */
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>

@@ -41,12 +41,17 @@ export function emptyCache(): void {
  * @throws GradCamError ERR_INVALID_ARGUMENT, also with GRADCAM_ALLOCATOR=libtorch in the environment
  */
 export function setTensorMemoryLimit(bytes: number): void {
+  native().limitMemory(checkByteLimit(bytes))
+}
+
+/** @internal */
+export function checkByteLimit(bytes: number): number {
   if (bytes !== Infinity && (!Number.isSafeInteger(bytes) || bytes < 0))
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
       `${bytes} is not a limit: give a number of bytes, or Infinity for none.`,
     )
-  native().limitMemory(bytes)
+  return bytes
 }
 
 /** Seeds LibTorch's random numbers, as torch.manual_seed does. */

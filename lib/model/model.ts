@@ -47,6 +47,18 @@ export interface ModelCapabilities {
   readonly differentiable: boolean
 }
 
+/** What a model keeps for explaining it without hooks. */
+export interface SplitMemory {
+  /** How many splits the model has. */
+  readonly splits: number
+  /** What they hold besides the model's own parameters, in bytes; on the CPU this is an estimate from above. */
+  readonly bytes: number
+  /** What they may hold: see `LoadOptions.splitMemory`. */
+  readonly limit: number
+  /** How many were made since the model was loaded, including those that were freed since. */
+  readonly made: number
+}
+
 /** What {@link Model.randomized} takes. */
 export interface RandomizedOptions extends CallOptions {
   /** An integer from 0 on, 0 by default. */
@@ -80,6 +92,14 @@ export interface Model extends Disposable {
    * @throws GradCamError ERR_INVALID_ARGUMENT for inputs that do not fit, ERR_TORCH, ERR_OUT_OF_MEMORY
    */
   forward<Output extends Value = Tensor>(inputs: Value | readonly Value[], options?: CallOptions): Promise<Output>
+
+  /**
+   * What the model keeps for explaining it without hooks. Its first run for some target layers cuts and freezes a copy of the
+   * model, a split, which costs a fraction of a second and folds weights into others of its own. All explainers of the model
+   * share its splits. It keeps at most 32, and no more than the limit; beyond either, those are freed that were not used for
+   * the longest time, and made again when they are needed. {@link dispose} frees them all.
+   */
+  splitMemory(): SplitMemory
 
   /**
    * A copy with random parameters, for the sanity check of Adebayo et al. 2018 (arXiv:1810.03292): does an explanation

@@ -4,7 +4,7 @@ import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { HookKind, ModelHandle } from '../addon/binding.js'
 import { native } from '../addon/native.js'
 import { checkOptions, GradCamError } from '../base/errors.js'
-import { checkThreads } from '../addon/runtime.js'
+import { checkByteLimit, checkThreads } from '../addon/runtime.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
@@ -19,6 +19,7 @@ import {
   type ModelCapabilities,
   type NamedModule,
   type RandomizedOptions,
+  type SplitMemory,
 } from './model.js'
 
 export interface LoadOptions extends CallOptions {
@@ -29,6 +30,11 @@ export interface LoadOptions extends CallOptions {
    * for several replicas on the CPU: the cores divided by their number.
    */
   threads?: number
+  /**
+   * How many bytes the model's splits may hold: see {@link Model.splitMemory}. By default 1 GiB, or four times the
+   * model's parameters where that is more; Infinity for no limit. The split that was used last is kept whatever it holds.
+   */
+  splitMemory?: number
 }
 
 /**
@@ -67,10 +73,12 @@ export class ScriptModule implements Model {
       )
     if (source === '') throw new GradCamError('ERR_FILE_NOT_FOUND', 'The path of the model is empty.')
     const threads = options.threads === undefined ? 0 : checkThreads(options.threads)
+    const { splitMemory } = options
+    if (splitMemory !== undefined) checkByteLimit(splitMemory)
     const from = source instanceof URL ? fileURLToPath(source) : source
     const handle = await cancellable(
       options.signal,
-      (ticket) => native().loadModel(from, options.device ?? 'cpu', threads, ticket),
+      (ticket) => native().loadModel(from, options.device ?? 'cpu', threads, splitMemory, ticket),
       (late) => late.dispose(),
     )
     return new ScriptModule(handle)
@@ -98,6 +106,11 @@ export class ScriptModule implements Model {
       (late) => disposeValue(wrapValue(late)),
     )
     return wrapValue(output) as Output
+  }
+
+  splitMemory(): SplitMemory {
+    const { kept, bytes, limit, built } = this.handle.splits()
+    return { splits: kept, bytes, limit, made: built }
   }
 
   async randomized(options: RandomizedOptions = {}): Promise<ScriptModule> {

@@ -6,9 +6,7 @@
 #include <torch/script.h>
 #include <torch/version.h>
 
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "convert.h"
 #include "core/base/error.h"
@@ -50,17 +48,13 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   object.Set("live", static_cast<double>(live));
   object.Set("idle", static_cast<double>(idle));
   object.Set("mostLive", static_cast<double>(most_live));
-  const bool limited = limit != kNoMemoryLimit;
-  object.Set("limit", limited ? static_cast<double>(limit) : std::numeric_limits<double>::infinity());
+  object.Set("limit", from_byte_limit(limit));
   return object;
 }
 
 // limitMemory(bytes: Infinity for no limit)
 void limit_memory(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
-    const double bytes = info[0].ToNumber().DoubleValue();
-    limit_tensor_memory(std::isinf(bytes) ? kNoMemoryLimit : static_cast<size_t>(bytes));
-  });
+  guarded(info.Env(), [&] { limit_tensor_memory(to_byte_limit(info[0])); });
 }
 
 void empty_cache(const Napi::CallbackInfo&) { release_idle_tensor_memory(); }
@@ -120,7 +114,7 @@ Napi::Value backward(const Napi::CallbackInfo& info) {
   });
 }
 
-// loadModel(path: string | bytes: Uint8Array, device, threads (0: the usual number), ticket)
+// loadModel(path: string | bytes: Uint8Array, device, threads (0: the usual number), split bytes | undefined, ticket)
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto source = std::make_shared<ModelSource>();
@@ -130,12 +124,13 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
       const auto bytes = info[0].As<Napi::Uint8Array>();
       source->bytes.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
     }
-    const auto device = parse_device(to_text(info[1], "device"));
+    ModelOptions options{parse_device(to_text(info[1], "device")), std::nullopt};
     const int threads = info[2].ToNumber();
+    if (info[3].IsNumber()) options.split_bytes = to_byte_limit(info[3]);
     auto& environment = Environment::of(info.Env());
     return environment.submit<std::shared_ptr<Model>>(
-        environment.executors().operators(), info[3].ToNumber(),
-        [source, device](const CancelFlag&) { return open_model(*source, device); },
+        environment.executors().operators(), info[4].ToNumber(),
+        [source, options](const CancelFlag&) { return open_model(*source, options); },
         [threads](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
           return ModelHandle::wrap(env, model, Environment::of(env).executors().take(threads));
         });

@@ -23,6 +23,10 @@ Napi::Value to_javascript(Napi::Env env, const at::IValue& value);
 std::vector<int64_t> to_integers(const Napi::Value& value, const std::string& what);
 std::string to_text(const Napi::Value& value, const std::string& what);
 
+// A limit in bytes, where Infinity and kNoMemoryLimit mean that there is none.
+size_t to_byte_limit(const Napi::Value& value);
+double from_byte_limit(size_t bytes);
+
 // The arguments of a call of `schema`, after `self`: a JavaScript array, converted one by one, with defaults for the
 // rest.
 std::vector<at::IValue> to_inputs(const Napi::Value& values, const c10::FunctionSchema& schema);

@@ -2,6 +2,7 @@
 
 #include "convert.h"
 #include "core/base/error.h"
+#include "core/split/split_cache.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -12,7 +13,7 @@ Napi::Function ModelHandle::define(Napi::Env env) {
       {InstanceMethod<&ModelHandle::facts>("facts"), InstanceMethod<&ModelHandle::modules>("modules"),
        InstanceMethod<&ModelHandle::forward>("forward"), InstanceMethod<&ModelHandle::add_hook>("addHook"),
        InstanceMethod<&ModelHandle::remove_hook>("removeHook"), InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
-       InstanceMethod<&ModelHandle::dispose>("dispose")});
+       InstanceMethod<&ModelHandle::splits>("splits"), InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
 Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor) {
@@ -82,6 +83,19 @@ Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
         *executor_, info[1].ToNumber(),
         [model, inputs](const CancelFlag& cancel) { return model->run(inputs, nullptr, &cancel); },
         [](Napi::Env env, at::IValue& output) { return to_javascript(env, output); });
+  });
+}
+
+Napi::Value ModelHandle::splits(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto& cache = unwrap_model(info.This())->splits();
+    const auto [kept, bytes, built] = cache.counts();
+    auto object = Napi::Object::New(info.Env());
+    object.Set("kept", static_cast<double>(kept));
+    object.Set("bytes", static_cast<double>(bytes));
+    object.Set("limit", from_byte_limit(cache.max_bytes()));
+    object.Set("built", static_cast<double>(built));
+    return object;
   });
 }
 

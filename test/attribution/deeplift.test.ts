@@ -12,6 +12,7 @@ import { peerReference } from '../support/peer-maps.js'
 import { programsHash, runPython, testPython } from '../support/python.js'
 import { Reference } from '../support/reference.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 const classes = [0, 1, 2]
 const refused = {
@@ -47,7 +48,7 @@ async function derive(withNumpy: NodeJS.ProcessEnv): Promise<Reference> {
 
 const packages = await pythonPackagesOrNull()
 const derived = packages && (await derive(packages))
-const run = derived ? test.serial : test.serial.skip
+const run = needing('packages', derived, test.serial)
 
 const peer = await peerReference('peer_rescale.py', {
   models: {
@@ -61,7 +62,7 @@ const peer = await peerReference('peer_rescale.py', {
     vgg11: { classes: [4, 7], size: [2, 3, 64, 80] },
   },
 })
-const runPeer = peer ? test.serial : test.serial.skip
+const runPeer = needing('peers', peer, test.serial)
 const nets = await smallNets()
 const values = (tensor: Tensor) => ({ shape: [...tensor.shape], data: tensor.toTypedArray() as Float64Array })
 const deepLift = (model: ScriptModule, options: Partial<InputAttributionOptions> = {}) =>

@@ -11,6 +11,7 @@ import { farthest } from '../support/arithmetic.js'
 import { assertSame } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 /** `relus`: how many are modules, which are all that Captum reaches. `functional`: that there are others. */
 const models = {
@@ -39,7 +40,7 @@ const models = {
 const noise = { sigma: 0.3, samples: 6, seed: 11 }
 
 const peer = await peerReference('peer_inputs.py', { models })
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 for (const [name, { classes, layer, size, guided, relus, functional }] of Object.entries(models)) {
   for (const kind of ['scripted', 'traced'] as const) {

@@ -4,6 +4,7 @@ import { farthest } from '../support/arithmetic.js'
 import { assertSame } from '../support/parity.js'
 import { peerModels, peerReference } from '../support/peer-maps.js'
 import type { Values } from '../support/stored-tensor.js'
+import { needing } from '../support/needs.js'
 
 /** Greatest difference of a map in [0, 1], and relative error of a raw gradient. */
 const tolerance = 1e-5
@@ -32,7 +33,7 @@ const methods = [
 ] as const satisfies readonly CamMethod[]
 
 const peer = await peerReference('peer_maps.py', { models: peerModels })
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 const inputOf = (values: Values, images: number): Tensor => {
   const [count = 1, ...rest] = values.shape

@@ -3,6 +3,7 @@ import { Cam, ScriptModule, Tensor, type CamMethod, type CamOptions, type Target
 import { farthest } from '../support/arithmetic.js'
 import { peerReference, type PeerModel } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 /** Greatest difference of a map in [0, 1]. */
 const tolerance = 1e-5
@@ -94,7 +95,7 @@ const models: Readonly<Record<string, Model>> = {
 }
 
 const peer = await peerReference('peer_reruns.py', { models })
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 const firstOf = (input: Tensor, images: number) => input.narrow(0, 0, images)
 

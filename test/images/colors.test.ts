@@ -11,6 +11,7 @@ import {
   tidy,
 } from '../../lib/index.js'
 import { imageReference } from '../support/images.js'
+import { needing } from '../support/needs.js'
 
 const tricky = [
   ...Array.from({ length: 2001 }, (_, i) => (i - 200) / 1600),
@@ -28,7 +29,7 @@ const tricky = [
   null,
 ]
 const peer = await imageReference('image-colors', { jet: tricky })
-const withPeer = peer ? test : test.skip
+const withPeer = needing('packages', peer)
 
 withPeer("jet's table is matplotlib's, number for number", (t) => {
   const { table } = peer!.jet

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads'
 import sharp from 'sharp'
 import { imagenet, liveTensors, loadImage, standardize, type Tensor } from '../../lib/index.js'
 import { imageReference } from '../support/images.js'
+import { needing } from '../support/needs.js'
 
 const peer = await imageReference('image-samples', {})
 /** 2 by 2: red, green, blue, white. */
@@ -15,7 +16,7 @@ const png = await sharp(corners, { raw: { width: 2, height: 2, channels: 3 } })
   .png()
   .toBuffer()
 
-const withPeer = peer ? test.serial : test.serial.skip
+const withPeer = needing('packages', peer, test.serial)
 const folder = mkdtempSync(join(tmpdir(), 'images-load-'))
 test.after.always(() => rmSync(folder, { recursive: true }))
 
@@ -162,7 +163,7 @@ test.serial('loadImage can be aborted before and while it works, with the reason
 })
 
 // Time on the clock says nothing on a busy machine; Linux counts the time that a thread was really running.
-const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip
+const onLinux = needing('linux', process.platform === 'linux', test.serial)
 onLinux('loading a large image leaves the JavaScript thread free', async (t) => {
   const large = await sharp({ create: { width: 4000, height: 3000, channels: 3, background: '#123456' } })
     .jpeg()

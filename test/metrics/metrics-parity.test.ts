@@ -22,6 +22,7 @@ import { farthest } from '../support/arithmetic.js'
 import { peerReference } from '../support/peer-maps.js'
 import type { Values } from '../support/stored-tensor.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 const classes = [0, 1, 2]
 const models = {
@@ -34,7 +35,7 @@ const box = (x: number, y: number, w: number, h: number) => ({ x, y, w, h })
 const boxes = [box(3, 2, 6.5, 7), [box(0, 0, 5, 5), box(10.2, 6.7, 8, 8)], box(12, 1, 4, 14)]
 
 const peer = await peerReference('peer_metrics.py', { models })
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 const numbers = ({ data }: Values) => Array.from(data as ArrayLike<number>, Number)
 

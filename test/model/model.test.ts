@@ -16,7 +16,7 @@ import {
   type RandomizedOptions,
   type Value,
 } from '../../lib/index.js'
-import { suggestLayer } from '../../lib/model/observe-layers.js'
+import { defaultLayer } from '../../lib/model/default-layer.js'
 import { smallNets } from '../support/models.js'
 import { toTensor } from '../support/to-tensor.js'
 
@@ -42,6 +42,7 @@ class Wrapped implements Model {
   forward<Output extends Value = Tensor>(inputs: Value | readonly Value[], options?: CallOptions): Promise<Output> {
     return this.inner.forward(inputs, options)
   }
+  splitMemory = () => this.inner.splitMemory()
   randomized = async (options?: RandomizedOptions) => new Wrapped(await this.inner.randomized(options))
   checkLayer = (path: string) => this.inner.checkLayer(path)
   registerForwardPreHook = (path: string, hook: ForwardPreHook) => this.inner.registerForwardPreHook(path, hook)
@@ -72,7 +73,7 @@ test('explainers take any model', async (t) => {
     return found.cam.toTypedArray()
   }
   t.deepEqual(await cam(model), await cam(inner))
-  t.is((await suggestLayer(model, input))?.path, (await suggestLayer(inner, input))?.path)
+  t.is((await defaultLayer(model, input.shape)).path, (await defaultLayer(inner, input.shape)).path)
   using image = input.narrow(0, 0, 1)
   let results = 0
   for await (const result of explainAll([image], { model, method: 'gradient' })) {

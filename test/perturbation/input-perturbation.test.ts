@@ -3,6 +3,7 @@ import { InputPerturbation, ScriptModule, Tensor, type InputPerturbationOptions 
 import { assertSame } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 const models: Readonly<Record<string, { classes: readonly number[]; size?: readonly number[]; scale?: number }>> = {
   plain: { classes: [0, 1, 2], size: [3, 3, 16, 20] },
@@ -15,7 +16,7 @@ const models: Readonly<Record<string, { classes: readonly number[]; size?: reado
 }
 
 const peer = await peerReference('peer_perturbations.py', { models })
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 for (const [name, { classes, scale = 1 }] of Object.entries(models)) {
   const expected = (what: string) => peer!.tensor(name, 'captum', what)

@@ -16,11 +16,12 @@ import { farthest } from '../support/arithmetic.js'
 import { assertParity, assertSame } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 const peer = await peerReference('peer_boxes.py', {
   models: { list_detector: { peer: true }, dict_detector: {}, tuple_detector: {} },
 })
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 type Box = [number, number, number, number]
 const list = 'list_detector'

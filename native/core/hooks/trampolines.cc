@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "backward_hooks.h"
-#include "module_copy.h"
 
 namespace gradcam {
 
@@ -76,7 +75,7 @@ void exchange(c10::ClassType& type, jit::Function* old_method, jit::Function* ne
 }  // namespace
 
 bool is_forward(const std::string& method) {
-  return method.rfind("forward", 0) == 0 && method.find_first_not_of("0123456789", 7) == std::string::npos;
+  return method.starts_with("forward") && method.find_first_not_of("0123456789", 7) == std::string::npos;
 }
 
 Trampolines::Trampolines(const jit::Module& root, HookRegistry& registry) {
@@ -105,13 +104,14 @@ Trampolines::Trampolines(const jit::Module& root, HookRegistry& registry) {
   }
 }
 
-jit::Module Trampolines::copy_original(const jit::Module& root) const {
+jit::Module Trampolines::copy_original(const jit::Module& root, CopiedState state) const {
   std::unordered_map<const jit::Function*, jit::Function*> originals;
   for (const auto& [type, original, trampoline] : replaced_) originals.emplace(trampoline.get(), original);
-  return copy_module(root, [&](jit::Function* method) {
+  const auto to_copy = [&](jit::Function* method) {
     const auto found = originals.find(method);
     return found == originals.end() ? method : found->second;
-  });
+  };
+  return copy_module(root, to_copy, state);
 }
 
 }  // namespace gradcam

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "hook_registry.h"
+#include "module_copy.h"
 
 namespace gradcam {
 
@@ -21,7 +22,7 @@ class Trampolines {
   Trampolines(const torch::jit::Module& root, HookRegistry& registry);
 
   // A copy of the module with the original functions: see copy_module.
-  torch::jit::Module copy_original(const torch::jit::Module& root) const;
+  torch::jit::Module copy_original(const torch::jit::Module& root, CopiedState state) const;
 
  private:
   struct Replaced {

@@ -13,6 +13,10 @@
 
 #include "core/base/error.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace gradcam {
 
 namespace {
@@ -212,6 +216,11 @@ void limit_tensor_memory(size_t bytes) {
   cache().limit(bytes);
 }
 
-void release_idle_tensor_memory() { cache().release_idle(); }
+void release_idle_tensor_memory() {
+  cache().release_idle();
+#ifdef __GLIBC__
+  malloc_trim(0);  // blocks too small to be kept here: it frees them at the end of a thread's heap alone
+#endif
+}
 
 }  // namespace gradcam

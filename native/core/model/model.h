@@ -11,6 +11,7 @@
 
 namespace gradcam {
 
+class SplitCache;
 class SplitModel;
 struct SplitPlan;
 
@@ -53,6 +54,7 @@ class Model {
   virtual std::shared_ptr<SplitModel> split(const SplitPlan& plan) = 0;
   // Remembers that the split of this plan does not run.
   virtual void give_up_split(const SplitPlan& plan, const std::string& reason) = 0;
+  virtual const SplitCache& splits() const = 0;
 
   // A copy with random parameters in the modules of these paths, and in all below them; it shares the other parameters
   // with this one, which stays as it is. Must not be called while this one runs.

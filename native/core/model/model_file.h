@@ -22,7 +22,7 @@ class ModelFile {
 
   // For messages: the path in quotes, or "The buffer".
   const std::string& name() const { return name_; }
-  bool starts_with(const std::string& prefix) const { return head_.compare(0, prefix.size(), prefix) == 0; }
+  bool starts_with(const std::string& prefix) const { return head_.starts_with(prefix); }
   const std::string& head() const { return head_; }  // at most 64 bytes
 
   bool is_zip() const { return starts_with("PK"); }

@@ -6,7 +6,6 @@
 #include <array>
 
 #include "core/base/error.h"
-#include "torchscript_model.h"
 
 namespace gradcam {
 
@@ -44,15 +43,15 @@ bool is_torchscript(const ModelFile& file) {
                   "it again.");
 }
 
-Loaded read_torchscript(ModelFile& file, at::Device device) {
+Loaded read_torchscript(ModelFile& file, const ModelOptions& options) {
   try {
-    auto module = torch::jit::load(file.rewound(), device);
+    auto module = torch::jit::load(file.rewound(), options.device);
     if (!module.find_method("forward"))
       throw Error("ERR_MODEL_NO_FORWARD",
                   file.name() +
                       " is a TorchScript file, but its module has no method `forward` to run. Export the module "
                       "that has one.");
-    return TorchScriptModel::create(std::move(module), device);
+    return TorchScriptModel::create(std::move(module), options);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& cause) {
@@ -66,10 +65,10 @@ Loaded read_torchscript(ModelFile& file, at::Device device) {
 bool is_exported_program(const ModelFile& file) {
   return file.has_record("archive_format") || file.has_record_like("serialized_exported_program") ||
          (file.records() && std::any_of(file.records()->begin(), file.records()->end(),
-                                        [](const auto& record) { return record.rfind("models/", 0) == 0; }));
+                                        [](const auto& record) { return record.starts_with("models/"); }));
 }
 
-Loaded refuse_exported_program(ModelFile& file, at::Device) {
+Loaded refuse_exported_program(ModelFile& file, const ModelOptions&) {
   throw Error("ERR_MODEL_IS_EXPORTED_PROGRAM",
               file.name() + " is a torch.export program (.pt2), which has no gradients in C++. " + kExport);
 }
@@ -118,14 +117,14 @@ constexpr size_t kPickleStart = 4096;  // enough for the first class
 
 bool is_pickle(const ModelFile& file) { return file.has_record("data.pkl"); }
 
-Loaded refuse_zipped_pickle(ModelFile& file, at::Device) {
+Loaded refuse_zipped_pickle(ModelFile& file, const ModelOptions&) {
   refuse_pickle(file, file.read_record("data.pkl", kPickleStart));
 }
 
 // Of torch.save before PyTorch 1.6.
 bool is_old_pickle(const ModelFile& file) { return file.starts_with("\x80\x02\x8a\x0a"); }
 
-Loaded refuse_old_pickle(ModelFile& file, at::Device) {
+Loaded refuse_old_pickle(ModelFile& file, const ModelOptions&) {
   const auto start = file.read_start(kPickleStart);
   // Magic, version and system information are pickles of their own; the object comes after the third STOP.
   size_t at = 0;
@@ -137,20 +136,20 @@ Loaded refuse_old_pickle(ModelFile& file, at::Device) {
 
 bool is_empty(const ModelFile& file) { return file.head().empty(); }
 
-Loaded refuse_empty(ModelFile& file, at::Device) {
+Loaded refuse_empty(ModelFile& file, const ModelOptions&) {
   throw Error("ERR_MODEL_CORRUPT", file.name() + " is empty. Copy or export the model again.");
 }
 
 bool is_zip(const ModelFile& file) { return file.is_zip(); }
 
-Loaded refuse_zip(ModelFile& file, at::Device) {
+Loaded refuse_zip(ModelFile& file, const ModelOptions&) {
   throw Error("ERR_MODEL_NOT_TORCHSCRIPT",
               file.name() + " is a zip archive, but holds no TorchScript model. " + kExport);
 }
 
 bool is_safetensors(const ModelFile& file) { return file.head().size() > 9 && file.head()[8] == '{'; }
 
-Loaded refuse_safetensors(ModelFile& file, at::Device) {
+Loaded refuse_safetensors(ModelFile& file, const ModelOptions&) {
   refuse_as_not_torchscript(file, "It looks like safetensors, which holds weights alone.");
 }
 
@@ -158,28 +157,30 @@ bool is_onnx(const ModelFile& file) {
   return file.starts_with("\x08") && file.head().find("pytorch") != std::string::npos;
 }
 
-Loaded refuse_onnx(ModelFile& file, at::Device) { refuse_as_not_torchscript(file, "It looks like ONNX."); }
+Loaded refuse_onnx(ModelFile& file, const ModelOptions&) { refuse_as_not_torchscript(file, "It looks like ONNX."); }
 
 bool is_lfs_pointer(const ModelFile& file) { return file.starts_with("version https://git-lfs"); }
 
-Loaded refuse_lfs_pointer(ModelFile& file, at::Device) {
+Loaded refuse_lfs_pointer(ModelFile& file, const ModelOptions&) {
   refuse_as_not_torchscript(
       file, "It is a Git LFS pointer, which stands for a file that was not downloaded: run `git lfs pull`.");
 }
 
 bool is_hdf5(const ModelFile& file) { return file.starts_with("\x89HDF"); }
 
-Loaded refuse_hdf5(ModelFile& file, at::Device) { refuse_as_not_torchscript(file, "It looks like HDF5 (Keras)."); }
+Loaded refuse_hdf5(ModelFile& file, const ModelOptions&) {
+  refuse_as_not_torchscript(file, "It looks like HDF5 (Keras).");
+}
 
 bool is_anything(const ModelFile&) { return true; }
 
-Loaded refuse_unknown(ModelFile& file, at::Device) { refuse_as_not_torchscript(file, ""); }
+Loaded refuse_unknown(ModelFile& file, const ModelOptions&) { refuse_as_not_torchscript(file, ""); }
 
 // What a file may be, and what is done with it. The first format whose signature matches reads the file, or refuses it.
 struct ModelFormat {
   const char* name;
   bool (*matches)(const ModelFile&);
-  Loaded (*read)(ModelFile&, at::Device);
+  Loaded (*read)(ModelFile&, const ModelOptions&);
 };
 
 constexpr std::array<ModelFormat, 11> kFormats = {{
@@ -198,11 +199,11 @@ constexpr std::array<ModelFormat, 11> kFormats = {{
 
 }  // namespace
 
-std::shared_ptr<Model> open_model(const ModelSource& source, at::Device device) {
+std::shared_ptr<Model> open_model(const ModelSource& source, const ModelOptions& options) {
   ModelFile file(source);
   const auto format =
       std::find_if(kFormats.begin(), kFormats.end(), [&](const ModelFormat& each) { return each.matches(file); });
-  return format->read(file, device);
+  return format->read(file, options);
 }
 
 }  // namespace gradcam

@@ -23,9 +23,6 @@ int64_t count_parameters(const jit::Module& module) {
   return elements;
 }
 
-// What its splits may hold, or four times its own weights where that is more.
-constexpr size_t kSplitBytes = size_t{1} << 30;
-
 size_t bytes_of_parameters(const jit::Module& module) {
   size_t bytes = 0;
   for (const auto& parameter : module.parameters()) bytes += parameter.nbytes();
@@ -57,19 +54,19 @@ struct RunScope {
 
 }  // namespace
 
-std::shared_ptr<Model> TorchScriptModel::create(jit::Module module, at::Device device) {
-  return {new TorchScriptModel(std::move(module), device), [](TorchScriptModel* last) {
+std::shared_ptr<Model> TorchScriptModel::create(jit::Module module, const ModelOptions& options) {
+  return {new TorchScriptModel(std::move(module), options), [](TorchScriptModel* last) {
             delete last;
             release_idle_tensor_memory();  // of its weights and its activations
           }};
 }
 
-TorchScriptModel::TorchScriptModel(jit::Module module, at::Device device)
+TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& options)
     : module_(std::move(module)),
-      device_(device),
+      device_(options.device),
       dtype_(parameter_dtype(module_)),
       schema_(module_.get_method("forward").function().getSchema()),
-      splits_(std::max(kSplitBytes, 4 * bytes_of_parameters(module_))) {
+      splits_(options.split_bytes.value_or(std::max(SplitCache::kMaxBytes, 4 * bytes_of_parameters(module_)))) {
   // A frozen module has no attribute `training`, no submodules and no parameters: all of them became constants.
   frozen_ = !module_.hasattr("training");
   for (const auto& submodule : module_.modules())
@@ -113,7 +110,14 @@ std::shared_ptr<SplitModel> TorchScriptModel::build_split(const SplitPlan& plan)
     if (std::count_if(submodules_.begin(), submodules_.end(), [&](const auto& info) { return info.id == id; }) > 1)
       throw CannotSplit("layer '" + layer + "' is one module under several names");
   }
-  return SplitModel::build(trampolines_->copy_original(module_), plan);
+  try {
+    return SplitModel::build(trampolines_->copy_original(module_, CopiedState::shared), plan);
+  } catch (const CannotSplit&) {
+    throw;
+  } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) throw;
+    throw CannotSplit("the model cannot be copied: " + concise_message(error));
+  }
 }
 
 std::shared_ptr<Model> TorchScriptModel::randomized(const std::vector<std::string>& paths, uint64_t seed) {
@@ -121,12 +125,12 @@ std::shared_ptr<Model> TorchScriptModel::randomized(const std::vector<std::strin
     const auto known = [&](const auto& info) { return info.path == path; };
     if (std::none_of(submodules_.begin(), submodules_.end(), known)) module_at(path);  // says which paths there are
   }
-  auto copy = trampolines_->copy_original(module_);
+  auto copy = trampolines_->copy_original(module_, CopiedState::own);
   if (!randomize_parameters(copy, paths, seed))
     throw Error(
         frozen_ ? "ERR_MODEL_FROZEN" : "ERR_INVALID_ARGUMENT",
         "There is no parameter to randomise there. Pick modules that have some, and a model that is not frozen.");
-  std::shared_ptr<TorchScriptModel> model(new TorchScriptModel(std::move(copy), device_));
+  std::shared_ptr<TorchScriptModel> model(new TorchScriptModel(std::move(copy), {device_, splits_.max_bytes()}));
   model->units_ = units_;
   model->units_.push_back(module_._ivalue()->compilation_unit());
   return model;

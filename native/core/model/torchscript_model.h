@@ -12,11 +12,16 @@
 
 namespace gradcam {
 
+struct ModelOptions {
+  at::Device device = at::kCPU;
+  std::optional<size_t> split_bytes;  // what its splits may hold; by default see SplitCache
+};
+
 // A model that is a torch::jit::Module in a compilation unit of its own, as a TorchScript file gives it.
 class TorchScriptModel final : public Model {
  public:
   // Takes the module over, with its unit, and changes both.
-  static std::shared_ptr<Model> create(torch::jit::Module module, at::Device device);
+  static std::shared_ptr<Model> create(torch::jit::Module module, const ModelOptions& options);
 
   const std::vector<SubmoduleInfo>& submodules() const override { return submodules_; }
   Capabilities capabilities() const override;
@@ -28,10 +33,11 @@ class TorchScriptModel final : public Model {
   IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) override;
   std::shared_ptr<SplitModel> split(const SplitPlan& plan) override;
   void give_up_split(const SplitPlan& plan, const std::string& reason) override { splits_.give_up(plan, reason); }
+  const SplitCache& splits() const override { return splits_; }
   std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed) override;
 
  private:
-  TorchScriptModel(torch::jit::Module module, at::Device device);
+  TorchScriptModel(torch::jit::Module module, const ModelOptions& options);
 
   std::shared_ptr<SplitModel> build_split(const SplitPlan& plan) const;
 
