@@ -14,6 +14,7 @@ export interface Drawable {
   readonly framing: Framing
 }
 
+/** How {@link BatchExplanation.encode} draws a map. */
 export interface EncodeMapOptions {
   /** How much of the map an overlay shows: 0 gives the image alone, 1 the map alone. 0.5 by default. */
   readonly alpha?: number

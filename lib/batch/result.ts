@@ -114,6 +114,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     this.#explained = null
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }
@@ -133,8 +134,10 @@ export class BatchFailure implements Disposable {
     readonly sha256: string | null,
   ) {}
 
+  /** Does nothing: a failure holds no tensors. */
   dispose(): void {}
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {}
 }
 

@@ -7,8 +7,10 @@ import { loadSharp } from './sharp.js'
 /** The kinds of image files that can be written. */
 export const imageFormats = ['png', 'jpeg', 'webp', 'avif', 'tiff', 'gif'] as const
 
+/** The formats that images are written in. */
 export type ImageFormat = (typeof imageFormats)[number]
 
+/** How an image is encoded. */
 export interface EncodeOptions {
   /** From 1 to 100, for the formats that lose detail: jpeg, webp and avif. 90 by default. */
   quality?: number
@@ -89,7 +91,7 @@ function shapeOf({ shape, dtype }: Tensor): RawShape {
   return { height, width, channels }
 }
 
-/** Height by width by channels, computed where the tensor lies, on the executor thread. */
+/** Height by width by channels, computed where the tensor lies, on an executor thread. */
 async function toBytes(tensor: Tensor, { height, width, channels }: RawShape): Promise<Uint8Array> {
   using values = tensor.detach()
   using flat = values.reshape([channels, height, width])

@@ -3,8 +3,10 @@
 #include <torch/cuda.h>
 
 #include <cmath>
+#include <limits>
 
 #include "core/base/error.h"
+#include "core/memory/caching_allocator.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -234,6 +236,15 @@ std::vector<int64_t> to_integers(const Napi::Value& value, const std::string& wh
 std::string to_text(const Napi::Value& value, const std::string& what) {
   if (!value.IsString()) refuse(what, "a string");
   return value.As<Napi::String>().Utf8Value();
+}
+
+size_t to_byte_limit(const Napi::Value& value) {
+  const double bytes = value.ToNumber().DoubleValue();
+  return std::isinf(bytes) ? kNoMemoryLimit : static_cast<size_t>(bytes);
+}
+
+double from_byte_limit(size_t bytes) {
+  return bytes == kNoMemoryLimit ? std::numeric_limits<double>::infinity() : static_cast<double>(bytes);
 }
 
 std::vector<IValue> to_inputs(const Napi::Value& values, const c10::FunctionSchema& schema) {

@@ -55,7 +55,8 @@ for (const name of ['gradient', 'randomcam']) librariesOf.delete(name)
 
 /** @type {Record<string, Row>} */
 const methods = {}
-for (const [name, libraries] of librariesOf) if (libraries.length > 0) methods[name] = { peers: libraries, ...ways[name] }
+for (const [name, libraries] of librariesOf)
+  if (libraries.length > 0) methods[name] = { peers: libraries, ...ways[name] }
 
 const modules = { [pgc]: 'grad_cam_methods', [captum]: 'captum_methods' }
 

@@ -12,6 +12,7 @@ import {
   type LayerOutput,
   type NamedModule,
 } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { gradcam } from '../support/package-copy.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -64,7 +65,7 @@ test.serial('the layer suggested for each small net, scripted and traced', async
     for (const kind of ['scripted', 'traced'] as const) {
       using model = await ScriptModule.load(nets.file(net, kind))
       using input = toTensor(nets.input(net))
-      const before = liveTensors()
+      const before = await heldTensors()
       t.is((await defaultLayer(model, input.shape))?.path, layer, `${net}, ${kind}`)
       t.is(liveTensors(), before, 'what the hooks were given is freed')
     }
@@ -99,7 +100,7 @@ test.serial('a pass that fails leaves no hook behind', async (t) => {
   using wrong = toTensor({ shape: [1, 2, 8, 8], data: new Float32Array(128) })
   await t.throwsAsync(observeLayers(model, wrong), { code: 'ERR_TORCH' })
   using input = toTensor(nets.input('plain'))
-  const before = liveTensors()
+  const before = await heldTensors()
   ;(await model.forward(input)).dispose()
   t.is(liveTensors(), before)
 })

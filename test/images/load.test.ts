@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import sharp from 'sharp'
 import { imagenet, liveTensors, loadImage, standardize, type Tensor } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { imageReference } from '../support/images.js'
 import { needing } from '../support/needs.js'
 
@@ -120,7 +121,7 @@ test.serial('loadImage scales for a model as torchvision does', async (t) => {
 })
 
 test.serial('loadImage leaves nothing behind but its result', async (t) => {
-  const before = liveTensors()
+  const before = await heldTensors()
   for (const resample of ['bilinear', 'bicubic'] as const) {
     const image = await loadImage(png, { size: [5, 7], resample, normalize: imagenet })
     t.is(liveTensors(), before + 1)
@@ -137,7 +138,7 @@ test.serial('loadImage can be aborted before and while it works, with the reason
     .toBuffer()
   const path = join(folder, 'large.png')
   writeFileSync(path, large)
-  const before = liveTensors()
+  const before = await heldTensors()
   const reason = new Error('changed my mind')
   for (const source of [large, path])
     await t.throwsAsync(loadImage(source, { signal: AbortSignal.abort(reason) }), { is: reason })

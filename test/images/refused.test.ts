@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { liveTensors, loadImage, type Tensor } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { imageReference } from '../support/images.js'
 import { needing } from '../support/needs.js'
 
@@ -96,7 +97,7 @@ async function refuses(
   load: () => Promise<Tensor>,
   expected: { code: string; message?: RegExp },
 ): Promise<void> {
-  const before = liveTensors()
+  const before = await heldTensors()
   await t.throwsAsync(load, { name: 'GradCamError', ...expected })
   t.is(liveTensors(), before)
 }

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { GradCam, GuidedBackprop, ScriptModule, Tensor, interpolate, liveTensors, normalize } from '../../lib/index.js'
 import { native } from '../../lib/addon/native.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { densenetReference, twoClasses } from '../support/densenet.js'
 import { assertParity } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -58,7 +59,7 @@ onCuda('explanations in a loop leave no tensor behind', async (t) => {
   using model = await ScriptModule.load(peer.file('densenet121', 'scripted'), { device: 'cuda' })
   using gradCam = new GradCam(model, ['features'], { precision: 'bfloat16' })
   using input = Tensor.rand([8, 3, 224, 224])
-  const before = liveTensors()
+  const before = await heldTensors()
   for (let i = 0; i < 50; i++) (await gradCam.explain(input, { target: 0 })).dispose()
   t.is(liveTensors(), before)
 })

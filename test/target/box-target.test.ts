@@ -12,6 +12,7 @@ import {
   type TargetData,
   type Value,
 } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { farthest } from '../support/arithmetic.js'
 import { assertParity, assertSame } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
@@ -204,7 +205,7 @@ run('what matches nothing, or is no box, is a typed error and leaves nothing beh
     [{ box, missing: 'ignore' }, /`missing` is/],
     [{ box, class: 1 }, /takes no 'class'/],
   ]
-  const before = liveTensors()
+  const before = await heldTensors()
   for (const [options, message, code = 'ERR_TARGET'] of bad) {
     const target = { kind: 'box', ...(options as object) } as Target<Value>
     await t.throwsAsync(cam.explain<Value>(input, { target }), { code, message }, String(message))

@@ -81,7 +81,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   std::shared_ptr<SplitModel> split(new SplitModel());
   split->plan_ = plan;
   split->takes_self_ = graph->inputs().size() == inputs;
-  split->self_ = frozen._ivalue();
+  if (split->takes_self_) split->self_ = frozen._ivalue();
   auto graphs = whole           ? keep_whole(*graph)
                 : plan.at_input ? cut_at_input(*graph, plan.layers.size())
                                 : cut_at_first_tap(*graph, plan.layers.size());
@@ -109,6 +109,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
 } catch (const Error&) {
   throw;
 } catch (const std::exception& error) {
+  if (is_out_of_memory(error)) throw;
   throw CannotSplit("the model cannot be frozen: " + concise_message(error));
 }
 

@@ -39,7 +39,7 @@ struct TailResult {
 // tail, too. There they are constants: the activation's gradient does not depend on how they were computed.
 class SplitModel {
  public:
-  // `module` is a copy of the model's own, which shares its parameters. The split keeps it, with its compilation unit.
+  // `module` is a copy of the model's own, which freezing takes apart. It shares the model's parameters and state.
   // Throws CannotSplit.
   static std::shared_ptr<SplitModel> build(const torch::jit::Module& module, const SplitPlan& plan);
 
@@ -68,7 +68,7 @@ class SplitModel {
   SplitModel() = default;
 
   SplitPlan plan_;
-  IValue self_;  // the frozen module, where its graph still takes it as input; keeps the compilation unit
+  IValue self_;  // the frozen module, where its graph still takes it as input: only that keeps its compilation unit
   bool takes_self_ = false;
   std::unique_ptr<torch::jit::Function> head_, tail_;
   std::vector<size_t> tap_layers_;  // the layer of each tap, in the order of execution

@@ -10,7 +10,7 @@ namespace gradcam {
 // Blocks of memory that tensors hold. Several tensors may share one.
 using Storages = std::unordered_set<const c10::StorageImpl*>;
 
-// What a copy of a model shares with the model: parameters, and constants of the graphs.
+// What a copy of a model shares with the model: parameters, buffers, and constants of the graphs.
 Storages shared_storages(const torch::jit::Module& copy);
 
 // The bytes of a graph's constants that are not in `counted`, to which they are added. `packings`: how many copies of
