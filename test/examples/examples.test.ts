@@ -34,7 +34,7 @@ async function hasSize(t: ExecutionContext, file: string, size: readonly [number
 test('every example is in the table, and the table has no other', (t) => {
   const files = readdirSync(join(packageRoot, 'examples')).filter((file) => file.endsWith('.ts'))
   const readme = readFileSync(join(packageRoot, 'examples', 'README.md'), 'utf8')
-  const listed = Array.from(readme.matchAll(/^\| \[([a-z-]+\.ts)\]/gm), ([, file]) => file)
+  const listed = Array.from(readme.matchAll(/^\| \[([a-z-]+\.ts)\]/gm), ([, file = '']) => file)
   t.deepEqual(listed.sort(), files.sort())
 })
 
