@@ -8,6 +8,7 @@ import { GradCam, InputAttribution, ScriptModule, imagenet, loadImage } from '..
 import { packageRoot } from '../../lib/base/paths.js'
 import { decodeImage } from '../support/drawings.js'
 import { smallNets } from '../support/models.js'
+import { needing } from '../support/needs.js'
 import { runNode, temporaryFolder } from '../support/package-copy.js'
 import { peerReference } from '../support/peer-maps.js'
 
