@@ -1,4 +1,3 @@
-import { inspect } from 'node:util'
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { GradCamError } from '../base/errors.js'
@@ -72,7 +71,7 @@ function check({ size, resample, normalize, background, maxPixels }: LoadImageOp
   if (resample !== undefined && !resamples.includes(resample))
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `There is no filter ${inspect(resample)}. Use ${resamples.join(', ')}.`,
+      `There is no filter '${resample as string}'. Use ${resamples.join(', ')}.`,
     )
   if (normalize) checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null])
   if (background !== undefined && !(background >= 0 && background <= 1))

@@ -34,7 +34,7 @@ import {
 
 /** Whether two types are the same, and not only assignable to each other. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
-const same = <A, B>(yes: Same<A, B>): void => void yes
+const same = <A, B>(areSame: Same<A, B>): void => void areSame
 
 export async function tensors(): Promise<void> {
   using tensor = Tensor.from([
