@@ -1,6 +1,6 @@
 /**
- * What the native addon offers, as TypeScript sees it. Everything here is raw: the classes of `lib/` own validation,
- * errors and lifetime, and nothing else calls it.
+ * The interface of the native addon. Everything here is raw: the classes of `lib/` own validation, errors and lifetime, and
+ * nothing else calls it.
  */
 
 /** A tensor held by JavaScript. Every use after `dispose` is refused by the addon. */
@@ -15,7 +15,7 @@ export interface TensorHandle {
   dispose(): void
 }
 
-/** What goes into a model or an operator, and comes out: handles inside arrays and objects. */
+/** The arguments and results of models and operators: handles inside arrays and objects. */
 export type NativeValue =
   | TensorHandle
   | number
@@ -57,28 +57,28 @@ export interface PassPlan {
   /** False keeps negative values in the maps; true by default. */
   relu?: boolean
   eigenSmooth?: boolean
-  /** Maps min-max'd, at the size of the input. */
+  /** Maps min-max normalised, at the size of the input. */
   inputSize?: boolean
   aggregate?: 'each' | 'mean' | 'max' | 'product'
   reshape?: NativeReshape | undefined
   seed?: number
   /** Copies of images that run at a time, where a method runs the model again; 32 by default. */
   chunkSize?: number
-  /** FullGrad in place of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
+  /** FullGrad instead of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
   fullGrad?: boolean
   /** No layers and no gradient: `explain` and `backward` find the classes and scores, and the model runs without a graph. */
   scoresOnly?: boolean
   inputGradient: boolean
   guided: 'none' | 'modules' | 'all'
   execution?: 'auto' | 'split' | 'hooked'
-  /** The dtype of what comes before the first layer; the model's own by default. */
+  /** The dtype of the part before the first layer; the model's own by default. */
   precision?: 'bfloat16' | 'float16'
   reluRule?: 'guided' | 'deconvnet'
-  /** Where DeepLIFT compares with: expanded to the first input. */
+  /** The baseline of DeepLIFT: expanded to the first input. */
   baseline?: TensorHandle
 }
 
-/** What a forward in a pass gives. */
+/** The result of a forward in a pass. */
 export interface NativeForward {
   output: NativeValue
   relus: number
@@ -104,7 +104,7 @@ export interface NativeTarget {
   parts?: readonly (string | number)[]
 }
 
-/** One map, and for each image whether it is nothing but zeros, or holds something that is not finite. */
+/** One map, and for each image whether it is zero everywhere, or holds NaN or an infinity. */
 export interface NativeMap {
   map: TensorHandle
   zero: boolean[]
@@ -115,8 +115,7 @@ export interface NativeExplained {
   /** The class explained per image; empty where the score came from the caller. */
   classes: number[]
   scores: number[]
-  /** The gradient is null where no method needs one. */
-  /** The tensors only where a backward followed a forward; `explain` lets go of them. */
+  /** `explain` frees the tensors, so they are null; after forward and backward the gradient is null where no method needs it. */
   layers: { shape: number[]; activation: TensorHandle | null; gradient: TensorHandle | null }[]
   /** By method, then by layer; or a single one of all layers. */
   maps: NativeMap[][]
@@ -165,7 +164,7 @@ export interface NativeBinding {
   limitMemory(bytes: number): void
   setThreads(threads: number): void
   manualSeed(seed: number): void
-  /** Stops the executor thread for good. */
+  /** Stops all executor threads for good. */
   stop(): void
   setErrorClass(errorClass: new (code: never, message: string) => Error): void
   /** Cancels the call that was given this ticket. */
@@ -193,14 +192,14 @@ export interface NativeBinding {
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
   /** The same of `torch.rand`. */
   randomUniform(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
-  /** A copy with parameters drawn anew in the modules of these paths: see Model::randomized in native/core/model/model.h. */
+  /** A copy with random parameters in the modules of these paths: see Model::randomized in native/core/model/model.h. */
   randomizedModel(model: ModelHandle, paths: readonly string[], seed: number, ticket: number): Promise<ModelHandle>
   /** See native/core/metrics/impute.h. */
   impute(images: TensorHandle, keep: TensorHandle, ticket: number): Promise<TensorHandle>
   /** The names that a plan's methods may have. */
   layerMethods(): string[]
 
-  /** Fills `planes`. The arrays must be left alone until the promise settles; the same holds for `drawMap`. */
+  /** Fills `planes`. The arrays must not be changed until the promise settles; the same holds for `drawMap`. */
   frameImage(
     pixels: Uint8Array,
     size: readonly number[],
@@ -210,7 +209,7 @@ export interface NativeBinding {
     table: Float32Array,
     planes: Float32Array,
   ): Promise<void>
-  /** Fills `result`: with an overlay where there are pixels, else with grey of its own depth. */
+  /** Fills `result`: with an overlay where `pixels` are given, else with grey of its own depth. */
   drawMap(
     map: Float32Array,
     mapSize: readonly number[],

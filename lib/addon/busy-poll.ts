@@ -1,16 +1,16 @@
 import { availableParallelism } from 'node:os'
 
-/** Calls that take no longer are worth it: waking an event loop that fell asleep costs about 40 µs. */
+/** Calls that take no longer are worth it: waking a blocked event loop costs about 40 µs. */
 const longestMs = 0.5
 
 const hasAnotherProcessor = availableParallelism() > 1
 
 /**
- * Has the event loop look out for the end of a call before it falls asleep, for half a millisecond at most: it goes on turning,
- * so that everything else is served as ever. Only calls that follow one as short are worth that, such as explanations of
- * small nets in a row, and only where the executor has another processor to work on.
+ * Polls for the end of a call, for half a millisecond at most, before the event loop may block. The loop keeps turning, so
+ * everything else is served as usual. Only calls that follow one as short are worth that, such as explanations of small nets
+ * in a row, and only where the executor has another processor to work on.
  */
-export class Lookout {
+export class BusyPoll {
   #lastMs = Infinity
 
   async while<Result>(start: () => Promise<Result>): Promise<Result> {

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os'
-import { inspect } from 'node:util'
 import type { CallOptions } from '../addon/abort.js'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect, invalid } from '../base/check.js'
 import { defaultMaxPixels } from '../images/index.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { ScriptModule } from '../model/script-module.js'
@@ -78,10 +77,10 @@ export interface JobSettings<Extra> extends CallOptions {
 
 /** Refuses what can be refused before any work starts. */
 export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas: number): JobSettings<Extra> {
-  checkOptions(options)
+  expect.options(options)
   const batchSize = whole(options, 'batchSize', 8)
   return {
-    signal: options.signal,
+    signal: expect.signal(options.signal),
     target: options.target ?? 'argmax',
     preprocess: readPreprocess(options.preprocess ?? 'imagenet'),
     batchSize,
@@ -90,8 +89,8 @@ export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas:
     concurrency: whole(options, 'concurrency', Math.min(4, availableParallelism())),
     maxPixels: whole(options, 'maxPixels', defaultMaxPixels),
     maxWait: milliseconds(options.maxWait ?? 100),
-    order: oneOf(options, 'order', ['input', 'ready']),
-    onError: oneOf(options, 'onError', ['skip', 'throw']),
+    order: expect.oneOf('order', options.order ?? 'input', ['input', 'ready']),
+    onError: expect.oneOf('onError', options.onError ?? 'skip', ['skip', 'throw']),
     onProgress: options.onProgress,
     finish: options.finish,
     sha256: options.sha256 ?? false,
@@ -99,22 +98,10 @@ export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas:
 }
 
 function whole(options: object, name: keyof ExplainAllOptions, fallback: number): number {
-  const value = (options as Record<string, unknown>)[name] ?? fallback
-  if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(value)}: give a whole number from 1 on.`)
+  return expect.count(name, (options as Record<string, unknown>)[name] ?? fallback)
 }
 
 function milliseconds(maxWait: unknown): number {
   if (typeof maxWait === 'number' && maxWait >= 0) return maxWait
-  throw new GradCamError(
-    'ERR_INVALID_ARGUMENT',
-    `maxWait is ${inspect(maxWait)}: give milliseconds, from 0 on; Infinity waits for ever.`,
-  )
-}
-
-function oneOf<Choice extends string>(options: object, name: 'order' | 'onError', choices: readonly Choice[]): Choice {
-  const value = (options as Record<string, unknown>)[name] ?? choices[0]
-  const found = choices.find((choice) => choice === value)
-  if (found) return found
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(value)}: give ${choices.join(' or ')}.`)
+  throw invalid('maxWait', 'a number of milliseconds from 0 on, or Infinity', maxWait)
 }

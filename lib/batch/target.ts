@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { GradCamError } from '../base/errors.js'
 import { toNativeTarget, type TargetData } from '../target/target.js'
-import type { Box, BoxTarget } from '../target/target-box.js'
+import type { BoxTarget, BoxXYXY } from '../target/target-box.js'
 
 /** A class index, the top class, or plain data about one image, without tensors in it. */
 export type BatchTarget = number | 'argmax' | TargetData
@@ -10,7 +10,7 @@ const isBox = (target: BatchTarget): target is TargetData & BoxTarget =>
   typeof target === 'object' && target.kind === 'box'
 
 /** A box that others can stand beside: one, with no more than one label. */
-const isSingleBox = (target: BatchTarget): target is TargetData & BoxTarget & { box: Box; label?: number } =>
+const isSingleBox = (target: BatchTarget): target is TargetData & BoxTarget & { box: BoxXYXY; label?: number } =>
   isBox(target) && typeof target.box[0] === 'number' && !Array.isArray(target.label)
 
 /** Throws ERR_TARGET for what is none. */

@@ -1,7 +1,8 @@
 import { Cam } from './cam.js'
 import type { CallOptions } from '../addon/abort.js'
+import { expect } from '../base/check.js'
 import type { Reshape } from './reshape.js'
-import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { checkModel, toPositional, type ScriptModule } from '../model/script-module.js'
 import { lastSpatialLayer, observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
@@ -10,7 +11,7 @@ import type { Value } from '../tensor/values.js'
 export interface LayerSuggestion {
   readonly layer: string
   readonly typeName: string
-  /** What it returns for the inputs given. */
+  /** The shape of its output for the inputs given. */
   readonly shape: readonly number[]
   /** What {@link CamOptions.reshape} has to be for it; undefined where its output is [N, C, h, w]. */
   readonly reshape: Reshape | undefined
@@ -18,24 +19,26 @@ export interface LayerSuggestion {
   readonly reason: string
 }
 
-/** How many tokens before the places are looked for: a class token, a distillation token, registers. */
+/** The most tokens that may come before the spatial positions: a class token, a distillation token, registers. */
 const mostSkipped = 8
 const mostTried = 12
 
 /**
- * Layers that class activation maps are worth making of, best first: the last one that still has places, then the last of
- * each finer resolution, for LayerCAM and for maps of several layers. For transformers, whose last block often passes on its
- * class token alone, it is the last layer whose places still have a gradient.
+ * Layers that are worth explaining by class activation maps, best first: the last one that still has spatial positions, then
+ * the last of each finer resolution, for LayerCAM and for maps of several layers. For transformers, whose last block often
+ * passes on its class token alone, it is the last layer whose positions still have a gradient.
  *
  * @param inputs as `model.forward` takes them; sizes matter, values hardly do
  * @returns an empty list for a model without spatial outputs. There is nothing to dispose.
- * @throws what `model.forward` throws
+ * @throws GradCamError ERR_INVALID_ARGUMENT; what `model.forward` throws
  */
 export async function suggestLayers(
   model: ScriptModule,
   inputs: Value | readonly Value[],
   options: CallOptions = {},
 ): Promise<LayerSuggestion[]> {
+  checkModel(model)
+  expect.options(options)
   const input = toPositional(inputs)[0]
   const [height = 0, width = 0] = input instanceof Tensor ? input.shape.slice(2) : []
   const outputs = (await observeLayers(model, inputs, options)).filter(({ path }) => path !== '')
@@ -50,7 +53,7 @@ export async function suggestLayers(
     suggestion(
       last,
       undefined,
-      `The last layer with places (${size(last).join(' x ')}): what it finds is nearest to the class.`,
+      `The last layer with spatial positions (${size(last).join(' x ')}): its features are closest to the class.`,
     ),
   ]
   const before = outputs.slice(0, outputs.indexOf(last))
@@ -58,7 +61,7 @@ export async function suggestLayers(
     const finer = lastSpatialLayer(before.filter((output) => output.shape?.length === 4 && area(output) > finest))
     if (!finer) return suggestions
     finest = area(finer)
-    const reason = `The last layer of ${size(finer).join(' x ')}: finer places, earlier features; for LayerCAM, or beside others.`
+    const reason = `The last layer of ${size(finer).join(' x ')}: a finer grid, earlier features; for LayerCAM, or beside other layers.`
     suggestions.push(suggestion(finer, undefined, reason))
   }
 }
@@ -76,7 +79,7 @@ function isInProportion(rows: number, columns: number, [height, width]: readonly
   return rows * columns > 1 && rows * width === columns * height
 }
 
-/** How many tokens come before places in the input's proportions; null where there is no such grid. */
+/** How many tokens come before a grid of the input's proportions; null where there is no such grid. */
 function skippedTokens(tokens: number, input: readonly [number, number]): number | null {
   for (let skip = 0; skip <= mostSkipped; skip++) {
     const rows = Math.round(Math.sqrt(((tokens - skip) * input[0]) / input[1]))
@@ -85,7 +88,7 @@ function skippedTokens(tokens: number, input: readonly [number, number]): number
   return null
 }
 
-/** The last normalisation (or any layer, where there is none) with outputs [N, T, C] whose places have a gradient. */
+/** The last normalisation (or any layer, where there is none) with outputs [N, T, C] whose positions have a gradient. */
 async function lastTokens(
   model: ScriptModule,
   inputs: Value | readonly Value[],
@@ -97,16 +100,16 @@ async function lastTokens(
   const norms = all.filter(({ typeName }) => /norm/i.test(typeName))
   for (const output of (norms.length > 0 ? norms : all).slice(-mostTried).reverse()) {
     const skip = skippedTokens(output.shape?.[1] ?? 0, input) as number
-    if (!(await placesMatter(model, inputs, output.path, skip, options))) continue
+    if (!(await positionsMatter(model, inputs, output.path, skip, options))) continue
     const reshape: Reshape = skip === 1 ? 'vit' : { tokens: 'input', skip }
-    const reason = `The last layer of tokens whose ${(output.shape?.[1] ?? 0) - skip} places still act on the score.`
+    const reason = `The last layer of tokens whose ${(output.shape?.[1] ?? 0) - skip} spatial positions still affect the score.`
     return suggestion(output, reshape, reason)
   }
   return null
 }
 
-/** Whether the score of the top class depends on the tokens that are places. */
-async function placesMatter(
+/** Whether the score of the top class depends on the tokens that are spatial positions. */
+async function positionsMatter(
   model: ScriptModule,
   inputs: Value | readonly Value[],
   layer: string,
@@ -122,7 +125,7 @@ async function placesMatter(
     return strongest.item() > 0
   } catch {
     options.signal?.throwIfAborted()
-    return false // no gradient reaches it, or the output is no tensor of logits: nothing to go by
+    return false // no gradient reaches it, or the output is not a tensor of logits
   }
 }
 
@@ -131,7 +134,7 @@ function channelsLast(outputs: readonly LayerOutput[], input: readonly [number, 
   const last = outputs.findLast(({ shape }) => shape?.length === 4 && isEitherWay(shape, input))
   const [, first = 0, second = 0, third = 0] = last?.shape ?? []
   if (!last || isInProportion(second, third, input)) return null
-  return suggestion(last, 'swin', `The last layer with places (${first} x ${second}), its channels last.`)
+  return suggestion(last, 'swin', `The last layer with spatial positions (${first} x ${second}), channels last.`)
 }
 
 function isEitherWay(

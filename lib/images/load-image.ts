@@ -1,6 +1,6 @@
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
-import { GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import { interpolateAsync } from '../tensor/interpolate.js'
 import { functions, operators } from '../tensor/operators.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -20,7 +20,7 @@ export interface LoadImageOptions extends CallOptions {
   resample?: 'bilinear' | 'bicubic'
   /** Subtract this mean and divide by this standard deviation, e.g. `imagenet`. Not done by default. */
   normalize?: Normalization | false
-  /** Where the tensor shall be, e.g. `model.device`. 'cpu' by default. */
+  /** The device of the tensor, e.g. `model.device`. 'cpu' by default. */
   device?: string
   /**
    * The grey, from 0 for black to 1 for white, that shows through transparent pixels. By default transparency is
@@ -31,7 +31,7 @@ export interface LoadImageOptions extends CallOptions {
   maxPixels?: number
 }
 
-/** Pillow, too, takes an image with more pixels than this for a decompression bomb. */
+/** The limit above which Pillow, too, regards an image as a decompression bomb. */
 export const defaultMaxPixels = 178_956_970
 
 /**
@@ -48,9 +48,8 @@ export const defaultMaxPixels = 178_956_970
  *   ERR_INVALID_ARGUMENT
  */
 export async function loadImage(source: ImageSource, options: LoadImageOptions = {}): Promise<Tensor> {
-  const { size, resample = 'bilinear', normalize = false, device = 'cpu', signal } = options
-  check(options)
-  using image = await read(source, options)
+  const { size, resample, normalize, device, signal, ...reading } = check(options)
+  using image = await read(source, { ...reading, signal })
   using sized = size ? await resize(image, size, resample, { signal }) : image
   using packed = await callOperatorAsync(operators.contiguous, [sized], { signal })
   using placed = await callOperatorAsync(functions.to, [packed, device, 'uint8'], { signal })
@@ -60,9 +59,11 @@ export async function loadImage(source: ImageSource, options: LoadImageOptions =
 }
 
 /** Uint8 [1, 3, H, W]. The file's bytes and sharp's pixels can be collected as soon as this is done. */
-async function read(source: ImageSource, { maxPixels, background, signal }: LoadImageOptions): Promise<Tensor> {
+async function read(
+  source: ImageSource,
+  { signal, ...limits }: Pick<Checked, 'maxPixels' | 'background' | 'signal'>,
+): Promise<Tensor> {
   const bytes = await readSource(source, { signal })
-  const limits = { maxPixels: maxPixels ?? defaultMaxPixels, background }
   return await pixelsToTensor(await decode(bytes, sourceName(source), limits, { signal }), { signal })
 }
 
@@ -77,7 +78,7 @@ function resize(
     : interpolateAsync(image, size, { antialias: true, ...options })
 }
 
-/** `standardize` on the executor thread. Takes over `scaled`. */
+/** `standardize` on an executor thread. Takes over `scaled`. */
 async function standardizeAsync(scaled: Tensor, normalization: Normalization, options: CallOptions): Promise<Tensor> {
   using image = scaled
   const { mean, std } = perChannel(normalization, image.device)
@@ -87,15 +88,28 @@ async function standardizeAsync(scaled: Tensor, normalization: Normalization, op
   return await callOperatorAsync(operators.div, [centred, std], options)
 }
 
-/** All that can be refused before work starts. */
-function check({ size, resample, normalize, background, maxPixels }: LoadImageOptions): void {
-  if (size && !(size.length === 2 && size.every((pixels) => Number.isSafeInteger(pixels) && pixels > 0)))
-    throw new GradCamError('ERR_SHAPE', `[${size.join(', ')}] is no size: give [height, width] in whole pixels.`)
-  if (resample !== undefined && resample !== 'bilinear' && resample !== 'bicubic')
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no filter '${String(resample)}'. Use bilinear or bicubic.`)
-  if (normalize) checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null])
-  if (background !== undefined && !(background >= 0 && background <= 1))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `background is ${background}: give a grey from 0 to 1.`)
-  if (maxPixels !== undefined && !(Number.isSafeInteger(maxPixels) && maxPixels > 0))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `maxPixels is ${maxPixels}: give a whole number from 1 on.`)
+interface Checked extends CallOptions {
+  readonly size: readonly [number, number] | undefined
+  readonly resample: 'bilinear' | 'bicubic'
+  readonly normalize: Normalization | false
+  readonly device: string
+  readonly background: number | undefined
+  readonly maxPixels: number
+}
+
+/** The options with all defaults. Refuses what can be refused before work starts. */
+function check(options: LoadImageOptions): Checked {
+  const given = expect.options(options)
+  const { resample = 'bilinear', normalize = false, device = 'cpu', background, maxPixels = defaultMaxPixels } = given
+  const size = given.size === undefined ? undefined : expect.size('size', given.size, 'ERR_SHAPE')
+  return {
+    size,
+    resample: expect.oneOf('resample', resample, ['bilinear', 'bicubic']),
+    normalize:
+      normalize === false ? false : checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null]),
+    device: expect.string('device', device),
+    background: background === undefined ? undefined : expect.number('background', background, { min: 0, max: 1 }),
+    maxPixels: expect.count('maxPixels', maxPixels),
+    signal: expect.signal(given.signal),
+  }
 }

@@ -5,7 +5,7 @@ import { functions } from '../tensor/operators.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Pixels } from './decode.js'
 
-/** Copying this much takes about a millisecond, which the event loop does not feel. */
+/** Copying this much takes about a millisecond, so the event loop is not blocked. */
 const bytesAtOnce = 4 << 20
 
 /** The pixels as uint8 [1, 3, H, W], the channels of a pixel side by side in memory. */

@@ -5,7 +5,7 @@ import { Tensor, tidy } from '../tensor/tensor.js'
 import { bicubicWindows, type Window } from './bicubic-windows.js'
 
 /**
- * Resizes decoded pixels on the executor thread, byte for byte as Pillow's bicubic `Image.resize` does.
+ * Resizes decoded pixels on an executor thread, byte for byte as Pillow's bicubic `Image.resize` does.
  *
  * LibTorch has antialiased bicubic kernels, but that for bytes is now and then 2 of 255 away from Pillow (more in very
  * tall images), and that for floats, which does not clamp between the two axes, 16 at hard edges. So each axis is a
@@ -89,7 +89,7 @@ async function resizeBand(band: Tensor, axis: 0 | 1, steps: readonly Step[], opt
   }
 }
 
-/** One matrix for all would be nearly all zeros, one for each pixel hardly worth a call. */
+/** One matrix for all windows would be nearly all zeros; one for each pixel would be too little work for a call. */
 function stepsOf(windows: readonly Window[], channels: number): Step[] {
   const steps: Step[] = []
   for (let next = 0; next < windows.length;) {
@@ -104,7 +104,7 @@ function stepsOf(windows: readonly Window[], channels: number): Step[] {
   return steps
 }
 
-/** Float64 [length, windows * channels], in which each channel goes to itself alone. */
+/** Float64 [length, windows * channels]; channels are not mixed. */
 function toMatrix(windows: readonly Window[], start: number, length: number, channels: number): Tensor {
   const columns = windows.length * channels
   const matrix = new Float64Array(length * columns)

@@ -51,8 +51,8 @@ export async function observeLayers(
 }
 
 /**
- * The layer that Grad-CAM is most often wanted for: the last of a pass that returned [N, C, h, w] with more than one
- * place, before the model pools its features away. Of a block and the last layer inside it, which return the same, it is
+ * The layer that Grad-CAM is most often used on: the last of a pass that returned [N, C, h, w] with more than one
+ * spatial position, before the model pools its features. Of a block and the last layer inside it, which return the same, it is
  * the block.
  *
  * @param outputs from {@link observeLayers}

@@ -1,9 +1,8 @@
-import { fileURLToPath } from 'node:url'
-import { inspect } from 'node:util'
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { HookKind, ModelHandle, SubmoduleInfo } from '../addon/binding.js'
 import { native } from '../addon/native.js'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect, invalid } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import { checkThreads } from '../addon/runtime.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
@@ -45,7 +44,7 @@ export interface LoadOptions extends CallOptions {
   /** 'cpu' (the default), 'cuda', 'cuda:N', or 'auto' for CUDA where LibTorch sees a device. */
   device?: string
   /**
-   * The intra-op threads of this model's executor. By default what {@link setNumThreads} says. Models run side by side, so
+   * The intra-op threads of this model's executor. By default those of {@link setNumThreads}. Models run side by side, so
    * for several replicas on the CPU: the cores divided by their number.
    */
   threads?: number
@@ -62,6 +61,11 @@ export class ScriptModule implements Disposable {
   #modules: readonly NamedModule[] | undefined
   #disposed = false
 
+  /** True of real models alone: what merely has the prototype, such as a Proxy, cannot run. */
+  static [Symbol.hasInstance](value: unknown): value is ScriptModule {
+    return typeof value === 'object' && value !== null && #disposed in value
+  }
+
   private constructor(handle: ModelHandle, device: string) {
     this.#handle = handle
     this.device = device
@@ -76,17 +80,16 @@ export class ScriptModule implements Disposable {
    *   with how to export it; ERR_DEVICE
    */
   static async load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<ScriptModule> {
+    const { device: where = 'cpu', threads, signal } = expect.options(options)
     if (typeof source !== 'string' && !(source instanceof URL) && !(source instanceof Uint8Array))
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        'A model is loaded from a path, a file URL, or a Buffer of its bytes.',
-      )
+      throw invalid('source', 'a path, a file: URL, or a Buffer with the bytes of the file', source)
     if (source === '') throw new GradCamError('ERR_FILE_NOT_FOUND', 'The path of the model is empty.')
-    const threads = options.threads === undefined ? 0 : checkThreads(options.threads)
-    const from = source instanceof URL ? fileURLToPath(source) : source
+    const from = source instanceof Uint8Array ? source : expect.path('source', source)
+    const own = threads === undefined ? 0 : checkThreads(threads)
+    expect.string('device', where)
     const { handle, device } = await cancellable(
-      options.signal,
-      (ticket) => native().loadModel(from, options.device ?? 'cpu', threads, ticket),
+      signal,
+      (ticket) => native().loadModel(from, where, own, ticket),
       (late) => late.handle.dispose(),
     )
     return new ScriptModule(handle, device)
@@ -95,7 +98,7 @@ export class ScriptModule implements Disposable {
   /** @internal The native model, for the explainers. */
   get handle(): ModelHandle {
     if (this.#disposed)
-      throw new GradCamError('ERR_DISPOSED', 'This ScriptModule was disposed. Load it again to use it.')
+      throw new GradCamError('ERR_DISPOSED', 'This ScriptModule was disposed.', { remedy: 'Load it again to use it.' })
     return this.#handle
   }
 
@@ -113,8 +116,9 @@ export class ScriptModule implements Disposable {
    */
   async forward<Output extends Value = Tensor>(
     inputs: Value | readonly Value[],
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<Output> {
+    const { signal } = expect.options(options)
     const { handle } = this
     const output = await cancellable(
       signal,
@@ -128,7 +132,7 @@ export class ScriptModule implements Disposable {
    * A copy with random parameters, for the sanity check of Adebayo et al. 2018 (arXiv:1810.03292): does an explanation
    * change when what the model learned is destroyed? Each parameter is drawn from a normal distribution with its own mean
    * and standard deviation, so that activations stay of a size; one whose elements are all equal stays as it is, and so do
-   * buffers, such as the statistics of batch norms. A parameter's new values depend on the seed and its place in the model
+   * buffers, such as the statistics of batch norms. A parameter's new values depend on the seed and its position in the model
    * alone, not on what else is drawn. This model stays as it is; the copy shares the parameters that are not drawn, runs on
    * the same executor thread, and has none of its hooks.
    *
@@ -141,23 +145,25 @@ export class ScriptModule implements Disposable {
   async randomized(
     options: CallOptions & { readonly seed?: number; readonly modules?: readonly string[] } = {},
   ): Promise<ScriptModule> {
-    const { seed = 0, modules = [''], signal } = checkOptions(options)
-    if (!Number.isSafeInteger(seed) || seed < 0)
-      throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is no seed: give an integer from 0 on.`)
-    if (!Array.isArray(modules) || modules.length === 0 || !modules.every((path) => typeof path === 'string'))
-      throw new GradCamError('ERR_INVALID_ARGUMENT', "modules must be an array of paths, e.g. ['classifier'].")
+    const { seed = 0, modules = [''], signal } = expect.options(options)
+    expect.seed('seed', seed)
+    const paths = expect.strings('modules', modules, "['classifier']")
     const { handle } = this
     const copy = await cancellable(
       signal,
-      (ticket) => native().randomizedModel(handle, modules as readonly string[], seed, ticket),
+      (ticket) => native().randomizedModel(handle, paths, seed, ticket),
       (late) => late.dispose(),
     )
     return new ScriptModule(copy, this.device)
   }
 
-  /** Refuses a path that no hook can be put on. */
+  /**
+   * Refuses a path that no hook can be put on.
+   *
+   * @throws GradCamError ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_INVALID_ARGUMENT
+   */
   checkLayer(path: string): void {
-    this.handle.checkLayer(path)
+    this.handle.checkLayer(expect.string('path', path))
   }
 
   /**
@@ -182,7 +188,8 @@ export class ScriptModule implements Disposable {
   }
 
   #register(kind: HookKind, path: string, hook: Hook): HookHandle {
-    if (typeof hook !== 'function') throw new GradCamError('ERR_INVALID_ARGUMENT', 'A hook must be a function.')
+    expect.string('path', path)
+    expect.function('hook', hook)
     const { handle } = this
     const found = this.namedModules().find((module) => module.path === path)
     const module: HookedModule = { path, typeName: found?.typeName ?? '' }
@@ -193,6 +200,7 @@ export class ScriptModule implements Disposable {
         throw new GradCamError(
           'ERR_HOOK_RESULT',
           `The hook on '${path}' returned a promise, but the pass waits for it: hooks must be synchronous.`,
+          { details: { layer: path } },
         )
       }
       return unwrapValue(answer)
@@ -217,4 +225,10 @@ type Hook = (module: HookedModule, ...values: Value[]) => Value | undefined
 /** The positional inputs of a model: an array is all of them, anything else the only one. */
 export function toPositional(inputs: Value | readonly Value[]): readonly Value[] {
   return Array.isArray(inputs) ? (inputs as readonly Value[]) : [inputs]
+}
+
+/** @internal Refuses anything but a model. */
+export function checkModel(model: unknown): ScriptModule {
+  if (model instanceof ScriptModule) return model
+  throw invalid('model', 'a ScriptModule', model)
 }

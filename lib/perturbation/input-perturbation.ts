@@ -1,5 +1,4 @@
-import { inspect } from 'node:util'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect, invalid } from '../base/check.js'
 import {
   disposeExplained,
   Explainer,
@@ -22,11 +21,11 @@ import { rise, type RiseOptions } from './rise.js'
 import { PerturbationExplanation } from './perturbation-explanation.js'
 
 /**
- * How the input x is changed to see what that does to the score f. No gradient is taken: any model, any activation.
+ * How the input x is changed to see how the score f changes. No gradient is taken: any model, any activation.
  *
  * - `occlusion`: windows are covered; sum_w (f(x) - f(x_w)) 1_w / sum_w 1_w. Zeiler and Fergus 2014, arXiv:1311.2901; as
  *   Captum's Occlusion. See {@link OcclusionOptions}.
- * - `feature-ablation`: groups of elements are taken away; f(x) - f(x without the group), for each element of the group. As
+ * - `feature-ablation`: groups of elements are removed; f(x) - f(x without the group), for each element of the group. As
  *   Captum's FeatureAblation. See {@link FeatureAblationOptions}.
  * - `rise`: random masks m; sum_i f(x m_i) m_i / (N p). Petsiuk et al. 2018, arXiv:1806.07421. The score of a class is its
  *   probability, as there: a logit's offset would drown the map in the noise of the coverage. A target with a `kind` is
@@ -50,7 +49,7 @@ export type InputPerturbationOptions = {
 )
 
 export interface PerturbationExplainOptions<Output extends Value = Tensor> extends ExplainOptions<Output> {
-  /** Called after each run with how many of the changed inputs are scored, and of how many. What it throws ends the call. */
+  /** Called after each run with the number of changed inputs scored so far, and of all. An error that it throws ends the call. */
   onProgress?: ((scored: number, total: number) => void) | undefined
 }
 
@@ -81,15 +80,13 @@ export class InputPerturbation extends Explainer {
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(model: ScriptModule, options: InputPerturbationOptions) {
-    const { method, batchSize = 16, execution } = checkOptions(options)
-    const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
-    if (!perturbationMethods.includes(method))
-      throw refuse(`There is no method ${inspect(method)}. There are: ${perturbationMethods.join(', ')}.`)
-    if (!Number.isSafeInteger(batchSize) || batchSize < 1)
-      throw refuse(`batchSize is ${inspect(batchSize)}: give a number from 1 on.`)
-    const { baseline = 0 } = options as OcclusionOptions
+    const given = { ...expect.options(options) }
+    const { method, batchSize = 16, execution } = given
+    expect.oneOf('method', method, perturbationMethods)
+    expect.count('batchSize', batchSize)
+    const { baseline = 0 } = given as OcclusionOptions
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
-      throw refuse(`${inspect(baseline)} is no baseline: give a number or a Tensor.`)
+      throw invalid('baseline', 'a finite number or a Tensor', baseline)
     super(model, {
       layers: [],
       scoresOnly: true,
@@ -98,25 +95,27 @@ export class InputPerturbation extends Explainer {
       ...toExecutionPlan(execution === undefined ? {} : { execution }),
     })
     this.method = method
-    this.#options = options
+    this.#options = given
     this.#batchSize = batchSize
   }
 
   /**
    * Everything in one call, which may overlap with others. Where the target is the top class, it is that of the input. Where
-   * it is a function, it scores the batch as one, and all images are changed in the same place at once.
+   * it is a function, it scores the batch as one, and all images are changed at the same position at once.
    *
    * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_SHAPE and ERR_DTYPE for an input that the method's options do not fit;
    *   ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE
    */
   async explain<Output extends Value = Tensor>(
     inputs: Value | readonly Value[],
-    { target, signal, onProgress }: PerturbationExplainOptions<Output> = {},
+    options: PerturbationExplainOptions<Output> = {},
   ): Promise<PerturbationExplanation<Output>> {
+    const { target, signal, onProgress } = expect.options(options)
+    if (onProgress !== undefined) expect.function('onProgress', onProgress)
     this.assertOpen()
     const [input, ...others] = toPositional(inputs)
     if (!(input instanceof Tensor) || input.shape.length < 2 || input.size === 0)
-      throw new GradCamError('ERR_INVALID_ARGUMENT', 'What is changed is the first input: give a Tensor [N, ...].')
+      throw invalid('inputs', 'a Tensor [N, ...] with at least one element, or an array that begins with one', inputs)
     using x = tidy(() => input.detach().to({ device: this.model.device }))
     const make = makers[this.method] as (
       x: Tensor,
@@ -177,7 +176,7 @@ export class InputPerturbation extends Explainer {
     return explained.scores
   }
 
-  /** The input as it is, and the target that all versions are scored by. */
+  /** Scores the input as it is, and decides the target that all versions are scored by. */
   async #scoreInput<Output extends Value>(
     inputs: Value | readonly Value[],
     target: Target<Output> | undefined,

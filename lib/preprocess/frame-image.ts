@@ -6,7 +6,7 @@ import type { Preprocess } from './preprocess.js'
 const tables = new WeakMap<Preprocess, Float32Array>()
 
 /**
- * Resizes, cuts and scales an image for a model, on a thread of libuv's pool. The bytes before scaling are exactly those
+ * Resizes, crops and scales an image for a model, on the addon's thread for images. The bytes before scaling are exactly those
  * that Pillow, and so torchvision on a PIL image, computes.
  *
  * @returns float32 planes [3, height, width] of `framing.size`
@@ -21,7 +21,7 @@ export async function frameImage(
   return planes
 }
 
-/** What each byte of each channel becomes, rounded after each step as LibTorch rounds `(byte / 255 - mean) / std`. */
+/** The value of each byte of each channel, rounded after each step as LibTorch rounds `(byte / 255 - mean) / std`. */
 function tableOf(how: Preprocess): Float32Array {
   const known = tables.get(how)
   if (known) return known

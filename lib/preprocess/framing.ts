@@ -1,9 +1,10 @@
+import { expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import type { Preprocess, Size } from './preprocess.js'
+import { readPreprocess, type Preprocess, type Size } from './preprocess.js'
 
 /**
- * How the input of a model was cut out of an image: the image, resized to `resized`, seen through a window of `size` whose
- * top left corner is at `offset` in it. A negative offset means that something was put around the image.
+ * How the input of a model was cropped from an image: the image, resized to `resized`, seen through a window of `size` whose
+ * top left corner is at `offset` in it. A negative offset means that the image was padded.
  */
 export interface Framing {
   readonly resized: Size
@@ -19,31 +20,59 @@ export interface Region {
   readonly right: number
 }
 
-/** Beyond this no resized image can be meant: one pixel high, a million wide, and enlarged. */
+/** A longer resized image cannot be meant: e.g. one pixel high, a million wide, and upsampled. */
 const longest = 2 ** 30
 
-/** How an image of that size is framed. */
-export function framingOf([height, width]: Size, { resize, crop }: Preprocess): Framing {
+/**
+ * How an image of that size is framed.
+ *
+ * @param size of the image, [height, width]
+ * @throws GradCamError ERR_SHAPE, ERR_INVALID_ARGUMENT
+ */
+export function framingOf(size: Size, preprocess: Preprocess): Framing {
+  const [height, width] = expect.size('size', size)
+  const { resize, crop } = readPreprocess(preprocess)
   const resized = resizedTo(height, width, resize)
   if (Math.max(...resized) > longest)
     throw new GradCamError(
       'ERR_SHAPE',
-      `An image of ${width} x ${height} pixels would be ${resized[1]} x ${resized[0]} when it is resized. ` +
-        'It is too narrow for this preprocessing: cut it, or resize to [height, width].',
+      `An image of ${width} x ${height} pixels would be ${resized[1]} x ${resized[0]} when it is resized: it is too narrow ` +
+        'for this preprocessing.',
+      { remedy: 'Crop it, or resize to [height, width].' },
     )
-  const size = crop ?? resized
-  return { resized, offset: [cropStart(resized[0], size[0]), cropStart(resized[1], size[1])], size }
+  const window = crop ?? resized
+  return { resized, offset: [cropStart(resized[0], window[0]), cropStart(resized[1], window[1])], size: window }
 }
 
-/** Where an image's pixels lie that a model saw. A pixel counts where its centre does. */
-export function seenRegion([height, width]: Size, { resized, offset, size }: Framing): Region {
+/**
+ * The region of an image that a model saw. A pixel belongs to it where its centre does.
+ *
+ * @param size of the image, [height, width]
+ * @throws GradCamError ERR_INVALID_ARGUMENT
+ */
+export function seenRegion(size: Size, framing: Framing): Region {
+  const [height, width] = expect.size('size', size)
+  const { resized, offset, window } = checkFraming(framing)
   const first = (edge: number, pixels: number, to: number): number =>
     Math.min(pixels, Math.max(0, Math.ceil((edge * pixels) / to - 0.5)))
   return {
     top: first(offset[0], height, resized[0]),
     left: first(offset[1], width, resized[1]),
-    bottom: first(offset[0] + size[0], height, resized[0]),
-    right: first(offset[1] + size[1], width, resized[1]),
+    bottom: first(offset[0] + window[0], height, resized[0]),
+    right: first(offset[1] + window[1], width, resized[1]),
+  }
+}
+
+function checkFraming(framing: Framing): Pick<Framing, 'resized' | 'offset'> & { readonly window: Size } {
+  const { resized, offset, size } = expect.options(framing, 'framing')
+  const list: readonly unknown[] = Array.isArray(offset) ? [...(offset as readonly unknown[])] : []
+  if (list.length !== 2 || !list.every((n) => Number.isSafeInteger(n)))
+    throw invalid('framing.offset', '[top, left] in whole pixels', offset)
+  const window = expect.size('framing.size', size)
+  return {
+    resized: expect.size('framing.resized', resized),
+    offset: list as unknown as readonly [number, number],
+    window,
   }
 }
 

@@ -7,7 +7,7 @@ const partialPrefix = '.partial-'
 const dayMs = 24 * 60 * 60 * 1000
 
 /**
- * This package's folder in the user's cache: what `GRADCAM_CACHE` names, else the platform's usual place
+ * This package's folder in the user's cache: what `GRADCAM_CACHE` names, else the platform's usual folder
  * ($XDG_CACHE_HOME or ~/.cache, ~/Library/Caches, %LOCALAPPDATA%) with /gradcam after it.
  */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
@@ -18,8 +18,8 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /**
- * A new folder to fill. Its name tells who fills it, so that it is known for a leftover once that process is gone, and
- * it never has the name of a finished one: only `keepPartial` gives it that.
+ * A new folder to fill. Its name identifies the process that fills it, so that it counts as a leftover once that process has
+ * ended. It never has the name of a finished one: only `keepPartial` gives it that.
  */
 export function makePartial(cache: string): string {
   const folder = join(cache, `${partialPrefix}${hostname()}-${process.pid}-${Date.now().toString(36)}`)
@@ -40,7 +40,7 @@ export function keepPartial(partial: string, name: string, cache: string): strin
   return folder
 }
 
-/** Removes what interrupted processes left half filled: those of this host that have ended, and any older than a day. */
+/** Removes partial folders of interrupted processes: those of this host that have ended, and any older than a day. */
 export function cleanPartials(cache: string): string[] {
   const leftovers = listFolder(cache).filter((name) => name.startsWith(partialPrefix) && isLeftover(cache, name))
   for (const name of leftovers) rmSync(join(cache, name), { recursive: true, force: true })
