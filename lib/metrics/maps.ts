@@ -1,12 +1,15 @@
+import { invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { interpolateAsync } from '../tensor/interpolate.js'
 import { functions } from '../tensor/operators.js'
-import { checkTensorShape, type Tensor } from '../tensor/tensor.js'
+import { checkTensorShape, Tensor } from '../tensor/tensor.js'
 import { on } from './executor.js'
 
 /** Refuses anything but images and maps of as many. */
 export function checkPair(input: unknown, maps: unknown): void {
+  for (const [name, value] of Object.entries({ input, maps }))
+    if (!(value instanceof Tensor)) throw invalid(name, 'a Tensor', value, { code: 'ERR_SHAPE' })
   const fits = (shape: readonly number[]) => shape.length === 4 && !shape.includes(0)
   const [images] = checkTensorShape('input', input, '[N, C, H, W] with at least one pixel', fits).shape
   const [count] = checkTensorShape('maps', maps, '[N, 1, h, w] with at least one pixel', fits).shape

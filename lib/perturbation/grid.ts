@@ -1,8 +1,8 @@
 import { expect, invalid } from '../base/check.js'
 import { Tensor } from '../tensor/tensor.js'
 
-/** More elements than this make no JavaScript array. */
-const mostPixels = 2 ** 30
+/** A larger image would block the event loop for seconds. */
+const mostPixels = 2 ** 26
 
 /**
  * Rectangles of an image as features for feature ablation: elements of one cell have the same integer.
