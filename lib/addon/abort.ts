@@ -42,7 +42,7 @@ export async function cancellable<Result>(
     }
     const fail = (error: unknown) => {
       settled()
-      reject(error as Error)
+      reject(error)
     }
     try {
       start(ticket).then((result) => {

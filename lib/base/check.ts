@@ -13,6 +13,42 @@ export function show(value: unknown): string {
   }
 }
 
+/** Whether every use of a value throws an error of V8: it is a Proxy that was revoked. */
+function isRevoked(value: unknown): boolean {
+  try {
+    Array.isArray(value)
+    return false
+  } catch {
+    return true
+  }
+}
+
+/** An array, copied: its own may change while a call uses it. Null for anything else. */
+export function toList(value: unknown): unknown[] | null {
+  return !isRevoked(value) && Array.isArray(value) ? [...(value as readonly unknown[])] : null
+}
+
+/** `instanceof`, which a revoked Proxy would turn into an error of V8. */
+export function isInstance<Type extends object>(
+  value: unknown,
+  type: abstract new (...args: never) => Type,
+): value is Type {
+  return !isRevoked(value) && value instanceof type
+}
+
+/** Whether a value is an object that can be read: neither null nor an array nor a function. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !isRevoked(value) && !Array.isArray(value)
+}
+
+/** Whether a value can be called: a class can only be constructed. */
+export function isCallable(value: unknown): value is (...args: never) => unknown {
+  if (typeof value !== 'function') return false
+  // The prototype of a class cannot be replaced, that of a function can; an arrow function has none.
+  const { writable = true } = Object.getOwnPropertyDescriptor(value, 'prototype') ?? {}
+  return writable || !Function.prototype.toString.call(value).startsWith('class')
+}
+
 /** The error of an argument that is not what it must be: "`name` must be EXPECTED, but is VALUE." */
 export function invalid(
   name: string,
@@ -53,19 +89,13 @@ function lies(value: number, { min = -Infinity, above = -Infinity, max = Infinit
 const isInteger = (value: unknown, range: Range): value is number =>
   Number.isSafeInteger(value) && lies(value as number, range)
 
-const isSize = (value: unknown): value is readonly [number, number] =>
-  Array.isArray(value) && value.length === 2 && [...(value as unknown[])].every((n) => isInteger(n, { min: 1 }))
-
 /** Reads what only a real AbortSignal (or one that behaves like it) has: a foreign one must not fail in the middle of a call. */
 function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null) return false
   try {
-    const { aborted, addEventListener, removeEventListener } = value as AbortSignal
-    return (
-      typeof aborted === 'boolean' &&
-      typeof addEventListener === 'function' &&
-      typeof removeEventListener === 'function'
-    )
+    const signal = value as AbortSignal
+    if (typeof signal.aborted !== 'boolean') return false
+    return typeof signal.addEventListener === 'function' && typeof signal.removeEventListener === 'function'
   } catch {
     return false
   }
@@ -78,7 +108,7 @@ function isSignal(value: unknown): value is AbortSignal {
 export const expect = {
   /** An object with options. Destructuring null would throw an error of V8. */
   options<Options>(value: Options, name = 'options'): Options & object {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+    if (isRecord(value)) return value
     throw invalid(name, 'an object', value)
   },
 
@@ -115,21 +145,28 @@ export const expect = {
   },
 
   function<F extends (...args: never) => unknown>(name: string, value: F, expected = 'a function'): F {
-    if (typeof value === 'function') return value
+    if (isCallable(value)) return value
     throw invalid(name, expected, value)
   },
 
   /** A list of at least one string, copied. */
   strings(name: string, value: unknown, example: string): string[] {
-    const list: readonly unknown[] = Array.isArray(value) ? [...(value as unknown[])] : []
-    if (list.length > 0 && list.every((item) => typeof item === 'string')) return list as string[]
+    const list = toList(value)
+    if (list?.length && list.every((item) => typeof item === 'string')) return list
     throw invalid(name, `an array of at least one string, e.g. ${example}`, value)
   },
 
   /** [height, width], copied. */
-  size(name: string, value: unknown, code: GradCamErrorCode = 'ERR_INVALID_ARGUMENT'): readonly [number, number] {
-    if (isSize(value)) return [value[0], value[1]]
-    throw invalid(name, '[height, width] in whole pixels, each at least 1', value, { code })
+  size(
+    name: string,
+    value: unknown,
+    { code, max }: { code?: GradCamErrorCode; max?: number } = {},
+  ): readonly [number, number] {
+    const list = toList(value)
+    if (list?.length === 2 && list.every((n) => isInteger(n, { min: 1, ...(max && { max }) })))
+      return list as [number, number]
+    const range = max === undefined ? 'from 1 on' : `from 1 to ${max}`
+    throw invalid(name, `[height, width] in whole pixels, each ${range}`, value, code && { code })
   },
 
   /** An AbortSignal, or nothing. */
@@ -141,7 +178,7 @@ export const expect = {
   /** The path of a file that is named by a path or a `file:` URL. */
   path(name: string, value: unknown): string {
     try {
-      const path = value instanceof URL ? fileURLToPath(value) : value
+      const path = isInstance(value, URL) ? fileURLToPath(value) : value
       if (typeof path === 'string' && !path.includes('\0')) return path
     } catch {
       // Refused below: a URL of another scheme, or of another host.

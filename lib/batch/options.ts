@@ -91,9 +91,9 @@ export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas:
     maxWait: milliseconds(options.maxWait ?? 100),
     order: expect.oneOf('order', options.order ?? 'input', ['input', 'ready']),
     onError: expect.oneOf('onError', options.onError ?? 'skip', ['skip', 'throw']),
-    onProgress: options.onProgress,
-    finish: options.finish,
-    sha256: options.sha256 ?? false,
+    onProgress: options.onProgress === undefined ? undefined : expect.function('onProgress', options.onProgress),
+    finish: options.finish === undefined ? undefined : expect.function('finish', options.finish),
+    sha256: expect.boolean('sha256', options.sha256 ?? false),
   }
 }
 

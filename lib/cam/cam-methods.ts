@@ -1,4 +1,4 @@
-import { either, invalid } from '../base/check.js'
+import { either, invalid, toList } from '../base/check.js'
 
 /** The Python libraries that this package is compared with, and what has a method's name there. */
 export type Peers = { readonly [Library in 'pytorch-grad-cam' | 'Captum']?: string }
@@ -141,7 +141,7 @@ const names: readonly unknown[] = Object.keys(camMethods)
 
 /** Refuses anything but a list of known methods, each once. */
 export function checkMethods(methods: unknown): readonly CamMethod[] {
-  const list: readonly unknown[] = Array.isArray(methods) ? [...(methods as readonly unknown[])] : []
+  const list: readonly unknown[] = toList(methods) ?? []
   if (list.length === 0) throw invalid('methods', "an array of at least one method, e.g. ['gradcam']", methods)
   for (const [i, method] of list.entries())
     if (!names.includes(method)) throw invalid(`methods[${i}]`, either(names), method)

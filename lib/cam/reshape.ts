@@ -1,5 +1,5 @@
 import type { NativeReshape, TensorHandle } from '../addon/binding.js'
-import { invalid, show } from '../base/check.js'
+import { invalid, isRecord, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 
@@ -46,18 +46,17 @@ function callReshape(reshape: (tensor: Tensor) => Tensor, handle: TensorHandle):
 export function toNativeReshape(reshape: Reshape | undefined): NativeReshape | undefined {
   if (reshape === undefined) return undefined
   if (typeof reshape === 'function') return { kind: 'custom', call: (handle) => callReshape(reshape, handle) }
-  const given = typeof reshape === 'string' && Object.hasOwn(named, reshape) ? named[reshape] : reshape
-  if (typeof given === 'object' && given !== null && 'permute' in given) {
-    const order: readonly unknown[] = Array.isArray(given.permute) ? [...(given.permute as readonly unknown[])] : []
+  const given: unknown = typeof reshape === 'string' && Object.hasOwn(named, reshape) ? named[reshape] : reshape
+  if (isRecord(given) && 'permute' in given) {
+    const order: readonly unknown[] = toList(given['permute']) ?? []
     const isPermutation = order.every((dim) => isCount(dim, 0) && (dim as number) < order.length)
     if (order.length > 2 && isPermutation && new Set(order).size === order.length)
       return { kind: 'permute', order: order as number[] }
-  } else if (typeof given === 'object' && given !== null && 'tokens' in given) {
+  } else if (isRecord(given) && 'tokens' in given) {
     const { tokens, skip = 0 } = given
-    const grid: readonly number[] = tokens === 'input' ? [] : tokens
-    const fits =
-      Array.isArray(grid) && (tokens === 'input' || grid.length > 0) && grid.every((size) => isCount(size, 1))
-    if (fits && isCount(skip, 0)) return { kind: 'tokens', grid: [...grid], skip }
+    const grid = tokens === 'input' ? [] : toList(tokens)
+    const fits = grid?.every((size) => isCount(size, 1)) && (tokens === 'input' || grid.length > 0)
+    if (fits && isCount(skip, 0)) return { kind: 'tokens', grid: grid as number[], skip: skip as number }
   }
   const expected =
     "'vit', 'swin', { tokens: 'input' | [rows, columns], skip }, { permute: [...] } with each dimension once, or a function"

@@ -88,6 +88,9 @@ async function standardizeAsync(scaled: Tensor, normalization: Normalization, op
   return await callOperatorAsync(operators.div, [centred, std], options)
 }
 
+/** The longest side of an image that can be resized to: a longer one would block the event loop. */
+const longestSide = 65_535
+
 interface Checked extends CallOptions {
   readonly size: readonly [number, number] | undefined
   readonly resample: 'bilinear' | 'bicubic'
@@ -101,7 +104,8 @@ interface Checked extends CallOptions {
 function check(options: LoadImageOptions): Checked {
   const given = expect.options(options)
   const { resample = 'bilinear', normalize = false, device = 'cpu', background, maxPixels = defaultMaxPixels } = given
-  const size = given.size === undefined ? undefined : expect.size('size', given.size, 'ERR_SHAPE')
+  const size =
+    given.size === undefined ? undefined : expect.size('size', given.size, { code: 'ERR_SHAPE', max: longestSide })
   return {
     size,
     resample: expect.oneOf('resample', resample, ['bilinear', 'bicubic']),

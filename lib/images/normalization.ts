@@ -1,4 +1,4 @@
-import { expect, invalid } from '../base/check.js'
+import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { checkTensor, Tensor, tidy } from '../tensor/tensor.js'
 
@@ -61,7 +61,7 @@ export function checkNormalization(normalization: Normalization, shape: readonly
 }
 
 function numbers(name: string, value: unknown, expected: string, fits: (value: number) => boolean): number[] {
-  const list: readonly unknown[] | null = Array.isArray(value) ? [...(value as readonly unknown[])] : null
+  const list = toList(value)
   const good = list?.every((item) => typeof item === 'number' && Number.isFinite(item) && fits(item))
   if (!good) throw invalid(name, `an array of ${expected}, one for each channel`, value)
   return list as number[]

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { cancellable, type CallOptions } from '../addon/abort.js'
-import { expect, invalid, show } from '../base/check.js'
+import { expect, invalid, isInstance, show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 
 /** Where an image comes from: a path, a `file:` URL, or the bytes of its file. */
@@ -17,8 +17,8 @@ export function sourceName(source: ImageSource): string {
  * Throws ERR_IMAGE_NOT_FOUND, ERR_IMAGE_UNREADABLE, ERR_INVALID_ARGUMENT.
  */
 export async function readSource(source: ImageSource, { signal }: CallOptions): Promise<Uint8Array> {
-  if (source instanceof Uint8Array) return Buffer.from(source)
-  const path = pathOf(source)
+  if (isInstance(source, Uint8Array)) return Buffer.from(source)
+  const path = pathOf(source as string | URL)
   try {
     // sharp could read the file itself, but its errors do not tell a missing file from a forbidden one.
     return await cancellable(signal, () => readFile(path))
@@ -30,7 +30,7 @@ export async function readSource(source: ImageSource, { signal }: CallOptions): 
 
 function pathOf(source: string | URL): string {
   const expected = 'a path, a file: URL or a Uint8Array with the bytes of an image file'
-  if (typeof source !== 'string' && !(source instanceof URL)) throw invalid('source', expected, source)
+  if (typeof source !== 'string' && !isInstance(source, URL)) throw invalid('source', expected, source)
   const [, scheme] = /^(https?|data):/i.exec(typeof source === 'string' ? source : show(source)) ?? []
   if (scheme)
     throw new GradCamError('ERR_INVALID_ARGUMENT', `Images are not fetched from ${scheme}: addresses.`, {

@@ -1,4 +1,4 @@
-import { invalid } from '../base/check.js'
+import { invalid, toList } from '../base/check.js'
 
 /** A box in an image, in pixels of the model's input: x and y are the upper left corner, w and h its width and height. */
 export interface BoxXYWH {
@@ -10,11 +10,11 @@ export interface BoxXYWH {
 
 /** The boxes of each image. */
 export function checkBoxes(boxes: unknown, images: number): readonly (readonly BoxXYWH[])[] {
-  const perImage: readonly unknown[] = Array.isArray(boxes) ? [...(boxes as readonly unknown[])] : []
+  const perImage: readonly unknown[] = toList(boxes) ?? []
   if (perImage.length !== images || images === 0)
     throw invalid('boxes', `an array with the box or boxes of each of the ${images} images`, boxes)
   return perImage.map((given, image) => {
-    const list: readonly unknown[] = Array.isArray(given) ? [...(given as readonly unknown[])] : [given]
+    const list: readonly unknown[] = toList(given) ?? [given]
     if (list.length === 0)
       throw invalid(`boxes[${image}]`, 'a box, or an array of at least one: leave out images that have none', given)
     for (const box of list) {

@@ -1,4 +1,4 @@
-import { expect, invalid } from '../base/check.js'
+import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { ScriptModule } from '../model/script-module.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -48,7 +48,7 @@ export class Road extends Metric {
       noise = 0.01,
       seed = 0,
     } = expect.options(options)
-    const list: readonly unknown[] = Array.isArray(percentiles) ? [...(percentiles as readonly unknown[])] : []
+    const list: readonly unknown[] = toList(percentiles) ?? []
     if (list.length === 0 || !list.every((p) => typeof p === 'number' && p > 0 && p <= 100))
       throw invalid('percentiles', 'an array of at least one number above 0 up to 100', percentiles)
     this.order = expect.oneOf('order', order, ['combined', 'morf', 'lerf'])

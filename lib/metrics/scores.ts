@@ -1,3 +1,4 @@
+import { isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { Explained } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
@@ -26,7 +27,7 @@ type Fields = Readonly<Record<string, unknown>>
 /** The items of images, for copies of these images; `of` are the numbers of the copies' images. */
 const pick = <Item>(list: readonly Item[], of: readonly number[]): Item[] => of.map((image) => list[image] as Item)
 
-const isPerImage = (value: unknown): value is readonly number[] => Array.isArray(value) && value.length > 1
+const isPerImage = (value: unknown): value is readonly number[] => (toList(value)?.length ?? 0) > 1
 
 function asData(target: unknown, kind: ScoreKind): Fields {
   if (typeof target === 'function')
@@ -35,7 +36,7 @@ function asData(target: unknown, kind: ScoreKind): Fields {
       'A metric scores image by image, but a target function scores the whole output.',
       { remedy: 'Give a class or plain data.' },
     )
-  if (typeof target === 'object' && target !== null && !Array.isArray(target)) return target as Fields
+  if (isRecord(target)) return target
   return { kind: kind === 'probability' ? 'probability' : 'class', class: target }
 }
 

@@ -1,7 +1,7 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { HookKind, ModelHandle, SubmoduleInfo } from '../addon/binding.js'
 import { native } from '../addon/native.js'
-import { expect, invalid } from '../base/check.js'
+import { expect, invalid, isInstance, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { checkThreads } from '../addon/runtime.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -63,7 +63,7 @@ export class ScriptModule implements Disposable {
 
   /** True of real models alone: what merely has the prototype, such as a Proxy, cannot run. */
   static [Symbol.hasInstance](value: unknown): value is ScriptModule {
-    return typeof value === 'object' && value !== null && #disposed in value
+    return typeof value === 'object' && value !== null && #handle in value
   }
 
   private constructor(handle: ModelHandle, device: string) {
@@ -81,10 +81,10 @@ export class ScriptModule implements Disposable {
    */
   static async load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<ScriptModule> {
     const { device: where = 'cpu', threads, signal } = expect.options(options)
-    if (typeof source !== 'string' && !(source instanceof URL) && !(source instanceof Uint8Array))
+    if (typeof source !== 'string' && !isInstance(source, URL) && !isInstance(source, Uint8Array))
       throw invalid('source', 'a path, a file: URL, or a Buffer with the bytes of the file', source)
     if (source === '') throw new GradCamError('ERR_FILE_NOT_FOUND', 'The path of the model is empty.')
-    const from = source instanceof Uint8Array ? source : expect.path('source', source)
+    const from = isInstance(source, Uint8Array) ? source : expect.path('source', source)
     const own = threads === undefined ? 0 : checkThreads(threads)
     expect.string('device', where)
     const { handle, device } = await cancellable(
@@ -97,6 +97,7 @@ export class ScriptModule implements Disposable {
 
   /** @internal The native model, for the explainers. */
   get handle(): ModelHandle {
+    if (!(#handle in this)) throw invalid('this', 'a ScriptModule', this)
     if (this.#disposed)
       throw new GradCamError('ERR_DISPOSED', 'This ScriptModule was disposed.', { remedy: 'Load it again to use it.' })
     return this.#handle
@@ -224,7 +225,7 @@ type Hook = (module: HookedModule, ...values: Value[]) => Value | undefined
 
 /** The positional inputs of a model: an array is all of them, anything else the only one. */
 export function toPositional(inputs: Value | readonly Value[]): readonly Value[] {
-  return Array.isArray(inputs) ? (inputs as readonly Value[]) : [inputs]
+  return (toList(inputs) as readonly Value[] | null) ?? [inputs]
 }
 
 /** @internal Refuses anything but a model. */

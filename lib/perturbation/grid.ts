@@ -16,10 +16,10 @@ export function gridFeatures(size: readonly [number, number], cell?: readonly [n
   const [height, width] = expect.size('size', size)
   if (height * width > mostPixels) throw invalid('size', `an image of at most ${mostPixels} pixels`, size)
   const [rows, columns] = cell === undefined ? [height, width].map((n) => Math.ceil(n / 8)) : expect.size('cell', cell)
-  const perRow = Math.ceil(width / (columns as number))
+  const perRow = Math.ceil(width / columns)
   const ids = BigInt64Array.from({ length: height * width }, (_, i) => {
     const [row, column] = [Math.floor(i / width), i % width]
-    return BigInt(Math.floor(row / (rows as number)) * perRow + Math.floor(column / (columns as number)))
+    return BigInt(Math.floor(row / rows) * perRow + Math.floor(column / columns))
   })
   return Tensor.from(ids, [1, 1, height, width])
 }

@@ -1,4 +1,4 @@
-import { expect, invalid } from '../base/check.js'
+import { expect, invalid, toList } from '../base/check.js'
 import {
   disposeExplained,
   Explainer,
@@ -9,7 +9,7 @@ import {
 } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
 import { toPositional, type ScriptModule } from '../model/script-module.js'
-import type { Target } from '../target/target.js'
+import type { ClassChoice, Target } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
@@ -146,7 +146,8 @@ export class InputPerturbation extends Explainer {
             ),
           )
           await sum.add(masks, weights, { signal })
-          onProgress?.(to, count)
+          const told: unknown = onProgress?.(to, count)
+          if (told instanceof Promise) await told // a failure of an async function ends the call, too
         })
         const attribution = sum.result(x)
         const { method } = this
@@ -182,9 +183,9 @@ export class InputPerturbation extends Explainer {
     target: Target<Output> | undefined,
     signal: AbortSignal | undefined,
   ): Promise<{ run: Run<Output>; target: Target<Output> | undefined }> {
-    const isClass = target === undefined || target === 'argmax' || typeof target === 'number' || Array.isArray(target)
+    const isClass = target === undefined || target === 'argmax' || typeof target === 'number' || toList(target)
     if (this.method !== 'rise' || !isClass) return { run: await this.run(inputs, { target, signal }), target }
-    const probability: Target<Output> = { kind: 'probability', class: target ?? 'argmax' }
+    const probability: Target<Output> = { kind: 'probability', class: (target ?? 'argmax') as ClassChoice }
     const run = await this.run<Output>(inputs, { target: probability, signal })
     const output: Value = run.output
     const single = output instanceof Tensor && (output.shape.length < 2 || output.shape[1] === 1)

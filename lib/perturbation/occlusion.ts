@@ -1,4 +1,4 @@
-import { invalid, show } from '../base/check.js'
+import { invalid, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
 import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './perturbation.js'
@@ -28,7 +28,7 @@ function track(size: number, window: number, stride: number): Track {
 }
 
 const isLengths = (value: unknown): value is readonly number[] =>
-  Array.isArray(value) && [...(value as unknown[])].every((n) => Number.isSafeInteger(n) && (n as number) > 0)
+  toList(value)?.every((n) => Number.isSafeInteger(n) && (n as number) > 0) ?? false
 
 function tracksOf(shape: readonly number[], { window, stride }: OcclusionOptions): Track[] {
   const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)

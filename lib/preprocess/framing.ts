@@ -1,4 +1,4 @@
-import { expect, invalid } from '../base/check.js'
+import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { readPreprocess, type Preprocess, type Size } from './preprocess.js'
 
@@ -65,7 +65,7 @@ export function seenRegion(size: Size, framing: Framing): Region {
 
 function checkFraming(framing: Framing): Pick<Framing, 'resized' | 'offset'> & { readonly window: Size } {
   const { resized, offset, size } = expect.options(framing, 'framing')
-  const list: readonly unknown[] = Array.isArray(offset) ? [...(offset as readonly unknown[])] : []
+  const list: readonly unknown[] = toList(offset) ?? []
   if (list.length !== 2 || !list.every((n) => Number.isSafeInteger(n)))
     throw invalid('framing.offset', '[top, left] in whole pixels', offset)
   const window = expect.size('framing.size', size)

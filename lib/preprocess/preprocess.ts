@@ -1,4 +1,4 @@
-import { either, expect, invalid } from '../base/check.js'
+import { either, expect, invalid, isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { Normalization } from '../images/index.js'
 import type { Size } from '../tensor/interpolate.js'
@@ -46,9 +46,8 @@ export function readPreprocess(input: PreprocessInput): Preprocess {
     if (isPresetName(input)) return presets[input]
     throw invalid('preprocess', `${either(Object.keys(presets))}, or an object`, input)
   }
-  if (typeof input !== 'object' || input === null || Array.isArray(input))
-    throw invalid('preprocess', "a preset's name or an object", input)
-  const given = isTimmConfig(input) ? fromTimm(input) : (input as Readonly<Record<string, unknown>>)
+  if (!isRecord(input)) throw invalid('preprocess', "a preset's name or an object", input)
+  const given = isTimmConfig(input) ? fromTimm(input) : input
   const unknown = Object.keys(given).find((key) => !known.includes(key))
   if (unknown !== undefined)
     throw new GradCamError(
@@ -69,17 +68,17 @@ export function readPreprocess(input: PreprocessInput): Preprocess {
 
 function readResize(value: unknown): Preprocess['resize'] {
   if (value === null || isPixels(value)) return value
-  if (typeof value === 'object' && !Array.isArray(value)) {
+  if (isRecord(value)) {
     const [entry, ...more] = Object.entries(value)
     if (entry && more.length === 0 && entry[0] === 'cover') return { cover: readSize(entry[1], 'resize.cover') }
     if (entry && more.length === 0 && entry[0] === 'fit') return { fit: readSize(entry[1], 'resize.fit') }
-  } else if (Array.isArray(value)) return readSize(value, 'resize')
+  } else if (toList(value)) return readSize(value, 'resize')
   throw invalid('resize', 'a number of pixels, [height, width], { cover }, { fit } or null', value)
 }
 
 function readSize(value: unknown, what: string): Size {
   if (isPixels(value)) return [value, value]
-  const sizes: readonly unknown[] = Array.isArray(value) ? [...(value as readonly unknown[])] : []
+  const sizes: readonly unknown[] = toList(value) ?? []
   if (sizes.length === 2 && sizes.every(isPixels)) return sizes as unknown as Size
   throw invalid(what, `[height, width] in whole pixels, each from 1 to ${mostPixels}`, value)
 }
@@ -97,7 +96,7 @@ function three(
   fits: (number: number) => boolean,
   words: string,
 ): [number, number, number] {
-  const list: readonly unknown[] = Array.isArray(value) ? [...(value as readonly unknown[])] : [value, value, value]
+  const list: readonly unknown[] = toList(value) ?? [value, value, value]
   if (list.length === 3 && list.every((n) => typeof n === 'number' && fits(n))) return list as [number, number, number]
   throw invalid(what, `three numbers ${words}, for red, green and blue`, value)
 }

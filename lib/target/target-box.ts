@@ -1,4 +1,5 @@
 import type { NativeTarget } from '../addon/binding.js'
+import { isRecord, toList } from '../base/check.js'
 import type { NestedNumbers } from '../tensor/elements.js'
 import { Tensor } from '../tensor/tensor.js'
 import { isStep } from './path.js'
@@ -38,12 +39,13 @@ export const boxTargetKeys: readonly string[] = ['box', 'label', 'iou', 'missing
 
 /** The sizes of nested arrays of numbers of one shape; null for anything else, and for more dimensions than boxes have. */
 function shapeOf(value: unknown, holds: (value: unknown) => boolean, depth = 0): number[] | null {
-  if (!Array.isArray(value)) return holds(value) ? [] : null
+  const list = toList(value)
+  if (!list) return holds(value) ? [] : null
   if (depth === 3) return null
-  const shapes = [...(value as readonly unknown[])].map((inner) => shapeOf(inner, holds, depth + 1))
+  const shapes = list.map((inner) => shapeOf(inner, holds, depth + 1))
   const [first] = shapes
   if (!first || !shapes.every((shape) => shape?.join() === first.join())) return null
-  return [value.length, ...first]
+  return [list.length, ...first]
 }
 
 /** Boxes [1 or N, B, 4]. */
@@ -78,7 +80,7 @@ export function toNativeBoxes(
 ): { target: Pick<NativeTarget, 'boxes' | 'labels' | 'iou' | 'mayMiss' | 'parts'>; [Symbol.dispose](): void } {
   if (!(typeof iou === 'number' && iou >= 0 && iou < 1)) refuse('Its `iou` must be a number from 0 to less than 1.')
   if (missing !== 'error' && missing !== 'zero') refuse("Its `missing` must be 'error' or 'zero'.")
-  if (typeof parts !== 'object' || parts === null) refuse('Its `parts` must be an object { boxes, labels, scores }.')
+  if (!isRecord(parts)) refuse('Its `parts` must be an object { boxes, labels, scores }.')
   const names: unknown[] = [parts.boxes ?? 'boxes', parts.labels ?? 'labels', parts.scores ?? 'scores']
   const steps = names.filter(isStep)
   if (steps.length !== names.length) refuse('Its `parts` must be names or positions.')

@@ -1,6 +1,6 @@
 import type { NativeTarget } from '../addon/binding.js'
 import type { NestedNumbers } from '../tensor/elements.js'
-import { either, show } from '../base/check.js'
+import { either, isCallable, isRecord, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { toPath } from './path.js'
 import { boxTargetKeys, toNativeBoxes, type BoxTarget } from './target-box.js'
@@ -84,7 +84,7 @@ function refuse(target: unknown, expected: string): never {
 /** Classes, or undefined for the top class. */
 function toClasses(choice: unknown, target: unknown = choice): number[] | undefined {
   if (choice === undefined || choice === 'argmax') return undefined
-  const classes: readonly unknown[] = Array.isArray(choice) ? [...(choice as readonly unknown[])] : [choice]
+  const classes: readonly unknown[] = toList(choice) ?? [choice]
   if (classes.length === 0 || !classes.every((index) => Number.isSafeInteger(index)))
     refuse(
       target,
@@ -97,7 +97,7 @@ function toClasses(choice: unknown, target: unknown = choice): number[] | undefi
 /** A mask as a tensor of our own. */
 function toMask(mask: unknown, target: unknown): Tensor {
   if (mask instanceof Tensor) return mask.detach()
-  if (!Array.isArray(mask))
+  if (!toList(mask))
     refuse(target, 'A segmentation target requires a `mask`: a Tensor or nested arrays, [H, W] or [N, H, W].')
   return Tensor.from(mask as NestedNumbers)
 }
@@ -107,8 +107,7 @@ export function toNativeTarget(target: PlainTarget | undefined): {
   target: number[] | NativeTarget | undefined
   [Symbol.dispose](): void
 } {
-  if (typeof target !== 'object' || target === null || Array.isArray(target))
-    return { target: toClasses(target), [Symbol.dispose]() {} }
+  if (!isRecord(target)) return { target: toClasses(target), [Symbol.dispose]() {} }
   const data = target as TargetData
   if (!Object.hasOwn(keysOf, data.kind)) refuse(target, `Its \`kind\` must be ${either(Object.keys(keysOf))}.`)
   const given = target as unknown as Readonly<Record<string, unknown>>
@@ -170,6 +169,7 @@ export function toNativeTarget(target: PlainTarget | undefined): {
 
 /** The score that a target function computes from the output. */
 export function scoreOf<Output extends Value>(target: (output: Output) => Tensor, output: Output): Tensor {
+  if (!isCallable(target)) refuse(target, 'A class cannot be called: give a function that returns a scalar Tensor.')
   const score: unknown = target(output)
   if (score instanceof Tensor) return score
   if (score instanceof Promise) score.catch(() => {})

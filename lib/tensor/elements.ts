@@ -1,4 +1,4 @@
-import { invalid, show } from '../base/check.js'
+import { invalid, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { checkDType, dtypeOfArray, numbersToArray, type ArrayDType, type DType, type TypedArray } from './dtype.js'
 
@@ -42,17 +42,18 @@ export function fromView(data: TypedArray): Elements {
 export function fromNested(data: NestedNumbers, wanted: DType | undefined): Elements {
   checkDType(wanted)
   const naturalShape: number[] = []
-  for (let level: NestedNumbers | undefined = data; Array.isArray(level); level = (level as NestedNumbers[])[0]) {
+  for (let level = toList(data); level; level = toList(level[0])) {
     if (naturalShape.length === mostDimensions)
       throw new GradCamError('ERR_SHAPE', `\`data\` must not be nested deeper than ${mostDimensions} arrays.`)
     naturalShape.push(level.length)
   }
   const flat: (number | bigint | boolean)[] = []
-  const collect = (value: NestedNumbers, depth: number): void => {
-    if (Array.isArray(value)) {
-      if (value.length !== naturalShape[depth])
+  const collect = (value: unknown, depth: number): void => {
+    const list = toList(value)
+    if (list) {
+      if (list.length !== naturalShape[depth])
         throw new GradCamError('ERR_SHAPE', 'The nested arrays are ragged: all at one depth must have the same length.')
-      for (const inner of value as readonly NestedNumbers[]) collect(inner, depth + 1)
+      for (const inner of list) collect(inner, depth + 1)
     } else if (['number', 'bigint', 'boolean'].includes(typeof value) && depth === naturalShape.length) {
       flat.push(value as number | bigint | boolean)
     } else if (depth === 0) {

@@ -22,7 +22,7 @@ const modes = ['bilinear', 'bicubic', 'nearest'] as const
 function call(tensor: Tensor, size: Size, options: InterpolateOptions) {
   const { mode = 'bilinear', alignCorners = false, antialias = false } = expect.options(options)
   checkTensorShape('tensor', tensor, '[N, C, H, W]', (shape) => shape.length === 4)
-  const to = expect.size('size', size, 'ERR_SHAPE')
+  const to = expect.size('size', size, { code: 'ERR_SHAPE' })
   expect.oneOf('mode', mode, modes)
   expect.boolean('alignCorners', alignCorners)
   expect.boolean('antialias', antialias)

@@ -4,7 +4,7 @@ import { cancellable, type CallOptions } from '../addon/abort.js'
 import { callOperator } from './dispatch.js'
 import { bytesToArray, checkDType, type DType, type TensorOptions, type TypedArray } from './dtype.js'
 import { fromNested, fromView, type NestedNumbers } from './elements.js'
-import { expect, invalid } from '../base/check.js'
+import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { interpolate, type InterpolateOptions } from './interpolate.js'
 import { functions, operators, type TensorOperators } from './operators.js'
@@ -25,19 +25,18 @@ export interface Tensor extends TensorOperators {}
  */
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export class Tensor {
-  /** @internal */
-  readonly handle: TensorHandle
+  readonly #handle: TensorHandle
   #shape: readonly number[] | undefined
   #disposed = false
 
   private constructor(handle: TensorHandle) {
-    this.handle = handle
+    this.#handle = handle
     scope?.add(this)
   }
 
   /** True of real tensors alone: what merely has the prototype, such as a Proxy, has no elements to work with. */
   static [Symbol.hasInstance](value: unknown): value is Tensor {
-    return typeof value === 'object' && value !== null && #disposed in value
+    return typeof value === 'object' && value !== null && #handle in value
   }
 
   /** @internal Takes over a native handle. */
@@ -116,8 +115,15 @@ export class Tensor {
     return callOperator(functions.stack, checkTensors('tensors', tensors), dim)
   }
 
+  /** @internal The native tensor. */
+  get handle(): TensorHandle {
+    if (#handle in this) return this.#handle
+    throw invalid('this', 'a Tensor', this)
+  }
+
   get shape(): readonly number[] {
-    return (this.#shape ??= Object.freeze(this.handle.shape))
+    const { handle } = this
+    return (this.#shape ??= Object.freeze(handle.shape))
   }
 
   /** The number of elements. */
@@ -135,6 +141,7 @@ export class Tensor {
   }
 
   get disposed(): boolean {
+    void this.handle // refuses what is not a tensor
     return this.#disposed
   }
 
@@ -178,7 +185,7 @@ export class Tensor {
   /** The slices at `index` along `dim`, in the order of `index`. */
   indexSelect(dim: number, index: Tensor | readonly number[]): Tensor {
     if (index instanceof Tensor) return callOperator(functions.indexSelect, this, dim, index)
-    const list: readonly unknown[] | null = Array.isArray(index) ? [...(index as readonly unknown[])] : null
+    const list = toList(index)
     if (!list?.every((position) => Number.isSafeInteger(position)))
       throw invalid('index', 'a Tensor or an array of integers', index)
     using positions = Tensor.from(BigInt64Array.from(list as readonly number[], BigInt), [list.length], {
@@ -225,8 +232,8 @@ export class Tensor {
 
   /** Frees the memory, or this tensor's share in it. Safe to call again. */
   dispose(): void {
-    this.#disposed = true
     this.handle.dispose()
+    this.#disposed = true
   }
 
   [Symbol.dispose](): void {
@@ -297,7 +304,7 @@ export function checkTensorShape(
 
 /** A shape, copied. */
 function checkShape(name: string, value: unknown): number[] {
-  const sizes: readonly unknown[] | null = Array.isArray(value) ? [...(value as readonly unknown[])] : null
+  const sizes = toList(value)
   if (sizes?.every((size) => Number.isSafeInteger(size) && (size as number) >= 0)) return sizes as number[]
   throw invalid(name, 'an array of integers from 0 on', value, { code: 'ERR_SHAPE' })
 }
@@ -311,7 +318,7 @@ function checkTensorOptions(options: unknown): { dtype?: DType; device?: string 
 }
 
 function checkTensors(name: string, value: unknown): readonly Tensor[] {
-  const list: readonly unknown[] | null = Array.isArray(value) ? [...(value as readonly unknown[])] : null
+  const list = toList(value)
   if (list?.every((item) => item instanceof Tensor)) return list as readonly Tensor[]
   throw invalid(name, 'an array of Tensors', value)
 }

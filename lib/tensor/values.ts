@@ -1,6 +1,6 @@
 import { native } from '../addon/native.js'
 import type { NativeValue } from '../addon/binding.js'
-import { invalid } from '../base/check.js'
+import { invalid, isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from './tensor.js'
 
@@ -29,7 +29,9 @@ function unwrap(value: Value | undefined, depth: number): NativeValue {
       'ERR_INVALID_ARGUMENT',
       `A value must not be nested deeper than ${deepest} arrays and objects.`,
     )
-  if (Array.isArray(value)) return (value as readonly Value[]).map((inner) => unwrap(inner, depth + 1))
+  const list = toList(value) as readonly Value[] | null
+  if (list) return list.map((inner) => unwrap(inner, depth + 1))
+  if (!isRecord(value)) throw invalid('value', 'a Tensor, a plain value, or arrays and objects of them', value)
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, unwrap(inner, depth + 1)]))
 }
 
@@ -62,7 +64,8 @@ export function disposeValue(value: Value | undefined): void {
 /** @param seen the arrays and objects already visited: an object may hold itself */
 function disposeInside(value: unknown, seen: Set<unknown>): void {
   if (value instanceof Tensor) return value.dispose()
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || seen.has(value)) return
+  if (seen.has(value) || ArrayBuffer.isView(value)) return
   seen.add(value)
-  for (const inner of Object.values(value)) disposeInside(inner, seen)
+  const inside: Iterable<unknown> = toList(value) ?? (isRecord(value) ? Object.values(value) : [])
+  for (const inner of inside) disposeInside(inner, seen)
 }
