@@ -319,6 +319,6 @@ function checkTensorOptions(options: unknown): { dtype?: DType; device?: string 
 
 function checkTensors(name: string, value: unknown): readonly Tensor[] {
   const list = toList(value)
-  if (list?.every((item) => item instanceof Tensor)) return list as readonly Tensor[]
+  if (list?.every((item) => item instanceof Tensor)) return list
   throw invalid(name, 'an array of Tensors', value)
 }
