@@ -8,9 +8,20 @@ export type { BatchFile, EncodeMapOptions } from './batch/encode.js'
 export { explainAll, type BatchResults } from './batch/explain-all.js'
 export type { BatchEntry, BatchInput } from './batch/input.js'
 export type { BatchTarget } from './batch/target.js'
-export type { BatchMethodName } from './batch/methods.js'
 export type { BatchProgress, ExplainAllOptions } from './batch/options.js'
+export { toMapLevels, type MapLevels } from './batch/levels.js'
 export { BatchExplanation, BatchFailure, type BatchResult, type TopClass } from './batch/result.js'
+export { FileSource, type FileSourceOptions } from './jobs/file-source.js'
+export { FolderSink } from './jobs/folder-sink.js'
+export { FolderStore, readJobSpec, type FolderStoreOptions } from './jobs/folder-store.js'
+export type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './jobs/job.js'
+export type { JobErrorLine, JobLine, JobResultLine } from './jobs/job-line.js'
+export { checkSameJob, makeJobSpec, type JobSpec, type JobSpecOptions } from './jobs/job-spec.js'
+export { readManifest } from './jobs/manifest.js'
+export { ModelExplainer, type ModelExplainerOptions } from './jobs/model-explainer.js'
+export { runJob } from './jobs/run-job.js'
+export type { JobCounts, JobProgress, JobStart, JobSummary, JobWarning, RunJobOptions } from './jobs/run-job.js'
+export { writeReport, type ReportOptions, type ReportSummary } from './report/write-report.js'
 export { doctor, type Check, type DoctorReport } from './setup/doctor.js'
 export type { DType, TensorOptions, TypedArray } from './tensor/dtype.js'
 export type { NestedNumbers } from './tensor/elements.js'
@@ -65,7 +76,14 @@ export { rankCorrelation } from './metrics/similarity.js'
 export { metrics, type MetricFacts, type MetricName } from './metrics/table.js'
 export type { TensorOperators } from './tensor/operators.js'
 export * from './images/index.js'
-export { methods, type MethodFacts, type MethodName } from './methods/facts.js'
+export { makeMapExplainers } from './methods/map-explainer.js'
+export type { MapExplainer, MapTarget, MethodMap, MethodMaps } from './methods/map-explainer.js'
+export { methodOptions, type MethodOption, type MethodOptionName, type MethodSettings } from './methods/options.js'
+export { readMethodSettings } from './methods/settings.js'
+export { methods, type MethodInfo, type MethodName } from './methods/table.js'
+export { defaultLayer, lastSpatialLayer } from './model/default-layer.js'
+export { moduleTree, type ModuleRow } from './model/module-tree.js'
+export { observeLayers, type LayerOutput } from './model/observe-layers.js'
 export type { Reshape } from './cam/reshape.js'
 export { framingOf, seenRegion, type Framing, type Region } from './preprocess/framing.js'
 export { readPreprocess, type Preprocess, type PreprocessInput, type Resample } from './preprocess/preprocess.js'
@@ -80,17 +98,28 @@ export {
   tensorMemory,
   type TensorMemory,
 } from './addon/runtime.js'
-export {
-  ScriptModule,
-  type ForwardHook,
-  type ForwardPreHook,
-  type FullBackwardHook,
-  type HookedModule,
-  type HookHandle,
-  type LoadOptions,
-  type NamedModule,
-} from './model/script-module.js'
+export type {
+  ForwardHook,
+  ForwardPreHook,
+  FullBackwardHook,
+  HookedModule,
+  HookHandle,
+  Model,
+  ModelCapabilities,
+  NamedModule,
+  RandomizedOptions,
+  SplitMemory,
+} from './model/model.js'
+export { ScriptModule, type LoadOptions } from './model/script-module.js'
 export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
+export { className, parseTarget, readLabels, type ClassTarget } from './target/labels.js'
 export type { BoxTarget, ClassChoice, Target, TargetData, TargetOptions } from './target/target.js'
 export { Tensor, tidy } from './tensor/tensor.js'
 export { disposeValue, type Value } from './tensor/values.js'
+
+export type {
+  /** @deprecated Use {@link MethodName}. */
+  MethodName as BatchMethodName,
+  /** @deprecated Use {@link MethodInfo}. */
+  MethodInfo as MethodFacts,
+} from './methods/table.js'

@@ -37,11 +37,14 @@ export interface SubmoduleInfo {
 export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
 
 export interface ModelHandle {
+  facts(): { device: string; dtype: string | null; hookable: boolean; splittable: boolean; differentiable: boolean }
   modules(): SubmoduleInfo[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
   checkLayer(path: string): void
+  /** Its split models: see SplitCache in native/core/split_cache.h. */
+  splits(): { kept: number; bytes: number; limit: number; built: number }
   dispose(): void
 }
 
@@ -57,7 +60,7 @@ export interface PassPlan {
   /** False keeps negative values in the maps; true by default. */
   relu?: boolean
   eigenSmooth?: boolean
-  /** Maps min-max normalised, at the size of the input. */
+  /** Min-max normalised maps, upsampled to the size of the input. */
   inputSize?: boolean
   aggregate?: 'each' | 'mean' | 'max' | 'product'
   reshape?: NativeReshape | undefined
@@ -81,7 +84,8 @@ export interface PassPlan {
 /** The result of a forward in a pass. */
 export interface NativeForward {
   output: NativeValue
-  relus: number
+  /** ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's. */
+  intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
 }
@@ -107,15 +111,18 @@ export interface NativeTarget {
 /** One map, and for each image whether it is zero everywhere, or holds NaN or an infinity. */
 export interface NativeMap {
   map: TensorHandle
-  zero: boolean[]
-  broken: boolean[]
+  allZero: boolean[]
+  nonFinite: boolean[]
 }
 
 export interface NativeExplained {
   /** The class explained per image; empty where the score came from the caller. */
   classes: number[]
   scores: number[]
-  /** `explain` frees the tensors, so they are null; after forward and backward the gradient is null where no method needs it. */
+  /**
+   * The activation and gradient are null after `explain`, which frees them; after a backward the gradient is null where no
+   * method needs one.
+   */
   layers: { shape: number[]; activation: TensorHandle | null; gradient: TensorHandle | null }[]
   /** By method, then by layer; or a single one of all layers. */
   maps: NativeMap[][]
@@ -146,6 +153,11 @@ export interface NativeFraming {
   size: readonly number[]
 }
 
+/** See SeenPart in native/core/images/render_map.h: the region is [top, left, bottom, right] of the image. */
+export interface NativeSeenPart extends NativeFraming {
+  region: readonly number[]
+}
+
 export interface NativeInfo {
   torchVersion: string
   cudaBuild: boolean
@@ -166,7 +178,8 @@ export interface NativeBinding {
   manualSeed(seed: number): void
   /** Stops all executor threads for good. */
   stop(): void
-  setErrorClass(errorClass: new (code: never, message: string) => Error): void
+  /** `factory` makes the errors that the addon throws. */
+  setErrorFactory(factory: (code: never, message: string, details?: Readonly<Record<string, unknown>>) => Error): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void
 
@@ -185,8 +198,9 @@ export interface NativeBinding {
     source: string | Uint8Array,
     device: string,
     threads: number,
+    splitBytes: number | undefined,
     ticket: number,
-  ): Promise<{ handle: ModelHandle; device: string }>
+  ): Promise<ModelHandle>
   pass(model: ModelHandle, plan: PassPlan): PassHandle
   /** Standard normal numbers of a seed, the same as `torch.randn` makes with a CPU generator of it. */
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
@@ -215,7 +229,7 @@ export interface NativeBinding {
     mapSize: readonly number[],
     pixels: Uint8Array | null,
     size: readonly number[],
-    framing: NativeFraming,
+    seen: NativeSeenPart,
     colors: Float32Array,
     alpha: number,
     result: Uint8Array | Uint16Array,

@@ -6,9 +6,9 @@ const longestMs = 0.5
 const hasAnotherProcessor = availableParallelism() > 1
 
 /**
- * Polls for the end of a call, for half a millisecond at most, before the event loop may block. The loop keeps turning, so
- * everything else is served as usual. Only calls that follow one as short are worth that, such as explanations of small nets
- * in a row, and only where the executor has another processor to work on.
+ * Polls for the end of a call, for half a millisecond at most, before the event loop blocks. The loop keeps turning, so that
+ * everything else is served as usual. Used only for calls that follow one as short, such as explanations of small nets in a
+ * row, and only where the executor has another processor to run on.
  */
 export class BusyPoll {
   #lastMs = Infinity

@@ -8,10 +8,11 @@ import {
   type ExplainOptions,
 } from '../explain/explainer.js'
 import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
+/** What {@link GuidedBackprop} may be told. */
 export interface GuidedBackpropOptions {
   /**
    * 'all' (the default): every ReLU of the pass, module or functional, in place or not. 'modules': nn.ReLU modules alone,
@@ -30,15 +31,15 @@ export interface GuidedBackpropOptions {
  */
 export class GuidedBackprop extends Explainer {
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
-  constructor(model: ScriptModule, options: GuidedBackpropOptions = {}) {
+  constructor(model: Model, options: GuidedBackpropOptions = {}) {
     const { scope = 'all', execution = 'auto' } = expect.options(options)
     expect.oneOf('scope', scope, ['all', 'modules'])
     super(model, { layers: [], inputGradient: true, guided: scope, ...toExecutionPlan({ execution }) })
   }
 
   /** How many ReLUs of the last forward pass follow the rule. With none, `backward` throws ERR_NO_RELU. */
-  get intercepted(): number {
-    return this.relus
+  override get intercepted(): number {
+    return super.intercepted
   }
 
   /** The guided gradient after `backward`, of the shape of the (first) input, for the caller to dispose. */
@@ -51,7 +52,7 @@ export class GuidedBackprop extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<GuidedBackpropExplanation<Output>> {
-    const { output, relus: intercepted, explained, execution } = await this.run(inputs, options)
+    const { output, intercepted, explained, execution } = await this.run(inputs, options)
     const gradient = Tensor.own(explained.inputGradient as TensorHandle)
     const { classes: targets, scores } = explained
     return new GuidedBackpropExplanation({ output, gradient, intercepted, targets, scores, execution })

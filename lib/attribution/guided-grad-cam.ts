@@ -5,12 +5,13 @@ import type { ExplainOptions } from '../explain/explainer.js'
 import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
 import { interpolate } from '../tensor/interpolate.js'
 import type { Reshape } from '../cam/reshape.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget } from '../target/fixed-target.js'
 import { InputAttribution } from './input-attribution.js'
 
+/** What {@link GuidedGradCam} has to be told: the layer, and how its map is made. */
 export interface GuidedGradCamOptions {
   /** The path of the layer whose map is taken. */
   readonly layer: string
@@ -33,7 +34,7 @@ export class GuidedGradCam implements Disposable {
   readonly #mode: 'bilinear' | 'nearest'
 
   /** @throws GradCamError ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_INVALID_ARGUMENT */
-  constructor(model: ScriptModule, options: GuidedGradCamOptions) {
+  constructor(model: Model, options: GuidedGradCamOptions) {
     const { layer, method = 'gradcam', mode = 'bilinear', reshape, scope = 'all' } = expect.options(options)
     expect.string('layer', layer, 'the path of a layer')
     this.#mode = expect.oneOf('mode', mode, ['bilinear', 'nearest'])
@@ -71,6 +72,7 @@ export class GuidedGradCam implements Disposable {
     this.#guided.dispose()
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

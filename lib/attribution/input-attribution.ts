@@ -3,33 +3,19 @@ import { expect, invalid } from '../base/check.js'
 import { Explainer, type Explained, type ExplainOptions, type Run } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
-import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { toPositional, type Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { convergenceDelta, fromBaseline } from './baseline.js'
 import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
 import { InputExplanation } from './input-explanation.js'
+import { inputMethods, type InputMethod } from './input-method.js'
 import { gaussLegendre } from './quadrature.js'
 import { checkSmoothing, noisyCopy, type Smoothing } from './smoothing.js'
 
-/**
- * What is computed from the gradient g of the score at the input x, per pixel and channel:
- *
- * - `gradient`: g
- * - `saliency`: |g|. Simonyan et al. 2014, arXiv:1312.6034
- * - `input-x-gradient`: x g. Shrikumar et al. 2016, arXiv:1605.01713
- * - `guided-backprop`: g with the rule of {@link GuidedBackprop} at each ReLU. Springenberg et al. 2015, arXiv:1412.6806
- * - `deconvnet`: g with max(g, 0) instead of each ReLU's derivative. Zeiler and Fergus 2014, arXiv:1311.2901
- * - `integrated-gradients`: (x - x0) times the mean of g on the straight line from the baseline x0 to x. Sundararajan et al.
- *   2017, arXiv:1703.01365. The mean is a Gauss-Legendre quadrature, as Captum's.
- * - `deeplift`: (x - x0) times g with (y - y0) / (x - x0) instead of the derivative of each nonlinearity y: the rescale rule
- *   of Shrikumar et al. 2017, arXiv:1704.02685, with Captum's rule for max-pooling. Exact, or refused with ERR_ACTIVATION:
- *   it reaches every activation, module or functional, and never takes the plain gradient of an operator that it has no rule
- *   for (softmax, layer norms, products of two activations, values computed from the input without a gradient).
- */
-export type InputMethod =
-  'gradient' | 'saliency' | 'input-x-gradient' | 'guided-backprop' | 'deconvnet' | 'integrated-gradients' | 'deeplift'
+export { inputMethods, type InputMethod }
 
+/** What {@link InputAttribution} has to be told: the method, and its settings. */
 export interface InputAttributionOptions {
   readonly method: InputMethod
   /** For guided-backprop and deconvnet, see {@link GuidedBackpropOptions}. 'all' by default. */
@@ -50,17 +36,6 @@ export interface InputAttributionOptions {
   readonly batchSize?: number
 }
 
-/** Every {@link InputMethod}. */
-export const inputMethods: readonly InputMethod[] = [
-  'gradient',
-  'saliency',
-  'input-x-gradient',
-  'guided-backprop',
-  'deconvnet',
-  'integrated-gradients',
-  'deeplift',
-]
-
 /** The points of a quadrature take time with the square of their number: more would block the event loop. */
 const mostSteps = 10_000
 
@@ -68,7 +43,7 @@ const mostSteps = 10_000
 interface Pass extends Disposable {
   readonly gradient: Tensor
   /** How many activations followed a rule. */
-  readonly relus: number
+  readonly intercepted: number
 }
 
 /** How passes over copies of the batch run, one after the other in one tensor. */
@@ -79,14 +54,14 @@ interface Passes {
   readonly signal: AbortSignal | undefined
 }
 
-type Found = Pick<Pass, 'relus'> & { readonly attribution: Tensor }
+type Found = Pick<Pass, 'intercepted'> & { readonly attribution: Tensor }
 
 /** The methods that count the activations that follow their rules. */
 const rulesOf: Partial<Record<InputMethod, true>> = { 'guided-backprop': true, deconvnet: true, deeplift: true }
 
-function toPass({ relus, explained }: Pick<Run<Value>, 'relus' | 'explained'>): Pass {
+function toPass({ intercepted, explained }: Pick<Run<Value>, 'intercepted' | 'explained'>): Pass {
   const gradient = Tensor.own(explained.inputGradient as TensorHandle) // the only tensor of such a pass
-  return { gradient, relus, [Symbol.dispose]: () => gradient.dispose() }
+  return { gradient, intercepted, [Symbol.dispose]: () => gradient.dispose() }
 }
 
 /**
@@ -106,7 +81,7 @@ export class InputAttribution extends Explainer {
   readonly #scores: ScorePass
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
-  constructor(model: ScriptModule, options: InputAttributionOptions) {
+  constructor(model: Model, options: InputAttributionOptions) {
     const { method, scope = 'all', baseline = 0, steps = 50, batchSize = 16, smooth } = expect.options(options)
     expect.oneOf('method', method, inputMethods)
     expect.oneOf('scope', scope, ['all', 'modules'])
@@ -153,7 +128,7 @@ export class InputAttribution extends Explainer {
         signal,
       }
       const { method } = this
-      const { attribution, relus } = this.#smoothing
+      const { attribution, intercepted } = this.#smoothing
         ? await this.#smooth(x, passes, this.#smoothing)
         : await this.#attribute(x, 1, passes, pass)
       try {
@@ -162,8 +137,8 @@ export class InputAttribution extends Explainer {
           return (await this.#scores.score([start, ...others], { target: fixed, signal })).scores
         }
         const delta = await this.#delta(x, attribution, scores, atBaseline)
-        const intercepted = rulesOf[method] ? relus : null
-        return new InputExplanation({ method, output, attribution, targets, scores, intercepted, delta })
+        const ruled = rulesOf[method] ? intercepted : null
+        return new InputExplanation({ method, output, attribution, targets, scores, intercepted: ruled, delta })
       } catch (error) {
         attribution.dispose()
         throw error
@@ -199,12 +174,12 @@ export class InputAttribution extends Explainer {
   async #attribute(x: Tensor, copies: number, passes: Passes, given: Pass | null): Promise<Found> {
     if (this.method === 'integrated-gradients') return await this.#integrate(x, copies, passes)
     using pass = given ?? (await passes.run(x, copies))
-    const { gradient, relus } = pass
-    if (this.method === 'saliency') return { attribution: gradient.abs(), relus }
-    if (this.method === 'input-x-gradient') return { attribution: tidy(() => x.detach().mul(gradient)), relus }
-    if (this.method !== 'deeplift') return { attribution: gradient.detach(), relus }
+    const { gradient, intercepted } = pass
+    if (this.method === 'saliency') return { attribution: gradient.abs(), intercepted }
+    if (this.method === 'input-x-gradient') return { attribution: tidy(() => x.detach().mul(gradient)), intercepted }
+    if (this.method !== 'deeplift') return { attribution: gradient.detach(), intercepted }
     using path = fromBaseline(this.#options.baseline, x, copies)
-    return { attribution: path.way.mul(gradient), relus }
+    return { attribution: path.way.mul(gradient), intercepted }
   }
 
   async #integrate(x: Tensor, copies: number, passes: Passes): Promise<Found> {
@@ -227,7 +202,7 @@ export class InputAttribution extends Explainer {
         before?.dispose()
       })
       const total = sum as Tensor
-      return { attribution: tidy(() => total.mul(way)), relus: 0 }
+      return { attribution: tidy(() => total.mul(way)), intercepted: 0 }
     } finally {
       sum?.dispose()
     }
@@ -255,7 +230,7 @@ export class InputAttribution extends Explainer {
     const images = x.shape[0] ?? 1
     const dtype = x.dtype === 'float64' ? 'float64' : 'float32'
     let sums: [Tensor, Tensor] | undefined
-    let relus = 0
+    let intercepted = 0
     try {
       await inParts(samples, passes.most, async (from, to) => {
         const noisy: Tensor[] = []
@@ -265,7 +240,7 @@ export class InputAttribution extends Explainer {
           using copies = Tensor.cat(noisy)
           const found = await this.#attribute(copies, to - from, passes, null)
           using attribution = found.attribution
-          relus = found.relus
+          intercepted = found.intercepted
           const before = sums
           const add = (values: Tensor, previous: Tensor | undefined) =>
             tidy(() => {
@@ -286,7 +261,7 @@ export class InputAttribution extends Explainer {
         const squared = squares.div(samples)
         return kind === 'squared' ? squared : squared.sub(mean.square())
       })
-      return { attribution, relus }
+      return { attribution, intercepted }
     } finally {
       disposeValue(sums ?? null)
     }

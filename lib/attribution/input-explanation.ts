@@ -1,7 +1,7 @@
 import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
-import type { InputMethod } from './input-attribution.js'
+import type { InputMethod } from './input-method.js'
 
 interface Found<Output extends Value> extends ExplanationFields<Output> {
   readonly attribution: Tensor

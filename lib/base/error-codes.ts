@@ -10,6 +10,7 @@ export interface ErrorCodeInfo {
     | 'lifetime'
     | 'argument'
     | 'image'
+    | 'job'
     | 'command line'
     | 'run'
   /** One sentence. */
@@ -129,6 +130,16 @@ export const errorCodes = {
   ERR_CLOSED: { group: 'lifetime', meaning: 'The explainer was disposed.', status: 500 },
   ERR_DISPOSED: { group: 'lifetime', meaning: 'The model, tensor or metric was disposed.', status: 500 },
   ERR_ABORTED: { group: 'lifetime', meaning: 'The call was stopped before it finished.', status: 503 },
+
+  ERR_LOCKED: { group: 'job', meaning: "Another process holds the lock, e.g. of a job's folder.", status: 409 },
+  ERR_LOCK_FAILED: {
+    group: 'job',
+    meaning: 'A lock cannot be taken: the system or the file system refuses it.',
+    status: 500,
+  },
+  ERR_JOB_EXISTS: { group: 'job', meaning: 'The folder holds a job already.', status: 409 },
+  ERR_JOB_CHANGED: { group: 'job', meaning: 'The job to resume has other options than those given.', status: 409 },
+  ERR_JOB_VERSION: { group: 'job', meaning: 'The job was written by another version of this package.', status: 409 },
 
   ERR_INVALID_ARGUMENT: {
     group: 'argument',

@@ -1,16 +1,13 @@
 import { expect, invalid } from '../base/check.js'
 import type { ExecutionOptions } from '../explain/explainer.js'
-import { methodNames, methods, type MethodName } from '../methods/facts.js'
+import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 
-/** Every method makes one map of each input. */
-export type BatchMethodName = MethodName
-
-/** The method of that name, made for a model. Each of its results has one map. */
+/** An explainer of one method, whose results have one map each. */
 export function makeExplainer(
-  name: BatchMethodName,
-  model: ScriptModule,
+  name: MethodName,
+  model: Model,
   layer: string | null,
   execution: ExecutionOptions = {},
 ): MapExplainer {
@@ -20,7 +17,7 @@ export function makeExplainer(
     throw invalid('layer', `the path of a layer, e.g. 'features', for the method ${name}`, layer ?? undefined)
   if (!layered && layer) throw invalid('layer', `left out for the method ${name}, which takes none`, layer)
   if (execution.precision !== undefined && by !== 'Cam')
-    throw invalid('precision', `left out for the method ${name}, which has no layer to run up to`, execution.precision)
+    throw invalid('precision', `left out for the method ${name}, which takes none`, execution.precision)
   const [explainer] = makeMapExplainers(model, [name], layer === null ? [] : [layer], execution)
   return explainer as MapExplainer
 }

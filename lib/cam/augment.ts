@@ -1,5 +1,5 @@
 import type { CamExplanation } from './cam-explanation.js'
-import type { CamExplainOptions } from './cam.js'
+import type { CamExplainOptions } from './cam-options.js'
 import { invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { ExplainOptions } from '../explain/explainer.js'
@@ -45,7 +45,11 @@ export async function explainAugmented<Output extends Value>(
     }
     const maps = sums.map((sum) => {
       const map = sum.div(augmentations.length)
-      return { map: map.handle, zero: perImage(map.eq(0)), broken: perImage(map.isfinite()).map((finite) => !finite) }
+      return {
+        map: map.handle,
+        allZero: perImage(map.eq(0)),
+        nonFinite: perImage(map.isfinite()).map((finite) => !finite),
+      }
     })
     return (plain as CamExplanation<Output>).withMaps(maps)
   } catch (error) {

@@ -80,13 +80,13 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     this.methods = methods
     this.#run = run
     this.#aggregated = aggregated
-    const describe = (method: CamMethod, { map, zero, broken }: NativeMap, i: number): CamMap => ({
+    const describe = (method: CamMethod, { map, allZero, nonFinite }: NativeMap, i: number): CamMap => ({
       method,
       layer: aggregated ? null : (layers[i] ?? null),
       layerShape: aggregated ? null : (explained.layers[i]?.shape ?? null),
       map: Tensor.own(map),
-      allZero: zero,
-      nonFinite: broken,
+      allZero,
+      nonFinite,
     })
     this.maps = methods.flatMap((method, m) => (explained.maps[m] ?? []).map((map, i) => describe(method, map, i)))
   }
@@ -117,6 +117,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     return new CamExplanation(run, this.layers, this.methods, this.#aggregated)
   }
 
+  /** Frees all maps and the output. Safe to call again. */
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
@@ -125,6 +126,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     disposeExplained(this.#run.explained)
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

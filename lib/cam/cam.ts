@@ -1,70 +1,17 @@
 import type { NativeExplained, PassPlan, TensorHandle } from '../addon/binding.js'
 import { explainAugmented } from './augment.js'
 import { CamExplanation, mapIndex } from './cam-explanation.js'
+import type { CamExplainOptions, CamOptions } from './cam-options.js'
 import { checkMethods, type CamMethod } from './cam-methods.js'
 import { expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import {
-  Explainer,
-  toExecutionPlan,
-  type ExecutionOptions,
-  type ExplainOptions,
-  type Run,
-} from '../explain/explainer.js'
-import { toNativeReshape, type Reshape } from './reshape.js'
-import type { ScriptModule } from '../model/script-module.js'
+import { Explainer, toExecutionPlan, type ExplainOptions, type Run } from '../explain/explainer.js'
+import { toNativeReshape } from './reshape.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
-/** The form of a map: see {@link CamOptions.compat}. */
-export type CamCompat = 'paper' | 'pytorch-grad-cam' | 'captum'
-
-/** How the maps of several layers become one. */
-export type CamAggregate = 'each' | 'mean' | 'max' | 'product'
-
-export interface CamOptions extends ExecutionOptions {
-  /** Paths of target layers; `model.namedModules()` lists them, {@link suggestLayers} proposes some. */
-  readonly layers: readonly string[]
-  /** The maps to make of each layer, all from one pass; Grad-CAM by default. */
-  readonly methods?: readonly CamMethod[]
-  /**
-   * The form of the maps.
-   * - 'paper' (the default): max(., 0) of the formula, [N, 1, h, w] in the layer's own size, not normalised. Nothing is
-   *   lost, and maps of one layer can be compared between images, classes and methods.
-   * - 'pytorch-grad-cam': [N, 1, H, W] in [0, 1]: each map min-max normalised with 1e-7, upsampled bilinearly to the size of
-   *   the input, combined over layers ('mean' unless `aggregate` is given), and min-max normalised again.
-   * - 'captum': as the formula gives it, with negative values, in the layer's own size.
-   */
-  readonly compat?: CamCompat
-  /**
-   * 'each' (the default): a map per layer. Otherwise one map of all layers, which are first brought to one scale and size
-   * as pytorch-grad-cam does, whatever `compat` is.
-   */
-  readonly aggregate?: CamAggregate
-  /**
-   * The first principal component over channels instead of their sum, for the methods that sum; less noisy. Unlike
-   * pytorch-grad-cam's its sign is defined: on the side of the sum.
-   */
-  readonly eigenSmooth?: boolean
-  /** For layers that return something else than [N, C, h, w], such as a transformer's tokens. */
-  readonly reshape?: Reshape
-  /** Of random maps; the same seed gives the same maps. An integer from 0 on, 0 by default. */
-  readonly seed?: number
-  /**
-   * For Score-CAM and Ablation-CAM, how many copies of an image run at a time: more take more memory, and the result does
-   * not depend on it beyond rounding. Fewer where memory runs out. 32 by default; 1 for models that take one image alone.
-   */
-  readonly chunkSize?: number
-}
-
-export interface CamExplainOptions<Output extends Value = Tensor> extends ExplainOptions<Output> {
-  /**
-   * The mean over six passes: the image and its mirror image, each multiplied by 0.9, 1 and 1.1, as pytorch-grad-cam's
-   * aug_smooth. The top class is that of the unchanged image, which is what output, targets and scores are of. The only
-   * input must be a tensor [N, C, H, W].
-   */
-  readonly augment?: boolean
-}
+export type { CamAggregate, CamCompat, CamExplainOptions, CamOptions } from './cam-options.js'
 
 const compats = ['paper', 'pytorch-grad-cam', 'captum'] as const
 const aggregates = ['each', 'mean', 'max', 'product'] as const
@@ -129,7 +76,7 @@ export class Cam extends Explainer {
    *   ERR_INVALID_ARGUMENT; at the first forward ERR_NOT_SPLITTABLE, where execution 'split' or a precision was asked for
    *   and the model cannot be split
    */
-  constructor(model: ScriptModule, options: CamOptions) {
+  constructor(model: Model, options: CamOptions) {
     const given = { ...expect.options(options) }
     const methods = checkMethods(given.methods ?? ['gradcam'])
     const plan = toPlan(given, methods)

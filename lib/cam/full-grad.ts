@@ -2,7 +2,7 @@ import type { TensorHandle } from '../addon/binding.js'
 import { GradCamError } from '../base/errors.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explain/explainer.js'
 import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
-import { checkModel, type ScriptModule } from '../model/script-module.js'
+import { checkModel, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -22,7 +22,7 @@ export class FullGrad extends Explainer {
   readonly layers: readonly string[]
 
   /** @throws GradCamError ERR_LAYER_NOT_FOUND where the model has no Conv2d and no BatchNorm2d */
-  constructor(model: ScriptModule) {
+  constructor(model: Model) {
     const layers = checkModel(model)
       .namedModules()
       .filter(({ typeName, hookable }) => hookable && biased.includes(typeName))

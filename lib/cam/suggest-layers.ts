@@ -2,8 +2,9 @@ import { Cam } from './cam.js'
 import type { CallOptions } from '../addon/abort.js'
 import { expect } from '../base/check.js'
 import type { Reshape } from './reshape.js'
-import { checkModel, toPositional, type ScriptModule } from '../model/script-module.js'
-import { lastSpatialLayer, observeLayers, type LayerOutput } from '../model/observe-layers.js'
+import { checkModel, toPositional, type Model } from '../model/model.js'
+import { lastSpatialLayer } from '../model/default-layer.js'
+import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -19,21 +20,22 @@ export interface LayerSuggestion {
   readonly reason: string
 }
 
-/** The most tokens that may come before the spatial positions: a class token, a distillation token, registers. */
+/** The most tokens before those of spatial positions: a class token, a distillation token, registers. */
 const mostSkipped = 8
 const mostTried = 12
 
 /**
- * Layers that are worth explaining by class activation maps, best first: the last one that still has spatial positions, then
- * the last of each finer resolution, for LayerCAM and for maps of several layers. For transformers, whose last block often
- * passes on its class token alone, it is the last layer whose positions still have a gradient.
+ * The layers that are worth a class activation map, best first: the last one with spatial positions, then the last of each
+ * finer resolution, for LayerCAM and for maps of several layers. For a transformer, whose last block often passes on only its
+ * class token, it is the last layer whose spatial positions have a gradient. It runs the model once, and a transformer once
+ * more for each layer that is tried. Where one layer is enough and the model is not a transformer, `defaultLayer` is quicker.
  *
  * @param inputs as `model.forward` takes them; sizes matter, values hardly do
  * @returns an empty list for a model without spatial outputs. There is nothing to dispose.
  * @throws GradCamError ERR_INVALID_ARGUMENT; what `model.forward` throws
  */
 export async function suggestLayers(
-  model: ScriptModule,
+  model: Model,
   inputs: Value | readonly Value[],
   options: CallOptions = {},
 ): Promise<LayerSuggestion[]> {
@@ -42,7 +44,7 @@ export async function suggestLayers(
   const input = toPositional(inputs)[0]
   const [height = 0, width = 0] = input instanceof Tensor ? input.shape.slice(2) : []
   const outputs = (await observeLayers(model, inputs, options)).filter(({ path }) => path !== '')
-  const tokens = await lastTokens(model, inputs, outputs, [height, width], options)
+  const tokens = await lastTokens({ model, inputs, options }, outputs, [height, width])
   if (tokens) return [tokens]
   const lastStage = channelsLast(outputs, [height, width])
   if (lastStage) return [lastStage]
@@ -53,7 +55,7 @@ export async function suggestLayers(
     suggestion(
       last,
       undefined,
-      `The last layer with spatial positions (${size(last).join(' x ')}): its features are closest to the class.`,
+      `The last layer with spatial positions (${size(last).join(' x ')}): its features are nearest to the class.`,
     ),
   ]
   const before = outputs.slice(0, outputs.indexOf(last))
@@ -79,7 +81,7 @@ function isInProportion(rows: number, columns: number, [height, width]: readonly
   return rows * columns > 1 && rows * width === columns * height
 }
 
-/** How many tokens come before a grid of the input's proportions; null where there is no such grid. */
+/** How many tokens come before a grid in the proportions of the input; null where there is no such grid. */
 function skippedTokens(tokens: number, input: readonly [number, number]): number | null {
   for (let skip = 0; skip <= mostSkipped; skip++) {
     const rows = Math.round(Math.sqrt(((tokens - skip) * input[0]) / input[1]))
@@ -88,34 +90,33 @@ function skippedTokens(tokens: number, input: readonly [number, number]): number
   return null
 }
 
-/** The last normalisation (or any layer, where there is none) with outputs [N, T, C] whose positions have a gradient. */
+/** The last normalisation (or any layer, where there is none) with outputs [N, T, C] whose spatial positions have a gradient. */
 async function lastTokens(
-  model: ScriptModule,
-  inputs: Value | readonly Value[],
+  pass: TrialPass,
   outputs: readonly LayerOutput[],
   input: readonly [number, number],
-  options: CallOptions,
 ): Promise<LayerSuggestion | null> {
   const all = outputs.filter(({ shape }) => shape?.length === 3 && skippedTokens(shape[1] ?? 0, input) !== null)
   const norms = all.filter(({ typeName }) => /norm/i.test(typeName))
   for (const output of (norms.length > 0 ? norms : all).slice(-mostTried).reverse()) {
     const skip = skippedTokens(output.shape?.[1] ?? 0, input) as number
-    if (!(await positionsMatter(model, inputs, output.path, skip, options))) continue
+    if (!(await positionsMatter(pass, output.path, skip))) continue
     const reshape: Reshape = skip === 1 ? 'vit' : { tokens: 'input', skip }
-    const reason = `The last layer of tokens whose ${(output.shape?.[1] ?? 0) - skip} spatial positions still affect the score.`
+    const reason = `The last layer of tokens whose ${(output.shape?.[1] ?? 0) - skip} spatial positions affect the score.`
     return suggestion(output, reshape, reason)
   }
   return null
 }
 
-/** Whether the score of the top class depends on the tokens that are spatial positions. */
-async function positionsMatter(
-  model: ScriptModule,
-  inputs: Value | readonly Value[],
-  layer: string,
-  skip: number,
-  options: CallOptions,
-): Promise<boolean> {
+/** A model and what it is run on to find out what matters. */
+interface TrialPass {
+  readonly model: Model
+  readonly inputs: Value | readonly Value[]
+  readonly options: CallOptions
+}
+
+/** Whether the score of the top class depends on the tokens of spatial positions. */
+async function positionsMatter({ model, inputs, options }: TrialPass, layer: string, skip: number): Promise<boolean> {
   using cam = new Cam(model, { layers: [layer], reshape: { tokens: 'input', skip } })
   try {
     using _output = (await cam.forward(inputs, options)) as Disposable
@@ -134,7 +135,11 @@ function channelsLast(outputs: readonly LayerOutput[], input: readonly [number, 
   const last = outputs.findLast(({ shape }) => shape?.length === 4 && isEitherWay(shape, input))
   const [, first = 0, second = 0, third = 0] = last?.shape ?? []
   if (!last || isInProportion(second, third, input)) return null
-  return suggestion(last, 'swin', `The last layer with spatial positions (${first} x ${second}), channels last.`)
+  return suggestion(
+    last,
+    'swin',
+    `The last layer with spatial positions (${first} x ${second}), in channels-last order.`,
+  )
 }
 
 function isEitherWay(

@@ -4,7 +4,7 @@ import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { BusyPoll } from '../addon/busy-poll.js'
-import { checkModel, toPositional, type ScriptModule } from '../model/script-module.js'
+import { checkModel, toPositional, type Model } from '../model/model.js'
 import { scoreOf, toNativeTarget, type Target, type TargetOptions } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { topClasses } from '../target/top-classes.js'
@@ -26,7 +26,14 @@ export interface ExplainOptions<Output extends Value = Tensor> extends CallOptio
 export type Execution = 'auto' | 'split' | 'hooked'
 
 /** Which of the two ways a pass ran, and why it was hooked. */
-export type ExecutionPath = { readonly path: 'split' } | { readonly path: 'hooked'; readonly because: string }
+export type ExecutionPath =
+  | { readonly path: 'split' }
+  | {
+      readonly path: 'hooked'
+      readonly why: string
+      /** @deprecated Use `why`. */
+      readonly because: string
+    }
 
 /** How the passes of an explainer of layers run. */
 export interface ExecutionOptions {
@@ -55,7 +62,7 @@ const executions = ['auto', 'split', 'hooked'] as const
 const precisions = ['bfloat16', 'float16'] as const
 
 const executionPath = (whyHooked: string): ExecutionPath =>
-  whyHooked === '' ? { path: 'split' } : { path: 'hooked', because: whyHooked }
+  whyHooked === '' ? { path: 'split' } : { path: 'hooked', why: whyHooked, because: whyHooked }
 
 /** What a pass was explained for. */
 export interface Explained {
@@ -75,32 +82,48 @@ export function disposeExplained(explained: NativeExplained): void {
 /** @internal What a pass of its own gave. */
 export interface Run<Output extends Value> {
   output: Output
-  relus: number
+  intercepted: number
   execution: ExecutionPath
   explained: NativeExplained
 }
 
+/** What a plan needs of the model's format. A frozen model is refused by its layers, with how to save it. */
+function checkCapabilities({ capabilities }: Model, plan: PassPlan): void {
+  const { splittable, differentiable } = capabilities
+  if (!splittable && (plan.execution === 'split' || plan.precision !== undefined))
+    throw new GradCamError(
+      'ERR_NOT_SPLITTABLE',
+      "Models of this format cannot be split, which a reduced precision and execution 'split' require.",
+      { remedy: 'Leave both options out.' },
+    )
+  if (!differentiable && (plan.inputGradient || plan.guided !== 'none'))
+    throw new GradCamError('ERR_NO_GRADIENT', 'Models of this format have no gradients.', {
+      remedy: 'Use a method that needs none, such as Occlusion, RISE or Eigen-CAM.',
+    })
+}
+
 /**
- * The part that all explainers share: a forward pass, backward passes through it, and what they left behind.
+ * The part that all explainers share: a forward pass, backward passes through it, and their results.
  * All state belongs to the explainer, so that two of them on one model never see each other's.
  */
 export abstract class Explainer implements Disposable {
-  readonly model: ScriptModule
+  readonly model: Model
   readonly #pass: PassHandle
-  readonly #poll = new BusyPoll()
+  readonly #busyPoll = new BusyPoll()
   #closed = false
   /** The output of the last forward, with its graph, for target functions. The caller has a tensor of its own. */
   #output: Value | undefined
   #explained: NativeExplained | undefined
-  #relus: number | undefined
+  #intercepted: number | undefined
   #execution: ExecutionPath | undefined
   /** How many forwards were started, and the number of the last that failed. */
   #forwards = 0
   #failed = -1
 
-  /** Refuses layers that the model does not have. */
-  protected constructor(model: ScriptModule, plan: PassPlan) {
-    this.model = checkModel(model)
+  /** Refuses what the model cannot do, and layers that it does not have. */
+  protected constructor(model: Model, plan: PassPlan) {
+    checkCapabilities(checkModel(model), plan)
+    this.model = model
     this.#pass = native().pass(model.handle, plan)
   }
 
@@ -118,7 +141,7 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     this.#forget()
     const turn = ++this.#forwards
-    const { output, kept, relus, execution } = await this.#forwardIn(this.#pass, inputs, signal).catch(
+    const { output, kept, intercepted, execution } = await this.#forwardIn(this.#pass, inputs, signal).catch(
       (error: unknown) => {
         this.#failed = turn // results of an earlier forward on the native side must not be explained instead
         throw error
@@ -128,24 +151,24 @@ export abstract class Explainer implements Disposable {
     else {
       this.#forget() // of a forward that was started later, or at the same time
       this.#output = kept
-      this.#relus = relus
+      this.#intercepted = intercepted
       this.#execution = execution
     }
     return output as Output
   }
 
-  /** A forward in a pass: the output for the caller, and once more for target functions, with its graph. */
+  /** A forward in a pass: the output for the caller, and a second handle with its graph for target functions. */
   async #forwardIn(
     pass: PassHandle,
     inputs: Value | readonly Value[],
     signal: AbortSignal | undefined,
-  ): Promise<{ output: Value; kept: Value; relus: number; execution: ExecutionPath }> {
-    const { output, kept, relus, whyHooked } = await cancellable(
+  ): Promise<{ output: Value; kept: Value; intercepted: number; execution: ExecutionPath }> {
+    const { output, kept, intercepted, whyHooked } = await cancellable(
       signal,
       (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket),
       (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
     )
-    return { output: wrapValue(output), kept: wrapValue(kept), relus, execution: executionPath(whyHooked) }
+    return { output: wrapValue(output), kept: wrapValue(kept), intercepted, execution: executionPath(whyHooked) }
   }
 
   /**
@@ -194,7 +217,7 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     if (typeof target !== 'function') {
       using wanted = toNativeTarget(target)
-      const result = await this.#poll.while(() =>
+      const result = await this.#busyPoll.while(() =>
         cancellable(
           signal,
           (ticket) => this.#pass.explain(toPositional(inputs).map(unwrapValue), wanted.target, ticket),
@@ -205,7 +228,12 @@ export abstract class Explainer implements Disposable {
         ),
       )
       const execution = executionPath(result.whyHooked)
-      return { output: wrapValue(result.output) as Output, relus: result.relus, execution, explained: result }
+      return {
+        output: wrapValue(result.output) as Output,
+        intercepted: result.intercepted,
+        execution,
+        explained: result,
+      }
     }
     const pass = this.#pass.fork()
     try {
@@ -243,8 +271,8 @@ export abstract class Explainer implements Disposable {
       for (const classes of topClasses(first, k, of)) {
         const target = { kind: 'class', class: classes, ...(of === undefined ? {} : { of }) } as const
         const explained = await this.#differentiate(pass, undefined, target, signal)
-        const { relus, execution } = result
-        found.push({ output: shareValue(first), relus, execution, explained })
+        const { intercepted, execution } = result
+        found.push({ output: shareValue(first), intercepted, execution, explained })
       }
       return found
     } catch (error) {
@@ -268,11 +296,11 @@ export abstract class Explainer implements Disposable {
   }
 
   /** How many ReLUs of the last forward follow the guided rule. */
-  protected get relus(): number {
+  protected get intercepted(): number {
     this.assertOpen()
-    if (this.#relus === undefined)
+    if (this.#intercepted === undefined)
       throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to count yet: call forward(input) first.')
-    return this.#relus
+    return this.#intercepted
   }
 
   /** How the last forward ran. */
@@ -291,7 +319,7 @@ export abstract class Explainer implements Disposable {
   #forget(): void {
     disposeValue(this.#output)
     if (this.#explained) disposeExplained(this.#explained)
-    this.#output = this.#explained = this.#relus = this.#execution = undefined
+    this.#output = this.#explained = this.#intercepted = this.#execution = undefined
   }
 
   /** Frees all that the explainer holds. The model stays as it was. Safe to call again. */
@@ -306,6 +334,7 @@ export abstract class Explainer implements Disposable {
     this.dispose()
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

@@ -1,14 +1,13 @@
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { expect } from '../base/check.js'
-import { interpolateAsync } from '../tensor/interpolate.js'
-import { functions, operators } from '../tensor/operators.js'
+import { functions } from '../tensor/operators.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { decode } from './decode.js'
-import { checkNormalization, perChannel, type Normalization } from './normalization.js'
-import { pixelsToTensor } from './pixels-to-tensor.js'
+import { frameImage, resamples, type Resample } from './frame-image.js'
+import { checkNormalization, type Normalization } from './normalization.js'
 import { readSource, sourceName, type ImageSource } from './read-source.js'
-import { resizeBicubic } from './resize-bicubic.js'
+import { tensorInBands } from './tensor-in-bands.js'
 
 export interface LoadImageOptions extends CallOptions {
   /** [height, width] to resize to, whatever the image's proportions. By default it keeps its own size. */
@@ -17,7 +16,7 @@ export interface LoadImageOptions extends CallOptions {
    * The filter for resizing, antialiased. 'bilinear' by default, as in `torchvision.transforms.Resize`; where Python says
    * Pillow's `image.resize(size)` with no filter named, that is 'bicubic'.
    */
-  resample?: 'bilinear' | 'bicubic'
+  resample?: Resample
   /** Subtract this mean and divide by this standard deviation, e.g. `imagenet`. Not done by default. */
   normalize?: Normalization | false
   /** The device of the tensor, e.g. `model.device`. 'cpu' by default. */
@@ -39,8 +38,7 @@ export const defaultMaxPixels = 178_956_970
  *
  * The image is turned upright by its EXIF orientation; grey, palette and CMYK become RGB, 16 bits per channel 8; of an
  * animation the first frame is taken. Embedded colour profiles are ignored, as in Pillow and torchvision, but for CMYK.
- * Resizing is Pillow's, so that a model sees what it sees in Python: the same bytes for bicubic, and for bilinear bytes at
- * most 1 of 255 away.
+ * Resizing is Pillow's, byte for byte, so that a model sees what it sees in Python.
  *
  * @param source a path, a `file:` URL, or the bytes of the file
  * @returns [1, 3, H, W] float32, in [0, 1] unless `normalize` is given
@@ -48,52 +46,29 @@ export const defaultMaxPixels = 178_956_970
  *   ERR_INVALID_ARGUMENT
  */
 export async function loadImage(source: ImageSource, options: LoadImageOptions = {}): Promise<Tensor> {
-  const { size, resample, normalize, device, signal, ...reading } = check(options)
-  using image = await read(source, { ...reading, signal })
-  using sized = size ? await resize(image, size, resample, { signal }) : image
-  using packed = await callOperatorAsync(operators.contiguous, [sized], { signal })
-  using placed = await callOperatorAsync(functions.to, [packed, device, 'uint8'], { signal })
-  // Dividing bytes makes float32 at once, with no float copy in between whose memory this thread would have to return.
-  const scaled = await callOperatorAsync(operators.div, [placed, 255], { signal })
-  return normalize ? await standardizeAsync(scaled, normalize, { signal }) : scaled
-}
-
-/** Uint8 [1, 3, H, W]. The file's bytes and sharp's pixels can be collected as soon as this is done. */
-async function read(
-  source: ImageSource,
-  { signal, ...limits }: Pick<Checked, 'maxPixels' | 'background' | 'signal'>,
-): Promise<Tensor> {
+  const { size, maxPixels, background, normalize, resample, device, signal } = check(options)
   const bytes = await readSource(source, { signal })
-  return await pixelsToTensor(await decode(bytes, sourceName(source), limits, { signal }), { signal })
+  const pixels = await decode(bytes, sourceName(source), { maxPixels, background }, { signal })
+  const resized = size ?? ([pixels.height, pixels.width] as const)
+  const { mean, std } = normalize || unscaled
+  const framing = { resized, offset: [0, 0] as const, size: resized }
+  const planes = await frameImage(pixels, framing, { mean, std, resample, fill: [0, 0, 0] })
+  signal?.throwIfAborted()
+  const image = await tensorInBands(planes, [1, 3, ...resized], { signal })
+  if (device === 'cpu') return image
+  using onCpu = image
+  return await callOperatorAsync(functions.to, [onCpu, device, 'float32'], { signal })
 }
 
-function resize(
-  image: Tensor,
-  size: readonly [number, number],
-  resample: 'bilinear' | 'bicubic',
-  options: CallOptions,
-): Promise<Tensor> {
-  return resample === 'bicubic'
-    ? resizeBicubic(image, size, options)
-    : interpolateAsync(image, size, { antialias: true, ...options })
-}
+/** Pixels stay as they are, from 0 to 1. */
+const unscaled: Normalization = { mean: [0, 0, 0], std: [1, 1, 1] }
 
-/** `standardize` on an executor thread. Takes over `scaled`. */
-async function standardizeAsync(scaled: Tensor, normalization: Normalization, options: CallOptions): Promise<Tensor> {
-  using image = scaled
-  const { mean, std } = perChannel(normalization, image.device)
-  using _mean = mean
-  using _std = std
-  using centred = await callOperatorAsync(operators.sub, [image, mean], options)
-  return await callOperatorAsync(operators.div, [centred, std], options)
-}
-
-/** The longest side of an image that can be resized to: a longer one would block the event loop. */
+/** The longest side of an image that can be resized to. */
 const longestSide = 65_535
 
 interface Checked extends CallOptions {
   readonly size: readonly [number, number] | undefined
-  readonly resample: 'bilinear' | 'bicubic'
+  readonly resample: Resample
   readonly normalize: Normalization | false
   readonly device: string
   readonly background: number | undefined
@@ -108,7 +83,7 @@ function check(options: LoadImageOptions): Checked {
     given.size === undefined ? undefined : expect.size('size', given.size, { code: 'ERR_SHAPE', max: longestSide })
   return {
     size,
-    resample: expect.oneOf('resample', resample, ['bilinear', 'bicubic']),
+    resample: expect.oneOf('resample', resample, resamples),
     normalize:
       normalize === false ? false : checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null]),
     device: expect.string('device', device),

@@ -1,9 +1,9 @@
 import type { Execution } from '../explain/explainer.js'
 import { inputMethods } from '../attribution/input-attribution.js'
 import type { Smoothing } from '../attribution/smoothing.js'
-import { methodNames, methods, type MethodName } from './facts.js'
+import { methodNames, methods, type MethodName } from './table.js'
 
-/** What can be asked of methods besides the target. Each takes what concerns it. */
+/** Settings of methods besides the target. Each method uses those that it takes: see {@link methodOptions}. */
 export interface MethodSettings {
   readonly execution?: Execution
   readonly precision?: 'bfloat16' | 'float16'
@@ -17,7 +17,7 @@ export interface MethodSettings {
   readonly masks?: number
 }
 
-/** An option of some of the methods, as help and docs tell of it. */
+/** An option of some of the methods, as help and docs show it. */
 export interface MethodOption {
   /** The methods that take it. */
   readonly of: readonly MethodName[]
@@ -103,4 +103,5 @@ export const methodOptions = {
   },
 } as const satisfies Record<string, MethodOption>
 
+/** The settings that methods have, by name. */
 export type MethodOptionName = keyof typeof methodOptions

@@ -1,6 +1,6 @@
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { checkTensor, type Tensor } from '../tensor/tensor.js'
 import { checkFinite } from './maps.js'
 import type { MetricTarget } from './scores.js'
@@ -13,7 +13,7 @@ import type { MetricTarget } from './scores.js'
  * @returns maps of the shape that is given to `add`, which the metric disposes
  */
 export type ExplainMaps = (
-  model: ScriptModule,
+  model: Model,
   input: Tensor,
   options: { target: MetricTarget; signal: AbortSignal | undefined },
 ) => Promise<Tensor>
@@ -27,7 +27,7 @@ export function checkExplain(explain: unknown): ExplainMaps {
 /** Calls `explain` for a batch. Refuses maps of another shape than those given to `add`. */
 export async function explainLike(
   explain: ExplainMaps,
-  model: ScriptModule,
+  model: Model,
   input: Tensor,
   shape: readonly number[],
   options: { target: MetricTarget; signal: AbortSignal | undefined },

@@ -1,5 +1,5 @@
 import { expect } from '../base/check.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { scoreCopies, type Chunk } from './copies.js'
 import { draw, on } from './executor.js'
@@ -33,7 +33,7 @@ export class Infidelity extends Metric {
   readonly #normalize: boolean
   readonly #seed: number
 
-  constructor(model: ScriptModule, options: InfidelityOptions = {}) {
+  constructor(model: Model, options: InfidelityOptions = {}) {
     super(model, options)
     const { samples = 10, sigma = 0.1, normalize = false, seed = 0 } = expect.options(options)
     this.#samples = expect.integer('samples', samples, { min: 1, max: mostPoints })

@@ -1,5 +1,5 @@
 import { expect } from '../base/check.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { baselineOf, checkBaseline, type MetricBaseline } from './baseline.js'
 import { scoreCopies, type Copy } from './copies.js'
@@ -24,7 +24,7 @@ abstract class PixelGame extends Metric {
   readonly steps: number
   readonly #baseline: MetricBaseline
 
-  constructor(model: ScriptModule, options: InsertionDeletionOptions, usual: MetricBaseline) {
+  constructor(model: Model, options: InsertionDeletionOptions, usual: MetricBaseline) {
     super(model, options)
     const { steps = 20, baseline = usual } = expect.options(options)
     this.steps = expect.integer('steps', steps, { min: 1, max: mostPoints })
@@ -76,9 +76,12 @@ function area(curve: readonly number[]): number {
   return (curve.reduce((sum, score) => sum + score, 0) - ends) / (curve.length - 1)
 }
 
-/** How fast the score falls when the most relevant pixels are removed first: less is better. See {@link PixelGame}. */
+/**
+ * How fast the score falls when the most relevant pixels are removed first: less is better. The value is the area under the
+ * curve of scores, by the trapezoid rule over `steps`. Petsiuk et al. 2018, "RISE", arXiv:1806.07421.
+ */
 export class Deletion extends PixelGame {
-  constructor(model: ScriptModule, options: InsertionDeletionOptions = {}) {
+  constructor(model: Model, options: InsertionDeletionOptions = {}) {
     super(model, options, 'zeros')
   }
 
@@ -87,9 +90,12 @@ export class Deletion extends PixelGame {
   }
 }
 
-/** How fast the score rises when the most relevant pixels are put in first: more is better. See {@link PixelGame}. */
+/**
+ * How fast the score rises when the most relevant pixels are put in first: more is better. The value is the area under the
+ * curve of scores, by the trapezoid rule over `steps`. Petsiuk et al. 2018, "RISE", arXiv:1806.07421.
+ */
 export class Insertion extends PixelGame {
-  constructor(model: ScriptModule, options: InsertionDeletionOptions = {}) {
+  constructor(model: Model, options: InsertionDeletionOptions = {}) {
     super(model, options, 'blurred')
   }
 

@@ -2,7 +2,7 @@ import type { CallOptions } from '../addon/abort.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { ScorePass } from '../explain/score-pass.js'
-import { checkModel, type ScriptModule } from '../model/script-module.js'
+import { checkModel, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { BoxXYWH } from './boxes.js'
 import { checkPair } from './maps.js'
@@ -49,7 +49,7 @@ export interface MetricResult {
  * nothing. Heavy work runs on executor threads. An image's value does not depend on the rest of its batch.
  */
 export abstract class Metric implements Disposable {
-  readonly model: ScriptModule
+  readonly model: Model
   protected readonly options: Required<MetricOptions>
   readonly #batches: { measured: readonly Measured[] }[] = []
   /** Made at its first use: not every metric runs the model. */
@@ -57,7 +57,7 @@ export abstract class Metric implements Disposable {
   #disposed = false
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
-  constructor(model: ScriptModule, options: MetricOptions = {}) {
+  constructor(model: Model, options: MetricOptions = {}) {
     const { score = 'probability', batchSize = 16 } = expect.options(options)
     this.model = checkModel(model)
     this.options = {
@@ -127,6 +127,7 @@ export abstract class Metric implements Disposable {
     this.#batches.length = 0
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

@@ -1,6 +1,6 @@
 import { expect } from '../base/check.js'
 import { inParts } from '../base/in-parts.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { checkExplain, explainLike, type ExplainMaps } from './explain-maps.js'
 import { checkFinite } from './maps.js'
@@ -8,6 +8,7 @@ import { mean, Metric, type Measured, type MetricBatch, type MetricOptions } fro
 import { on } from './executor.js'
 import { rankCorrelation } from './similarity.js'
 
+/** Which modules are randomised: from the output back, each in addition to those before ('cascading'), or one at a time. */
 export type RandomizationOrder = 'all' | 'cascading' | 'independent'
 
 export interface ParameterRandomizationOptions extends MetricOptions {
@@ -22,7 +23,7 @@ export interface ParameterRandomizationOptions extends MetricOptions {
    * parameters of its own, the last first, for the others.
    */
   readonly modules?: readonly string[]
-  /** See {@link ScriptModule.randomized}; an integer from 0 on, 0 by default. */
+  /** See {@link Model.randomized}; an integer from 0 on, 0 by default. */
   readonly seed?: number
 }
 
@@ -38,10 +39,10 @@ export class ParameterRandomization extends Metric {
   readonly modules: readonly string[]
   readonly #explain: ExplainMaps
   readonly #seed: number
-  #copies: Promise<readonly ScriptModule[]> | undefined
+  #copies: Promise<readonly Model[]> | undefined
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT; at the first `add` ERR_LAYER_NOT_FOUND, ERR_MODEL_FROZEN */
-  constructor(model: ScriptModule, options: ParameterRandomizationOptions) {
+  constructor(model: Model, options: ParameterRandomizationOptions) {
     super(model, options)
     const { explain, order = 'all', seed = 0, modules } = expect.options(options)
     this.order = expect.oneOf('order', order, ['all', 'cascading', 'independent'])
@@ -79,11 +80,11 @@ export class ParameterRandomization extends Metric {
   }
 
   /** Without a signal: several calls of `add` may wait for it. */
-  async #make(): Promise<readonly ScriptModule[]> {
+  async #make(): Promise<readonly Model[]> {
     const { modules, order } = this
     const seed = this.#seed
     if (order === 'all') return [await this.model.randomized({ modules, seed })]
-    const copies: ScriptModule[] = []
+    const copies: Model[] = []
     try {
       for (const module of modules) {
         const from = order === 'cascading' ? (copies.at(-1) ?? this.model) : this.model
@@ -99,14 +100,14 @@ export class ParameterRandomization extends Metric {
 
   override dispose(): void {
     super.dispose()
-    const free = (copies: readonly ScriptModule[]) => copies.forEach((copy) => copy.dispose())
+    const free = (copies: readonly Model[]) => copies.forEach((copy) => copy.dispose())
     this.#copies?.then(free, () => {}) // a call that waits for the copies gets their failure
     this.#copies = undefined
   }
 }
 
 /** Every module with parameters that are not those of a module inside it, the last first. */
-function withParameters(model: ScriptModule): string[] {
+function withParameters(model: Model): string[] {
   const modules = model.namedModules()
   const inside = (path: string, outer: string) =>
     outer === '' ? !path.includes('.') : path.startsWith(`${outer}.`) && !path.slice(outer.length + 1).includes('.')

@@ -1,6 +1,6 @@
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { scoreCopies, type Chunk } from './copies.js'
 import { draw, impute, on } from './executor.js'
@@ -8,6 +8,7 @@ import { ranksOf, upsampled } from './maps.js'
 import { mean, Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
 import type { Scorer } from './scores.js'
 
+/** Which pixels are replaced first: the most relevant or the least relevant. */
 export type RoadOrder = 'combined' | 'morf' | 'lerf'
 
 export interface RoadOptions extends MetricOptions {
@@ -40,7 +41,7 @@ export class Road extends Metric {
   readonly #noise: number
   readonly #seed: number
 
-  constructor(model: ScriptModule, options: RoadOptions = {}) {
+  constructor(model: Model, options: RoadOptions = {}) {
     super(model, options)
     const {
       order = 'combined',

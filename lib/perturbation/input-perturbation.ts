@@ -8,7 +8,7 @@ import {
   type Run,
 } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
-import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { toPositional, type Model } from '../model/model.js'
 import type { ClassChoice, Target } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -19,20 +19,11 @@ import { occlusion, type OcclusionOptions } from './occlusion.js'
 import type { Perturbation } from './perturbation.js'
 import { rise, type RiseOptions } from './rise.js'
 import { PerturbationExplanation } from './perturbation-explanation.js'
+import type { PerturbationMethod } from './perturbation-method.js'
 
-/**
- * How the input x is changed to see how the score f changes. No gradient is taken: any model, any activation.
- *
- * - `occlusion`: windows are covered; sum_w (f(x) - f(x_w)) 1_w / sum_w 1_w. Zeiler and Fergus 2014, arXiv:1311.2901; as
- *   Captum's Occlusion. See {@link OcclusionOptions}.
- * - `feature-ablation`: groups of elements are removed; f(x) - f(x without the group), for each element of the group. As
- *   Captum's FeatureAblation. See {@link FeatureAblationOptions}.
- * - `rise`: random masks m; sum_i f(x m_i) m_i / (N p). Petsiuk et al. 2018, arXiv:1806.07421. The score of a class is its
- *   probability, as there: a logit's offset would drown the map in the noise of the coverage. A target with a `kind` is
- *   taken as it is, and so are models with a single output. See {@link RiseOptions}.
- */
-export type PerturbationMethod = 'occlusion' | 'feature-ablation' | 'rise'
+export type { PerturbationMethod }
 
+/** What {@link InputPerturbation} has to be told: the method, and its settings. */
 export type InputPerturbationOptions = {
   /**
    * How many images a run takes at most; 16 by default, and never less than the batch itself; fewer where memory runs out. It
@@ -79,7 +70,7 @@ export class InputPerturbation extends Explainer {
   readonly #batchSize: number
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
-  constructor(model: ScriptModule, options: InputPerturbationOptions) {
+  constructor(model: Model, options: InputPerturbationOptions) {
     const given = { ...expect.options(options) }
     const { method, batchSize = 16, execution } = given
     expect.oneOf('method', method, perturbationMethods)

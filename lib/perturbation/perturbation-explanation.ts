@@ -2,7 +2,7 @@ import type { ExecutionPath } from '../explain/explainer.js'
 import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
-import type { PerturbationMethod } from './input-perturbation.js'
+import type { PerturbationMethod } from './perturbation-method.js'
 
 interface Found<Output extends Value> extends ExplanationFields<Output> {
   readonly attribution: Tensor

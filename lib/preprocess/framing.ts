@@ -1,24 +1,9 @@
-import { expect, invalid, toList } from '../base/check.js'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { readPreprocess, type Preprocess, type Size } from './preprocess.js'
+import type { Framing, Size } from '../images/frame-image.js'
+import { readPreprocess, type Preprocess } from './preprocess.js'
 
-/**
- * How the input of a model was cropped from an image: the image, resized to `resized`, seen through a window of `size` whose
- * top left corner is at `offset` in it. A negative offset means that the image was padded.
- */
-export interface Framing {
-  readonly resized: Size
-  readonly offset: readonly [top: number, left: number]
-  readonly size: Size
-}
-
-/** The part of an image that a model saw, in pixels of the image; ends are not included. */
-export interface Region {
-  readonly top: number
-  readonly left: number
-  readonly bottom: number
-  readonly right: number
-}
+export { seenRegion, type Framing, type Region } from '../images/frame-image.js'
 
 /** A longer resized image cannot be meant: e.g. one pixel high, a million wide, and upsampled. */
 const longest = 2 ** 30
@@ -42,38 +27,6 @@ export function framingOf(size: Size, preprocess: Preprocess): Framing {
     )
   const window = crop ?? resized
   return { resized, offset: [cropStart(resized[0], window[0]), cropStart(resized[1], window[1])], size: window }
-}
-
-/**
- * The region of an image that a model saw. A pixel belongs to it where its centre does.
- *
- * @param size of the image, [height, width]
- * @throws GradCamError ERR_INVALID_ARGUMENT
- */
-export function seenRegion(size: Size, framing: Framing): Region {
-  const [height, width] = expect.size('size', size)
-  const { resized, offset, window } = checkFraming(framing)
-  const first = (edge: number, pixels: number, to: number): number =>
-    Math.min(pixels, Math.max(0, Math.ceil((edge * pixels) / to - 0.5)))
-  return {
-    top: first(offset[0], height, resized[0]),
-    left: first(offset[1], width, resized[1]),
-    bottom: first(offset[0] + window[0], height, resized[0]),
-    right: first(offset[1] + window[1], width, resized[1]),
-  }
-}
-
-function checkFraming(framing: Framing): Pick<Framing, 'resized' | 'offset'> & { readonly window: Size } {
-  const { resized, offset, size } = expect.options(framing, 'framing')
-  const list: readonly unknown[] = toList(offset) ?? []
-  if (list.length !== 2 || !list.every((n) => Number.isSafeInteger(n)))
-    throw invalid('framing.offset', '[top, left] in whole pixels', offset)
-  const window = expect.size('framing.size', size)
-  return {
-    resized: expect.size('framing.resized', resized),
-    offset: list as unknown as readonly [number, number],
-    window,
-  }
 }
 
 function resizedTo(height: number, width: number, resize: Preprocess['resize']): Size {

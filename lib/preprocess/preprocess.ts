@@ -1,35 +1,10 @@
 import { either, expect, invalid, isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import type { Normalization } from '../images/index.js'
-import type { Size } from '../tensor/interpolate.js'
 import { isPresetName, presets, type PresetName } from './presets.js'
+import { resamples, type Preprocess, type Resample, type Size } from './specification.js'
 import { fromTimm, isTimmConfig } from './timm.js'
 
-export type { Size } from '../tensor/interpolate.js'
-
-/** The filters that resizing knows, by Pillow's names; each is antialiased. */
-export const resamples = ['bilinear', 'bicubic', 'lanczos'] as const
-
-export type Resample = (typeof resamples)[number]
-
-/**
- * How an image is prepared for a model: resize, crop the centre, scale. JSON has the same form, and all but `resize` may be
- * left out; the configuration that timm publishes with a model (`input_size`, `crop_pct`, ...) is read too.
- */
-export interface Preprocess extends Normalization {
-  /**
-   * A number is the length of the shorter side, the other in proportion, as `torchvision.transforms.Resize(n)`. A [height,
-   * width] is taken whatever the image's proportions. `{ cover }` and `{ fit }` keep them: the smallest image that
-   * covers [height, width], or the largest that fits into it. Null leaves the image's own size.
-   */
-  readonly resize: number | Size | { readonly cover: Size } | { readonly fit: Size } | null
-  /** 'bilinear' by default. */
-  readonly resample: Resample
-  /** [height, width] of the centre to crop to, as `torchvision.transforms.CenterCrop`; null for the whole image. */
-  readonly crop: Size | null
-  /** The colour around an image that is smaller than the crop: red, green and blue, 0 to 255. Black by default. */
-  readonly fill: readonly [number, number, number]
-}
+export { resamples, type Preprocess, type Resample, type Size }
 
 /** How a preprocessing may be given: a preset's name, a whole {@link Preprocess}, or what JSON holds of one. */
 export type PreprocessInput = PresetName | Preprocess | Readonly<Record<string, unknown>>

@@ -1,4 +1,4 @@
-import type { Preprocess } from './preprocess.js'
+import type { Preprocess } from './specification.js'
 import { fromTimm } from './timm.js'
 
 const imagenetScale = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const
@@ -37,6 +37,7 @@ export const presets = Object.freeze({
   letterbox: { ...timm(224, 1, 'bilinear', 'border'), fill: [124, 116, 104] },
 } satisfies Record<string, Preprocess>)
 
+/** The name of a preset of {@link presets}. */
 export type PresetName = keyof typeof presets
 
 export function isPresetName(name: string): name is PresetName {

@@ -1,5 +1,5 @@
 import { either, expect, invalid } from '../base/check.js'
-import type { Preprocess, Resample } from './preprocess.js'
+import type { Preprocess, Resample } from './specification.js'
 
 const black = [0, 0, 0] as const
 

@@ -5,7 +5,7 @@ import { join, sep } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 import { ensureLibTorch } from './libtorch/install.js'
 import type { LibTorch } from '../addon/describe.js'
-import { withLock } from '../base/lock.js'
+import { describeWait, withLock, type LockWait } from '../base/lock.js'
 import { addonFile, buildFolder, buildInfoFile, packageRoot } from '../base/paths.js'
 import {
   addonStamp,
@@ -52,14 +52,14 @@ export interface BuildResult {
  * sources, builder and settings are those of the last build. The addon of an earlier build stays in place until the new
  * one has been loaded in a process of its own.
  *
- * Throws ERR_TOOL_MISSING, ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INSTALL or ERR_BUILD.
+ * Throws ERR_TOOL_MISSING, ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INSTALL, ERR_LOCK_FAILED or ERR_BUILD.
  */
 export async function build(options: BuildOptions = {}): Promise<BuildResult> {
   const say = options.say ?? (() => {})
   const libtorch = await ensureLibTorch({ say })
   const builder = options.builder ?? ((await findCMake()) ? 'cmake-js' : 'node-gyp')
   makeBuildFolder()
-  const waiting = (pid: number): void => say(`Process ${pid} is building already: waiting for it.`)
+  const waiting = (wait: LockWait): void => say(describeWait(wait, 'is building already'))
   return withLock(join(buildFolder, '.lock'), waiting, async () => {
     const info = describeBuild(libtorch, builder, options)
     const result = { addon: addonFile, builder, libtorch }

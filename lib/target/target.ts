@@ -105,6 +105,7 @@ function toMask(mask: unknown, target: unknown): Tensor {
 /** A target as the native side takes it; to be disposed when that has been called. */
 export function toNativeTarget(target: PlainTarget | undefined): {
   target: number[] | NativeTarget | undefined
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void
 } {
   if (!isRecord(target)) return { target: toClasses(target), [Symbol.dispose]() {} }

@@ -20,8 +20,7 @@ export interface Tensor extends TensorOperators {}
  * `dispose()`, or at the end of the block of a `using` declaration; the garbage collector is only a back-stop, which for
  * large tensors comes too late.
  *
- * Operators are synchronous and run on the calling thread. Models and `backward` run on executor threads; hooks are called
- * on the JavaScript thread.
+ * Operators are synchronous and run on the calling thread, as hooks do; models and `backward` run on executor threads.
  */
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export class Tensor {
@@ -72,10 +71,12 @@ export class Tensor {
     return source.to({ dtype: wanted })
   }
 
+  /** Zeros, float32 on the CPU unless `options` say otherwise. */
   static zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
     return callOperator(functions.zeros, checkShape('shape', shape), checkTensorOptions(options))
   }
 
+  /** Ones, float32 on the CPU unless `options` say otherwise. */
   static ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
     return callOperator(functions.ones, checkShape('shape', shape), checkTensorOptions(options))
   }
@@ -101,6 +102,7 @@ export class Tensor {
     return callOperator(functions.arange, start, end, step, checkTensorOptions(options))
   }
 
+  /** [steps] evenly spaced numbers from `start` to `end`, both included. */
   static linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
     return callOperator(functions.linspace, start, end, steps, checkTensorOptions(options))
   }
@@ -121,6 +123,7 @@ export class Tensor {
     throw invalid('this', 'a Tensor', this)
   }
 
+  /** The size of each dimension; [] for a scalar. */
   get shape(): readonly number[] {
     const { handle } = this
     return (this.#shape ??= Object.freeze(handle.shape))
@@ -131,6 +134,7 @@ export class Tensor {
     return this.shape.reduce((product, size) => product * size, 1)
   }
 
+  /** The type of the elements. */
   get dtype(): DType {
     return this.handle.dtype as DType
   }
@@ -140,6 +144,7 @@ export class Tensor {
     return this.handle.device
   }
 
+  /** Whether it was disposed: any other use throws ERR_DISPOSED. */
   get disposed(): boolean {
     void this.handle // refuses what is not a tensor
     return this.#disposed
@@ -150,6 +155,7 @@ export class Tensor {
     return this.handle.requiresGrad
   }
 
+  /** Starts or ends recording of a graph at this tensor; floating point only. */
   set requiresGrad(value: boolean) {
     this.handle.requiresGrad = expect.boolean('requiresGrad', value)
   }
@@ -236,10 +242,12 @@ export class Tensor {
     this.#disposed = true
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }
 
+  /** Shape, dtype and device in a few words. */
   toString(): string {
     return this.#disposed ? 'Tensor (disposed)' : `Tensor [${this.shape.join(', ')}] ${this.dtype} ${this.device}`
   }

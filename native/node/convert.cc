@@ -3,8 +3,10 @@
 #include <torch/cuda.h>
 
 #include <cmath>
+#include <limits>
 
 #include "core/base/error.h"
+#include "core/memory/caching_allocator.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -104,7 +106,7 @@ std::string dtype_name(at::ScalarType dtype) {
 at::Device parse_device(const std::string& name) {
   if (name == "auto") return torch::cuda::is_available() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   if (name == "cpu") return at::kCPU;
-  if (name != "cuda" && (name.rfind("cuda:", 0) != 0 || name.size() > 8 || name.size() == 5 ||
+  if (name != "cuda" && (!name.starts_with("cuda:") || name.size() > 8 || name.size() == 5 ||
                          name.find_first_not_of("0123456789", 5) != std::string::npos))
     throw Error("ERR_DEVICE", "There is no device '" + name + "'. Use 'cpu', 'cuda', 'cuda:N' or 'auto'.");
   const int index = name == "cuda" ? 0 : std::stoi(name.substr(5));
@@ -234,6 +236,15 @@ std::vector<int64_t> to_integers(const Napi::Value& value, const std::string& wh
 std::string to_text(const Napi::Value& value, const std::string& what) {
   if (!value.IsString()) refuse(what, "a string");
   return value.As<Napi::String>().Utf8Value();
+}
+
+size_t to_byte_limit(const Napi::Value& value) {
+  const double bytes = value.ToNumber().DoubleValue();
+  return std::isinf(bytes) ? kNoMemoryLimit : static_cast<size_t>(bytes);
+}
+
+double from_byte_limit(size_t bytes) {
+  return bytes == kNoMemoryLimit ? std::numeric_limits<double>::infinity() : static_cast<double>(bytes);
 }
 
 std::vector<IValue> to_inputs(const Napi::Value& values, const c10::FunctionSchema& schema) {

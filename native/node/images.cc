@@ -13,15 +13,15 @@ namespace gradcam::node {
 
 namespace {
 
-// Runs `work` on the executor of images. Until the promise settles it holds the typed arrays among the arguments whose
-// memory `work` reads or fills.
+// Runs `work` on the executor of images. Until the promise settles it keeps the typed arrays alive, among the
+// arguments, whose memory `work` reads or fills.
 Napi::Promise start(const Napi::CallbackInfo& info, std::initializer_list<size_t> arrays, std::function<void()> work) {
   auto list = Napi::Array::New(info.Env(), arrays.size());
   uint32_t count = 0;
   for (const size_t index : arrays) list[count++] = info[index];
   auto& environment = Environment::of(info.Env());
   return environment.submit<bool>(
-      environment.image_executor(), 0,
+      environment.executors().images(), 0,
       [work = std::move(work), held = environment.keep(list)](const CancelFlag&) {
         work();
         return true;
@@ -43,7 +43,7 @@ constexpr int64_t kLongest = 1 << 30;
 std::pair<int, int> to_size(const Napi::Value& value, const char* what) {
   const auto sizes = to_integers(value, what);
   if (sizes.size() != 2 || sizes[0] < 1 || sizes[1] < 1 || sizes[0] > kLongest || sizes[1] > kLongest)
-    throw Error("ERR_SHAPE", std::string(what) + " is no [height, width].");
+    throw Error("ERR_SHAPE", std::string(what) + " is not a [height, width].");
   return {static_cast<int>(sizes[0]), static_cast<int>(sizes[1])};
 }
 
@@ -58,6 +58,17 @@ Framing to_framing(const Napi::Value& value) {
           window.first,  window.second};
 }
 
+// A framing with the part of an image of that size that it shows.
+SeenPart to_seen_part(const Napi::Value& value, std::pair<int, int> size) {
+  const auto edges = to_integers(value.As<Napi::Object>().Get("region"), "region");
+  if (edges.size() != 4 || edges[0] < 0 || edges[1] < 0 || edges[0] > edges[2] || edges[1] > edges[3] ||
+      edges[2] > size.first || edges[3] > size.second)
+    throw Error("ERR_SHAPE", "region is not [top, left, bottom, right] inside the image.");
+  return {
+      to_framing(value),
+      {static_cast<int>(edges[0]), static_cast<int>(edges[1]), static_cast<int>(edges[2]), static_cast<int>(edges[3])}};
+}
+
 }  // namespace
 
 Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
@@ -65,7 +76,7 @@ Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
     const auto size = to_size(info[1], "The image's size");
     const auto framing = to_framing(info[2]);
     const auto* kernel = find_kernel(to_text(info[3], "resample"));
-    if (!kernel) throw Error("ERR_INVALID_ARGUMENT", "There is no such filter. Use bilinear, bicubic or lanczos.");
+    if (!kernel) throw Error("ERR_INVALID_ARGUMENT", "Unknown filter. Use bilinear, bicubic or lanczos.");
     const auto fill = to_integers(info[4], "fill");
     const std::array<uint8_t, 3> color = {static_cast<uint8_t>(fill.at(0)), static_cast<uint8_t>(fill.at(1)),
                                           static_cast<uint8_t>(fill.at(2))};
@@ -80,21 +91,21 @@ Napi::Value draw_map_async(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto map_size = to_size(info[1], "The map's size"), size = to_size(info[3], "The image's size");
     const MapView map{elements<float>(info[0], area(map_size), "The map"), map_size.first, map_size.second};
-    const auto framing = to_framing(info[4]);
+    const auto seen = to_seen_part(info[4], size);
     const auto [height, width] = std::pair<int, int>(size);
     if (!info[2].IsNull()) {
       const PixelsView image{elements<uint8_t>(info[2], 3 * area(size), "The image"), size.first, size.second};
       const auto* colors = elements<float>(info[5], size_t{3} * 256, "The colours");
       const float alpha = info[6].ToNumber();
       auto* result = elements<uint8_t>(info[7], 3 * area(size), "The result");
-      return start(info, {0, 2, 5, 7}, [=] { draw_overlay(map, image, framing, colors, alpha, result); });
+      return start(info, {0, 2, 5, 7}, [=] { draw_overlay(map, image, seen, colors, alpha, result); });
     }
     if (info[7].As<Napi::TypedArray>().TypedArrayType() == napi_uint16_array) {
       auto* result = elements<uint16_t>(info[7], area(size), "The result");
-      return start(info, {0, 7}, [=, h = height, w = width] { draw_grey16(map, h, w, framing, result); });
+      return start(info, {0, 7}, [=, h = height, w = width] { draw_grey16(map, h, w, seen, result); });
     }
     auto* result = elements<uint8_t>(info[7], area(size), "The result");
-    return start(info, {0, 7}, [=, h = height, w = width] { draw_grey(map, h, w, framing, result); });
+    return start(info, {0, 7}, [=, h = height, w = width] { draw_grey(map, h, w, seen, result); });
   });
 }
 

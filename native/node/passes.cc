@@ -24,14 +24,14 @@ Napi::Array to_array(Napi::Env env, const std::vector<MethodMap>& maps) {
   for (uint32_t i = 0; i < maps.size(); ++i) {
     auto object = Napi::Object::New(env);
     object.Set("map", TensorHandle::wrap(env, maps[i].map));
-    object.Set("zero", to_flags(env, maps[i].zero));
-    object.Set("broken", to_flags(env, maps[i].broken));
+    object.Set("allZero", to_flags(env, maps[i].all_zero));
+    object.Set("nonFinite", to_flags(env, maps[i].non_finite));
     array[i] = object;
   }
   return array;
 }
 
-// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, zero, broken }]], inputGradient,
+// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, allZero, nonFinite }]], inputGradient,
 // fullGrad }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
@@ -95,27 +95,27 @@ Napi::Value PassHandle::fork(const Napi::CallbackInfo& info) {
 
 void PassHandle::dispose(const Napi::CallbackInfo&) { pass_.reset(); }
 
-// forward(inputs, ticket) -> { output, kept, relus, whyHooked }: the caller's handles of the output, and the
+// forward(inputs, ticket) -> { output, kept, intercepted, whyHooked }: the caller's handles of the output, and the
 // explainer's own
 Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto inputs = to_inputs(info[0], pass()->model().forward_schema());
     struct Result {
       at::IValue output;
-      int relus;
+      int intercepted;
       std::string why_hooked;
     };
     return environment_->submit<Result>(
         *executor_, info[1].ToNumber(),
         [pass = pass(), inputs](const CancelFlag& cancel) {
           const auto output = pass->forward(inputs, &cancel);
-          return Result{output, pass->guided_relus(), pass->why_hooked()};
+          return Result{output, pass->intercepted(), pass->why_hooked()};
         },
         [](Napi::Env env, Result& result) -> Napi::Value {
           auto object = Napi::Object::New(env);
           object.Set("output", to_javascript(env, result.output));
           object.Set("kept", to_javascript(env, result.output));
-          object.Set("relus", result.relus);
+          object.Set("intercepted", result.intercepted);
           object.Set("whyHooked", result.why_hooked);
           return object;
         });
@@ -147,7 +147,7 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     struct Result {
       at::IValue output;
-      int relus;
+      int intercepted;
       std::string why_hooked;
       Explained explained;
     };
@@ -157,7 +157,7 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
         [pass = pass()->fork(), inputs, target = to_target(info[1])](const CancelFlag& cancel) {
           const auto& output = pass->forward(inputs, &cancel);
           cancel.check();
-          Result result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), pass->guided_relus(),
+          Result result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), pass->intercepted(),
                         pass->why_hooked(), pass->backward(target, /*keep_graph=*/false, &cancel)};
           for (auto& layer : result.explained.layers) layer.activation = layer.gradient = Tensor();
           return result;
@@ -165,7 +165,7 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
         [](Napi::Env env, Result& result) -> Napi::Value {
           auto object = to_object(env, result.explained);
           object.Set("output", to_javascript(env, result.output));
-          object.Set("relus", result.relus);
+          object.Set("intercepted", result.intercepted);
           object.Set("whyHooked", result.why_hooked);
           return object;
         });

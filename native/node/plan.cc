@@ -115,22 +115,28 @@ BoxTarget to_box_target(const Napi::Object& object) {
   return box;
 }
 
+// What the flags of lib/addon/binding.ts's PassPlan ask for: lib/ sets those of one goal alone.
+Goal to_goal(const Napi::Object& object) {
+  const auto layers = to_texts(object.Get("layers"), "A layer path");
+  const auto scope = parse_name<std::optional<ReluScope>>(
+      object.Get("guided"), "guided",
+      {{"none", std::nullopt}, {"modules", ReluScope::modules}, {"all", ReluScope::all}});
+  const auto rule = parse_name<ReluRule>(object.Get("reluRule"), "rule of ReLUs",
+                                         {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
+  if (object.Get("scoresOnly").ToBoolean()) return ScoresOnly{};
+  if (object.Get("fullGrad").ToBoolean()) return FullGradient{layers};
+  if (!object.Get("inputGradient").ToBoolean()) return LayerMaps{layers, to_map_plan(object)};
+  if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())
+    return RescaledGradient{unwrap_tensor(baseline).detach()};
+  if (scope) return GuidedGradient{*scope, rule};
+  return InputGradient{};
+}
+
 }  // namespace
 
 PassPlan to_pass_plan(const Napi::Object& object) {
   PassPlan plan;
-  plan.layers = to_texts(object.Get("layers"), "A layer path");
-  plan.maps = to_map_plan(object);
-  plan.full_grad = object.Get("fullGrad").ToBoolean();
-  plan.scores_only = object.Get("scoresOnly").ToBoolean();
-  plan.input_gradient = object.Get("inputGradient").ToBoolean();
-  plan.guided =
-      parse_name<ReluScope>(object.Get("guided"), "guided",
-                            {{"none", ReluScope::none}, {"modules", ReluScope::modules}, {"all", ReluScope::all}});
-  plan.relu_rule = parse_name<ReluRule>(object.Get("reluRule"), "rule of ReLUs",
-                                        {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
-  if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())
-    plan.baseline = unwrap_tensor(baseline).detach();
+  plan.goal = to_goal(object);
   plan.execution = parse_name<Execution>(
       object.Get("execution"), "execution",
       {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});

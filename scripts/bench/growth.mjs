@@ -18,13 +18,12 @@ import {
   overlay,
   saveImage,
   setNumThreads,
-} from '../../dist/lib/index.js'
-import { packageRoot } from '../../dist/lib/base/paths.js'
-import { testPython } from '../../dist/test/support/python.js'
+} from 'libtorch-gradcam'
+import { packageRoot } from '#internal'
+import { markdownTable, writeSection } from '../docs/sections.mjs'
+import { testPython } from '#test-support/python.js'
 import { modelFiles } from './prepare.mjs'
-import { markdownTable } from './report.mjs'
 import { median, ratio } from './statistics.mjs'
-import { writeSection } from './write-docs.mjs'
 
 const target = 10
 const rounds = 7
@@ -36,6 +35,7 @@ const model = await ScriptModule.load(file)
 
 /** Times of each step, in turns; the first two rounds warm up. */
 async function inTurns(steps) {
+  /** @type {Record<string, number[]>} */
   const times = Object.fromEntries(Object.keys(steps).map((name) => [name, []]))
   for (let round = -2; round < rounds; round++)
     for (const [name, step] of Object.entries(steps)) {

@@ -12,6 +12,7 @@ const settleMs = 25
  *   contestant's; and for each contestant its cold start, or why it takes no part
  */
 export async function measure({ contestants, job, tools, batches, rounds, warmups, folder, say }) {
+  /** @type {{ contestant: any, worker: Worker, coldStartMs: number }[]} */
   const taking = []
   const failures = {}
   try {
@@ -22,9 +23,9 @@ export async function measure({ contestants, job, tools, batches, rounds, warmup
       taking.push({ contestant, worker, coldStartMs: NaN })
       try {
         await worker.ask(`run ${batches[0]}`)
-        taking.at(-1).coldStartMs = performance.now() - begin
+        taking[taking.length - 1].coldStartMs = performance.now() - begin
       } catch (error) {
-        failures[contestant.name] = error.message
+        failures[contestant.name] = error instanceof Error ? error.message : String(error)
         taking.pop()
         await worker.end()
       }

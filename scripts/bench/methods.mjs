@@ -6,14 +6,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { formatTable } from '../../dist/lib/cli/table.js'
+import { formatTable } from '#internal'
+import { markdownTable, writeSection } from '../docs/sections.mjs'
 import { contestants } from './contestants.mjs'
 import { machine } from './machine.mjs'
 import { measure } from './measure.mjs'
 import { prepare } from './prepare.mjs'
-import { markdownTable } from './report.mjs'
 import { median, ratio } from './statistics.mjs'
-import { writeSection } from './write-docs.mjs'
 
 const pgc = 'pytorch-grad-cam'
 const captum = 'captum'
@@ -74,7 +73,7 @@ if (unknown.length > 0 || !(size > 0) || !(Number(values.rounds) > 0)) {
 }
 
 const taking = ['ours', pgc, captum].map((name) => {
-  const row = contestants.find((one) => one.name === name)
+  const row = contestants.filter((one) => one.name === name)[0]
   return name === 'ours' ? row : { ...row, module: modules[name] }
 })
 const { model } = values

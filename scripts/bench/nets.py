@@ -47,7 +47,7 @@ def eager_vgg11() -> VGG:
 
 
 DENSENET121 = dict(growth_rate=32, block_config=(6, 12, 24, 16), num_init_features=64)
-# As scripts/train-sample-model.py trains it.
+# As scripts/samples/train-sample-model.py trains it.
 ANIMALS = dict(growth_rate=16, block_config=(3, 6, 8), num_init_features=16, bn_size=2, num_classes=8)
 
 DENSENET_LAYERS = {"gradcam-last": "features", "gradcam-early": "features.denseblock1"}

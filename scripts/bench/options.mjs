@@ -23,7 +23,7 @@ const usage = `npm run bench -- [options]
   --write-docs         puts the table into docs/performance.md
 `
 
-const definitions = {
+const definitions = /** @satisfies {import('node:util').ParseArgsConfig['options']} */ ({
   models: { type: 'string' },
   workloads: { type: 'string' },
   batches: { type: 'string' },
@@ -36,7 +36,7 @@ const definitions = {
   json: { type: 'string', default: 'out/bench.json' },
   'write-docs': { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
-}
+})
 
 /** What was asked for, or what is wrong with it. */
 export function readOptions(args) {
@@ -64,7 +64,7 @@ export function readOptions(args) {
     threads: count('--threads', values.threads),
     size: count('--size', values.size),
     device: values.device,
-    json: String(values.json),
+    json: values.json,
     writeDocs: values['write-docs'],
   }
 }

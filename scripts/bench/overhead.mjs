@@ -3,7 +3,7 @@
 //
 //   npm run build && node scripts/bench/overhead.mjs
 import { join } from 'node:path'
-import { testPython } from '../../dist/test/support/python.js'
+import { testPython } from '#test-support/python.js'
 import { compile } from './compile.mjs'
 import { modelFiles } from './prepare.mjs'
 import { median } from './statistics.mjs'
@@ -27,7 +27,7 @@ export async function measureOverhead(files, say) {
   ]
   const workers = commands.map((command) => new Worker(command, 1))
   try {
-    const times = [[], []]
+    const times = [/** @type {number[]} */ ([]), /** @type {number[]} */ ([])]
     for (let round = -1; round < rounds; round++) {
       for (const [at, worker] of workers.entries()) {
         const { us } = await worker.ask(`run ${runs}`)

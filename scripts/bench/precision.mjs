@@ -2,9 +2,9 @@
 // game, on held-out scenes of the bundled model.
 //
 //   npm run build && node scripts/bench/precision.mjs [SCENES]
-import { GradCam, PointingGame, ScriptModule, rankCorrelation } from '../../dist/lib/index.js'
-import { toInput } from '../evaluate/scene-input.mjs'
-import { heldOutSeeds, renderScene } from '../scenes.mjs'
+import { GradCam, PointingGame, ScriptModule, rankCorrelation } from 'libtorch-gradcam'
+import { toInput } from '../samples/scene-input.mjs'
+import { heldOutSeeds, renderScene } from '../samples/scenes.mjs'
 import { median } from './statistics.mjs'
 
 const scenes = Number(process.argv[2] ?? 500)
@@ -24,9 +24,9 @@ for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
       await reduced.explain(input, { target: box.class }),
     ]
     for (const [i, { cam }] of found.entries()) await games[i].add(input, cam, { boxes: [box] })
-    correlations.push(...(await rankCorrelation(...found.map(({ cam }) => cam))))
+    correlations.push(...(await rankCorrelation(found[0].cam, found[1].cam)))
     const top = found.map(({ output }) => output.flatten().argmax().item())
-    sameClass += top[0] === top[1]
+    sameClass += top[0] === top[1] ? 1 : 0
     for (const one of found) one.dispose()
   }
   input.dispose()

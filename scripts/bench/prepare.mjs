@@ -1,9 +1,9 @@
 import { readFileSync, readdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
-import { lastLines, run } from '../../dist/lib/base/processes.js'
-import { cachedFolder } from '../../dist/test/support/cached-folder.js'
-import { pythonWithPeers } from '../../dist/test/support/peers.js'
-import { testPython } from '../../dist/test/support/python.js'
+import { lastLines, run } from '#internal'
+import { cachedFolder } from '#test-support/cached-folder.js'
+import { pythonWithPeers } from '#test-support/peers.js'
+import { testPython } from '#test-support/python.js'
 import { builtWith, compile } from './compile.mjs'
 
 /** What the contestants need: the Python to run in, the floor's program, and a folder with models and inputs. */

@@ -43,11 +43,6 @@ export function cells(rows, contestants, { cuda, coldStart }) {
   return [titles, ...lines]
 }
 
-export function markdownTable([titles, ...lines]) {
-  const row = (texts) => `| ${texts.join(' | ')} |`
-  return [row(titles), row(titles.map((_, at) => (at === 0 ? '---' : '---:'))), ...lines.map(row)].join('\n')
-}
-
 /** What makes a figure doubtful, as sentences. */
 export function doubts({ batch, rows, idleShare }, failures) {
   const said = Object.entries(failures).map(([name, reason]) => `${name} did not take part: ${reason}`)

@@ -1,19 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { format, resolveConfig } from 'prettier'
-import { packageRoot } from '../../dist/lib/base/paths.js'
+import { markdownTable, writeSection } from '../docs/sections.mjs'
 import { overheadLine } from './overhead.mjs'
-import { markdownTable } from './report.mjs'
-
-/** Puts a text between the two markers of that name in docs/performance.md. */
-export async function writeSection(name, section, file = join(packageRoot, 'docs', 'performance.md')) {
-  const markers = new RegExp(`(<!-- ${name}:begin[^>]*-->)[\\s\\S]*?(<!-- ${name}:end -->)`)
-  const text = readFileSync(file, 'utf8')
-  if (!markers.test(text))
-    throw new Error(`${file} has no <!-- ${name}:begin --> and <!-- ${name}:end --> to write between`)
-  const next = text.replace(markers, (_, begin, end) => `${begin}\n\n${section}\n\n${end}`)
-  writeFileSync(file, await format(next, { ...(await resolveConfig(file)), parser: 'markdown' }))
-}
 
 /** What the report says, as Markdown. */
 export function docsSection({ machine, groups, overhead, seconds }) {

@@ -1,6 +1,6 @@
 import sharp from 'sharp'
-import { encodeImage, interpolate, overlay } from '../../dist/lib/index.js'
-import { svgDocument } from '../scenes.mjs'
+import { encodeImage, interpolate, overlay } from 'libtorch-gradcam'
+import { svgDocument } from '../samples/scenes.mjs'
 
 export const side = 192
 const gap = 12
@@ -40,10 +40,15 @@ export async function contactSheet(image, maps, file) {
     .toFile(file)
 }
 
-/** The map's colours over the image. The highest hundredth is one colour, or a lone pixel would leave all others dark. */
+/**
+ * The map's colours over the image. The highest hundredth is one colour, or a lone pixel would leave all others dark.
+ *
+ * @param {import('libtorch-gradcam').Tensor} image
+ * @param {import('libtorch-gradcam').Tensor} map
+ */
 async function drawn(image, map) {
   const large = interpolate(map, [side, side])
-  const sorted = Float32Array.from(large.toTypedArray()).sort()
+  const sorted = Float32Array.from(large.toTypedArray(), Number).sort()
   const cut = large.clamp(null, sorted[Math.floor(0.99 * (sorted.length - 1))])
   const painted = overlay(image, cut)
   const tile = await encodeImage(painted, 'png')

@@ -10,7 +10,7 @@ import {
   inputMethods,
   methods,
   Tensor,
-} from '../../dist/lib/index.js'
+} from 'libtorch-gradcam'
 
 /** The sum over channels of what an attribution has there, whatever its sign. */
 function overChannels(attribution) {
@@ -35,15 +35,20 @@ function noise(count) {
 }
 
 /**
- * Each gives entries { name, title, open(model), map(explanation) }: what `open` makes has `explain(input, { target,
- * signal })`, and `map` takes the map out of what that found.
+ * @typedef {{ layer: string, steps: number, masks: number }} Options
+ * @typedef {{ explain(input: Tensor, options: object): Promise<any>, dispose(): void }} Opened
+ *
+ * What `open` makes explains, and `map` takes the map out of what that found.
+ * @typedef {{ name: string, title: string, open: (model: any) => Opened, map: (found: any) => Tensor }} Family
  */
+
+/** @type {((options: Options) => Family[])[]} */
 const families = [
   // Class activation maps of one layer.
   ({ layer }) =>
-    Object.entries(camMethods).map(([name, { title }]) => ({
+    /** @type {(keyof typeof camMethods)[]} */ (Object.keys(camMethods)).map((name) => ({
       name,
-      title,
+      title: camMethods[name].title,
       open: (model) => new Cam(model, { layers: [layer], methods: [name] }),
       map: ({ cam }) => cam.clone(),
     })),
@@ -75,7 +80,7 @@ const families = [
   ],
   // What changes the input. The sign stays: what is below zero speaks against the class.
   ({ masks }) =>
-    ['occlusion', 'rise'].map((method) => ({
+    /** @type {('occlusion' | 'rise')[]} */ (['occlusion', 'rise']).map((method) => ({
       name: method,
       title: methods[method].title,
       open: (model) => new InputPerturbation(model, { method, ...(method === 'rise' ? { masks } : {}) }),
@@ -102,9 +107,8 @@ const families = [
  * The methods, each with `explain(model, input, { target, signal })`, as the metrics take it. Explainers are made once for
  * each model, and disposed by `close`.
  *
- * @param options.layer the layer whose maps are made
- * @param options.steps of integrated gradients
- * @param options.masks of RISE
+ * @param {Options} options `layer`: the layer whose maps are made
+ *   `steps` are of integrated gradients, `masks` of RISE
  */
 export function methodsOf(options) {
   return families.flatMap((family) =>
@@ -113,6 +117,11 @@ export function methodsOf(options) {
       return {
         name,
         title,
+        /**
+         * @param {import('libtorch-gradcam').ScriptModule} model
+         * @param {Tensor} input
+         * @param {{ target: number | number[], signal?: AbortSignal }} options
+         */
         async explain(model, input, { target, signal }) {
           if (!opened.has(model)) opened.set(model, open(model))
           const found = await opened.get(model).explain(input, { target, signal })

@@ -1,5 +1,5 @@
-import { metrics } from '../../dist/lib/index.js'
-import { markdownTable } from '../bench/report.mjs'
+import { metrics } from 'libtorch-gradcam'
+import { markdownTable } from '../docs/sections.mjs'
 
 const arrows = { higher: '↑', lower: '↓', 'near 0': '→ 0' }
 
@@ -37,7 +37,7 @@ export function evaluationSection({ rows, seed, scenes, layer, steps, masks, opt
     return [title, better, meaning, chosen(name), paper(source) + (peer ? `, as ${peer} has it` : '')]
   })
   return [
-    `${scenes} scenes of \`scripts/scenes.mjs\` from seed ${seed} on, ${2 * scenes} maps: one for each of the two animals of a scene. ` +
+    `${scenes} scenes of \`scripts/samples/scenes.mjs\` from seed ${seed} on, ${2 * scenes} maps: one for each of the two animals of a scene. ` +
       `The model is \`samples/animals-densenet.pt\`, which has seen none of them; maps of layers are of \`${layer}\`; integrated gradients take ${steps} steps, RISE ${masks} masks. ` +
       'A score is the softmax probability of the animal. The best method of each column is bold; random pixels are there to compare with.',
     markdownTable([head, ...body]),

@@ -16,16 +16,16 @@ function pending(): { running: Promise<string>; end: () => void } {
 const immediate = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 test.serial('the first call is not looked out for, one after a short one is, and that soon ends', async (t) => {
-  const poll = new BusyPoll()
+  const busyPoll = new BusyPoll()
   const first = pending()
-  const waiting = poll.while(() => first.running)
+  const waiting = busyPoll.while(() => first.running)
   t.false(isTurning())
   first.end()
   t.is(await waiting, 'done')
 
-  await poll.while(async () => {}) // whatever the first took, this one was short
+  await busyPoll.while(async () => {}) // whatever the first took, this one was short
   const second = pending()
-  const started = poll.while(() => second.running)
+  const started = busyPoll.while(() => second.running)
   t.is(isTurning(), availableParallelism() > 1)
   const begin = performance.now()
   while (isTurning()) await sleep(1)
@@ -34,23 +34,23 @@ test.serial('the first call is not looked out for, one after a short one is, and
   await started
 
   const third = pending()
-  const afterLong = poll.while(() => third.running)
+  const afterLong = busyPoll.while(() => third.running)
   t.false(isTurning(), 'the one before was long')
   third.end()
   await afterLong
 })
 
 test.serial('it ends with the call, however that ends', async (t) => {
-  const poll = new BusyPoll()
-  await poll.while(async () => {})
+  const busyPoll = new BusyPoll()
+  await busyPoll.while(async () => {})
   await t.throwsAsync(
-    poll.while(() => Promise.reject(new Error('no'))),
+    busyPoll.while(() => Promise.reject(new Error('no'))),
     { message: 'no' },
   )
   await immediate()
   t.false(isTurning())
   await t.throwsAsync(
-    poll.while(() => {
+    busyPoll.while(() => {
       throw new Error('not even begun')
     }),
     { message: 'not even begun' },

@@ -6,7 +6,7 @@ import { decodeImage, greyValues } from '../support/drawings.js'
 import { runNode, temporaryFolder } from '../support/package-copy.js'
 import { smallNets } from '../support/models.js'
 
-const demo = join(packageRoot, 'scripts', 'demo.mjs')
+const demo = join(packageRoot, 'scripts', 'samples', 'demo.mjs')
 
 test.serial('npm run demo: the cat and the dog of the sample image, each where it sits', async (t) => {
   const folder = temporaryFolder(t)

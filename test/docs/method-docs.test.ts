@@ -7,9 +7,10 @@ import * as api from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { peersOrNull } from '../support/peer-maps.js'
 import { runPython } from '../support/python.js'
+import { needing } from '../support/needs.js'
 
 const { methods } = api
-const script = pathToFileURL(join(packageRoot, 'scripts', 'write-method-docs.mjs')).href
+const script = pathToFileURL(join(packageRoot, 'scripts', 'docs', 'write-method-docs.mjs')).href
 const { folder, pages } = (await import(script)) as { folder: string; pages: () => Promise<Record<string, string>> }
 const texts = await pages()
 const files = Object.keys(texts).sort()
@@ -20,7 +21,7 @@ test('docs/methods says what the tables of methods say, and has nothing else', (
     t.is(
       readFileSync(join(folder, file), 'utf8'),
       texts[file] as string,
-      `${file}: run node scripts/write-method-docs.mjs`,
+      `${file}: run node scripts/docs/write-method-docs.mjs`,
     )
   t.deepEqual(readdirSync(folder).sort(), [...files, 'images'].sort())
   for (const { title } of Object.values(methods))
@@ -86,7 +87,7 @@ test.serial('the TypeScript of the pages runs', async (t) => {
     }
 })
 
-;(peers ? test : test.skip)('the peers have the classes that the tables name', async (t) => {
+needing('peers', peers)('the peers have the classes that the tables name', async (t) => {
   const asked: Record<string, string[]> = { 'pytorch-grad-cam': ['FinerCAM'], Captum: ['NoiseTunnel'] }
   for (const facts of Object.values(methods))
     for (const [library, name] of Object.entries(facts.peers)) asked[library]?.push(name)

@@ -1,10 +1,11 @@
 import test from 'ava'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
-import type { ManifestLine } from '../../lib/cli/batch/manifest.js'
+import type { JobLine } from '../../lib/jobs/job-line.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { sampleModel, writeJpegs } from '../support/batch.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
@@ -30,11 +31,11 @@ function ended(child: ChildProcess): Promise<{ code: number | null; signal: Node
 }
 
 /** The lines of the manifest; the last may be torn. */
-function lines(folder: string): ManifestLine[] {
+function lines(folder: string): JobLine[] {
   const file = join(folder, 'out', 'manifest.jsonl')
   if (!existsSync(file)) return []
   const all = readFileSync(file, 'utf8').split('\n')
-  return all.slice(0, -1).map((line) => JSON.parse(line) as ManifestLine)
+  return all.slice(0, -1).map((line) => JSON.parse(line) as JobLine)
 }
 
 async function untilLines(folder: string, count: number): Promise<void> {
@@ -71,7 +72,7 @@ test.serial('killed again and again, a job ends with one result for each input, 
   const found = lines(folder)
   t.deepEqual(found.map(({ id }) => id).sort(), [...names].sort())
   const files = readdirSync(join(folder, 'out'), { recursive: true, withFileTypes: true }).filter((one) => one.isFile())
-  t.is(files.length, 2 * names.length + 2)
+  t.is(files.length, 2 * names.length + 3, 'and the manifest, the options and the empty lock')
   for (const file of files) {
     const bytes = readFileSync(join(file.parentPath, file.name))
     if (file.name.endsWith('.jpg')) await t.notThrowsAsync(sharp(bytes, { failOn: 'warning' }).stats(), file.name)
@@ -83,7 +84,7 @@ for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)
-  test.serial(`${signal} finishes what was begun and says how to go on`, async (t) => {
+  test.serial(`${signal} finishes what was begun and says how to continue`, async (t) => {
     const folder = temporaryFolder(t)
     await writeJpegs(join(folder, 'in'), names)
     const { child, args, said } = start(folder)
@@ -93,7 +94,7 @@ for (const [signal, code] of [
     t.deepEqual(await end, { code, signal: null }, said())
     const sofar = lines(folder)
     t.true(sofar.length >= 5 && sofar.length < names.length, `${sofar.length} results`)
-    t.true(said().includes(`gradcam: interrupted. To go on: gradcam ${args.join(' ')} --resume\n`), said())
+    t.true(said().includes(`gradcam: interrupted. To continue: gradcam ${args.join(' ')} --resume\n`), said())
     t.false(existsSync(join(folder, 'out', '.gradcam-partial')))
     t.is(gradcam([...args, '--resume']).code, 0)
     t.deepEqual(
@@ -125,7 +126,9 @@ test.serial('two processes never work on one folder', async (t) => {
   await untilLines(folder, 1)
   const second = gradcam([...args, '--resume'])
   t.is(second.code, 1)
-  t.regex(second.stderr, new RegExp(`Process ${child.pid} is at work`))
+  const lock = join(folder, 'out', '.gradcam-lock')
+  t.true(second.stderr.includes(`Process ${child.pid} on host ${hostname()} is at work on '${join(folder, 'out')}'`))
+  t.true(second.stderr.includes(`holds the lock '${lock}'. Wait until it ends, or end it and resume the job.`))
   child.kill('SIGKILL')
   await end
 })

@@ -1,9 +1,9 @@
 import test from 'ava'
 import { GradCam, PointingGame, ScriptModule, Tensor, standardize, imagenet } from '../../lib/index.js'
-import type * as Scenes from '../../scripts/scenes.mjs'
+import type * as Scenes from '../../scripts/samples/scenes.mjs'
 
 // Not compiled, so not in dist: it is loaded from where it lies.
-const scenesFile = new URL('../../../scripts/scenes.mjs', import.meta.url)
+const scenesFile = new URL('../../../scripts/samples/scenes.mjs', import.meta.url)
 const { heldOutSeeds, labels, renderScene, sceneSide } = (await import(scenesFile.href)) as typeof Scenes
 const modelFile = new URL('../../../samples/animals-densenet.pt', import.meta.url)
 

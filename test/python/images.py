@@ -2,7 +2,7 @@
 
     python3 test/python/images.py JOB.json OUT
 
-JOB.json: {"jet": [numbers], "resizes": {NAME: {"from": [W, H], "to": [W, H], "filter": "bilinear" | "bicubic"}}}
+JOB.json: {"jet": [numbers], "resizes": {NAME: {"from": [W, H], "to": [W, H], "filter": "bilinear" | "bicubic" | "lanczos"}}}
 OUT/index.json: {"jet": {"table", "values", "colors"}, "resizes": {NAME: {"source", "bytes", "exact"}},
 "samples": {FILE: {"path", "pixels"} or {"path"}}}. Needs the packages of requirements.txt, not torch.
 """
@@ -17,7 +17,8 @@ from PIL import Image
 
 import sample_images
 
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC,
+           "lanczos": Image.Resampling.LANCZOS}
 
 
 class Store:

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { packageRoot } from '../../lib/base/paths.js'
 
-/** What scripts/bench.mjs writes, as far as the tests look at it. */
+/** What scripts/bench/bench.mjs writes, as far as the tests look at it. */
 export interface BenchReport {
   readonly machine: { readonly libtorch: string; readonly threads: number }
   readonly coldStartMs: Record<string, Record<string, number>>

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { withLock } from '../../lib/base/lock.js'
+import { describeWait, withLock, type LockWait } from '../../lib/base/lock.js'
 import { packageRoot } from '../../lib/base/paths.js'
 
 /** What tests make and may be made again at any time: `npm ci` empties it. */
@@ -21,22 +21,26 @@ export async function cachedFolder(
   if (existsSync(folder)) return folder
   mkdirSync(cache, { recursive: true })
   const outdated = new RegExp(`^(${name}-[0-9a-f]{16}|\\.${name}-[0-9]+)$`)
-  await withLock(
-    `${folder}.lock`,
-    () => {},
-    async () => {
-      if (existsSync(folder)) return
-      for (const old of readdirSync(cache)) {
-        if (outdated.test(old)) rmSync(join(cache, old), { recursive: true, force: true })
-      }
-      const partial = join(cache, `.${name}-${process.pid}`)
-      try {
-        await make(partial)
-        if (!existsSync(folder)) renameSync(partial, folder)
-      } finally {
-        rmSync(partial, { recursive: true, force: true })
-      }
-    },
-  )
+  await withLock(join(cache, `.${name}.lock`), reportLongWait(`is making ${name}`), async () => {
+    if (existsSync(folder)) return
+    for (const old of readdirSync(cache)) {
+      if (outdated.test(old)) rmSync(join(cache, old), { recursive: true, force: true })
+    }
+    const partial = join(cache, `.${name}-${process.pid}`)
+    try {
+      await make(partial)
+      renameSync(partial, folder)
+    } finally {
+      rmSync(partial, { recursive: true, force: true })
+    }
+  })
   return folder
+}
+
+/** Tests wait for each other's folders all the time: only what takes longer than a minute is worth a line. */
+function reportLongWait(doing: string): (wait: LockWait) => void {
+  const began = performance.now()
+  return (wait) => {
+    if (performance.now() - began > 50_000) process.stderr.write(`${describeWait(wait, doing)}\n`)
+  }
 }

@@ -1,10 +1,8 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import { isAlive } from '../../base/lock.js'
 
 const partialPrefix = '.partial-'
-const dayMs = 24 * 60 * 60 * 1000
 
 /**
  * This package's folder in the user's cache: what `GRADCAM_CACHE` names, else the platform's usual folder
@@ -18,8 +16,8 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /**
- * A new folder to fill. Its name identifies the process that fills it, so that it counts as a leftover once that process has
- * ended. It never has the name of a finished one: only `keepPartial` gives it that.
+ * A new folder to fill, for the holder of the cache's lock. Its name tells who fills it and is never that of a finished
+ * one: only `keepPartial` gives it that.
  */
 export function makePartial(cache: string): string {
   const folder = join(cache, `${partialPrefix}${hostname()}-${process.pid}-${Date.now().toString(36)}`)
@@ -40,9 +38,9 @@ export function keepPartial(partial: string, name: string, cache: string): strin
   return folder
 }
 
-/** Removes partial folders of interrupted processes: those of this host that have ended, and any older than a day. */
+/** Removes what interrupted processes left half filled. For the holder of the cache's lock: nobody else fills any. */
 export function cleanPartials(cache: string): string[] {
-  const leftovers = listFolder(cache).filter((name) => name.startsWith(partialPrefix) && isLeftover(cache, name))
+  const leftovers = listFolder(cache).filter((name) => name.startsWith(partialPrefix))
   for (const name of leftovers) rmSync(join(cache, name), { recursive: true, force: true })
   return leftovers
 }
@@ -54,12 +52,4 @@ export function listFolder(folder: string): string[] {
   } catch {
     return []
   }
-}
-
-function isLeftover(cache: string, name: string): boolean {
-  const [, host, pid] = name.match(/^\.partial-(.*)-(\d+)-[0-9a-z]+$/) ?? []
-  if (host === hostname() && pid !== undefined)
-    return Number(pid) === process.pid || !isAlive({ pid: Number(pid), host })
-  const stat = statSync(join(cache, name), { throwIfNoEntry: false })
-  return stat !== undefined && Date.now() - stat.mtimeMs > dayMs
 }

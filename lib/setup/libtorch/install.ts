@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { GradCamError } from '../../base/errors.js'
-import { withLock } from '../../base/lock.js'
+import { describeWait, withLock, type LockWait } from '../../base/lock.js'
 import { which } from '../../base/processes.js'
 import { cacheFolder, cleanPartials } from './cache.js'
 import { compareVersions, describeLibTorch, type LibTorch } from '../../addon/describe.js'
@@ -22,8 +22,8 @@ export interface InstallOptions {
  * The LibTorch to build against: the one that a search finds, else the pinned PyTorch, which pip puts into the user's
  * cache folder (the CPU build where there is no NVIDIA driver, the CUDA build where there is one).
  *
- * Throws ERR_LIBTORCH_NOT_FOUND (LIBTORCH names something else), ERR_TOOL_MISSING (no Python, no pip) or
- * ERR_LIBTORCH_INSTALL (pip failed).
+ * Throws ERR_LIBTORCH_NOT_FOUND (LIBTORCH names something else), ERR_TOOL_MISSING (no Python, no pip),
+ * ERR_LIBTORCH_INSTALL (pip failed) or ERR_LOCK_FAILED.
  */
 export async function ensureLibTorch(options: InstallOptions = {}): Promise<LibTorch> {
   const first = await searchLibTorch()
@@ -43,7 +43,7 @@ export function printLine(line: string): void {
 export async function installPrivate(search: Search, driver: boolean, say: (line: string) => void): Promise<LibTorch> {
   const python = usablePython(search)
   const cache = cacheFolder()
-  const waiting = (pid: number): void => say(`Process ${pid} is installing PyTorch already: waiting for it.`)
+  const waiting = (wait: LockWait): void => say(describeWait(wait, 'is installing PyTorch already'))
   return withLock(join(cache, '.install-lock'), waiting, async () => {
     const meanwhile = (await searchLibTorch({ cuda: driver })).libtorch
     if (meanwhile?.source === 'private install') return meanwhile

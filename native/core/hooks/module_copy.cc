@@ -20,7 +20,7 @@ namespace {
 
 class ModuleCopier {
  public:
-  ModuleCopier(const jit::Module& root, const FunctionToCopy& to_copy) {
+  ModuleCopier(const jit::Module& root, const FunctionToCopy& to_copy, CopiedState state) : state_(state) {
     std::vector<c10::ClassTypePtr> types;
     for (const auto& module : root.modules())
       if (declare(*module.type())) types.push_back(module.type());
@@ -37,7 +37,7 @@ class ModuleCopier {
       if (type->getAttribute(i)->is_module())
         result->setSlot(i, copy(value.toObjectRef()));
       else
-        result->setSlot(i, type->is_parameter(i) ? value : own(value));
+        result->setSlot(i, state_ == CopiedState::shared || type->is_parameter(i) ? value : own(value));
     }
     objects_.emplace(&object, result);
     return result;
@@ -80,7 +80,7 @@ class ModuleCopier {
     }
   }
 
-  // The type with the copied module types in the place of the original ones.
+  // The type with the copied module types instead of the original ones.
   TypePtr translated(const TypePtr& type) const {
     if (const auto* module = type->castRaw<ClassType>()) {
       const auto found = types_.find(module);
@@ -111,6 +111,7 @@ class ModuleCopier {
     return copy;
   }
 
+  const CopiedState state_;
   std::shared_ptr<jit::CompilationUnit> unit_ = std::make_shared<jit::CompilationUnit>();
   std::unordered_map<const ClassType*, c10::ClassTypePtr> types_;
   std::unordered_map<const Object*, c10::intrusive_ptr<Object>> objects_;
@@ -119,8 +120,8 @@ class ModuleCopier {
 
 }  // namespace
 
-jit::Module copy_module(const jit::Module& root, const FunctionToCopy& to_copy) {
-  return jit::Module(ModuleCopier(root, to_copy).copy(*root._ivalue()));
+jit::Module copy_module(const jit::Module& root, const FunctionToCopy& to_copy, CopiedState state) {
+  return jit::Module(ModuleCopier(root, to_copy, state).copy(*root._ivalue()));
 }
 
 }  // namespace gradcam

@@ -9,14 +9,14 @@ namespace gradcam {
 
 namespace {
 
-// Between which two cells a pixel lies, and how near to the second.
+// The two cells that a pixel lies between, and the weight of the second.
 struct Between {
   int cell, next;
   float share;
 };
 
-// The cells of the pixels along one axis from `first` up to `end`. Where a pixel's centre lies in the window says where
-// it lies in the map; half a cell at the borders has no neighbour and repeats the last.
+// The cells of the pixels along one axis from `first` up to `end`. A pixel's centre has the same relative position in
+// the map as in the window; half a cell at the borders has no neighbour and repeats the last.
 std::vector<Between> between(int first, int end, int pixels, int resized, int offset, int window, int cells) {
   std::vector<Between> result;
   result.reserve(static_cast<size_t>(end - first));
@@ -29,25 +29,16 @@ std::vector<Between> between(int first, int end, int pixels, int resized, int of
   return result;
 }
 
-// The first pixel whose centre is not before `edge` in the resized image.
-int first_from(double edge, int pixels, int resized) {
-  return std::clamp(static_cast<int>(std::ceil(edge * pixels / resized - 0.5)), 0, pixels);
-}
-
-struct Spread {
-  Region region;
-  std::vector<float> values;  // of the region, in [0, 1] or NaN
-};
-
-Spread spread(const MapView& map, int height, int width, const Framing& framing) {
-  Spread result{seen_region(height, width, framing), {}};
-  const auto& [top, left, bottom, right] = result.region;
+// The map at every pixel of the region, in [0, 1] or NaN.
+std::vector<float> values_in_region(const MapView& map, int height, int width, const SeenPart& seen) {
+  const auto& [top, left, bottom, right] = seen.region;
+  const auto& framing = seen.framing;
   const auto rows = between(top, bottom, height, framing.resized_height, framing.top, framing.height, map.height);
   const auto columns = between(left, right, width, framing.resized_width, framing.left, framing.width, map.width);
-  result.values.resize(rows.size() * columns.size());
+  std::vector<float> values(rows.size() * columns.size());
   std::vector<float> line(static_cast<size_t>(map.width));
   float low = std::numeric_limits<float>::infinity(), high = -low;
-  float* out = result.values.data();
+  float* out = values.data();
   for (const auto& row : rows) {
     const float* above = map.data + static_cast<size_t>(row.cell) * line.size();
     const float* below = map.data + static_cast<size_t>(row.next) * line.size();
@@ -61,17 +52,17 @@ Spread spread(const MapView& map, int height, int width, const Framing& framing)
     }
   }
   const float range = high - low + 1e-8f;
-  for (auto& value : result.values) value = (value - low) / range;
-  return result;
+  for (auto& value : values) value = (value - low) / range;
+  return values;
 }
 
 template <typename Level>
-void draw_levels(const MapView& map, int height, int width, const Framing& framing, Level* result) {
-  const auto found = spread(map, height, width, framing);
-  const auto& [top, left, bottom, right] = found.region;
+void draw_levels(const MapView& map, int height, int width, const SeenPart& seen, Level* result) {
+  const auto values = values_in_region(map, height, width, seen);
+  const auto& [top, left, bottom, right] = seen.region;
   std::fill_n(result, static_cast<size_t>(height) * static_cast<size_t>(width), Level{0});
   constexpr float most = std::numeric_limits<Level>::max();
-  const float* value = found.values.data();
+  const float* value = values.data();
   for (int y = top; y < bottom; ++y) {
     Level* row = result + static_cast<size_t>(y) * static_cast<size_t>(width);
     for (int x = left; x < right; ++x, ++value)
@@ -81,28 +72,18 @@ void draw_levels(const MapView& map, int height, int width, const Framing& frami
 
 }  // namespace
 
-Region seen_region(int height, int width, const Framing& framing) {
-  const auto end = [](int offset, int size, int pixels, int resized) {
-    return first_from(offset + size, pixels, resized);
-  };
-  return {first_from(framing.top, height, framing.resized_height),
-          first_from(framing.left, width, framing.resized_width),
-          end(framing.top, framing.height, height, framing.resized_height),
-          end(framing.left, framing.width, width, framing.resized_width)};
+void draw_grey(const MapView& map, int height, int width, const SeenPart& seen, uint8_t* result) {
+  draw_levels(map, height, width, seen, result);
 }
 
-void draw_grey(const MapView& map, int height, int width, const Framing& framing, uint8_t* result) {
-  draw_levels(map, height, width, framing, result);
+void draw_grey16(const MapView& map, int height, int width, const SeenPart& seen, uint16_t* result) {
+  draw_levels(map, height, width, seen, result);
 }
 
-void draw_grey16(const MapView& map, int height, int width, const Framing& framing, uint16_t* result) {
-  draw_levels(map, height, width, framing, result);
-}
-
-void draw_overlay(const MapView& map, const PixelsView& image, const Framing& framing, const float* colors, float alpha,
+void draw_overlay(const MapView& map, const PixelsView& image, const SeenPart& seen, const float* colors, float alpha,
                   uint8_t* result) {
-  const auto found = spread(map, image.height, image.width, framing);
-  const auto& [top, left, bottom, right] = found.region;
+  const auto values = values_in_region(map, image.height, image.width, seen);
+  const auto& [top, left, bottom, right] = seen.region;
   const auto stride = 3 * static_cast<size_t>(image.width);
   std::copy_n(image.data, stride * static_cast<size_t>(image.height), result);
 
@@ -112,7 +93,7 @@ void draw_overlay(const MapView& map, const PixelsView& image, const Framing& fr
     from_image[level] = static_cast<float>(level) * (1 - alpha) + 0.5f;
     for (int channel = 0; channel < 3; ++channel) from_map[level][channel] = colors[3 * level + channel] * 255 * alpha;
   }
-  const float* value = found.values.data();
+  const float* value = values.data();
   for (int y = top; y < bottom; ++y) {
     uint8_t* pixel = result + stride * static_cast<size_t>(y) + 3 * static_cast<size_t>(left);
     for (int x = left; x < right; ++x, ++value, pixel += 3) {

@@ -16,14 +16,18 @@ struct Region {
   int top, left, bottom, right;
 };
 
-Region seen_region(int height, int width, const Framing& framing);
+// How the model's input was cut out of the image, and what of the image it shows.
+struct SeenPart {
+  Framing framing;
+  Region region;
+};
 
-// What a map is drawn as, in the image's size. Values are bilinear between the map's cells, stretched to [0, 1] over
+// What a map is drawn as, in the image's size. Values are bilinear between the map's cells, min-max normalised over
 // the pixels that the model saw; NaN becomes 0. What the model did not see is 0, and in an overlay the image as it is.
-void draw_grey(const MapView& map, int height, int width, const Framing& framing, uint8_t* result);
-void draw_grey16(const MapView& map, int height, int width, const Framing& framing, uint16_t* result);
+void draw_grey(const MapView& map, int height, int width, const SeenPart& seen, uint8_t* result);
+void draw_grey16(const MapView& map, int height, int width, const SeenPart& seen, uint16_t* result);
 // `colors` are 256 of red, green and blue in [0, 1]; NaN is black. `alpha` is how much of the map is seen.
-void draw_overlay(const MapView& map, const PixelsView& image, const Framing& framing, const float* colors, float alpha,
+void draw_overlay(const MapView& map, const PixelsView& image, const SeenPart& seen, const float* colors, float alpha,
                   uint8_t* result);
 
 }  // namespace gradcam

@@ -13,14 +13,14 @@ Tensor attribute(const c10::ivalue::Object& object, const std::string& name) {
 
 }  // namespace
 
-Tensor implicit_bias(ObjectKey key, const Inputs& inputs, const Tensor& output) {
+Tensor implicit_bias(ModuleId key, const Inputs& inputs, const Tensor& output) {
   const at::NoGradGuard no_graph;
   const auto& object = *static_cast<const c10::ivalue::Object*>(key);
   const auto bias = attribute(object, "bias");
   const auto mean = attribute(object, "running_mean");
   if (!bias.defined() || !mean.defined()) return bias.defined() ? bias.detach().to(at::kDouble) : bias;
-  // eps is no attribute of a traced module, but the scale gamma / sqrt(var + eps) shows in what it did: it is read
-  // where the input of a channel lies farthest from its mean, which loses the least precision.
+  // A traced module has no attribute eps, but the scale gamma / sqrt(var + eps) follows from input and output. It is
+  // computed at the position where the input of a channel is farthest from its mean, which loses the least precision.
   const auto by_channel = [](const Tensor& t) { return t.detach().to(at::kDouble).transpose(0, 1).flatten(1); };
   const auto beta = bias.detach().to(at::kDouble).unsqueeze(1), mu = mean.to(at::kDouble).unsqueeze(1);
   const auto distance = by_channel(inputs.front().toTensor()) - mu;

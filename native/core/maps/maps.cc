@@ -25,13 +25,13 @@ std::vector<int64_t> token_grid(const LayerShape& shape, int64_t tokens, const s
         std::sqrt(static_cast<double>(tokens) * static_cast<double>(input[0]) / static_cast<double>(input[1])));
     if (rows > 0) grid = {rows, tokens / rows};
   }
-  int64_t places = grid.empty() ? 0 : 1;
-  for (const auto size : grid) places *= size;
-  if (places != tokens || tokens < 1)
+  int64_t positions = grid.empty() ? 0 : 1;
+  for (const auto size : grid) positions *= size;
+  if (positions != tokens || tokens < 1)
     throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' has " + std::to_string(tokens) + " tokens after the first " +
                                         std::to_string(shape.skip) +
-                                        ", which do not fill a grid of the input's proportions, or the one that was "
-                                        "given. Say how they lie: { tokens: [rows, columns], skip }.");
+                                        ", which do not fill the given grid, or one with the aspect ratio of the "
+                                        "input. Give their grid: { tokens: [rows, columns], skip }.");
   return grid;
 }
 
@@ -47,11 +47,12 @@ Tensor resize(const Tensor& map, const std::vector<int64_t>& size, const std::st
   return at::upsample_trilinear3d(map, size, false);
 }
 
-// Decompositions work in float64 and compare places with places: a few images at a time bound the memory they take.
+// Decompositions work in float64 on matrices of spatial positions by spatial positions: a few images at a time bound
+// their memory.
 Tensor in_slices(Tensor (*reduce)(const Tensor&), const Tensor& contribution) {
   constexpr int64_t kElements = 1 << 24;
-  const int64_t places = contribution[0][0].numel();
-  const int64_t images = std::max<int64_t>(1, kElements / (places * std::max(places, contribution.size(1))));
+  const int64_t positions = contribution[0][0].numel();
+  const int64_t images = std::max<int64_t>(1, kElements / (positions * std::max(positions, contribution.size(1))));
   if (images >= contribution.size(0)) return reduce(contribution);
   std::vector<Tensor> maps;
   for (const auto& slice : contribution.split(images)) maps.push_back(reduce(slice));
@@ -66,8 +67,8 @@ std::vector<bool> per_image(const Tensor& map, const Tensor& holds) {
 Tensor custom_shape(const Tensor& tensor, const LayerShape& shape, const std::string& path) {
   auto shaped = shape.custom(tensor);
   if (shaped.is_floating_point() && shaped.dim() >= 3 && shaped.numel() > 0) return shaped;
-  throw Error("ERR_LAYER_OUTPUT", "The reshape function made a tensor of shape " + text_of(shaped) +
-                                      " of what layer '" + path + "' returned, " + text_of(tensor) +
+  throw Error("ERR_LAYER_OUTPUT", "The reshape function returned a tensor of shape " + text_of(shaped) +
+                                      " for the output of layer '" + path + "', of shape " + text_of(tensor) +
                                       ". Return floating-point numbers, [N, C, h, w].");
 }
 
@@ -78,7 +79,7 @@ Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::
   if (shape.kind == LayerShape::Kind::custom) return custom_shape(tensor, shape, path);
   if (tensor.dim() < 3 || tensor.numel() == 0)
     throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
-                                        ", which has no spatial dimensions to draw a map over. Pick a layer whose "
+                                        ", which has no spatial dimensions for a map. Pick a layer whose "
                                         "output is [N, C, h, w].");
   if (shape.kind == LayerShape::Kind::tokens) {
     if (tensor.dim() != 3 || tensor.size(1) < shape.skip)
@@ -91,7 +92,8 @@ Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::
   if (shape.kind == LayerShape::Kind::permute) {
     if (static_cast<int64_t>(shape.order.size()) != tensor.dim())
       throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
-                                          ", which has not the dimensions that are to be permuted.");
+                                          ", but the permutation has " + std::to_string(shape.order.size()) +
+                                          " dimensions.");
     return tensor.permute(shape.order);
   }
   return tensor;
@@ -137,11 +139,9 @@ std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, cons
     if (tensor->defined()) *tensor = at_least_float32(channels_first(*tensor, plan.shape, input_size, path));
   if (evidence.gradient.defined() && evidence.gradient.sizes() != evidence.activation.sizes())
     throw Error("ERR_LAYER_OUTPUT",
-                "The reshape function made " + text_of(evidence.activation) +
-                    " of the activation of "
-                    "layer '" +
-                    path + "', but " + text_of(evidence.gradient) +
-                    " of its gradient, which has the same shape. It must not depend on the values.");
+                "The reshape function returned shape " + text_of(evidence.activation) +
+                    " for the activation of layer '" + path + "', but " + text_of(evidence.gradient) +
+                    " for its gradient, which has the same shape. It must not depend on the values.");
   evidence.seed = plan.seed + position;
   std::vector<Tensor> maps;
   for (const auto* method : plan.methods) {
@@ -168,7 +168,7 @@ std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<Tensor
   for (auto& map : maps) {
     if (plan.input_size) map = min_max(map);
     finished.push_back({map, per_image(map, map.eq(0)), per_image(map, map.isfinite())});
-    finished.back().broken.flip();
+    finished.back().non_finite.flip();
   }
   return finished;
 }

@@ -4,11 +4,11 @@
 
 namespace gradcam {
 
-// Which channels of what a layer returned are anything but zeros, bool [N, C]: zeros in their place change something.
+// Which channels of a layer's output are not zero everywhere, bool [N, C]: setting the others to zero changes nothing.
 Tensor nonzero_channels(const Tensor& activation, const LayerDims& dims);
 
-// What the layer returned for the images of the copies, with zeros in the place of each one's channel. Tokens that are
-// no places, such as a class token, lose the channel, too.
+// The layer's output for the images of the copies, with the channel of each copy set to zero. That includes tokens that
+// are not spatial, such as a class token.
 Tensor ablate(const Tensor& activation, const LayerDims& dims, const Copies& copies);
 
 }  // namespace gradcam

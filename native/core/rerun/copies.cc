@@ -50,12 +50,12 @@ Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
 
 Tensor CopyScorer::scores_of_chunk(const Copies& some, const RunCopies& run) const {
   const auto output = run(some);
-  // Of detections resolve_target counts the images.
+  // resolve_target counts the images of detections.
   const auto rows = target.score == Target::Score::box ? Tensor() : output_tensor(output, target.path);
   if (rows.defined() && (rows.dim() < 1 || rows.size(0) != static_cast<int64_t>(some.size())))
     throw Error("ERR_TARGET",
                 "The model was run again on " + std::to_string(some.size()) +
-                    " copies of the images, but its output has not a row for each: it does not take any "
+                    " copies of the images, but its output does not have one row for each: it does not accept any "
                     "number of images. Use a method that runs it once, such as 'gradcam', or chunkSize 1.");
   return resolve_target(output, target_of_copies(target, resolved, images_of(some))).scores.to(at::kDouble);
 }

@@ -17,29 +17,29 @@ using Copies = std::vector<Copy>;
 
 std::vector<int64_t> images_of(const Copies& copies);
 
-// Which copies have to run, and which of them tells the score of each channel.
+// Which copies have to run, and which of them gives the score of each channel.
 struct CopyPlan {
-  // `changes`, bool [N, C]: false where a copy for that channel would be the same as one for none, which then serves
-  // it.
+  // `changes`, bool [N, C]: false where a copy for that channel would equal the copy for no channel, whose score is
+  // then used.
   explicit CopyPlan(const Tensor& changes);
 
-  Copies copies;                    // image after image, that of no channel first
+  Copies copies;                    // by image; the copy for no channel comes first
   std::vector<int64_t> unchanged;   // [N]: positions among the copies
   std::vector<int64_t> by_channel;  // [N * C]
 };
 
-// Runs the model on copies; gives its output.
+// Runs the model on copies and returns its output.
 using RunCopies = std::function<IValue(const Copies&)>;
 
-// Asks for the score of many copies, at most `chunk` of them at a time: memory does not grow with the channels. Where
-// it runs out all the same, chunks are halved.
+// Computes the scores of many copies, at most `chunk` of them at a time, so that memory does not grow with the number
+// of channels. Where memory runs out, chunks are halved.
 struct CopyScorer {
   const Target& target;
   const ResolvedTarget& resolved;
   int64_t chunk;
   const CancelFlag* cancel;
 
-  // [copies] in float64, on the device of the output. An error where the output is not one row for each copy.
+  // [copies] in float64, on the device of the output. Throws ERR_TARGET unless the output has one row for each copy.
   Tensor scores(const Copies& copies, const RunCopies& run) const;
 
  private:

@@ -6,7 +6,7 @@ namespace gradcam {
 
 namespace {
 
-Tensor enlarge(const Tensor& channels, const std::vector<int64_t>& size) {
+Tensor upsample(const Tensor& channels, const std::vector<int64_t>& size) {
   if (size.size() == 1) return at::upsample_linear1d(channels, size, /*align_corners=*/true);
   if (size.size() == 2) return at::upsample_bilinear2d(channels, size, /*align_corners=*/true);
   return at::upsample_trilinear3d(channels, size, /*align_corners=*/true);
@@ -24,7 +24,7 @@ Tensor channel_masks(const Tensor& activation, const Copies& copies, const std::
     return torch::tensor(list, at::kLong).to(activation.device());
   };
   const auto chosen = activation.index({on_device(images_of(copies)), on_device(channels)}).unsqueeze(1);
-  auto masks = enlarge(chosen.contiguous(), size);
+  auto masks = upsample(chosen.contiguous(), size);
   const auto flat = masks.flatten(1);
   auto shape = std::vector<int64_t>(static_cast<size_t>(masks.dim()), 1);
   shape[0] = masks.size(0);

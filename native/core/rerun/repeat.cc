@@ -6,9 +6,7 @@ namespace gradcam {
 
 namespace {
 
-[[noreturn]] void refuse() {
-  throw CannotSplit("a value that lives across the cut does not tell which of it is whose");
-}
+[[noreturn]] void refuse() { throw CannotSplit("the batch dimension of an intermediate value is ambiguous"); }
 
 Tensor tensor_of(const Tensor& once, const Tensor& twice, int64_t count, const std::vector<int64_t>& images) {
   if (!once.defined() || once.sizes() == twice.sizes()) return once.defined() ? once.clone() : once;
@@ -19,7 +17,7 @@ Tensor tensor_of(const Tensor& once, const Tensor& twice, int64_t count, const s
     if (batched >= 0 || twice.size(dim) != 2 * once.size(dim) || once.size(dim) % count != 0) refuse();
     batched = dim;
   }
-  // Several rows of an image are taken to stand side by side, which holds if the first half of the rows is the same.
+  // Several rows per image are assumed to be adjacent. If they are, the first half of the rows is the same.
   const auto each = once.size(batched) / count;
   const auto first = twice.narrow(batched, 0, once.size(batched));
   if (each > 1 && !at::allclose(first.to(at::kDouble), once.to(at::kDouble), 1e-3, 1e-3, /*equal_nan=*/true)) refuse();

@@ -1,4 +1,5 @@
-// Which graphs DeepLIFT may go through: see require_rescaled.
+#include "linear_graph.h"
+
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/generated/Functions.h>
 
@@ -10,7 +11,6 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "rescale_run.h"
 #include "rules.h"
 
 namespace gradcam {
@@ -19,8 +19,8 @@ namespace ag = torch::autograd;
 
 namespace {
 
-// What is linear in all that it is given, but for what RescaleRun has found to be the same in both runs (indices,
-// masks).
+// Operators that are linear in all their tensor arguments, except those that RescaleRecorder has found to be equal in
+// both runs (indices, masks). Base names of autograd nodes: "Add" is AddBackward0.
 constexpr std::array<std::string_view, 78> kLinear = {
     "Add",
     "Sub",
@@ -102,7 +102,7 @@ constexpr std::array<std::string_view, 78> kLinear = {
     "UpsampleBicubic2DAa",
 };
 
-// Products: linear where at most one of the factors depends on the input. `first` and `last` are their edges.
+// Products: linear where at most one of the factors depends on the input. `first` and `last` are the factors' edges.
 struct Product {
   std::string_view name;
   size_t first, last;
@@ -134,7 +134,7 @@ bool has_edge(const ag::Node& node, size_t index) {
   return index < node.num_outputs() && node.next_edge(index).is_valid();
 }
 
-// With the statistics of the batch it is no linear function of it.
+// A batch norm that computes the statistics of the batch is not linear.
 template <typename BatchNorm>
 bool is_fixed(const ag::Node& node) {
   const auto* norm = dynamic_cast<const BatchNorm*>(&node);
@@ -153,7 +153,7 @@ bool is_linear(const ag::Node& node) {
   if (base == "CudnnBatchNorm") return is_fixed<ag::generated::CudnnBatchNormBackward0>(node);
   if (base == "MiopenBatchNorm") return is_fixed<ag::generated::MiopenBatchNormBackward0>(node);
   if (name == "DivBackward0") return !has_edge(node, 1);  // by a tensor
-  if (name == "DivBackward1") return true;                // by a number; what rounds has other numbers
+  if (name == "DivBackward1") return true;                // by a number; division that rounds has another node
   for (const auto& product : kProducts)
     if (product.name == base) return !(has_edge(node, product.first) && has_edge(node, product.last));
   return std::find(kLinear.begin(), kLinear.end(), base) != kLinear.end();
@@ -161,7 +161,7 @@ bool is_linear(const ag::Node& node) {
 
 }  // namespace
 
-void require_rescaled(const Tensor& score) {
+void require_linear_or_ruled(const Tensor& score) {
   std::unordered_set<const ag::Node*> seen;
   std::vector<const ag::Node*> todo{score.grad_fn().get()};  // the tensor keeps its graph alive
   while (!todo.empty()) {
@@ -173,9 +173,10 @@ void require_rescaled(const Tensor& score) {
       throw Error(
           "ERR_ACTIVATION",
           "The score goes through " + name.substr(0, name.find("Backward")) +
-              ", for which DeepLIFT's rescale rule says nothing: it is neither linear nor a function of one element "
-              "(softmax, a layer norm and a product of two activations are neither), and the plain gradient in its "
-              "place would no longer add up. Explain a logit rather than a probability, or use integrated gradients.");
+              ", which DeepLIFT's rescale rule does not cover: it is neither linear nor a function of one element "
+              "(softmax, a layer norm and a product of two activations are neither), and with its plain gradient "
+              "attributions would not add up to the difference of the scores. Explain a logit rather than a "
+              "probability, or use integrated gradients.");
     }
     for (const auto& edge : node->next_edges()) todo.push_back(edge.function.get());
   }

@@ -14,7 +14,7 @@ namespace ag = torch::autograd;
 
 namespace {
 
-// Operators y = f(x) element by element, and the nodes that record them ("Relu" is ReluBackward0).
+// Elementwise operators y = f(x), and the autograd nodes that they record ("Relu" is ReluBackward0).
 constexpr std::array<std::pair<std::string_view, std::string_view>, 43> kElementwise = {{
     {"relu", "Relu"},
     {"hardtanh", "Hardtanh"},
@@ -84,7 +84,7 @@ std::string_view node_of(const Table& table, std::string_view base) {
 // A difference too small to divide by; Captum's number.
 constexpr double kLeast = 1e-10;
 
-// Differences of half-precision numbers are taken in float32, where there is such a thing as 1e-10.
+// Differences of half-precision numbers are computed in float32, which can represent 1e-10.
 at::ScalarType working_dtype(const Tensor& tensor) {
   return tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
@@ -93,31 +93,31 @@ Tensor difference(const Tensor& a, const Tensor& b) { return a.to(working_dtype(
 
 class RescaleRule : public ag::FunctionPostHook {
  public:
-  // `mine` is what the node's own backward made, `above` what it was given.
-  ag::variable_list operator()(const ag::variable_list& mine, const ag::variable_list& above) override {
+  // `computed` are the gradients that the node's own backward computed from those of its outputs, `given`.
+  ag::variable_list operator()(const ag::variable_list& computed, const ag::variable_list& given) override {
     const at::NoGradGuard no_graph;
-    auto ruled = mine;
-    if (above.empty() || !above.front().defined()) return ruled;
+    auto ruled = computed;
+    if (given.empty() || !given.front().defined()) return ruled;
     for (auto& gradient : ruled)
-      if (gradient.defined())
-        gradient = at::where(near_, gradient, multiplied(above.front()).to(gradient.scalar_type()));
+      if (gradient.defined()) gradient = at::where(near_, gradient, rescaled(given.front()).to(gradient.scalar_type()));
     return ruled;
   }
 
  protected:
   explicit RescaleRule(const Tensor& delta) : near_(delta.abs().lt(kLeast)) {}
-  virtual Tensor multiplied(const Tensor& above) const = 0;
+  virtual Tensor rescaled(const Tensor& given) const = 0;
 
  private:
-  Tensor near_;
+  Tensor near_;  // where x is so close to x0 that the node's own gradient is used
 };
 
 class ElementwiseRule : public RescaleRule {
  public:
-  ElementwiseRule(const Tensor& delta, const Tensor& made) : RescaleRule(delta), multiplier_(made.div(delta)) {}
+  ElementwiseRule(const Tensor& delta_x, const Tensor& delta_y)
+      : RescaleRule(delta_x), multiplier_(delta_y.div(delta_x)) {}
 
  private:
-  Tensor multiplied(const Tensor& above) const override { return above * multiplier_; }
+  Tensor rescaled(const Tensor& given) const override { return given * multiplier_; }
   Tensor multiplier_;
 };
 
@@ -136,11 +136,11 @@ class MaxPoolRule : public RescaleRule {
   }
 
  private:
-  Tensor multiplied(const Tensor& above) const override {
+  Tensor rescaled(const Tensor& given) const override {
     const auto planes = [&](const Tensor& tensor) { return tensor.flatten(first_spatial_); };
     auto sum = planes(at::zeros(delta_.sizes(), delta_.options()));
-    sum.scatter_add_(-1, planes(indices_), planes(above * up_));
-    sum.scatter_add_(-1, planes(indices_of_baseline_), planes(above * down_));
+    sum.scatter_add_(-1, planes(indices_), planes(given * up_));
+    sum.scatter_add_(-1, planes(indices_of_baseline_), planes(given * down_));
     return sum.view(delta_.sizes()).div(delta_);
   }
 
@@ -151,7 +151,7 @@ class MaxPoolRule : public RescaleRule {
 
 bool is_of(const ag::Node& node, std::string_view operator_node) {
   const auto name = node.name();
-  return name.size() > operator_node.size() && name.compare(0, operator_node.size(), operator_node) == 0 &&
+  return name.size() > operator_node.size() && name.starts_with(operator_node) &&
          name.compare(operator_node.size(), 8, "Backward") == 0;
 }
 
@@ -163,8 +163,8 @@ RescaleKind rescale_kind(const std::string& name) {
   return node_of(kMaxPools, base).empty() ? RescaleKind::none : RescaleKind::max_pool;
 }
 
-bool put_rule(RescaleKind kind, const std::string& name, const Tensor& output, const RescaleValues& at_input,
-              const RescaleValues& at_baseline) {
+bool install_rule(RescaleKind kind, const std::string& name, const Tensor& output, const RescaleValues& at_input,
+                  const RescaleValues& at_baseline) {
   const auto node = output.grad_fn();
   const auto base = base_name(name);
   const auto own = kind == RescaleKind::elementwise ? node_of(kElementwise, base) : node_of(kMaxPools, base);
@@ -176,9 +176,9 @@ bool put_rule(RescaleKind kind, const std::string& name, const Tensor& output, c
     node->add_post_hook(std::make_unique<MaxPoolRule>(delta, first_spatial, at_input, at_baseline));
     return true;
   }
-  const auto made = difference(at_input.y, at_baseline.y);
-  if (made.sizes() != delta.sizes()) return false;
-  node->add_post_hook(std::make_unique<ElementwiseRule>(delta, made));
+  const auto delta_y = difference(at_input.y, at_baseline.y);
+  if (delta_y.sizes() != delta.sizes()) return false;
+  node->add_post_hook(std::make_unique<ElementwiseRule>(delta, delta_y));
   return true;
 }
 

@@ -7,26 +7,26 @@
 
 namespace gradcam {
 
-// What there is a rule for.
+// The operators that have a rule.
 enum class RescaleKind { none, elementwise, max_pool };
 
-// Of an operator by its name, in place or not ("aten::relu_").
+// By the name of an operator, in-place or not ("aten::relu_").
 RescaleKind rescale_kind(const std::string& name);
 
-// What a call of such an operator was given and made, off the graph. Not to be changed by anyone.
+// The input and output of a call of such an operator, outside the graph. They must not be changed in place.
 struct RescaleValues {
   Tensor x, y, indices;  // indices for max-pooling: of each y in its plane of x
 };
 
-// Puts the rule on the node that recorded the call at the input. False where that is another node than the operator's
-// own (a change of a part of a tensor in place), or where the shapes say that it was not elementwise.
+// Installs the rule as a hook on the autograd node of `output`, the call at the input. False where that is not the
+// operator's own node (an in-place change of a part of a tensor), or where the shapes show that it was not elementwise.
 //
-// Max-pooling, with m = max(y, y0): g (m - y0) goes to where y came from in x, g (y - m) to where y0 came from in x0,
-// summed over windows that overlap, and divided by x - x0 there.
-bool put_rule(RescaleKind kind, const std::string& name, const Tensor& output, const RescaleValues& at_input,
-              const RescaleValues& at_baseline);
+// Max-pooling, with m = max(y, y0): g (m - y0) goes to the position of y in x, g (y - m) to the position of y0 in x0,
+// summed over overlapping windows, and divided by x - x0 there.
+bool install_rule(RescaleKind kind, const std::string& name, const Tensor& output, const RescaleValues& at_input,
+                  const RescaleValues& at_baseline);
 
-// Whether a node has a rule.
+// Whether the rule of a node is installed.
 bool has_rule(const torch::autograd::Node& node);
 
 }  // namespace gradcam

@@ -25,22 +25,22 @@ std::optional<Tensor> constant_tensor(const Value* value) {
   return constant->toTensor();
 }
 
-// The ReLU that alone uses what `node` returns, or null.
-Node* relu_behind(const Node* node) {
+// The ReLU that is the only user of the output of `node`, or null.
+Node* relu_after(const Node* node) {
   if (node->output()->uses().size() != 1) return nullptr;
   auto* user = node->output()->uses()[0].user;
   const bool relu = user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_;
   return relu && user->owningBlock() == node->owningBlock() ? user : nullptr;
 }
 
-// `fused` takes the place of `node` and the ReLU behind it, if there is one.
-void take_place(Node* node, Node* relu, Value* fused) {
+// Replaces `node`, and the ReLU after it if there is one, by `fused`.
+void replace_by(Value* fused, Node* node, Node* relu) {
   (relu ? relu : node)->output()->replaceAllUsesWith(fused);
   if (relu) relu->destroy();
   node->destroy();
 }
 
-// What batch norm does to a channel once its statistics are fixed: x * scale + shift.
+// Batch norm with constant statistics, per channel: x * scale + shift.
 struct ChannelAffine {
   Tensor scale, shift;
 };
@@ -55,7 +55,7 @@ std::optional<ChannelAffine> constant_affine(const Node* batch_norm) {
   return ChannelAffine{scale, *bias - *mean * scale};
 }
 
-// The concatenation of channels whose values the batch norm alone uses, or null. Others may ask for its number of
+// The concatenation of channels whose only user is the batch norm, or null. Other nodes may read its number of
 // dimensions, as the check in BatchNorm2d does.
 Node* cat_before(const Node* batch_norm) {
   auto* cat = batch_norm->input(0)->node();
@@ -68,15 +68,15 @@ Node* cat_before(const Node* batch_norm) {
 void rewrite_batch_norm(jit::Graph& graph, Node* batch_norm) {
   const auto affine = constant_affine(batch_norm);
   if (!affine) return;
-  auto *relu = relu_behind(batch_norm), *cat = cat_before(batch_norm);
-  // In the place of the concatenation: a list that it reads may grow before the ReLU.
+  auto *relu = relu_after(batch_norm), *cat = cat_before(batch_norm);
+  // Inserted where the concatenation was: a list that it reads may grow before the ReLU.
   const jit::WithInsertPoint here(cat ? cat : batch_norm);
   auto* inputs = cat ? cat->input(0)
                      : graph.insertNode(graph.createList(c10::TensorType::get(), {batch_norm->input(0)}))->output();
   auto* fixed = graph.insertNode(graph.create(
       ops::fixed_batch_norm, {inputs, graph.insertConstant(affine->scale), graph.insertConstant(affine->shift),
                               graph.insertConstant(relu != nullptr)}));
-  take_place(batch_norm, relu, fixed->output());
+  replace_by(fixed->output(), batch_norm, relu);
   if (!cat) return;
   cat->output()->replaceAllUsesWith(fixed->output());
   cat->destroy();
@@ -95,10 +95,10 @@ void rewrite_convolution(jit::Graph& graph, Node* convolution) {
   if (!std::all_of(inputs.begin() + 1, inputs.end(),
                    [](const Value* input) { return jit::toIValue(input).has_value(); }))
     return;
-  auto* relu = relu_behind(convolution);
+  auto* relu = relu_after(convolution);
   const jit::WithInsertPoint here(convolution);
   inputs.push_back(graph.insertConstant(relu != nullptr));
-  take_place(convolution, relu, graph.insertNode(graph.create(ops::fixed_convolution, inputs))->output());
+  replace_by(graph.insertNode(graph.create(ops::fixed_convolution, inputs))->output(), convolution, relu);
 }
 
 }  // namespace

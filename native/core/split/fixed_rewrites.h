@@ -3,15 +3,15 @@
 
 namespace gradcam {
 
-// Puts a cancel check before every convolution and matrix product.
+// Inserts a check for cancellation before every convolution and matrix product.
 void insert_cancel_checks(torch::jit::Graph& graph);
 
-// Replaces, on the CPU, each batch norm with constant parameters by one pass
-// over memory, together with a concatenation before it (a DenseNet's way into each of its layers) and a ReLU behind it,
-// and each convolution with constant weights together with a ReLU behind it.
+// Replaces operators on the CPU by fused ones whose parameters are constants: each batch norm, together with a
+// concatenation before it (the input of a DenseNet's layers) and a ReLU after it, and each convolution, together with a
+// ReLU after it.
 void rewrite_fixed(torch::jit::Graph& graph);
 
-// LibTorch's or the one above.
+// LibTorch's batch norm or the fused one.
 bool is_batch_norm(const torch::jit::Node* node);
 
 }  // namespace gradcam

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "fixed_rewrites.h"
 #include "split_bytes.h"
+#include "split_dump.h"
 #include "split_graph.h"
 #include "split_ops.h"
 
@@ -17,7 +18,7 @@ namespace jit = torch::jit;
 
 namespace {
 
-// Floating-point constants in another type, except what batch norms take: those keep float32 beside any input.
+// Converts floating-point constants, except those of batch norms, which take float32 with inputs of any type.
 void convert_constants(jit::Graph& graph, at::ScalarType dtype) {
   for_each_node(graph.block(), [&](jit::Node* node) {
     if (node->kind() != c10::prim::Constant || node->outputs().empty()) return;
@@ -38,12 +39,12 @@ IValue convert_floats(const IValue& value, at::ScalarType dtype) {
 // Runs a function that returns a tuple.
 std::vector<IValue> run(jit::Function& function, jit::Stack stack, const CancelFlag* cancel) {
   const CancelScope scope(cancel);
-  // The profiling executor would fuse operators and hide ReLUs inside differentiable graphs of its own.
+  // The profiling executor would fuse operators and hide ReLUs inside its own differentiable graphs.
   const jit::GraphOptimizerEnabledGuard unoptimized(false);
   try {
     function.run(stack);
   } catch (...) {
-    if (cancel) cancel->check();  // the interpreter turned it into text
+    if (cancel) cancel->check();  // the interpreter turned Cancelled into text
     throw;
   }
   return stack.back().toTupleRef().elements().vec();
@@ -62,12 +63,13 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   if (plan.head_dtype)
     for (const auto& parameter : module.parameters())
       if (parameter.is_floating_point() && parameter.scalar_type() != at::kFloat)
-        throw CannotSplit("a reduced precision is for models in float32, and its parameters are " +
+        throw CannotSplit("a reduced precision is for models in float32, and the model's parameters are " +
                           std::string(c10::toString(parameter.scalar_type())));
   std::vector<IValue> weights;
   for (const auto& parameter : module.parameters()) weights.emplace_back(parameter);
   for (const auto& buffer : module.buffers()) weights.emplace_back(buffer);
-  if (!all_finite(weights)) throw CannotSplit("a parameter holds NaN or an infinity, which a split model would hide");
+  if (!all_finite(weights))
+    throw CannotSplit("a parameter contains NaN or infinity, which the split model's operators would hide");
   const bool whole = plan.layers.empty() && !plan.at_input;
   auto counted = shared_storages(module);
   if (!whole) insert_taps(module, plan.layers);
@@ -79,7 +81,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   std::shared_ptr<SplitModel> split(new SplitModel());
   split->plan_ = plan;
   split->takes_self_ = graph->inputs().size() == inputs;
-  split->self_ = frozen._ivalue();
+  if (split->takes_self_) split->self_ = frozen._ivalue();
   auto graphs = whole           ? keep_whole(*graph)
                 : plan.at_input ? cut_at_input(*graph, plan.layers.size())
                                 : cut_at_first_tap(*graph, plan.layers.size());
@@ -92,17 +94,22 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
     split->head_ = std::make_unique<jit::GraphFunction>("head", graphs.head, nullptr);
   }
   if (graphs.tail) {
-    // At the input every ReLU stays one of its own: rules of guided backprop and its like look for them.
+    // At the input every ReLU stays a node of its own, because the rules of guided backprop and deconvnet look for
+    // them.
     if (!plan.at_input) rewrite_fixed(*graphs.tail);
     insert_cancel_checks(*graphs.tail);
-    // A convolution that a gradient goes back through has an adjoint, with a weight of its own.
+    // A convolution that is differentiated has an adjoint, with weights in a memory order of its own.
     split->own_bytes_ += count_own_bytes(*graphs.tail, /*packings=*/3, counted);
     split->tail_ = std::make_unique<jit::GraphFunction>("tail", graphs.tail, nullptr);
   }
+  dump_split_if_asked(plan, graphs.head.get(), graphs.tail.get());
   return split;
 } catch (const CannotSplit&) {
   throw;
+} catch (const Error&) {
+  throw;
 } catch (const std::exception& error) {
+  if (is_out_of_memory(error)) throw;
   throw CannotSplit("the model cannot be frozen: " + concise_message(error));
 }
 
@@ -121,11 +128,11 @@ Cut SplitModel::run_head(std::vector<IValue> inputs, const CancelFlag* cancel) c
 TailResult SplitModel::run_tail(const Cut& cut, const CancelFlag* cancel) const {
   jit::Stack stack(cut.values);
   if (stack[0].isTensor())
-    stack[0] = stack[0].toTensor().clone();  // an in-place operator behind the cut changes the copy
+    stack[0] = stack[0].toTensor().clone();  // an in-place operator after the cut changes the copy
   if (plan_.at_input && takes_self_) stack.insert(stack.begin(), self_);
   const auto left = run(*tail_, std::move(stack), cancel);
   TailResult result{left[0], std::vector<Tensor>(plan_.layers.size())};
-  const size_t given = plan_.at_input ? 0 : 1;  // what is cut at is not returned
+  const size_t given = plan_.at_input ? 0 : 1;  // the tail does not return the layer that the model is cut at
   if (given) result.activations[tap_layers_.front()] = cut.values[0].toTensor();
   for (size_t i = given; i < tap_layers_.size(); ++i)
     result.activations[tap_layers_[i]] = left[i + 1 - given].toTensor();

@@ -11,19 +11,19 @@
 
 namespace gradcam {
 
-// What a split has to offer. Without layers and not at the input, the head is all of the model and there is no tail.
+// Where a model is split. Without layers and not at the input, the head is the whole model and there is no tail.
 struct SplitPlan {
   std::vector<std::string> layers;
-  // Cut at the input instead of at the first layer: the input's gradient is wanted.
+  // Cut at the input instead of at the first layer, to compute the gradient at the input.
   bool at_input = false;
-  // The type that the head computes in; the model's own by default. The tail always has the model's own.
+  // The type that the head computes in; the model's own by default. The tail always computes in the model's own.
   std::optional<at::ScalarType> head_dtype;
 
   std::string key() const;
 };
 
-// What the head leaves for the tail: the first layer's output, then what else lives across the cut. At the input: the
-// inputs.
+// What the head passes to the tail: the first layer's output, then the other values that are live across the cut. At
+// the input: the inputs.
 struct Cut {
   std::vector<IValue> values;
 };
@@ -33,42 +33,42 @@ struct TailResult {
   std::vector<Tensor> activations;  // of every layer, in the order of the plan
 };
 
-// A model cut in two where the first of its target layers returns. The head, all that comes before, is frozen,
-// optimised and run without a graph; only the tail records one. Exact up to the rounding of folded batch norms. Values
-// that live across the cut (skip connections) leave the head beside the activation and enter the tail as constants,
-// which to the activation's gradient they are.
+// A model cut in two where the first of its target layers returns. The head, everything before that, is frozen,
+// optimised and run without an autograd graph; only the tail records one. Equal to the model up to the rounding of
+// folded batch norms. Other values that are live across the cut (skip connections) are passed from the head to the
+// tail, too. There they are constants: the activation's gradient does not depend on how they were computed.
 class SplitModel {
  public:
-  // `module` is a copy of the model's own, which shares its parameters. The split takes it over, with the compilation
-  // unit that it is in. Throws CannotSplit.
+  // `module` is a copy of the model's own, which freezing takes apart. It shares the model's parameters and state.
+  // Throws CannotSplit.
   static std::shared_ptr<SplitModel> build(const torch::jit::Module& module, const SplitPlan& plan);
 
-  // Without a graph. `cancel` may be null; it is looked at before every convolution and matrix product.
+  // Without a graph. `cancel` may be null; it is checked before every convolution and matrix product.
   Cut run_head(std::vector<IValue> inputs, const CancelFlag* cancel) const;
 
-  // From what the cut holds to the output. The first of its values is what a gradient is wanted at, so the caller makes
-  // it a leaf. May be called again, with another activation.
+  // From the cut to the output. The gradient is computed at the first value of the cut, so the caller makes it a leaf.
+  // May be called again, with another activation.
   TailResult run_tail(const Cut& cut, const CancelFlag* cancel) const;
 
-  // The output alone, without a graph, for running again. It may change in place what the cut holds.
+  // The output alone, without a graph. May change the values of the cut in place.
   IValue rerun_tail(Cut cut, const CancelFlag* cancel) const;
 
   // The layer that it is cut at.
   size_t first_layer() const { return tap_layers_.at(0); }
 
-  // What it holds beside the model's own weights: those that batch norms were folded into, and convolutions' in the
-  // order that oneDNN wants, which they make as they first run.
+  // Memory that it holds besides the model's own weights: weights that batch norms were folded into, and copies of the
+  // convolutions' weights in oneDNN's memory order, which are made when they first run.
   size_t own_bytes() const { return own_bytes_; }
 
-  // Convolutions are fastest so; a model that asks for views of contiguous memory does not run so. What was found is
-  // kept.
+  // The memory layout that it runs in. Convolutions are fastest with channels last, but a model that takes views of
+  // contiguous memory fails with it: whoever finds that out sets this to false.
   bool channels_last = true;
 
  private:
   SplitModel() = default;
 
   SplitPlan plan_;
-  IValue self_;  // of the frozen module, where its graph still asks for it; keeps the compilation unit
+  IValue self_;  // the frozen module, where its graph still takes it as input: only that keeps its compilation unit
   bool takes_self_ = false;
   std::unique_ptr<torch::jit::Function> head_, tail_;
   std::vector<size_t> tap_layers_;  // the layer of each tap, in the order of execution

@@ -30,12 +30,14 @@ const c10::StorageImpl* storage_of(const Tensor& tensor) { return tensor.storage
 
 Storages shared_storages(const jit::Module& copy) {
   Storages shared;
-  for (const auto& parameter : copy.parameters())
-    if (parameter.has_storage()) shared.insert(storage_of(parameter));
+  const auto share = [&](const Tensor& tensor) {
+    if (tensor.defined() && tensor.has_storage()) shared.insert(storage_of(tensor));
+  };
+  for (const auto& parameter : copy.parameters()) share(parameter);
+  for (const auto& buffer : copy.buffers()) share(buffer);
   for (const auto& module : copy.modules())
     for (auto* method : module.type()->methods())
-      if (auto* function = jit::tryToGraphFunction(*method))
-        for_each_constant(*function->graph(), [&](const Tensor& constant) { shared.insert(storage_of(constant)); });
+      if (auto* function = jit::tryToGraphFunction(*method)) for_each_constant(*function->graph(), share);
   return shared;
 }
 

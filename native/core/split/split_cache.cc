@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "core/base/error.h"
 #include "split_graph.h"
 
 namespace gradcam {
@@ -30,7 +31,7 @@ std::shared_ptr<SplitModel> SplitCache::find_or_build(const SplitPlan& plan,
     if (const auto* known = find_first(splits_, key)) return known->value;
   }
   try {
-    auto split = build();
+    auto split = build_making_room(build);
     const std::lock_guard lock(mutex_);
     splits_.push_front({key, split});
     bytes_ += split->own_bytes();
@@ -41,6 +42,20 @@ std::shared_ptr<SplitModel> SplitCache::find_or_build(const SplitPlan& plan,
     give_up(plan, e.what());
     throw;
   }
+}
+
+std::shared_ptr<SplitModel> SplitCache::build_making_room(const std::function<std::shared_ptr<SplitModel>()>& build) {
+  try {
+    return build();
+  } catch (const std::exception& e) {
+    if (!is_out_of_memory(e) || splits_.empty()) throw;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    splits_.clear();
+    bytes_ = 0;
+  }
+  return build();
 }
 
 void SplitCache::give_up(const SplitPlan& plan, const std::string& reason) {

@@ -18,10 +18,13 @@ class SplitCache {
   static constexpr size_t kMaxSplits = 32;
   static constexpr size_t kMaxRefusals = 256;
 
+  // Unless another limit is asked for: this, or four times the model's own weights where that is more.
+  static constexpr size_t kMaxBytes = size_t{1} << 30;
+
   explicit SplitCache(size_t max_bytes) : max_bytes_(max_bytes) {}
 
   // The split of `plan`, which `build` makes if the cache does not have it. Throws CannotSplit, at once where an
-  // earlier call did and that is remembered.
+  // earlier call did and that is remembered. Where memory runs out, the cache drops its splits and builds again.
   std::shared_ptr<SplitModel> find_or_build(const SplitPlan& plan,
                                             const std::function<std::shared_ptr<SplitModel>()>& build);
 
@@ -29,11 +32,12 @@ class SplitCache {
   void give_up(const SplitPlan& plan, const std::string& reason);
 
   struct Counts {
-    size_t splits = 0;  // that it has
-    size_t bytes = 0;   // that these hold
-    size_t built = 0;   // how many were ever built
+    size_t kept = 0;
+    size_t bytes = 0;  // that those hold
+    size_t built = 0;  // how many were ever built
   };
   Counts counts() const;
+  size_t max_bytes() const { return max_bytes_; }
 
  private:
   template <typename Value>
@@ -42,6 +46,7 @@ class SplitCache {
     Value value;
   };
 
+  std::shared_ptr<SplitModel> build_making_room(const std::function<std::shared_ptr<SplitModel>()>& build);
   void trim();
 
   mutable std::mutex mutex_;  // for counts, which are asked for from any thread

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "core/hooks/hooks.h"
+#include "core/hooks/trampolines.h"
 
 namespace gradcam {
 
@@ -28,14 +28,13 @@ void for_each_node(Block* block, const std::function<void(Node*)>& fn) {
 
 namespace {
 
-// A tap marks where a layer returned. It is a clone with an attribute of ours: freezing keeps a clone, folds nothing
-// across it, and copies its attributes, so that no operator has to be registered.
+// A tap marks where a layer returns. It is an aten::clone with an attribute of our own: freezing keeps a clone with its
+// attributes and folds nothing across it, so that no operator has to be registered.
 const c10::Symbol kTap = c10::Symbol::attr("gradcam_layer");
 
 bool is_tap(const Node* node) { return node->kind() == c10::aten::clone && node->hasAttribute(kTap); }
 
-// The path of the module that `value` stands for, seen from `self`: "features.denseblock4". "?" where it is no
-// attribute.
+// The path of the module `value` below `self`: "features.denseblock4". "?" where it is not an attribute.
 std::string path_of(const Value* value, const Value* self) {
   if (value == self) return "";
   const auto* node = value->node();
@@ -44,8 +43,8 @@ std::string path_of(const Value* value, const Value* self) {
   return parent.empty() ? node->s(c10::attr::name) : parent + "." + node->s(c10::attr::name);
 }
 
-// Inlines the calls on the way to `layer` until its own call stands in the graph; taps what it returns. Returns how
-// many calls there are.
+// Inlines the calls of modules around `layer` until the layer's own call is in the graph, and taps its output. Returns
+// the number of calls.
 int tap_layer(const std::shared_ptr<Graph>& graph, const std::string& layer, int64_t index) {
   Value* self = graph->inputs().at(0);
   std::unordered_set<Node*> tapped;
@@ -56,12 +55,12 @@ int tap_layer(const std::shared_ptr<Graph>& graph, const std::string& layer, int
       const auto path = path_of(node->input(0), self);
       if (path == layer && is_forward(node->s(c10::attr::name)))
         to_tap = node;
-      else if (path.empty() || path == layer || layer.rfind(path + ".", 0) == 0)
+      else if (path.empty() || path == layer || layer.starts_with(path + "."))
         to_inline = node;
     });
     if (to_tap) {
       if (!to_tap->output()->type()->isSubtypeOf(*c10::TensorType::get()))
-        throw CannotSplit("layer '" + layer + "' returns no single tensor");
+        throw CannotSplit("layer '" + layer + "' does not return a single tensor");
       jit::WithInsertPoint after(to_tap->next());
       auto* tap = graph->insert(c10::aten::clone, {to_tap->output()});
       tap->node()->i_(kTap, index);
@@ -79,7 +78,7 @@ int tap_layer(const std::shared_ptr<Graph>& graph, const std::string& layer, int
   }
 }
 
-// The taps in the order of execution. Refuses what cannot be cut.
+// The taps in the order of execution. Throws CannotSplit where the graph cannot be cut.
 std::vector<Node*> find_taps(Graph& graph, size_t layers) {
   std::vector<Node*> taps;
   for_each_node(graph.block(), [&](Node* node) {
@@ -102,7 +101,7 @@ std::vector<size_t> layers_of(const std::vector<Node*>& taps) {
 
 using ValueMap = std::unordered_map<const Value*, Value*>;
 
-// Copies `node` to the end of `graph`, with its inputs by `map`, and enters its outputs there.
+// Appends a copy of `node` to `graph`. `map` maps its inputs, and gets its outputs.
 void copy_node(Graph& graph, Node* node, ValueMap& map) {
   auto* copy = graph.insertNode(graph.createClone(node, [&](Value* value) { return map.at(value); }));
   for (size_t i = 0; i < node->outputs().size(); ++i) map[node->output(i)] = copy->output(i);
@@ -114,12 +113,12 @@ void copy_input(Graph& graph, const Value* input, ValueMap& map) {
   map[input] = copy;
 }
 
-// A function returns one value, so several leave it as a tuple.
+// A function returns one value: several are returned as a tuple.
 void return_tuple(Graph& graph, const std::vector<Value*>& values) {
   graph.registerOutput(graph.insertNode(graph.createTuple(values))->output());
 }
 
-// What the nodes behind the cut use of what stands before it: constants, to be copied, and values, to be handed over.
+// What nodes after the cut use from before it: constants, which are copied, and live values, which are passed on.
 struct Crossing {
   std::vector<Node*> constants;
   std::vector<Value*> live;
@@ -143,7 +142,7 @@ struct Crossing {
   }
 };
 
-// Freezing takes gradients for gone, so it drops a detach, to which a gradient is not indifferent.
+// Freezing assumes that no gradients are computed and removes detach, which would change the gradient.
 void refuse_detach(const jit::Module& root) {
   static const std::unordered_set<c10::Symbol> kDetaching{c10::aten::detach, c10::aten::detach_,
                                                           c10::Symbol::prim("data"), c10::aten::requires_grad_};
@@ -160,7 +159,7 @@ void refuse_detach(const jit::Module& root) {
 void insert_taps(const jit::Module& module, const std::vector<std::string>& layers) {
   refuse_detach(module);
   const auto graph = module.get_method("forward").graph();
-  // The outer of two nested layers first: reaching the inner one inlines the call of the outer.
+  // The outer of two nested layers first: tapping the inner one inlines the call of the outer.
   std::vector<size_t> order(layers.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return layers[a].size() < layers[b].size(); });
@@ -174,10 +173,10 @@ void insert_taps(const jit::Module& module, const std::vector<std::string>& laye
 CutGraphs cut_at_first_tap(Graph& graph, size_t layers) {
   const auto taps = find_taps(graph, layers);
   Node* cut = taps.front();
-  std::vector<Node*> behind;
-  for (auto it = ++cut->iterator(); it != graph.nodes().end(); ++it) behind.push_back(*it);
+  std::vector<Node*> after;
+  for (auto it = ++cut->iterator(); it != graph.nodes().end(); ++it) after.push_back(*it);
   Crossing crossing;
-  for (auto* node : behind) crossing.scan(graph, cut, node);
+  for (auto* node : after) crossing.scan(graph, cut, node);
   crossing.scan(graph, cut, graph.return_node());
 
   CutGraphs result{std::make_shared<Graph>(), std::make_shared<Graph>(), layers_of(taps)};
@@ -197,8 +196,8 @@ CutGraphs cut_at_first_tap(Graph& graph, size_t layers) {
   map[cut->output()] = result.tail->addInput();
   for (auto* value : crossing.live) copy_input(*result.tail, value, map);
   for (auto* constant : crossing.constants) copy_node(*result.tail, constant, map);
-  for (auto* node : behind) copy_node(*result.tail, node, map);
-  // The other layers: the model goes on with the tap's copy, and what the layer returned is handed out.
+  for (auto* node : after) copy_node(*result.tail, node, map);
+  // The other layers: the model continues with the tap's copy, and the output of the layer itself is returned.
   std::vector<Value*> leaving{map.at(graph.outputs().at(0))};
   for (size_t i = 1; i < taps.size(); ++i) leaving.push_back(map.at(taps[i]->input(0)));
   return_tuple(*result.tail, leaving);

@@ -33,7 +33,7 @@ void run_fixed_batch_norm(jit::Stack& stack) {
   jit::push(stack, fixed_batch_norm(inputs, scale, shift, relu));
 }
 
-// The node's parameters are constants; each node of a graph that is made ready to run has a convolution of its own.
+// The parameters of the node are constants: each node has a convolution of its own.
 jit::Operation make_fixed_convolution(const jit::Node* node) {
   const auto constant = [&](size_t i) { return jit::toIValue(node->input(i)).value(); };
   auto convolution =
@@ -55,7 +55,7 @@ void register_operators() {
       jit::Operator("gradcam::check_cancelled() -> ()", run_check_cancelled, c10::AliasAnalysisKind::CONSERVATIVE),
       jit::Operator("gradcam::fixed_batch_norm(Tensor[] inputs, Tensor scale, Tensor shift, bool relu) -> Tensor",
                     run_fixed_batch_norm, c10::AliasAnalysisKind::FROM_SCHEMA),
-      // The interpreter shares one operation among all nodes of an operator, but not where its arguments vary.
+      // The interpreter makes an operation per node only for operators with varying arguments ("...").
       jit::Operator("gradcam::fixed_convolution(...) -> Tensor", make_fixed_convolution,
                     c10::AliasAnalysisKind::PURE_FUNCTION),
   });

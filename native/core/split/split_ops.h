@@ -5,8 +5,8 @@
 
 namespace gradcam {
 
-// Operators of our own, for the graphs of a split model. They stand in LibTorch's registry, which is one for the
-// process; what they keep belongs to a node of a graph.
+// Operators of our own, for the graphs of a split model. LibTorch's registry of operators is one for the process; their
+// state belongs to a node of a graph.
 namespace ops {
 extern const c10::Symbol check_cancelled;    // () -> ()
 extern const c10::Symbol fixed_batch_norm;   // (Tensor[] inputs, Tensor scale, Tensor shift, bool relu) -> Tensor
@@ -16,7 +16,7 @@ extern const c10::Symbol fixed_convolution;  // (Tensor input, Tensor weight, Te
 
 void register_operators();
 
-// While it lives, what runs on this thread looks at `cancel` (which may be null) wherever a graph has a cancel check.
+// While it lives, graphs that run on this thread check `cancel`, which may be null, where they check for cancellation.
 class CancelScope {
  public:
   explicit CancelScope(const CancelFlag* cancel);

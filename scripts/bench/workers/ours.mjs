@@ -19,14 +19,18 @@ import {
   interpolate,
   normalize,
   setNumThreads,
-} from '../../../dist/lib/index.js'
+} from 'libtorch-gradcam'
 
 const job = JSON.parse(process.argv[2])
 setNumThreads(job.threads)
 const model = await ScriptModule.load(job.file, { device: job.device })
 const explainer = makeExplainer(job)
 
-/** By `grad_cam` or `guided_backprop` the classes named so, by any other name the method of it. */
+/**
+ * By `grad_cam` or `guided_backprop` the classes named so, by any other name the method of it.
+ *
+ * @returns {{ explain: (input: Tensor, options: object) => Promise<any> }}
+ */
 function makeExplainer({ method, layer, make }) {
   if (method === 'guided_backprop') return new GuidedBackprop(model, { scope: 'modules', ...make })
   if (method === 'grad_cam') return new GradCam(model, [layer], make)
@@ -44,8 +48,8 @@ function makeExplainer({ method, layer, make }) {
 
 function read(batch) {
   const elements = new Float32Array(batch * 3 * job.size * job.size)
-  const file = openSync(job.input)
-  readSync(file, elements)
+  const file = openSync(job.input, 'r')
+  readSync(file, elements, 0, elements.byteLength, 0)
   closeSync(file)
   return Tensor.from(elements, [batch, 3, job.size, job.size], { device: job.device })
 }
@@ -85,6 +89,7 @@ async function timed(batch) {
   return { ms: performance.now() - start, result, values, scores }
 }
 
+/** @type {Record<string, (...args: any[]) => unknown>} */
 const requests = {
   async run(batch) {
     const { ms, result } = await timed(Number(batch))

@@ -21,8 +21,10 @@ int main(int count, char** arguments) {
   at::set_num_threads(1);
   const auto model = gradcam::Model::load(gradcam::ModelSource{arguments[1], {}}, at::kCPU);
   gradcam::PassPlan plan;
-  plan.layers = {arguments[2]};
-  plan.maps.methods = {&gradcam::layer_method("gradcam")};
+  gradcam::LayerMaps goal;
+  goal.layers = {arguments[2]};
+  goal.maps.methods = {&gradcam::layer_method("gradcam")};
+  plan.goal = goal;
   const auto input = torch::ones({1, 3, 8, 8});
   gradcam::Target target;
   target.kind = gradcam::Target::Kind::classes;

@@ -2,7 +2,7 @@
 //
 //   node scripts/bench/workers/overhead.mjs MODEL.pt LAYER
 import { createInterface } from 'node:readline'
-import { GradCam, ScriptModule, Tensor, setNumThreads } from '../../../dist/lib/index.js'
+import { GradCam, ScriptModule, Tensor, setNumThreads } from 'libtorch-gradcam'
 import { median } from '../statistics.mjs'
 
 const [file, layer] = process.argv.slice(2)

@@ -1,0 +1,176 @@
+import { readFile } from 'node:fs/promises'
+import { GradCamError } from '../base/errors.js'
+import { batchFiles, type BatchFile } from '../batch/encode.js'
+import { defaultMaxPixels } from '../images/index.js'
+import type { JobSpecOptions } from '../jobs/job-spec.js'
+import { methodNames, methods } from '../methods/table.js'
+import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
+import { isPresetName } from '../preprocess/presets.js'
+import { readLabels } from '../target/labels.js'
+import { choice, readTarget, single, usageError } from './arguments.js'
+import type { Option, Values } from './command.js'
+
+/** What `gradcam batch` was asked for. */
+export interface BatchCall {
+  readonly sources: readonly string[]
+  readonly out: string
+  /** What decides what the results are. */
+  readonly job: Required<Omit<JobSpecOptions, 'sources' | 'base'>>
+  /** How `--preprocess` was given. */
+  readonly preprocessName: string
+  readonly devices: readonly string[]
+  readonly batchSize: number
+  /** Null for the default. */
+  readonly maxPixels: number | null
+  readonly resume: boolean
+  readonly retryFailed: boolean
+  readonly json: boolean
+}
+
+export const batchOptions: Readonly<Record<string, Option>> = {
+  model: { type: 'string', value: 'FILE', help: 'the model: a .pt file that torch.jit saved' },
+  out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
+  layer: {
+    type: 'string',
+    value: 'PATH',
+    help: 'the layer to explain, see gradcam layers; by default the last one with a spatial output',
+  },
+  target: {
+    type: 'string',
+    value: 'N|argmax',
+    help: 'the class to explain, by number or label; argmax (the default) is the top one of each image',
+  },
+  method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
+  precision: {
+    type: 'string',
+    value: 'TYPE',
+    help: 'bfloat16 or float16 for what comes before the layer: faster where the hardware supports it, slightly other maps',
+  },
+  preprocess: {
+    type: 'string',
+    value: 'NAME|JSON',
+    help: "what is done to images: a preset, imagenet by default, or JSON, in a file or as it is (ours, or timm's configuration)",
+  },
+  write: {
+    type: 'string',
+    value: 'KINDS',
+    help: `what to write, with commas between: ${batchFiles.join(', ')}, or none; overlay by default`,
+  },
+  alpha: { type: 'string', value: 'A', help: 'how much of the map an overlay shows, 0 to 1; 0.5 by default' },
+  labels: {
+    type: 'string',
+    value: 'FILE',
+    help: 'names of the classes, one a line, class 0 first, or JSON: an array, or an object with a name for each number',
+  },
+  device: {
+    type: 'string',
+    value: 'D',
+    help: 'cpu (the default), cuda, cuda:N or auto; several with commas, or cpu:2, load the model once for each',
+  },
+  batch: { type: 'string', value: 'N', help: 'images explained in one pass; 8 by default' },
+  'max-pixels': {
+    type: 'string',
+    value: 'N',
+    help: `larger images are refused; ${defaultMaxPixels} by default (the limit of Pillow), which takes 2 GB of memory`,
+  },
+  resume: { type: 'boolean', help: 'continue the job in DIR: inputs that have a result are left as they are' },
+  'retry-failed': { type: 'boolean', help: 'with --resume: try again what failed' },
+  json: { type: 'boolean', help: 'print the lines of the manifest as they are written, and a summary, as JSON' },
+}
+
+/** Checks everything that can be checked before any work starts. */
+export async function readBatchCall(values: Values, sources: readonly string[]): Promise<BatchCall> {
+  const see = 'See: gradcam batch --help'
+  const model = single(values, 'model')
+  const out = single(values, 'out')
+  if (sources.length === 0) throw usageError(`batch requires at least one file, folder, glob or list. ${see}`)
+  if (!model) throw usageError(`batch requires --model FILE, a TorchScript model. ${see}`)
+  if (!out) throw usageError(`batch requires --out DIR, the folder to write to. ${see}`)
+  if (values['retry-failed'] === true && values['resume'] !== true)
+    throw usageError('--retry-failed requires --resume: a new job has nothing that failed yet.')
+  const method = choice(values, 'method', methodNames)
+  const layer = single(values, 'layer') ?? null
+  if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
+  const preprocessName = single(values, 'preprocess') ?? 'imagenet'
+  const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
+  const write = readWrite(single(values, 'write') ?? 'overlay')
+  const devices = readDevices(single(values, 'device') ?? 'cpu')
+  const labelsFile = single(values, 'labels')
+  const labels = labelsFile === undefined ? null : await readLabels(labelsFile)
+  const target = readTarget(single(values, 'target') ?? 'argmax', labels)
+  const precision =
+    values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
+  const preprocess = await readPreprocessing(preprocessName)
+  return {
+    sources,
+    out,
+    job: { model, method, precision, layer, target, preprocess, write, alpha, labels },
+    preprocessName,
+    devices,
+    batchSize: readCount(values, 'batch') ?? 8,
+    maxPixels: readCount(values, 'max-pixels'),
+    resume: values['resume'] === true,
+    retryFailed: values['retry-failed'] === true,
+    json: values['json'] === true,
+  }
+}
+
+function readAlpha(text: string): number {
+  const alpha = Number(text)
+  if (text.trim() !== '' && alpha >= 0 && alpha <= 1) return alpha
+  throw usageError(`--alpha requires a number from 0 to 1, not "${text}".`)
+}
+
+/** Unlike wholeNumber also '1e9'. */
+function readCount(values: Values, name: string): number | null {
+  const text = single(values, name)
+  if (text === undefined) return null
+  const number = Number(text)
+  if (Number.isSafeInteger(number) && number > 0) return number
+  throw usageError(`--${name} requires a whole number of at least 1, not "${text}".`)
+}
+
+function readWrite(text: string): BatchFile[] {
+  const kinds = new Set(text.split(',').filter((kind) => kind !== '' && kind !== 'none'))
+  for (const kind of kinds)
+    if (!(batchFiles as readonly string[]).includes(kind))
+      throw usageError(`--write requires ${batchFiles.join(', ')} or none; "${kind}" is none of them.`)
+  return batchFiles.filter((kind) => kinds.has(kind))
+}
+
+/** 'cpu:2' is two replicas on the CPU; 'cuda:1' is the second GPU. */
+function readDevices(text: string): string[] {
+  const devices = text.split(',').flatMap((device) => {
+    const replicas = /^cpu:(\d{1,3})$/.exec(device.trim())?.[1]
+    return replicas === undefined ? [device.trim()] : Array<string>(Number(replicas)).fill('cpu')
+  })
+  const wrong = devices.find((device) => !/^(cpu|auto|cuda(:\d{1,3})?)$/.test(device))
+  if (wrong !== undefined || devices.length === 0)
+    throw usageError(`--device requires cpu, cuda, cuda:N, auto or cpu:REPLICAS, with commas between; not "${text}".`)
+  return devices
+}
+
+async function readPreprocessing(name: string): Promise<Preprocess> {
+  if (isPresetName(name)) return readPreprocess(name)
+  if (!/[./\\{]/.test(name)) return readPreprocess(name as 'imagenet') // which refuses it with the names of the presets
+  const isJson = name.trimStart().startsWith('{')
+  const text = isJson ? name : await readJsonFile(name)
+  let description: Record<string, unknown>
+  try {
+    description = JSON.parse(text) as Record<string, unknown>
+  } catch (cause) {
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `'${name}' is not JSON: ${(cause as Error).message}.`, { cause })
+  }
+  return readPreprocess(description)
+}
+
+async function readJsonFile(name: string): Promise<string> {
+  return await readFile(name, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const missing = cause.code === 'ENOENT'
+    throw new GradCamError(
+      missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
+      `The preprocessing '${name}' ${missing ? 'does not exist' : `cannot be read (${cause.code})`}. Check --preprocess.`,
+      { cause },
+    )
+  })
+}

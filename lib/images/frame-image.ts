@@ -1,0 +1,103 @@
+import { native } from '../addon/native.js'
+import type { Pixels } from './decode.js'
+import { expect, invalid, toList } from '../base/check.js'
+import type { Normalization } from './normalization.js'
+import type { Size } from '../tensor/interpolate.js'
+
+export type { Size } from '../tensor/interpolate.js'
+
+/** The filters that resizing knows, by Pillow's names; each is antialiased. */
+export const resamples = ['bilinear', 'bicubic', 'lanczos'] as const
+
+/** The name of a resampling filter. */
+export type Resample = (typeof resamples)[number]
+
+/**
+ * How the input of a model was cropped from an image: the image, resized to `resized`, seen through a window of `size` whose
+ * top left corner is at `offset` in it. A negative offset means that the image was padded.
+ */
+export interface Framing {
+  readonly resized: Size
+  readonly offset: readonly [top: number, left: number]
+  readonly size: Size
+}
+
+/** The part of an image that a model saw, in pixels of the image; ends are not included. */
+export interface Region {
+  readonly top: number
+  readonly left: number
+  readonly bottom: number
+  readonly right: number
+}
+
+/** What happens to the pixels of a framed image. */
+export interface FrameOptions extends Normalization {
+  readonly resample: Resample
+  /** Red, green and blue, 0 to 255, where the window reaches beyond the image. */
+  readonly fill: readonly [number, number, number]
+}
+
+/**
+ * The region of an image that a model saw. A pixel belongs to it where its centre does.
+ *
+ * @param size of the image, [height, width]
+ * @throws GradCamError ERR_INVALID_ARGUMENT
+ */
+export function seenRegion(size: Size, framing: Framing): Region {
+  const [height, width] = expect.size('size', size)
+  const { resized, offset, window } = checkFraming(framing)
+  const first = (edge: number, pixels: number, to: number): number =>
+    Math.min(pixels, Math.max(0, Math.ceil((edge * pixels) / to - 0.5)))
+  return {
+    top: first(offset[0], height, resized[0]),
+    left: first(offset[1], width, resized[1]),
+    bottom: first(offset[0] + window[0], height, resized[0]),
+    right: first(offset[1] + window[1], width, resized[1]),
+  }
+}
+
+function checkFraming(framing: Framing): Pick<Framing, 'resized' | 'offset'> & { readonly window: Size } {
+  const { resized, offset, size } = expect.options(framing, 'framing')
+  const list = toList(offset)
+  if (list?.length !== 2 || !list.every((n) => Number.isSafeInteger(n)))
+    throw invalid('framing.offset', '[top, left] in whole pixels', offset)
+  return {
+    resized: expect.size('framing.resized', resized),
+    offset: list as unknown as readonly [number, number],
+    window: expect.size('framing.size', size),
+  }
+}
+
+const tables = new WeakMap<FrameOptions, Float32Array>()
+
+/**
+ * Resizes, crops and scales an image for a model, on the executor thread of images. The bytes before scaling are exactly
+ * those that Pillow, and so torchvision on a PIL image, computes.
+ *
+ * @returns float32 planes [3, height, width] of `framing.size`
+ */
+export async function frameImage(
+  { data, height, width }: Pixels,
+  framing: Framing,
+  options: FrameOptions,
+): Promise<Float32Array> {
+  const planes = new Float32Array(3 * framing.size[0] * framing.size[1])
+  const { resample, fill } = options
+  await native().frameImage(data, [height, width], framing, resample, fill, tableOf(options), planes)
+  return planes
+}
+
+/** The value of each byte of each channel, rounded after each step as LibTorch rounds `(byte / 255 - mean) / std`. */
+function tableOf(options: FrameOptions): Float32Array {
+  const known = tables.get(options)
+  if (known) return known
+  const table = new Float32Array(3 * 256)
+  for (let channel = 0; channel < 3; channel++) {
+    const mean = Math.fround(options.mean[channel] as number)
+    const std = Math.fround(options.std[channel] as number)
+    for (let byte = 0; byte < 256; byte++)
+      table[channel * 256 + byte] = Math.fround(Math.fround(byte / 255) - mean) / std
+  }
+  tables.set(options, table)
+  return table
+}

@@ -1,0 +1,249 @@
+import { stat } from 'node:fs/promises'
+import type { BatchEntry } from '../batch/input.js'
+import type { BatchResult } from '../batch/result.js'
+import { GradCamError } from '../base/errors.js'
+import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
+import { toErrorLine, toResultLine, type JobLine } from './job-line.js'
+import type { JobSpec } from './job-spec.js'
+
+/** How many inputs a job is done with, those of earlier runs included. */
+export interface JobCounts {
+  readonly explained: number
+  readonly failed: number
+  /** How many files this run wrote. */
+  readonly files: number
+}
+
+/** Sent once, when a job begins. */
+export interface JobStart extends JobPlan, JobCounts {}
+
+/** Sent after every input that was recorded. */
+export interface JobProgress extends JobCounts {
+  readonly line: JobLine
+}
+
+/** Something that is probably a mistake, but does not end the job. */
+export interface JobWarning {
+  /** There are more or fewer labels than the model has outputs, so a label may stand at another class than its own. */
+  readonly code: 'LABEL_COUNT'
+  readonly message: string
+  readonly details: { readonly labels: number; readonly outputs: number }
+}
+
+/** What a job came to. */
+export interface JobSummary extends JobCounts {
+  /** All inputs that are done: explained and failed. */
+  readonly inputs: number
+  /** How many of them were done before this run. */
+  readonly before: number
+  /** How long this run took. */
+  readonly seconds: number
+  /** How often each code of an error occurred in this run; 'other' for errors without a code. */
+  readonly errors: Readonly<Record<string, number>>
+  /** Whether the signal ended the job before all inputs were done. */
+  readonly interrupted: boolean
+}
+
+/** The parts of a job, each an interface with an implementation for files and an own model. */
+export interface RunJobOptions {
+  /** Where the inputs come from. */
+  source: JobSource
+  /** Where it is kept what is done. */
+  store: JobStore
+  /** Where the files of results go. */
+  sink: ResultSink
+  /** What explains the inputs. */
+  explainer: JobExplainer
+  /**
+   * Ends the job early: no further input is taken, those in progress are finished and recorded, and `runJob` resolves with
+   * `interrupted` true. The job can be resumed.
+   */
+  signal?: AbortSignal | undefined
+  /** Called once, when everything is ready and before the first input is taken. */
+  onStart?: ((start: JobStart) => void) | undefined
+  /** Called after every input that was recorded. */
+  onProgress?: ((progress: JobProgress) => void) | undefined
+  /** Called at most once for each code. */
+  onWarning?: ((warning: JobWarning) => void) | undefined
+}
+
+/** Errors that are about the model or the job: every other input would meet them too. */
+const hopeless: readonly string[] = [
+  'ERR_LAYER_NOT_REACHED',
+  'ERR_LAYER_OUTPUT',
+  'ERR_NO_GRADIENT',
+  'ERR_NO_RELU',
+  'ERR_DISPOSED',
+  'ERR_CLOSED',
+]
+
+type Files = Readonly<Record<string, string>>
+
+/**
+ * Runs a job: takes the inputs of a source that the store does not know as done, explains them, gives the results to the
+ * sink and records what became of each. Where a run ends early, by its signal, an error or the death of the process, the
+ * next run goes on from there; every input has one line in the store in the end.
+ *
+ * ```ts
+ * const spec = await makeJobSpec({ model: 'model.pt', layer: 'features' })
+ * const summary = await runJob(spec, {
+ *   source: await FileSource.open(['photos'], { exclude: 'maps' }),
+ *   store: new FolderStore('maps', { resume: true }),
+ *   sink: new FolderSink('maps'),
+ *   explainer: new ModelExplainer(),
+ * })
+ * ```
+ *
+ * @returns the counts of this run. An input that fails does not end the job: its line holds its error.
+ * @throws what the parts throw when they open, close, read entries or record lines; the error of the first input where it
+ *   is about the model or the job (e.g. ERR_LAYER_OUTPUT, ERR_TARGET_OUT_OF_RANGE for the target of the job); an error that
+ *   is fatal to the sink; the reason of {@link JobClaim.lost}
+ */
+export async function runJob(spec: JobSpec, options: RunJobOptions): Promise<JobSummary> {
+  const began = performance.now()
+  const { store, sink, explainer } = options
+  const claim = await store.claim(spec)
+  const closing = [() => store.close()]
+  let run: JobRun
+  try {
+    await sink.open?.(spec)
+    closing.unshift(async () => {
+      if (!claim.lost?.aborted) await sink.close?.()
+    })
+    const plan = await explainer.open(spec)
+    closing.unshift(() => explainer.close())
+    run = new JobRun(spec, { ...options, claim, plan })
+    await run.start()
+    claim.lost?.throwIfAborted() // another process may be at work on the job: there is nothing to sum up
+  } catch (error) {
+    await closeAll(closing).catch(() => {}) // the first error says more
+    throw error
+  }
+  await closeAll(closing)
+  return run.summary((performance.now() - began) / 1000)
+}
+
+/** Closes every part, also where one of them throws. */
+async function closeAll(closing: readonly (() => Promise<void>)[]): Promise<void> {
+  const errors: unknown[] = []
+  for (const close of closing) await close().catch((error: unknown) => errors.push(error))
+  if (errors.length > 0) throw errors[0]
+}
+
+type RunParts = RunJobOptions & { readonly claim: JobClaim; readonly plan: JobPlan }
+
+/** One run of a job, from the first input to the last. */
+class JobRun {
+  readonly #stop: AbortSignal
+  /** The inputs in progress, by id. */
+  readonly #entries = new Map<string, JobEntry>()
+  readonly #counts = { explained: 0, failed: 0, files: 0 }
+  readonly #errors: Record<string, number> = {}
+  #warned = false
+
+  constructor(
+    private readonly spec: JobSpec,
+    private readonly parts: RunParts,
+  ) {
+    const { signal, claim } = parts
+    this.#stop = AbortSignal.any([signal, claim.lost].filter((one) => one !== undefined))
+    for (const ok of claim.done.values()) this.#counts[ok ? 'explained' : 'failed']++
+  }
+
+  async start(): Promise<void> {
+    const { explainer, sink, plan } = this.parts
+    this.parts.onStart?.({ ...plan, ...this.#counts })
+    const results = explainer.explain<Files>(this.#inputs(), (result) => sink.write(result))
+    let explained = 0
+    for await (using result of results) {
+      const entry = this.#entries.get(result.id) as JobEntry
+      if (result.ok) explained++
+      else if (sink.isFatal?.(result.error) || (explained === 0 && isHopeless(result.error, entry))) throw result.error
+      this.#checkLabels(result)
+      await this.#record(
+        result.ok
+          ? toResultLine(result, entry, this.spec, plan.layer)
+          : toErrorLine(entry, result.error, result.sha256),
+      )
+    }
+  }
+
+  summary(seconds: number): JobSummary {
+    const { explained, failed, files } = this.#counts
+    const interrupted = this.parts.signal?.aborted ?? false
+    const before = this.parts.claim.done.size
+    return { explained, failed, inputs: explained + failed, before, files, seconds, errors: this.#errors, interrupted }
+  }
+
+  async #record(line: JobLine): Promise<void> {
+    await this.parts.store.record(line)
+    this.#entries.delete(line.id)
+    if ('error' in line) {
+      const code = line.error.code ?? 'other'
+      this.#counts.failed++
+      this.#errors[code] = (this.#errors[code] ?? 0) + 1
+    } else {
+      this.#counts.explained++
+      this.#counts.files += Object.keys(line.files).length
+    }
+    this.parts.onProgress?.({ line, ...this.#counts })
+  }
+
+  async *#inputs(): AsyncGenerator<BatchEntry, undefined> {
+    for await (const entry of untilAborted(this.parts.source.entries(), this.#stop)) {
+      if (this.parts.claim.done.has(entry.id)) continue
+      const { id, input, source = input, target } = entry
+      const error = entry.error ?? (typeof source === 'string' ? await notAFile(source) : null)
+      if (error) {
+        await this.#record(toErrorLine(entry, error, null))
+        continue
+      }
+      this.#entries.set(id, entry)
+      yield { id, source, ...(target !== undefined && { target }) }
+    }
+  }
+
+  #checkLabels(result: BatchResult<Files>): void {
+    const labels = this.spec.labels?.length
+    if (this.#warned || labels === undefined || !result.ok || result.outputs === 0 || result.outputs === labels) return
+    this.#warned = true
+    const { outputs } = result
+    const message = `There are ${labels} labels for the model's ${outputs} classes. The first label is taken for class 0.`
+    this.parts.onWarning?.({ code: 'LABEL_COUNT', message, details: { labels, outputs } })
+  }
+}
+
+/** A pipe may never give anything, and reading it cannot be stopped. A missing file and a folder have errors of their own. */
+async function notAFile(path: string): Promise<GradCamError | null> {
+  const found = await stat(path).catch(() => null)
+  if (!found || found.isFile() || found.isDirectory()) return null
+  const message = `The image '${path}' cannot be read: it is a pipe or a device. Save it to a file.`
+  return new GradCamError('ERR_IMAGE_UNREADABLE', message)
+}
+
+/** Ends as soon as the signal is aborted, even while it waits for an entry. */
+async function* untilAborted<T>(entries: AsyncIterable<T>, stop: AbortSignal): AsyncGenerator<T, undefined> {
+  const source = entries[Symbol.asyncIterator]()
+  let onAbort = (): void => {}
+  const stopped = new Promise<null>((resolve) => (onAbort = () => resolve(null)))
+  stop.addEventListener('abort', onAbort, { once: true })
+  try {
+    while (!stop.aborted) {
+      const next = await Promise.race([source.next(), stopped])
+      if (next === null || next.done) return
+      yield next.value
+    }
+  } finally {
+    stop.removeEventListener('abort', onAbort)
+    const returned = (async () => source.return?.())()
+    // A generator that waits for its next entry answers return() only after that, which may be never.
+    if (stop.aborted) returned.catch(() => {})
+    else await returned
+  }
+}
+
+function isHopeless(error: unknown, { target }: JobEntry): boolean {
+  if (!(error instanceof GradCamError)) return false
+  // The target of the job; a target of an entry concerns that entry alone.
+  return hopeless.includes(error.code) || (error.code === 'ERR_TARGET_OUT_OF_RANGE' && target === undefined)
+}

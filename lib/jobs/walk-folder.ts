@@ -1,0 +1,81 @@
+import type { Dirent } from 'node:fs'
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import { GradCamError } from '../base/errors.js'
+import type { FileEntry } from './entry-id.js'
+
+/** The extensions of images in a folder; other files there are not inputs. */
+export const imageExtensions = '.jpg .jpeg .jpe .jfif .png .webp .avif .gif .tif .tiff .svg'.split(' ')
+
+/** Whether a file in a folder is an input. */
+export function isImageName(path: string): boolean {
+  return imageExtensions.includes(extname(path).toLowerCase())
+}
+
+/**
+ * Every image in a folder and in all folders in it, in the order of their names. Links are followed, but no folder is read
+ * twice, so that a loop of links ends. A folder that cannot be read is an entry with an error.
+ *
+ * @param skip a folder to leave out: that of the results
+ */
+export async function* walkFolder(folder: string, skip: string): AsyncGenerator<FileEntry, undefined> {
+  yield* walk(folder, { skip: await realpath(skip).catch(() => skip), seen: new Set() })
+}
+
+async function* walk(
+  folder: string,
+  state: { readonly skip: string; readonly seen: Set<string> },
+): AsyncGenerator<FileEntry, undefined> {
+  let children: Dirent[]
+  let unnamed: ReadonlyMap<string, FileEntry> = new Map()
+  try {
+    const real = await realpath(folder)
+    if (real === state.skip || state.seen.has(real)) return
+    state.seen.add(real)
+    children = await readdir(folder, { withFileTypes: true })
+    if (children.some(({ name }) => name.includes('\uFFFD'))) unnamed = await unnameable(folder)
+  } catch (cause) {
+    yield { path: folder, error: unreadable(folder, cause as NodeJS.ErrnoException) }
+    return
+  }
+  children.sort((a, b) => (a.name < b.name ? -1 : 1))
+  yield* unnamed.values()
+  for (const child of children) {
+    if (unnamed.has(child.name)) continue
+    const path = join(folder, child.name)
+    // stat() follows links, and tells the kind where the file system does not. A link to nothing is a missing image.
+    const kind =
+      child.isSymbolicLink() || !(child.isFile() || child.isDirectory()) ? await stat(path).catch(() => null) : child
+    if (kind?.isDirectory()) yield* walk(path, state)
+    else if (isImageName(child.name) && (kind === null || kind.isFile())) yield { path }
+  }
+}
+
+/**
+ * Images and folders whose names are not UTF-8, as entries that fail: a JavaScript string cannot represent such a name. The
+ * key is the name that readdir() returns for it, which several may share.
+ */
+async function unnameable(folder: string): Promise<ReadonlyMap<string, FileEntry>> {
+  const entries = new Map<string, FileEntry>()
+  for (const bytes of await readdir(folder, 'buffer')) {
+    const name = bytes.toString()
+    if (Buffer.from(name).equals(bytes)) continue
+    const isFolder = (
+      await stat(Buffer.concat([Buffer.from(join(folder, '/')), bytes])).catch(() => null)
+    )?.isDirectory()
+    if (!isFolder && !isImageName(name)) continue
+    const shown = bytes.toString('latin1').replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`)
+    const message = `The name of '${join(folder, shown)}' is not in UTF-8, so it cannot be opened. Rename it.`
+    const entry = { path: join(folder, shown), error: new GradCamError('ERR_FILE_UNREADABLE', message) }
+    entries.set(entries.has(name) ? `${name}/${shown}` : name, entry)
+  }
+  return entries
+}
+
+function unreadable(folder: string, cause: NodeJS.ErrnoException): GradCamError {
+  const reason =
+    cause.code === 'EACCES' || cause.code === 'EPERM'
+      ? 'you do not have permission. Change its permissions, or run as another user'
+      : cause.message
+  return new GradCamError('ERR_FILE_UNREADABLE', `The folder '${folder}' cannot be read: ${reason}.`, { cause })
+}

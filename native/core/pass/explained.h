@@ -1,0 +1,29 @@
+#pragma once
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "core/maps/maps.h"
+
+namespace gradcam {
+
+struct LayerResult {
+  LayerResult(Tensor activation, Tensor gradient)
+      : activation(std::move(activation)), gradient(std::move(gradient)), shape(this->activation.sizes().vec()) {}
+
+  Tensor activation, gradient;  // no gradient where no method needs one
+  Tensor curvature;             // see LayerEvidence
+  std::vector<int64_t> shape;   // of what the layer returned
+};
+
+// The result of a backward pass.
+struct Explained {
+  std::vector<int64_t> classes;              // per image; empty when the score came from the caller
+  Tensor scores;                             // [N] float64 on the CPU, or the caller's scalar as [1]
+  std::vector<LayerResult> layers;           // in the plan's order
+  std::vector<std::vector<MethodMap>> maps;  // by method, then by layer, or one of all layers where they are aggregated
+  Tensor input_gradient;                     // the shape of the input
+  Tensor full_grad;                          // [N, 1, H, W]
+};
+
+}  // namespace gradcam

@@ -1,0 +1,30 @@
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/hooks/hook_registry.h"
+#include "run.h"
+
+namespace gradcam {
+
+// Captures what the layers of a run return. The graph starts at the first of them, where a gradient is needed.
+class LayerObserver : public CallObserver {
+ public:
+  // Called before an output is captured, with the position of the layer. False: it is not captured.
+  using Filter = std::function<bool(size_t layer, const Inputs& inputs, const Tensor& output)>;
+
+  LayerObserver(const RunContext& context, Captured& captured, Filter filter = nullptr);
+
+  bool observes(ModuleId object, const c10::ClassType& type) const override;
+  void after(ModuleId object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override;
+
+ private:
+  void capture(size_t layer, const Inputs& inputs, IValue& output);
+
+  const RunContext& context_;
+  Captured& captured_;
+  Filter filter_;
+};
+
+}  // namespace gradcam

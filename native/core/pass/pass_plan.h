@@ -1,0 +1,69 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/autograd/relu_rule.h"
+#include "core/maps/maps.h"
+#include "core/split/split.h"
+
+namespace gradcam {
+
+// What a pass explains. The alternatives exclude each other.
+
+// Maps of layers. Without methods: the activations and gradients alone.
+struct LayerMaps {
+  std::vector<std::string> layers;
+  MapPlan maps;
+};
+
+// The gradient at the first input.
+struct InputGradient {};
+
+// The same, where ReLUs follow a rule of their own.
+enum class ReluScope { modules, all };
+struct GuidedGradient {
+  ReluScope scope = ReluScope::all;
+  ReluRule rule = ReluRule::guided;
+};
+
+// The same, where nonlinearities follow DeepLIFT's rescale rule: see RescaleRecorder.
+struct RescaledGradient {
+  Tensor baseline;  // can be expanded to the first input
+};
+
+// FullGrad's map. The layers are those with a bias.
+struct FullGradient {
+  std::vector<std::string> layers;
+};
+
+// The scores alone, without a gradient.
+struct ScoresOnly {};
+
+using Goal = std::variant<LayerMaps, InputGradient, GuidedGradient, RescaledGradient, FullGradient, ScoresOnly>;
+
+// How a pass runs: see SplitModel. `automatic` is split wherever that is possible.
+enum class Execution { automatic, split, hooked };
+
+struct PassPlan {
+  Goal goal;
+  Execution execution = Execution::automatic;
+  std::optional<at::ScalarType> head_dtype;  // what comes before the first layer computes in it; requires a split
+
+  template <typename Alternative>
+  const Alternative* explains() const {
+    return std::get_if<Alternative>(&goal);
+  }
+  // The layers whose activations are captured.
+  const std::vector<std::string>& layers() const;
+  // Whether the gradient at the first input is computed.
+  bool at_input() const;
+  // False where no graph is recorded: scores, and methods that use activations alone.
+  bool needs_gradient() const;
+  // Whether a method runs the model again.
+  bool reruns() const;
+  SplitPlan split_plan() const { return {layers(), at_input(), head_dtype}; }
+};
+
+}  // namespace gradcam

@@ -1,0 +1,206 @@
+#include "rerunner.h"
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "core/model/copy_inputs.h"
+#include "core/rerun/ablation.h"
+#include "core/rerun/masks.h"
+#include "core/rerun/repeat.h"
+#include "core/split/split_graph.h"
+#include "execution.h"
+
+namespace gradcam {
+
+namespace {
+
+// Replaces what a layer returns at its last call, which is the one that is explained.
+class ReplaceOutput : public CallObserver {
+ public:
+  ReplaceOutput(ModuleId layer, int64_t calls, Tensor value) : layer_(layer), left_(calls), value_(std::move(value)) {}
+
+  bool observes(ModuleId object, const c10::ClassType&) const override { return object == layer_; }
+  void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
+    if (--left_ == 0) output = value_;
+  }
+
+ private:
+  ModuleId layer_;
+  int64_t left_;
+  Tensor value_;
+};
+
+int64_t image_count(const std::vector<IValue>& inputs) {
+  if (!inputs.empty() && inputs.front().isTensor() && inputs.front().toTensor().dim() > 0)
+    return inputs.front().toTensor().size(0);
+  throw Error(
+      "ERR_INVALID_ARGUMENT",
+      "Methods that run the model again, on copies of the images, need a first input that is a tensor [N, ...].");
+}
+
+void require_row_per_image(const Tensor& activation, int64_t images, const std::string& path) {
+  if (activation.size(0) == images) return;
+  throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned " + std::to_string(activation.size(0)) + " rows for " +
+                                      std::to_string(images) +
+                                      " images, so that its channels cannot be taken from one image at a time. Pick "
+                                      "another layer, or a method that does not run the model again.");
+}
+
+std::vector<int64_t> all_twice(int64_t count) {
+  std::vector<int64_t> images;
+  for (int64_t i = 0; i < 2 * count; ++i) images.push_back(i % count);
+  return images;
+}
+
+Tensor at_positions(const Tensor& scores, const std::vector<int64_t>& positions) {
+  return scores.index_select(0, torch::tensor(positions, at::kLong).to(scores.device()));
+}
+
+// Runs with a split model in the layout that it runs in. Throws CannotSplit where it runs in none.
+Tensor in_working_layout(SplitModel& split, const std::function<Tensor(bool channels_last)>& run) {
+  for (;;) {
+    try {
+      return run(split.channels_last);
+    } catch (const Cancelled&) {
+      throw;
+    } catch (const std::exception& e) {
+      if (is_out_of_memory(e)) throw;
+      if (!split.channels_last) throw CannotSplit(concise_message(e));
+      split.channels_last = false;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<int64_t> spatial_size(const std::vector<IValue>& inputs) {
+  if (inputs.empty() || !inputs.front().isTensor() || inputs.front().toTensor().dim() <= 2) return {};
+  return inputs.front().toTensor().sizes().slice(2).vec();
+}
+
+Rerunner::Rerunner(const RunContext& context, const std::vector<IValue>& inputs, Captured& captured)
+    : context_(context),
+      goal_(*context.plan.explains<LayerMaps>()),
+      input_size_(spatial_size(inputs)),
+      cut_(std::move(captured.cut)),
+      calls_(captured.calls) {
+  for (const auto& input : inputs)
+    inputs_.push_back(copy_input(input, context.model.device(), /*channels_last=*/false));
+}
+
+bool Rerunner::runs_split() const { return why_rerun_hooked(context_.plan, context_.model, inputs_).empty(); }
+
+std::vector<ChannelScores> Rerunner::score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations) {
+  const at::NoGradGuard no_graph;
+  std::vector<ChannelScores> all;
+  for (size_t i = 0; i < activations.size(); ++i) all.push_back(score_layer(scorer, i, activations[i]));
+  return all;
+}
+
+ChannelScores Rerunner::score_layer(const CopyScorer& scorer, size_t layer, const Tensor& activation) {
+  const auto images = image_count(inputs_);
+  const auto& path = goal_.layers[layer];
+  const auto channels = at_least_float32(channels_first(activation, goal_.maps.shape, input_size_, path));
+  require_row_per_image(channels, images, path);
+  ChannelScores found;
+  if (goal_.maps.reruns(Rerun::ablated)) {
+    // After a ReLU many channels are zero: setting them to zero changes nothing, so they need no run.
+    const CopyPlan plan(nonzero_channels(activation, layer_dims(goal_.maps.shape)));
+    const auto scores = score_ablated(scorer, plan.copies, layer, activation);
+    found.score = at_positions(scores, plan.unchanged);  // from the same runs, so that rounding cancels
+    found.ablated = at_positions(scores, plan.by_channel).view({images, -1});
+  }
+  if (goal_.maps.reruns(Rerun::masked)) {
+    if (input_size_.size() + 2 != static_cast<size_t>(channels.dim()))
+      throw Error("ERR_LAYER_OUTPUT", "The channels of layer '" + path +
+                                          "' cannot be upsampled to masks of the model's input, which has another "
+                                          "number of spatial dimensions. Pick another layer, or another method.");
+    // A constant channel makes a mask of zeros: one run serves all of them.
+    const auto flat = channels.flatten(2);
+    const CopyPlan plan(flat.amax(-1).eq(flat.amin(-1)).logical_not());
+    found.masked = at_positions(score_masked(scorer, plan.copies, channels), plan.by_channel).view({images, -1});
+  }
+  return found;
+}
+
+// The scores with one channel of the layer set to zero in each copy. What comes before the layer runs once.
+Tensor Rerunner::score_ablated(const CopyScorer& scorer, const Copies& copies, size_t layer, const Tensor& activation) {
+  if (runs_split()) {
+    try {
+      return score_ablated_tails(scorer, copies, layer);
+    } catch (const CannotSplit& e) {
+      refuse_if_split_required(context_.plan, e.what());
+    }
+  }
+  const auto dims = layer_dims(goal_.maps.shape);
+  const auto images = image_count(inputs_);
+  return scorer.scores(copies, [&](const Copies& some) {
+    ReplaceOutput replace(context_.layer_objects[layer], std::max<int64_t>(calls_[layer], 1),
+                          ablate(activation, dims, some));
+    return context_.model.run(inputs_of(inputs_, images, images_of(some)), &replace, scorer.cancel);
+  });
+}
+
+Tensor Rerunner::score_ablated_tails(const CopyScorer& scorer, const Copies& copies, size_t layer) {
+  const auto images = image_count(inputs_);
+  const auto dims = layer_dims(goal_.maps.shape);
+  const bool cut_here = cut_ && cut_->split->first_layer() == layer;
+  const auto split =
+      cut_here ? cut_->split : context_.model.split({{goal_.layers[layer]}, false, context_.plan.head_dtype});
+  return in_working_layout(*split, [&](bool channels_last) {
+    const auto head = [&](const std::vector<IValue>& inputs) {
+      std::vector<IValue> own;
+      for (const auto& input : inputs) own.push_back(copy_input(input, context_.model.device(), channels_last));
+      return split->run_head(std::move(own), scorer.cancel);
+    };
+    const auto once = cut_here ? cut_->cut : head(inputs_);
+    // The other values of the cut are needed for every copy: a second run of the head, on twice the images, tells which
+    // of their dimensions is the batch.
+    const auto twice = once.values.size() > 1 ? head(inputs_of(inputs_, images, all_twice(images))) : once;
+    return scorer.scores(copies, [&](const Copies& some) {
+      Cut cut{{ablate(once.values[0].toTensor(), dims, some)}};
+      for (size_t i = 1; i < once.values.size(); ++i)
+        cut.values.push_back(value_of(once.values[i], twice.values[i], images, images_of(some)));
+      return split->rerun_tail(std::move(cut), scorer.cancel);
+    });
+  });
+}
+
+// The scores of the first input under the masks that channels make.
+Tensor Rerunner::score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels) {
+  if (!inputs_.front().toTensor().is_floating_point())
+    throw Error("ERR_INVALID_ARGUMENT", "Score-CAM masks the first input, which must be a floating-point tensor.");
+  if (runs_split()) {
+    try {
+      return score_masked_split(scorer, copies, channels);
+    } catch (const CannotSplit& e) {
+      refuse_if_split_required(context_.plan, e.what());
+    }
+  }
+  return scorer.scores(copies, [&](const Copies& some) {
+    return context_.model.run(masked_inputs(some, channels, /*channels_last=*/false), nullptr, scorer.cancel);
+  });
+}
+
+Tensor Rerunner::score_masked_split(const CopyScorer& scorer, const Copies& copies, const Tensor& channels) {
+  // Only the head computes in a reduced precision, so that the tail must be a part of its own.
+  const bool in_parts = context_.plan.head_dtype.has_value();
+  const auto split = context_.model.split(in_parts ? context_.plan.split_plan() : SplitPlan{});
+  return in_working_layout(*split, [&](bool channels_last) {
+    return scorer.scores(copies, [&](const Copies& some) {
+      auto cut = split->run_head(masked_inputs(some, channels, channels_last), scorer.cancel);
+      return in_parts ? split->rerun_tail(std::move(cut), scorer.cancel) : cut.values.front();
+    });
+  });
+}
+
+// Made for each chunk of copies: the masks of all channels at once would take a copy of the input for each.
+std::vector<IValue> Rerunner::masked_inputs(const Copies& some, const Tensor& channels, bool channels_last) const {
+  auto inputs = inputs_of(inputs_, image_count(inputs_), images_of(some));
+  auto input = inputs.front().toTensor();
+  inputs.front() = input.mul_(channel_masks(channels, some, input_size_).to(input.options()));
+  for (auto& each : inputs) each = to_layout(each, channels_last);
+  return inputs;
+}
+
+}  // namespace gradcam

@@ -1,0 +1,47 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/rerun/copies.h"
+#include "run.h"
+
+namespace gradcam {
+
+// What methods that run the model again ask for, of one layer: see LayerEvidence.
+struct ChannelScores {
+  Tensor score, ablated, masked;
+};
+
+// Runs the model of a pass again, on copies of its images that are changed by one channel of a layer each.
+class Rerunner {
+ public:
+  // Keeps copies of the inputs, and of what `captured` holds for this. The plan explains layers.
+  Rerunner(const RunContext& context, const std::vector<IValue>& inputs, Captured& captured);
+
+  // By layer. `activations`: what the layers returned in the pass.
+  std::vector<ChannelScores> score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations);
+
+ private:
+  ChannelScores score_layer(const CopyScorer& scorer, size_t layer, const Tensor& activation);
+  Tensor score_ablated(const CopyScorer& scorer, const Copies& copies, size_t layer, const Tensor& activation);
+  Tensor score_ablated_tails(const CopyScorer& scorer, const Copies& copies, size_t layer);
+  Tensor score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels);
+  Tensor score_masked_split(const CopyScorer& scorer, const Copies& copies, const Tensor& channels);
+  std::vector<IValue> masked_inputs(const Copies& some, const Tensor& channels, bool channels_last) const;
+  bool runs_split() const;
+
+  const RunContext context_;
+  const LayerMaps& goal_;
+  std::vector<IValue> inputs_;
+  std::vector<int64_t> input_size_;
+  std::optional<KeptCut> cut_;
+  std::vector<int64_t> calls_;  // by layer: how often a hooked run called it
+};
+
+// The spatial sizes of the first input; empty where it has none.
+std::vector<int64_t> spatial_size(const std::vector<IValue>& inputs);
+
+}  // namespace gradcam

@@ -1,0 +1,70 @@
+#include "split_run.h"
+
+#include "core/base/error.h"
+#include "core/model/copy_inputs.h"
+#include "core/split/split_graph.h"
+
+namespace gradcam {
+
+std::unique_ptr<Run> SplitRun::try_forward(const RunContext& context, const std::shared_ptr<SplitModel>& split,
+                                           const std::vector<IValue>& inputs, const CancelFlag* cancel,
+                                           std::string& why) {
+  std::vector<bool> layouts{false};
+  if (split->channels_last) layouts.insert(layouts.begin(), true);
+  for (const bool channels_last : layouts) {
+    auto run = std::make_unique<SplitRun>(context, split, channels_last);
+    try {
+      run->forward(inputs, cancel);
+      split->channels_last = channels_last;
+      why.clear();
+      return run;
+    } catch (const Cancelled&) {
+      throw;
+    } catch (const std::exception& e) {
+      if (is_out_of_memory(e)) throw;
+      why = concise_message(e);
+    }
+  }
+  return nullptr;
+}
+
+void SplitRun::capture(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
+  std::vector<IValue> own;
+  for (const auto& input : inputs) own.push_back(copy_input(input, context_.model.device(), channels_last_));
+  auto cut = split_->run_head(std::move(own), cancel);
+  if (cancel) cancel->check();
+  if (context_.plan.explains<ScoresOnly>()) {
+    captured_.output = std::move(cut.values.at(0));
+    return;
+  }
+  start_graph(cut);
+  auto result = split_->run_tail(cut, cancel);
+  for (const auto& activation : result.activations)
+    if (context_.plan.needs_gradient() && !activation.requires_grad())
+      throw CannotSplit("one of its target layers does not depend on the first");
+  captured_.output = std::move(result.output);
+  captured_.activations = std::move(result.activations);
+}
+
+// Makes the first value of the cut a leaf, and keeps the cut where the tail is to run again.
+void SplitRun::start_graph(Cut& cut) {
+  auto first = cut.values.at(0).toTensor();
+  if (!first.is_floating_point()) throw CannotSplit("its first target layer returns integers");
+  // Another value of the cut may be the same memory, where a layer returns its input.
+  bool aliased = false;
+  for (size_t i = 1; i < cut.values.size(); ++i)
+    for_each_tensor(cut.values[i], [&](const Tensor& t) { aliased |= t.defined() && t.is_alias_of(first); });
+  first = aliased ? first.clone() : first.detach();
+  if (context_.plan.needs_gradient()) first.requires_grad_();
+  cut.values[0] = first;
+  const auto* layers = context_.plan.explains<LayerMaps>();
+  if (layers && layers->maps.reruns(Rerun::ablated)) {
+    // The tail may change values of the cut in place, and may append to lists.
+    captured_.cut = {split_, cut};
+    for (auto& value : captured_.cut->cut.values)
+      value = map_tensors(value, [](const Tensor& t) { return t.detach().clone(); });
+  }
+  if (context_.plan.at_input()) captured_.input = first;
+}
+
+}  // namespace gradcam

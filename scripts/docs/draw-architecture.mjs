@@ -1,0 +1,103 @@
+// Draws docs/images/architecture.svg, the drawing of docs/architecture.md: run it again when a folder comes or goes.
+import { writeFileSync } from 'node:fs'
+
+const width = 960
+const font = 'font-family="system-ui, sans-serif"'
+
+/** A titled box with rooms in it. */
+function layer(y, height, title, note, rooms, color) {
+  const columns = 6
+  const [cellWidth, cellHeight] = [(width - 260) / columns, 34]
+  const cells = rooms.map((room, i) => {
+    const x = 230 + (i % columns) * cellWidth
+    const top = y + 14 + Math.floor(i / columns) * (cellHeight + 8)
+    return (
+      `<rect x="${x}" y="${top}" width="${cellWidth - 8}" height="${cellHeight}" rx="5" fill="#fff" stroke="${color}"/>` +
+      `<text x="${x + (cellWidth - 8) / 2}" y="${top + 22}" text-anchor="middle" font-size="14">${room}</text>`
+    )
+  })
+  return (
+    `<rect x="20" y="${y}" width="${width - 40}" height="${height}" rx="8" fill="${color}" fill-opacity="0.14" stroke="${color}"/>` +
+    `<text x="38" y="${y + 32}" font-size="18" font-weight="600">${title}</text>` +
+    note.map((line, i) => `<text x="38" y="${y + 54 + i * 17}" font-size="12.5" fill="#444">${line}</text>`).join('') +
+    cells.join('')
+  )
+}
+
+const arrow = (y, text) =>
+  `<path d="M ${width / 2} ${y} v 20" stroke="#555" stroke-width="2" marker-end="url(#head)"/>` +
+  `<text x="${width / 2 + 14}" y="${y + 17}" font-size="12.5" fill="#444">${text}</text>`
+
+const parts = [
+  layer(20, 62, 'callers', ['use the library only'], ['cli', 'report', 'examples', 'your service'], '#8a6d3b'),
+  arrow(82, 'functions and classes of lib/index.ts'),
+  layer(
+    112,
+    146,
+    'lib (TypeScript)',
+    ['validation, errors,', 'lifetime, types.', 'Imports run from', 'upper rows to lower ones.'],
+    [
+      'jobs',
+      'batch',
+      'preprocess',
+      'images',
+      'metrics',
+      'methods',
+      'cam',
+      'attribution',
+      'perturbation',
+      'explain',
+      'target',
+      'model',
+      'tensor',
+      'addon',
+      'base',
+      'setup',
+    ],
+    '#2f6f9f',
+  ),
+  arrow(258, 'Node-API: one call per pass; results come back on the event loop'),
+  layer(
+    288,
+    84,
+    'native/node (C++)',
+    ['conversion, promises,', 'one executor per model'],
+    ['passes', 'models', 'operators', 'metrics', 'images', 'environment'],
+    '#3c8d5a',
+  ),
+  arrow(372, 'plain C++, no Node headers'),
+  layer(
+    402,
+    146,
+    'native/core (C++)',
+    ['one engine for all', 'methods. Includes run', 'one way, no circles.'],
+    [
+      'pass',
+      'rerun',
+      'rescale',
+      'maps',
+      'methods',
+      'targets',
+      'model',
+      'split',
+      'hooks',
+      'autograd',
+      'kernels',
+      'images',
+      'metrics',
+      'memory',
+      'base',
+    ],
+    '#7b4fa3',
+  ),
+  arrow(548, ''),
+  layer(578, 62, 'LibTorch', ['CPU or CUDA'], ['TorchScript', 'autograd', 'ATen, oneDNN'], '#b04a3a'),
+]
+
+const svg =
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} 660" ${font} role="img" ` +
+  'aria-label="Callers use lib, lib uses native/node, which uses native/core, which uses LibTorch">' +
+  '<defs><marker id="head" markerWidth="8" markerHeight="8" refX="5" refY="4" orient="auto">' +
+  '<path d="M 0 0 L 8 4 L 0 8 z" fill="#555"/></marker></defs>' +
+  `<rect width="${width}" height="660" fill="#fff"/>${parts.join('')}</svg>\n`
+writeFileSync(new URL('../../docs/images/architecture.svg', import.meta.url), svg)

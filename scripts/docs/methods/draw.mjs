@@ -1,0 +1,98 @@
+// The images of docs/methods: the sample image by every method, for its cat and for its dog.
+import { mkdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import sharp from 'sharp'
+import {
+  Cam,
+  encodeImage,
+  imagenet,
+  InputAttribution,
+  interpolate,
+  loadImage,
+  methods,
+  normalize,
+  overlay,
+  ScriptModule,
+} from 'libtorch-gradcam'
+import { makeMapExplainers } from '#internal'
+import { slopes, slugOf } from './text.mjs'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const side = 224
+const gap = 8
+const layer = 'features'
+/** Of the pixels; what lies beyond is drawn as if it lay there, or one lone pixel would leave all others dark. */
+const share = 0.995
+const smooth = { samples: 20, sigma: 0.2 }
+
+const isFine = (name) => name === 'smoothgrad' || ['InputAttribution', 'GuidedGradCam'].includes(methods[name]?.by)
+const isSigned = (name) => Boolean(methods[name]?.signed)
+
+const signs = (name) =>
+  slopes.includes(name)
+    ? 'where it is white, brighter pixels raise the score, where black, darker ones'
+    : 'white speaks for the class, black against it'
+
+/** What an image shows, in words. */
+export function captionOf(name) {
+  const scale = 'each scaled to its own greatest value'
+  if (name === 'smoothgrad')
+    return `For "cat", and for "dog": the saliency of ${smooth.samples} copies with noise of ${smooth.sigma}, mean over the channels, ${scale}.`
+  if (isFine(name))
+    return isSigned(name)
+      ? `For "cat", and for "dog": the mean over the channels; ${signs(name)}, grey is zero, ${scale}.`
+      : `For "cat", and for "dog": the mean over the channels, white is much, ${scale}.`
+  if (isSigned(name))
+    return `For "cat", and for "dog": what speaks for the class, from blue for nothing to red, ${scale}; what speaks against it is left out.`
+  return `For "cat", and for "dog", from blue for the least to red for the most, ${scale}.`
+}
+
+/** Draws docs/methods/images: image.webp, and NAME.webp for every method. */
+export async function drawImages(folder) {
+  mkdirSync(folder, { recursive: true })
+  const file = join(root, 'samples', 'cat_dog.png')
+  const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
+  const targets = ['cat', 'dog'].map((label) => labels.indexOf(label))
+  const model = await ScriptModule.load(join(root, 'samples', 'animals-densenet.pt'))
+  const input = await loadImage(file, { size: [side, side], normalize: imagenet })
+  const image = await loadImage(file, { size: [side, side] })
+  await sharp(await encodeImage(image, 'png'))
+    .webp({ quality: 80 })
+    .toFile(join(folder, 'image.webp'))
+  const drawAll = async (name, mapOf) => {
+    const tiles = []
+    for (const target of targets) {
+      const map = interpolate(await mapOf(target), [side, side])
+      tiles.push(await encodeImage(drawn(name, map, image), 'png'))
+    }
+    await strip(tiles, join(folder, `${slugOf(name)}.webp`))
+  }
+  for (const name of /** @type {(keyof typeof methods)[]} */ (Object.keys(methods))) {
+    const [explainer] = makeMapExplainers(model, [name], methods[name].layered ? [layer] : [])
+    await drawAll(name, async (target) => (await explainer.explain(input, { target })).maps[0].map)
+    explainer[Symbol.dispose]()
+  }
+  const finer = new Cam(model, { layers: [layer] })
+  await drawAll('finer-cam', async (of) => (await finer.explain(input, { target: { kind: 'finer', class: of } })).cam)
+  const saliency = new InputAttribution(model, { method: 'saliency', smooth })
+  await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))
+}
+
+/** A map [1, 1, side, side] as an image in [0, 1]: see captionOf. */
+function drawn(name, map, image) {
+  if (!isFine(name)) return overlay(image, isSigned(name) ? map.clamp(0, null) : map)
+  const sizes = Float32Array.from(map.abs().toTypedArray()).sort()
+  const most = sizes[Math.floor(share * (sizes.length - 1))] || 1
+  const scaled = map.div(most).clamp(-1, 1)
+  return isSigned(name) ? scaled.mul(0.5).add(0.5) : normalize(scaled)
+}
+
+async function strip(tiles, file) {
+  const width = tiles.length * (side + gap) - gap
+  await sharp({ create: { width, height: side, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } } })
+    .composite(tiles.map((input, i) => ({ input, left: i * (side + gap), top: 0 })))
+    .webp({ quality: 80 })
+    .toFile(file)
+}

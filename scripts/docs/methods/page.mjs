@@ -1,0 +1,192 @@
+import { methodOptions } from '#internal'
+import { cell, families, libraries, link, list, peerNames, slopes, slugOf, table } from './text.mjs'
+
+const needs = {
+  gradient: 'a forward and a backward pass',
+  runs: 'many forward passes, and no gradient',
+  nothing: 'a forward pass, and no gradient',
+}
+
+/** Where a method takes something else than the others of its kind. */
+const takes = {
+  shapleycam: 'a forward pass, a backward pass, and one through that for the curvature',
+  'integrated-gradients': 'a forward and a backward pass for each of its steps',
+  'guided-gradcam': 'two forward and two backward passes',
+}
+
+/** Options of the classes that are one inside the option `smooth`. */
+const smoothing = ['smooth', 'samples', 'sigma', 'seed']
+
+const looksAt = {
+  Cam: 'a layer',
+  FullGrad: 'the input, and every layer with a bias',
+  InputAttribution: 'the input',
+  GuidedGradCam: 'the input and a layer',
+  InputPerturbation: 'the input',
+}
+
+const found = {
+  Cam: 'found.cam // [N, 1, h, w], as large as the layer',
+  FullGrad: 'found.cam // [N, 1, H, W], in [0, 1]',
+  InputAttribution: 'found.attribution // [N, 3, H, W]',
+  GuidedGradCam: 'found.attribution // [N, 3, H, W]',
+  InputPerturbation: 'found.attribution // [N, 3, H, W]',
+}
+
+function negative(name, { by, signed }) {
+  if (slopes.includes(name)) return 'the score falls when the element grows'
+  if (signed) return 'evidence against the target'
+  return by === 'Cam' ? "cut off, unless `compat` is `'captum'`" : 'none'
+}
+
+/** What a class is made with for a method. */
+const optionsOf = {
+  Cam: (name) => `{ layers: ['features'], methods: ['${name}'] }`,
+  FullGrad: () => null,
+  InputAttribution: (name) => `{ method: '${name}' }`,
+  GuidedGradCam: () => `{ layer: 'features' }`,
+  InputPerturbation: (name) =>
+    name === 'feature-ablation' ? `{ method: '${name}', features }` : `{ method: '${name}' }`,
+}
+
+function typescript(name, { by }) {
+  const given = optionsOf[by](name)
+  const before = name === 'feature-ablation' ? 'using features = gridFeatures([224, 224], [28, 28])\n' : ''
+  return `${before}using explainer = new ${by}(model${given === null ? '' : `, ${given}`})
+using found = await explainer.explain(input, { target: 0 })
+${found[by]}`
+}
+
+const own = {
+  'integrated-gradients': ['found.delta // how far the shares are from adding up, per image'],
+  'guided-backprop': ['found.intercepted // how many ReLUs followed the rule'],
+  deconvnet: ['found.intercepted // how many ReLUs followed the rule'],
+  'guided-gradcam': ['found.intercepted // how many ReLUs followed the rule'],
+}
+
+function shell(name, layered) {
+  const layer = layered ? ' --layer features' : ''
+  return `npx gradcam explain photo.jpg --model model.pt${layer} --method ${name} --target 0 --out explained`
+}
+
+function optionName(key, name, { by }) {
+  if (by === 'InputAttribution' && smoothing.includes(key)) return `\`smooth.${key === 'smooth' ? 'kind' : key}\``
+  // A grid of such windows is laid over the image; the class takes `features` of any form.
+  return name === 'feature-ablation' && key === 'window' ? '' : `\`${key}\``
+}
+
+/**
+ * @param {string} key
+ * @param {{ flag?: string }} option
+ */
+function flagOf(key, { flag }) {
+  if (key === 'layer' || key === 'layers') return '`--layer PATH`'
+  return flag === undefined ? '' : `\`--${key} ${flag}\``
+}
+
+function options(name, facts) {
+  /** @type {Record<string, { of: readonly string[], otherwise: string, help: string, flag?: string }>} */
+  const known = methodOptions
+  const rows = Object.entries(known)
+    .filter(([, option]) => option.of.includes(name))
+    .map(([key, option]) => [optionName(key, name, facts), option.otherwise, option.help, flagOf(key, option)])
+  return rows.length === 0
+    ? ''
+    : `### Options\n\n${table(['option', 'by default', 'what it is', 'on the command line'], rows)}`
+}
+
+const body = ({ idea, use, avoid, others }) => ({
+  idea,
+  sections: `## When to use it
+
+${list(use)}
+
+## When not to
+
+${list(avoid)}
+
+## What the others do differently
+
+${list(others)}`,
+})
+
+const image = (
+  slug,
+  title,
+  caption,
+) => `![${title} of the sample image, for its cat and for its dog](images/${slug}.webp)
+
+${caption}`
+
+const opening = (name, { title, formula }, caption) => `# ${title}
+
+[All methods](README.md)
+
+${image(slugOf(name), title, caption)}
+
+\`\`\`text
+${formula}
+\`\`\``
+
+/** The page of a method. */
+export function methodPage(name, facts, prose, caption) {
+  const { idea, sections } = body(prose)
+  const rows = [
+    ['source', link(facts.paper)],
+    ['looks at', looksAt[facts.by]],
+    ['takes', takes[name] ?? needs[facts.needs]],
+    ['depends on the target', facts.target ? 'yes' : 'no: every class has the same map'],
+    ['negative values', negative(name, facts)],
+    ...libraries.map((library, i) => [`in ${library}`, peerNames(facts.peers)[i]]),
+  ]
+  return `${opening(name, facts, caption)}
+
+${cell(families[facts.by].notation)}
+
+${idea}
+
+${table(['name', `\`${name}\`, by \`${facts.by}\``], rows)}
+
+${sections}
+
+## How to call it
+
+\`\`\`ts
+${[typescript(name, facts), ...(own[name] ?? [])].join('\n')}
+\`\`\`
+
+\`\`\`sh
+${shell(name, facts.layered)}
+\`\`\`
+
+${options(name, facts)}
+`
+}
+
+/** The page of what goes with methods. */
+export function wrapperPage(name, wrapper, caption) {
+  const { idea, sections } = body(wrapper)
+  const rows = [
+    ['source', link(wrapper.paper)],
+    ...libraries.map((library, i) => [`in ${library}`, peerNames(wrapper.peers)[i]]),
+  ]
+  const command = wrapper.shell
+    ? `\`\`\`sh\nnpx gradcam explain photo.jpg --model model.pt ${wrapper.shell} --target 0 --out explained\n\`\`\``
+    : wrapper.note
+  return `${opening(name, wrapper, caption)}
+
+${idea}
+
+${table(['what it is', wrapper.what], rows)}
+
+${sections}
+
+## How to call it
+
+\`\`\`ts
+${wrapper.typescript}
+\`\`\`
+
+${command}
+`
+}

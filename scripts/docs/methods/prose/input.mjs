@@ -1,0 +1,121 @@
+// What is said of attributions at the input and of what changes it: see layers.mjs for the form of an entry.
+const smooth = 'Noisy: neighbouring pixels differ by chance. [SmoothGrad](smoothgrad.md) calms it.'
+
+export const input = {
+  gradient: {
+    idea: 'How much the score changes with each element of the input, to the first order, with its sign.',
+    use: ['As the raw material of all other gradients at the input.'],
+    avoid: [smooth, 'To say how much of the score a pixel is: a gradient is a slope, not a share.'],
+    others: ['Captum has it as `Saliency` with `abs=False`. pytorch-grad-cam has no plain gradient.'],
+  },
+  saliency: {
+    idea: 'The magnitude of the gradient: which pixels the score would move with, in either direction.',
+    use: ['A cheap look at which pixels matter at all, for any differentiable model.'],
+    avoid: [smooth, 'To tell evidence for a class from evidence against it.'],
+    others: [
+      "As Captum's `Saliency`, per channel. The paper takes the largest channel; `attribution.amax(1, true)` is that. Images of the command line show the mean of the channels.",
+    ],
+  },
+  'input-x-gradient': {
+    idea: `The gradient times the input. For a linear model this is each element's share of the score.`,
+    use: ['A cheap approximation of a share; for networks of ReLUs without biases it adds up to the score.'],
+    avoid: [
+      smooth,
+      "What is zero gets zero: a pixel of the mean colour, which normalisation makes zero, can't matter. Integrated gradients let you choose what stands for nothing.",
+    ],
+    others: ["As Captum's `InputXGradient`."],
+  },
+  'guided-backprop': {
+    idea: `The gradient, but each ReLU lets through only what is positive on the way back, and only where it was active on the way forth.
+What remains are paths that excite the score all the way.`,
+    use: [
+      'Crisp images of the features that the model responded to; with a map of a layer, [guided Grad-CAM](guided-gradcam.md).',
+    ],
+    avoid: [
+      'To ask why it was this class: it depends on that less the deeper the network is. In the sanity check of the [metrics](../metrics.md) it stays much the same when the parameters are random.',
+      'Models with GELU, SiLU and the like: the rule is defined for ReLU alone, and what has none is refused rather than passed off as the plain gradient.',
+    ],
+    others: [
+      "pytorch-grad-cam and Captum guide `nn.ReLU` modules alone: of a densenet121 they miss the last, functional one, of googlenet or mobilenet_v2 every one, and return the plain gradient without a word. Here every ReLU of the pass follows, `intercepted` says how many, and with none the call fails. `scope: 'modules'` gives their reach.",
+      'pytorch-grad-cam takes one image at a time and changes the model for good; here the rule lives in the graph of the pass.',
+    ],
+  },
+  deconvnet: {
+    idea: `The gradient, but each ReLU is applied to what comes back and forgets what it was given on the way forth.`,
+    use: ['To compare with guided backprop and with the literature.'],
+    avoid: [
+      'To see what this image made the model say: without the forward pattern the result depends on the image through max-pooling alone. Strided convolutions leave a grid, as here.',
+      'Models with GELU, SiLU and the like, as with guided backprop.',
+    ],
+    others: ["As Captum's `Deconvolution`, which rules `nn.ReLU` modules alone. pytorch-grad-cam has none."],
+  },
+  'integrated-gradients': {
+    idea: `The change of the score from a baseline to the image, shared out over the elements: the mean gradient on the straight way
+between them times the way. The shares add up to the change; \`delta\` says how far the quadrature is from that.`,
+    use: [
+      'When shares should add up, and a baseline makes sense: 0 after normalisation is the mean colour; a blurred image is another.',
+    ],
+    avoid: [
+      'Where no baseline means "nothing": the result answers "compared with what?", and a black object on black gets no share.',
+      'When `delta` is large against the change of the score: take more `steps`.',
+    ],
+    others: [
+      "As Captum's `IntegratedGradients` with its default, a Gauss-Legendre quadrature of 50 points. pytorch-grad-cam has none.",
+      'Captum returns the delta when it is asked to; here it is always there. Steps of a batch run together, up to `batchSize`.',
+    ],
+  },
+  deeplift: {
+    idea: `The change of the score from a baseline to the image, shared out over the elements, as integrated gradients do, but by one
+backward pass: each activation passes on its own change, (y - y0) / (z - z0), instead of its slope. The shares add up to the
+change; \`delta\` says how far rounding is from that.`,
+    use: [
+      'When shares should add up and integrated gradients cost too much: two forward passes and one backward.',
+      'Networks whose activations saturate: a slope of zero no longer hides what moved an activation there.',
+    ],
+    avoid: [
+      'Where no baseline means "nothing", as with integrated gradients.',
+      'Models that multiply two activations, or have a softmax or a layer norm on the way, such as transformers: no rule shares these out exactly, so that they are refused with `ERR_ACTIVATION`.',
+    ],
+    others: [
+      "As Captum's `DeepLift` where that is exact: the rescale rule, and its rule for max-pooling. Captum hooks modules, so that it takes the plain gradient of functional activations, which no longer adds up, and loses a rule where two ruled modules follow each other.",
+      'pytorch-grad-cam has none.',
+    ],
+  },
+  occlusion: {
+    idea: `Windows of the image are covered, one after another; what the score loses is laid on the window, and where windows overlap
+the mean is taken.`,
+    use: [
+      'Any model, also without gradients. The answer is plain: this is what happens to the score when that is not to be seen.',
+      'To check a map of another method by something that needs no trust in gradients.',
+    ],
+    avoid: [
+      'Where time matters: by default 225 runs of the model for an image.',
+      'Evidence that is there twice: covering one of two eyes changes nothing. The cover is also an object that the model may respond to; try another `baseline`.',
+    ],
+    others: [
+      "As Captum's `Occlusion`, also in that windows that reach over the border are cropped. Captum requires a window for every dimension and moves it by one; here the window is of the last dimensions, an eighth of each by default, and moves by half of that.",
+    ],
+  },
+  'feature-ablation': {
+    idea: `Groups of elements are taken away, one after another; what the score loses is laid on each element of the group. The groups
+are yours: superpixels, columns of a table, frames. \`gridFeatures\` makes rectangles, and so do the command line and batches.`,
+    use: ['Where the parts of the input are known: segments of an image, words, sensors. One run for each part.'],
+    avoid: [
+      'Without groups, for images: every pixel of every channel is then a feature and a run.',
+      'Evidence that is there twice, as with occlusion.',
+    ],
+    others: ["As Captum's `FeatureAblation`. pytorch-grad-cam has none."],
+  },
+  rise: {
+    idea: `The image is seen through many random masks; a pixel matters as much as the score is high when it is seen. A mask is a small
+grid of ones and zeros, upsampled bilinearly and moved at random.`,
+    use: ['Any model, also without gradients, where occlusion depends too much on one size of window.'],
+    avoid: [
+      'Where time matters: a thousand runs, and the noise falls only with the root of their number.',
+      'Small objects: cells are a seventh of the image.',
+    ],
+    others: [
+      "Neither library has it. As its authors' code it divides by the expected coverage N p, not by the sum of the masks, and takes the probability of a class. The map has an offset, by which unimportant pixels are not zero, and which is as uneven as the masks happened to cover them.",
+    ],
+  },
+}

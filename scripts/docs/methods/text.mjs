@@ -1,0 +1,51 @@
+// Small pieces of Markdown that the index and the pages share.
+export const libraries = ['pytorch-grad-cam', 'Captum']
+
+/** The file of a method's page, and of its image without the ending: a plus sign means something else in an address. */
+export const slugOf = (name) => name.replaceAll('++', '-plus-plus')
+
+/** What these give is a slope, not a share of the score: how it changes when an element grows. */
+export const slopes = ['gradient', 'guided-backprop', 'deconvnet', 'guided-gradcam']
+
+/** A paper's number with its address. */
+export function link(paper) {
+  if (paper === null) return 'a library, not a paper'
+  const [kind, id] = paper.split(/:(.*)/)
+  if (kind === 'arXiv') return `[${paper}](https://arxiv.org/abs/${id})`
+  if (kind === 'doi') return `[doi:${id}](https://doi.org/${id})`
+  return `[${paper}](https://hal.science/${paper})`
+}
+
+export const cell = (text) => text.replaceAll('|', '\\|').replaceAll('_', '\\_').replaceAll('*', '\\*')
+
+export const list = (items) => items.map((item) => `- ${item}`).join('\n')
+
+export const table = (head, rows) =>
+  [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+
+export const peerNames = (peers) => libraries.map((library) => (peers[library] ? `\`${peers[library]}\`` : '–'))
+
+/** The classes of lib, in the order in which the docs show them. */
+export const families = {
+  Cam: {
+    heading: 'Maps of layers',
+    notation:
+      'A is what the layer returned and G the gradient of the score there, both [N, C, h, w]; k is a channel, sums and means ' +
+      "without a subscript are over spatial positions. The map is then cut at zero, unless `compat` is `'captum'`.",
+  },
+  FullGrad: {
+    heading: 'A map of the whole model',
+    notation:
+      'x is the input with channels c, g the gradient of the score there; b_k is what a convolution or batch normalisation ' +
+      'adds to its channel k, G_k the gradient there.',
+  },
+  InputAttribution: {
+    heading: 'Gradients at the input',
+    notation: 'x is the input, f the score, g the gradient of f at x, all per element of the input.',
+  },
+  GuidedGradCam: { heading: 'Both together', notation: 'Per element of the input.' },
+  InputPerturbation: {
+    heading: 'What changes the input',
+    notation: 'x is the input and f the score. No gradient is taken: the model runs on changed inputs.',
+  },
+}

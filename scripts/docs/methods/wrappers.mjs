@@ -1,0 +1,43 @@
+// What is no method of its own but goes with others: a page each, in the form of the methods' pages.
+export const wrappers = {
+  'finer-cam': {
+    title: 'Finer-CAM',
+    formula: 'f = sum_c p_c (y_t - alpha y_c) / sum_c p_c, over the classes c nearest to the target t',
+    paper: 'arXiv:2501.11309',
+    what: 'a target, for any method',
+    peers: { 'pytorch-grad-cam': 'FinerCAM' },
+    idea: `Not what makes it this class, but what sets it apart from the classes that it is most easily taken for: the score is the logit
+less those of the nearest ones, weighted by their probabilities p. As a target it goes with every method.`,
+    use: ['Fine-grained classes: kinds of birds, makes of cars.'],
+    avoid: ['Classes that have nothing in common: what is subtracted is then noise.'],
+    others: [
+      "pytorch-grad-cam has a class of its own, with Grad-CAM inside by default; this is `{ kind: 'finer', class: t }` for any method. The constants are the same: three classes, alpha 1.",
+    ],
+    typescript: `using cam = new Cam(model, { layers: ['features'], methods: ['gradcam'] })
+using found = await cam.explain(input, { target: { kind: 'finer', class: 0 } })
+found.cam // [N, 1, h, w]`,
+    note: 'Not on the command line: its targets are classes.',
+  },
+  smoothgrad: {
+    title: 'SmoothGrad',
+    formula: 'mean_i a(x + sigma e_i), e_i standard normal; or mean_i a^2, or mean_i a^2 - (mean_i a)^2',
+    paper: 'arXiv:1706.03825',
+    what: 'an option of every gradient at the input',
+    peers: { Captum: 'NoiseTunnel' },
+    idea: `The attribution a of noisy copies of the image instead of its own: what differs from copy to copy by chance averages out.
+\`mean\` is SmoothGrad, \`squared\` SmoothGrad-squared (arXiv:1806.10758), \`variance\` VarGrad (arXiv:1810.03292). What is explained in
+the copies is the class of the image itself.`,
+    use: ['Whenever a gradient at the input is too noisy to be read.'],
+    avoid: [
+      'A sigma that hides the object: the copies then are other images. The paper takes a tenth to a fifth of the range of the values; the model here, which was trained without noise, is seen best with less.',
+    ],
+    others: [
+      "As Captum's `NoiseTunnel`, with its defaults: 5 copies, sigma 1 in the units of the input. There the noise comes from the global generator and depends on the batch; here from `seed`, so that the result depends on neither batch nor chunks.",
+      'pytorch-grad-cam has none; its `aug_smooth` mirrors and scales the image: `augment` of `Cam`.',
+    ],
+    typescript: `using saliency = new InputAttribution(model, { method: 'saliency', smooth: { samples: 20, sigma: 0.2 } })
+using found = await saliency.explain(input, { target: 0 })
+found.attribution // [N, 3, H, W]`,
+    shell: '--method saliency --smooth mean --samples 20 --sigma 0.2',
+  },
+}

@@ -1,0 +1,109 @@
+/**
+ * Evaluates every method of the package by every metric, on scenes that the bundled model has never seen.
+ *
+ *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]
+ *
+ * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one image by all methods.
+ */
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { GradCamError, imagenet, loadImage, metrics, ScriptModule, Tensor } from 'libtorch-gradcam'
+import { packageRoot } from '#internal'
+import { writeSection } from '../docs/sections.mjs'
+import { contactSheet, side } from './contact-sheet.mjs'
+import { methodsOf } from './methods.mjs'
+import { evaluationSection } from './report.mjs'
+import { toInput } from '../samples/scene-input.mjs'
+import { heldOutSeeds, renderScene } from '../samples/scenes.mjs'
+
+const { values } = parseArgs({
+  options: {
+    images: { type: 'string', default: '10' },
+    only: { type: 'string' },
+    'write-docs': { type: 'boolean', default: false },
+  },
+})
+const scenes = Number(values.images)
+if (!Number.isSafeInteger(scenes) || scenes < 1) {
+  console.error('Usage: node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]')
+  process.exit(2)
+}
+if (values.only && values['write-docs']) {
+  console.error('The docs show every method: leave out --only.')
+  process.exit(2)
+}
+
+const layer = 'features'
+const steps = 16 // of integrated gradients
+const masks = 500 // of RISE
+const options = {
+  // Maps of different methods differ in scale, which says nothing of how good they are.
+  infidelity: { score: 'logit', normalize: true, samples: 32 },
+  'sensitivity-max': { samples: 4 },
+  'parameter-randomization': { order: 'cascading', modules: ['classifier', 'features'] },
+}
+
+const file = (path) => join(packageRoot, path)
+const model = await ScriptModule.load(file('samples/animals-densenet.pt'))
+const wanted = values.only?.split(',')
+const methods = methodsOf({ layer, steps, masks }).filter(({ name }) => !wanted || wanted.includes(name))
+
+/** The means of all metrics over all scenes for one method. */
+async function evaluate({ explain }, seen) {
+  const open = Object.entries(metrics).map(([name, { create, needs }]) => ({
+    name,
+    metric: create(model, { ...options[name], ...(needs === 'explain' ? { explain } : {}) }),
+  }))
+  try {
+    for (const { input, boxes } of seen) {
+      const targets = boxes.map((box) => box.class)
+      const maps = await explain(model, input, { target: targets })
+      for (const { metric } of open) await metric.add(input, maps, { targets, boxes })
+      maps.dispose()
+    }
+    return Object.fromEntries(open.map(({ name, metric }) => [name, metric.result().mean]))
+  } finally {
+    for (const { metric } of open) metric.dispose()
+  }
+}
+
+const seen = []
+for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
+  const { rgb, boxes } = await renderScene(seed)
+  const one = toInput(rgb)
+  seen.push({ input: Tensor.cat([one, one]), boxes }) // one for each of its animals
+  one.dispose()
+}
+/** @type {{ title: string, baseline: boolean, means: Record<string, number> }[]} */
+const rows = []
+/** @type {{ title: string, message: string }[]} */
+const refused = []
+for (const method of methods) {
+  const start = performance.now()
+  try {
+    const means = await evaluate(method, seen)
+    rows.push({ title: method.title, baseline: method.name === 'noise', means })
+    const figures = Object.entries(means).map(([name, value]) => `${name} ${value.toFixed(3)}`)
+    console.log(`${method.title} (${((performance.now() - start) / 1000).toFixed(0)} s): ${figures.join(', ')}`)
+  } catch (error) {
+    if (!(error instanceof GradCamError)) throw error
+    refused.push({ title: method.title, message: error.message })
+    console.log(`${method.title}: ${error.message}`)
+  } finally {
+    method.close()
+  }
+}
+if (rows.length === 0) process.exit(1)
+const section = evaluationSection({ rows, seed: heldOutSeeds, scenes, layer, steps, masks, options, refused })
+if (!values['write-docs']) console.log(`\n${section}`)
+else {
+  const image = file('samples/cat_dog.png')
+  const input = await loadImage(image, { size: [224, 224], normalize: imagenet })
+  const maps = []
+  for (const method of methods.filter(({ title }) => rows.some((row) => row.title === title))) {
+    maps.push({ title: method.title, map: await method.explain(model, input, { target: 0 }) })
+    method.close()
+  }
+  await contactSheet(await loadImage(image, { size: [side, side] }), maps, file('docs/images/methods.png'))
+  await writeSection('evaluation', section, file('docs/metrics.md'))
+}
