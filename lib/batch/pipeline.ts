@@ -242,7 +242,9 @@ export class Pipeline<Extra> {
     this.#results.put(result)
     const { id, ok } = result
     try {
-      this.settings.onProgress?.({ id, ok, taken: this.#taken, explained: this.#done, failed: this.#failed })
+      const progress = { id, ok, taken: this.#taken, explained: this.#done, failed: this.#failed }
+      const told: unknown = this.settings.onProgress?.(progress)
+      if (told instanceof Promise) told.catch((error: unknown) => this.#fail(error))
     } catch (error) {
       this.#fail(error)
     }

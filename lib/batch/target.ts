@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { GradCamError } from '../base/errors.js'
 import { toNativeTarget, type TargetData } from '../target/target.js'
-import type { Box, BoxTarget } from '../target/target-box.js'
+import type { BoxTarget, BoxXYXY } from '../target/target-box.js'
 
 /** What to explain of one input: a class index, the top class, or plain data without tensors. */
 export type BatchTarget = number | 'argmax' | TargetData
@@ -10,7 +10,7 @@ const isBox = (target: BatchTarget): target is TargetData & BoxTarget =>
   typeof target === 'object' && target.kind === 'box'
 
 /** A target of one box with at most one label: several of them fit into one batch. */
-const isSingleBox = (target: BatchTarget): target is TargetData & BoxTarget & { box: Box; label?: number } =>
+const isSingleBox = (target: BatchTarget): target is TargetData & BoxTarget & { box: BoxXYXY; label?: number } =>
   isBox(target) && typeof target.box[0] === 'number' && !Array.isArray(target.label)
 
 /** Throws ERR_TARGET for an invalid target. */
