@@ -1,11 +1,9 @@
 // What this repository's own scripts take from lib besides the public API. Not exported by the package: they import it
 // as '#internal' (package.json, `imports`).
-export { nativeBatches, readBuildInfo } from './addon/build-info.js'
-export { describeLibTorch, libraryPath } from './addon/describe.js'
+export { readBuildInfo } from './addon/build-info.js'
+export { describeLibTorch } from './addon/describe.js'
 export { packageRoot } from './base/paths.js'
 export { lastLines, run } from './base/processes.js'
 export { formatTable } from './cli/table.js'
 export { makeMapExplainers } from './methods/map-explainer.js'
 export { methodOptions } from './methods/options.js'
-export { workFolder } from './setup/build-with.js'
-export { compilerRemedy, findCompiler, toolMissing } from './setup/tools.js'

@@ -12,6 +12,7 @@ import type { ScriptModule } from '../model/script-module.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
+/** What {@link GuidedBackprop} may be told. */
 export interface GuidedBackpropOptions {
   /**
    * 'all' (the default): every ReLU of the pass, module or functional, in place or not. 'modules': nn.ReLU modules alone,

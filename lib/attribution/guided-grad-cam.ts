@@ -11,6 +11,7 @@ import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget } from '../target/fixed-target.js'
 import { InputAttribution } from './input-attribution.js'
 
+/** What {@link GuidedGradCam} has to be told: the layer, and how its map is made. */
 export interface GuidedGradCamOptions {
   /** The path of the layer whose map is taken. */
   readonly layer: string
@@ -71,6 +72,7 @@ export class GuidedGradCam implements Disposable {
     this.#guided.dispose()
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

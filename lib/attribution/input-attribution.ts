@@ -16,6 +16,7 @@ import { checkSmoothing, noisyCopy, type Smoothing } from './smoothing.js'
 
 export { inputMethods, type InputMethod }
 
+/** What {@link InputAttribution} has to be told: the method, and its settings. */
 export interface InputAttributionOptions {
   readonly method: InputMethod
   /** For guided-backprop and deconvnet, see {@link GuidedBackpropOptions}. 'all' by default. */

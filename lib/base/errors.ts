@@ -56,6 +56,10 @@ export type GradCamErrorCode =
   | 'ERR_IMAGE_CORRUPT'
   | 'ERR_IMAGE_TOO_LARGE'
   | 'ERR_IMAGE_WRITE'
+  // Jobs
+  | 'ERR_JOB_EXISTS'
+  | 'ERR_JOB_CHANGED'
+  | 'ERR_JOB_VERSION'
   // The command line
   | 'ERR_USAGE'
   // LibTorch itself

@@ -2,20 +2,25 @@ import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { GradCamError } from './errors.js'
 
-/** Makes a folder and what it lies in, where they are not there yet. */
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'a folder cannot be created there',
+  EEXIST: 'a file has that path',
+  ENOTDIR: 'a part of its path is a file',
+  EACCES: 'you do not have permission to write there',
+  EPERM: 'you do not have permission to write there',
+  EROFS: 'its disk is read-only',
+  ENOSPC: 'the disk is full',
+}
+
+/**
+ * Makes a folder and the folders that it lies in, where they do not exist.
+ *
+ * @throws GradCamError ERR_IMAGE_WRITE
+ */
 export async function makeFolder(folder: string): Promise<void> {
   await make(resolve(folder)).catch((cause: NodeJS.ErrnoException) => {
-    const reasons: Record<string, string> = {
-      ENOENT: 'the system takes no folder there',
-      EEXIST: 'a file is in its place',
-      ENOTDIR: 'a part of its path is a file',
-      EACCES: 'you may not write there',
-      EPERM: 'you may not write there',
-      EROFS: 'its disk is read-only',
-      ENOSPC: 'the disk is full',
-    }
     const why = reasons[cause.code ?? ''] ?? cause.message
-    throw new GradCamError('ERR_IMAGE_WRITE', `The folder '${folder}' cannot be made: ${why}. Give another --out.`, {
+    throw new GradCamError('ERR_IMAGE_WRITE', `The folder '${folder}' cannot be made: ${why}. Choose another folder.`, {
       cause,
     })
   })

@@ -3,11 +3,11 @@ import { BatchFailure } from './result.js'
 import { targetGroup } from './target.js'
 
 /**
- * Makes batches of inputs that fit together: of one shape and of one kind of target. Inputs are
- * taken in their own order whatever the order in which they get ready, so that batches are the same however fast that is.
+ * Makes batches of inputs that fit together: of one shape and one kind of target. Inputs are added in the order of the
+ * source, not in the order in which they become ready, so that the batches do not depend on timing.
  */
-export class Gatherer {
-  /** Inputs that are ready, by index, or have failed. */
+export class Batcher {
+  /** Inputs that are ready or have failed, by index. */
   readonly #ready = new Map<number, Ready | BatchFailure>()
   readonly #groups = new Map<string, Ready[]>()
   #batches: Ready[][] = []
@@ -18,7 +18,7 @@ export class Gatherer {
     this.#batchSize = batchSize
   }
 
-  /** The index of the input that is gathered next. */
+  /** The index of the input that is added next. */
   get next(): number {
     return this.#next
   }
@@ -27,18 +27,18 @@ export class Gatherer {
     this.#ready.set(index, ready)
   }
 
-  /** Gathers what can be gathered; gives the failures among it. */
-  *gather(): Generator<BatchFailure, undefined> {
+  /** Adds the inputs whose turn it is to batches, and yields those that failed. */
+  *advance(): Generator<BatchFailure, undefined> {
     for (;;) {
       const ready = this.#ready.get(this.#next)
       if (!ready) return
       this.#ready.delete(this.#next++)
       if (ready instanceof BatchFailure) yield ready
-      else this.#join(ready)
+      else this.#add(ready)
     }
   }
 
-  #join(ready: Ready): void {
+  #add(ready: Ready): void {
     const { input } = ready.prepared
     const key = `${input.dtype} ${input.device} ${input.shape.join()} ${targetGroup(ready.item.target)}`
     const group = this.#groups.get(key) ?? []
@@ -49,7 +49,7 @@ export class Gatherer {
     this.#batches.push(group)
   }
 
-  /** Whether there is a batch to explain, or an input to gather. */
+  /** Whether there is a batch to explain, or an input to add. */
   get hasWork(): boolean {
     return this.#batches.length > 0 || this.#ready.has(this.#next)
   }
@@ -66,19 +66,19 @@ export class Gatherer {
     return this.#batches.shift() as Ready[]
   }
 
-  /** The inputs of a batch that failed as a whole, each to be explained alone. */
+  /** Puts back the inputs of a batch that failed as a whole, each in a batch of its own. */
   retry(batch: readonly Ready[]): void {
     this.#batches.unshift(...batch.map((one) => [one]))
   }
 
-  /** The inputs of a batch for which there was no memory, in two halves; batches begun from now on are no larger. */
+  /** Puts back a batch for which memory ran out, in two halves; later batches are no larger than a half. */
   halve(batch: readonly Ready[]): void {
     const half = Math.ceil(batch.length / 2)
     this.#batchSize = Math.min(this.#batchSize, half)
     this.#batches.unshift(batch.slice(0, half), batch.slice(half))
   }
 
-  /** Makes batches of what is there, full or not. */
+  /** Completes the batches that are not full. */
   flush(): void {
     this.#batches.push(...this.#groups.values())
     this.#groups.clear()

@@ -5,7 +5,7 @@ import { drawGrey, drawOverlay, type MapValues } from '../images/draw-map.js'
 import type { Framing } from '../preprocess/framing.js'
 import { toNpy } from './npy.js'
 
-/** What a file is made of. */
+/** A map and what it is drawn over. */
 export interface Drawable {
   readonly id: string
   readonly map: MapValues
@@ -14,42 +14,63 @@ export interface Drawable {
   readonly framing: Framing
 }
 
+/** How {@link BatchExplanation.encode} draws a map. */
 export interface EncodeMapOptions {
   /** How much of the map an overlay shows: 0 gives the image alone, 1 the map alone. 0.5 by default. */
   readonly alpha?: number
 }
 
 interface Encoding {
-  readonly extension: string
+  /** What the name of such a file ends in. */
+  readonly ending: string
+  readonly help: string
   readonly encode: (drawable: Drawable, alpha: number) => Promise<Buffer>
 }
 
-/** Everything that a result can be written as: one line each. */
+/** The kinds of files that a result can be written as. */
 const encodings = {
-  /** The map over the image, in the image's size, where the model saw it. */
-  overlay: { extension: 'jpg', encode: overlayJpeg },
-  'overlay-png': { extension: 'png', encode: overlayPng },
-  /** The map alone in the image's size, stretched to 0 to 255; black where the model saw nothing. */
-  grey: { extension: 'png', encode: (drawable) => greyPng(drawable, Uint8Array) },
-  /** The same in 16 bits. */
-  png16: { extension: 'png', encode: (drawable) => greyPng(drawable, Uint16Array) },
-  /** The map as the method made it, float32 [h, w] over the model's input, not normalised, for `numpy.load`. */
-  npy: { extension: 'npy', encode: async ({ map }) => toNpy(map.data, [map.height, map.width]) },
+  overlay: {
+    ending: 'overlay.jpg',
+    help: 'the map over the image, in its size; parts that the model did not see are left as they are',
+    encode: overlayJpeg,
+  },
+  'overlay-png': { ending: 'overlay.png', help: 'the same without loss', encode: overlayPng },
+  grey: {
+    ending: 'grey.png',
+    help: 'the map alone in the size of the image, min-max normalised to 0 to 255; 0 where the model saw nothing',
+    encode: (drawable) => greyPng(drawable, Uint8Array),
+  },
+  png16: {
+    ending: 'grey16.png',
+    help: 'the same, 0 to 65535',
+    encode: (drawable) => greyPng(drawable, Uint16Array),
+  },
+  npy: {
+    ending: 'map.npy',
+    help: 'the map as the method made it, float32 [h, w] over the input of the model, for numpy.load',
+    encode: async ({ map }) => toNpy(map.data, [map.height, map.width]),
+  },
 } satisfies Record<string, Encoding>
 
+/** A kind of file that a result can be written as: see {@link BatchExplanation.encode}. */
 export type BatchFile = keyof typeof encodings
 
+/** Every kind of file. */
 export const batchFiles = Object.keys(encodings) as readonly BatchFile[]
 
-/** The extension of such a file, without the dot. */
-export function extensionOf(file: BatchFile): string {
-  return encodings[file].extension
+/** What the name of such a file ends in, e.g. 'overlay.jpg', and what is in it. */
+export function describeBatchFile(file: BatchFile): Pick<Encoding, 'ending' | 'help'> {
+  return encodings[file]
 }
 
+/** See {@link BatchExplanation.encode}. */
 export async function encodeMap(drawable: Drawable, file: BatchFile, options: EncodeMapOptions = {}): Promise<Buffer> {
   const { alpha = 0.5 } = options
   if (!Object.hasOwn(encodings, file))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no file '${file}'. There are ${batchFiles.join(', ')}.`)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `There is no kind of file '${file}'. The kinds are ${batchFiles.join(', ')}.`,
+    )
   if (!(alpha >= 0 && alpha <= 1))
     throw new GradCamError('ERR_INVALID_ARGUMENT', `alpha is ${alpha}: give a number from 0 to 1.`)
   return await encodings[file].encode(drawable, alpha)
@@ -59,7 +80,7 @@ async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
   if (!image)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `'${id}' was given as a tensor, so there is no image to lay its map over. Write grey, png16 or npy.`,
+      `'${id}' was given as a tensor, so there is no image to draw its map over. Write grey, png16 or npy.`,
     )
   const { height, width } = image
   const sharp = await loadSharp()
@@ -67,13 +88,13 @@ async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
   return sharp(await drawOverlay(map, image, framing, alpha), { raw, limitInputPixels: false })
 }
 
-/** No image to keep for ever: half of 4:4:4's bytes and time, and standard tables instead of a second pass. */
+/** Small and fast rather than archival: 4:2:0 chroma takes half of 4:4:4's bytes and time; default Huffman tables save a pass. */
 async function overlayJpeg(drawable: Drawable, alpha: number): Promise<Buffer> {
   const { height = 0, width = 0 } = drawable.image ?? {}
   if (height > 65_500 || width > 65_500)
     throw new GradCamError(
       'ERR_IMAGE_WRITE',
-      `JPEG takes 65,500 pixels a side at most, but '${drawable.id}' has ${width} x ${height}. Write overlay-png.`,
+      `JPEG allows at most 65,500 pixels a side, but '${drawable.id}' has ${width} x ${height}. Write overlay-png.`,
     )
   return await (await drawn(drawable, alpha)).jpeg({ quality: 90, optimiseCoding: false }).toBuffer()
 }

@@ -8,21 +8,25 @@ import { readSettings, type ExplainAllOptions } from './options.js'
 import { Pipeline } from './pipeline.js'
 import type { BatchResult } from './result.js'
 
-/** The results of a job. Leaving the loop early, or `return()`, stops the job and frees all that it holds. */
+/** The results of {@link explainAll}. Leaving the loop early, or `return()`, stops the run and frees all that it holds. */
 export interface BatchResults<Extra = undefined>
   extends AsyncIterableIterator<BatchResult<Extra>, undefined, undefined>, AsyncDisposable {
+  /** The next result, as soon as it is ready. */
   next(): Promise<IteratorResult<BatchResult<Extra>, undefined>>
+  /** Stops the run, frees all that it holds and waits for what is under way. */
   return(): Promise<IteratorReturnResult<undefined>>
+  /** The same as `return()`. */
   throw(error?: unknown): Promise<IteratorReturnResult<undefined>>
+  /** Itself: there is one run, which can be read once. */
   [Symbol.asyncIterator](): BatchResults<Extra>
 }
 
 /**
- * Explains any number of inputs: images are decoded, gathered into batches, explained and finished, each stage while the
- * others work. Memory is bounded by `window` and `memory`; an input is taken from the source only when there is room for it,
- * and nothing starts before the first result is asked for.
+ * Explains any number of inputs: images are decoded, put into batches, explained and finished, with all stages at work at
+ * once. Memory is bounded by `window` and `memory`: an input is taken from the source only when it fits. Nothing starts
+ * before the first result is requested.
  *
- * What is wrong with one input is the result of that input: `ok` is false, and `error` says why.
+ * An error of one input is the result of that input: `ok` is false, and `error` says why.
  *
  * ```ts
  * for await (using result of explainAll(paths, { model, layer: 'features' }))
@@ -32,22 +36,25 @@ export interface BatchResults<Extra = undefined>
  * @param source paths, file: URLs, bytes of image files, tensors, or entries with an id and a target; an iterable or an
  *   async iterable of any length
  * @returns one result for each input, for the caller to dispose
- * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_DISPOSED; the
- *   iterator, what the source throws and the reason of the signal
+ * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_DISPOSED.
+ *   The iterator throws what the source throws, and the reason of the signal.
  */
 export function explainAll<Extra = undefined>(
   source: AsyncIterable<BatchInput> | Iterable<BatchInput>,
   options: ExplainAllOptions<Extra>,
 ): BatchResults<Extra> {
-  // A string is an iterable of its letters, which is never what was meant.
+  // A string is an iterable of its letters, which is never intended.
   if (typeof source !== 'object' || source === null || !(Symbol.asyncIterator in source || Symbol.iterator in source))
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `${inspect(source)} is no source: give an array or another iterable.`,
+      `${inspect(source)} is not a source: give an array or another iterable.`,
     )
   const models: readonly unknown[] = Array.isArray(options?.model) ? options.model : [options?.model]
   if (models.length === 0 || !models.every((model) => model instanceof ScriptModule))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', 'model is a ScriptModule, or an array of at least one.')
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      'The option model must be a ScriptModule, or an array of at least one.',
+    )
   const settings = readSettings(options, models.length)
   const explainers = make(models, options)
   const pipeline = new Pipeline(source, explainers, settings)

@@ -3,16 +3,16 @@ import { functions } from '../tensor/operators.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import type { Item } from './input.js'
-import type { FoundMap, MapExplainer } from '../methods/map-explainer.js'
+import type { MethodMap, MapExplainer } from '../methods/map-explainer.js'
 import type { Prepared } from './prepare.js'
-import type { Found, TopClass } from './result.js'
+import type { ExplainedInput, TopClass } from './result.js'
 import { jointTarget } from './target.js'
 
-/** An input that waits for its batch. */
+/** An input that is ready to be explained. */
 export interface Ready {
   readonly item: Item
   readonly prepared: Prepared
-  /** When it was taken up, by `performance.now()`. */
+  /** When it was taken from the source, by `performance.now()`. */
   readonly began: number
 }
 
@@ -24,13 +24,13 @@ export async function explainBatch(
   explainer: MapExplainer,
   batch: readonly Ready[],
   signal: AbortSignal,
-): Promise<Found[]> {
+): Promise<ExplainedInput[]> {
   const inputs = batch.map(({ prepared }) => prepared.input)
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
   const target = jointTarget(batch.map(({ item }) => item.target))
   const { output, targets, scores, maps } = await explainer.explain(input, { target, signal })
   try {
-    const [{ map }] = maps as [FoundMap]
+    const [{ map }] = maps as [MethodMap]
     using _map = map
     using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
     const [, , height = 1, width = 1] = near.shape
@@ -65,7 +65,7 @@ async function outputRows(output: Value, images: number, signal: AbortSignal): P
 
 function highest(outputs: Float32Array): TopClass[] {
   const indices: number[] = []
-  for (let found = 0; found < Math.min(topClasses, outputs.length); found++) {
+  for (let rank = 0; rank < Math.min(topClasses, outputs.length); rank++) {
     let best = -1
     for (let i = 0; i < outputs.length; i++)
       if (!indices.includes(i) && (best < 0 || (outputs[i] as number) > (outputs[best] as number))) best = i
@@ -79,7 +79,7 @@ function highest(outputs: Float32Array): TopClass[] {
   })
 }
 
-function wholeOf({ shape }: Tensor): Found['framing'] {
+function wholeOf({ shape }: Tensor): ExplainedInput['framing'] {
   const [, , height = 1, width = 1] = shape
   return { resized: [height, width], offset: [0, 0], size: [height, width] }
 }

@@ -4,20 +4,21 @@ import type { ImageSource } from '../images/index.js'
 import { Tensor } from '../tensor/tensor.js'
 import { checkBatchTarget, type BatchTarget } from './target.js'
 
-/** An image or tensor with a name of its own, and a target that goes before the job's. */
+/** An image or a tensor with a name and a target of its own. */
 export interface BatchEntry {
-  /** What the result is called; by default the path, or the number of the input. */
+  /** The name of the result; by default the path, or the number of the input. */
   readonly id?: string
   /** A path, a `file:` URL or the bytes of an image file. */
   readonly source?: ImageSource
   /** Instead of an image: one input of the model, [C, H, W] or [1, C, H, W], ready for it. */
   readonly tensor?: Tensor
+  /** Instead of the option `target`. */
   readonly target?: BatchTarget
 }
 
 /**
- * One input of a job. Bytes are copied when their turn comes, and a tensor is shared when it is taken: whoever gave it may
- * dispose it as soon as the next input is asked for.
+ * One input of {@link explainAll}. Bytes are copied when they are read. A tensor is shared when the input is taken: the
+ * source may dispose it as soon as the next input is requested.
  */
 export type BatchInput = ImageSource | Tensor | BatchEntry
 
@@ -30,25 +31,25 @@ export interface Item {
   readonly target: BatchTarget
 }
 
-/** Reads one input. Throws ERR_INVALID_ARGUMENT or ERR_TARGET for what is none. */
+/** Reads one input. Throws ERR_INVALID_ARGUMENT, ERR_SHAPE or ERR_TARGET for an invalid one. */
 export function readInput(input: BatchInput, index: number, target: BatchTarget): Item {
   const entry = toEntry(input, index)
   const { source, tensor } = entry
   if ((source === undefined) === (tensor === undefined))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `Input ${index} wants one of 'source' and 'tensor'.`)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `Input ${index} requires either 'source' or 'tensor'.`)
   if (tensor !== undefined) checkTensor(tensor, index)
-  const wanted = entry.target ?? target
-  checkBatchTarget(wanted)
+  const own = entry.target ?? target
+  checkBatchTarget(own)
   return {
     index,
     id: entry.id ?? nameOf(source, index),
     source: source ?? null,
     tensor: tensor?.detach() ?? null,
-    target: wanted,
+    target: own,
   }
 }
 
-/** What an input is called before anything else is known of it. */
+/** The name of an input that could not be read. */
 export function idOf(input: unknown, index: number): string {
   if (typeof input === 'string' || input instanceof URL) return nameOf(input, index)
   const id: unknown = typeof input === 'object' && input !== null ? (input as BatchEntry).id : undefined

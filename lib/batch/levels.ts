@@ -1,16 +1,25 @@
 import type { MapValues } from '../images/draw-map.js'
 
-/** A map as bytes that fit into a line of text: stretched to 0 to 255, row by row, in base64. */
+/** A small map as text, e.g. for a line of JSON. */
 export interface MapLevels {
+  /** Rows, at most 32. */
   readonly height: number
+  /** Columns, at most 32. */
   readonly width: number
+  /** One byte a cell, row by row, in base64: 0 for the least value of the map, 255 for the greatest. */
   readonly levels: string
 }
 
-/** The most cells a side. A map with more is made smaller by taking means. */
+/** The most cells a side. */
 const most = 32
 
-export function toLevels(map: MapValues): MapLevels {
+/**
+ * Makes a map small enough for a line of text: means over cells where a side has more than 32, min-max normalised to 0 to
+ * 255. NaN and infinities become 0, and so does a map with one value everywhere.
+ *
+ * @param map float32 [height, width], row by row
+ */
+export function toMapLevels(map: MapValues): MapLevels {
   const { data, height, width } = shrink(map)
   const finite = data.filter((value) => Number.isFinite(value))
   const low = finite.reduce((least, value) => Math.min(least, value), Infinity)

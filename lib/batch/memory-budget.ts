@@ -1,12 +1,12 @@
-/** How much memory the decoded images of a job may take. What does not fit waits. */
-export class Room {
+/** A limit on the memory of the decoded images of a batch run. An image that does not fit waits. */
+export class MemoryBudget {
   readonly #taken = new Map<number, number>()
-  readonly #waiting = new Map<number, { bytes: number; enter: () => void; leave: (reason: unknown) => void }>()
+  readonly #waiting = new Map<number, { bytes: number; admit: () => void; reject: (reason: unknown) => void }>()
   #free: number
 
   constructor(
     bytes: number,
-    /** Called when somebody has to wait, or does no longer. */
+    /** Called when an input starts to wait. */
     private readonly onChange: () => void,
   ) {
     this.#free = bytes
@@ -16,11 +16,11 @@ export class Room {
     return this.#waiting.size
   }
 
-  /** Resolves when there are `bytes` for an input. One that would never fit is let in when nobody else is there. */
+  /** Resolves when there are `bytes` for an input. One larger than the whole budget is admitted when the budget is unused. */
   async take(index: number, bytes: number): Promise<void> {
-    if (bytes <= this.#free || this.#taken.size === 0) return this.#enter(index, bytes)
-    await new Promise<void>((enter, leave) => {
-      this.#waiting.set(index, { bytes, enter, leave })
+    if (bytes <= this.#free || this.#taken.size === 0) return this.#reserve(index, bytes)
+    await new Promise<void>((admit, reject) => {
+      this.#waiting.set(index, { bytes, admit, reject })
       this.onChange()
     })
   }
@@ -28,32 +28,32 @@ export class Room {
   release(index: number): void {
     this.#free += this.#taken.get(index) ?? 0
     this.#taken.delete(index)
-    // First come, first served: a small one that overtook a large one again and again would keep it waiting.
+    // First come, first served: small inputs that overtake a large one would keep it waiting for ever.
     for (const [waiting, { bytes }] of this.#waiting) {
       if (bytes > this.#free && this.#taken.size > 0) return
       this.#admit(waiting)
     }
   }
 
-  /** Lets the first input of the job in although there is no room: when all others wait for it. */
-  squeeze(): void {
+  /** Admits the first input that waits, over budget: for when all others wait for it. */
+  admitFirst(): void {
     if (this.#waiting.size > 0) this.#admit(Math.min(...this.#waiting.keys()))
   }
 
-  /** Refuses all who wait. */
+  /** Rejects every input that waits. */
   close(reason: unknown): void {
-    for (const { leave } of this.#waiting.values()) leave(reason)
+    for (const { reject } of this.#waiting.values()) reject(reason)
     this.#waiting.clear()
   }
 
   #admit(index: number): void {
-    const { bytes, enter } = this.#waiting.get(index) as { bytes: number; enter: () => void }
+    const { bytes, admit } = this.#waiting.get(index) as { bytes: number; admit: () => void }
     this.#waiting.delete(index)
-    this.#enter(index, bytes)
-    enter()
+    this.#reserve(index, bytes)
+    admit()
   }
 
-  #enter(index: number, bytes: number): void {
+  #reserve(index: number, bytes: number): void {
     this.#free -= bytes
     this.#taken.set(index, bytes)
   }

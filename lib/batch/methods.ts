@@ -4,23 +4,20 @@ import { isMethodName, methodNames, methods, type MethodName } from '../methods/
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
 import type { ScriptModule } from '../model/script-module.js'
 
-/** Every method makes one map of each input. */
-export type BatchMethodName = MethodName
-
-/** The method of that name, made for a model. Each of its results has one map. */
+/** An explainer of one method, whose results have one map each. */
 export function makeExplainer(
-  name: BatchMethodName,
+  name: MethodName,
   model: ScriptModule,
   layer: string | null,
   execution: ExecutionOptions = {},
 ): MapExplainer {
   const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
   if (!isMethodName(name))
-    throw refuse(`There is no method '${name as string}' for batches. There are ${methodNames.join(', ')}.`)
+    throw refuse(`There is no method '${name as string}'. The methods are ${methodNames.join(', ')}.`)
   const { layered, by } = methods[name]
-  if (layered && !layer) throw refuse(`${name} looks at a layer: name it, e.g. layer: 'features'.`)
+  if (layered && !layer) throw refuse(`${name} requires a layer, e.g. layer: 'features'.`)
   if (!layered && layer) throw refuse(`${name} takes no layer. Leave it out.`)
-  if (execution.precision && by !== 'Cam') throw refuse(`${name} has no layer to run up to: leave out the precision.`)
+  if (execution.precision && by !== 'Cam') throw refuse(`${name} takes no precision. Leave it out.`)
   const [explainer] = makeMapExplainers(model, [name], layer === null ? [] : [layer], execution)
   return explainer as MapExplainer
 }

@@ -4,19 +4,22 @@ import type { CallOptions } from '../addon/abort.js'
 import { checkOptions, GradCamError } from '../base/errors.js'
 import { defaultMaxPixels } from '../images/index.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
+import type { MethodName } from '../methods/table.js'
 import type { ScriptModule } from '../model/script-module.js'
 import type { BatchTarget } from './target.js'
-import type { BatchMethodName } from './methods.js'
 import type { BatchExplanation } from './result.js'
 
-/** How far a job is; sent whenever an input is explained or has failed. */
+/** How far a run is; sent whenever an input was explained or has failed. */
 export interface BatchProgress {
-  /** The input that this is about. */
+  /** The input that was explained or has failed. */
   readonly id: string
+  /** Whether it was explained. */
   readonly ok: boolean
-  /** Inputs taken from the source so far, those explained, and those that failed. */
+  /** How many inputs were taken from the source so far. */
   readonly taken: number
+  /** How many of them were explained. */
   readonly explained: number
+  /** How many of them have failed. */
   readonly failed: number
 }
 
@@ -24,8 +27,8 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   /** The model, or several replicas of it, loaded one by one: batches go to whichever is free. Not disposed here. */
   model: ScriptModule | readonly ScriptModule[]
   /** 'gradcam' by default. */
-  method?: BatchMethodName
-  /** The path of the layer to look at, for methods that look at one. */
+  method?: MethodName
+  /** The path of the layer to explain, for methods that require one. */
   layer?: string | undefined
   /** For methods that make maps of a layer: see {@link ExecutionOptions}. */
   precision?: 'bfloat16' | 'float16' | undefined
@@ -33,34 +36,38 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   target?: BatchTarget
   /** What is done to images, not to tensors: a preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
-  /** Inputs explained in one pass, where their shapes are the same. 8 by default; from where memory runs out on half as many. */
+  /** Inputs explained in one pass, where their shapes are the same. 8 by default; halved when memory runs out. */
   batchSize?: number
   /**
-   * The most inputs that are in hand at once, from being taken up to their result being taken. Twice what is explained at a
-   * time by default, and never less than a batch.
+   * The most inputs that are in progress at once, from the moment an input is taken until its result is taken. By default
+   * twice as many as are explained at a time, and never fewer than a batch.
    */
   window?: number
-  /** The most bytes of decoded images in hand at once; a single image may be larger. 512 MiB by default. */
+  /** The most bytes of decoded images in memory at once; a single image may be larger. 512 MiB by default. */
   memory?: number
   /** How many images are decoded, and how many results finished, at a time. One per core by default, 4 at most. */
   concurrency?: number
   /** Images with more pixels than this are refused, as by `loadImage`. */
   maxPixels?: number
-  /** Milliseconds until a batch is explained that is not full while the source gives nothing more. 100 by default. */
+  /** Milliseconds after which a batch that is not full is explained, while the source gives nothing more. 100 by default. */
   maxWait?: number
   /** Whether results come in the order of the inputs ('input', the default), or as soon as they are 'ready'. */
   order?: 'input' | 'ready'
-  /** Whether an input that fails is a result like any other ('skip', the default), or ends the job ('throw'). */
+  /** Whether an input that fails is a result like any other ('skip', the default), or ends the run ('throw'). */
   onError?: 'skip' | 'throw'
+  /** Called for every input that was explained or has failed. What it throws ends the run. */
   onProgress?: ((progress: BatchProgress) => void) | undefined
-  /** The last stage: called with every explanation, several at a time. What it returns is the result's `extra`. */
+  /**
+   * The last stage: called with every explanation, for several at a time. What it returns is the result's `extra`; what it
+   * throws makes the input fail.
+   */
   finish?: (result: BatchExplanation<unknown>) => Promise<Extra> | Extra
-  /** Whether results have the digest of the image's file. */
+  /** Whether results have the SHA-256 digest of the image file. */
   sha256?: boolean
 }
 
 /** The same with all defaults filled in. */
-export interface JobSettings<Extra> extends CallOptions {
+export interface BatchSettings<Extra> extends CallOptions {
   readonly target: BatchTarget
   readonly preprocess: Preprocess
   readonly batchSize: number
@@ -76,8 +83,8 @@ export interface JobSettings<Extra> extends CallOptions {
   readonly sha256: boolean
 }
 
-/** Refuses what can be refused before any work starts. */
-export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas: number): JobSettings<Extra> {
+/** Checks the options and fills in the defaults, before any work starts. */
+export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas: number): BatchSettings<Extra> {
   checkOptions(options)
   const batchSize = whole(options, 'batchSize', 8)
   return {
@@ -101,14 +108,14 @@ export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas:
 function whole(options: object, name: keyof ExplainAllOptions, fallback: number): number {
   const value = (options as Record<string, unknown>)[name] ?? fallback
   if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(value)}: give a whole number from 1 on.`)
+  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(value)}: give a whole number of at least 1.`)
 }
 
 function milliseconds(maxWait: unknown): number {
   if (typeof maxWait === 'number' && maxWait >= 0) return maxWait
   throw new GradCamError(
     'ERR_INVALID_ARGUMENT',
-    `maxWait is ${inspect(maxWait)}: give milliseconds, from 0 on; Infinity waits for ever.`,
+    `maxWait is ${inspect(maxWait)}: give milliseconds of at least 0; Infinity waits for ever.`,
   )
 }
 

@@ -1,15 +1,15 @@
 import { explainBatch, type Ready } from './explain-batch.js'
-import { Gatherer } from './batcher.js'
+import { Batcher } from './batcher.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
 import { isOutOfMemory } from '../base/in-parts.js'
 import type { MapExplainer } from '../methods/map-explainer.js'
-import type { JobSettings } from './options.js'
+import type { BatchSettings } from './options.js'
 import { digestOf, prepare } from './prepare.js'
 import { BatchExplanation, BatchFailure, type BatchResult } from './result.js'
 import { ResultQueue } from './result-queue.js'
-import { Room } from './memory-budget.js'
+import { MemoryBudget } from './memory-budget.js'
 
-/** Batches that one replica is given at a time: one that runs, and the next, so that it never waits for JavaScript. */
+/** Batches that one replica has at a time: one that runs, and the next, so that it never waits for JavaScript. */
 const batchesAhead = 2
 
 interface Replica {
@@ -18,22 +18,22 @@ interface Replica {
 }
 
 /**
- * The stages of a job: an input is taken, prepared, gathered into a batch, explained, finished and handed out. Each stage
- * says what it has done and calls `#pump`, which starts whatever can be started: no stage waits for another.
+ * The stages of {@link explainAll}: an input is taken, prepared, put into a batch, explained, finished and handed out. Each
+ * stage records what it has done and calls `#pump`, which starts everything that can start: no stage waits for another.
  */
 export class Pipeline<Extra> {
   readonly #source: AsyncIterator<BatchInput> | Iterator<BatchInput>
   readonly #replicas: Replica[]
   readonly #ending = new AbortController()
   readonly #tasks = new Set<Promise<void>>()
-  readonly #room: Room
+  readonly #memory: MemoryBudget
   readonly #results: ResultQueue<Extra>
-  readonly #gatherer: Gatherer
+  readonly #batcher: Batcher
 
   #reading = false
   #sourceDone = false
   #taken = 0
-  /** Inputs taken whose result was not handed out yet. */
+  /** Inputs that were taken and whose result is not handed out yet. */
   #held = 0
   #toPrepare: Item[] = []
   #preparing = 0
@@ -46,12 +46,12 @@ export class Pipeline<Extra> {
   constructor(
     source: AsyncIterable<BatchInput> | Iterable<BatchInput>,
     explainers: readonly MapExplainer[],
-    private readonly settings: JobSettings<Extra>,
+    private readonly settings: BatchSettings<Extra>,
   ) {
     this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
     this.#replicas = explainers.map((explainer) => ({ explainer, running: 0 }))
-    this.#room = new Room(settings.memory, () => this.#pump())
-    this.#gatherer = new Gatherer(settings.batchSize)
+    this.#memory = new MemoryBudget(settings.memory, () => this.#pump())
+    this.#batcher = new Batcher(settings.batchSize)
     this.#results = new ResultQueue(settings.order === 'input')
     const { signal } = settings
     if (signal?.aborted) this.#fail(signal.reason)
@@ -66,9 +66,9 @@ export class Pipeline<Extra> {
     return next
   }
 
-  /** Stops everything; resolves when nothing of the job runs any more and all that it held is free. */
+  /** Stops everything. Resolves when nothing runs any more and everything is freed. */
   async close(): Promise<void> {
-    this.#stop(new Error('The job was ended early.'))
+    this.#stop(new Error('The run was ended early.'))
     this.#results.end()
     await this.#leaveSource()
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
@@ -78,7 +78,7 @@ export class Pipeline<Extra> {
   #stop(reason: unknown): void {
     this.settings.signal?.removeEventListener('abort', this.#onAbort)
     this.#ending.abort(reason)
-    this.#room.close(reason)
+    this.#memory.close(reason)
     clearTimeout(this.#stalled)
   }
 
@@ -86,7 +86,7 @@ export class Pipeline<Extra> {
     if (this.#sourceDone) return
     this.#sourceDone = true
     const returned = (async () => this.#source.return?.())().catch(() => {})
-    // A generator that is about to give its next input answers only after that, which may be never.
+    // A generator that is waiting for its next input answers return() only after that, which may be never.
     if (!this.#reading) await returned
   }
 
@@ -101,7 +101,7 @@ export class Pipeline<Extra> {
   }
 
   #free(): void {
-    this.#gatherer.dispose()
+    this.#batcher.dispose()
     for (const item of this.#toPrepare) item.tensor?.dispose()
     for (const result of [...this.#toFinish, ...this.#results.drain()]) result.dispose()
     for (const { explainer } of this.#replicas) explainer[Symbol.dispose]()
@@ -125,7 +125,7 @@ export class Pipeline<Extra> {
     const { concurrency } = this.settings
     if (!this.#reading && !this.#sourceDone && this.#held < this.settings.window) this.#read()
     while (this.#toPrepare.length > 0 && this.#preparing < concurrency) this.#prepare(this.#toPrepare.shift() as Item)
-    this.#gather()
+    this.#makeBatches()
     this.#dispatch()
     while (this.#toFinish.length > 0 && this.#finishing < concurrency)
       this.#finish(this.#toFinish.shift() as BatchExplanation<Extra>)
@@ -144,7 +144,7 @@ export class Pipeline<Extra> {
       })
       .catch((error: unknown) => {
         this.#reading = false
-        this.#sourceDone = true // an iterator that threw is over, and need not be told so
+        this.#sourceDone = true // an iterator that threw has ended: return() is not due
         this.#fail(error)
       })
       .finally(() => this.#pump())
@@ -156,18 +156,18 @@ export class Pipeline<Extra> {
     try {
       this.#toPrepare.push(readInput(input, index, this.settings.target))
     } catch (error) {
-      this.#gatherer.put(index, new BatchFailure(index, idOf(input, index), error, null))
+      this.#batcher.put(index, new BatchFailure(index, idOf(input, index), error, null))
     }
   }
 
   #prepare(item: Item): void {
     const { index, id } = item
     const began = performance.now()
-    const reserve = (bytes: number): Promise<void> => this.#room.take(index, bytes)
+    const reserve = (bytes: number): Promise<void> => this.#memory.take(index, bytes)
     const { preprocess, maxPixels, sha256 } = this.settings
     const arrived = (result: Ready | BatchFailure): void => {
       this.#preparing--
-      this.#gatherer.put(index, result)
+      this.#batcher.put(index, result)
     }
     this.#preparing++
     this.#track(
@@ -178,17 +178,17 @@ export class Pipeline<Extra> {
     )
   }
 
-  #gather(): void {
-    for (const failure of this.#gatherer.gather()) this.#settle(failure)
-    if (this.#sourceDone && this.#gatherer.next === this.#taken) this.#gatherer.flush()
+  #makeBatches(): void {
+    for (const failure of this.#batcher.advance()) this.#settle(failure)
+    if (this.#sourceDone && this.#batcher.next === this.#taken) this.#batcher.flush()
   }
 
   #dispatch(): void {
-    while (this.#gatherer.hasBatch) {
+    while (this.#batcher.hasBatch) {
       const idlest = this.#replicas.reduce((best, one) => (one.running < best.running ? one : best))
       if (idlest.running >= batchesAhead) return
       idlest.running++
-      this.#track(this.#explain(this.#gatherer.takeBatch(), idlest))
+      this.#track(this.#explain(this.#batcher.takeBatch(), idlest))
     }
   }
 
@@ -202,10 +202,10 @@ export class Pipeline<Extra> {
       }
     } catch (error) {
       if (this.#ending.signal.aborted) return
-      // One input alone may be what is wrong, e.g. its target: the others are explained without it.
+      // The cause may be a single input, e.g. its target: the others are explained without it.
       retried = batch.length > 1
-      if (retried && isOutOfMemory(error)) this.#gatherer.halve(batch)
-      else if (retried) this.#gatherer.retry(batch)
+      if (retried && isOutOfMemory(error)) this.#batcher.halve(batch)
+      else if (retried) this.#batcher.retry(batch)
       else
         for (const { item, prepared } of batch)
           this.#settle(new BatchFailure(item.index, item.id, error, prepared.sha256))
@@ -238,7 +238,7 @@ export class Pipeline<Extra> {
   #settle(result: BatchResult<Extra>): void {
     if (result.ok) this.#done++
     else this.#failed++
-    if (!result.ok) this.#room.release(result.index)
+    if (!result.ok) this.#memory.release(result.index)
     this.#results.put(result)
     const { id, ok } = result
     try {
@@ -251,45 +251,45 @@ export class Pipeline<Extra> {
   #handOut(): void {
     for (const result of this.#results.deliverable()) {
       this.#held--
-      this.#room.release(result.index)
+      this.#memory.release(result.index)
       if (result.ok || this.settings.onError === 'skip') this.#results.deliver(result)
       else return this.#fail(result.error)
     }
     if (this.#sourceDone && this.#held === 0 && !this.#reading) {
-      this.#stop(new Error('The job is over.'))
+      this.#stop(new Error('The run is over.'))
       this.#free()
       this.#results.end()
     } else if (this.#held < this.settings.window && !this.#reading && !this.#sourceDone)
       queueMicrotask(() => this.#pump())
   }
 
-  /** Whether nothing will happen by itself any more, or nothing but the source's next input. */
+  /** Whether nothing runs that will call `#pump`, except perhaps the source's next input. */
   #isIdle(): boolean {
     return (
       this.#held > 0 &&
-      !this.#gatherer.hasWork &&
+      !this.#batcher.hasWork &&
       this.#toFinish.length === 0 &&
       this.#finishing === 0 &&
       this.#replicas.every(({ running }) => running === 0) &&
-      this.#preparing === this.#room.waiting &&
+      this.#preparing === this.#memory.waiting &&
       (this.#toPrepare.length === 0 || this.#preparing === this.settings.concurrency) &&
       !this.#results.hasNext()
     )
   }
 
   #unblock(): void {
-    if (this.#reading && this.#room.waiting === 0) {
-      if (!this.#gatherer.hasIncomplete || this.settings.maxWait === Infinity) return
-      // What was given must not wait for what may never come.
+    if (this.#reading && this.#memory.waiting === 0) {
+      if (!this.#batcher.hasIncomplete || this.settings.maxWait === Infinity) return
+      // Inputs that are there must not wait for one that may never come.
       this.#stalled = setTimeout(() => {
-        this.#gatherer.flush()
+        this.#batcher.flush()
         this.#pump()
       }, this.settings.maxWait)
-    } else if (this.#gatherer.hasIncomplete) {
-      this.#gatherer.flush()
+    } else if (this.#batcher.hasIncomplete) {
+      this.#batcher.flush()
       this.#dispatch()
     } else {
-      this.#room.squeeze()
+      this.#memory.admitFirst()
     }
   }
 }

@@ -15,7 +15,7 @@ export interface Prepared {
   /** The decoded image and how the input was cut out of it; null for a tensor. */
   readonly image: Pixels | null
   readonly framing: Framing | null
-  /** Of the file, in hexadecimal digits, where it was asked for. */
+  /** SHA-256 of the file in hexadecimal digits, where it was asked for. */
   readonly sha256: string | null
 }
 
@@ -23,14 +23,14 @@ export interface PrepareOptions extends CallOptions {
   readonly preprocess: Preprocess
   readonly maxPixels: number
   readonly sha256: boolean
-  /** Called with the bytes that the pixels will take; resolves when there is room for them. */
+  /** Called with the bytes that the pixels will take; resolves when the memory budget admits them. */
   readonly reserve: (bytes: number) => Promise<void>
 }
 
-/** Hashing this much takes about a millisecond, which the event loop does not feel. */
+/** Bytes that are hashed on the event loop: about a millisecond's work. */
 const hashedAtOnce = 1 << 20
 
-/** Reads, decodes and frames an image, all on threads of libuv's pool. */
+/** Reads, decodes and frames an image: on threads of libuv's pool and on the addon's thread for images. */
 export async function prepare(item: Item, options: PrepareOptions): Promise<Prepared> {
   if (item.tensor) return prepareTensor(item.tensor)
   const source = item.source as NonNullable<typeof item.source>
@@ -51,7 +51,7 @@ export async function prepare(item: Item, options: PrepareOptions): Promise<Prep
 
 const digests = new WeakMap<object, string | null>()
 
-/** The digest of the file that could be read, but not prepared, where this error came from it. */
+/** The digest of the file that this error is about, where the file could be read. */
 export function digestOf(error: unknown): string | null {
   return typeof error === 'object' && error !== null ? (digests.get(error) ?? null) : null
 }

@@ -7,9 +7,9 @@ interface Waiter<Extra> {
   readonly reject: (error: unknown) => void
 }
 
-/** Results on their way out, in the order of the inputs or as they come, and those who wait for them. */
+/** Results that are ready, in the order of the inputs or of their arrival, and the calls of `next()` that wait for them. */
 export class ResultQueue<Extra> {
-  /** By their place in the order in which they are handed out. */
+  /** By their number in the order in which they are handed out. */
   readonly #results = new Map<number, BatchResult<Extra>>()
   readonly #waiters: Waiter<Extra>[] = []
   #arrived = 0
@@ -27,7 +27,7 @@ export class ResultQueue<Extra> {
     return this.#results.has(this.#next)
   }
 
-  /** Takes what can be handed out now, one by one: while somebody waits. */
+  /** Takes the results that can be handed out now, one by one, while a call waits. */
   *deliverable(): Generator<BatchResult<Extra>, undefined> {
     while (this.#waiters.length > 0) {
       const result = this.#results.get(this.#next)
@@ -53,7 +53,7 @@ export class ResultQueue<Extra> {
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
   }
 
-  /** The one who waits, or the next to ask, is told, once `close` has freed everything; nobody else waits any longer. */
+  /** Rejects the oldest call of `next()` that waits, or the next one, after `close` has freed everything; other calls end. */
   fail(reason: unknown, close: () => Promise<void>): void {
     const tell = async ({ reject }: Waiter<Extra>): Promise<void> => {
       await close().catch(() => {}) // the error that ended the job says more
@@ -70,7 +70,7 @@ export class ResultQueue<Extra> {
     for (const { resolve } of this.#waiters.splice(0)) resolve({ done: true, value: undefined })
   }
 
-  /** What was never handed out. */
+  /** The results that were never handed out. */
   drain(): BatchResult<Extra>[] {
     const left = [...this.#results.values()]
     this.#results.clear()

@@ -5,16 +5,18 @@ import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
 import { Tensor } from '../tensor/tensor.js'
 import { encodeMap, type BatchFile, type EncodeMapOptions } from './encode.js'
 
-/** One class of a model's output. */
+/** One of the highest classes of a model's output. */
 export interface TopClass {
+  /** Its index. */
   readonly class: number
+  /** The model's output for it. */
   readonly score: number
   /** The softmax over all outputs. */
   readonly probability: number
 }
 
-/** What explaining one input found, before it is handed out. */
-export interface Found {
+/** The explanation of one input as plain values, before it is handed out. */
+export interface ExplainedInput {
   readonly index: number
   readonly id: string
   readonly target: number
@@ -28,35 +30,36 @@ export interface Found {
   readonly framing: Framing
 }
 
-/** The explanation of one input. It owns its map and its image: dispose it when they are no longer wanted. */
+/** The explanation of one input. It owns its map and its image: dispose it after use. */
 export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly ok = true
-  /** The place of the input in its source, from 0 on. */
+  /** The number of the input in its source, from 0. */
   readonly index: number
+  /** The name of the input: see {@link BatchEntry.id}. */
   readonly id: string
   /** The class that was explained. */
   readonly target: number
   /** Its score: the model's output for it. */
   readonly score: number
-  /** How many numbers the model returned for it; 0 where the output is no [N, C]. */
+  /** How many numbers the model returned for it; 0 where the output is not [N, C]. */
   readonly outputs: number
-  /** The five highest classes, the highest first; empty where the output is no [N, C]. */
+  /** The five highest classes, the highest first; empty where the output is not [N, C]. */
   readonly top: readonly TopClass[]
-  /** Of the bytes of the image file, where the job was asked for it. */
+  /** SHA-256 of the image file in hexadecimal digits, where the option `sha256` asked for it. */
   readonly sha256: string | null
-  /** From when the input was taken up until it was explained. */
+  /** From when the input was taken until it was explained. */
   readonly milliseconds: number
   /** How the model's input was cut out of the image. */
   readonly framing: Framing
   /** [height, width] of the image, or of the tensor. */
   readonly size: readonly [height: number, width: number]
-  #found: Found | null
+  #explained: ExplainedInput | null
   #map: Tensor | undefined
   #extra: Extra | undefined
 
   /** @internal */
-  constructor(found: Found) {
-    const { index, id, target, score, outputs, top, sha256, milliseconds, framing, image } = found
+  constructor(explained: ExplainedInput) {
+    const { index, id, target, score, outputs, top, sha256, milliseconds, framing, image } = explained
     this.index = index
     this.id = id
     this.target = target
@@ -67,10 +70,10 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     this.milliseconds = milliseconds
     this.framing = framing
     this.size = image ? [image.height, image.width] : [framing.size[0], framing.size[1]]
-    this.#found = found
+    this.#explained = explained
   }
 
-  /** The map as the method made it, [1, 1, h, w] float32 over the model's input. It belongs to this result. */
+  /** The map as the method made it, [1, 1, h, w] float32 over the model's input. This result owns it. */
   get map(): Tensor {
     const { data, height, width } = this.#open.map
     return (this.#map ??= Tensor.from(data, [1, 1, height, width]))
@@ -81,7 +84,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     return seenRegion(this.size, this.framing)
   }
 
-  /** What the job's `finish` returned. */
+  /** What the option `finish` returned. */
   get extra(): Extra {
     return this.#extra as Extra
   }
@@ -92,7 +95,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   }
 
   /**
-   * The bytes of a file: an overlay over the image, grey maps of the image's size, or the map itself.
+   * Encodes the map as the bytes of a file: an overlay over the image, a grey map of the image's size, or the map itself.
    *
    * @throws GradCamError ERR_INVALID_ARGUMENT, also for an overlay of a tensor, ERR_IMAGE_WRITE
    */
@@ -100,23 +103,24 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     return encodeMap(this.#open, file, options)
   }
 
-  get #open(): Found {
-    if (this.#found) return this.#found
+  get #open(): ExplainedInput {
+    if (this.#explained) return this.#explained
     throw new GradCamError('ERR_DISPOSED', `The result of '${this.id}' was disposed. Use it before that.`)
   }
 
   /** Frees the map and the image. Safe to call again. */
   dispose(): void {
     this.#map?.dispose()
-    this.#found = null
+    this.#explained = null
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }
 }
 
-/** An input that could not be explained. There is nothing to free, but `using` takes it too. */
+/** An input that could not be explained. It owns nothing; it can be disposed so that `using` takes every result. */
 export class BatchFailure implements Disposable {
   readonly ok = false
 
@@ -124,15 +128,18 @@ export class BatchFailure implements Disposable {
   constructor(
     readonly index: number,
     readonly id: string,
-    /** A GradCamError for all that this package refuses. */
+    /** A GradCamError for every error of this package. */
     readonly error: unknown,
-    /** Of the bytes of the image file, where it could be read and the job was asked for it. */
+    /** SHA-256 of the image file, where it could be read and the option `sha256` asked for it. */
     readonly sha256: string | null,
   ) {}
 
+  /** Does nothing: a failure holds no tensors. */
   dispose(): void {}
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {}
 }
 
+/** The result of one input: `ok` tells which of the two it is. */
 export type BatchResult<Extra = undefined> = BatchExplanation<Extra> | BatchFailure

@@ -3,26 +3,26 @@ import { GradCamError } from '../base/errors.js'
 import { toNativeTarget, type TargetData } from '../target/target.js'
 import type { Box, BoxTarget } from '../target/target-box.js'
 
-/** A class index, the top class, or plain data about one image, without tensors in it. */
+/** What to explain of one input: a class index, the top class, or plain data without tensors. */
 export type BatchTarget = number | 'argmax' | TargetData
 
 const isBox = (target: BatchTarget): target is TargetData & BoxTarget =>
   typeof target === 'object' && target.kind === 'box'
 
-/** A box that others can stand beside: one, with no more than one label. */
+/** A target of one box with at most one label: several of them fit into one batch. */
 const isSingleBox = (target: BatchTarget): target is TargetData & BoxTarget & { box: Box; label?: number } =>
   isBox(target) && typeof target.box[0] === 'number' && !Array.isArray(target.label)
 
-/** Throws ERR_TARGET for what is none. */
+/** Throws ERR_TARGET for an invalid target. */
 export function checkBatchTarget(target: BatchTarget): void {
   if (typeof target === 'object' && target !== null && !Array.isArray(target)) {
     using _native = toNativeTarget(target)
-    // Tensors would have to live as long as the job.
+    // Tensors would have to live as long as the run.
     if (!('mask' in target) || Array.isArray(target.mask)) return
   } else if (target === 'argmax' || (Number.isSafeInteger(target) && (target as number) >= 0)) return
   throw new GradCamError(
     'ERR_TARGET',
-    `${inspect(target, { depth: 1, breakLength: Infinity })} is no target of a job: give a class index from 0 on, 'argmax', ` +
+    `${inspect(target, { depth: 1, breakLength: Infinity })} is not a target for batches: give a class index, 'argmax', ` +
       'or an object with a kind and without tensors.',
   )
 }

@@ -113,6 +113,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     return new CamExplanation(run, this.layers, this.methods, this.#aggregated)
   }
 
+  /** Frees all maps and the output. Safe to call again. */
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
@@ -121,6 +122,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     disposeExplained(this.#run.explained)
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

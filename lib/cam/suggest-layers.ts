@@ -2,7 +2,8 @@ import { Cam } from './cam.js'
 import type { CallOptions } from '../addon/abort.js'
 import type { Reshape } from './reshape.js'
 import { toPositional, type ScriptModule } from '../model/script-module.js'
-import { lastSpatialLayer, observeLayers, type LayerOutput } from '../model/observe-layers.js'
+import { lastSpatialLayer } from '../model/default-layer.js'
+import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -18,14 +19,15 @@ export interface LayerSuggestion {
   readonly reason: string
 }
 
-/** How many tokens before the places are looked for: a class token, a distillation token, registers. */
+/** The most tokens before those of spatial positions: a class token, a distillation token, registers. */
 const mostSkipped = 8
 const mostTried = 12
 
 /**
- * Layers that class activation maps are worth making of, best first: the last one that still has places, then the last of
- * each finer resolution, for LayerCAM and for maps of several layers. For transformers, whose last block often passes on its
- * class token alone, it is the last layer whose places still have a gradient.
+ * The layers that are worth a class activation map, best first: the last one with spatial positions, then the last of each
+ * finer resolution, for LayerCAM and for maps of several layers. For a transformer, whose last block often passes on only its
+ * class token, it is the last layer whose spatial positions have a gradient. It runs the model once, and a transformer once
+ * more for each layer that is tried. Where one layer is enough and the model is not a transformer, `defaultLayer` is quicker.
  *
  * @param inputs as `model.forward` takes them; sizes matter, values hardly do
  * @returns an empty list for a model without spatial outputs. There is nothing to dispose.
@@ -39,7 +41,7 @@ export async function suggestLayers(
   const input = toPositional(inputs)[0]
   const [height = 0, width = 0] = input instanceof Tensor ? input.shape.slice(2) : []
   const outputs = (await observeLayers(model, inputs, options)).filter(({ path }) => path !== '')
-  const tokens = await lastTokens(model, inputs, outputs, [height, width], options)
+  const tokens = await lastTokens({ model, inputs, options }, outputs, [height, width])
   if (tokens) return [tokens]
   const lastStage = channelsLast(outputs, [height, width])
   if (lastStage) return [lastStage]
@@ -50,7 +52,7 @@ export async function suggestLayers(
     suggestion(
       last,
       undefined,
-      `The last layer with places (${size(last).join(' x ')}): what it finds is nearest to the class.`,
+      `The last layer with spatial positions (${size(last).join(' x ')}): its features are nearest to the class.`,
     ),
   ]
   const before = outputs.slice(0, outputs.indexOf(last))
@@ -58,7 +60,7 @@ export async function suggestLayers(
     const finer = lastSpatialLayer(before.filter((output) => output.shape?.length === 4 && area(output) > finest))
     if (!finer) return suggestions
     finest = area(finer)
-    const reason = `The last layer of ${size(finer).join(' x ')}: finer places, earlier features; for LayerCAM, or beside others.`
+    const reason = `The last layer of ${size(finer).join(' x ')}: a finer grid, earlier features; for LayerCAM, or beside other layers.`
     suggestions.push(suggestion(finer, undefined, reason))
   }
 }
@@ -76,7 +78,7 @@ function isInProportion(rows: number, columns: number, [height, width]: readonly
   return rows * columns > 1 && rows * width === columns * height
 }
 
-/** How many tokens come before places in the input's proportions; null where there is no such grid. */
+/** How many tokens come before a grid in the proportions of the input; null where there is no such grid. */
 function skippedTokens(tokens: number, input: readonly [number, number]): number | null {
   for (let skip = 0; skip <= mostSkipped; skip++) {
     const rows = Math.round(Math.sqrt(((tokens - skip) * input[0]) / input[1]))
@@ -85,34 +87,33 @@ function skippedTokens(tokens: number, input: readonly [number, number]): number
   return null
 }
 
-/** The last normalisation (or any layer, where there is none) with outputs [N, T, C] whose places have a gradient. */
+/** The last normalisation (or any layer, where there is none) with outputs [N, T, C] whose spatial positions have a gradient. */
 async function lastTokens(
-  model: ScriptModule,
-  inputs: Value | readonly Value[],
+  pass: TrialPass,
   outputs: readonly LayerOutput[],
   input: readonly [number, number],
-  options: CallOptions,
 ): Promise<LayerSuggestion | null> {
   const all = outputs.filter(({ shape }) => shape?.length === 3 && skippedTokens(shape[1] ?? 0, input) !== null)
   const norms = all.filter(({ typeName }) => /norm/i.test(typeName))
   for (const output of (norms.length > 0 ? norms : all).slice(-mostTried).reverse()) {
     const skip = skippedTokens(output.shape?.[1] ?? 0, input) as number
-    if (!(await placesMatter(model, inputs, output.path, skip, options))) continue
+    if (!(await positionsMatter(pass, output.path, skip))) continue
     const reshape: Reshape = skip === 1 ? 'vit' : { tokens: 'input', skip }
-    const reason = `The last layer of tokens whose ${(output.shape?.[1] ?? 0) - skip} places still act on the score.`
+    const reason = `The last layer of tokens whose ${(output.shape?.[1] ?? 0) - skip} spatial positions affect the score.`
     return suggestion(output, reshape, reason)
   }
   return null
 }
 
-/** Whether the score of the top class depends on the tokens that are places. */
-async function placesMatter(
-  model: ScriptModule,
-  inputs: Value | readonly Value[],
-  layer: string,
-  skip: number,
-  options: CallOptions,
-): Promise<boolean> {
+/** A model and what it is run on to find out what matters. */
+interface TrialPass {
+  readonly model: ScriptModule
+  readonly inputs: Value | readonly Value[]
+  readonly options: CallOptions
+}
+
+/** Whether the score of the top class depends on the tokens of spatial positions. */
+async function positionsMatter({ model, inputs, options }: TrialPass, layer: string, skip: number): Promise<boolean> {
   using cam = new Cam(model, { layers: [layer], reshape: { tokens: 'input', skip } })
   try {
     using _output = (await cam.forward(inputs, options)) as Disposable
@@ -122,7 +123,7 @@ async function placesMatter(
     return strongest.item() > 0
   } catch {
     options.signal?.throwIfAborted()
-    return false // no gradient reaches it, or the output is no tensor of logits: nothing to go by
+    return false // no gradient reaches it, or the output is not a tensor of logits
   }
 }
 
@@ -131,7 +132,11 @@ function channelsLast(outputs: readonly LayerOutput[], input: readonly [number, 
   const last = outputs.findLast(({ shape }) => shape?.length === 4 && isEitherWay(shape, input))
   const [, first = 0, second = 0, third = 0] = last?.shape ?? []
   if (!last || isInProportion(second, third, input)) return null
-  return suggestion(last, 'swin', `The last layer with places (${first} x ${second}), its channels last.`)
+  return suggestion(
+    last,
+    'swin',
+    `The last layer with spatial positions (${first} x ${second}), in channels-last order.`,
+  )
 }
 
 function isEitherWay(

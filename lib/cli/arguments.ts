@@ -1,13 +1,24 @@
 import { GradCamError } from '../base/errors.js'
-import type { Values } from './command.js'
 import { nearestName } from '../base/nearest.js'
+import { parseTarget, type ClassTarget } from '../target/labels.js'
+import type { Values } from './command.js'
 
-/** A command called in a way that it cannot mean: exit code 2. */
+/** The error for a command that was called wrongly: exit code 2. */
 export function usageError(message: string): GradCamError {
   return new GradCamError('ERR_USAGE', message)
 }
 
-/** The value of an option that is given once at most. */
+/** A value of --target: the class to explain. */
+export function readTarget(text: string, labels: readonly string[] | null): ClassTarget {
+  try {
+    return parseTarget(text, labels)
+  } catch (error) {
+    if (!(error instanceof GradCamError)) throw error
+    throw usageError(`--target: ${error.message}${labels ? '' : ' Give it with --labels.'}`)
+  }
+}
+
+/** The value of an option that is given at most once. */
 export function single(values: Values, name: string): string | undefined {
   const value = values[name]
   return typeof value === 'string' ? value : undefined
@@ -19,23 +30,23 @@ export function several(values: Values, name: string): string[] {
   return Array.isArray(value) ? [...new Set(value.map(String))] : []
 }
 
-/** An option that has a few possible values. */
+/** The value of an option that has a few possible values; the first of them by default. */
 export function choice<Choice extends string>(values: Values, name: string, choices: readonly Choice[]): Choice {
   const value = single(values, name)
   return value === undefined ? (choices[0] as Choice) : oneOf(name, value, choices)
 }
 
-/** The same for an option that takes several, in one call with commas or in several; the first choice by default. */
+/** The same for an option that takes several, with commas between or given several times; the first one by default. */
 export function choiceOfSeveral<Choice extends string>(
   values: Values,
   name: string,
   choices: readonly Choice[],
 ): Choice[] {
   const given = several(values, name).flatMap((text) => text.split(','))
-  const wanted = given.map((text) => text.trim()).filter((text) => text !== '')
-  if (wanted.length === 0 && given.length > 0)
-    throw usageError(`--${name} wants at least one of ${choices.join(', ')}.`)
-  return wanted.length === 0 ? [choices[0] as Choice] : [...new Set(wanted.map((one) => oneOf(name, one, choices)))]
+  const chosen = given.map((text) => text.trim()).filter((text) => text !== '')
+  if (chosen.length === 0 && given.length > 0)
+    throw usageError(`--${name} requires at least one of ${choices.join(', ')}.`)
+  return chosen.length === 0 ? [choices[0] as Choice] : [...new Set(chosen.map((one) => oneOf(name, one, choices)))]
 }
 
 function oneOf<Choice extends string>(name: string, value: string, choices: readonly Choice[]): Choice {
@@ -43,15 +54,15 @@ function oneOf<Choice extends string>(name: string, value: string, choices: read
   if (found !== undefined) return found
   const near = nearestName(value, choices)
   const meant = near === null ? '' : ` Did you mean ${near}?`
-  throw usageError(`--${name} wants ${choices.join(', ')}; "${value}" is none of them.${meant}`)
+  throw usageError(`--${name} requires one of ${choices.join(', ')}; "${value}" is none of them.${meant}`)
 }
 
-/** The value of an option that is a whole number from `least` on. */
+/** The value of an option that is a whole number of at least `least`. */
 export function wholeNumber(values: Values, name: string, least: number): number | undefined {
   const text = single(values, name)
   if (text === undefined) return undefined
   const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN
-  if (!(number >= least)) throw usageError(`--${name} wants a whole number from ${least} on, not "${text}".`)
+  if (!(number >= least)) throw usageError(`--${name} requires a whole number of at least ${least}, not "${text}".`)
   return number
 }
 
@@ -59,7 +70,7 @@ export function wholeNumber(values: Values, name: string, least: number): number
 export function parseSize(text: string, name = 'size'): [number, number] {
   const [height = 0, width = height, ...more] = integers(text)
   if (height < 1 || width < 1 || more.length > 0)
-    throw usageError(`--${name} wants height and width in pixels, e.g. 224x224, not "${text}".`)
+    throw usageError(`--${name} requires height and width in pixels, e.g. 224x224, not "${text}".`)
   return [height, width]
 }
 
@@ -69,7 +80,7 @@ export function parseInputShape(text: string): [number, number, number, number] 
   const [channels = 0, height = 0, width = 0] = sizes.length === 3 ? sizes : [3, sizes[0], sizes[1] ?? sizes[0]]
   if (channels < 1 || height < 1 || width < 1 || sizes.length > 3)
     throw usageError(
-      `--size wants height and width in pixels, e.g. 224x224, or 1x28x28 for one channel, not "${text}".`,
+      `--size requires height and width in pixels, e.g. 224x224, or 1x28x28 for one channel, not "${text}".`,
     )
   return [1, channels, height, width]
 }

@@ -1,31 +1,23 @@
 import { readFile } from 'node:fs/promises'
-import { batchFiles, type BatchFile } from '../batch/encode.js'
-import type { BatchMethodName } from '../batch/methods.js'
 import { GradCamError } from '../base/errors.js'
-import { methodNames, methods } from '../methods/table.js'
+import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { defaultMaxPixels } from '../images/index.js'
+import type { JobSpecOptions } from '../jobs/job-spec.js'
+import { methodNames, methods } from '../methods/table.js'
 import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
 import { isPresetName } from '../preprocess/presets.js'
-import { choice, single, usageError } from './arguments.js'
+import { readLabels } from '../target/labels.js'
+import { choice, readTarget, single, usageError } from './arguments.js'
 import type { Option, Values } from './command.js'
-import { parseTarget, readLabels, type TargetChoice } from '../target/labels.js'
 
 /** What `gradcam batch` was asked for. */
-export interface BatchJob {
+export interface BatchCall {
   readonly sources: readonly string[]
-  readonly model: string
   readonly out: string
-  /** Null where one is to be picked. */
-  readonly layer: string | null
-  readonly target: TargetChoice
-  readonly method: BatchMethodName
-  readonly precision: 'bfloat16' | 'float16' | null
-  /** As it was given, and what that means. */
+  /** What decides what the results are. */
+  readonly job: Required<Omit<JobSpecOptions, 'sources' | 'base'>>
+  /** How `--preprocess` was given. */
   readonly preprocessName: string
-  readonly preprocess: Preprocess
-  readonly write: readonly BatchFile[]
-  readonly alpha: number
-  readonly labels: readonly string[] | null
   readonly devices: readonly string[]
   readonly batchSize: number
   /** Null for the default. */
@@ -33,16 +25,15 @@ export interface BatchJob {
   readonly resume: boolean
   readonly retryFailed: boolean
   readonly json: boolean
-  readonly verbose: boolean
 }
 
 export const batchOptions: Readonly<Record<string, Option>> = {
   model: { type: 'string', value: 'FILE', help: 'the model: a .pt file that torch.jit saved' },
-  out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if need be' },
+  out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
   layer: {
     type: 'string',
     value: 'PATH',
-    help: 'where to look, see gradcam layers; by default the last layer with a spatial output',
+    help: 'the layer to explain, see gradcam layers; by default the last one with a spatial output',
   },
   target: {
     type: 'string',
@@ -53,7 +44,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   precision: {
     type: 'string',
     value: 'TYPE',
-    help: 'bfloat16 or float16 for what comes before the layer: faster where the hardware has it, slightly other maps',
+    help: 'bfloat16 or float16 for what comes before the layer: faster where the hardware supports it, slightly other maps',
   },
   preprocess: {
     type: 'string',
@@ -69,7 +60,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   labels: {
     type: 'string',
     value: 'FILE',
-    help: 'names of the classes, one a line from class 0 on, or JSON: an array, or an object with a name for each number',
+    help: 'names of the classes, one a line, class 0 first, or JSON: an array, or an object with a name for each number',
   },
   device: {
     type: 'string',
@@ -80,71 +71,70 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   'max-pixels': {
     type: 'string',
     value: 'N',
-    help: `larger images are refused; ${defaultMaxPixels} by default (what Pillow refuses), which takes 2 GB of memory`,
+    help: `larger images are refused; ${defaultMaxPixels} by default (the limit of Pillow), which takes 2 GB of memory`,
   },
-  resume: { type: 'boolean', help: 'go on with the job in DIR: what it has a result for is left as it is' },
-  'retry-failed': { type: 'boolean', help: 'with --resume: try what failed once more' },
+  resume: { type: 'boolean', help: 'continue the job in DIR: inputs that have a result are left as they are' },
+  'retry-failed': { type: 'boolean', help: 'with --resume: try again what failed' },
   json: { type: 'boolean', help: 'print the lines of the manifest as they are written, and a summary, as JSON' },
 }
 
-/** Checks all that can be checked before any work starts. */
-export async function readBatchJob(values: Values, sources: readonly string[]): Promise<BatchJob> {
+/** Checks everything that can be checked before any work starts. */
+export async function readBatchCall(values: Values, sources: readonly string[]): Promise<BatchCall> {
   const see = 'See: gradcam batch --help'
   const model = single(values, 'model')
   const out = single(values, 'out')
-  if (sources.length === 0) throw usageError(`batch wants at least one file, folder, glob or list. ${see}`)
-  if (!model) throw usageError(`batch wants --model FILE, a TorchScript model. ${see}`)
-  if (!out) throw usageError(`batch wants --out DIR, the folder to write to. ${see}`)
+  if (sources.length === 0) throw usageError(`batch requires at least one file, folder, glob or list. ${see}`)
+  if (!model) throw usageError(`batch requires --model FILE, a TorchScript model. ${see}`)
+  if (!out) throw usageError(`batch requires --out DIR, the folder to write to. ${see}`)
   if (values['retry-failed'] === true && values['resume'] !== true)
-    throw usageError('--retry-failed goes with --resume: a new job has nothing that failed yet.')
+    throw usageError('--retry-failed requires --resume: a new job has nothing that failed yet.')
   const method = choice(values, 'method', methodNames)
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
   const preprocessName = single(values, 'preprocess') ?? 'imagenet'
-  const alphaText = single(values, 'alpha') ?? '0.5'
-  const alpha = Number(alphaText)
-  if (alphaText.trim() === '' || !(alpha >= 0 && alpha <= 1))
-    throw usageError(`--alpha wants a number from 0 to 1, not "${alphaText}".`)
+  const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
   const devices = readDevices(single(values, 'device') ?? 'cpu')
   const labelsFile = single(values, 'labels')
   const labels = labelsFile === undefined ? null : await readLabels(labelsFile)
+  const target = readTarget(single(values, 'target') ?? 'argmax', labels)
+  const precision =
+    values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
+  const preprocess = await readPreprocessing(preprocessName)
   return {
     sources,
-    model,
     out,
-    layer,
-    target: parseTarget(single(values, 'target') ?? 'argmax', labels),
-    method,
-    precision: values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const),
+    job: { model, method, precision, layer, target, preprocess, write, alpha, labels },
     preprocessName,
-    preprocess: await readPreprocessing(preprocessName),
-    write,
-    alpha,
-    labels,
     devices,
-    batchSize: readWhole(values, 'batch') ?? 8,
-    maxPixels: readWhole(values, 'max-pixels'),
+    batchSize: readCount(values, 'batch') ?? 8,
+    maxPixels: readCount(values, 'max-pixels'),
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
     json: values['json'] === true,
-    verbose: values['verbose'] === true,
   }
 }
 
-function readWhole(values: Values, name: string): number | null {
+function readAlpha(text: string): number {
+  const alpha = Number(text)
+  if (text.trim() !== '' && alpha >= 0 && alpha <= 1) return alpha
+  throw usageError(`--alpha requires a number from 0 to 1, not "${text}".`)
+}
+
+/** Unlike wholeNumber also '1e9'. */
+function readCount(values: Values, name: string): number | null {
   const text = single(values, name)
   if (text === undefined) return null
   const number = Number(text)
   if (Number.isSafeInteger(number) && number > 0) return number
-  throw usageError(`--${name} wants a whole number from 1 on, not "${text}".`)
+  throw usageError(`--${name} requires a whole number of at least 1, not "${text}".`)
 }
 
 function readWrite(text: string): BatchFile[] {
   const kinds = new Set(text.split(',').filter((kind) => kind !== '' && kind !== 'none'))
   for (const kind of kinds)
     if (!(batchFiles as readonly string[]).includes(kind))
-      throw usageError(`--write wants ${batchFiles.join(', ')} or none; "${kind}" is none of them.`)
+      throw usageError(`--write requires ${batchFiles.join(', ')} or none; "${kind}" is none of them.`)
   return batchFiles.filter((kind) => kinds.has(kind))
 }
 
@@ -156,20 +146,20 @@ function readDevices(text: string): string[] {
   })
   const wrong = devices.find((device) => !/^(cpu|auto|cuda(:\d{1,3})?)$/.test(device))
   if (wrong !== undefined || devices.length === 0)
-    throw usageError(`--device wants cpu, cuda, cuda:N, auto or cpu:REPLICAS, with commas between; not "${text}".`)
+    throw usageError(`--device requires cpu, cuda, cuda:N, auto or cpu:REPLICAS, with commas between; not "${text}".`)
   return devices
 }
 
 async function readPreprocessing(name: string): Promise<Preprocess> {
   if (isPresetName(name)) return readPreprocess(name)
-  if (!/[./\\{]/.test(name)) return readPreprocess(name as 'imagenet') // which refuses it with the names there are
+  if (!/[./\\{]/.test(name)) return readPreprocess(name as 'imagenet') // which refuses it with the names of the presets
   const isJson = name.trimStart().startsWith('{')
   const text = isJson ? name : await readJsonFile(name)
   let description: Record<string, unknown>
   try {
     description = JSON.parse(text) as Record<string, unknown>
   } catch (cause) {
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `'${name}' is no JSON: ${(cause as Error).message}.`, { cause })
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `'${name}' is not JSON: ${(cause as Error).message}.`, { cause })
   }
   return readPreprocess(description)
 }

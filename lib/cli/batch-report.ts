@@ -1,78 +1,41 @@
-import { SingleBar } from 'cli-progress'
 import { inOneLine } from '../base/one-line.js'
-import { paint } from './paint.js'
 import { counted } from '../base/units.js'
-import type { ManifestLine } from '../jobs/manifest.js'
+import type { JobErrorLine } from '../jobs/job-line.js'
+import type { JobCounts, JobProgress, JobSummary } from '../jobs/run-job.js'
+import { paint } from './paint.js'
+import { progressBar, type ProgressBar } from './progress-bar.js'
 
-/** What a job came to. */
-export interface Summary {
-  readonly inputs: number
-  readonly explained: number
-  readonly failed: number
-  /** Of these, what earlier runs had done already. */
-  readonly before: number
-  readonly files: number
-  readonly seconds: number
-  readonly errors: Readonly<Record<string, number>>
-  readonly interrupted: boolean
-}
-
-/** Says how far `gradcam batch` is: by a bar on a terminal, by lines elsewhere, or by JSON. */
+/** Shows how far `gradcam batch` is: by a bar on a terminal, by lines elsewhere, or by JSON. */
 export interface BatchReport {
-  start(text: string, done: ReadonlyMap<string, boolean>): void
+  /** The text says what the job does. */
+  readonly start: (text: string, counts: JobCounts) => void
   /** The number of inputs, when it is known. */
-  total(inputs: number): void
-  line(line: ManifestLine): void
-  /** What is to be said at the end, once, on stderr. */
-  note(text: string): void
-  /** Also called when the job ends by an error: takes the bar away. */
-  stop(): void
-  summary(out: string, interrupted: boolean): Summary
+  readonly total: (inputs: number) => void
+  readonly line: (progress: JobProgress) => void
+  /** Something to be printed at the end, on stderr. */
+  readonly note: (text: string) => void
+  /** Also called when the job ends by an error: removes the bar. */
+  readonly stop: () => void
+  readonly summary: (summary: JobSummary, out: string) => void
 }
 
-/** How often a line tells of the progress where there is no terminal, in milliseconds. */
+/** How often progress is printed where there is no terminal, in milliseconds. */
 const plainEvery = 10_000
 
-/** How many failures are listed below the bar; the manifest has them all. */
+/** How many failures are listed below the bar; the manifest has all of them. */
 const listed = 10
 
-type Shown = Pick<BatchReport, 'start' | 'total' | 'line' | 'stop'> & {
-  readonly end: (summary: Summary, out: string) => void
-}
+type View = Omit<BatchReport, 'note'>
 
-/** Counts, and shows what it counts in one of three ways. */
 export function batchReport(json: boolean): BatchReport {
-  const began = performance.now()
-  let before = 0
-  let files = 0
-  const counts = { explained: 0, failed: 0 }
-  const errors: Record<string, number> = {}
-  const notes = new Set<string>()
-  const rate = (): number => (counts.explained + counts.failed - before) / ((performance.now() - began) / 1000)
-  const shown = json ? jsonLines() : process.stderr.isTTY ? bar(counts, rate) : plainLines(counts, rate)
+  const notes: string[] = []
+  const view = json ? jsonLines() : process.stderr.isTTY ? bar() : plainLines()
   return {
-    start(text, done) {
-      for (const ok of done.values()) counts[ok ? 'explained' : 'failed']++
-      before = done.size
-      shown.start(text, done)
-    },
-    total: (inputs) => shown.total(inputs),
-    line(line) {
-      const failed = 'error' in line
-      counts[failed ? 'failed' : 'explained']++
-      if (failed) errors[line.error.code ?? 'other'] = (errors[line.error.code ?? 'other'] ?? 0) + 1
-      else files += Object.keys(line.files).length
-      shown.line(line)
-    },
-    note: (text) => void notes.add(text),
-    stop: () => shown.stop(),
-    summary(out, interrupted) {
-      const inputs = counts.explained + counts.failed
-      const seconds = (performance.now() - began) / 1000
-      const summary = { ...counts, inputs, before, files, seconds, errors, interrupted }
-      shown.end(summary, out)
+    ...view,
+    note: (text) => void notes.push(text),
+    summary(summary, out) {
+      view.summary(summary, out)
       for (const note of notes) process.stderr.write(`gradcam: ${inOneLine(note)}\n`)
-      return summary
     },
   }
 }
@@ -81,87 +44,71 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
-function jsonLines(): Shown {
+function jsonLines(): View {
   return {
     start: () => {},
     total: () => {},
-    line: (line) => say(JSON.stringify(line)),
+    line: ({ line }) => say(JSON.stringify(line)),
     stop: () => {},
-    end: (summary) => say(JSON.stringify({ summary })),
+    summary: (summary) => say(JSON.stringify({ summary })),
   }
 }
 
-interface Counts {
-  readonly explained: number
-  readonly failed: number
+/** Inputs a second, from the start of the job. */
+function meter(before: JobCounts): (counts: JobCounts) => string {
+  const began = performance.now()
+  const done = (counts: JobCounts): number => counts.explained + counts.failed
+  return (counts) => `${((1000 * (done(counts) - done(before))) / (performance.now() - began)).toFixed(1)}/s`
 }
 
-function plainLines(counts: Counts, rate: () => number): Shown {
+function plainLines(): View {
   let last = performance.now()
   let of = ''
+  let rate: ReturnType<typeof meter> | undefined
   return {
-    start: say,
-    total: (inputs) => (of = ` of ${inputs.toLocaleString('en')}`),
-    line(line) {
-      if ('error' in line) process.stderr.write(`gradcam: ${about(line.input, line.error.message)}\n`)
+    start(text, counts) {
+      rate = meter(counts)
+      say(text)
+    },
+    total: (inputs) => void (of = ` of ${inputs.toLocaleString('en')}`),
+    line({ line, ...counts }) {
+      if ('error' in line) process.stderr.write(`gradcam: ${failureText(line)}\n`)
       if (performance.now() - last < plainEvery) return
       last = performance.now()
-      const { explained, failed } = counts
-      say(`${explained.toLocaleString('en')}${of} explained, ${failed} failed, ${rate().toFixed(1)}/s`)
+      say(`${counts.explained.toLocaleString('en')}${of} explained, ${counts.failed} failed, ${rate?.(counts)}`)
     },
     stop: () => {},
-    end: sayEnd,
+    summary: saySummary,
   }
 }
 
-function bar(counts: Counts, rate: () => number): Shown {
+function bar(): View {
   const failures: string[] = []
-  let total = 0
-  const shown = new SingleBar({
-    stream: process.stderr,
-    hideCursor: true,
-    clearOnComplete: true,
-    stopOnComplete: false,
-    gracefulExit: false, // SIGINT is ours: what is in flight is finished first
-    etaBuffer: 100,
-    barsize: 24,
-    format: (options, { progress, eta }, { rate: perSecond, failed }: { rate: string; failed: number }) => {
-      const filled = Math.round(Math.min(1, progress) * (options.barsize ?? 24))
-      const drawn = '█'.repeat(filled).padEnd(options.barsize ?? 24, '░')
-      const done = (counts.explained + counts.failed).toLocaleString('en')
-      const parts = total > 0 ? [`${drawn} ${done} of ${total.toLocaleString('en')}`] : [`${done} done`]
-      parts.push(perSecond)
-      if (total > 0 && Number.isFinite(eta)) parts.push(`${duration(eta)} left`)
-      if (failed > 0) parts.push(paint('red', `${failed} failed`, process.stderr))
-      return parts.join('  ')
-    },
-  })
-  const update = (): void =>
-    shown.update(counts.explained + counts.failed, { rate: `${rate().toFixed(1)}/s`, failed: counts.failed })
+  let drawn: ProgressBar | undefined
+  let rate: ReturnType<typeof meter> | undefined
   return {
-    start(text) {
+    start(text, counts) {
       say(text)
-      shown.start(0, counts.explained + counts.failed, { rate: '', failed: counts.failed })
+      rate = meter(counts)
+      drawn = progressBar(process.stderr, counts.explained + counts.failed)
     },
-    total(inputs) {
-      total = inputs
-      shown.setTotal(inputs)
+    total: (inputs) => drawn?.setTotal(inputs),
+    line({ line, ...counts }) {
+      if ('error' in line && failures.length < listed) failures.push(failureText(line))
+      const failed = counts.failed > 0 ? `  ${counts.failed} failed` : ''
+      drawn?.update(counts.explained + counts.failed, `${rate?.(counts)}${failed}`)
     },
-    line(line) {
-      if ('error' in line && failures.length < listed) failures.push(about(line.input, line.error.message))
-      update()
-    },
-    stop: () => shown.stop(),
-    end(summary, out) {
+    stop: () => drawn?.stop(),
+    summary(summary, out) {
       for (const failure of failures) process.stderr.write(`${paint('red', failure, process.stderr)}\n`)
       if (summary.failed - failures.length > 0 && failures.length === listed)
-        process.stderr.write(`… all that failed is in the manifest\n`)
-      sayEnd(summary, out)
+        process.stderr.write(`… the manifest lists all failures\n`)
+      saySummary(summary, out)
     },
   }
 }
 
-function sayEnd({ explained, failed, before, files, seconds, errors, inputs }: Summary, out: string): void {
+function saySummary({ explained, failed, before, files, seconds, errors, inputs }: JobSummary, out: string): void {
   const now = inputs - before
   const codes = Object.entries(errors)
     .sort(([, a], [, b]) => b - a)
@@ -176,13 +123,8 @@ function sayEnd({ explained, failed, before, files, seconds, errors, inputs }: S
   )
 }
 
-function about(input: string, message: string): string {
+/** Names the input and what was wrong with it. */
+function failureText({ input, error }: JobErrorLine): string {
   const name = inOneLine(input)
-  return message.includes(name) ? message : `${name}: ${message}`
-}
-
-function duration(seconds: number): string {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.ceil(seconds % 60)} s`
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
+  return error.message.includes(name) ? error.message : `${name}: ${error.message}`
 }

@@ -11,22 +11,22 @@ import { disposeValue } from '../tensor/values.js'
 import { refusedInput } from '../model/refused-input.js'
 import { counted, humanCount } from '../base/units.js'
 
-/** Of a model file, what to try it with. */
+/** A model file, and what to try it with. */
 export interface ModelQuestion {
   readonly file: string
   /** [1, C, H, W] */
   readonly shape: readonly number[]
-  /** None: those that are suggested. */
+  /** None for the layers that are suggested. */
   readonly layers: readonly string[]
   readonly device: string
 }
 
-/** Of the few that are taken the fastest counts: everything else that the machine does makes one slower. */
+/** The fastest of these runs counts: other work of the machine only makes a run slower. */
 const timedRuns = 3
 
 /**
- * What a model file allows: whether it loads and runs, and for each layer whether explanations run split there or hooked, why,
- * and how long one takes beside a plain forward pass.
+ * Whether a model file loads and runs, and for each layer whether explanations run split or hooked, why, and how long one
+ * takes compared to a plain forward pass.
  */
 export async function checkModel({ file, shape, layers, device }: ModelQuestion): Promise<Check[]> {
   const name = 'Model'
@@ -45,12 +45,12 @@ export async function checkModel({ file, shape, layers, device }: ModelQuestion)
     const checks: Check[] = [{ name, status: 'ok', found, details: { file, parameters, forwardMs } }]
     const chosen: readonly Pick<LayerSuggestion, 'layer' | 'reshape'>[] =
       layers.length > 0 ? layers.map((layer) => ({ layer, reshape: undefined })) : await suggestLayers(model, noise)
-    for (const { layer, reshape } of chosen) checks.push(await checkLayer(model, layer, reshape, noise, forwardMs))
+    for (const one of chosen) checks.push(await checkLayer(model, one, noise, forwardMs))
     if (chosen.length === 0)
       checks.push({
         name: 'Layers',
         status: 'note',
-        found: `none of ${counted(modules.length - 1, 'layer')} has places to look at`,
+        found: `none of ${counted(modules.length - 1, 'layer')} has a spatial output`,
         remedy: 'Use methods of the input, e.g. InputAttribution or InputPerturbation.',
         details: {},
       })
@@ -63,8 +63,7 @@ export async function checkModel({ file, shape, layers, device }: ModelQuestion)
 
 async function checkLayer(
   model: ScriptModule,
-  layer: string,
-  reshape: LayerSuggestion['reshape'],
+  { layer, reshape }: Pick<LayerSuggestion, 'layer' | 'reshape'>,
   input: Tensor,
   forwardMs: number,
 ): Promise<Check> {

@@ -1,7 +1,7 @@
-/** What happens when standard output cannot be written to any more, by `code`: EPIPE where its reader has left. */
+/** What happens when standard output cannot be written any more. The code is EPIPE where its reader has left. */
 type WhenLost = (code: string | undefined) => void
 
-/** The reader of a pipe may leave early (`gradcam layers … | head`): what only prints is done then. */
+/** The reader of a pipe may leave early (`gradcam layers … | head`): a command that only prints is done then. */
 let whenLost: WhenLost = (code) => process.exit(code === 'EPIPE' ? 0 : 1)
 let lost = false
 
@@ -13,11 +13,11 @@ export function listenForLostOutput(): void {
     if (code !== 'EPIPE') process.stderr.write(`gradcam: standard output cannot be written: ${message}\n`)
     whenLost(code)
   })
-  // There is nobody left to tell.
+  // There is no one left to report to.
   process.stderr.on('error', () => {})
 }
 
-/** Does something else than leave: for a command that has work to finish. */
+/** Replaces the exit: for a command that has work to finish. */
 export function onLostOutput(then: WhenLost): void {
   whenLost = then
 }

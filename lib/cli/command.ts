@@ -1,6 +1,6 @@
 import type { ParseArgsConfig } from 'node:util'
 
-/** One option of a command, as parseArgs wants it and with what --help says about it. */
+/** One option of a command, as parseArgs requires it, with its text for --help. */
 export type Option = NonNullable<ParseArgsConfig['options']>[string] & {
   /** What it does, in a few words. Without it the option is not listed. */
   readonly help?: string
@@ -12,13 +12,13 @@ export type Values = Readonly<Record<string, string | boolean | (string | boolea
 
 /** One subcommand of `gradcam`: a file in lib/cli/commands exports it as `command`. */
 export interface Command {
-  /** What follows `gradcam NAME`, e.g. 'IMAGE… --model FILE'. */
+  /** What comes after `gradcam NAME`, e.g. 'IMAGE… --model FILE'. */
   readonly usage: string
   /** A few lines on what it does. */
   readonly description: string
   readonly options: Readonly<Record<string, Option>>
   /** Whether it takes arguments that are not options. */
   readonly positionals: boolean
-  /** Does the work and returns the exit code: 0 done, 1 not. What it throws is printed in one line. */
+  /** Does the work and returns the exit code: 0 done, 1 failed. An error that it throws is printed in one line. */
   readonly run: (values: Values, positionals: readonly string[]) => Promise<number>
 }

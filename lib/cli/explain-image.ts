@@ -1,12 +1,12 @@
 import { interpolate } from '../tensor/interpolate.js'
 import { methods, type MethodName } from '../methods/table.js'
-import { makeMapExplainers, type FoundMap, type FoundMaps, type MapExplainer } from '../methods/map-explainer.js'
+import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
 import { denormalize, loadImage, normalize, overlay, type Normalization } from '../images/index.js'
 import type { ScriptModule } from '../model/script-module.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
-import type { TargetChoice } from '../target/labels.js'
+import type { ClassTarget } from '../target/labels.js'
 import { refusedInput } from '../model/refused-input.js'
 
 const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
@@ -16,8 +16,8 @@ const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
 }
 
 /**
- * The images that a method makes, by the names that their files end in: the map in grey, and over the image in colours
- * where it is coarser than the image; what differs from pixel to pixel would hide it.
+ * The images that a method makes, by the endings of their files: the map in grey, and as an overlay in colours where it is
+ * coarser than the image. A map that differs from pixel to pixel would hide the image.
  */
 export function kindsOf(method: MethodName): readonly string[] {
   return ownKinds[method] ?? (isFine(method) ? ['map'] : ['map', 'overlay'])
@@ -25,47 +25,57 @@ export function kindsOf(method: MethodName): readonly string[] {
 
 const isFine = (method: MethodName): boolean => ['InputAttribution', 'GuidedGradCam'].includes(methods[method].by)
 
-/** One explanation of one image. Its images belong to whoever is given it. */
+/** One explanation of one image. The caller disposes its images. */
 export interface Finding {
   readonly method: MethodName
-  /** Null for a method that looks at no layer. */
+  /** Null for a method that requires no layer. */
   readonly layer: string | null
-  readonly target: TargetChoice
-  /** The class that the target was. */
+  readonly target: ClassTarget
+  /** The class that was explained. */
   readonly class: number
   readonly score: number
   /** How many numbers the model returned: one for a regression. */
   readonly outputs: number
-  /** The pixel where a map is greatest; null where it is nowhere above zero; absent for what differs from pixel to pixel. */
+  /** The pixel where the map is greatest; null where no value is above 0; absent for maps that differ from pixel to pixel. */
   readonly peak?: { readonly x: number; readonly y: number } | null
   /** How many ReLUs were guided; absent for methods without a rule for them. */
   readonly relus?: number
-  /** How far the attributions are from adding up to the change of the score; absent for methods that do not say. */
+  /** The sum of the attributions less the change of the score; absent for methods that do not compute it. */
   readonly delta?: number
   /** [1, 1 or 3, H, W] in [0, 1], by kind. */
   readonly images: Readonly<Record<string, Tensor>>
 }
 
+export interface ImageExplainerOptions {
+  readonly methods: readonly MethodName[]
+  /** For the methods that require one: at least one then. */
+  readonly layers: readonly string[]
+  readonly settings: MethodSettings
+  /** [height, width] that images are resized to. */
+  readonly size: readonly [number, number]
+  readonly normalization: Normalization | false
+}
+
 /** Explains images one after another. */
 export class ImageExplainer implements Disposable {
   readonly #explainers: readonly MapExplainer[]
+  readonly #options: ImageExplainerOptions
 
   constructor(
     private readonly model: ScriptModule,
-    names: readonly MethodName[],
-    layers: readonly string[],
-    settings: MethodSettings,
-    private readonly size: readonly [number, number],
-    private readonly normalization: Normalization | false,
+    options: ImageExplainerOptions,
   ) {
+    this.#options = options
     // Making a split takes as long as explaining several images; for many of them there is `gradcam batch`.
-    this.#explainers = makeMapExplainers(model, names, layers, { execution: 'hooked', ...settings })
+    const settings: MethodSettings = { execution: 'hooked', ...options.settings }
+    this.#explainers = makeMapExplainers(model, options.methods, options.layers, settings)
   }
 
   /** Reads an image and explains it for each target at each layer by each method, with as few passes as that takes. */
-  async *explain(image: string, targets: readonly TargetChoice[]): AsyncGenerator<Finding> {
-    using input = await loadImage(image, { size: this.size, normalize: this.normalization })
-    using pixels = this.normalization ? denormalize(input, this.normalization) : input.detach()
+  async *explain(image: string, targets: readonly ClassTarget[]): AsyncGenerator<Finding> {
+    const { size, normalization } = this.#options
+    using input = await loadImage(image, { size, normalize: normalization })
+    using pixels = normalization ? denormalize(input, normalization) : input.detach()
     const running = this.#explainers.map((explainer) => explainer.explainEach(input, targets))
     try {
       for (const target of targets)
@@ -78,7 +88,7 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  *#findings(pixels: Tensor, target: TargetChoice, { output, targets, scores, maps }: FoundMaps): Generator<Finding> {
+  *#findings(pixels: Tensor, target: ClassTarget, { output, targets, scores, maps }: MethodMaps): Generator<Finding> {
     const outputs = output instanceof Tensor ? output.size : 0
     const found = { target, outputs, class: targets[0] ?? 0, score: scores[0] ?? 0 }
     try {
@@ -89,8 +99,8 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  #draw({ method, layer, map, intercepted, delta }: FoundMap, pixels: Tensor) {
-    using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), this.size))
+  #draw({ method, layer, map, intercepted, delta }: MethodMap, pixels: Tensor) {
+    using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), this.#options.size))
     const draw = (kind: string) => (kind === 'overlay' ? overlay(pixels, large) : normalize(large))
     return {
       method,
@@ -102,7 +112,7 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  /** What went wrong may be the method or the model: whether the model takes the image at all tells. */
+  /** Tells an error of the method from an input that the model does not run on. */
   async #fail(failure: unknown, input: Tensor): Promise<never> {
     const output = await this.model.forward<Value>(input).catch((cause: unknown) => {
       throw refusedInput(cause, input.shape)
@@ -111,6 +121,7 @@ export class ImageExplainer implements Disposable {
     throw failure
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     for (const explainer of this.#explainers) explainer[Symbol.dispose]()
   }

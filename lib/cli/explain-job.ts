@@ -1,10 +1,10 @@
 import { imagenet, type Normalization } from '../images/index.js'
-import { methodNames, methods as facts, type MethodName } from '../methods/table.js'
+import { methodNames, methods as table, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
-import { choice, choiceOfSeveral, parseSize, several, single, usageError } from './arguments.js'
+import { choice, choiceOfSeveral, parseSize, readTarget, several, single, usageError } from './arguments.js'
 import type { Values } from './command.js'
-import { parseTarget, readLabels, type TargetChoice } from '../target/labels.js'
-import { readMethodSettings } from './method-settings.js'
+import { readLabels, type ClassTarget } from '../target/labels.js'
+import { parseMethodSettings } from './method-settings.js'
 
 export const defaultSize: readonly [number, number] = [224, 224]
 
@@ -12,10 +12,10 @@ export const defaultSize: readonly [number, number] = [224, 224]
 export interface ExplainJob {
   readonly images: readonly string[]
   readonly model: string
-  /** None where explain is to pick one. */
+  /** None where the default layer is to be used. */
   readonly layers: readonly string[]
-  /** By what was typed, which is what files are named after. */
-  readonly targets: ReadonlyMap<string, TargetChoice>
+  /** By what was typed, which the names of files contain. */
+  readonly targets: ReadonlyMap<string, ClassTarget>
   readonly labels: readonly string[] | null
   readonly methods: readonly MethodName[]
   readonly settings: MethodSettings
@@ -28,25 +28,25 @@ export interface ExplainJob {
   readonly verbose: boolean
 }
 
-/** Checks all that can be checked before any work starts. */
+/** Checks everything that can be checked before any work starts. */
 export async function readJob(values: Values, images: readonly string[]): Promise<ExplainJob> {
   const see = 'See: gradcam explain --help'
   const model = single(values, 'model')
   const out = single(values, 'out')
-  if (images.length === 0) throw usageError(`explain wants at least one image. ${see}`)
-  if (!model) throw usageError(`explain wants --model FILE, a TorchScript model. ${see}`)
-  if (!out) throw usageError(`explain wants --out DIR, the folder to write to. ${see}`)
+  if (images.length === 0) throw usageError(`explain requires at least one image. ${see}`)
+  if (!model) throw usageError(`explain requires --model FILE, a TorchScript model. ${see}`)
+  if (!out) throw usageError(`explain requires --out DIR, the folder to write to. ${see}`)
   const methods = choiceOfSeveral(values, 'method', methodNames)
   const layers = several(values, 'layer')
-  if (layers.length > 0 && !methods.some((name) => facts[name].layered))
+  if (layers.length > 0 && !methods.some((name) => table[name].layered))
     throw usageError(
-      `${methods.join(' and ')} ${methods.length > 1 ? 'look' : 'looks'} at no layer and ` +
-        `${methods.length > 1 ? 'take' : 'takes'} no --layer. Leave it out, or use gradcam or guided-gradcam.`,
+      `${methods.join(' and ')} ${methods.length > 1 ? 'take' : 'takes'} no --layer. ` +
+        'Leave it out, or use gradcam or guided-gradcam.',
     )
-  const settings = readMethodSettings(values, methods)
+  const settings = parseMethodSettings(values, methods)
   const size = single(values, 'size')
   const labelsFile = single(values, 'labels')
-  // What is a wrong number is said before a file is looked for, a name only when the labels are read.
+  // Numbers are checked before a file is read; a name is checked with the labels.
   const parsedSize = size === undefined ? defaultSize : parseSize(size)
   const normalization = choice(values, 'normalize', ['imagenet', 'none'] as const) === 'imagenet' && imagenet
   const labels = labelsFile === undefined ? null : await readLabels(labelsFile)
@@ -68,10 +68,10 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   }
 }
 
-function readTargets(given: readonly string[], labels: readonly string[] | null): Map<string, TargetChoice> {
-  const targets = new Map<string, TargetChoice>()
+function readTargets(given: readonly string[], labels: readonly string[] | null): Map<string, ClassTarget> {
+  const targets = new Map<string, ClassTarget>()
   for (const name of given.length > 0 ? given : ['argmax']) {
-    const target = parseTarget(name, labels)
+    const target = readTarget(name, labels)
     // A class may be given by number and by name: it is explained once.
     if (![...targets.values()].includes(target)) targets.set(name, target)
   }

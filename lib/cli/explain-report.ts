@@ -10,7 +10,7 @@ import { counted } from '../base/units.js'
 
 export type Files = Readonly<Record<string, string>>
 
-/** Says what `gradcam explain` does and finds, as it goes: to a person, or as one JSON object a line. */
+/** Prints what `gradcam explain` does and finds, as it goes: as text, or as one JSON object a line. */
 export interface ExplainReport {
   start(device: string, layers: readonly string[], picked: LayerOutput | null): void
   image(image: string): void
@@ -33,11 +33,11 @@ function complain(image: string, error: unknown, verbose: boolean): void {
 }
 
 function whyNoPeak(score: number): string {
-  if (!Number.isFinite(score)) return 'no map: the model returned something that is not a finite number'
-  return 'the map is zero: nothing here speaks for this class'
+  if (!Number.isFinite(score)) return 'no map: the score is not a finite number'
+  return 'the map is zero: nothing in the image supports this class'
 }
 
-/** Among several images an error must say which one it is about. */
+/** An error must name the image that it is about. */
 function mentioning(image: string, message: string): string {
   return message.includes(image) ? message : `${image}: ${message}`
 }
@@ -83,7 +83,7 @@ function textReport({ methods, model, size, sizeGiven, labels, layers, out, verb
         `score ${score.toPrecision(4)}`,
         ...(peak ? [`peak at x ${peak.x}, y ${peak.y}`] : []),
         ...(peak === null ? [paint('yellow', whyNoPeak(score))] : []),
-        ...(delta === undefined ? [] : [`adds up but for ${delta.toPrecision(2)}`]),
+        ...(delta === undefined ? [] : [`adds up to within ${delta.toPrecision(2)}`]),
         ...(relus === undefined
           ? []
           : [`through ${counted(relus, method.startsWith('guided') ? 'guided ReLU' : 'ruled activation')}`]),

@@ -8,8 +8,9 @@ export interface Interruption {
 const signals = { SIGINT: 130, SIGTERM: 143 } as const
 
 /**
- * Listens for SIGINT, SIGTERM and the end of standard output. The first aborts the signal, with an {@link Interruption} as
- * the reason: what was begun is finished. A second SIGINT or SIGTERM ends the process at once.
+ * Listens for SIGINT, SIGTERM and the end of standard output. The first of them aborts the signal, with an
+ * {@link Interruption} as the reason, so that the inputs in progress are finished. A second SIGINT or SIGTERM ends the
+ * process at once.
  */
 export function onInterrupt(): { readonly signal: AbortSignal; readonly dispose: () => void } {
   const stopping = new AbortController()
@@ -17,12 +18,12 @@ export function onInterrupt(): { readonly signal: AbortSignal; readonly dispose:
   const onSignal = (name: NodeJS.Signals): void => {
     const exitCode = signals[name as keyof typeof signals]
     if (stopping.signal.aborted) process.exit(exitCode)
-    process.stderr.write(`\ngradcam: finishing what was begun; ${name} once more ends it at once\n`)
+    process.stderr.write(`\ngradcam: finishing the images in progress; ${name} once more ends it at once\n`)
     stopping.abort({ exitCode } satisfies Interruption)
   }
   for (const name of names) process.on(name, onSignal)
   onLostOutput((code) => {
-    // 141 is what a shell calls the end of a process by SIGPIPE.
+    // 141 is the exit code of a shell for a process that SIGPIPE ended.
     stopping.abort({ exitCode: code === 'EPIPE' ? 141 : 1 } satisfies Interruption)
   })
   return {

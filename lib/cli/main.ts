@@ -4,24 +4,26 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { GradCamError } from '../base/errors.js'
 import { packageRoot } from '../base/paths.js'
+import { usageError } from './arguments.js'
 import { listenForLostOutput } from './closed-pipe.js'
 import type { Command, Option, Values } from './command.js'
 import { inOneLine } from '../base/one-line.js'
 import { nearestName } from '../base/nearest.js'
 
-interface Entry {
+/** A command in the overview. */
+interface CommandEntry {
   readonly summary: string
   readonly load: () => Promise<{ command: Command }>
 }
 
-/** Loaded one at a time: `doctor` and `build` must work where there is no addon yet. */
-const commands: Readonly<Record<string, Entry>> = {
+/** Loaded one at a time: `doctor` and `build` must work where the addon is not built yet. */
+const commands: Readonly<Record<string, CommandEntry>> = {
   explain: {
     summary: 'what a model looked at in an image, as images',
     load: () => import('./commands/explain.js'),
   },
   batch: {
-    summary: 'the same for folders, lists and any number of images, to be resumed where it was stopped',
+    summary: 'the same for folders, lists and any number of images; can be resumed after a stop',
     load: () => import('./commands/batch.js'),
   },
   report: {
@@ -30,7 +32,7 @@ const commands: Readonly<Record<string, Entry>> = {
   },
   layers: { summary: "a model's layers, to pick one from", load: () => import('./commands/layers.js') },
   doctor: {
-    summary: 'what was found on this machine, and what is missing',
+    summary: 'what is found on this machine, and what is missing',
     load: () => import('./commands/doctor.js'),
   },
   build: { summary: 'build the native addon for this machine', load: () => import('./commands/build.js') },
@@ -57,23 +59,48 @@ async function main(args: readonly string[]): Promise<number> {
     throw usageError(`There is no command "${name}".${near ? ` Did you mean ${near}?` : ''} The commands are: ${all}.`)
   }
   const { command } = await entry.load()
-  const { values, positionals } = parse(command, rest, name)
+  const { values, positionals } = parse(name, command, rest)
   if (values['help']) return print(help(name, command))
   return command.run(values, positionals)
 }
 
-function parse(command: Command, args: string[], name: string): { values: Values; positionals: string[] } {
+function parse(name: string, command: Command, args: string[]): { values: Values; positionals: string[] } {
   const options = { ...command.options, ...common }
   try {
     return parseArgs({ args, options, allowPositionals: command.positionals, strict: true })
   } catch (error) {
-    // parseArgs explains at length how to pass what looks like an option as an argument: its first sentence is enough.
-    const text = (error as Error).message.split(/\. |\n/)[0] ?? ''
-    const [, unknown] = text.match(/Unknown option '--([^']+)'/) ?? []
-    const near = unknown === undefined ? null : nearestName(unknown, Object.keys(options))
-    const meant = near === null ? '' : ` Did you mean --${near}?`
-    throw usageError(`${text.replace(/\.?$/, '.')}${meant} See: gradcam ${name} --help`)
+    const problem = parseProblem((error as NodeJS.ErrnoException).code, args, options)
+    throw problem === null ? error : usageError(`${problem} See: gradcam ${name} --help`)
   }
+}
+
+/** What is wrong in a call that parseArgs refuses with this code; null for an error of another kind. */
+function parseProblem(code: string | undefined, args: string[], options: Command['options']): string | null {
+  const { tokens } = parseArgs({ args, options, allowPositionals: true, strict: false, tokens: true })
+  const given = tokens.filter((token) => token.kind === 'option')
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const unknown = given.find((token) => !Object.hasOwn(options, token.name))
+    const near = nearestName(unknown?.name ?? '', Object.keys(options))
+    return `Unknown option '${unknown?.rawName}'.${near === null ? '' : ` Did you mean --${near}?`}`
+  }
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
+    const extra = tokens.find((token) => token.kind === 'positional')
+    return `Unexpected argument '${extra?.value}'.`
+  }
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+    const takesValue = (token: { name: string }): boolean => options[token.name]?.type === 'string'
+    const switched = given.find((token) => !takesValue(token) && token.value !== undefined)
+    if (switched) return `${switched.rawName} takes no value.`
+    // A value that begins with a dash could be another option; parseArgs then requires an equals sign.
+    const bare = given.find((token) => takesValue(token) && (token.value === undefined || isDashed(token)))
+    const example = bare?.value === undefined ? '' : ` To give "${bare.value}", write ${bare.rawName}=${bare.value}.`
+    return `${bare?.rawName} requires a value.${example}`
+  }
+  return null
+}
+
+function isDashed({ value, inlineValue }: { value?: string | undefined; inlineValue?: boolean | undefined }): boolean {
+  return value?.startsWith('-') === true && value.length > 1 && inlineValue !== true
 }
 
 function overview(): string {
@@ -87,7 +114,7 @@ function overview(): string {
     '',
     ...list,
     '',
-    'gradcam COMMAND --help says more; gradcam --version.',
+    'For more: gradcam COMMAND --help. For the version: gradcam --version.',
   ].join('\n')
 }
 
@@ -103,10 +130,6 @@ function help(name: string, command: Command): string {
   return [`Usage: gradcam ${`${name} ${command.usage}`.trim()}`, '', command.description, '', ...list].join('\n')
 }
 
-function usageError(message: string): GradCamError {
-  return new GradCamError('ERR_USAGE', message)
-}
-
 function print(text: string, code = 0): number {
   process[code === 0 ? 'stdout' : 'stderr'].write(`${text}\n`)
   return code
@@ -116,14 +139,17 @@ function readVersion(): string {
   return (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version
 }
 
+/** The codes of errors that are about how the command was called. */
+const wrongCalls: readonly string[] = ['ERR_USAGE', 'ERR_JOB_CHANGED']
+
 function report(error: unknown, verbose: boolean): number {
   if (verbose) console.error(error)
   else process.stderr.write(`gradcam: ${inOneLine(error)}\n`)
-  return error instanceof GradCamError && error.code === 'ERR_USAGE' ? 2 : 1
+  return error instanceof GradCamError && wrongCalls.includes(error.code) ? 2 : 1
 }
 
 listenForLostOutput()
 
 const args = process.argv.slice(2)
-// Set, not exited: what is still on its way to a pipe is written first.
+// Not process.exit(): output that is still on its way to a pipe is written first.
 process.exitCode = await main(args).catch((error: unknown) => report(error, args.includes('--verbose')))

@@ -1,5 +1,7 @@
-import type { MethodName } from '../methods/table.js'
 import { methodOptions, type MethodOption, type MethodOptionName, type MethodSettings } from '../methods/options.js'
+import { readMethodSettings } from '../methods/settings.js'
+import type { MethodName } from '../methods/table.js'
+import { GradCamError } from '../base/errors.js'
 import { choice, parseSize, single, usageError, wholeNumber } from './arguments.js'
 import type { Option, Values } from './command.js'
 
@@ -8,11 +10,11 @@ const flags = Object.entries<MethodOption>(methodOptions).filter(([, { flag }]) 
   MethodOption,
 ][]
 
-/** 'occlusion, feature-ablation', or the group of them where they are many. */
+/** 'occlusion, feature-ablation', or the first of them where they are many. */
 const shortly = (names: readonly MethodName[]): string =>
   names.length > 4 ? `${names.slice(0, 2).join(', ')} and ${names.length - 2} more` : names.join(', ')
 
-/** What --help says of the options that only some methods take. */
+/** The options that only some methods take. */
 export const methodFlags: Readonly<Record<string, Option>> = Object.fromEntries(
   flags.map(([name, { flag = '', help, otherwise, of }]): [string, Option] => [
     name,
@@ -20,21 +22,22 @@ export const methodFlags: Readonly<Record<string, Option>> = Object.fromEntries(
   ]),
 )
 
-/** Reads them, and refuses what none of the methods would take. */
-export function readMethodSettings(values: Values, methods: readonly MethodName[]): MethodSettings {
-  for (const [name, { of }] of flags)
-    if (values[name] !== undefined && !of.some((method) => methods.includes(method)))
-      throw usageError(`--${name} goes with ${of.join(', ')}, not with ${methods.join(', ')}. Leave it out.`)
-  const smooth = readSmoothing(values)
+/** Reads these options, and refuses those that none of the methods takes. */
+export function parseMethodSettings(values: Values, methods: readonly MethodName[]): MethodSettings {
   const given = {
     seed: wholeNumber(values, 'seed', 0),
     steps: wholeNumber(values, 'steps', 1),
     masks: wholeNumber(values, 'masks', 1),
     window: readSize(values, 'window'),
     stride: readSize(values, 'stride'),
-    smooth,
+    smooth: readSmoothing(values),
   }
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MethodSettings
+  try {
+    return readMethodSettings(given, methods)
+  } catch (error) {
+    // The library's message begins with the name of the setting, which is that of the option.
+    throw error instanceof GradCamError ? usageError(`--${error.message}`) : error
+  }
 }
 
 function readSmoothing(values: Values): MethodSettings['smooth'] {
@@ -42,7 +45,7 @@ function readSmoothing(values: Values): MethodSettings['smooth'] {
   const text = single(values, 'sigma')
   const sigma = text === undefined || text.trim() === '' ? undefined : Number(text)
   if (text !== undefined && !(sigma !== undefined && sigma >= 0 && sigma < Infinity))
-    throw usageError(`--sigma wants a number from 0 on, not "${text}".`)
+    throw usageError(`--sigma requires a number of at least 0, not "${text}".`)
   if (values['smooth'] === undefined) {
     if (samples === undefined && sigma === undefined) return undefined
     throw usageError('--samples and --sigma go with --smooth: add --smooth mean.')

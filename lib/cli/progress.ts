@@ -1,20 +1,16 @@
 import { basename } from 'node:path'
+import { statusLine } from './status-line.js'
 
 /** What a builder prints as it goes: Ninja's and make's counts, node-gyp's lines. */
 const stepPattern = /^(?:\[\s*(\d+\/\d+|\d+%)\] Building \w+ object (\S+)|\s*CXX\(target\) (\S+))/
 
-/** Shows how far a build has come: one line that is written over on a terminal, a line per file elsewhere. */
+/** Shows how far a build is: a status line on a terminal, a line per file elsewhere. */
 export function buildProgress(stream: NodeJS.WriteStream, verbose: boolean) {
-  const overwrite = stream.isTTY && !verbose
+  const status = statusLine(stream)
   let rest = ''
-  let shown = false
-  const clear = (): void => {
-    if (shown) stream.write('\r\u001b[K')
-    shown = false
-  }
   return {
     say: (line: string): void => {
-      clear()
+      status.clear()
       stream.write(`${line}\n`)
     },
     onOutput: (text: string): void => {
@@ -31,11 +27,11 @@ export function buildProgress(stream: NodeJS.WriteStream, verbose: boolean) {
         const name = basename(file)
           .replace(/(\.cc)?\.o$/, '.cc')
           .replace('cmake_pch.hxx.gch', "LibTorch's headers")
-        clear()
-        stream.write(`  ${count ? `${count} ` : ''}${name}${overwrite ? '' : '\n'}`)
-        shown = overwrite
+        const step = `  ${count ? `${count} ` : ''}${name}`
+        if (status.isShown) status.show(step)
+        else stream.write(`${step}\n`)
       }
     },
-    end: clear,
+    end: status.clear,
   }
 }

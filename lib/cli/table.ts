@@ -15,7 +15,7 @@ export function formatTable(rows: readonly (readonly Cell[])[]): string[] {
       const { text, paint = (padded) => padded, alignRight } = cell
       const width = widths[at] ?? 0
       if (width === 0) return []
-      // Nothing follows the last cell, so it needs no spaces behind it.
+      // The last cell needs no spaces after it.
       return [paint(alignRight ? text.padStart(width) : at === last ? text : text.padEnd(width))]
     })
     return shown.join('  ')

@@ -320,6 +320,7 @@ export abstract class Explainer implements Disposable {
     this.dispose()
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

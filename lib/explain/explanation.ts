@@ -33,6 +33,7 @@ export abstract class TensorExplanation<Output extends Value> implements Explain
     this.#found.dispose()
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

@@ -7,8 +7,10 @@ import { loadSharp } from './sharp.js'
 /** The kinds of image files that can be written. */
 export const imageFormats = ['png', 'jpeg', 'webp', 'avif', 'tiff', 'gif'] as const
 
+/** The formats that images are written in. */
 export type ImageFormat = (typeof imageFormats)[number]
 
+/** How an image is encoded. */
 export interface EncodeOptions {
   /** From 1 to 100, for the formats that lose detail: jpeg, webp and avif. 90 by default. */
   quality?: number

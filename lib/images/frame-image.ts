@@ -8,6 +8,7 @@ export type Size = readonly [height: number, width: number]
 /** The filters that resizing knows, by Pillow's names; each is antialiased. */
 export const resamples = ['bilinear', 'bicubic', 'lanczos'] as const
 
+/** The name of a resampling filter. */
 export type Resample = (typeof resamples)[number]
 
 /**

@@ -4,6 +4,7 @@ import { tidy, type Tensor } from '../tensor/tensor.js'
 import { colorize } from './colorize.js'
 import { asFloat, normalize } from './normalize.js'
 
+/** How {@link overlay} blends. */
 export interface OverlayOptions {
   /** How much of the map is seen: 0 gives the image alone, 1 the map alone. 0.5 by default. */
   alpha?: number

@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import { encodeImage, imageFormats, type EncodeOptions, type ImageFormat } from './encode-image.js'
 import { replaceFile } from './replace-file.js'
 
+/** How {@link saveImage} writes. */
 export interface SaveImageOptions extends EncodeOptions {
   /** By default what the path's extension says, and png where it has none. */
   format?: ImageFormat

@@ -2,114 +2,135 @@ import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { GradCamError } from '../base/errors.js'
-import { usageError } from '../cli/arguments.js'
-import { commonFolder, entryId, leadsOut, type Entry } from './entry-id.js'
+import { commonFolder, entryId, leadsOut, type FileEntry } from './entry-id.js'
+import type { JobEntry, JobSource } from './job.js'
 import { isListName, readList } from './read-list.js'
-import { walk } from './walk-folder.js'
+import { walkFolder } from './walk-folder.js'
 
-/** What one SOURCE of the command line turned out to be. */
-type Source =
+/** What one of the given names turned out to be. */
+type Input =
   | { readonly kind: 'list'; readonly path: string }
+  | { readonly kind: 'stdin'; readonly stream: NodeJS.ReadableStream }
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'folder'; readonly path: string }
   | { readonly kind: 'glob'; readonly path: string; readonly paths: readonly string[] }
 
-/** An input, with what it is called in the job. */
-export interface NamedEntry extends Entry {
-  readonly id: string
+/** Options of {@link FileSource.open}. */
+export interface FileSourceOptions {
+  /** The label of each class: lists may then give targets by label. */
+  labels?: readonly string[] | null
+  /** The folder of the results: its files are not inputs, and it must not be or contain a folder of inputs. */
+  exclude: string
+  /** A stream that the name '-' stands for: a list as in a file. Without it '-' is a file name like any other. */
+  stdin?: NodeJS.ReadableStream
 }
 
-/** Where a job's inputs come from. */
-export class Sources {
+/** The images in files: single images, folders with everything in them, globs, and lists of paths. */
+export class FileSource implements JobSource {
   private constructor(
-    private readonly sources: readonly Source[],
-    /** What the inputs' names are relative to. */
+    private readonly inputs: readonly Input[],
+    /** The folder that the ids of the entries start at. */
     readonly base: string,
-    private readonly labels: readonly string[] | null,
-    private readonly out: string,
+    private readonly options: FileSourceOptions,
   ) {}
 
   /**
-   * Finds out what each SOURCE is. A path that does not exist and is no pattern is an input that fails.
+   * Finds out what each name is: an image, a folder, a glob such as 'photos/*.jpg', or a list (.txt, .list, .tsv,
+   * .jsonl, .ndjson). A path that does not exist and is not a glob is an entry that fails.
    *
-   * @param out the folder of the results; it exists
+   * A line of a list is a path; a path, a tab and a target; or a JSON object {"path": …, "target": …}. Relative paths start
+   * at the current folder.
+   *
+   * @throws GradCamError ERR_INVALID_ARGUMENT for a table (.csv, .json) and for a folder of inputs in the folder of the
+   *   results, ERR_FILE_NOT_FOUND for a list that does not exist and a glob that matches nothing
    */
-  static async read(given: readonly string[], labels: readonly string[] | null, out: string): Promise<Sources> {
-    const sources = await Promise.all(given.map(sourceOf))
-    const folders = sources.flatMap((source) => {
-      if (source.kind === 'list') return [process.cwd()]
-      return [source.kind === 'file' ? dirname(source.path) : source.path]
+  static async open(names: readonly string[], options: FileSourceOptions): Promise<FileSource> {
+    const inputs = await Promise.all(names.map((name) => inputOf(name, options.stdin)))
+    const folders = inputs.flatMap((input) => {
+      if (input.kind === 'list' || input.kind === 'stdin') return [process.cwd()]
+      return [input.kind === 'file' ? dirname(input.path) : input.path]
     })
-    for (const source of sources)
-      if (source.kind === 'folder' || source.kind === 'glob') await refuseWithin(source.path, out)
-    return new Sources(sources, commonFolder(folders), labels, resolve(out))
+    for (const input of inputs)
+      if (input.kind === 'folder' || input.kind === 'glob') await refuseWithin(input.path, options.exclude)
+    return new FileSource(inputs, commonFolder(folders), options)
   }
 
-  /** Whether the inputs can be listed a second time, to count them. */
+  /** Whether the entries can be listed again, e.g. to count them: not those of a stream. */
   get repeatable(): boolean {
-    return !this.sources.some((source) => source.kind === 'list' && source.path === '-')
+    return !this.inputs.some(({ kind }) => kind === 'stdin')
   }
 
-  /** All inputs, each once. */
-  async *entries(): AsyncGenerator<NamedEntry, undefined> {
+  /**
+   * Every input, each once.
+   *
+   * @throws GradCamError ERR_FILE_NOT_FOUND or ERR_FILE_UNREADABLE for a list; other errors are entries that fail
+   */
+  async *entries(): AsyncGenerator<JobEntry, undefined> {
     const seen = new Set<string>()
-    for (const source of this.sources) {
-      for await (const entry of this.#of(source)) {
+    for (const input of this.inputs) {
+      for await (const entry of this.#entriesOf(input)) {
         const id = entryId(entry, this.base)
         if (seen.has(id)) continue
         seen.add(id)
-        yield { ...entry, id }
+        const { path, ...rest } = entry
+        yield { id, input: path, ...rest }
       }
     }
   }
 
+  /** How many inputs there are. */
   async count(): Promise<number> {
     let count = 0
     for await (const _ of this.entries()) count++
     return count
   }
 
-  async *#of(source: Source): AsyncGenerator<Entry, undefined> {
-    if (source.kind === 'list') yield* readList(source.path, this.labels)
-    else if (source.kind === 'folder') yield* walk(source.path, this.out)
-    else if (source.kind === 'file') yield { path: source.path }
-    else for (const path of source.paths) if (!path.startsWith(`${this.out}/`)) yield { path }
+  async *#entriesOf(input: Input): AsyncGenerator<FileEntry, undefined> {
+    const { labels = null } = this.options
+    const exclude = resolve(this.options.exclude)
+    if (input.kind === 'list') yield* readList(input.path, labels)
+    else if (input.kind === 'stdin') yield* readList(input.stream, labels)
+    else if (input.kind === 'folder') yield* walkFolder(input.path, exclude)
+    else if (input.kind === 'file') yield { path: input.path }
+    else for (const path of input.paths) if (!path.startsWith(`${exclude}/`)) yield { path }
   }
 }
 
-async function sourceOf(given: string): Promise<Source> {
-  if (given === '-') return { kind: 'list', path: '-' }
-  const path = resolve(given)
+async function inputOf(name: string, stdin: NodeJS.ReadableStream | undefined): Promise<Input> {
+  if (name === '-' && stdin) return { kind: 'stdin', stream: stdin }
+  const path = resolve(name)
   const found = await stat(path).catch(() => null)
   if (found?.isDirectory()) return { kind: 'folder', path }
-  if (/\.(csv|json)$/i.test(given))
-    throw usageError(
-      `'${given}' is no list. Write a path a line (.txt), a path, a tab and a target (.tsv), or JSON Lines.`,
+  if (/\.(csv|json)$/i.test(name))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `'${name}' is not a list. Write a path a line (.txt), a path, a tab and a target (.tsv), or JSON Lines (.jsonl).`,
     )
-  if (found) return isListName(path) ? { kind: 'list', path: given } : { kind: 'file', path }
-  if (!isDynamicPattern(given)) {
+  if (found) return isListName(path) ? { kind: 'list', path: name } : { kind: 'file', path }
+  if (!isDynamicPattern(name)) {
     if (!isListName(path)) return { kind: 'file', path }
-    throw new GradCamError('ERR_FILE_NOT_FOUND', `The list '${given}' does not exist.`)
+    throw new GradCamError('ERR_FILE_NOT_FOUND', `The list '${name}' does not exist.`)
   }
-  const paths = await glob(given, { absolute: true, expandDirectories: false, onlyFiles: true })
-  if (paths.length === 0) throw new GradCamError('ERR_FILE_NOT_FOUND', `Nothing matches '${given}'.`)
-  return { kind: 'glob', path: fixedPart(given), paths: paths.map((one) => resolve(one)).sort() }
+  const paths = await glob(name, { absolute: true, expandDirectories: false, onlyFiles: true })
+  if (paths.length === 0) throw new GradCamError('ERR_FILE_NOT_FOUND', `Nothing matches '${name}'.`)
+  return { kind: 'glob', path: fixedPart(name), paths: paths.map((one) => resolve(one)).sort() }
 }
 
-/** The folder that a pattern names before its first wildcard: what matches may change, but not this. */
+/** The folder that a glob names before its first wildcard: it stays the same when other files match. */
 function fixedPart(pattern: string): string {
   const segments = pattern.split('/')
   const wild = segments.findIndex((segment) => isDynamicPattern(segment))
   return resolve(segments.slice(0, wild < 0 ? -1 : wild).join('/') || (pattern.startsWith('/') ? '/' : '.'))
 }
 
-/** A folder whose images lie among the results has no end: each run would find the last one's. */
-async function refuseWithin(folder: string, out: string): Promise<void> {
+/** Inputs in the folder of the results would have no end: each run would find the results of the last one. */
+async function refuseWithin(folder: string, results: string): Promise<void> {
   const real = await realpath(folder)
-  const below = relative(await realpath(out), real)
+  const below = relative(await realpath(results).catch(() => resolve(results)), real)
   if (leadsOut(below)) return
-  throw usageError(
-    `--out '${out}' is ${below === '' ? '' : 'above '}the folder of the images, so that results would be taken for images. ` +
-      `Name a folder of its own, e.g. --out ${basename(real)}-maps.`,
+  throw new GradCamError(
+    'ERR_INVALID_ARGUMENT',
+    `The folder of the results, '${results}', ${below === '' ? 'is' : 'contains'} the folder of the images, so results would be taken for images. ` +
+      `Choose a folder of its own, e.g. '${basename(real)}-maps'.`,
   )
 }

@@ -2,33 +2,33 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 import { makeFolder } from '../base/make-folder.js'
-import { partialFolder } from './entry-id.js'
+import { partialFolder } from './file-names.js'
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full. Make room',
-  EDQUOT: 'your share of the disk is used up. Make room',
-  EFBIG: "it is larger than a file may be (ulimit -f, or the disk's format). Raise that",
-  EROFS: 'its disk is read-only. Name another folder',
-  EIO: 'its disk fails. Name another folder',
-  EACCES: 'you may not write there. Change its permissions',
-  EPERM: 'you may not write there. Change its permissions',
-  EEXIST: 'a file is where a folder should be. Name another folder',
-  ENOTDIR: 'a file is where a folder should be. Name another folder',
-  ENAMETOOLONG: 'its name is too long. Name a folder with a shorter path',
+  ENOSPC: 'the disk is full. Free some space',
+  EDQUOT: 'your quota of the disk is used up. Free some space',
+  EFBIG: "it is larger than the limit for files (ulimit -f, or that of the disk's format). Raise the limit",
+  EROFS: 'its disk is read-only. Choose another folder',
+  EIO: 'its disk fails. Choose another folder',
+  EACCES: 'you do not have permission to write there. Change its permissions',
+  EPERM: 'you do not have permission to write there. Change its permissions',
+  EEXIST: 'a file has the path of a folder. Choose another folder',
+  ENOTDIR: 'a file has the path of a folder. Choose another folder',
+  ENAMETOOLONG: 'its name is too long. Choose a folder with a shorter path',
 }
 
-/** Failures of a disk, which the next file will meet too: the job ends, to be resumed. */
+/** Failures of a disk: every other file would meet them too. */
 const fatal = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE'])
 
-/** Whether an error says that no file at all can be written any more. */
+/** Whether an error means that no file can be written any more, e.g. because the disk is full. */
 export function isDiskFailure(error: unknown): boolean {
   const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
   return error instanceof GradCamError && error.code === 'ERR_IMAGE_WRITE' && fatal.has(cause?.code ?? '')
 }
 
 /**
- * Writes files whole or not at all, even where the process or the machine dies: each is written under another name, its
- * bytes brought to the disk, and then renamed. What a death leaves behind lies in a folder of its own.
+ * Writes each file completely or not at all, even where the process or the machine dies: it is written under another name,
+ * synchronised to the disk, and then renamed. Incomplete files stay in a folder of their own.
  */
 export class FileWriter {
   readonly #partial: string
@@ -39,7 +39,7 @@ export class FileWriter {
     this.#partial = join(folder, partialFolder)
   }
 
-  /** Makes the folder, and throws away what an earlier process left half-written. */
+  /** Makes the folder, and removes the incomplete files of an earlier process. */
   async start(): Promise<void> {
     await makeFolder(this.folder)
     await rm(this.#partial, { recursive: true, force: true })
@@ -48,7 +48,10 @@ export class FileWriter {
     })
   }
 
-  /** @param file relative to the folder */
+  /**
+   * @param file relative to the folder
+   * @throws GradCamError ERR_IMAGE_WRITE
+   */
   async write(file: string, bytes: Uint8Array): Promise<void> {
     const partial = join(this.#partial, String(this.#count++))
     const path = join(this.folder, file)
@@ -68,6 +71,7 @@ export class FileWriter {
     }
   }
 
+  /** Removes the folder of incomplete files. */
   async end(): Promise<void> {
     await rm(this.#partial, { recursive: true, force: true })
   }
@@ -79,6 +83,7 @@ export class FileWriter {
   }
 }
 
+/** The error for a file that cannot be written, with the reason and what to do about it. */
 export function unwritable(path: string, cause: NodeJS.ErrnoException): GradCamError {
   const reason = reasons[cause.code ?? ''] ?? cause.message
   return new GradCamError(

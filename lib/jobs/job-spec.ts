@@ -1,62 +1,104 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { join, normalize } from 'node:path'
+import { normalize } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { isDeepStrictEqual } from 'node:util'
+import { inspect, isDeepStrictEqual } from 'node:util'
+import { batchFiles, type BatchFile } from '../batch/encode.js'
+import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { GradCamError } from '../base/errors.js'
-import { usageError } from '../cli/arguments.js'
-import type { BatchJob } from '../cli/batch-options.js'
+import { isMethodName, methodNames, methods, type MethodName } from '../methods/table.js'
+import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 
-/** job.json: all that decides what the results of a job are, and how its inputs are called. */
-export interface JobFile {
+/**
+ * The specification of a job: everything that decides what its results are and what its inputs are called. It is plain
+ * data, and is what job.json holds. Where and how fast a job runs is not part of it. See {@link makeJobSpec}.
+ */
+export interface JobSpec {
+  /** The model file, and the SHA-256 digest of its bytes: a copy at another path is the same model. */
   readonly model: { readonly path: string; readonly sha256: string }
-  readonly method: string
-  readonly precision: string | null
+  readonly method: MethodName
+  /** The dtype of what comes before the layer; null for that of the model. */
+  readonly precision: 'bfloat16' | 'float16' | null
+  /** The layer to explain; null for a method that requires none, or where the default layer is used. */
   readonly layer: string | null
-  readonly target: number | string
-  readonly preprocess: unknown
-  readonly write: readonly string[]
+  /** What to explain of inputs without a target of their own. */
+  readonly target: BatchTarget
+  /** What is done to images. */
+  readonly preprocess: Preprocess
+  /** The kinds of files to write. */
+  readonly write: readonly BatchFile[]
+  /** How much of the map an overlay shows, 0 to 1. */
   readonly alpha: number
+  /** The label of each class, from class 0. */
   readonly labels: readonly string[] | null
+  /** What the inputs were asked for by: for files the paths, folders, globs and lists as they were given. */
   readonly sources: readonly string[]
+  /** For files the folder that the ids of inputs start at; '' for other sources. */
   readonly base: string
 }
 
-const fileName = 'job.json'
+/** What {@link makeJobSpec} makes a specification of. */
+export interface JobSpecOptions {
+  /** The path of the model file. */
+  model: string
+  /** 'gradcam' by default. */
+  method?: MethodName
+  /** For methods that make maps of a layer: see `ExecutionOptions`. */
+  precision?: 'bfloat16' | 'float16' | null
+  /** For methods that require a layer; by default the last one with a spatial output. */
+  layer?: string | null
+  /** 'argmax' by default. Plain data without tensors. */
+  target?: BatchTarget
+  /** A preset's name or a description; 'imagenet' by default. */
+  preprocess?: PreprocessInput
+  /** ['overlay'] by default; [] writes nothing. */
+  write?: readonly BatchFile[]
+  /** 0.5 by default. */
+  alpha?: number
+  /** The label of each class, from class 0: see `readLabels`. None by default. */
+  labels?: readonly string[] | null
+  /** See {@link JobSpec.sources}; [] by default. */
+  sources?: readonly string[]
+  /** See {@link JobSpec.base}; '' by default. */
+  base?: string
+}
 
-/** @param base the folder that the names of the inputs start at */
-export async function describeJob(job: BatchJob, base: string): Promise<JobFile> {
-  const { method, precision, layer, target, preprocess, write, alpha, labels } = job
-  // As a shell completes them or not: 'photos/', './photos'.
-  const sources = job.sources.map((source) => normalize(source).replace(/(.)[/\\]$/, '$1'))
-  const model = { path: job.model, sha256: await digestOf(job.model) }
+/**
+ * Checks the options of a job, fills in the defaults and computes the digest of the model file.
+ *
+ * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_TARGET, ERR_FILE_NOT_FOUND or ERR_FILE_UNREADABLE for the model file
+ */
+export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
+  const { method = 'gradcam', precision = null, layer = null, target = 'argmax', alpha = 0.5 } = options
+  const { write = ['overlay'], labels = null, base = '' } = options
+  if (!isMethodName(method))
+    throw invalid(`There is no method ${inspect(method)}. The methods are ${methodNames.join(', ')}.`)
+  if (layer !== null && !methods[method].layered) throw invalid(`${method} takes no layer. Leave it out.`)
+  checkBatchTarget(target)
+  const unknown = write.find((kind) => !batchFiles.includes(kind))
+  if (unknown !== undefined)
+    throw invalid(`There is no kind of file ${inspect(unknown)} to write. The kinds are ${batchFiles.join(', ')}.`)
+  if (!(alpha >= 0 && alpha <= 1)) throw invalid(`alpha is ${inspect(alpha)}: give a number from 0 to 1.`)
+  const preprocess = readPreprocess(options.preprocess ?? 'imagenet')
+  // Shells complete folders in several forms: 'photos/', './photos'.
+  const sources = (options.sources ?? []).map((source) => normalize(source).replace(/(.)[/\\]$/, '$1'))
+  const model = { path: options.model, sha256: await digestOf(options.model) }
   return { model, method, precision, layer, target, preprocess, write, alpha, labels, sources, base }
 }
 
-export function toBytes(job: JobFile): Buffer {
-  return Buffer.from(`${JSON.stringify(job, null, 2)}\n`)
+function invalid(message: string): GradCamError {
+  return new GradCamError('ERR_INVALID_ARGUMENT', message)
 }
 
-export { fileName as jobFileName }
-
-/** The job that a folder holds, or null. */
-export async function readJobFile(folder: string): Promise<JobFile | null> {
-  const text = await readFile(join(folder, fileName), 'utf8').catch(() => null)
-  if (text === null) return null
-  try {
-    return JSON.parse(text) as JobFile
-  } catch (cause) {
-    throw new GradCamError('ERR_FILE_UNREADABLE', `'${join(folder, fileName)}' is damaged. Name another --out.`, {
-      cause,
-    })
-  }
-}
-
-/** Refuses to go on with a job that would give other results now. */
-export function checkUnchanged(before: JobFile, now: JobFile): void {
+/**
+ * Refuses to resume a job with a specification that would give other results.
+ *
+ * @param before the specification that the store holds, as plain data
+ * @throws GradCamError ERR_JOB_CHANGED with the differences
+ */
+export function checkSameJob(before: JobSpec, now: JobSpec): void {
   const changes = Object.keys(now).flatMap((key) => {
-    const name = key as keyof JobFile
+    const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
     if (name === 'model')
       return before.model.sha256 === now.model.sha256 ? [] : [`model: ${before.model.path} has changed`]
@@ -64,12 +106,13 @@ export function checkUnchanged(before: JobFile, now: JobFile): void {
     return [difference(name, before[name], now[name])]
   })
   if (changes.length > 0)
-    throw usageError(
-      `This is not the job that is to be resumed; ${changes.join('; ')}. Give the same options, or another --out.`,
+    throw new GradCamError(
+      'ERR_JOB_CHANGED',
+      `This is not the job that is to be resumed; ${changes.join('; ')}. Give the same options, or choose another folder.`,
     )
 }
 
-/** Of long lists only how long they are and what differs first: there may be a thousand labels. */
+/** Of long lists only their lengths and the first difference: there may be a thousand labels. */
 function difference(name: string, before: unknown, now: unknown): string {
   const isLong = [before, now].some((value) => Array.isArray(value) && value.length > 8)
   if (!isLong || !Array.isArray(before) || !Array.isArray(now))
@@ -91,7 +134,7 @@ async function digestOf(file: string): Promise<string> {
     const missing = cause.code === 'ENOENT'
     throw new GradCamError(
       missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
-      `The model '${file}' ${missing ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check --model.`,
+      `The model '${file}' ${missing ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check its path.`,
       { cause },
     )
   })

@@ -1,48 +1,20 @@
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { MapLevels } from '../batch/levels.js'
-import type { Region } from '../preprocess/framing.js'
 import { unwritable } from './file-writer.js'
+import type { JobLine, JobErrorLine, JobResultLine } from './job-line.js'
 
-/** One line of manifest.jsonl: what became of one input. */
-export type ManifestLine = ManifestResult | ManifestError
-
-interface ManifestInput {
-  /** The name of the input in the job: its path below the folder that all inputs lie in. */
-  readonly id: string
-  /** Its path. */
-  readonly input: string
-  /** Of the input's bytes; null where they could not be read. */
-  readonly sha256: string | null
-}
-
-export interface ManifestResult extends ManifestInput {
-  readonly target: number
-  readonly label: string | null
-  readonly score: number
-  readonly top: readonly { class: number; label: string | null; score: number; probability: number }[]
-  readonly method: string
-  readonly layer: string | null
-  /** [height, width] of the image, and the part of it that the model saw. */
-  readonly size: readonly number[]
-  readonly region: Region
-  /** The map, made small enough for a line. */
-  readonly map: MapLevels
-  /** By kind, relative to the manifest's folder. */
-  readonly files: Readonly<Record<string, string>>
-  readonly milliseconds: number
-}
-
-export interface ManifestError extends ManifestInput {
-  readonly error: { readonly code: string | null; readonly message: string }
-}
-
+/** The file in a folder of results that has a line for each input. */
 export function manifestPath(folder: string): string {
   return join(folder, 'manifest.jsonl')
 }
 
-/** The lines of a manifest that are whole, the first for each input. What was torn when its writer died is left out. */
-export async function* readManifest(folder: string): AsyncGenerator<ManifestLine, undefined> {
+/**
+ * The lines of the manifest in a folder of results: those that are complete, and the first for each input. A line that was
+ * cut off when its writer died is left out.
+ *
+ * @returns nothing where there is no manifest
+ */
+export async function* readManifest(folder: string): AsyncGenerator<JobLine, undefined> {
   const seen = new Set<string>()
   const file = await open(manifestPath(folder)).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
@@ -63,20 +35,20 @@ export async function hasLines(folder: string): Promise<boolean> {
   return false
 }
 
-function parse(text: string): ManifestLine | null {
+function parse(text: string): JobLine | null {
   try {
-    const line = JSON.parse(text) as Partial<ManifestResult & ManifestError> | null
+    const line = JSON.parse(text) as Partial<JobResultLine & JobErrorLine> | null
     const whole = typeof line?.id === 'string' && (line.error !== undefined || typeof line.files === 'object')
-    return whole ? (line as ManifestLine) : null
+    return whole ? (line as JobLine) : null
   } catch {
     return null
   }
 }
 
-/** How long lines may be lost by a power cut, in milliseconds; their inputs would be explained again. */
+/** Lines of the last milliseconds may be lost in a power cut; their inputs are then explained again. */
 const syncEvery = 1000
 
-/** Adds lines to a manifest. */
+/** Appends lines to a manifest. */
 export class ManifestWriter {
   #synced = performance.now()
   #last: Promise<void> = Promise.resolve()
@@ -91,8 +63,8 @@ export class ManifestWriter {
     return new ManifestWriter(file, (await file.stat()).size)
   }
 
-  /** One line after another, so that no other line is ever torn than the last. */
-  async add(line: ManifestLine): Promise<void> {
+  /** Lines are written one after another, so that only the last one can be cut off. */
+  async add(line: JobLine): Promise<void> {
     const added = this.#last.then(() => this.#append(Buffer.from(`${JSON.stringify(line)}\n`)))
     this.#last = added.catch(() => {})
     await added
@@ -102,7 +74,7 @@ export class ManifestWriter {
     try {
       await this.file.appendFile(bytes)
     } catch (error) {
-      await this.file.truncate(this.size).catch(() => {}) // a part of it may be there
+      await this.file.truncate(this.size).catch(() => {}) // a part of the line may be there
       throw error
     }
     this.size += bytes.length
@@ -118,15 +90,15 @@ export class ManifestWriter {
 }
 
 /**
- * Writes a manifest anew with the lines that still hold: those whose files are all there, and failures where `keepFailed`.
+ * Rewrites a manifest without its stale lines: those with a missing file, and failures unless `keepFailed`.
  *
- * @returns the inputs that are done, by id
+ * @returns the inputs that are done, by id, and whether they were explained
  */
-export async function mendManifest(folder: string, keepFailed: boolean): Promise<Map<string, boolean>> {
+export async function pruneManifest(folder: string, keepFailed: boolean): Promise<Map<string, boolean>> {
   const done = new Map<string, boolean>()
   const partial = `${manifestPath(folder)}.partial`
   try {
-    await rewrite(folder, partial, keepFailed, done)
+    await copyLines(folder, partial, keepFailed, done)
     await rename(partial, manifestPath(folder))
   } catch (error) {
     await rm(partial, { force: true }).catch(() => {})
@@ -135,7 +107,7 @@ export async function mendManifest(folder: string, keepFailed: boolean): Promise
   return done
 }
 
-async function rewrite(
+async function copyLines(
   folder: string,
   partial: string,
   keepFailed: boolean,
@@ -149,7 +121,7 @@ async function rewrite(
       lines = []
     }
     for await (const line of readManifest(folder)) {
-      if ('error' in line ? !keepFailed : !(await allThere(folder, Object.values(line.files)))) continue
+      if ('error' in line ? !keepFailed : !(await allExist(folder, Object.values(line.files)))) continue
       done.set(line.id, !('error' in line))
       lines.push(`${JSON.stringify(line)}\n`)
       if (lines.length === 1000) await write()
@@ -161,7 +133,7 @@ async function rewrite(
   }
 }
 
-async function allThere(folder: string, files: readonly string[]): Promise<boolean> {
+async function allExist(folder: string, files: readonly string[]): Promise<boolean> {
   const found = await Promise.all(files.map((file) => stat(join(folder, file)).catch(() => null)))
   return found.every((one) => one?.isFile() && one.size > 0)
 }

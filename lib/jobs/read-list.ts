@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { GradCamError } from '../base/errors.js'
 import { parseTarget } from '../target/labels.js'
-import type { Entry } from './entry-id.js'
+import type { FileEntry } from './entry-id.js'
 
 /** Whether a file is a list of images rather than an image. */
 export function isListName(path: string): boolean {
@@ -12,14 +12,20 @@ export function isListName(path: string): boolean {
 }
 
 /**
- * The entries of a list, one a line: a path, or a path and a target behind a tab, or a JSON object with "path" and, where
- * wanted, "target", which may be plain data with a kind. Relative paths start at the current folder. Empty lines are skipped.
+ * The entries of a list, one a line: a path; a path, a tab and a target; or a JSON object with "path" and optionally
+ * "target", which may be plain data with a kind. Relative paths start at the current folder. Empty lines are skipped. A line
+ * that cannot be read is an entry with an error.
  *
- * @param file '-' for standard input
+ * @param list a path, or a stream such as standard input
+ * @param labels the label of each class, for targets by label
  */
-export async function* readList(file: string, labels: readonly string[] | null): AsyncGenerator<Entry, undefined> {
-  const stream = file === '-' ? process.stdin : createReadStream(file)
-  // readline tells of no error of its stream.
+export async function* readList(
+  list: string | NodeJS.ReadableStream,
+  labels: readonly string[] | null,
+): AsyncGenerator<FileEntry, undefined> {
+  const name = typeof list === 'string' ? list : null
+  const stream: NodeJS.ReadableStream = typeof list === 'string' ? createReadStream(list) : list
+  // readline does not report the errors of its stream.
   let failure: NodeJS.ErrnoException | null = null
   stream.on('error', (error: NodeJS.ErrnoException) => (failure = error))
   const lines = createInterface({ input: stream, crlfDelay: Infinity })
@@ -27,26 +33,23 @@ export async function* readList(file: string, labels: readonly string[] | null):
   let number = 0
   for await (const text of lines) {
     number++
-    const line = number === 1 ? text.replace(/^\uFEFF/, '') : text // what Windows begins a file with
+    const line = number === 1 ? text.replace(/^\uFEFF/, '') : text // the byte order mark that Windows writes
     if (line.trim() === '') continue
     try {
       yield readLine(line, labels)
     } catch (error) {
-      yield {
-        path: resolve(`${file === '-' ? 'standard input' : file}:${number}`),
-        error: badLine(file, number, error),
-      }
+      yield { path: resolve(`${name ?? 'standard input'}:${number}`), error: badLine(name, number, error) }
     }
   }
   const cause = failure as NodeJS.ErrnoException | null
   if (cause) {
     const why = cause.code === 'ENOENT' ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`
     const code = cause.code === 'ENOENT' ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE'
-    throw new GradCamError(code, `The list '${file}' ${why}.`, { cause })
+    throw new GradCamError(code, `The list '${name ?? 'standard input'}' ${why}.`, { cause })
   }
 }
 
-function readLine(line: string, labels: readonly string[] | null): Entry {
+function readLine(line: string, labels: readonly string[] | null): FileEntry {
   if (!line.startsWith('{')) {
     const [path = '', target] = line.split('\t')
     return toEntry(path, target?.trim(), labels)
@@ -58,22 +61,21 @@ function readLine(line: string, labels: readonly string[] | null): Entry {
     return { path: resolve(path), target: target as BatchTarget }
   }
   if (target !== undefined && target !== null && typeof target !== 'number' && typeof target !== 'string')
-    throw new Error('its "target" is neither a number, a string nor an object')
+    throw new Error('its "target" is not a number, a string or an object')
   return toEntry(path, target === undefined || target === null ? undefined : String(target), labels)
 }
 
-function toEntry(path: string, target: string | undefined, labels: readonly string[] | null): Entry {
-  const wanted: BatchTarget | undefined = target ? parseTarget(target, labels) : undefined
-  return { path: resolve(path), ...(wanted !== undefined && { target: wanted }) }
+function toEntry(path: string, target: string | undefined, labels: readonly string[] | null): FileEntry {
+  const own: BatchTarget | undefined = target ? parseTarget(target, labels) : undefined
+  return { path: resolve(path), ...(own !== undefined && { target: own }) }
 }
 
-function badLine(file: string, number: number, cause: unknown): GradCamError {
-  const where = file === '-' ? 'standard input' : `'${file}'`
-  const said = (cause as Error).message.replace(/^--target wants/, 'a target is')
+function badLine(name: string | null, number: number, cause: unknown): GradCamError {
+  const where = name === null ? 'standard input' : `'${name}'`
+  const why = (cause as Error).message.replace(/\.?$/, '.')
   return new GradCamError(
     'ERR_INVALID_ARGUMENT',
-    `Line ${number} of ${where} cannot be read: ${said.replace(/\.?$/, '.')} Write a path, a path, a tab and a target, ` +
-      'or {"path": …, "target": …}.',
+    `Line ${number} of ${where} cannot be read: ${why} Write a path, a path, a tab and a target, or {"path": …, "target": …}.`,
     { cause },
   )
 }

@@ -1,26 +1,73 @@
-import { realpath, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { explainAll } from '../batch/explain-all.js'
+import { stat } from 'node:fs/promises'
 import type { BatchEntry } from '../batch/input.js'
-import { toLevels } from '../batch/levels.js'
-import { methods } from '../methods/table.js'
-import type { BatchExplanation, BatchResult } from '../batch/result.js'
+import type { BatchResult } from '../batch/result.js'
 import { GradCamError } from '../base/errors.js'
-import { framingOf } from '../preprocess/framing.js'
-import { numThreads } from '../addon/runtime.js'
-import { ScriptModule } from '../model/script-module.js'
-import { inOneLine } from '../base/one-line.js'
-import { pickLayer } from '../model/default-layer.js'
-import type { BatchJob } from '../cli/batch-options.js'
-import type { BatchReport } from '../cli/batch-report.js'
-import { fileOf } from './file-names.js'
-import { ManifestWriter, type ManifestLine } from './manifest.js'
-import type { NamedEntry, Sources } from './file-source.js'
-import { isDiskFailure, unwritable, type FileWriter } from './file-writer.js'
+import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
+import { toErrorLine, toResultLine, type JobLine } from './job-line.js'
+import type { JobSpec } from './job-spec.js'
 
-type Files = Readonly<Record<string, string>>
+/** How many inputs a job is done with, those of earlier runs included. */
+export interface JobCounts {
+  readonly explained: number
+  readonly failed: number
+  /** How many files this run wrote. */
+  readonly files: number
+}
 
-/** Errors that say something about the model or the job: the next input would meet them too. */
+/** Sent once, when a job begins. */
+export interface JobStart extends JobPlan, JobCounts {}
+
+/** Sent after every input that was recorded. */
+export interface JobProgress extends JobCounts {
+  readonly line: JobLine
+}
+
+/** Something that is probably a mistake, but does not end the job. */
+export interface JobWarning {
+  /** There are more or fewer labels than the model has outputs, so a label may stand at another class than its own. */
+  readonly code: 'LABEL_COUNT'
+  readonly message: string
+  readonly details: { readonly labels: number; readonly outputs: number }
+}
+
+/** What a job came to. */
+export interface JobSummary extends JobCounts {
+  /** All inputs that are done: explained and failed. */
+  readonly inputs: number
+  /** How many of them were done before this run. */
+  readonly before: number
+  /** How long this run took. */
+  readonly seconds: number
+  /** How often each code of an error occurred in this run; 'other' for errors without a code. */
+  readonly errors: Readonly<Record<string, number>>
+  /** Whether the signal ended the job before all inputs were done. */
+  readonly interrupted: boolean
+}
+
+/** The parts of a job, each an interface with an implementation for files and an own model. */
+export interface RunJobOptions {
+  /** Where the inputs come from. */
+  source: JobSource
+  /** Where it is kept what is done. */
+  store: JobStore
+  /** Where the files of results go. */
+  sink: ResultSink
+  /** What explains the inputs. */
+  explainer: JobExplainer
+  /**
+   * Ends the job early: no further input is taken, those in progress are finished and recorded, and `runJob` resolves with
+   * `interrupted` true. The job can be resumed.
+   */
+  signal?: AbortSignal | undefined
+  /** Called once, when everything is ready and before the first input is taken. */
+  onStart?: ((start: JobStart) => void) | undefined
+  /** Called after every input that was recorded. */
+  onProgress?: ((progress: JobProgress) => void) | undefined
+  /** Called at most once for each code. */
+  onWarning?: ((warning: JobWarning) => void) | undefined
+}
+
+/** Errors that are about the model or the job: every other input would meet them too. */
 const hopeless: readonly string[] = [
   'ERR_LAYER_NOT_REACHED',
   'ERR_LAYER_OUTPUT',
@@ -30,103 +77,143 @@ const hopeless: readonly string[] = [
   'ERR_CLOSED',
 ]
 
-/** Loads the model once for each device. The threads that LibTorch has are shared out among replicas on the CPU. */
-export async function loadReplicas(job: BatchJob): Promise<ScriptModule[]> {
-  const onCpu = job.devices.filter((device) => device === 'cpu').length
-  const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
-  const threads = shared ? { threads: Math.max(1, Math.floor(numThreads() / onCpu)) } : {}
-  const models: ScriptModule[] = []
+type Files = Readonly<Record<string, string>>
+
+/**
+ * Runs a job: takes the inputs of a source that the store does not know as done, explains them, gives the results to the
+ * sink and records what became of each. Where a run ends early, by its signal, an error or the death of the process, the
+ * next run goes on from there; every input has one line in the store in the end.
+ *
+ * ```ts
+ * const spec = await makeJobSpec({ model: 'model.pt', layer: 'features' })
+ * const summary = await runJob(spec, {
+ *   source: await FileSource.open(['photos'], { exclude: 'maps' }),
+ *   store: new FolderStore('maps', { resume: true }),
+ *   sink: new FolderSink('maps'),
+ *   explainer: new ModelExplainer(),
+ * })
+ * ```
+ *
+ * @returns the counts of this run. An input that fails does not end the job: its line holds its error.
+ * @throws what the parts throw when they open, close, read entries or record lines; the error of the first input where it
+ *   is about the model or the job (e.g. ERR_LAYER_OUTPUT, ERR_TARGET_OUT_OF_RANGE for the target of the job); an error that
+ *   is fatal to the sink; the reason of {@link JobClaim.lost}
+ */
+export async function runJob(spec: JobSpec, options: RunJobOptions): Promise<JobSummary> {
+  const began = performance.now()
+  const { store, sink, explainer } = options
+  const claim = await store.claim(spec)
+  const closing = [() => store.close()]
+  let run: JobRun
   try {
-    for (const device of job.devices) models.push(await ScriptModule.load(job.model, { device, ...threads }))
-    return models
+    await sink.open?.(spec)
+    closing.unshift(async () => {
+      if (!claim.lost?.aborted) await sink.close?.()
+    })
+    const plan = await explainer.open(spec)
+    closing.unshift(() => explainer.close())
+    run = new JobRun(spec, { ...options, claim, plan })
+    await run.start()
+    claim.lost?.throwIfAborted() // another process may be at work on the job: there is nothing to sum up
   } catch (error) {
-    for (const model of models) model.dispose()
+    await closeAll(closing).catch(() => {}) // the first error says more
     throw error
   }
+  await closeAll(closing)
+  return run.summary((performance.now() - began) / 1000)
 }
 
-/** The layer to look at: what was asked for, or the last one with a spatial output. */
-export async function layerOf(model: ScriptModule, job: BatchJob): Promise<string | null> {
-  if (job.layer !== null || !methods[job.method].layered) return job.layer
-  const { size } = framingOf([224, 224], job.preprocess)
-  return (await pickLayer(model, job.model, size)).path
+/** Closes every part, also where one of them throws. */
+async function closeAll(closing: readonly (() => Promise<void>)[]): Promise<void> {
+  const errors: unknown[] = []
+  for (const close of closing) await close().catch((error: unknown) => errors.push(error))
+  if (errors.length > 0) throw errors[0]
 }
 
-/** Explains what is not `done` yet. Resolves when all is written, or when `stop` is aborted and what was begun is. */
-export async function runBatch(
-  job: BatchJob,
-  models: readonly ScriptModule[],
-  layer: string | null,
-  sources: Sources,
-  done: ReadonlyMap<string, boolean>,
-  writer: FileWriter,
-  report: BatchReport,
-  stop: AbortSignal,
-): Promise<void> {
-  const manifest = await ManifestWriter.open(job.out).catch((error: NodeJS.ErrnoException) => {
-    throw unwritable(`${job.out}/manifest.jsonl`, error)
-  })
-  const entries = new Map<string, NamedEntry>()
-  const finish = (result: BatchExplanation<unknown>): Promise<Files> => writeFiles(result, job, writer)
-  const out = await realpath(job.out)
-  const refuse = (error: NodeJS.ErrnoException): never => {
-    throw unwritable(`${out}/manifest.jsonl`, error)
+type RunParts = RunJobOptions & { readonly claim: JobClaim; readonly plan: JobPlan }
+
+/** One run of a job, from the first input to the last. */
+class JobRun {
+  readonly #stop: AbortSignal
+  /** The inputs in progress, by id. */
+  readonly #entries = new Map<string, JobEntry>()
+  readonly #counts = { explained: 0, failed: 0, files: 0 }
+  readonly #errors: Record<string, number> = {}
+  #warned = false
+
+  constructor(
+    private readonly spec: JobSpec,
+    private readonly parts: RunParts,
+  ) {
+    const { signal, claim } = parts
+    this.#stop = AbortSignal.any([signal, claim.lost].filter((one) => one !== undefined))
+    for (const ok of claim.done.values()) this.#counts[ok ? 'explained' : 'failed']++
   }
-  try {
-    const record = async (line: ManifestLine): Promise<void> => {
-      await manifest.add(line).catch(refuse)
-      entries.delete(line.id)
-      report.line(line)
-    }
-    const results = explainAll<Files>(toInputs(sources, done, entries, record, stop), {
-      model: models,
-      method: job.method,
-      ...(job.precision && { precision: job.precision }),
-      ...(layer !== null && { layer }),
-      target: job.target,
-      preprocess: job.preprocess,
-      batchSize: job.batchSize,
-      order: 'ready',
-      sha256: true,
-      ...(job.maxPixels !== null && { maxPixels: job.maxPixels }),
-      maxWait: sources.repeatable ? Infinity : 1000,
-      finish,
-    })
+
+  async start(): Promise<void> {
+    const { explainer, sink, plan } = this.parts
+    this.parts.onStart?.({ ...plan, ...this.#counts })
+    const results = explainer.explain<Files>(this.#inputs(), (result) => sink.write(result))
     let explained = 0
     for await (using result of results) {
-      const entry = entries.get(result.id) as NamedEntry
+      const entry = this.#entries.get(result.id) as JobEntry
       if (result.ok) explained++
-      else if (isDiskFailure(result.error) || (explained === 0 && isHopeless(result.error, entry))) throw result.error
-      if (result.ok && job.labels && result.outputs > 0 && result.outputs !== job.labels.length)
-        report.note(labelsDiffer(job.labels.length, result.outputs))
-      await record(toLine(result, entry, job, layer))
+      else if (sink.isFatal?.(result.error) || (explained === 0 && isHopeless(result.error, entry))) throw result.error
+      this.#checkLabels(result)
+      await this.#record(
+        result.ok
+          ? toResultLine(result, entry, this.spec, plan.layer)
+          : toErrorLine(entry, result.error, result.sha256),
+      )
     }
-  } finally {
-    await manifest.close().catch(refuse)
+  }
+
+  summary(seconds: number): JobSummary {
+    const { explained, failed, files } = this.#counts
+    const interrupted = this.parts.signal?.aborted ?? false
+    const before = this.parts.claim.done.size
+    return { explained, failed, inputs: explained + failed, before, files, seconds, errors: this.#errors, interrupted }
+  }
+
+  async #record(line: JobLine): Promise<void> {
+    await this.parts.store.record(line)
+    this.#entries.delete(line.id)
+    if ('error' in line) {
+      const code = line.error.code ?? 'other'
+      this.#counts.failed++
+      this.#errors[code] = (this.#errors[code] ?? 0) + 1
+    } else {
+      this.#counts.explained++
+      this.#counts.files += Object.keys(line.files).length
+    }
+    this.parts.onProgress?.({ line, ...this.#counts })
+  }
+
+  async *#inputs(): AsyncGenerator<BatchEntry, undefined> {
+    for await (const entry of untilAborted(this.parts.source.entries(), this.#stop)) {
+      if (this.parts.claim.done.has(entry.id)) continue
+      const { id, input, source = input, target } = entry
+      const error = entry.error ?? (typeof source === 'string' ? await notAFile(source) : null)
+      if (error) {
+        await this.#record(toErrorLine(entry, error, null))
+        continue
+      }
+      this.#entries.set(id, entry)
+      yield { id, source, ...(target !== undefined && { target }) }
+    }
+  }
+
+  #checkLabels(result: BatchResult<Files>): void {
+    const labels = this.spec.labels?.length
+    if (this.#warned || labels === undefined || !result.ok || result.outputs === 0 || result.outputs === labels) return
+    this.#warned = true
+    const { outputs } = result
+    const message = `There are ${labels} labels for the model's ${outputs} classes. The first label is taken for class 0.`
+    this.parts.onWarning?.({ code: 'LABEL_COUNT', message, details: { labels, outputs } })
   }
 }
 
-async function* toInputs(
-  sources: Sources,
-  done: ReadonlyMap<string, boolean>,
-  entries: Map<string, NamedEntry>,
-  record: (line: ManifestLine) => Promise<void>,
-  stop: AbortSignal,
-): AsyncGenerator<BatchEntry, undefined> {
-  for await (const entry of untilAborted(sources.entries(), stop)) {
-    if (done.has(entry.id)) continue
-    const { id, path, target } = entry
-    const error = entry.error ?? (await notAFile(path))
-    if (error) {
-      await record({ id, input: path, sha256: null, error: describe(error) })
-      continue
-    }
-    entries.set(id, entry)
-    yield { id, source: path, ...(target !== undefined && { target }) }
-  }
-}
-
-/** A pipe may never give anything, and who reads it cannot be stopped. What is missing or a folder has errors of its own. */
+/** A pipe may never give anything, and reading it cannot be stopped. A missing file and a folder have errors of their own. */
 async function notAFile(path: string): Promise<GradCamError | null> {
   const found = await stat(path).catch(() => null)
   if (!found || found.isFile() || found.isDirectory()) return null
@@ -134,10 +221,11 @@ async function notAFile(path: string): Promise<GradCamError | null> {
   return new GradCamError('ERR_IMAGE_UNREADABLE', message)
 }
 
-/** Ends as soon as it is told to, even while it waits for a line of standard input. */
-async function* untilAborted<T>(source: AsyncGenerator<T, undefined>, stop: AbortSignal): AsyncGenerator<T, undefined> {
+/** Ends as soon as the signal is aborted, even while it waits for an entry. */
+async function* untilAborted<T>(entries: AsyncIterable<T>, stop: AbortSignal): AsyncGenerator<T, undefined> {
+  const source = entries[Symbol.asyncIterator]()
   let onAbort = (): void => {}
-  const stopped = new Promise<null>((tell) => (onAbort = () => tell(null)))
+  const stopped = new Promise<null>((resolve) => (onAbort = () => resolve(null)))
   stop.addEventListener('abort', onAbort, { once: true })
   try {
     while (!stop.aborted) {
@@ -147,57 +235,15 @@ async function* untilAborted<T>(source: AsyncGenerator<T, undefined>, stop: Abor
     }
   } finally {
     stop.removeEventListener('abort', onAbort)
-    if (!stop.aborted) await source.return(undefined)
+    const returned = (async () => source.return?.())()
+    // A generator that waits for its next entry answers return() only after that, which may be never.
+    if (stop.aborted) returned.catch(() => {})
+    else await returned
   }
 }
 
-async function writeFiles(result: BatchExplanation<unknown>, job: BatchJob, writer: FileWriter): Promise<Files> {
-  const files: Record<string, string> = {}
-  for (const kind of job.write) {
-    const file = fileOf(result.id, kind)
-    await writer.write(file, await result.encode(kind, { alpha: job.alpha }))
-    files[kind] = file
-  }
-  return files
-}
-
-function toLine(result: BatchResult<Files>, entry: NamedEntry, job: BatchJob, layer: string | null): ManifestLine {
-  const { id } = result
-  const input = resolve(entry.path)
-  if (!result.ok) return { id, input, sha256: result.sha256, error: describe(result.error) }
-  const { sha256, target, score, size, region, milliseconds } = result
-  const { map } = result
-  const [, , height = 1, width = 1] = map.shape
-  const label = (index: number): string | null => job.labels?.[index] || null
-  return {
-    id,
-    input,
-    sha256,
-    target,
-    label: label(target),
-    score,
-    top: result.top.map((one) => ({ ...one, label: label(one.class) })),
-    method: job.method,
-    layer,
-    size,
-    region,
-    map: toLevels({ data: map.toTypedArray() as Float32Array, height, width }),
-    files: result.extra,
-    milliseconds: Math.round(milliseconds),
-  }
-}
-
-/** Every name may then stand at another class than its own. */
-function labelsDiffer(labels: number, outputs: number): string {
-  return `there are ${labels} labels for the model's ${outputs} classes. Check --labels: its first is taken for class 0.`
-}
-
-function describe(error: unknown): { code: string | null; message: string } {
-  return { code: error instanceof GradCamError ? error.code : null, message: inOneLine(error) }
-}
-
-function isHopeless(error: unknown, { target }: NamedEntry): boolean {
+function isHopeless(error: unknown, { target }: JobEntry): boolean {
   if (!(error instanceof GradCamError)) return false
-  // The job's own target; one that a list gives is that of its line alone.
+  // The target of the job; a target of an entry concerns that entry alone.
   return hopeless.includes(error.code) || (error.code === 'ERR_TARGET_OUT_OF_RANGE' && target === undefined)
 }

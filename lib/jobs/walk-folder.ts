@@ -2,31 +2,32 @@ import type { Dirent } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { GradCamError } from '../base/errors.js'
-import type { Entry } from './entry-id.js'
+import type { FileEntry } from './entry-id.js'
 
-/** What an image in a folder ends in; other files there are no inputs. */
+/** The extensions of images in a folder; other files there are not inputs. */
 export const imageExtensions = '.jpg .jpeg .jpe .jfif .png .webp .avif .gif .tif .tiff .svg'.split(' ')
 
+/** Whether a file in a folder is an input. */
 export function isImageName(path: string): boolean {
   return imageExtensions.includes(extname(path).toLowerCase())
 }
 
 /**
- * Every image in a folder and in the folders in it, in the order of their names. Links are followed, but no folder is read
+ * Every image in a folder and in all folders in it, in the order of their names. Links are followed, but no folder is read
  * twice, so that a loop of links ends. A folder that cannot be read is an entry with an error.
  *
  * @param skip a folder to leave out: that of the results
  */
-export async function* walk(folder: string, skip: string): AsyncGenerator<Entry, undefined> {
-  yield* walkFolder(folder, { skip: await realpath(skip).catch(() => skip), seen: new Set() })
+export async function* walkFolder(folder: string, skip: string): AsyncGenerator<FileEntry, undefined> {
+  yield* walk(folder, { skip: await realpath(skip).catch(() => skip), seen: new Set() })
 }
 
-async function* walkFolder(
+async function* walk(
   folder: string,
   state: { readonly skip: string; readonly seen: Set<string> },
-): AsyncGenerator<Entry, undefined> {
+): AsyncGenerator<FileEntry, undefined> {
   let children: Dirent[]
-  let unnamed: ReadonlyMap<string, Entry> = new Map()
+  let unnamed: ReadonlyMap<string, FileEntry> = new Map()
   try {
     const real = await realpath(folder)
     if (real === state.skip || state.seen.has(real)) return
@@ -42,20 +43,20 @@ async function* walkFolder(
   for (const child of children) {
     if (unnamed.has(child.name)) continue
     const path = join(folder, child.name)
-    // What a link points to, or what the file system does not tell. A link to nothing is an image that is missing.
+    // stat() follows links, and tells the kind where the file system does not. A link to nothing is a missing image.
     const kind =
       child.isSymbolicLink() || !(child.isFile() || child.isDirectory()) ? await stat(path).catch(() => null) : child
-    if (kind?.isDirectory()) yield* walkFolder(path, state)
+    if (kind?.isDirectory()) yield* walk(path, state)
     else if (isImageName(child.name) && (kind === null || kind.isFile())) yield { path }
   }
 }
 
 /**
- * Images and folders whose names are no UTF-8, as entries that fail: JavaScript cannot say such names. By what they would
- * be taken for, which several may share.
+ * Images and folders whose names are not UTF-8, as entries that fail: a JavaScript string cannot represent such a name. The
+ * key is the name that readdir() returns for it, which several may share.
  */
-async function unnameable(folder: string): Promise<ReadonlyMap<string, Entry>> {
-  const entries = new Map<string, Entry>()
+async function unnameable(folder: string): Promise<ReadonlyMap<string, FileEntry>> {
+  const entries = new Map<string, FileEntry>()
   for (const bytes of await readdir(folder, 'buffer')) {
     const name = bytes.toString()
     if (Buffer.from(name).equals(bytes)) continue
@@ -74,7 +75,7 @@ async function unnameable(folder: string): Promise<ReadonlyMap<string, Entry>> {
 function unreadable(folder: string, cause: NodeJS.ErrnoException): GradCamError {
   const reason =
     cause.code === 'EACCES' || cause.code === 'EPERM'
-      ? 'you may not. Change its permissions, or run as a user who may'
+      ? 'you do not have permission. Change its permissions, or run as another user'
       : cause.message
   return new GradCamError('ERR_FILE_UNREADABLE', `The folder '${folder}' cannot be read: ${reason}.`, { cause })
 }

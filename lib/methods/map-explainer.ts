@@ -13,42 +13,56 @@ import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, shareValue, type Value } from '../tensor/values.js'
 import { ablateGrid } from './ablate-grid.js'
-import { methods, type MethodFacts, type MethodName } from './table.js'
+import { methods, type MethodInfo, type MethodName } from './table.js'
 import type { MethodSettings } from './options.js'
 
-/** What one method found at one layer. */
-export interface FoundMap {
+/** The maps of a batch that one method made at one layer. */
+export interface MethodMap {
   readonly method: MethodName
+  /** Null for a method that requires no layer. */
   readonly layer: string | null
-  /** [N, 1, h, w] over the whole input, not normalised. It belongs to whoever is given it. */
+  /** [N, 1, h, w] over the whole input, not normalised. The caller disposes it. */
   readonly map: Tensor
-  /** How many ReLUs followed the rule of the method; null where it has none. */
+  /** How many ReLUs followed the rule of the method; null for a method without such a rule. */
   readonly intercepted: number | null
-  /** How far the attributions are from adding up, per image; null where the method does not say. */
+  /**
+   * Per image, the sum of the attributions less the change of the score, which a complete method makes 0; null for other
+   * methods.
+   */
   readonly delta: readonly number[] | null
 }
 
-/** What methods that share their passes found for a batch. The tensors belong to whoever is given it. */
-export interface FoundMaps {
+/** The maps of a batch that methods made in the passes that they share. The caller disposes the output and the maps. */
+export interface MethodMaps {
   /** The model's output, e.g. logits [N, C]. */
   readonly output: Value
+  /** The class that was explained, per image. */
   readonly targets: readonly number[]
+  /** The score of that class, per image. */
   readonly scores: readonly number[]
-  readonly maps: readonly FoundMap[]
+  /** By layer, and within a layer by method. */
+  readonly maps: readonly MethodMap[]
 }
 
-/** A target that can be said again, for another method. */
+/** A target that can be given to several methods in turn. */
 export type MapTarget = Exclude<Target<Value>, Function>
 
-/** Methods that share their passes, as maps. */
+/** Makes the maps of methods that share their passes. */
 export interface MapExplainer extends Disposable {
-  /** Calls may overlap. */
-  explain(input: Tensor, options: CallOptions & { target: MapTarget }): Promise<FoundMaps>
-  /** Target after target, from one forward pass where the methods allow that. Not to be overlapped. */
-  explainEach(input: Tensor, targets: Iterable<MapTarget>): AsyncGenerator<FoundMaps, void, undefined>
+  /**
+   * Explains a batch [N, C, H, W]. Calls may overlap.
+   *
+   * @throws GradCamError as the class of the methods, e.g. `Cam`, does
+   */
+  explain(input: Tensor, options: CallOptions & { target: MapTarget }): Promise<MethodMaps>
+  /**
+   * Explains a batch for one target after another, with one forward pass where the methods allow that. Calls must not
+   * overlap.
+   */
+  explainEach(input: Tensor, targets: Iterable<MapTarget>): AsyncGenerator<MethodMaps, void, undefined>
 }
 
-/** What each of the classes has in common with the others. */
+/** What the classes of methods have in common. */
 interface Attributing extends Disposable {
   explain(input: Tensor, options: ExplainOptions<Value>): Promise<Attributed>
 }
@@ -67,7 +81,7 @@ type Maker = (
 ) => MapExplainer[]
 
 /** How each class makes maps: as few explainers as can share their passes. */
-const makers: Readonly<Record<MethodFacts['by'], Maker>> = {
+const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   Cam: (model, names, layers, settings) => [ofLayers(model, names as readonly CamMethod[], layers, settings)],
   FullGrad: (model) => [single('fullgrad', null, new FullGrad(model))],
   GuidedGradCam: (model, _, layers) =>
@@ -85,15 +99,18 @@ const perturbing: Readonly<Record<PerturbationMethod, (model: ScriptModule, sett
   {
     occlusion: (model, settings) =>
       new InputPerturbation(model, { method: 'occlusion', ...pick(settings, ['window', 'stride']) }),
-    // By default every element would be a feature: as many runs as an image has pixels and channels.
+    // By default every element would be a feature, which takes a run for each pixel and channel.
     'feature-ablation': (model, { window }) => ablateGrid(model, window),
     rise: (model, settings) => new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']) }),
   }
 
 /**
- * Explainers of all these methods at all these layers, as few as can share their passes. The caller disposes them.
+ * Explainers of all these methods at all these layers: as few as possible, since methods of one explainer share their
+ * passes. The caller disposes them.
  *
- * @param layers for the methods that look at one; at least one then
+ * @param layers for the methods that require one: at least one then
+ * @param settings see `readMethodSettings`, which checks them
+ * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_DISPOSED
  */
 export function makeMapExplainers(
   model: ScriptModule,
@@ -121,10 +138,10 @@ function ofLayers(
   settings: MethodSettings,
 ): MapExplainer {
   const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed'])
-  // What runs again for each channel is worth being made for it; a split that was asked for is made in any case.
+  // For a method that runs the model for each channel a split always pays; one that was asked for is made in any case.
   const execution = names.some((name) => 'reruns' in camMethods[name]) ? 'auto' : (settings.execution ?? 'auto')
   const cam = new Cam(model, { layers, methods: names, execution, ...own })
-  const found = (layer: string, method: CamMethod, map: Tensor): FoundMap => {
+  const toMap = (layer: string, method: CamMethod, map: Tensor): MethodMap => {
     return { method, layer, map, intercepted: null, delta: null }
   }
   const each = layers.flatMap((layer) => names.map((method) => [layer, method] as const))
@@ -132,7 +149,7 @@ function ofLayers(
     explain: async (input, options) => {
       using explained = await cam.explain<Value>(input, options)
       const { targets, scores } = explained
-      const maps = each.map(([layer, method]) => found(layer, method, explained.get(layer, method).detach()))
+      const maps = each.map(([layer, method]) => toMap(layer, method, explained.get(layer, method).detach()))
       return { output: shareValue(explained.output), targets, scores, maps }
     },
     async *explainEach(input, targets) {
@@ -140,7 +157,7 @@ function ofLayers(
       try {
         for (const target of targets) {
           const explained = await cam.backward<Value>(target)
-          const maps = each.map(([layer, method]) => found(layer, method, cam.get(layer, method)))
+          const maps = each.map(([layer, method]) => toMap(layer, method, cam.get(layer, method)))
           yield { output: shareValue(output), ...explained, maps }
         }
       } finally {
@@ -151,7 +168,7 @@ function ofLayers(
   }
 }
 
-/** One method; of an attribution the mean over the channels, as the Python reference shows it. */
+/** One method. The map of an attribution is its mean over the channels, as in the Python reference. */
 function single(method: MethodName, layer: string | null, explainer: Attributing): MapExplainer {
   const explain: MapExplainer['explain'] = async (input, options) => {
     using explained = await explainer.explain(input, options)
@@ -172,7 +189,7 @@ function single(method: MethodName, layer: string | null, explainer: Attributing
   }
 }
 
-/** Those of the keys that are given. */
+/** The settings of these keys that are given. */
 function pick<Key extends keyof MethodSettings>(
   settings: MethodSettings,
   keys: readonly Key[],

@@ -103,4 +103,5 @@ export const methodOptions = {
   },
 } as const satisfies Record<string, MethodOption>
 
+/** The settings that methods have, by name. */
 export type MethodOptionName = keyof typeof methodOptions

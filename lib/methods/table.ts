@@ -5,19 +5,21 @@ import type { PerturbationMethod } from '../perturbation/input-perturbation.js'
 /** Every method of this package. */
 export type MethodName = CamMethod | InputMethod | PerturbationMethod | 'fullgrad' | 'guided-gradcam'
 
-/** What is said of a method. */
-export interface MethodFacts {
+/** What a method is: a row of the table {@link methods}. */
+export interface MethodInfo {
+  /** Its name in a heading. */
   readonly title: string
   /** The exported class that computes it. */
   readonly by: 'Cam' | 'FullGrad' | 'GuidedGradCam' | 'InputAttribution' | 'InputPerturbation'
-  /** Whether it looks at a layer, which must then be named. */
+  /** Whether it requires a layer. */
   readonly layered: boolean
-  /** Whether what it finds depends on the target. */
+  /** Whether its map depends on the target. */
   readonly target: boolean
-  /** What it takes besides one forward pass: the gradient of the score, more runs of the model, or nothing. */
+  /** What it requires besides one forward pass: the gradient of the score, more runs of the model, or nothing. */
   readonly needs: 'gradient' | 'runs' | 'nothing'
-  /** Whether what it finds may be negative: evidence against the target. */
+  /** Whether its map may have negative values: evidence against the target. */
   readonly signed: boolean
+  /** The formula, in plain text. */
   readonly formula: string
   /** arXiv number, DOI or the like; null where the method comes from a library. */
   readonly paper: string | null
@@ -25,11 +27,11 @@ export interface MethodFacts {
   readonly peers: Peers
 }
 
-/** What the methods of one class do not have in common. */
-type Entry = Pick<MethodFacts, 'title' | 'formula' | 'paper' | 'peers' | 'signed'>
+/** What differs between the methods of one class. */
+type MethodRow = Pick<MethodInfo, 'title' | 'formula' | 'paper' | 'peers' | 'signed'>
 
 /** x is the input, f the score, g = df/dx. */
-const inputs: Readonly<Record<InputMethod, Entry>> = {
+const inputs: Readonly<Record<InputMethod, MethodRow>> = {
   gradient: { title: 'Gradient', formula: 'g', signed: true, paper: 'arXiv:1312.6034', peers: { Captum: 'Saliency' } },
   saliency: {
     title: 'Saliency',
@@ -77,7 +79,7 @@ const inputs: Readonly<Record<InputMethod, Entry>> = {
 }
 
 /** x_w is x with window w covered, 1_w is 1 in the window; m_i is a mask, p the share of it that is kept. */
-const perturbations: Readonly<Record<PerturbationMethod, Entry>> = {
+const perturbations: Readonly<Record<PerturbationMethod, MethodRow>> = {
   occlusion: {
     title: 'Occlusion',
     formula: 'sum_w (f(x) - f(x_w)) 1_w / sum_w 1_w, x_w is x with window w covered',
@@ -102,22 +104,22 @@ const perturbations: Readonly<Record<PerturbationMethod, Entry>> = {
 }
 
 function table<Name extends string>(
-  entries: Readonly<Record<Name, Entry>>,
-  common: Omit<MethodFacts, keyof Entry>,
-): Record<Name, MethodFacts> {
-  const rows = Object.entries<Entry>(entries).map(([name, entry]) => [name, { ...common, ...entry }])
-  return Object.fromEntries(rows) as Record<Name, MethodFacts>
+  rows: Readonly<Record<Name, MethodRow>>,
+  common: Omit<MethodInfo, keyof MethodRow>,
+): Record<Name, MethodInfo> {
+  const entries = Object.entries<MethodRow>(rows).map(([name, row]) => [name, { ...common, ...row }])
+  return Object.fromEntries(entries) as Record<Name, MethodInfo>
 }
 
 const cams = Object.fromEntries(
-  Object.entries(camMethods).map(([name, { title, target, formula, reruns, paper, peers }]): [string, MethodFacts] => {
+  Object.entries(camMethods).map(([name, { title, target, formula, reruns, paper, peers }]): [string, MethodInfo] => {
     const needs = reruns ? 'runs' : target ? 'gradient' : 'nothing'
     return [name, { title, by: 'Cam', layered: true, target, needs, signed: false, formula, paper, peers }]
   }),
-) as Record<CamMethod, MethodFacts>
+) as Record<CamMethod, MethodInfo>
 
-/** Every method with what is said of it, by family. A method that is added to one of the tables above is added here. */
-export const methods: Readonly<Record<MethodName, MethodFacts>> = {
+/** Every method by its name, family by family. A method that is added to one of the tables above is included. */
+export const methods: Readonly<Record<MethodName, MethodInfo>> = {
   ...cams,
   fullgrad: {
     title: 'FullGrad',

@@ -43,7 +43,10 @@ export interface AverageDropOptions extends MetricOptions {
   readonly relative?: boolean
 }
 
-/** max(0, Y - O) / Y, between 0 and 1: less is better. See {@link MaskedConfidence}. */
+/**
+ * max(0, Y - O) / Y, between 0 and 1: less is better. Y is the score of the image, O that of the image multiplied by its map
+ * in [0, 1]. Chattopadhay et al. 2018, "Grad-CAM++", arXiv:1710.11063.
+ */
 export class AverageDrop extends MaskedConfidence {
   readonly #relative: boolean
 
@@ -67,7 +70,10 @@ export class AverageDrop extends MaskedConfidence {
 
 const checkScore = (score: ScoreKind | undefined): boolean => score !== 'logit'
 
-/** 1 where O > Y, else 0; its mean is the share of images whose score increases: more is better. See {@link MaskedConfidence}. */
+/**
+ * 1 where O > Y, else 0; its mean is the share of images whose score increases: more is better. Y is the score of the image, O
+ * that of the image multiplied by its map in [0, 1]. Chattopadhay et al. 2018, "Grad-CAM++", arXiv:1710.11063.
+ */
 export class IncreaseInConfidence extends MaskedConfidence {
   protected compare(whole: number, masked: number): number {
     return masked > whole ? 1 : 0

@@ -76,7 +76,10 @@ function area(curve: readonly number[]): number {
   return (curve.reduce((sum, score) => sum + score, 0) - ends) / (curve.length - 1)
 }
 
-/** How fast the score falls when the most relevant pixels are removed first: less is better. See {@link PixelGame}. */
+/**
+ * How fast the score falls when the most relevant pixels are removed first: less is better. The value is the area under the
+ * curve of scores, by the trapezoid rule over `steps`. Petsiuk et al. 2018, "RISE", arXiv:1806.07421.
+ */
 export class Deletion extends PixelGame {
   constructor(model: ScriptModule, options: InsertionDeletionOptions = {}) {
     super(model, options, 'zeros')
@@ -87,7 +90,10 @@ export class Deletion extends PixelGame {
   }
 }
 
-/** How fast the score rises when the most relevant pixels are put in first: more is better. See {@link PixelGame}. */
+/**
+ * How fast the score rises when the most relevant pixels are put in first: more is better. The value is the area under the
+ * curve of scores, by the trapezoid rule over `steps`. Petsiuk et al. 2018, "RISE", arXiv:1806.07421.
+ */
 export class Insertion extends PixelGame {
   constructor(model: ScriptModule, options: InsertionDeletionOptions = {}) {
     super(model, options, 'blurred')

@@ -128,6 +128,7 @@ export abstract class Metric implements Disposable {
     this.#batches.length = 0
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

@@ -9,6 +9,7 @@ import { checkSeed, mean, Metric, type Measured, type MetricBatch, type MetricOp
 import { on } from './executor.js'
 import { rankCorrelation } from './similarity.js'
 
+/** Which modules are randomised: from the output back, each in addition to those before ('cascading'), or one at a time. */
 export type RandomizationOrder = 'all' | 'cascading' | 'independent'
 
 export interface ParameterRandomizationOptions extends MetricOptions {

@@ -8,6 +8,7 @@ import { enlarged, ranksOf } from './maps.js'
 import { checkAmount, checkSeed, mean, Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
 import type { Scorer } from './scores.js'
 
+/** Which pixels are replaced first: the most relevant or the least relevant. */
 export type RoadOrder = 'combined' | 'morf' | 'lerf'
 
 export interface RoadOptions extends MetricOptions {

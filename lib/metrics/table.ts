@@ -19,6 +19,7 @@ export interface MetricFacts {
   readonly peer: string | null
   /** What it needs beside images and maps. */
   readonly needs: 'boxes' | 'explain' | null
+  /** Makes the metric for a model. */
   create(model: ScriptModule, options: never): Metric
 }
 

@@ -1,29 +1,53 @@
+import type { CallOptions } from '../addon/abort.js'
 import { GradCamError } from '../base/errors.js'
-import type { ScriptModule } from './script-module.js'
-import { suggestLayer, type LayerOutput } from './observe-layers.js'
 import { Tensor } from '../tensor/tensor.js'
+import { observeLayers, type LayerOutput } from './observe-layers.js'
 import { refusedInput } from './refused-input.js'
+import type { ScriptModule } from './script-module.js'
 
 /**
- * The layer that maps are most often wanted of, found by running the model once on a blank image.
+ * The layer that Grad-CAM is used on most often: the last one that returned [N, C, h, w] with more than one spatial
+ * position, before the model pools its features. Where a block and the last layer inside it return the same, it is the
+ * block.
  *
- * @param file of the model, and `advice` on what else could be done: for the error where there is no such layer
+ * @param outputs from {@link observeLayers}
+ * @returns null when no layer has a spatial output, as in a network of linear layers
  */
-export async function pickLayer(
+export function lastSpatialLayer(outputs: readonly LayerOutput[]): LayerOutput | null {
+  const spatial = outputs.filter(({ path, shape }) => path !== '' && isSpatial(shape))
+  // A last pooling, such as the 7x7 one of VGG, only blurs the output of the layer before it; dropout changes nothing.
+  return spatial.findLast(({ typeName }) => !/pool|dropout|identity/i.test(typeName)) ?? spatial.at(-1) ?? null
+}
+
+/**
+ * The layer to explain where the caller names none: the {@link lastSpatialLayer} of one pass over a blank input. For
+ * several candidates with reasons, and for transformers, use `suggestLayers`.
+ *
+ * @param shape of the input, [1, C, H, W]
+ * @throws GradCamError ERR_LAYER_OUTPUT when no layer has a spatial output, ERR_MODEL_FROZEN, and what `model.forward`
+ *   throws
+ */
+export async function defaultLayer(
   model: ScriptModule,
-  file: string,
-  size: readonly [number, number],
-  advice = '',
+  shape: readonly number[],
+  options: CallOptions = {},
 ): Promise<LayerOutput> {
-  using blank = Tensor.zeros([1, 3, ...size])
-  const layer = await suggestLayer(model, blank).catch((error: unknown) => {
-    throw refusedInput(error, blank.shape)
+  using blank = Tensor.zeros(shape)
+  const outputs = await observeLayers(model, blank, options).catch((error: unknown) => {
+    throw refusedInput(error, shape)
   })
+  const layer = lastSpatialLayer(outputs)
   if (layer) return layer
-  // A frozen model has an error of its own, which says why there is nothing to find.
+  // A frozen model has an error of its own, which says why it has no layers.
   if (model.namedModules().length === 1) model.checkLayer('features')
   throw new GradCamError(
     'ERR_LAYER_OUTPUT',
-    `No layer of '${file}' returns [N, C, h, w] at ${size.join('x')}, so there is no map to draw.${advice}`,
+    `No layer of the model returns [N, C, h, w] with more than one spatial position for an input of [${shape.join(', ')}], ` +
+      'so there is no map to draw. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
   )
+}
+
+function isSpatial(shape: readonly number[] | null): boolean {
+  const [, , height = 0, width = 0] = shape ?? []
+  return shape?.length === 4 && height * width > 1
 }

@@ -1,51 +1,54 @@
 import type { NamedModule } from './script-module.js'
 
-/** A submodule where it stands among the others. */
+/** A submodule as a row of a tree. */
 export interface ModuleRow {
   readonly module: NamedModule
-  /** 1 for what lies directly in the root of the tree. */
+  /** 1 for the submodules directly inside the root of the tree. */
   readonly depth: number
-  /** The lines that join it to what it lies in, and its name there. */
+  /** The lines that join it to its parent, e.g. `│  └─ `. */
   readonly branch: string
+  /** Its path from its parent, e.g. `conv`. */
   readonly name: string
-  /** How many modules lie inside it, at any depth. */
+  /** How many submodules lie inside it, at any depth. */
   readonly inside: number
 }
 
+/** A submodule of the tree, and how its children are joined to it. */
+interface Parent {
+  readonly path: string
+  readonly depth: number
+  readonly indent: string
+}
+
 /**
- * The submodules inside one of them as the rows of a tree, in the model's order.
+ * The submodules inside a module as the rows of a tree, in the model's order.
  *
- * @param modules all, in PyTorch's order, in which what lies inside a module follows it at once
- * @param root its path, '' for the whole model
+ * @param modules all of a model's modules, as `model.namedModules()` returns them
+ * @param root the path of a module; '' for the whole model
  */
 export function moduleTree(modules: readonly NamedModule[], root: string): ModuleRow[] {
-  const below = children(modules, root)
-  return below.flatMap((child, index) => rows(modules, child, root, 1, '', index === below.length - 1))
+  return rowsInside(modules, { path: root, depth: 0, indent: '' })
 }
 
-function rows(
-  modules: readonly NamedModule[],
-  module: NamedModule,
-  parent: string,
-  depth: number,
-  indent: string,
-  last: boolean,
-): ModuleRow[] {
-  const below = children(modules, module.path)
-  const next = indent + (last ? '   ' : '│  ')
-  const inner = below.flatMap((child, index) =>
-    rows(modules, child, module.path, depth + 1, next, index === below.length - 1),
-  )
-  const name = parent === '' ? module.path : module.path.slice(parent.length + 1)
-  return [{ module, depth, branch: `${indent}${last ? '└─ ' : '├─ '}`, name, inside: inner.length }, ...inner]
+function rowsInside(modules: readonly NamedModule[], parent: Parent): ModuleRow[] {
+  const children = childrenOf(modules, parent.path)
+  const depth = parent.depth + 1
+  return children.flatMap((module, index) => {
+    const isLast = index === children.length - 1
+    const indent = parent.indent + (isLast ? '   ' : '│  ')
+    const inner = rowsInside(modules, { path: module.path, depth, indent })
+    const branch = `${parent.indent}${isLast ? '└─ ' : '├─ '}`
+    const name = parent.path === '' ? module.path : module.path.slice(parent.path.length + 1)
+    return [{ module, depth, branch, name, inside: inner.length }, ...inner]
+  })
 }
 
-function children(modules: readonly NamedModule[], parent: string): NamedModule[] {
+function childrenOf(modules: readonly NamedModule[], parent: string): NamedModule[] {
   const prefix = parent === '' ? '' : `${parent}.`
   return modules.filter(({ path }) => path !== '' && path.startsWith(prefix) && !path.includes('.', prefix.length))
 }
 
-/** The greatest depth that shows no more rows than fit on a screen, and at least 1. */
+/** The greatest depth that shows no more than `limit` rows, and at least 1. */
 export function comfortableDepth(tree: readonly ModuleRow[], limit = 40): number {
   const deepest = deepestOf(tree)
   let depth = 1
@@ -53,6 +56,7 @@ export function comfortableDepth(tree: readonly ModuleRow[], limit = 40): number
   return depth
 }
 
+/** The depth of the row that lies deepest; 0 for an empty tree. */
 export function deepestOf(tree: readonly ModuleRow[]): number {
   return tree.reduce((deepest, { depth }) => Math.max(deepest, depth), 0)
 }

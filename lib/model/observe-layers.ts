@@ -50,34 +50,6 @@ export async function observeLayers(
   }
 }
 
-/**
- * The layer that Grad-CAM is most often wanted for: the last of a pass that returned [N, C, h, w] with more than one
- * place, before the model pools its features away. Of a block and the last layer inside it, which return the same, it is
- * the block.
- *
- * @param outputs from {@link observeLayers}
- * @returns null when no layer has a spatial output, as in a network of linear layers
- */
-export function lastSpatialLayer(outputs: readonly LayerOutput[]): LayerOutput | null {
-  const spatial = outputs.filter(({ path, shape }) => path !== '' && isSpatial(shape))
-  // A last pooling, such as VGG's 7x7 one, only blurs what the layer before it saw, and dropout does nothing to it.
-  return spatial.findLast(({ typeName }) => !/pool|dropout|identity/i.test(typeName)) ?? spatial.at(-1) ?? null
-}
-
-/** Runs the model once and gives the {@link lastSpatialLayer}. */
-export async function suggestLayer(
-  model: ScriptModule,
-  inputs: Value | readonly Value[],
-  options: CallOptions = {},
-): Promise<LayerOutput | null> {
-  return lastSpatialLayer(await observeLayers(model, inputs, options))
-}
-
-function isSpatial(shape: readonly number[] | null): boolean {
-  const [, , height = 0, width = 0] = shape ?? []
-  return shape?.length === 4 && height * width > 1
-}
-
 /** The shapes of a module's output, in the form of the value that it is. */
 export function describeValue(value: Value | undefined): string {
   if (value instanceof Tensor) return `[${value.shape.join(', ')}]`

@@ -1,15 +1,24 @@
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { cancellable, type CallOptions } from '../addon/abort.js'
-import type { HookKind, ModelHandle, SubmoduleInfo } from '../addon/binding.js'
+import type { HookKind, ModelHandle } from '../addon/binding.js'
 import { native } from '../addon/native.js'
 import { checkOptions, GradCamError } from '../base/errors.js'
 import { checkByteLimit, checkThreads } from '../addon/runtime.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
 
-/** One submodule of a model: its path, class, number of parameter elements, and whether the model calls it. */
-export type NamedModule = Readonly<SubmoduleInfo>
+/** One submodule of a model. */
+export interface NamedModule {
+  /** E.g. 'features.denseblock1'; '' for the model itself. */
+  readonly path: string
+  /** Its class, e.g. 'Conv2d'. */
+  readonly typeName: string
+  /** Elements of its parameters, those of its submodules included. */
+  readonly parameters: number
+  /** Whether the model calls it; containers such as ModuleList are not called. */
+  readonly hookable: boolean
+}
 
 /** The module that a hook was called for. */
 export interface HookedModule {
@@ -38,6 +47,7 @@ export type FullBackwardHook = (
  * a graph that was recorded before keeps the full backward hooks that it was recorded with.
  */
 export interface HookHandle extends Disposable {
+  /** Unregisters the hook. Safe to call again. */
   remove(): void
 }
 
@@ -237,6 +247,7 @@ export class ScriptModule implements Disposable {
     this.#handle.dispose()
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }

@@ -55,6 +55,7 @@ export class WeightedMasks implements Disposable {
     })
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.#sum?.dispose()
   }

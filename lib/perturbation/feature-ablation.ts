@@ -4,6 +4,7 @@ import { operators } from '../tensor/operators.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './perturbation.js'
 
+/** The settings of feature ablation. */
 export interface FeatureAblationOptions {
   /**
    * Which elements are taken away together: those with the same integer. A tensor of integers that can be expanded to the

@@ -24,6 +24,7 @@ import type { PerturbationMethod } from './perturbation-method.js'
 
 export type { PerturbationMethod }
 
+/** What {@link InputPerturbation} has to be told: the method, and its settings. */
 export type InputPerturbationOptions = {
   /**
    * How many images a run takes at most; 16 by default, and never less than the batch itself; fewer where memory runs out. It

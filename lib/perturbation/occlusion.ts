@@ -3,6 +3,7 @@ import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
 import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './perturbation.js'
 
+/** The settings of occlusion. */
 export interface OcclusionOptions {
   /**
    * The size of what is covered at a time, for the last dimensions of the input; those before them are covered whole. By

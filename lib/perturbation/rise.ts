@@ -8,6 +8,7 @@ import { disposeValue } from '../tensor/values.js'
 import type { Perturbation } from './perturbation.js'
 import { uniforms } from './uniforms.js'
 
+/** The settings of RISE. */
 export interface RiseOptions {
   /** How many masks; 1000 by default. The paper takes 4000 to 8000: the noise of the map falls with the root of it. */
   readonly masks?: number

@@ -37,6 +37,7 @@ export const presets = Object.freeze({
   letterbox: { ...timm(224, 1, 'bilinear', 'border'), fill: [124, 116, 104] },
 } satisfies Record<string, Preprocess>)
 
+/** The name of a preset of {@link presets}. */
 export type PresetName = keyof typeof presets
 
 export function isPresetName(name: string): name is PresetName {

@@ -1,17 +1,17 @@
 import type { MapLevels } from '../batch/levels.js'
-import type { ManifestLine, ManifestResult } from '../jobs/manifest.js'
+import type { JobLine, JobResultLine } from '../jobs/job-line.js'
 
-/** What a page filters and sorts by: id, target, label, score, confidence, whether it failed. See assets/report/items.js. */
+/** What a page filters and sorts by: id, target, label, score, confidence, failed. See assets/report/items.js. */
 export type IndexRow = readonly [string, number | null, string | null, number | null, number | null, boolean]
 
-/** All that a page shows of one input. */
+/** Everything that a page shows of one input. */
 export interface Item {
   readonly error?: { readonly code: string | null; readonly message: string }
   readonly size?: readonly number[]
-  readonly region?: ManifestResult['region']
+  readonly region?: JobResultLine['region']
   readonly map?: MapLevels
-  readonly top?: ManifestResult['top']
-  /** A data: URL, null where the image is gone. */
+  readonly top?: JobResultLine['top']
+  /** A data: URL; null where the image does not exist any more. */
   readonly thumbnail: string | null
   /** The image itself, relative to the page. */
   readonly input: string
@@ -20,17 +20,17 @@ export interface Item {
   readonly facts: Readonly<Record<string, string>>
 }
 
-export function toIndexRow(line: ManifestLine): IndexRow {
+export function toIndexRow(line: JobLine): IndexRow {
   if ('error' in line) return [line.id, null, null, null, null, true]
   return [line.id, line.target, line.label, line.score, confidence(line), false]
 }
 
-/** The probability of the class explained, where it is among the highest. */
-function confidence({ target, top }: ManifestResult): number | null {
+/** The probability of the explained class, where it is among the highest. */
+function confidence({ target, top }: JobResultLine): number | null {
   return top.find((one) => one.class === target)?.probability ?? null
 }
 
-export function toItem(line: ManifestLine, thumbnail: string | null, input: string): Item {
+export function toItem(line: JobLine, thumbnail: string | null, input: string): Item {
   const digest = line.sha256 === null ? {} : { 'SHA-256': line.sha256 }
   if ('error' in line) return { error: line.error, thumbnail, input, facts: { Input: line.input, ...digest } }
   const { size, region, map, top } = line
@@ -46,18 +46,19 @@ export function toItem(line: ManifestLine, thumbnail: string | null, input: stri
   return { size, region, map, top, thumbnail, input, where: peak(line), facts }
 }
 
-/** A float32 has no more digits than these; a score that is none is null in JSON. */
+/** A float32 has no more digits than these. NaN is null in JSON. */
 function shortly(score: number | null): string {
   return score === null ? 'not a number' : String(Number(score.toPrecision(7)))
 }
 
-function peak({ map, region, size }: ManifestResult): string {
+function peak({ map, region, size }: JobResultLine): string {
   const levels = Buffer.from(map.levels, 'base64')
   const highest = levels.reduce((best, level, at) => (level > (levels[best] as number) ? at : best), 0)
   if ((levels[highest] ?? 0) === 0) return 'the map is zero everywhere'
-  const along = (cell: number, cells: number, from: number, to: number, pixels: number): number =>
-    Math.round((100 * (from + ((cell + 0.5) / cells) * (to - from))) / pixels)
-  const x = along(highest % map.width, map.width, region.left, region.right, size[1] as number)
-  const y = along(Math.floor(highest / map.width), map.height, region.top, region.bottom, size[0] as number)
+  const [height = 1, width = 1] = size
+  const column = (highest % map.width) + 0.5
+  const row = Math.floor(highest / map.width) + 0.5
+  const x = Math.round((100 * (region.left + (column / map.width) * (region.right - region.left))) / width)
+  const y = Math.round((100 * (region.top + (row / map.height) * (region.bottom - region.top))) / height)
   return `it is highest at ${x} % from the left and ${y} % from the top`
 }

@@ -1,7 +1,7 @@
 import { defaultMaxPixels } from '../images/index.js'
 import { loadSharp } from '../images/sharp.js'
 
-/** A small copy of an image as a data: URL; null where it is gone or cannot be read any more. */
+/** A small copy of an image as a data: URL; null where it does not exist or cannot be read any more. */
 export async function thumbnail(path: string, pixels: number): Promise<string | null> {
   const sharp = await loadSharp()
   try {

@@ -1,55 +1,64 @@
 import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
-import { readManifest, type ManifestLine } from '../jobs/manifest.js'
-import { readJobFile } from '../jobs/job-spec.js'
-import { unwritable } from '../jobs/file-writer.js'
 import { GradCamError } from '../base/errors.js'
 import { packageRoot } from '../base/paths.js'
+import { unwritable } from '../jobs/file-writer.js'
+import { readJobSpec } from '../jobs/folder-store.js'
+import type { JobLine } from '../jobs/job-line.js'
+import { readManifest } from '../jobs/manifest.js'
+import { bundleModules } from './bundle-modules.js'
 import { toIndexRow, toItem, type IndexRow, type Item } from './item.js'
 import { thumbnail } from './thumbnail.js'
 
-/** Items that lie in one block of text: what the page reads at once. */
+/** Items in one block of text, which the page parses at once. */
 const block = 200
 
 /** Thumbnails made at a time. */
 const atOnce = 4
 
-/** Up to so many items there is room for large thumbnails; more items have smaller ones, so that the page opens quickly. */
+/** The size of thumbnails by the number of items: a page with many opens quickly only with small ones. */
 const sizes: readonly (readonly [items: number, pixels: number])[] = [
   [1000, 320],
   [4000, 224],
   [Infinity, 160],
 ]
 
+/** Options of {@link writeReport}. */
 export interface ReportOptions {
-  /** The longer side of thumbnails, in pixels; by default it depends on how many there are. */
+  /** The longer side of thumbnails, in pixels; by default 320, or less where there are many. */
   readonly thumbnail?: number | undefined
+  /** Called with the number of items written, and of all items. */
   readonly onProgress?: (done: number, of: number) => void
 }
 
+/** What {@link writeReport} wrote. */
 export interface ReportSummary {
+  /** How many items the page shows. */
   readonly items: number
-  /** Items whose image is no longer there: they are shown by their map alone. */
+  /** How many of them have no image any more: the page shows only their map. */
   readonly withoutImage: number
 }
 
 /**
- * Writes one HTML page of a job, which needs nothing but itself: every image is in it as a thumbnail, and every map.
+ * Writes one HTML page of a job. The page is a single file that opens without a server: it contains every map, and every
+ * image as a thumbnail.
  *
- * @param folder that `gradcam batch` wrote to
- * @throws GradCamError ERR_FILE_NOT_FOUND, ERR_IMAGE_WRITE
+ * @param folder of the results: see {@link FolderStore}
+ * @param file the path of the page; a page that exists is replaced
+ * @throws GradCamError ERR_FILE_NOT_FOUND for a folder without results, ERR_FILE_UNREADABLE, ERR_JOB_VERSION,
+ *   ERR_IMAGE_WRITE
  */
 export async function writeReport(folder: string, file: string, options: ReportOptions = {}): Promise<ReportSummary> {
   const index: IndexRow[] = []
-  const lines: ManifestLine[] = []
+  const lines: JobLine[] = []
   for await (const line of readManifest(folder)) {
     index.push(toIndexRow(line))
     lines.push(line)
   }
   if (lines.length === 0)
-    throw new GradCamError('ERR_FILE_NOT_FOUND', `'${folder}' holds no results of gradcam batch. Check the path.`)
+    throw new GradCamError('ERR_FILE_NOT_FOUND', `'${folder}' holds no results of a job. Check its path.`)
   const pixels = options.thumbnail ?? sizes.find(([most]) => lines.length <= most)?.[1] ?? 160
-  const job = await readJobFile(folder)
+  const job = await readJobSpec(folder)
   const title = `gradcam report of ${basename(resolve(folder))}`
   const about = job ? `${job.method} of ${job.model.path}${job.layer === null ? '' : ` at ${job.layer}`}` : ''
   const [before, after] = await page(title, { index, block, about })
@@ -79,7 +88,7 @@ export async function writeReport(folder: string, file: string, options: ReportO
   return { items: lines.length, withoutImage }
 }
 
-async function makeItems(lines: readonly ManifestLine[], pixels: number, folder: string): Promise<Item[]> {
+async function makeItems(lines: readonly JobLine[], pixels: number, folder: string): Promise<Item[]> {
   const items: Item[] = []
   for (let first = 0; first < lines.length; first += atOnce) {
     const some = lines.slice(first, first + atOnce).map(async (line) => {
@@ -100,24 +109,23 @@ async function appendBlock(handle: FileHandle, number: number, items: readonly I
   await handle.appendFile(`<script type="application/json" id="items-${number}">${toScript(items)}</script>\n`)
 }
 
-/** JSON that no text in it can end the script element of. */
+/** JSON in which no text can end the script element. */
 function toScript(value: unknown): string {
   return JSON.stringify(value).replaceAll('<', '\\u003c')
 }
 
-/** The page up to its items and from them on. */
+/** The parts of the page before and after its items. */
 async function page(title: string, job: unknown): Promise<[string, string]> {
   const read = (name: string): Promise<string> => readFile(join(packageRoot, 'assets', 'report', name), 'utf8')
-  const scripts = await Promise.all(['heat.js', 'items.js', 'sheet.js', 'main.js'].map(read))
   const parts: Readonly<Record<string, string>> = {
     title: title.replaceAll('&', '&amp;').replaceAll('<', '&lt;'),
     style: await read('page.css'),
     job: toScript(job),
-    script: scripts.join('\n'),
+    script: await bundleModules('main.js', read),
   }
-  // In the file they stand as what a formatter leaves alone: a comment, or a string.
-  const place = /\/\* \{\{(style|script)\}\} \*\/|"\{\{(job)\}\}"|\{\{(title)\}\}/g
-  const whole = (await read('page.html')).replace(place, (_, ...names: (string | undefined)[]) => {
+  // In the file they are comments or strings, which a formatter leaves alone.
+  const parameter = /\/\* \{\{(style|script)\}\} \*\/|"\{\{(job)\}\}"|\{\{(title)\}\}/g
+  const whole = (await read('page.html')).replace(parameter, (_, ...names: (string | undefined)[]) => {
     return parts[names.slice(0, 3).find((name) => name !== undefined) ?? ''] ?? ''
   })
   const [before = '', after = ''] = whole.split('<!-- {{items}} -->')

@@ -1,18 +1,24 @@
 import { readFile } from 'node:fs/promises'
 import { GradCamError } from '../base/errors.js'
-import { usageError } from '../cli/arguments.js'
 import { nearestName } from '../base/nearest.js'
 
+/** The class to explain, by its index, or the class with the highest score. */
+export type ClassTarget = number | 'argmax'
+
 /**
- * Reads the names of the classes, from 0 on: one a line, or JSON: an array of strings, or an object with the name of each
- * number, as models are published with ({"0": "tench"}, {"0": ["n01440764", "tench"]}, or either in "id2label").
+ * Reads the names of a model's classes from a file: one name a line, class 0 first, or JSON. The JSON is an array of
+ * strings, or an object with a name for each number, in the forms that models are published with: `{"0": "tench"}`,
+ * `{"0": ["n01440764", "tench"]}`, or either of them as `"id2label"`.
+ *
+ * @returns the name of each class, from class 0; an empty string for a class without a name
+ * @throws GradCamError ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT for a file without labels
  */
 export async function readLabels(file: string): Promise<string[]> {
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT'
     throw new GradCamError(
       missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
-      `The labels '${file}' ${missing ? 'do not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check --labels.`,
+      `The labels file '${file}' ${missing ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check its path.`,
       { cause },
     )
   })
@@ -34,7 +40,6 @@ function fromJson(text: string): string[] | null {
   }
 }
 
-/** Numbers without a name have an empty one. */
 function fromNumbers(given: object): string[] | null {
   const named = 'id2label' in given ? (given.id2label as object) : given
   const labels: string[] = []
@@ -46,21 +51,26 @@ function fromNumbers(given: object): string[] | null {
   return Array.from(labels, (label) => label ?? '')
 }
 
-/** What --target asks for: a class, or the top one. */
-export type TargetChoice = number | 'argmax'
-
-/** Reads one --target: a number, 'argmax', or one of the labels where there are any. */
-export function parseTarget(text: string, labels: readonly string[] | null): TargetChoice {
+/**
+ * Reads a target that a person wrote: the index of a class, 'argmax', or one of the labels, in upper or lower case.
+ *
+ * @param labels the name of each class, or null where there are none
+ * @throws GradCamError ERR_TARGET for anything else, with the nearest label
+ */
+export function parseTarget(text: string, labels: readonly string[] | null): ClassTarget {
   if (text === 'argmax') return text
   if (/^\d{1,9}$/.test(text)) return Number(text)
   const found = labels?.findIndex((label) => label.toLowerCase() === text.toLowerCase()) ?? -1
   if (found >= 0) return found
   const near = nearestName(text, labels ?? [])
-  const hint = labels ? (near ? ` Did you mean ${near}?` : '') : ' To give a name, give --labels too.'
-  throw usageError(`--target wants the number of a class, a label or argmax, not "${text}".${hint}`)
+  const hint = labels ? (near ? ` Did you mean ${near}?` : '') : ' A label requires a file of labels.'
+  throw new GradCamError(
+    'ERR_TARGET',
+    `"${text}" is not a target: give the index of a class, a label or argmax.${hint}`,
+  )
 }
 
-/** A class as a person reads it. */
+/** A class in words: its label, where it has one, and its index. */
 export function className(index: number, labels: readonly string[] | null): string {
   const label = labels?.[index]
   return label ? `${label} (class ${index})` : `class ${index}`

@@ -113,6 +113,7 @@ function toMask(mask: unknown, target: unknown): Tensor {
 /** A target as the native side takes it, and what is to be disposed when that has been called. */
 export function toNativeTarget(target: PlainTarget | undefined): {
   target: number[] | NativeTarget | undefined
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void
 } {
   if (typeof target !== 'object' || target === null || Array.isArray(target))

@@ -11,6 +11,7 @@ export interface TensorOptions {
   device?: string
 }
 
+/** The typed arrays that hold elements of a tensor, one class for each dtype. */
 export type TypedArray =
   Float32Array | Float64Array | Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Int32Array | BigInt64Array
 

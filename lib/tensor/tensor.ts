@@ -67,10 +67,12 @@ export class Tensor {
     return source.to({ dtype: options.dtype })
   }
 
+  /** Zeros, float32 on the CPU unless `options` say otherwise. */
   static zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
     return callOperator(functions.zeros, shape, { ...options })
   }
 
+  /** Ones, float32 on the CPU unless `options` say otherwise. */
   static ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
     return callOperator(functions.ones, shape, { ...options })
   }
@@ -95,6 +97,7 @@ export class Tensor {
     return callOperator(functions.arange, start, end, step, { ...options })
   }
 
+  /** [steps] evenly spaced numbers from `start` to `end`, both included. */
   static linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
     return callOperator(functions.linspace, start, end, steps, { ...options })
   }
@@ -109,6 +112,7 @@ export class Tensor {
     return callOperator(functions.stack, tensors, dim)
   }
 
+  /** The size of each dimension; [] for a scalar. */
   get shape(): readonly number[] {
     return (this.#shape ??= Object.freeze(this.handle.shape))
   }
@@ -118,6 +122,7 @@ export class Tensor {
     return this.shape.reduce((product, size) => product * size, 1)
   }
 
+  /** The type of the elements. */
   get dtype(): DType {
     return this.handle.dtype as DType
   }
@@ -127,6 +132,7 @@ export class Tensor {
     return this.handle.device
   }
 
+  /** Whether it was disposed: any other use throws ERR_DISPOSED. */
   get disposed(): boolean {
     return this.#disposed
   }
@@ -136,6 +142,7 @@ export class Tensor {
     return this.handle.requiresGrad
   }
 
+  /** Starts or ends recording of a graph at this tensor; floating point only. */
   set requiresGrad(value: boolean) {
     this.handle.requiresGrad = value
   }
@@ -223,10 +230,12 @@ export class Tensor {
     this.handle.dispose()
   }
 
+  /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
   }
 
+  /** Shape, dtype and device in a few words. */
   toString(): string {
     return this.#disposed ? 'Tensor (disposed)' : `Tensor [${this.shape.join(', ')}] ${this.dtype} ${this.device}`
   }

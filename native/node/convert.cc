@@ -106,7 +106,7 @@ std::string dtype_name(at::ScalarType dtype) {
 at::Device parse_device(const std::string& name) {
   if (name == "auto") return torch::cuda::is_available() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   if (name == "cpu") return at::kCPU;
-  if (name != "cuda" && (name.rfind("cuda:", 0) != 0 || name.size() > 8 || name.size() == 5 ||
+  if (name != "cuda" && (!name.starts_with("cuda:") || name.size() > 8 || name.size() == 5 ||
                          name.find_first_not_of("0123456789", 5) != std::string::npos))
     throw Error("ERR_DEVICE", "There is no device '" + name + "'. Use 'cpu', 'cuda', 'cuda:N' or 'auto'.");
   const int index = name == "cuda" ? 0 : std::stoi(name.substr(5));

@@ -1,5 +1,5 @@
 // `npm run build`: compiles the TypeScript and then the addon, both only where something changed. What follows -- goes
-// to `gradcam build`.
+// to `gradcam build`; with --typescript alone the addon is left as it is.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -22,7 +22,7 @@ const list = (folder) => (existsSync(folder) ? readdirSync(folder, { recursive: 
 /** AVA would run the test that was compiled from a file that is gone since; tsc would not miss a file that it wrote. */
 function compareWithSources() {
   for (const name of list(dist)) {
-    const [, source] = name.match(/^((?:lib|test)\/.*)\.(?:js|d\.ts)$/) ?? []
+    const [, source] = name.match(/^((?:lib|test)\/.*)\.(?:js|js\.map|d\.ts)$/) ?? []
     if (source && !existsSync(join(root, `${source}.ts`))) rmSync(join(dist, name))
   }
   const sources = ['lib', 'test'].flatMap((folder) => list(join(root, folder)).map((name) => join(folder, name)))
@@ -33,4 +33,5 @@ function compareWithSources() {
 compareWithSources()
 // What has not changed is not written again: a build may run while other processes read the compiled files.
 run(tsc, '--incremental', '--tsBuildInfoFile', record)
-run(join(dist, 'lib', 'cli', 'main.js'), 'build', ...process.argv.slice(2))
+const args = process.argv.slice(2)
+if (!args.includes('--typescript')) run(join(dist, 'lib', 'cli', 'main.js'), 'build', ...args)

@@ -45,9 +45,6 @@ const knownCircles = {
   'lib/tensor/dispatch.ts': 'tensors have the operators as methods, and operators make tensors',
 }
 
-/** Arrows that run up and are about to go: the report takes a job's files from lib/cli/batch until they lie in lib/jobs. */
-const knownArrows = [/^lib\/report\/\S+ uses lib\/cli\/batch\//]
-
 /** What native/core may not include: the binding, and the headers of Node. */
 const bindingHeaders = /^(?:node\/|napi|node_api|js_native_api|uv\.h|v8)/
 
@@ -162,7 +159,7 @@ export function arrowErrors(/** @type {string} */ root) {
           `${from} imports ${named}: take it from 'libtorch-gradcam', '#internal' or '#test-support/'`,
       ),
     ]),
-  ].filter((error) => !knownArrows.some((known) => known.test(error)))
+  ]
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

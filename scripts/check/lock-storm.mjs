@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { lockStorm } from '../../dist/test/support/lock-storm.js'
+import { lockStorm } from '#test-support/lock-storm.js'
 
 const { values } = parseArgs({
   options: {

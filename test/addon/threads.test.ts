@@ -1,11 +1,11 @@
-import test from 'ava'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../../lib/base/paths.js'
 import { run } from '../../lib/base/processes.js'
 import { sampleModel } from '../support/batch.js'
+import { needing } from '../support/needs.js'
 
-const onLinux = existsSync('/proc/self/task') ? test : test.skip
+const onLinux = needing('linux', existsSync('/proc/self/task'))
 
 onLinux('models alone open teams of threads, and as large as they were told', async (t) => {
   const child = await run(process.execPath, [join(packageRoot, 'dist/test/support/count-threads.js'), sampleModel], {

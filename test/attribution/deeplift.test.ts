@@ -1,17 +1,18 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { InputAttribution, ScriptModule, Tensor, liveTensors, type InputAttributionOptions } from '../../lib/index.js'
+import { InputAttribution, ScriptModule, Tensor, type InputAttributionOptions } from '../../lib/index.js'
 import { farthest } from '../support/arithmetic.js'
 import { cachedFolder } from '../support/cached-folder.js'
 import { smallNets } from '../support/models.js'
 import { pythonPackagesOrNull } from '../support/numpy.js'
 import { assertParity, assertSame } from '../support/parity.js'
-import { settledLiveTensors } from '../support/live-tensors.js'
+import { heldTensors, settledLiveTensors } from '../support/live-tensors.js'
 import { peerReference } from '../support/peer-maps.js'
 import { programsHash, runPython, testPython } from '../support/python.js'
 import { Reference } from '../support/reference.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 const classes = [0, 1, 2]
 const refused = {
@@ -47,7 +48,7 @@ async function derive(withNumpy: NodeJS.ProcessEnv): Promise<Reference> {
 
 const packages = await pythonPackagesOrNull()
 const derived = packages && (await derive(packages))
-const run = derived ? test.serial : test.serial.skip
+const run = needing('packages', derived, test.serial)
 
 const peer = await peerReference('peer_rescale.py', {
   models: {
@@ -61,7 +62,7 @@ const peer = await peerReference('peer_rescale.py', {
     vgg11: { classes: [4, 7], size: [2, 3, 64, 80] },
   },
 })
-const runPeer = peer ? test.serial : test.serial.skip
+const runPeer = needing('peers', peer, test.serial)
 const nets = await smallNets()
 const values = (tensor: Tensor) => ({ shape: [...tensor.shape], data: tensor.toTypedArray() as Float64Array })
 const deepLift = (model: ScriptModule, options: Partial<InputAttributionOptions> = {}) =>
@@ -232,7 +233,7 @@ run('a baseline that does not fit is refused, and nothing is left behind', async
   using model = await ScriptModule.load(derived!.file('rescale_pools', 'scripted'))
   using input = toTensor(derived!.input('rescale_pools'))
   using wrong = Tensor.full([5, 3, 16, 20], 1)
-  const before = liveTensors()
+  const before = await heldTensors()
   {
     using attribution = deepLift(model, { baseline: wrong })
     await t.throwsAsync(attribution.explain(input), { code: 'ERR_SHAPE', message: /baseline does not fit/ })

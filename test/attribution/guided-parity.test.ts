@@ -1,27 +1,32 @@
 import test from 'ava'
 import { GradCam, GuidedBackprop, ScriptModule, interpolate, normalize } from '../../lib/index.js'
-import { densenetReference, twoClasses } from '../support/densenet.js'
+import { densenetReference, doubleDensenetReference, twoClasses } from '../support/densenet.js'
 import { assertParity, relativeError } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
 
 const peer = await densenetReference()
+const double = await doubleDensenetReference()
 
 for (const kind of ['scripted', 'traced'] as const) {
-  const file = peer.file('densenet121', kind)
+  for (const [net, of, tolerance] of [
+    ['densenet121', peer, 1e-5],
+    ['densenet121_double', double, 1e-9],
+  ] as const)
+    for (const scope of ['modules', 'all'] as const) {
+      test.serial(`${net}, ${kind}: guided backprop, scope ${scope}`, async (t) => {
+        using model = await ScriptModule.load(of.file(net, kind))
+        using input = toTensor(of.input(net))
+        using guided = new GuidedBackprop(model, { scope })
+        using logits = await guided.forward(input)
+        await guided.backward(twoClasses)
+        using gradient = guided.get()
+        assertParity(t, logits, of.tensor(net, `guided_${scope}`, 'output'), 'logits', tolerance)
+        assertParity(t, gradient, of.tensor(net, `guided_${scope}`, 'gradient'), 'gradient', tolerance)
+        t.is(guided.intercepted, of.number(net, `guided_${scope}`, 'intercepted'))
+      })
+    }
 
-  for (const scope of ['modules', 'all'] as const) {
-    test.serial(`densenet121, ${kind}: guided backprop, scope ${scope}`, async (t) => {
-      using model = await ScriptModule.load(file)
-      using input = toTensor(peer.input('densenet121'))
-      using guided = new GuidedBackprop(model, { scope })
-      using logits = await guided.forward(input)
-      await guided.backward(twoClasses)
-      using gradient = guided.get()
-      assertParity(t, logits, peer.tensor('densenet121', `guided_${scope}`, 'output'), 'logits')
-      assertParity(t, gradient, peer.tensor('densenet121', `guided_${scope}`, 'gradient'), 'gradient')
-      t.is(guided.intercepted, peer.number('densenet121', `guided_${scope}`, 'intercepted'))
-    })
-  }
+  const file = peer.file('densenet121', kind)
 
   test.serial(`densenet121, ${kind}: the reference document's mixed`, async (t) => {
     using model = await ScriptModule.load(file)

@@ -10,6 +10,7 @@ import {
   type Value,
 } from '../../lib/index.js'
 import { gaussLegendre } from '../../lib/attribution/quadrature.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { farthest } from '../support/arithmetic.js'
 import { smallNets } from '../support/models.js'
 import { assertSame, relativeError } from '../support/parity.js'
@@ -116,7 +117,7 @@ test.serial('activations without a rule are refused, and nothing is left behind'
   ] as const) {
     using model = await load(net)
     using input = toTensor(nets.input(net))
-    const before = liveTensors()
+    const before = await heldTensors()
     for (const method of ['guided-backprop', 'deconvnet'] as const) {
       using attribution = new InputAttribution(model, { method })
       await t.throwsAsync(attribution.explain(input), { code, message })
@@ -130,7 +131,7 @@ test.serial('activations without a rule are refused, and nothing is left behind'
 test.serial('explaining leaves no tensor behind, whether it ends well or not', async (t) => {
   using model = await load('plain')
   using input = toTensor(nets.input('plain'))
-  const before = liveTensors()
+  const before = await heldTensors()
   {
     const smooth = { samples: 2 }
     for (const method of ['saliency', 'guided-backprop', 'integrated-gradients'] as const) {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { GradCam, GuidedBackprop, ScriptModule, Tensor, liveTensors, type GradCamErrorCode } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { assertSame } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -21,7 +22,7 @@ async function refuses(
   code: GradCamErrorCode,
   says: RegExp,
 ): Promise<void> {
-  const before = liveTensors()
+  const before = await heldTensors()
   const error = await t.throwsAsync(async () => refused(), { name: 'GradCamError', code, message: says })
   t.true(liveTensors() <= before, 'no tensor is left behind')
   assertReadable(t, error?.message ?? '')
@@ -195,7 +196,7 @@ test.serial('targets that do not fit', async (t) => {
   const throwing = () => {
     throw mine
   }
-  const before = liveTensors()
+  const before = await heldTensors()
   t.is(await t.throwsAsync(gradCam.backward(throwing)), mine)
   t.is(await t.throwsAsync(gradCam.explain(input, { target: throwing })), mine)
   t.is(liveTensors(), before)

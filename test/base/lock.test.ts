@@ -12,6 +12,7 @@ import { parseHolder, thisKernel } from '../../lib/base/lock-holder.js'
 import { describeWait, lockSystem, withLock, type LockSystem, type LockWait } from '../../lib/base/lock.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { lockStorm } from '../support/lock-storm.js'
+import { needing } from '../support/needs.js'
 import { temporaryFolder } from '../support/package-copy.js'
 
 const module = pathToFileURL(join(packageRoot, 'dist', 'lib', 'base', 'lock.js')).href
@@ -329,7 +330,7 @@ test('whoever may make files in the folder may open the lock file that stays the
   }
 })
 
-;(process.platform === 'linux' ? test : test.skip)('which disks are local', (t) => {
+needing('linux', process.platform === 'linux')('which disks are local', (t) => {
   t.true(isLocal('/dev/shm/lock'))
   t.false(isLocal('/proc/lock'), 'what is not known to be local may be shared')
   t.regex(thisKernel() ?? '', /^[0-9a-f-]{36}$/)

@@ -6,13 +6,12 @@ import {
   ScriptModule,
   Tensor,
   camMethods,
-  liveTensors,
   type CamAggregate,
   type CamMethod,
   type CamOptions,
 } from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
-import { settledLiveTensors } from '../support/live-tensors.js'
+import { heldTensors, settledLiveTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { assertSame, relativeError } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -313,7 +312,7 @@ test.serial('half-precision models have their maps computed in float32', async (
 test.serial('explaining leaves no tensor behind', async (t) => {
   using model = await load('curved')
   using input = toTensor(nets.input('curved'))
-  const before = liveTensors()
+  const before = await heldTensors()
   {
     using cam = new Cam(model, { layers: ['features', 'mix'], methods: all, compat: 'pytorch-grad-cam' })
     using _augmented = await cam.explain(input, { augment: true })

@@ -9,6 +9,7 @@ import { programsHash, runPython, testPython } from '../support/python.js'
 import { pythonPackagesOrNull } from '../support/numpy.js'
 import { Reference } from '../support/reference.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 /** Both sides compute in float64. */
 const tolerance = 1e-9
@@ -25,7 +26,7 @@ const job = {
 
 const packages = await pythonPackagesOrNull()
 const derived = packages && (await derive(packages))
-const run = derived ? test.serial : test.serial.skip
+const run = needing('packages', derived, test.serial)
 
 async function derive(withNumpy: NodeJS.ProcessEnv): Promise<Reference> {
   const python = await testPython()

@@ -1,8 +1,10 @@
 import test from 'ava'
 import { Cam, ScriptModule, Tensor, type CamMethod, type CamOptions, type Target } from '../../lib/index.js'
 import { farthest } from '../support/arithmetic.js'
+import { assertMap } from '../support/parity.js'
 import { peerReference, type PeerModel } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 /** Greatest difference of a map in [0, 1]. */
 const tolerance = 1e-5
@@ -94,7 +96,7 @@ const models: Readonly<Record<string, Model>> = {
 }
 
 const peer = await peerReference('peer_reruns.py', { models })
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 const firstOf = (input: Tensor, images: number) => input.narrow(0, 0, images)
 
@@ -124,14 +126,9 @@ for (const [name, { classes, layer_sets, methods, reshape, large: isLarge }] of 
               using found = await cam.explain(input, { target })
               for (const method of methods) {
                 const expected = peer!.tensor(name, `${images} ${layers.join(' ')}`, prefix + method)
-                const map = found.get(undefined, method)
-                t.deepEqual([...map.shape], expected.shape)
-                const distance = farthest(map.toTypedArray() as Float32Array, expected.data as Float32Array)
                 const what = `${prefix}${method} at ${layers.join(' and ')}, ${images} images, ${execution}`
-                t.true(
-                  distance <= (roundedScores.includes(name) ? roundedScoresTolerance : tolerance),
-                  `${what}: farthest ${distance.toExponential(2)}`,
-                )
+                const allowed = roundedScores.includes(name) ? roundedScoresTolerance : tolerance
+                assertMap(t, found.get(undefined, method), expected, what, allowed)
               }
             }
           }

@@ -8,6 +8,7 @@ import { assertSame } from '../support/parity.js'
 import { programsHash, runPython, testPython } from '../support/python.js'
 import { Reference } from '../support/reference.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 /** Both sides compute in float64. */
 const tolerance = 1e-9
@@ -55,7 +56,7 @@ const cases: Readonly<Record<string, Case>> = {
 
 const packages = await pythonPackagesOrNull()
 const derived = packages && (await derive(packages))
-const run = derived ? test.serial : test.serial.skip
+const run = needing('packages', derived, test.serial)
 
 async function derive(withNumpy: NodeJS.ProcessEnv): Promise<Reference> {
   const python = await testPython()

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { Cam, GradCam, GuidedGradCam, ScriptModule, Tensor, liveTensors, type Reshape } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { assertParity } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -30,7 +31,7 @@ for (const kind of ['scripted', 'traced'] as const) {
         const options = { layers, methods, execution, compat: 'captum' } as const
         using named = new Cam(model, { ...options, reshape: name })
         using expected = await named.explain(input, { target: 1 })
-        const before = liveTensors()
+        const before = await heldTensors()
         {
           using cam = new Cam(model, { ...options, reshape })
           using found = await cam.explain(input, { target: 1 })
@@ -87,7 +88,7 @@ test.serial('calls that overlap, and a busy event loop, do not meet', async (t) 
 test.serial('what a function must not do is a typed error, and its own error comes out as it is', async (t) => {
   using model = await ScriptModule.load(nets.file('vit'))
   using input = toTensor(nets.input('vit'))
-  const before = liveTensors()
+  const before = await heldTensors()
   const bad: [(tensor: Tensor) => unknown, { code?: string; message?: RegExp | string }][] = [
     [() => 7, { code: 'ERR_LAYER_OUTPUT', message: /returned 7/ }],
     [async (x) => x, { code: 'ERR_LAYER_OUTPUT', message: /synchronously/ }],

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { Cam, ScriptModule, liveTensors, suggestLayers } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { densenetReference } from '../support/densenet.js'
 import { smallNets } from '../support/models.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -16,7 +17,7 @@ for (const [net, layers] of Object.entries(expected)) {
   test.serial(`${net}: the layers that are suggested give maps`, async (t) => {
     using model = await ScriptModule.load(nets.file(net))
     using input = toTensor(nets.input(net))
-    const before = liveTensors()
+    const before = await heldTensors()
     const suggestions = await suggestLayers(model, input)
     t.is(liveTensors(), before)
     t.deepEqual(

@@ -256,12 +256,12 @@ test.serial('wrong calls exit with 2 before anything is made', async (t) => {
     [[image, '--model', plain], /--out DIR/],
     [[...whole, '--targt', '1'], /'--targt'\. Did you mean --target\?/],
     [[...whole, '--target', 'cat'], /--labels/],
-    [[...whole, '--target=-1'], /--target wants/],
-    [[...whole, '--size', '0x5'], /--size wants.*224x224/],
-    [[...whole, '--size', '3x4x5'], /--size wants/],
-    [[...whole, '--method', 'gradcm'], /--method wants gradcam, .*guided-backprop.*Did you mean gradcam\?/],
+    [[...whole, '--target=-1'], /--target: "-1" is not a target/],
+    [[...whole, '--size', '0x5'], /--size requires.*224x224/],
+    [[...whole, '--size', '3x4x5'], /--size requires/],
+    [[...whole, '--method', 'gradcm'], /--method requires one of gradcam, .*guided-backprop.*Did you mean gradcam\?/],
     [[...whole, '--method', 'guided-backprop', '--layer', 'features'], /takes no --layer/],
-    [[...whole, '--normalize', 'mine'], /--normalize wants/],
+    [[...whole, '--normalize', 'mine'], /--normalize requires/],
   ] as const) {
     const { code, stdout, stderr } = gradcam(['explain', ...args])
     t.is(code, 2, args.join(' '))
@@ -280,7 +280,7 @@ test.serial('what the model refuses: one line with the remedy, exit code 1, noth
     [plain, ['--layer', 'featurs'], /no layer 'featurs'.*'features'/],
     [plain, ['--layer', 'head'], /\[1, 5\].*\[N, C, h, w\]/],
     [plain, ['--device', 'tpu'], /'cpu'/],
-    [plain, ['--labels', join(folder, 'nowhere.txt')], /nowhere\.txt.*--labels/],
+    [plain, ['--labels', join(folder, 'nowhere.txt')], /labels file '.*nowhere\.txt' does not exist/],
     [nets.file('relu_free'), ['--method', 'guided-backprop'], /no ReLU/],
     [nets.file('segmentation'), [], /\[1, 5, 32, 40\]/],
     [nets.file('plain_double'), [], /does not run on one float32 input of \[1, 3, 32, 40\]/],
@@ -315,7 +315,7 @@ test.serial('files are replaced whole, or not at all', async (t) => {
 
   const inTheWay = gradcam(['explain', image, '--model', plain, '--out', image])
   t.is(inTheWay.code, 1)
-  t.regex(inTheWay.stderr, /a file is in its place.*--out/)
+  t.regex(inTheWay.stderr, /a file has that path\. Choose another folder/)
 })
 
 test.serial('--help names every option of the issue', (t) => {

@@ -32,8 +32,12 @@ test('wrong calls exit with 2, in one line on stderr that says what would be rig
     [['constructor'], /There is no command "constructor"/],
     [['doctor', '--jsn'], /Unknown option '--jsn'.*gradcam doctor --help/],
     [['build', 'extra'], /Unexpected argument 'extra'.*gradcam build --help/],
-    [['build', '--with', 'scons'], /--with wants cmake-js or node-gyp, not scons/],
-    [['build', '--jobs', 'many'], /--jobs wants a number/],
+    [['build', '--with', 'scons'], /--with requires cmake-js or node-gyp, not scons/],
+    [['build', '--jobs', 'many'], /--jobs requires a number/],
+    [['build', '--jobs'], /--jobs requires a value\. See: gradcam build --help/],
+    [['build', '--jobs', '--werror'], /--jobs requires a value\. To give "--werror", write --jobs=--werror\./],
+    [['doctor', '--json=yes'], /--json takes no value\. See: gradcam doctor --help/],
+    [['doctor', '-h=1'], /Unknown option '-='\. See: gradcam doctor --help/],
     [['help', 'explode'], /There is no command "explode"/],
   ] as const) {
     const { code, stdout, stderr } = gradcam(args)

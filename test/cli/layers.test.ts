@@ -1,9 +1,18 @@
 import { join } from 'node:path'
 import test from 'ava'
-import { comfortableDepth, moduleTree } from '../../lib/model/module-tree.js'
+import { comfortableDepth } from '../../lib/model/module-tree.js'
 import { humanCount } from '../../lib/base/units.js'
-import { liveTensors, ScriptModule, type NamedModule } from '../../lib/index.js'
-import { lastSpatialLayer, observeLayers, suggestLayer, type LayerOutput } from '../../lib/model/observe-layers.js'
+import {
+  defaultLayer,
+  lastSpatialLayer,
+  liveTensors,
+  moduleTree,
+  observeLayers,
+  ScriptModule,
+  type LayerOutput,
+  type NamedModule,
+} from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { gradcam } from '../support/package-copy.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -56,8 +65,8 @@ test.serial('the layer suggested for each small net, scripted and traced', async
     for (const kind of ['scripted', 'traced'] as const) {
       using model = await ScriptModule.load(nets.file(net, kind))
       using input = toTensor(nets.input(net))
-      const before = liveTensors()
-      t.is((await suggestLayer(model, input))?.path, layer, `${net}, ${kind}`)
+      const before = await heldTensors()
+      t.is((await defaultLayer(model, input.shape))?.path, layer, `${net}, ${kind}`)
       t.is(liveTensors(), before, 'what the hooks were given is freed')
     }
   }
@@ -91,7 +100,7 @@ test.serial('a pass that fails leaves no hook behind', async (t) => {
   using wrong = toTensor({ shape: [1, 2, 8, 8], data: new Float32Array(128) })
   await t.throwsAsync(observeLayers(model, wrong), { code: 'ERR_TORCH' })
   using input = toTensor(nets.input('plain'))
-  const before = liveTensors()
+  const before = await heldTensors()
   ;(await model.forward(input)).dispose()
   t.is(liveTensors(), before)
 })
@@ -119,7 +128,7 @@ test.serial('the last spatial layer is not a pooling, nor a flat one, nor the mo
   t.is(lastSpatialLayer([output('head', 'Linear', [1, 8]), output('', 'Net', [1, 8])]), null)
 })
 
-test.serial('the tree says what each layer is and returned, and which one explain picks', (t) => {
+test.serial('the tree says what each layer is and returned, and which one explain uses', (t) => {
   const { code, stdout, stderr } = gradcam(['layers', nets.file('control_flow'), '--size', '16x20'])
   t.is(code, 0, stderr)
   const lines = stdout.split('\n')
@@ -127,16 +136,16 @@ test.serial('the tree says what each layer is and returned, and which one explai
   const line = (name: string) => lines.find((text) => text.includes(`─ ${name} `)) ?? ''
   t.regex(line('stem'), /^├─ stem +Conv2d +168 {2}\[1, 6, 16, 20\]$/)
   t.regex(line('other'), /Unit +330 +not reached$/)
-  t.regex(line('step'), /← explain picks this, called 2 times$/)
+  t.regex(line('step'), /← explain uses this, called 2 times$/)
   t.regex(line('head'), /^└─ head/)
-  t.is(lines.filter((text) => text.includes('← explain picks')).length, 1)
-  t.regex(stdout, /^explain picks step, the last layer with a spatial output/m)
+  t.is(lines.filter((text) => text.includes('← explain uses')).length, 1)
+  t.regex(stdout, /^explain uses step, the last layer with a spatial output/m)
   t.false(stdout.includes('\u001b'), 'no colours into a pipe')
   const classes = lines.slice(2, 11).map((text) => text.search(/(Conv2d|Unit|ReLU|Linear)/))
   t.is(new Set(classes).size, 1, 'one column')
 })
 
-test.serial('outputs that are no tensor, and models with nothing inside', (t) => {
+test.serial('outputs that are not a tensor, and models with nothing inside', (t) => {
   t.regex(
     gradcam(['layers', nets.file('inner_structures'), '--size', '16x20']).stdout,
     /\(\[1, 6, 16, 20\], \[1, 6\]\)/,
@@ -170,11 +179,11 @@ test.serial('what cannot be shown: one line, and the exit code', (t) => {
   for (const [args, code, words] of [
     [[], 2, /one model file.*--help/],
     [[file, file], 2, /one model file/],
-    [[file, '--size', 'big'], 2, /--size wants/],
-    [[file, '--depth', '0'], 2, /--depth wants/],
+    [[file, '--size', 'big'], 2, /--size requires/],
+    [[file, '--depth', '0'], 2, /--depth requires/],
     [[file, '--dept', '1'], 2, /Did you mean --depth\?/],
     [[file, '--under', 'featurs'], 1, /Nearest: 'features'/],
-    [[file, '--size', '1x16x20'], 1, /\[1, 1, 16, 20\].*another --size/],
+    [[file, '--size', '1x16x20'], 1, /\[1, 1, 16, 20\].*another input size/],
     [[join('no', 'such.pt')], 1, /does not exist/],
     [[nets.bad('eager_module.pt')], 1, /torch\.jit\.script/],
   ] as const) {

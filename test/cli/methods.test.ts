@@ -176,15 +176,18 @@ test.serial('wrong methods and options exit with 2 before anything is made, and 
     [['--method', 'gradcam,salency'], /"salency" is none of them\. Did you mean saliency\?/],
     [['--method', 'zzzzzzzz'], /is none of them\.\n/],
     [['--method', ','], /at least one of gradcam/],
-    [['--method', 'saliency', '--layer', layer], /saliency looks at no layer.*no --layer/],
-    [['--method', 'rise,fullgrad', '--layer', layer], /rise and fullgrad look at no layer/],
+    [['--method', 'saliency', '--layer', layer], /saliency takes no --layer/],
+    [['--method', 'rise,fullgrad', '--layer', layer], /rise and fullgrad take no --layer/],
     [['--steps', '5'], /--steps goes with integrated-gradients, not with gradcam/],
     [['--method', 'rise', '--window', '3x3'], /--window goes with occlusion, feature-ablation/],
-    [['--method', 'rise', '--masks', '0'], /--masks wants a whole number from 1 on/],
-    [['--method', 'occlusion', '--stride', 'x'], /--stride wants height and width/],
+    [['--method', 'rise', '--masks', '0'], /--masks requires a whole number of at least 1/],
+    [['--method', 'occlusion', '--stride', 'x'], /--stride requires height and width/],
     [['--method', 'saliency', '--samples', '5'], /go with --smooth/],
-    [['--method', 'saliency', '--smooth', 'meen'], /--smooth wants mean, squared, variance.*Did you mean mean\?/],
-    [['--method', 'saliency', '--smooth', 'mean', '--sigma', 'much'], /--sigma wants a number/],
+    [
+      ['--method', 'saliency', '--smooth', 'meen'],
+      /--smooth requires one of mean, squared, variance.*Did you mean mean\?/,
+    ],
+    [['--method', 'saliency', '--smooth', 'mean', '--sigma', 'much'], /--sigma requires a number/],
   ]
   for (const [more, words] of cases) {
     const { code, stdout, stderr } = explain(image, out, more)

@@ -7,6 +7,7 @@ import * as api from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { peersOrNull } from '../support/peer-maps.js'
 import { runPython } from '../support/python.js'
+import { needing } from '../support/needs.js'
 
 const { methods } = api
 const script = pathToFileURL(join(packageRoot, 'scripts', 'docs', 'write-method-docs.mjs')).href
@@ -86,7 +87,7 @@ test.serial('the TypeScript of the pages runs', async (t) => {
     }
 })
 
-;(peers ? test : test.skip)('the peers have the classes that the tables name', async (t) => {
+needing('peers', peers)('the peers have the classes that the tables name', async (t) => {
   const asked: Record<string, string[]> = { 'pytorch-grad-cam': ['FinerCAM'], Captum: ['NoiseTunnel'] }
   for (const facts of Object.values(methods))
     for (const [library, name] of Object.entries(facts.peers)) asked[library]?.push(name)

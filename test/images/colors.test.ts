@@ -10,7 +10,9 @@ import {
   Tensor,
   tidy,
 } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { imageReference } from '../support/images.js'
+import { needing } from '../support/needs.js'
 
 const tricky = [
   ...Array.from({ length: 2001 }, (_, i) => (i - 200) / 1600),
@@ -28,7 +30,7 @@ const tricky = [
   null,
 ]
 const peer = await imageReference('image-colors', { jet: tricky })
-const withPeer = peer ? test : test.skip
+const withPeer = needing('packages', peer)
 
 withPeer("jet's table is matplotlib's, number for number", (t) => {
   const { table } = peer!.jet
@@ -174,10 +176,10 @@ test('denormalize undoes standardize', (t) => {
   t.throws(() => standardize(image, { mean: [0, 0, 0], std: [1, 1, 0] }), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
-test('none of them leaves a tensor behind, whether it works or throws', (t) => {
+test('none of them leaves a tensor behind, whether it works or throws', async (t) => {
   using image = Tensor.rand([1, 3, 6, 8])
   using map = Tensor.rand([1, 1, 2, 2])
-  const before = liveTensors()
+  const before = await heldTensors()
   for (const work of [normalize, colorize, (m: Tensor) => overlay(image, m), () => standardize(image, imagenet)]) {
     const result = work(map)
     t.is(liveTensors(), before + 1)

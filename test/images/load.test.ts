@@ -6,7 +6,9 @@ import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import sharp from 'sharp'
 import { imagenet, liveTensors, loadImage, standardize, type Tensor } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { imageReference } from '../support/images.js'
+import { needing } from '../support/needs.js'
 
 const peer = await imageReference('image-samples', {})
 /** 2 by 2: red, green, blue, white. */
@@ -15,7 +17,7 @@ const png = await sharp(corners, { raw: { width: 2, height: 2, channels: 3 } })
   .png()
   .toBuffer()
 
-const withPeer = peer ? test.serial : test.serial.skip
+const withPeer = needing('packages', peer, test.serial)
 const folder = mkdtempSync(join(tmpdir(), 'images-load-'))
 test.after.always(() => rmSync(folder, { recursive: true }))
 
@@ -119,7 +121,7 @@ test.serial('loadImage scales for a model as torchvision does', async (t) => {
 })
 
 test.serial('loadImage leaves nothing behind but its result', async (t) => {
-  const before = liveTensors()
+  const before = await heldTensors()
   for (const resample of ['bilinear', 'bicubic'] as const) {
     const image = await loadImage(png, { size: [5, 7], resample, normalize: imagenet })
     t.is(liveTensors(), before + 1)
@@ -136,7 +138,7 @@ test.serial('loadImage can be aborted before and while it works, with the reason
     .toBuffer()
   const path = join(folder, 'large.png')
   writeFileSync(path, large)
-  const before = liveTensors()
+  const before = await heldTensors()
   const reason = new Error('changed my mind')
   for (const source of [large, path])
     await t.throwsAsync(loadImage(source, { signal: AbortSignal.abort(reason) }), { is: reason })
@@ -162,7 +164,7 @@ test.serial('loadImage can be aborted before and while it works, with the reason
 })
 
 // Time on the clock says nothing on a busy machine; Linux counts the time that a thread was really running.
-const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip
+const onLinux = needing('linux', process.platform === 'linux', test.serial)
 onLinux('loading a large image leaves the JavaScript thread free', async (t) => {
   const large = await sharp({ create: { width: 4000, height: 3000, channels: 3, background: '#123456' } })
     .jpeg()

@@ -4,14 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { liveTensors, loadImage, type Tensor } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { imageReference } from '../support/images.js'
+import { needing } from '../support/needs.js'
 
 const peer = await imageReference('image-samples', {})
 const png = await sharp({ create: { width: 2, height: 2, channels: 3, background: '#123456' } })
   .png()
   .toBuffer()
 
-const withPeer = peer ? test.serial : test.serial.skip
+const withPeer = needing('packages', peer, test.serial)
 const folder = mkdtempSync(join(tmpdir(), 'images-refused-'))
 test.after.always(() => rmSync(folder, { recursive: true }))
 writeFileSync(join(folder, 'a file.png'), png)
@@ -60,7 +62,7 @@ test.serial('loadImage says what is wrong with a source, and what to do', async 
     await refuses(t, () => loadImage(source), expected)
 })
 
-const asUser = process.getuid?.() === 0 ? test.serial.skip : test.serial
+const asUser = needing('user', process.getuid?.() !== 0, test.serial)
 asUser('loadImage tells a file that may not be read', async (t) => {
   const path = join(folder, 'secret.png')
   writeFileSync(path, png, { mode: 0o000 })
@@ -95,7 +97,7 @@ async function refuses(
   load: () => Promise<Tensor>,
   expected: { code: string; message?: RegExp },
 ): Promise<void> {
-  const before = liveTensors()
+  const before = await heldTensors()
   await t.throwsAsync(load, { name: 'GradCamError', ...expected })
   t.is(liveTensors(), before)
 }

@@ -1,7 +1,7 @@
-import test from 'ava'
 import { encodeImage, loadImage, Tensor, tidy } from '../../lib/index.js'
 import { imageReference, type ResizeCase } from '../support/images.js'
 import type { Values } from '../support/stored-tensor.js'
+import { needing } from '../support/needs.js'
 
 const sizes: Record<string, Pick<ResizeCase, 'from' | 'to'>> = {
   'down to a model': { from: [640, 427], to: [224, 224] },
@@ -25,21 +25,20 @@ const cases = Object.fromEntries(
 ) satisfies Record<string, ResizeCase>
 
 const peer = await imageReference('image-resizes', { resizes: cases })
+const withPeer = needing('packages', peer)
 
 for (const [name, { to, filter }] of Object.entries(cases)) {
   const title = `loadImage resizes as Pillow does: ${name}`
-  if (!peer) test.skip(title, () => {})
-  else
-    test(title, async (t) => {
-      const { source, bytes } = peer.resize(name)
-      const file = await pngOf(source)
-      using image = await loadImage(file, { size: [to[1], to[0]], resample: filter })
-      t.deepEqual(image.shape, [1, 3, to[1], to[0]])
-      using last = image.permute([0, 2, 3, 1])
-      const got = (last.toTypedArray() as Float32Array).map((value) => value * 255)
-      const expected = Float32Array.from(bytes.data as Uint8Array)
-      t.deepEqual(got.map(Math.round), expected)
-    })
+  withPeer(title, async (t) => {
+    const { source, bytes } = peer!.resize(name)
+    const file = await pngOf(source)
+    using image = await loadImage(file, { size: [to[1], to[0]], resample: filter })
+    t.deepEqual(image.shape, [1, 3, to[1], to[0]])
+    using last = image.permute([0, 2, 3, 1])
+    const got = (last.toTypedArray() as Float32Array).map((value) => value * 255)
+    const expected = Float32Array.from(bytes.data as Uint8Array)
+    t.deepEqual(got.map(Math.round), expected)
+  })
 }
 
 /** [H, W, 3] bytes as a PNG, which keeps each. */

@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import sharp from 'sharp'
 import { encodeImage, liveTensors, loadImage, saveImage, Tensor, type ImageFormat } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'images-save-'))
 test.after.always(() => rmSync(folder, { recursive: true }))
@@ -143,7 +144,7 @@ test.serial('saveImage says what cannot be written, and what to do', async (t) =
     [image, join('plain', 'b.png'), 'ERR_IMAGE_WRITE', /is a file, not a folder/],
     [image, 'folder', 'ERR_IMAGE_WRITE', /it is a folder/],
   ] as const) {
-    const before = liveTensors()
+    const before = await heldTensors()
     await t.throwsAsync(saveImage(tensor, file(path)), { name: 'GradCamError', code, message }, path)
     t.is(liveTensors(), before)
   }
@@ -201,7 +202,7 @@ if (process.platform !== 'win32')
 test.serial(
   'the tensor may be disposed as soon as saveImage has returned its promise, and nothing is left',
   async (t) => {
-    const before = liveTensors()
+    const before = await heldTensors()
     const image = Tensor.ones([1, 1, 2, 2])
     const saving = saveImage(image, file('early.png'))
     image.dispose()

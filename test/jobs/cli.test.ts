@@ -14,20 +14,21 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import type { ManifestLine, ManifestResult } from '../../lib/jobs/manifest.js'
+import type { JobLine, JobResultLine } from '../../lib/jobs/job-line.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { writeBadInputs } from '../support/bad-inputs.js'
 import { sampleLabels, sampleModel, writeJpegs } from '../support/batch.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { pythonPackages } from '../support/python-packages.js'
 import { common, lines as manifest } from '../support/workplace.js'
+import { needing } from '../support/needs.js'
 
 function batch(sources: readonly string[], out: string, more: readonly string[] = []) {
   return gradcam(['batch', ...sources, ...common, '--out', out, ...more])
 }
 
-const results = (out: string): ManifestResult[] => manifest(out).filter((line) => 'files' in line)
-const ids = (lines: readonly ManifestLine[]): string[] => lines.map(({ id }) => id).sort()
+const results = (out: string): JobResultLine[] => manifest(out).filter((line) => 'files' in line)
+const ids = (lines: readonly JobLine[]): string[] => lines.map(({ id }) => id).sort()
 
 /** All files of a job but its lock, which stays there empty. */
 function filesOf(folder: string): string[] {
@@ -239,7 +240,7 @@ test('a job whose options changed is refused, with the difference', async (t) =>
   const text = readFileSync(join(out, 'manifest.jsonl'), 'utf8')
   const fresh = batch([join(folder, 'in')], out)
   t.is(fresh.code, 2)
-  t.regex(fresh.stderr, /holds a job already\. Go on with it by --resume/)
+  t.regex(fresh.stderr, /already holds a job\. Continue it with --resume/)
   const other = batch([join(folder, 'in')], out, ['--resume', '--target', '3', '--write', 'grey'])
   t.is(other.code, 2)
   t.regex(other.stderr, /target: "argmax" before, 3 now; write: \["overlay"\] before, \["grey"\] now/)
@@ -275,15 +276,15 @@ test('wrong calls and jobs that cannot go on', async (t) => {
   const input = join(folder, 'in')
   const out = join(folder, 'out')
   const wrong: [string[], number, RegExp][] = [
-    [['batch', input, '--out', out], 2, /wants --model FILE/],
+    [['batch', input, '--out', out], 2, /requires --model FILE/],
     [['batch', '--model', sampleModel, '--out', out], 2, /at least one file, folder, glob or list/],
-    [['batch', input, '--model', sampleModel], 2, /wants --out DIR/],
+    [['batch', input, '--model', sampleModel], 2, /requires --out DIR/],
     [['batch', input, '--model', sampleModel, '--out', out, '--write', 'gif'], 2, /"gif" is none of them/],
-    [['batch', input, '--model', sampleModel, '--out', out, '--device', 'gpu'], 2, /--device wants/],
-    [['batch', input, '--model', sampleModel, '--out', out, '--device', 'cpu:0'], 2, /--device wants/],
-    [['batch', input, '--model', sampleModel, '--out', out, '--batch', '0'], 2, /--batch wants/],
-    [['batch', input, '--model', sampleModel, '--out', out, '--alpha', '2'], 2, /--alpha wants/],
-    [['batch', input, '--model', sampleModel, '--out', out, '--retry-failed'], 2, /goes with --resume/],
+    [['batch', input, '--model', sampleModel, '--out', out, '--device', 'gpu'], 2, /--device requires/],
+    [['batch', input, '--model', sampleModel, '--out', out, '--device', 'cpu:0'], 2, /--device requires/],
+    [['batch', input, '--model', sampleModel, '--out', out, '--batch', '0'], 2, /--batch requires/],
+    [['batch', input, '--model', sampleModel, '--out', out, '--alpha', '2'], 2, /--alpha requires/],
+    [['batch', input, '--model', sampleModel, '--out', out, '--retry-failed'], 2, /requires --resume/],
     [['batch', input, '--model', sampleModel, '--out', out, '--preprocess', 'imagnet'], 1, /no preset 'imagnet'/],
     [['batch', input, '--model', sampleModel, '--out', out, '--preprocess', './no.json'], 1, /does not exist/],
     [['batch', input, '--model', sampleModel, '--out', out, '--layer', 'featuers'], 1, /featuers/],
@@ -292,7 +293,7 @@ test('wrong calls and jobs that cannot go on', async (t) => {
     [['batch', join(folder, 'no.txt'), '--model', sampleModel, '--out', out], 1, /list .* does not exist/],
     [['batch', input, '--model', sampleModel, '--out', '/proc/x'], 1, /cannot be made/],
     [['report', out], 1, /holds no results/],
-    [['report'], 2, /wants one folder/],
+    [['report'], 2, /requires one folder/],
   ]
   for (const [args, code, message] of wrong) {
     const ended = gradcam(args)
@@ -316,7 +317,7 @@ const probe = temporaryFolder(null)
 const canMount = tinyDisk(join(probe, 'disk'))
 if (canMount) execFileSync('umount', [join(probe, 'disk')])
 
-;(canMount ? test : test.skip)('a full disk ends the job, and nothing is lost', async (t) => {
+needing('mount', canMount)('a full disk ends the job, and nothing is lost', async (t) => {
   const folder = temporaryFolder(t)
   const disk = join(folder, 'disk')
   t.true(tinyDisk(disk))
@@ -326,20 +327,20 @@ if (canMount) execFileSync('umount', [join(probe, 'disk')])
   const out = join(disk, 'out')
   const full = batch([join(folder, 'in')], out)
   t.is(full.code, 1, full.stdout)
-  t.regex(full.stderr, /the disk is full\. Make room/)
-  t.regex(full.stderr, /^gradcam: to go on afterwards: gradcam batch .* --resume$/m)
+  t.regex(full.stderr, /the disk is full\. Free some space/)
+  t.regex(full.stderr, /^gradcam: to continue later: gradcam batch .* --resume$/m)
   const sofar = results(out)
   t.true(sofar.length > 0 && sofar.length < 24)
   for (const { files } of sofar)
     await t.notThrowsAsync(sharp(readFileSync(join(out, files['overlay'] as string))).stats())
-  // Not a byte is left: not for a lock, nor for the manifest that is mended.
+  // Not a byte is left: not for a lock, nor for the manifest that is pruned.
   const fill = openSync(join(disk, 'filler'), 'w')
   t.throws(() => writeFileSync(fill, Buffer.alloc(1 << 20)), { code: 'ENOSPC' })
   closeSync(fill)
   const files = filesOf(disk)
   const still = batch([join(folder, 'in')], out, ['--resume'])
   t.is(still.code, 1)
-  t.regex(still.stderr, /^gradcam: '[^']+' cannot be written to '[^']+': the disk is full\. Make room\.$/m)
+  t.regex(still.stderr, /^gradcam: '[^']+' cannot be written to '[^']+': the disk is full\. Free some space\.$/m)
   t.deepEqual(filesOf(disk), files)
   t.deepEqual(results(out), sofar)
   rmSync(join(disk, 'filler'))

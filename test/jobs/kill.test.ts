@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
-import type { ManifestLine } from '../../lib/jobs/manifest.js'
+import type { JobLine } from '../../lib/jobs/job-line.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { sampleModel, writeJpegs } from '../support/batch.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
@@ -31,11 +31,11 @@ function ended(child: ChildProcess): Promise<{ code: number | null; signal: Node
 }
 
 /** The lines of the manifest; the last may be torn. */
-function lines(folder: string): ManifestLine[] {
+function lines(folder: string): JobLine[] {
   const file = join(folder, 'out', 'manifest.jsonl')
   if (!existsSync(file)) return []
   const all = readFileSync(file, 'utf8').split('\n')
-  return all.slice(0, -1).map((line) => JSON.parse(line) as ManifestLine)
+  return all.slice(0, -1).map((line) => JSON.parse(line) as JobLine)
 }
 
 async function untilLines(folder: string, count: number): Promise<void> {
@@ -84,7 +84,7 @@ for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)
-  test.serial(`${signal} finishes what was begun and says how to go on`, async (t) => {
+  test.serial(`${signal} finishes what was begun and says how to continue`, async (t) => {
     const folder = temporaryFolder(t)
     await writeJpegs(join(folder, 'in'), names)
     const { child, args, said } = start(folder)
@@ -94,7 +94,7 @@ for (const [signal, code] of [
     t.deepEqual(await end, { code, signal: null }, said())
     const sofar = lines(folder)
     t.true(sofar.length >= 5 && sofar.length < names.length, `${sofar.length} results`)
-    t.true(said().includes(`gradcam: interrupted. To go on: gradcam ${args.join(' ')} --resume\n`), said())
+    t.true(said().includes(`gradcam: interrupted. To continue: gradcam ${args.join(' ')} --resume\n`), said())
     t.false(existsSync(join(folder, 'out', '.gradcam-partial')))
     t.is(gradcam([...args, '--resume']).code, 0)
     t.deepEqual(
@@ -128,7 +128,7 @@ test.serial('two processes never work on one folder', async (t) => {
   t.is(second.code, 1)
   const lock = join(folder, 'out', '.gradcam-lock')
   t.true(second.stderr.includes(`Process ${child.pid} on host ${hostname()} is at work on '${join(folder, 'out')}'`))
-  t.true(second.stderr.includes(`holds the lock '${lock}'. Wait until it ends, or end it and go on by --resume.`))
+  t.true(second.stderr.includes(`holds the lock '${lock}'. Wait until it ends, or end it and resume the job.`))
   child.kill('SIGKILL')
   await end
 })

@@ -6,6 +6,7 @@ import { fileOf } from '../../lib/jobs/file-names.js'
 import { writeJpegs } from '../support/batch.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { common, lines } from '../support/workplace.js'
+import { needing } from '../support/needs.js'
 
 const posix = sep === '/'
 
@@ -16,7 +17,7 @@ function filesOf(folder: string): string[] {
   return files.map((one) => join(one.parentPath, one.name).slice(folder.length + 1))
 }
 
-;(posix ? test : test.skip)('no name leads out of the folder, meets another, or a file of the job', async (t) => {
+needing('posix', posix)('no name leads out of the folder, meets another, or a file of the job', async (t) => {
   const parent = temporaryFolder(t)
   const folder = join(parent, 'in', 'deep')
   const names = [
@@ -77,8 +78,8 @@ test('ids and files of inputs are apart from each other', (t) => {
   for (const file of files) t.true(Buffer.byteLength(file) <= 255)
 })
 
-;(process.platform === 'linux' ? test : test.skip)(
-  'names that are no UTF-8 fail by themselves, each with a line',
+needing('linux', process.platform === 'linux')(
+  'names that are not UTF-8 fail by themselves, each with a line',
   async (t) => {
     const folder = temporaryFolder(t)
     await writeJpegs(join(folder, 'in'), ['good.jpg', 'notes.jpg'])
@@ -86,7 +87,7 @@ test('ids and files of inputs are apart from each other', (t) => {
     for (const byte of [0xfc, 0xe4])
       copyFileSync(join(folder, 'in', 'good.jpg'), named(Buffer.concat([Buffer.from([byte]), Buffer.from('.jpg')])))
     mkdirSync(named(Buffer.from([0xff])))
-    renameSync(join(folder, 'in', 'notes.jpg'), named(Buffer.from([0xfe]))) // no image by its name
+    renameSync(join(folder, 'in', 'notes.jpg'), named(Buffer.from([0xfe]))) // not an image by its name
     const out = join(folder, 'out')
     const ended = gradcam(['batch', join(folder, 'in'), ...common, '--out', out])
     t.is(ended.code, 3, ended.stderr)

@@ -1,18 +1,25 @@
 import test from 'ava'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { readBatchJob, type BatchJob } from '../../lib/cli/batch-options.js'
-import { checkUnchanged, describeJob, type JobFile } from '../../lib/jobs/job-spec.js'
+import { readBatchCall, type BatchCall } from '../../lib/cli/batch-options.js'
 import { readList } from '../../lib/jobs/read-list.js'
-import { Sources } from '../../lib/jobs/file-source.js'
 import type { Values } from '../../lib/cli/command.js'
-import { readLabels } from '../../lib/target/labels.js'
-import { explainAll, ScriptModule, type GradCamError } from '../../lib/index.js'
+import {
+  checkSameJob,
+  explainAll,
+  FileSource,
+  makeJobSpec,
+  readLabels,
+  ScriptModule,
+  type GradCamError,
+  type JobSpec,
+  type Preprocess,
+} from '../../lib/index.js'
 import { sampleLabels, sampleModel, writeJpegs } from '../support/batch.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { common } from '../support/workplace.js'
 
-const job = (values: Values): Promise<BatchJob> => readBatchJob({ model: 'm.pt', out: 'out', ...values }, ['in'])
+const call = (values: Values): Promise<BatchCall> => readBatchCall({ model: 'm.pt', out: 'out', ...values }, ['in'])
 
 test('labels as they are published', async (t) => {
   const folder = temporaryFolder(t)
@@ -30,7 +37,7 @@ test('labels as they are published', async (t) => {
     const file = join(folder, kind)
     writeFileSync(file, text)
     t.deepEqual(await readLabels(file), names, kind)
-    t.is((await job({ labels: file, target: 'Rabbit' })).target, 2)
+    t.is((await call({ labels: file, target: 'Rabbit' })).job.target, 2)
   }
   const file = join(folder, 'other')
   writeFileSync(file, '{"2": "fish"}')
@@ -47,12 +54,13 @@ test('preprocessing by name, as JSON and in a file', async (t) => {
   const text = '{"resize": 64, "crop": [48, 40]}'
   const file = join(temporaryFolder(t), 'how.json')
   writeFileSync(file, text)
-  const given = await job({ preprocess: ` ${text}` })
-  t.deepEqual([given.preprocess.resize, given.preprocess.crop], [64, [48, 40]])
-  t.deepEqual((await job({ preprocess: file })).preprocess, given.preprocess)
-  t.is((await job({ preprocess: 'clip' })).preprocess.resize, 224)
-  await t.throwsAsync(job({ preprocess: '{"resize": 64' }), { message: /^'\{"resize": 64' is no JSON/ })
-  await t.throwsAsync(job({ preprocess: '{"resise": 64}' }), { message: /has no 'resise'/ })
+  const read = async (preprocess: string) => (await call({ preprocess })).job.preprocess as Preprocess
+  const given = await read(` ${text}`)
+  t.deepEqual([given.resize, given.crop], [64, [48, 40]])
+  t.deepEqual(await read(file), given)
+  t.is((await read('clip')).resize, 224)
+  await t.throwsAsync(read('{"resize": 64'), { message: /^'\{"resize": 64' is not JSON/ })
+  await t.throwsAsync(read('{"resise": 64}'), { message: /has no 'resise'/ })
 })
 
 test('what differs in a long list is shown, not the list', async (t) => {
@@ -60,9 +68,10 @@ test('what differs in a long list is shown, not the list', async (t) => {
   writeFileSync(model, 'model')
   const labels = Array.from({ length: 1000 }, (_, i) => `class ${i}`)
   const describe = async (names: readonly string[] | null, sources = ['in']) =>
-    describeJob({ ...(await job({ model })), labels: names, sources }, '/base')
+    makeJobSpec({ ...(await call({ model })).job, labels: names, sources, base: '/base' })
   const before = await describe(labels)
-  const refused = (now: JobFile): string => t.throws(() => checkUnchanged(before, now))?.message ?? ''
+  const refused = (now: JobSpec): string =>
+    t.throws(() => checkSameJob(before, now), { code: 'ERR_JOB_CHANGED' }).message
   t.regex(
     refused(await describe([...labels.slice(0, 7), 'cat', ...labels.slice(8)])),
     /resumed; labels\[7\]: "class 7" before, "cat" now\. Give/,
@@ -74,16 +83,16 @@ test('what differs in a long list is shown, not the list', async (t) => {
   t.regex(refused(await describe(null)), /labels: 1000 entries before, null now\./)
   t.regex(refused(await describe(labels, ['in', 'on'])), /sources: \["in"\] before, \["in","on"\] now\./)
   const same = await describe(labels, ['./in/'])
-  t.notThrows(() => checkUnchanged(before, same))
+  t.notThrows(() => checkSameJob(before, same))
 })
 
 test('numbers are numbers', async (t) => {
-  const { maxPixels, batchSize, alpha } = await job({ 'max-pixels': '1e9', batch: '3', alpha: '0' })
-  t.deepEqual([maxPixels, batchSize, alpha], [1e9, 3, 0])
-  t.is((await job({})).maxPixels, null)
+  const { maxPixels, batchSize, job } = await call({ 'max-pixels': '1e9', batch: '3', alpha: '0' })
+  t.deepEqual([maxPixels, batchSize, job.alpha], [1e9, 3, 0])
+  t.is((await call({})).maxPixels, null)
   for (const option of ['max-pixels', 'batch', 'alpha'])
     for (const value of ['', ' ', '-1', 'many', 'NaN'])
-      await t.throwsAsync(job({ [option]: value }), { message: new RegExp(`^--${option} wants`) })
+      await t.throwsAsync(call({ [option]: value }), { message: new RegExp(`^--${option} requires`) })
 })
 
 test('the image that is too large for the default is explained when more is allowed', async (t) => {
@@ -96,7 +105,7 @@ test('the image that is too large for the default is explained when more is allo
   t.is(gradcam([...args, '--max-pixels', '6912', '--resume', '--retry-failed']).code, 0)
 })
 
-test('a list begins behind the mark that Windows puts first', async (t) => {
+test('a list begins after the mark that Windows puts first', async (t) => {
   const file = join(temporaryFolder(t), 'list.txt')
   for (const text of ['a.jpg\r\nb.jpg\t1\r\n', '{"path": "a.jpg"}\n{"path": "b.jpg", "target": 1}\n']) {
     writeFileSync(file, `\uFEFF${text}`)
@@ -107,9 +116,9 @@ test('a list begins behind the mark that Windows puts first', async (t) => {
 })
 
 test('a table is not taken for an image', async (t) => {
-  await t.throwsAsync(Sources.read(['list.csv'], null, '.'), {
-    code: 'ERR_USAGE',
-    message: /'list\.csv' is no list\. Write a path a line/,
+  await t.throwsAsync(FileSource.open(['list.csv'], { exclude: '.' }), {
+    code: 'ERR_INVALID_ARGUMENT',
+    message: /'list\.csv' is not a list\. Write a path a line/,
   })
 })
 

@@ -15,7 +15,7 @@ test('a reader that leaves stops the job, which says so and goes on later', asyn
   child.stdout.once('data', () => child.stdout.destroy())
   const code = await new Promise((resolve) => child.on('close', resolve))
   t.is(code, 141, said)
-  t.regex(said, /^gradcam: interrupted\. To go on: gradcam batch in .*--json --resume\n$/)
+  t.regex(said, /^gradcam: interrupted\. To continue: gradcam batch in .*--json --resume\n$/)
   const done = lines(join(folder, 'out')).length
   t.true(done > 0 && done < names.length, String(done))
   t.false(existsSync(join(folder, 'out', '.gradcam-partial')))
@@ -29,7 +29,7 @@ test('output that nobody reads hides no failure', async (t) => {
   writeFileSync(join(folder, 'in', 'torn.jpg'), '')
   const args = [main, 'batch', 'in', '--out', 'out', ...common]
   const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
-  // Both go once the job began: what is said at its end meets nobody.
+  // Both go once the job began: nobody reads what is printed at its end.
   child.stdout.once('data', () => {
     child.stdout.destroy()
     child.stderr.destroy()

@@ -2,9 +2,10 @@ import test from 'ava'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { JobFile } from '../../lib/jobs/job-spec.js'
+import type { JobSpec } from '../../lib/index.js'
 import { sampleModel, writeJpegs } from '../support/batch.js'
 import { common, lines, workplace } from '../support/workplace.js'
+import { needing } from '../support/needs.js'
 
 test('results are not put where the images are looked for', async (t) => {
   const { folder, batch } = await workplace(t)
@@ -16,7 +17,7 @@ test('results are not put where the images are looked for', async (t) => {
   ] as const) {
     const ended = batch([source, '--out', out, ...common])
     t.is(ended.code, 2, `${source} to ${out}`)
-    t.regex(ended.stderr, /would be taken for images\. Name a folder of its own, e\.g\. --out \w+-maps\.\n$/)
+    t.regex(ended.stderr, /would be taken for images\. Choose a folder of its own, e\.g\. '\w+-maps'\.\n$/)
     t.false(existsSync(join(folder, out, 'job.json')))
   }
   // A folder in it is left out of the images.
@@ -34,7 +35,7 @@ test('a job without images says so', async (t) => {
   t.regex(empty.stderr, /no image was found in list\.txt\. In a folder, images end in \.jpg/)
 })
 
-test('labels for another number of classes are told of, once', async (t) => {
+test('labels for another number of classes are reported once', async (t) => {
   const { folder, batch } = await workplace(t)
   writeFileSync(join(folder, 'labels.txt'), 'background\ncat\ndog\n')
   const ended = batch(['in', '--out', 'out', ...common, '--labels', 'labels.txt'])
@@ -45,7 +46,7 @@ test('labels for another number of classes are told of, once', async (t) => {
   )
 })
 
-;(process.platform === 'win32' ? test.skip : test)('a pipe among the inputs keeps nobody waiting', async (t) => {
+needing('posix', process.platform !== 'win32')('a pipe among the inputs does not block a job', async (t) => {
   const { folder, batch } = await workplace(t, ['a.jpg'])
   t.is(spawnSync('mkfifo', [join(folder, 'pipe.jpg')]).status, 0)
   const ended = batch(['pipe.jpg', 'in', '--out', 'out', ...common])
@@ -87,6 +88,6 @@ test('a job that could not start leaves nothing in the way of the next', async (
   }
   const ended = batch(['in', '--out', 'out', ...common, '--target', '1'])
   t.is(ended.code, 0, ended.stderr)
-  t.is((JSON.parse(readFileSync(join(folder, 'out', 'job.json'), 'utf8')) as JobFile).layer, 'features')
+  t.is((JSON.parse(readFileSync(join(folder, 'out', 'job.json'), 'utf8')) as JobSpec).layer, 'features')
   t.is(lines(join(folder, 'out')).length, 2)
 })

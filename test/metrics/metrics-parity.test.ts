@@ -1,4 +1,4 @@
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import {
   AverageDrop,
   Deletion,
@@ -19,9 +19,11 @@ import {
 } from '../../lib/index.js'
 import { impute } from '../../lib/metrics/executor.js'
 import { farthest } from '../support/arithmetic.js'
+import { assertNumbers } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import type { Values } from '../support/stored-tensor.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 const classes = [0, 1, 2]
 const models = {
@@ -34,15 +36,9 @@ const box = (x: number, y: number, w: number, h: number) => ({ x, y, w, h })
 const boxes = [box(3, 2, 6.5, 7), [box(0, 0, 5, 5), box(10.2, 6.7, 8, 8)], box(12, 1, 4, 14)]
 
 const peer = await peerReference('peer_metrics.py', { models })
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 const numbers = ({ data }: Values) => Array.from(data as ArrayLike<number>, Number)
-
-function assertNear(t: ExecutionContext, found: readonly number[], expected: Values, what: string, tolerance = 1e-5) {
-  const wanted = numbers(expected)
-  const size = Math.max(...wanted.map(Math.abs)) || 1
-  t.true(farthest(found, wanted) <= tolerance * size, `${what}: ${found.join(' ')}, expected ${wanted.join(' ')}`)
-}
 
 /** What a metric says of each image of one batch. */
 async function measure(metric: Metric, input: Tensor, maps: Tensor, batch: MetricBatch = {}) {
@@ -65,7 +61,7 @@ for (const name of Object.keys(models)) {
       for (const strength of [0, noise]) {
         for (const order of ['morf', 'lerf', 'combined'] as const) {
           const found = await measure(new Road(model, { score, order, noise: strength, seed }), input, maps)
-          assertNear(t, found, expected('pgc', `${order} ${score} ${strength}`), `${order} ${score} ${strength}`)
+          assertNumbers(t, found, expected('pgc', `${order} ${score} ${strength}`), `${order} ${score} ${strength}`)
         }
       }
     }
@@ -75,11 +71,11 @@ for (const name of Object.keys(models)) {
     const { model, input, maps } = await open()
     for (const score of ['probability', 'logit'] as const) {
       const drop = await measure(new AverageDrop(model, { score, relative: false }), input, maps)
-      assertNear(t, drop, expected('pgc', `drop ${score}`), `drop ${score}`)
+      assertNumbers(t, drop, expected('pgc', `drop ${score}`), `drop ${score}`)
       const increase = await measure(new IncreaseInConfidence(model, { score }), input, maps)
-      assertNear(t, increase, expected('pgc', `increase ${score}`), `increase ${score}`)
+      assertNumbers(t, increase, expected('pgc', `increase ${score}`), `increase ${score}`)
     }
-    assertNear(t, await measure(new AverageDrop(model), input, maps), expected('formulas', 'drop'), 'relative')
+    assertNumbers(t, await measure(new AverageDrop(model), input, maps), expected('formulas', 'drop'), 'relative')
   })
 
   run(`${name}: infidelity and sensitivity-max are Captum's`, async (t) => {
@@ -89,7 +85,7 @@ for (const name of Object.keys(models)) {
       for (const normalize of [false, true]) {
         const found = await measure(new Infidelity(model, { samples, sigma, seed, normalize }), input, given)
         const title = `infidelity ${what} ${normalize ? 'True' : 'False'}`
-        assertNear(t, found, expected('captum', title), title, 1e-4)
+        assertNumbers(t, found, expected('captum', title), title, 1e-4)
       }
     }
     const explain: ExplainMaps = async (evaluated, images, options) => {
@@ -99,7 +95,7 @@ for (const name of Object.keys(models)) {
       return found.attribution
     }
     const found = await measure(new SensitivityMax(model, { explain, samples, radius, seed }), input, gradient)
-    assertNear(t, found, expected('captum', 'sensitivity'), 'sensitivity-max', 1e-4)
+    assertNumbers(t, found, expected('captum', 'sensitivity'), 'sensitivity-max', 1e-4)
   })
 
   run(`${name}: insertion, deletion and the pointing games are what the papers say`, async (t) => {
@@ -109,14 +105,14 @@ for (const name of Object.keys(models)) {
       deletion: new Deletion(model, { steps }),
       insertion: new Insertion(model, { steps }),
     }))
-      assertNear(t, await measure(metric, input, coarse), expected('formulas', what), what)
+      assertNumbers(t, await measure(metric, input, coarse), expected('formulas', what), what)
     const games = {
       pointing: new PointingGame(model),
       tolerant: new PointingGame(model, { tolerance: 3 }),
       energy: new EnergyPointingGame(model),
     }
     for (const [what, metric] of Object.entries(games))
-      assertNear(t, await measure(metric, input, maps, { boxes }), expected('formulas', what), what)
+      assertNumbers(t, await measure(metric, input, maps, { boxes }), expected('formulas', what), what)
   })
 
   run(`${name}: small maps are enlarged bilinearly`, async (t) => {
@@ -128,7 +124,7 @@ for (const name of Object.keys(models)) {
 
   run(`${name}: the rank correlation is SciPy's, ties included`, async (t) => {
     const found = await rankCorrelation(toTensor(expected('spearman', 'other')), toTensor(expected('spearman', 'ties')))
-    assertNear(t, found, expected('spearman', 'rho'), 'Spearman', 1e-12)
+    assertNumbers(t, found, expected('spearman', 'rho'), 'Spearman', 1e-12)
   })
 }
 

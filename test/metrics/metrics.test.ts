@@ -18,7 +18,7 @@ import {
   type MetricName,
   type MetricTarget,
 } from '../../lib/index.js'
-import { settledLiveTensors } from '../support/live-tensors.js'
+import { heldTensors, settledLiveTensors } from '../support/live-tensors.js'
 import { farthest } from '../support/arithmetic.js'
 import { smallNets } from '../support/models.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -112,7 +112,7 @@ for (const name of names) {
   test.serial(`${name}: keeps no tensor, also where it is aborted`, async (t) => {
     const { model, input, targets, boxes, maps } = await plain()
     using metric = create(name, model)
-    const before = liveTensors()
+    const before = await heldTensors()
     await metric.add(input, maps, { targets, boxes })
     // What earlier tests left for the garbage collector may go in the meantime.
     t.true(liveTensors() <= before)

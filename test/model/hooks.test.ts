@@ -1,7 +1,6 @@
 import test from 'ava'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { ScriptModule, Tensor, disposeValue, liveTensors, type Value } from '../../lib/index.js'
+import { collectGarbage, heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { assertSame } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -46,7 +45,7 @@ for (const [kind, register] of Object.entries(kinds)) {
   for (const thrown of [new RangeError('mine'), 'text', 42, Symbol('s'), null, undefined, { code: 'X' }, 10n]) {
     test.serial(`a ${kind} that throws ${String(thrown)} rejects with that very value`, async (t) => {
       const { model, input, expected } = await load('siblings')
-      const before = liveTensors()
+      const before = await heldTensors()
       const handle = register(model, 'second', () => {
         throw thrown
       })
@@ -108,7 +107,7 @@ for (const [kind, register] of Object.entries(kinds)) {
     let calls = 0
     register(model, 'second', () => void calls++)
     for (let pass = 1; pass <= 3; pass++) {
-      collectGarbage()
+      await collectGarbage()
       await forwardAndBackward(model, input)
       t.is(calls, pass)
     }
@@ -286,9 +285,3 @@ test.serial('hooks of two models loaded from one file are kept apart', async (t)
   model.dispose()
   other.dispose()
 })
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-  gc()
-}

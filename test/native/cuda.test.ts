@@ -1,9 +1,11 @@
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { GradCam, GuidedBackprop, ScriptModule, Tensor, interpolate, liveTensors, normalize } from '../../lib/index.js'
 import { native } from '../../lib/addon/native.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { densenetReference, twoClasses } from '../support/densenet.js'
 import { assertParity } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 // Runs where LibTorch sees a CUDA device, and says so where it does not. cuDNN may convolve in TensorFloat-32, whose 10
 // bits of mantissa leave about 1e-3 of a map, and flip some gates of guided backprop.
@@ -11,10 +13,7 @@ const hasCuda = native().info().cudaDevices > 0
 const mapTolerance = 5e-3
 const gradientTolerance = 5e-2
 
-const onCuda = (title: string, run: (t: ExecutionContext) => Promise<void>): void => {
-  if (hasCuda) test.serial(title, run)
-  else test.skip(`${title} (no CUDA device)`, () => {})
-}
+const onCuda = needing('cuda', hasCuda, test.serial)
 
 for (const kind of ['scripted', 'traced'] as const)
   for (const execution of ['split', 'hooked'] as const)
@@ -60,7 +59,7 @@ onCuda('explanations in a loop leave no tensor behind', async (t) => {
   using model = await ScriptModule.load(peer.file('densenet121', 'scripted'), { device: 'cuda' })
   using gradCam = new GradCam(model, ['features'], { precision: 'bfloat16' })
   using input = Tensor.rand([8, 3, 224, 224])
-  const before = liveTensors()
+  const before = await heldTensors()
   for (let i = 0; i < 50; i++) (await gradCam.explain(input, { target: 0 })).dispose()
   t.is(liveTensors(), before)
 })

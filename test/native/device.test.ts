@@ -18,10 +18,12 @@ import {
 import { relativeError } from '../support/parity.js'
 import { smallNets } from '../support/models.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 // Every method on a CUDA device against the same on the CPU, which other tests hold to the peers. In float64, of which cuDNN
 // has no TensorFloat-32: what is left is the order of sums. GRADCAM_TEST_DEVICE=cpu tries the tests themselves.
 const device = process.env['GRADCAM_TEST_DEVICE'] ?? (native().info().cudaDevices > 0 ? 'cuda:0' : null)
+const declare = needing('cuda', device, test.serial)
 const tolerance = 1e-8
 const reducedTolerance = 5e-2
 
@@ -43,19 +45,15 @@ interface Place {
 }
 
 const onDevice = (title: string, net: string, run: (place: Place) => Promise<Values>, allowed = tolerance): void => {
-  if (device === null) {
-    test.skip(`${title} (no CUDA device)`, () => {})
-    return
-  }
-  test.serial(`${title}, on ${device}`, async (t) => {
+  declare(`${title}, on ${device ?? 'a CUDA device'}`, async (t) => {
     const found: Values[] = []
-    for (const where of ['cpu', device]) {
+    for (const where of ['cpu', device as string]) {
       using model = await ScriptModule.load(nets.file(net), { device: where })
       using input = toTensor(nets.input(net)).to({ device: where })
       found.push(await run({ model, input }))
     }
     const [expected, actual] = found as [Values, Values]
-    t.is(actual.device, device)
+    t.is(actual.device, device as string)
     t.deepEqual(actual.shape, expected.shape)
     t.true(
       expected.data.some((value) => value !== 0),

@@ -1,7 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { GradCam, GuidedBackprop, ScriptModule, Tensor, disposeValue, liveTensors } from '../../lib/index.js'
+import { collectGarbage, heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { assertParity } from '../support/parity.js'
 import { smallNetReference } from '../support/small-net-cases.js'
@@ -44,7 +43,7 @@ test.serial('a signal that was aborted before: nothing starts, and the reason re
     calls++
     disposeValue([...inputs, output])
   })
-  const before = liveTensors()
+  const before = await heldTensors()
   for (const reason of [new Error('mine'), 'text', 7, null]) {
     const signal = AbortSignal.abort(reason)
     const thrown = { thrown: reason }
@@ -65,7 +64,7 @@ test.serial('a signal that was aborted before: nothing starts, and the reason re
 test.serial('a call that waits behind another never starts when it is aborted', async (t) => {
   const { model, input, gradCam } = await slow(t)
   using other = Tensor.randn([2, 3, 16, 20])
-  const before = liveTensors()
+  const before = await heldTensors()
   const controller = new AbortController()
   const batches: number[] = []
   model.registerForwardPreHook('', (_, inputs) => {
@@ -87,7 +86,7 @@ test.serial('a call that waits behind another never starts when it is aborted', 
 for (const what of ['forward', 'explain', 'explain with a function'] as const) {
   test.serial(`${what}: an abort between two modules of the pass stops it there`, async (t) => {
     const { model, input, gradCam } = await slow(t)
-    const before = liveTensors()
+    const before = await heldTensors()
     const controller = new AbortController()
     const reason = new Error('mine')
     const called: string[] = []
@@ -116,7 +115,7 @@ for (const what of ['forward', 'explain', 'explain with a function'] as const) {
 test.serial('an abort rejects at once, long before the step that runs has ended', async (t) => {
   const { model, input, gradCam } = await slow(t)
   using large = Tensor.cat([input, input, input, input])
-  const before = liveTensors()
+  const before = await heldTensors()
   const controller = new AbortController()
   let ended = false
   const running = gradCam.explain(large, { signal: controller.signal })
@@ -147,7 +146,7 @@ test.serial('an abort after the end changes nothing', async (t) => {
 
 test.serial('AbortSignal.timeout, many times over, leaves nothing behind', async (t) => {
   const { model, input, gradCam } = await slow(t)
-  const before = liveTensors()
+  const before = await heldTensors()
   let aborted = 0
   for (let i = 0; i < 12; i++) {
     const results = await Promise.allSettled([
@@ -197,13 +196,3 @@ test.serial('500 explanations: live tensors return to the start, and memory does
   t.log(`500 explanations: RSS ${grown.toFixed(1)} MB more than after the warm-up of 60`)
   t.true(grown < 12, `RSS grew by ${grown.toFixed(1)} MB`)
 })
-
-/** Also lets the finalizers run, which come later: what earlier tests let go of would be counted down in the middle. */
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-  for (let i = 0; i < 3; i++) {
-    gc()
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}

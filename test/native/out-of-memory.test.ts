@@ -23,7 +23,13 @@ const size = [3, 192, 192] as const
 
 test.serial.afterEach.always(() => setTensorMemoryLimit(Infinity))
 
-const load = () => ScriptModule.load(nets.file('plain'))
+/**
+ * In float64: convolutions of another batch size round differently, and in float32 a random input or its noise brings some
+ * ReLU within rounding of zero now and then, so that gradients jump. In float64 that is a billion times rarer.
+ */
+const load = () => ScriptModule.load(nets.file('plain_double'))
+const rand = (shape: readonly number[]) => Tensor.rand(shape, { dtype: 'float64' })
+const tolerance = 1e-9
 
 /** The most that tensors hold at once during a call, beyond what they held before. */
 async function peakOf(run: () => Promise<unknown>): Promise<number> {
@@ -44,7 +50,7 @@ async function settledMemory(): Promise<number> {
 }
 
 /** What `run` gives with chunks that fit, by memory that chunks of one need and chunks of 32 do not have. */
-async function explainShortOfMemory(t: ExecutionContext, run: (chunk: number) => Promise<Float32Array>): Promise<void> {
+async function explainShortOfMemory(t: ExecutionContext, run: (chunk: number) => Promise<Float64Array>): Promise<void> {
   const expected = await run(32)
   const [one, many] = [await peakOf(() => run(1)), await peakOf(() => run(32))]
   t.true(many > 3 * one, `chunks of 32 take ${many} bytes, of one ${one}`)
@@ -55,14 +61,14 @@ async function explainShortOfMemory(t: ExecutionContext, run: (chunk: number) =>
   t.true(tensorMemory().mostLive <= limit, `${tensorMemory().mostLive} of ${limit}`)
   const scale = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
   t.true(scale > 0)
-  t.true(farthest(found, expected) <= Math.max(1e-5 * scale, 1e-7), `farthest ${farthest(found, expected)} of ${scale}`)
+  t.true(farthest(found, expected) <= tolerance * scale, `farthest ${farthest(found, expected)} of ${scale}`)
 }
 
 test.serial('a limit refuses what would exceed it, with a typed error, and the model stays usable', async (t) => {
   using model = await load()
   using gradCam = new GradCam(model, ['features'])
-  using image = Tensor.rand([1, ...size])
-  using batch = Tensor.rand([64, ...size])
+  using image = rand([1, ...size])
+  using batch = rand([64, ...size])
   using before = await gradCam.explain(image, { target: 0 })
   emptyCache()
   const { live } = tensorMemory()
@@ -100,17 +106,17 @@ for (const bytes of [-1, 0.5, NaN, '1' as never])
 for (const method of ['scorecam', 'ablationcam'] as const)
   test.serial(`${method} takes smaller chunks where memory runs out`, async (t) => {
     using model = await load()
-    using input = Tensor.rand([1, ...size])
+    using input = rand([1, ...size])
     await explainShortOfMemory(t, async (chunkSize) => {
       using cam = new Cam(model, { layers: ['features.2'], methods: [method], chunkSize, execution: 'hooked' })
       using found = await cam.explain(input, { target: 1 })
-      return found.cam.toTypedArray() as Float32Array
+      return found.cam.toTypedArray() as Float64Array
     })
   })
 
 test.serial('occlusion takes smaller batches where memory runs out', async (t) => {
   using model = await load()
-  using input = Tensor.rand([1, ...size])
+  using input = rand([1, ...size])
   await explainShortOfMemory(t, async (batchSize) => {
     using occlusion = new InputPerturbation(model, {
       method: 'occlusion',
@@ -119,7 +125,7 @@ test.serial('occlusion takes smaller batches where memory runs out', async (t) =
       batchSize,
     })
     using found = await occlusion.explain(input, { target: 1 })
-    return found.attribution.toTypedArray() as Float32Array
+    return found.attribution.toTypedArray() as Float64Array
   })
 })
 
@@ -129,36 +135,36 @@ for (const [name, options] of Object.entries({
 } as const))
   test.serial(`${name} takes smaller batches where memory runs out`, async (t) => {
     using model = await load()
-    using input = Tensor.rand([1, ...size])
+    using input = rand([1, ...size])
     await explainShortOfMemory(t, async (batchSize) => {
       using attribution = new InputAttribution(model, { ...options, batchSize })
       using found = await attribution.explain(input, { target: 1 })
-      return found.attribution.toTypedArray() as Float32Array
+      return found.attribution.toTypedArray() as Float64Array
     })
   })
 
 test.serial('a metric takes smaller batches where memory runs out', async (t) => {
   using model = await load()
-  using input = Tensor.rand([1, ...size])
-  using map = Tensor.rand([1, 1, ...size.slice(1)])
+  using input = rand([1, ...size])
+  using map = rand([1, 1, ...size.slice(1)])
   await explainShortOfMemory(t, async (batchSize) => {
     using metric = new Deletion(model, { steps: 40, batchSize })
     await metric.add(input, map, { targets: 1 })
-    return Float32Array.from(metric.result().curve ?? [])
+    return Float64Array.from(metric.result().curve ?? [])
   })
 })
 
 test.serial('a batch job halves its batches where memory runs out, and loses nothing', async (t) => {
   using model = await load()
-  const inputs = Array.from({ length: 24 }, (_, i) => ({ id: `${i}`, tensor: Tensor.rand(size), target: i % 3 }))
-  const run = async (batchSize: number): Promise<Float32Array> => {
+  const inputs = Array.from({ length: 24 }, (_, i) => ({ id: `${i}`, tensor: rand(size), target: i % 3 }))
+  const run = async (batchSize: number): Promise<Float64Array> => {
     const maps: number[] = []
     for await (const result of explainAll(inputs, { model, layer: 'features', batchSize, window: 32 })) {
       if (!result.ok) throw result.error
-      maps.push(...(result.map.toTypedArray() as Float32Array))
+      maps.push(...(result.map.toTypedArray() as Float64Array))
       result.dispose()
     }
-    return Float32Array.from(maps)
+    return Float64Array.from(maps)
   }
   try {
     await explainShortOfMemory(t, run)

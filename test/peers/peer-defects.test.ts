@@ -4,9 +4,10 @@ import { farthest } from '../support/arithmetic.js'
 import { relativeError } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 const peer = await peerReference('peer_defects.py', {})
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 const explain = async (net: string, target: Target) => {
   using model = await ScriptModule.load(peer!.file(net, 'scripted'))

@@ -10,6 +10,7 @@ import {
   type InputPerturbationOptions,
   type Value,
 } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { assertSame, relativeError } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -136,7 +137,7 @@ test.serial('every small net gives the same output when it is frozen as a whole'
 test.serial('progress is told, an abort or a closing ends it, and nothing is left behind', async (t) => {
   using model = await load('plain')
   using input = toTensor(nets.input('plain'))
-  const before = liveTensors()
+  const before = await heldTensors()
   {
     const steps: [number, number][] = []
     using occlusion = new InputPerturbation(model, { method: 'occlusion', window: [8, 10], batchSize: 8 })
@@ -184,7 +185,7 @@ test.serial('options and inputs that make no sense are refused', async (t) => {
       code: 'ERR_INVALID_ARGUMENT',
       message,
     })
-  const before = liveTensors()
+  const before = await heldTensors()
   const onInput: [InputPerturbationOptions, string, RegExp][] = [
     [{ method: 'occlusion', window: [0, 2] }, 'ERR_INVALID_ARGUMENT', /no window/],
     [{ method: 'occlusion', window: [2, 2], stride: [1] }, 'ERR_INVALID_ARGUMENT', /a stride of as many/],

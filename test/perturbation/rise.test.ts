@@ -3,6 +3,7 @@ import { InputPerturbation, riseMasks, ScriptModule, Tensor } from '../../lib/in
 import { assertSame } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 const models = {
   plain_double: { size: [3, 3, 16, 20], classes: [0, 1, 2], grid: 4, probability: 0.4, masks: 40, seed: 3 },
@@ -21,7 +22,7 @@ const job = Object.fromEntries(
   ),
 )
 const derived = await peerReference('rise.py', { models: job })
-const run = derived ? test.serial : test.serial.skip
+const run = needing('packages', derived, test.serial)
 
 /** A map of each image that all channels share. */
 function onePerImage(attribution: Tensor): Tensor {

@@ -15,6 +15,7 @@ import { decode, type Pixels } from '../../lib/images/decode.js'
 import { drawGrey, drawOverlay } from '../../lib/images/draw-map.js'
 import { frameImage } from '../../lib/images/frame-image.js'
 import { preprocessReference } from '../support/preprocess.js'
+import { needing } from '../support/needs.js'
 
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
 /** Every preset, and what no preset does. */
@@ -25,6 +26,7 @@ const cases: Record<string, PreprocessInput> = {
 }
 
 const peer = await preprocessReference()
+const withPeer = needing('packages', peer)
 
 async function frame(file: string, how: Preprocess): Promise<{ planes: Float32Array; framing: Framing }> {
   const image = await decode(readFileSync(file), file, { maxPixels: 1e8, background: undefined }, {})
@@ -41,72 +43,68 @@ function worstOf(got: ArrayLike<number>, expected: ArrayLike<number>): number {
 
 for (const [name, how] of Object.entries(cases)) {
   const title = `${name} gives a model what torchvision's and timm's transforms do`
-  if (!peer) test.skip(title, () => {})
-  else
-    test(title, async (t) => {
-      for (const file of peer.files()) {
-        const { bytes, scaled } = peer.image(file, name)
-        const read = readPreprocess(how)
-        const { planes, framing } = await frame(peer.path(file), { ...read, mean: [0, 0, 0], std: [1, 1, 1] })
-        const [height = 0, width = 0] = bytes.shape
-        t.deepEqual([...framing.size], [height, width], file)
-        const got = Float32Array.from(bytes.data as Uint8Array, (_, i) => {
-          const [pixel, channel] = [Math.floor(i / 3), i % 3]
-          return Math.round((planes[channel * height * width + pixel] as number) * 255)
-        })
-        const worst = worstOf(got, bytes.data as Uint8Array)
-        // Where the decoder's bytes are the same, so are ours; a JPEG may be decoded 1 of 255 apart.
-        t.true(worst <= (file.endsWith('.jpg') ? 1 : 0), `${file}: ${worst} of 255 from Pillow`)
-        const final = await frame(peer.path(file), read)
-        const step = file.endsWith('.jpg') ? 1 / 255 / 0.224 + 1e-6 : 1e-6
-        t.true(worstOf(final.planes, scaled.data as Float32Array) <= step, `${file} scaled`)
-      }
-    })
+  withPeer(title, async (t) => {
+    for (const file of peer!.files()) {
+      const { bytes, scaled } = peer!.image(file, name)
+      const read = readPreprocess(how)
+      const { planes, framing } = await frame(peer!.path(file), { ...read, mean: [0, 0, 0], std: [1, 1, 1] })
+      const [height = 0, width = 0] = bytes.shape
+      t.deepEqual([...framing.size], [height, width], file)
+      const got = Float32Array.from(bytes.data as Uint8Array, (_, i) => {
+        const [pixel, channel] = [Math.floor(i / 3), i % 3]
+        return Math.round((planes[channel * height * width + pixel] as number) * 255)
+      })
+      const worst = worstOf(got, bytes.data as Uint8Array)
+      // Where the decoder's bytes are the same, so are ours; a JPEG may be decoded 1 of 255 apart.
+      t.true(worst <= (file.endsWith('.jpg') ? 1 : 0), `${file}: ${worst} of 255 from Pillow`)
+      const final = await frame(peer!.path(file), read)
+      const step = file.endsWith('.jpg') ? 1 / 255 / 0.224 + 1e-6 : 1e-6
+      t.true(worstOf(final.planes, scaled.data as Float32Array) <= step, `${file} scaled`)
+    }
+  })
 }
 
 for (const name of ['crop', 'padding', 'whole']) {
   const title = `a map lies over the image where the model looked: ${name}`
-  if (!peer) test.skip(title, () => {})
-  else
-    test(title, async (t) => {
-      const { map, image, framing, spread } = peer.spread(name)
-      const [height = 0, width = 0] = spread.shape
-      const cells = { data: map.data as Float32Array, height: map.shape[0] as number, width: map.shape[1] as number }
-      const exact = spread.data as Float64Array
-      const seen = exact.filter((value) => !Number.isNaN(value))
-      const low = Math.min(...seen)
-      const range = Math.max(...seen) - low + 1e-8
-      const stretched = exact.map((value) => (Number.isNaN(value) ? 0 : (value - low) / range))
+  withPeer(title, async (t) => {
+    const { map, image, framing, spread } = peer!.spread(name)
+    const [height = 0, width = 0] = spread.shape
+    const cells = { data: map.data as Float32Array, height: map.shape[0] as number, width: map.shape[1] as number }
+    const exact = spread.data as Float64Array
+    const seen = exact.filter((value) => !Number.isNaN(value))
+    const low = Math.min(...seen)
+    const range = Math.max(...seen) - low + 1e-8
+    const stretched = exact.map((value) => (Number.isNaN(value) ? 0 : (value - low) / range))
 
-      const grey = await drawGrey(cells, [height, width], framing, Uint8Array)
-      t.true(
-        worstOf(
-          grey,
-          stretched.map((value) => value * 255),
-        ) <=
-          0.5 + 1e-3,
-      )
-      const deep = await drawGrey(cells, [height, width], framing, Uint16Array)
-      t.true(
-        worstOf(
-          deep,
-          stretched.map((value) => value * 65_535),
-        ) <=
-          0.5 + 0.1,
-      )
+    const grey = await drawGrey(cells, [height, width], framing, Uint8Array)
+    t.true(
+      worstOf(
+        grey,
+        stretched.map((value) => value * 255),
+      ) <=
+        0.5 + 1e-3,
+    )
+    const deep = await drawGrey(cells, [height, width], framing, Uint16Array)
+    t.true(
+      worstOf(
+        deep,
+        stretched.map((value) => value * 65_535),
+      ) <=
+        0.5 + 0.1,
+    )
 
-      const region = seenRegion([height, width], framing)
-      let count = 0
-      for (let y = region.top; y < region.bottom; y++)
-        for (let x = region.left; x < region.right; x++, count++) t.false(Number.isNaN(exact[y * width + x] as number))
-      t.is(count, seen.length)
+    const region = seenRegion([height, width], framing)
+    let count = 0
+    for (let y = region.top; y < region.bottom; y++)
+      for (let x = region.left; x < region.right; x++, count++) t.false(Number.isNaN(exact[y * width + x] as number))
+    t.is(count, seen.length)
 
-      const pixels: Pixels = { data: image.data as Uint8Array, height, width }
-      const painted = await drawOverlay(cells, pixels, framing, 0.5)
-      for (let i = 0; i < exact.length; i++)
-        if (Number.isNaN(exact[i] as number))
-          t.deepEqual([...painted.slice(3 * i, 3 * i + 3)], [...pixels.data.slice(3 * i, 3 * i + 3)])
-    })
+    const pixels: Pixels = { data: image.data as Uint8Array, height, width }
+    const painted = await drawOverlay(cells, pixels, framing, 0.5)
+    for (let i = 0; i < exact.length; i++)
+      if (Number.isNaN(exact[i] as number))
+        t.deepEqual([...painted.slice(3 * i, 3 * i + 3)], [...pixels.data.slice(3 * i, 3 * i + 3)])
+  })
 }
 
 test('an overlay of an image that was only resized is that of overlay()', async (t) => {

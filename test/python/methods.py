@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from gates import at_gate
+
 # The document's hooks are PyTorch's older kind, which warns where a module records several autograd nodes. It reads
 # the gradient of the module's output from the last of them, which is the one wanted.
 warnings.filterwarnings("ignore", message=".*non-full backward hook.*")
@@ -123,7 +125,7 @@ class ReplaceRelu(TorchFunctionMode):
         self.owner = owner
 
     def __torch_function__(self, func, _types, args=(), kwargs=None):
-        kwargs = kwargs or {}
+        args, kwargs = at_gate(func, args, kwargs or {})
         if func is F.relu:  # relu(input, inplace=False)
             in_place = kwargs.get("inplace", args[1] if len(args) > 1 else False)
             return GuidedRelu.apply(args[0] if args else kwargs["input"], in_place, self.owner)

@@ -2,7 +2,8 @@
 
     python3 test/python/peer_inputs.py JOB.json OUT
 
-JOB.json: {"models": {NAME: {"classes": [...], "layer": ..., "size": [...], "guided": bool}}}. Captum's guided methods see
+JOB.json: {"models": {NAME: {"classes": [...], "layer": ..., "size": [...], "input_seed": ..., "guided": bool, "passes":
+"one" or "many"}}}: with one, only what a single pass gives. Captum's guided methods see
 only nn.ReLU modules, so they are asked where a net has no other. Its noise is drawn from the seeds that this package draws
 from, sample by sample, and laid out in Captum's order.
 """
@@ -16,6 +17,7 @@ import models
 import peers
 from job import answer
 from reference import stored
+from tensors import seeded
 
 attr = peers.captum_attr()
 warnings.filterwarnings("ignore")
@@ -26,18 +28,18 @@ KINDS = {"mean": "smoothgrad", "squared": "smoothgrad_sq", "variance": "vargrad"
 
 def noise(x):
     """Captum lays the copies of each image side by side."""
-    samples = [torch.randn(x.shape, generator=torch.Generator().manual_seed(SEED + s), dtype=x.dtype) for s in range(SAMPLES)]
+    samples = [seeded(x.shape, SEED + s, x.dtype) for s in range(SAMPLES)]
     return torch.stack(samples, 1).flatten(0, 1) * SIGMA
 
 
-def smoothed(method, x, target, **options):
+def smoothed(method, x, target, kinds=tuple(KINDS), **options):
     drawn, normal = noise(x), torch.normal
     torch.normal = lambda _mean, _deviation: drawn
     try:
         tunnel = attr.NoiseTunnel(method)
         return {
-            kind: tunnel.attribute(x.clone(), nt_type=name, nt_samples=SAMPLES, stdevs=SIGMA, target=target, **options)
-            for kind, name in KINDS.items()
+            kind: tunnel.attribute(x.clone(), nt_type=KINDS[kind], nt_samples=SAMPLES, stdevs=SIGMA, target=target, **options)
+            for kind in kinds
         }
     finally:
         torch.normal = normal
@@ -56,29 +58,35 @@ def gradients_of(model, x, target, guided):
     return cases
 
 
-def cases_of(model, x, target, layer, guided):
+def many_passes(model, x, target):
     own = copy.deepcopy
     gradients = attr.IntegratedGradients(own(model))
     integrated, delta = gradients.attribute(x.clone(), target=target, return_convergence_delta=True)
     baseline = torch.full_like(x, 0.25)
     few = gradients.attribute(x.clone(), baselines=baseline, target=target, n_steps=7)
-    cases = gradients_of(model, x, target, guided)
-    cases.update({"integrated-gradients": integrated, "delta": delta, "few steps": few})
+    cases = {"integrated-gradients": integrated, "delta": delta, "few steps": few}
     for kind, value in smoothed(attr.Saliency(own(model)), x, target).items():
         cases[f"saliency {kind}"] = value
     integrate = attr.IntegratedGradients(own(model))
-    cases["integrated-gradients mean"] = smoothed(integrate, x, target, n_steps=5)["mean"]
+    cases["integrated-gradients mean"] = smoothed(integrate, x, target, ["mean"], n_steps=5)["mean"]
+    return cases
+
+
+def cases_of(model, x, target, layer, guided, passes):
+    cases = gradients_of(model, x, target, guided)
+    if passes == "many":
+        cases.update(many_passes(model, x, target))
     if guided:
-        whole = own(model)
+        whole = copy.deepcopy(model)
         cam = attr.GuidedGradCam(whole, whole.get_submodule(layer))
         cases["guided-grad-cam"] = cam.attribute(x.clone(), target=target)
     return {name: value.detach() for name, value in cases.items()}
 
 
 def run_model(name, job, folder, store):
-    model, x = models.build(name, 0), models.example(name, 1, job.get("size"))
+    model, x = models.build(name, 0), models.example(name, job["input_seed"], job.get("size"))
     target = torch.tensor(job["classes"])
-    cases = {"captum": stored(cases_of(model, x, target, job["layer"], job["guided"]), store)}
+    cases = {"captum": stored(cases_of(model, x, target, job["layer"], job["guided"], job["passes"]), store)}
     alone = gradients_of(model, x[:1], target[:1], job["guided"])
     cases["captum, one image"] = stored({name: value.detach() for name, value in alone.items()}, store)
     return {"files": models.write_torchscript(name, model, x, folder), "input": store(x), "cases": cases}

@@ -54,7 +54,7 @@ def drawn_noise(noise):
     impute, plain, usual = kind.__call__, torch.randn_like, kind.__init__.__defaults__
 
     def imputed_with(self, img, mask):
-        field = torch.randn(img.shape, generator=torch.Generator().manual_seed(SEED), dtype=img.dtype)
+        field = seeded(img.shape, SEED, img.dtype)
         torch.randn_like = lambda _: field.reshape(img.shape[0], -1)[:, mask.reshape(-1) == 0].float()
         return impute(self, img.float(), mask).to(img.dtype)  # it takes float32 alone
 

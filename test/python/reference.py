@@ -2,7 +2,7 @@
 
     python3 test/python/reference.py JOB.json OUT
 
-JOB.json: {"models": {NAME: {"seed": 0, "input_seed": 1, "files": true, "cases": {CASE: {"method": ..., ...}}}}}
+JOB.json: {"models": {NAME: {"seed": 0, "input_seed": 1, "size": [...], "files": true, "cases": {CASE: {"method": ..., ...}}}}}
 OUT/index.json: {"torch": version, "models": {NAME: {"files": {"scripted": ..., "traced": ...}, "input": TENSOR,
 "cases": {CASE: {NAME: TENSOR or number or list}}}}}, where TENSOR is {"file", "shape", "dtype"}.
 
@@ -124,7 +124,7 @@ def stored(value, store):
 
 def run_model(name, job, folder, store):
     model = models.build(name, job.get("seed", 0))
-    x = models.example(name, job.get("input_seed", 1))
+    x = models.example(name, job.get("input_seed", 1), job.get("size"))
     cases = {}
     for case, arguments in job["cases"].items():
         arguments = dict(arguments)

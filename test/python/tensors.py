@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from arithmetic import is_float64
+
 
 def write_tensor(tensor, folder, name):
     """Writes `tensor` to folder/name.bin and returns what Node needs to read it: file, shape and dtype."""
@@ -33,6 +35,10 @@ class Store:
 
 
 def seeded(shape, seed, dtype=torch.float32, kind="randn"):
-    """A tensor that depends on `seed` and on nothing that ran before it."""
+    """A tensor that depends on `seed` and on nothing that ran before it; the same numbers in either arithmetic."""
+    return drawn(shape, seed, torch.float32, kind).double() if is_float64() else drawn(shape, seed, dtype, kind)
+
+
+def drawn(shape, seed, dtype, kind="randn"):
     generator = torch.Generator().manual_seed(seed)
     return getattr(torch, kind)(shape, generator=generator, dtype=dtype)

@@ -7,6 +7,7 @@ import { launchBrowser } from '../support/browser.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { openPage, set, text } from '../support/report-page.js'
 import { lines as readLines } from '../support/workplace.js'
+import { needing } from '../support/needs.js'
 
 const browser = await launchBrowser()
 
@@ -19,10 +20,10 @@ gradcam(['batch', join(folder, 'in'), '--out', out, '--model', sampleModel, ...l
 gradcam(['report', out])
 const lines = readLines(out)
 
-const inBrowser = browser ? test.serial : test.serial.skip
+const inBrowser = needing('browser', browser, test.serial)
 test.after.always(() => browser?.close())
 
-/** By its handler, since a tile is made anew when the page changes its size. */
+/** By its handler, since a tile is made again when the page changes its size. */
 const press = (page: Page, selector: string) =>
   page.$eval(selector, (one) => (one as unknown as { click: () => void }).click())
 

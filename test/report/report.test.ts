@@ -2,12 +2,13 @@ import test from 'ava'
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'puppeteer-core'
-import type { ManifestLine } from '../../lib/jobs/manifest.js'
+import type { JobLine } from '../../lib/jobs/job-line.js'
 import { sampleLabels, sampleModel, writeJpegs } from '../support/batch.js'
 import { launchBrowser } from '../support/browser.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { openPage, set, text, tiles } from '../support/report-page.js'
 import { lines as readLines } from '../support/workplace.js'
+import { needing } from '../support/needs.js'
 
 const browser = await launchBrowser()
 
@@ -21,7 +22,7 @@ gradcam(['batch', join(folder, 'in'), '--out', out, ...common])
 const made = gradcam(['report', out, '--json'])
 const lines = readLines(out)
 
-const inBrowser = browser ? test.serial : test.serial.skip
+const inBrowser = needing('browser', browser, test.serial)
 test.after.always(() => browser?.close())
 
 const focused = (page: Page) => page.evaluate('document.activeElement.getAttribute("title")')
@@ -41,7 +42,7 @@ inBrowser('all results are shown, the surest first, and nothing is loaded from a
   const page = await openPage(browser, t, join(out, 'report.html'))
   t.is(await text(page, '#status'), '6 of 6 shown, 1 of them failed')
   t.is(await page.title(), 'gradcam report of out')
-  const sure = (line: ManifestLine) => ('error' in line ? -1 : (line.top[0]?.probability ?? -1))
+  const sure = (line: JobLine) => ('error' in line ? -1 : (line.top[0]?.probability ?? -1))
   t.deepEqual(
     await tiles(page),
     [...lines].sort((a, b) => sure(b) - sure(a)).map(({ id }) => id),

@@ -5,92 +5,86 @@ import { packageRoot } from '../../lib/base/paths.js'
 import { benchModule, type BenchReport } from '../support/bench.js'
 import { runNode, temporaryFolder } from '../support/package-copy.js'
 import { pythonWithPeers } from '../support/peers.js'
-import { PackagesUnavailable } from '../support/pip-into.js'
+import { needing, orMissing } from '../support/needs.js'
 
 const bench = join(packageRoot, 'scripts', 'bench', 'bench.mjs')
 const everyone = ['ours', 'document', 'pytorch-grad-cam', 'captum', 'floor']
 
-const withPeers = await pythonWithPeers().then(
-  () => true,
-  (error: unknown) => {
-    // CI has to compare with the peers: there, a missing one is a failure.
-    if (process.env['CI'] || !(error instanceof PackagesUnavailable)) throw error
-    console.warn(`skipped: ${error.message}`)
-    return false
-  },
-)
+const withPeers = await orMissing('peers', pythonWithPeers)
 
 const title = 'npm run bench: every contestant gives the same result, and table and JSON say how fast'
-if (!withPeers) test.skip(title, () => {})
-else
-  test.serial(title, async (t) => {
-    t.timeout(280_000)
-    const folder = temporaryFolder(t)
-    const json = join(folder, 'bench.json')
-    const contestants = [everyone[0], 'ours-bf16', ...everyone.slice(1)].join(',')
-    const what = [
-      '--contestants',
-      contestants,
-      '--models',
-      'animals',
-      '--size',
-      '96',
-      '--batches',
-      '2,1',
-      '--workloads',
-      'gradcam-last,guided',
-    ]
-    const { code, stdout, stderr } = runNode([bench, ...what, '--rounds', '3', '--threads', '1', '--json', json])
-    t.is(code, 0, stderr)
-    const report = JSON.parse(readFileSync(json, 'utf8')) as BenchReport
-    t.is(report.machine.threads, 1)
-    const cells = report.groups.map(({ model, workload, batch }) => `${model} ${workload} ${batch}`)
+needing(
+  'peers',
+  withPeers,
+  test.serial,
+)(title, async (t) => {
+  t.timeout(280_000)
+  const folder = temporaryFolder(t)
+  const json = join(folder, 'bench.json')
+  const contestants = [everyone[0], 'ours-bf16', ...everyone.slice(1)].join(',')
+  const what = [
+    '--contestants',
+    contestants,
+    '--models',
+    'animals',
+    '--size',
+    '96',
+    '--batches',
+    '2,1',
+    '--workloads',
+    'gradcam-last,guided',
+  ]
+  const { code, stdout, stderr } = runNode([bench, ...what, '--rounds', '3', '--threads', '1', '--json', json])
+  t.is(code, 0, stderr)
+  const report = JSON.parse(readFileSync(json, 'utf8')) as BenchReport
+  t.is(report.machine.threads, 1)
+  const cells = report.groups.map(({ model, workload, batch }) => `${model} ${workload} ${batch}`)
+  t.deepEqual(
+    cells,
+    ['gradcam-last', 'guided'].flatMap((workload) => [1, 2].map((batch) => `animals ${workload} ${batch}`)),
+  )
+  for (const { workload, batch, rows, table } of report.groups) {
+    // A contestant with a precision has no guided backprop to take part in.
+    const expected = workload === 'guided' ? everyone : contestants.split(',')
     t.deepEqual(
-      cells,
-      ['gradcam-last', 'guided'].flatMap((workload) => [1, 2].map((batch) => `animals ${workload} ${batch}`)),
+      rows.map(({ name }) => name),
+      expected,
     )
-    for (const { workload, batch, rows, table } of report.groups) {
-      // A contestant with a precision has no guided backprop to take part in.
-      const expected = workload === 'guided' ? everyone : contestants.split(',')
-      t.deepEqual(
-        rows.map(({ name }) => name),
-        expected,
-      )
-      t.is(rows[0]?.emptyMaps, 0, 'maps that are all zero would agree with anything')
-      for (const row of rows) {
-        t.is(row.times.length, 3)
-        const [least, middle, most] = [...row.times].sort((a, b) => a - b) as [number, number, number]
-        t.deepEqual([row.p50, row.p95], [middle, most])
-        t.true(least > 0)
-        t.is(row.imagesPerSecond, (batch * 1000) / middle)
-        t.true(row.peakRss > 50e6 && row.peakRss < 20e9, `${row.name}: ${row.peakRss} bytes`)
-        const coldStart = report.coldStartMs['animals']?.[row.name]
-        t.true(coldStart !== undefined && coldStart > least, `${row.name}: cold start ${coldStart} ms`)
-        if (row.name === 'ours') continue
-        const difference = row.name === 'floor' ? row.scoreDifference : row.difference
-        const allowed = row.name === 'ours-bf16' ? 0.2 : 1e-5
-        t.true(difference !== null && difference < allowed, `${row.name}: ${difference}`)
-      }
-      t.is(rows[0]?.toOurs, 1)
-      t.is(rows.at(-1)?.toFloor, 1)
-      // The terminal shows the same cells.
-      for (const line of table) t.true(stdout.split('\n').some((shown) => line.every((cell) => shown.includes(cell))))
+    t.is(rows[0]?.emptyMaps, 0, 'maps that are all zero would agree with anything')
+    for (const row of rows) {
+      t.is(row.times.length, 3)
+      const [least, middle, most] = [...row.times].sort((a, b) => a - b) as [number, number, number]
+      t.deepEqual([row.p50, row.p95], [middle, most])
+      t.true(least > 0)
+      t.is(row.imagesPerSecond, (batch * 1000) / middle)
+      t.true(row.peakRss > 50e6 && row.peakRss < 20e9, `${row.name}: ${row.peakRss} bytes`)
+      const coldStart = report.coldStartMs['animals']?.[row.name]
+      t.true(coldStart !== undefined && coldStart > least, `${row.name}: cold start ${coldStart} ms`)
+      if (row.name === 'ours') continue
+      const difference = row.name === 'floor' ? row.scoreDifference : row.difference
+      const allowed = row.name === 'ours-bf16' ? 0.2 : 1e-5
+      t.true(difference !== null && difference < allowed, `${row.name}: ${difference}`)
     }
-    const { typescriptUs, nativeUs, crossingUs } = report.overhead
-    t.true(nativeUs > 1 && crossingUs > 0 && typescriptUs > nativeUs, JSON.stringify(report.overhead))
+    t.is(rows[0]?.toOurs, 1)
+    t.is(rows.at(-1)?.toFloor, 1)
+    // The terminal shows the same cells.
+    for (const line of table) t.true(stdout.split('\n').some((shown) => line.every((cell) => shown.includes(cell))))
+  }
+  const { typescriptUs, nativeUs, crossingUs } = report.overhead
+  t.true(nativeUs > 1 && crossingUs > 0 && typescriptUs > nativeUs, JSON.stringify(report.overhead))
 
-    const { writeDocs } = await benchModule<{ writeDocs: (from: BenchReport, file: string) => Promise<void> }>(
-      'write-docs.mjs',
-    )
-    const docs = join(folder, 'performance.md')
-    copyFileSync(join(packageRoot, 'docs', 'performance.md'), docs)
-    await writeDocs(report, docs)
-    const written = readFileSync(docs, 'utf8')
-    t.regex(written, /^### animals, batch 2: Guided backprop/m)
-    t.is(written.match(/^\| pytorch-grad-cam +\| +\d/gm)?.length, 4)
-    await writeDocs(report, docs)
-    t.is(readFileSync(docs, 'utf8'), written, 'written again, nothing is left of the first time')
-  })
+  const { writeDocs } = await benchModule<{ writeDocs: (from: BenchReport, file: string) => Promise<void> }>(
+    'write-docs.mjs',
+  )
+  const docs = join(folder, 'performance.md')
+  copyFileSync(join(packageRoot, 'docs', 'performance.md'), docs)
+  await writeDocs(report, docs)
+  const written = readFileSync(docs, 'utf8')
+  t.regex(written, /^### animals, batch 2: Guided backprop/m)
+  t.is(written.match(/^\| pytorch-grad-cam +\| +\d/gm)?.length, 4)
+  await writeDocs(report, docs)
+  t.is(readFileSync(docs, 'utf8'), written, 'written again, nothing is left of the first time')
+})
 
 test('what is asked for wrongly is named', (t) => {
   for (const [args, said] of [

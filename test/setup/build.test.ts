@@ -9,6 +9,7 @@ import { packageRoot } from '../../lib/base/paths.js'
 import { run } from '../../lib/base/processes.js'
 import { fakeLibTorch, linkableLibTorch } from '../support/fake-libtorch.js'
 import { copyPackage, gradcam, runNode, smallAddon, temporaryFolder } from '../support/package-copy.js'
+import { noteSkip } from '../support/needs.js'
 
 const source = (root: string): string => join(root, 'native', 'node', 'addon.cc')
 const addon = (root: string): string => join(root, 'build', 'gradcam.node')
@@ -42,7 +43,8 @@ for (const builder of ['cmake-js', 'node-gyp'] as const satisfies Builder[]) {
     const there = builder === 'cmake-js' ? await findCMake() : findNodeGyp()
     if (!there) {
       t.falsy(process.env['CI'], `in CI ${builder} has to be there`)
-      t.log(`skipped: there is no CMake, or no node-gyp, for ${builder}`)
+      noteSkip('builder', t.title)
+      t.pass()
       return
     }
     const { root, libtorch, env } = setUp(t, builder === 'node-gyp')

@@ -30,10 +30,9 @@ export function toBytes(values: readonly number[]): number[] {
 }
 
 /** The greatest difference between two lists of one length; infinite for lists of different lengths. */
-export function farthest(some: ArrayLike<number>, others: ArrayLike<number>): number {
+export function farthest(some: ArrayLike<number | bigint>, others: ArrayLike<number | bigint>): number {
   if (some.length !== others.length) return Infinity
   let distance = 0
-  for (let i = 0; i < some.length; i++)
-    distance = Math.max(distance, Math.abs((some[i] as number) - (others[i] as number)))
+  for (let i = 0; i < some.length; i++) distance = Math.max(distance, Math.abs(Number(some[i]) - Number(others[i])))
   return distance
 }

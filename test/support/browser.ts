@@ -1,7 +1,8 @@
 import chromium from '@sparticuz/chromium'
 import { defaultArgs, launch, type Browser } from 'puppeteer-core'
+import { missing } from './needs.js'
 
-/** A headless Chromium from the package registry. Null, said on stderr, where there is none for the machine; not in CI. */
+/** A headless Chromium from the package registry. Null where there is none for the machine; not in CI. */
 export async function launchBrowser(): Promise<Browser | null> {
   try {
     const executablePath = await chromium.executablePath()
@@ -14,9 +15,6 @@ export async function launchBrowser(): Promise<Browser | null> {
     })
   } catch (error) {
     if (process.env['CI'] && process.platform === 'linux' && process.arch === 'x64') throw error
-    process.stderr.write(
-      `Tests of the report are skipped, since Chromium does not start: ${(error as Error).message}\n`,
-    )
-    return null
+    return missing('browser', error as Error)
   }
 }

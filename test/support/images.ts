@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cachedFolder } from './cached-folder.js'
-import { PackagesUnavailable, pythonPackages } from './python-packages.js'
+import { orMissing } from './needs.js'
+import { pythonPackages } from './python-packages.js'
 import { programsHash, runPython } from './python.js'
 import { readTensor, type StoredTensor, type Values } from './stored-tensor.js'
 
@@ -64,12 +65,12 @@ export class ImageReference {
 }
 
 /**
- * Has Pillow and matplotlib compute a job. Gives null, and says why on stderr, where pip could not install them: tests
- * that need it are then `test.skip`. In CI (`CI` is set) it throws instead.
+ * Has Pillow and matplotlib compute a job. Gives null where pip could not install them; in CI (`CI` is set) it
+ * throws instead.
  */
-export async function imageReference(name: string, job: ImageJob): Promise<ImageReference | null> {
+export function imageReference(name: string, job: ImageJob): Promise<ImageReference | null> {
   const text = JSON.stringify({ jet: job.jet ?? [], resizes: job.resizes ?? {} })
-  try {
+  return orMissing('packages', async () => {
     const python = await pythonPackages()
     const key = [text, programsHash('images.py'), python.env['PYTHONPATH'] ?? '']
     const folder = await cachedFolder(name, key, async (partial) => {
@@ -81,11 +82,5 @@ export async function imageReference(name: string, job: ImageJob): Promise<Image
       await runPython({ ...python, env }, 'images.py', [file, partial])
     })
     return new ImageReference(folder, JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as Index)
-  } catch (error) {
-    if (!(error instanceof PackagesUnavailable) || process.env['CI']) throw error
-    process.stderr.write(
-      `Image tests are skipped, since numpy, Pillow and matplotlib are not to be had: ${error.message}\n`,
-    )
-    return null
-  }
+  })
 }

@@ -1,16 +1,14 @@
 // A process of a lock storm: enters the lock once for each caller in each round, and logs when it was inside.
 import { openSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LockSystem, LockWait } from '../../lib/base/lock.js'
 import type { Round } from './lock-storm.js'
 
 type Locks = typeof import('../../lib/base/lock.js')
 
-const [module = '', folder = '', callers = '1', host = ''] = process.argv.slice(2)
+const [module = '', log = '', file = '', callers = '1', host = ''] = process.argv.slice(2)
 const { withLock, lockSystem } = (await import(module)) as Locks
-const log = openSync(join(folder, `${process.pid}.log`), 'a')
-const file = join(folder, 'lock')
+const fd = openSync(log, 'wx')
 
 /** For a host of its own: no lock of another process is seen, and every time is short. */
 const elsewhere: Partial<LockSystem> = {
@@ -27,7 +25,7 @@ function system(): LockSystem | undefined {
 }
 
 function write(what: 'enter' | 'leave', caller: number): void {
-  writeSync(log, `${what} ${caller} ${process.hrtime.bigint()}\n`)
+  writeSync(fd, `${what} ${caller} ${process.hrtime.bigint()}\n`)
 }
 
 async function enter(caller: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -41,6 +41,14 @@ interface Span {
   readonly to: bigint
 }
 
+/** A process of the storm. Its log has a name of its own: in a long storm the system gives process numbers out again. */
+interface Member {
+  readonly child: ChildProcess
+  readonly log: string
+  /** When it was killed, by process.hrtime. */
+  killed: bigint | null
+}
+
 /** What a lock file may hold when a round begins: text of dead holders, nothing, half a text, bytes; or no file. */
 const leftovers: readonly (string | null)[] = [
   JSON.stringify({ pid: 4_000_000, host: hostname(), started: '1' }),
@@ -61,8 +69,13 @@ export async function lockStorm(options: StormOptions): Promise<StormResult> {
   const { folder, rounds, processes, kills: share, onRound = () => {} } = options
   mkdirSync(folder, { recursive: true })
   const file = join(folder, 'lock')
-  const killed = new Map<number, bigint>()
-  let children = await Promise.all(Array.from({ length: processes }, () => start(options)))
+  const all: Member[] = []
+  const add = (): Promise<Member> => {
+    const member = start(options, file, join(folder, `${all.length}.log`))
+    all.push(member)
+    return ready(member)
+  }
+  let members = await Promise.all(Array.from({ length: processes }, add))
   try {
     for (let round = 0; round < rounds; round++) {
       // Between rounds nobody is inside: what is put there is what a holder left that died.
@@ -70,27 +83,31 @@ export async function lockStorm(options: StormOptions): Promise<StormResult> {
       if (left === null) rmSync(file, { force: true })
       else writeFileSync(file, left)
       const at = Date.now() + 2
-      const ends = children.map((child) => done(child, file))
-      for (const child of children) child.send({ at } satisfies Round)
-      const victim = Math.random() < share ? children[Math.floor(Math.random() * processes)] : undefined
-      if (victim) await kill(victim, options.hosts === true ? 1500 : 12, killed)
+      const ends = members.map(({ child }) => done(child, file))
+      for (const { child } of members) child.send({ at } satisfies Round)
+      const victim = Math.random() < share ? members[Math.floor(Math.random() * processes)] : undefined
+      if (victim) await kill(victim, options.hosts === true ? 1500 : 12)
       await Promise.all(ends)
-      if (victim) children = [...children.filter((child) => child !== victim), await start(options)]
+      if (victim) members = [...members.filter((member) => member !== victim), await add()]
       onRound(round + 1)
     }
   } finally {
-    for (const child of children) child.kill('SIGKILL')
+    for (const { child } of members) child.kill('SIGKILL')
   }
-  return { rounds, ...count(folder, killed) }
+  return { rounds, ...count(all) }
 }
 
-function start({ folder, callers, module, hosts }: StormOptions): Promise<ChildProcess> {
+function start({ callers, module, hosts }: StormOptions, file: string, log: string): Member {
   const lock = module ?? join(packageRoot, 'dist', 'lib', 'base', 'lock.js')
-  const host = hosts === true ? `host-${Math.random()}` : ''
-  const child = fork(new URL('lock-storm-child.js', import.meta.url), [lock, folder, String(callers), host])
+  const host = hosts === true ? `host of ${log}` : ''
+  const child = fork(new URL('lock-storm-child.js', import.meta.url), [lock, log, file, String(callers), host])
+  return { child, log, killed: null }
+}
+
+function ready(member: Member): Promise<Member> {
   return new Promise((resolve, reject) => {
-    child.once('message', () => resolve(child)).once('error', reject)
-    child.once('exit', (code) => reject(new Error(`A process of the storm ended with ${code}`)))
+    member.child.once('message', () => resolve(member)).once('error', reject)
+    member.child.once('exit', (code) => reject(new Error(`A process of the storm ended with ${code}`)))
   })
 }
 
@@ -112,18 +129,18 @@ function done(child: ChildProcess, file: string): Promise<void> {
   })
 }
 
-async function kill(child: ChildProcess, within: number, killed: Map<number, bigint>): Promise<void> {
+async function kill(member: Member, within: number): Promise<void> {
   await sleep(Math.random() * within)
-  killed.set(child.pid as number, process.hrtime.bigint())
-  child.kill('SIGKILL')
+  member.killed = process.hrtime.bigint()
+  member.child.kill('SIGKILL')
 }
 
-function count(folder: string, killed: ReadonlyMap<number, bigint>): Omit<StormResult, 'rounds'> {
+function count(members: readonly Member[]): Omit<StormResult, 'rounds'> {
   const spans: Span[] = []
   let killedInside = 0
-  for (const name of readdirSync(folder).filter((entry) => entry.endsWith('.log'))) {
+  for (const { log, killed } of members) {
     const entered = new Map<string, bigint>()
-    for (const line of readFileSync(join(folder, name), 'utf8').split('\n').filter(Boolean)) {
+    for (const line of readFileSync(log, 'utf8').split('\n').filter(Boolean)) {
       const [what, caller = '', time = ''] = line.split(' ')
       if (what === 'enter') entered.set(caller, BigInt(time))
       else {
@@ -131,11 +148,14 @@ function count(folder: string, killed: ReadonlyMap<number, bigint>): Omit<StormR
         entered.delete(caller)
       }
     }
-    const at = killed.get(Number.parseInt(name, 10)) ?? 0n
-    for (const from of entered.values()) spans.push({ from, to: at > from ? at : from })
+    for (const from of entered.values()) {
+      if (killed === null) throw new Error(`${log} ends inside, but its process was not killed`)
+      spans.push({ from, to: killed > from ? killed : from })
+    }
     killedInside += entered.size
   }
-  return { kills: killed.size, killedInside, entries: spans.length, doubles: countOverlaps(spans) }
+  const kills = members.filter(({ killed }) => killed !== null).length
+  return { kills, killedInside, entries: spans.length, doubles: countOverlaps(spans) }
 }
 
 function countOverlaps(spans: Span[]): number {

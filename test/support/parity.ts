@@ -1,7 +1,11 @@
 import type { ExecutionContext } from 'ava'
-import type { Values } from './stored-tensor.js'
+import { farthest } from './arithmetic.js'
+import { verdictOf, type Judged } from './judged.js'
 
-/** How near to PyTorch in Python every map and gradient has to be, see relativeError. */
+/**
+ * How near to PyTorch in Python every map and gradient has to be, see relativeError; in float32 beyond what {@link Judged}
+ * allows.
+ */
 export const parityTolerance = 1e-5
 
 /** Anything with a shape and numbers: this package's Tensor, or a tensor read from a Python program's file. */
@@ -15,10 +19,16 @@ export function relativeError(actual: ArrayLike<number | bigint>, expected: Arra
   if (actual.length !== expected.length) {
     throw new Error(`cannot compare ${actual.length} numbers with ${expected.length}`)
   }
-  let difference = 0
-  for (let i = 0; i < actual.length; i++) difference += (Number(actual[i]) - Number(expected[i])) ** 2
-  const error = Math.sqrt(difference) / norm(expected)
+  const error = distance(actual, expected) / norm(expected)
   return Number.isFinite(error) ? error : NaN
+}
+
+/** Euclidean distance, summed in float64; infinite for lists of different lengths. */
+function distance(some: ArrayLike<number | bigint>, others: ArrayLike<number | bigint>): number {
+  if (some.length !== others.length) return Infinity
+  let sum = 0
+  for (let i = 0; i < some.length; i++) sum += (Number(some[i]) - Number(others[i])) ** 2
+  return Math.sqrt(sum)
 }
 
 /** Euclidean norm, summed in float64. */
@@ -35,7 +45,7 @@ export function norm(values: ArrayLike<number | bigint>): number {
 export function assertParity(
   t: ExecutionContext,
   actual: TensorLike,
-  expected: Values,
+  expected: Judged,
   what: string,
   tolerance = parityTolerance,
 ): void {
@@ -51,12 +61,40 @@ export function assertParity(
 export function assertSame(
   t: ExecutionContext,
   actual: TensorLike,
-  expected: Values,
+  expected: Judged,
   what: string,
   tolerance = parityTolerance,
 ): void {
   t.deepEqual([...actual.shape], expected.shape, `${what}: shape`)
-  const numbers = actual.toTypedArray()
-  const error = norm(expected.data) === 0 ? norm(numbers) : relativeError(numbers, expected.data)
-  t.true(error <= tolerance, `${what}: relative error ${error.toExponential(2)}, allowed ${tolerance}`)
+  const { error, allowed } = verdictOf(actual.toTypedArray(), expected, tolerance, distance, norm)
+  t.true(error <= allowed, `${what}: relative error ${error.toExponential(2)}, allowed ${allowed.toExponential(2)}`)
+}
+
+const largest = (values: ArrayLike<number | bigint>): number => farthest(values, new Float64Array(values.length))
+
+/** Asserts a few numbers, e.g. one for each image, by the one that is off most; relative to the largest of them, or to 1. */
+export function assertNumbers(
+  t: ExecutionContext,
+  actual: readonly number[],
+  expected: Judged,
+  what: string,
+  tolerance = parityTolerance,
+  relativeTo: 'largest' | 'one' = 'largest',
+): void {
+  const scale = relativeTo === 'one' ? () => 1 : largest
+  const { error, allowed } = verdictOf(actual, expected, tolerance, farthest, scale)
+  t.true(error <= allowed, `${what}: ${actual.join(' ')} is off by ${error.toExponential(2)}, allowed ${allowed}`)
+}
+
+/** Asserts the shape of a map in [0, 1], and by how much any of its values is off. */
+export function assertMap(
+  t: ExecutionContext,
+  actual: TensorLike,
+  expected: Judged,
+  what: string,
+  tolerance = parityTolerance,
+): void {
+  t.deepEqual([...actual.shape], expected.shape, `${what}: shape`)
+  const { error, allowed } = verdictOf(actual.toTypedArray(), expected, tolerance, farthest, () => 1)
+  t.true(error <= allowed, `${what}: farthest ${error.toExponential(2)}, allowed ${allowed.toExponential(2)}`)
 }

@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Reshape } from '../../lib/index.js'
 import { cachedFolder } from './cached-folder.js'
+import { orMissing } from './needs.js'
 import { pythonWithPeers } from './peers.js'
-import { PackagesUnavailable } from './pip-into.js'
 import { programsHash, runPython, type TestPython } from './python.js'
 import { Reference } from './reference.js'
 
@@ -35,34 +35,32 @@ export const peerModels: Readonly<Record<string, PeerModel>> = {
     reshape: 'vit',
   },
   channels_last: { seed: 0, input_seed: 1, classes: [0, 1, 2], layer_sets: [['stage']], reshape: 'swin' },
-  resnet18: { seed: 0, input_seed: 1, classes: [4, 7, 2], layer_sets: [['layer4'], ['layer3', 'layer4']] },
+  resnet18: {
+    seed: 0,
+    input_seed: 1,
+    size: [3, 3, 64, 80],
+    classes: [4, 7, 2],
+    layer_sets: [['layer4'], ['layer3', 'layer4']],
+  },
   vgg11: {
     seed: 0,
     input_seed: 1,
+    size: [3, 3, 64, 80],
     classes: [4, 7, 2],
     layer_sets: [['features.19'], ['features.14', 'features.19']],
   },
   densenet121: {
     seed: 2,
     input_seed: 1,
-    size: [3, 3, 96, 128],
+    size: [3, 3, 64, 80],
     classes: [283, 243, 7],
     layer_sets: [['features.denseblock4'], ['features.denseblock3', 'features.denseblock4']],
   },
 }
 
-/**
- * A Python with the peers; null, with a line that says so, where pip does not give them. In CI that is an error: nothing
- * may pass for compared that was not.
- */
-export async function peersOrNull(): Promise<TestPython | null> {
-  try {
-    return await pythonWithPeers()
-  } catch (error) {
-    if (!(error instanceof PackagesUnavailable) || process.env['CI']) throw error
-    process.stderr.write(`Comparisons with pytorch-grad-cam and Captum are skipped: ${error.message}\n`)
-    return null
-  }
+/** A Python with the peers; null where pip does not give them. In CI that is an error. */
+export function peersOrNull(): Promise<TestPython | null> {
+  return orMissing('peers', pythonWithPeers)
 }
 
 /** What a program of test/python that imports the peers makes of a job; cached like {@link Reference}s. */

@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Framing } from '../../lib/index.js'
 import { cachedFolder } from './cached-folder.js'
-import { PackagesUnavailable, pythonPackages } from './python-packages.js'
+import { orMissing } from './needs.js'
+import { pythonPackages } from './python-packages.js'
 import { programsHash, runPython } from './python.js'
 import { readTensor, type StoredTensor, type Values } from './stored-tensor.js'
 
@@ -50,9 +51,9 @@ export class PreprocessReference {
   }
 }
 
-/** Null, said on stderr, where pip could not install Pillow: such tests are skipped. In CI it throws instead. */
-export async function preprocessReference(): Promise<PreprocessReference | null> {
-  try {
+/** Null where pip could not install Pillow; in CI it throws instead. */
+export function preprocessReference(): Promise<PreprocessReference | null> {
+  return orMissing('packages', async () => {
     const python = await pythonPackages()
     const key = [programsHash('preprocess.py'), python.env['PYTHONPATH'] ?? '']
     const folder = await cachedFolder('preprocess', key, async (partial) => {
@@ -61,9 +62,5 @@ export async function preprocessReference(): Promise<PreprocessReference | null>
       await runPython({ ...python, env }, 'preprocess.py', [partial])
     })
     return new PreprocessReference(folder, JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as Index)
-  } catch (error) {
-    if (!(error instanceof PackagesUnavailable) || process.env['CI']) throw error
-    process.stderr.write(`Preprocessing tests are skipped, since Pillow is not to be had: ${error.message}\n`)
-    return null
-  }
+  })
 }

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { cachedFolder } from './cached-folder.js'
 import { programsHash, runPython, testPython } from './python.js'
+import type { Judged } from './judged.js'
 import { readTensor, type StoredTensor, type Values } from './stored-tensor.js'
 
 /** One class for all images, one per image, or the sum of everything that the model returned. */
@@ -22,7 +23,10 @@ export type ReferenceJob = Record<
   string,
   {
     readonly seed?: number
-    readonly input_seed?: number
+    readonly input_seed?: number | readonly number[]
+    readonly size?: readonly number[]
+    /** That its images leave no gate undecided, see test/python/gates.py. */
+    readonly decided?: true
     readonly files?: boolean
     readonly cases: Record<string, ReferenceCase>
   }
@@ -40,11 +44,14 @@ export interface HookEvent {
 
 type Entry = StoredTensor | number | StoredTensor[] | HookEvent[]
 
+type Cases = Record<string, Record<string, Entry>>
+
+/** As test/python/job.py writes it. */
 interface Index {
   readonly torch: string
   readonly models: Record<
     string,
-    { files: Record<string, string>; input: StoredTensor; cases: Record<string, Record<string, Entry>> }
+    { files: Record<string, string>; input: StoredTensor; cases: Cases; exact?: Cases; 'other side'?: Cases }
   >
 }
 
@@ -72,36 +79,52 @@ export class Reference {
     return this.read(this.model(model).input)
   }
 
-  tensor(model: string, of: string, name: string): Values {
-    const entry = this.entry(model, of, name)
-    if (typeof entry !== 'object' || Array.isArray(entry)) throw new Error(`${model} ${of} ${name} is no tensor`)
-    return this.read(entry)
+  tensor(model: string, of: string, name: string): Judged {
+    return this.judged(model, (cases) => {
+      const entry = entryOf(cases, of, name)
+      if (typeof entry !== 'object' || Array.isArray(entry)) throw new Error(`${model} ${of} ${name} is no tensor`)
+      return entry
+    })
   }
 
   number(model: string, of: string, name: string): number {
-    const entry = this.entry(model, of, name)
+    const entry = entryOf(this.model(model).cases, of, name)
     if (typeof entry !== 'number') throw new Error(`${model} ${of} ${name} is no number`)
     return entry
   }
 
   /** Of the method `hooks`. */
   events(model: string, of: string): HookEvent[] {
-    return this.entry(model, of, 'events') as HookEvent[]
+    return entryOf(this.model(model).cases, of, 'events') as HookEvent[]
   }
 
   /** Of the method `forward`. */
-  outputs(model: string, of: string): Values[] {
-    return (this.entry(model, of, 'outputs') as StoredTensor[]).map((stored) => this.read(stored))
+  outputs(model: string, of: string): Judged[] {
+    const outputs = (cases: Cases) => entryOf(cases, of, 'outputs') as StoredTensor[]
+    return outputs(this.model(model).cases).map((_, index) => this.judged(model, (cases) => outputs(cases)[index]!))
+  }
+
+  /** What the method `hooks` says of one tensor of an event, e.g. `({ grad_inputs }) => grad_inputs?.[0]`. */
+  ofEvent(model: string, of: string, index: number, pick: (event: HookEvent) => StoredTensor): Judged {
+    return this.judged(model, (cases) => pick((entryOf(cases, of, 'events') as HookEvent[])[index]!))
   }
 
   read(stored: StoredTensor): Values {
     return readTensor(this.folder, stored)
   }
 
-  private entry(model: string, of: string, name: string): Entry {
-    const entry = this.model(model).cases[of]?.[name]
-    if (entry === undefined) throw new Error(`the reference has no ${name} in case ${of} of ${model}`)
-    return entry
+  /** A tensor, and what it may be off by where the model is in float32, read when asked for. */
+  private judged(model: string, pick: (cases: Cases) => StoredTensor): Judged {
+    const { cases, exact, 'other side': otherSide } = this.model(model)
+    const values = this.read(pick(cases))
+    if (!exact || !otherSide) return values
+    const read = (from: Cases) => this.read(pick(from))
+    return {
+      ...values,
+      get judge() {
+        return { exact: read(exact), otherSide: read(otherSide) }
+      },
+    }
   }
 
   private model(name: string): Index['models'][string] {
@@ -109,6 +132,12 @@ export class Reference {
     if (!model) throw new Error(`the reference has no model ${name}`)
     return model
   }
+}
+
+function entryOf(cases: Cases, of: string, name: string): Entry {
+  const entry = cases[of]?.[name]
+  if (entry === undefined) throw new Error(`the reference has no ${name} in case ${of}`)
+  return entry
 }
 
 /** Has Python compute a job, or takes what it computed for the same job, programs and PyTorch before. */

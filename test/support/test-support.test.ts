@@ -2,6 +2,8 @@ import test from 'ava'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { cachedFolder } from './cached-folder.js'
+import { farthest } from './arithmetic.js'
+import { verdictOf, type Judged } from './judged.js'
 import { norm, relativeError } from './parity.js'
 
 test('relativeError is the norm of the difference over the norm', (t) => {
@@ -9,6 +11,36 @@ test('relativeError is the norm of the difference over the norm', (t) => {
   t.is(relativeError([3, 9], [3, 4]), 1)
   t.is(relativeError(new Float32Array([0, 0]), new Float64Array([6, 8])), 1)
   t.is(norm([3n, 4n]), 5)
+})
+
+const judged = (data: number[], exact: number[], otherSide: number[]): Judged => {
+  const values = (numbers: number[]) => ({ shape: [numbers.length], data: Float64Array.from(numbers) })
+  return { ...values(data), judge: { exact: values(exact), otherSide: values(otherSide) } }
+}
+const judge = (actual: number[], expected: Judged, tolerance = 1e-5) =>
+  verdictOf(actual, expected, tolerance, farthest, () => 2)
+
+test('a result is measured from the one in float64, and may be off by four times what the peer is, and by gates', (t) => {
+  const near = (found: number, expected: number) => t.true(Math.abs(found - expected) < 1e-12, `${found} ${expected}`)
+  const peer = judge([1.002, 3], judged([1.001, 3], [1, 3], [1, 3.004]))
+  near(peer.error, 0.001)
+  near(peer.allowed, 1e-5 + 4 * 0.0005 + 0.002)
+  const exactPeer = judge([1.001, 3], judged([1, 3], [1, 3], [1, 3]))
+  near(exactPeer.error, 0.0005)
+  near(exactPeer.allowed, 1e-5)
+  const values = { shape: [2], data: Float64Array.of(1, 3) }
+  t.deepEqual(judge([1, 3.5], values), { error: 0.25, allowed: 1e-5 })
+})
+
+test('a verdict of float32 cannot be fooled by NaN, by a length or by a reference that says nothing', (t) => {
+  const good = judged([1, 3], [1, 3], [1, 3])
+  for (const actual of [[NaN, 3], [1, Infinity], [1]]) {
+    const { error, allowed } = judge(actual, good)
+    t.false(error <= allowed)
+  }
+  t.throws(() => judge([1, 3], judged([NaN, 3], [1, 3], [1, 3])), { message: /another input/ })
+  t.throws(() => judge([1, 3], judged([1, 3], [1, 3], [1, 3.1])), { message: /another input/ })
+  t.throws(() => judge([1, 3], judged([1.1, 3], [1, 3], [1, 3])), { message: /another input/ })
 })
 
 test('relativeError cannot be fooled by NaN, by zeros or by a length', (t) => {

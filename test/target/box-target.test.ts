@@ -12,15 +12,17 @@ import {
   type TargetData,
   type Value,
 } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { farthest } from '../support/arithmetic.js'
 import { assertParity, assertSame } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+import { needing } from '../support/needs.js'
 
 const peer = await peerReference('peer_boxes.py', {
   models: { list_detector: { peer: true }, dict_detector: {}, tuple_detector: {} },
 })
-const run = peer ? test.serial : test.serial.skip
+const run = needing('peers', peer, test.serial)
 
 type Box = [number, number, number, number]
 const list = 'list_detector'
@@ -203,7 +205,7 @@ run('what matches nothing, or is no box, is a typed error and leaves nothing beh
     [{ box, missing: 'ignore' }, /`missing` is/],
     [{ box, class: 1 }, /takes no 'class'/],
   ]
-  const before = liveTensors()
+  const before = await heldTensors()
   for (const [options, message, code = 'ERR_TARGET'] of bad) {
     const target = { kind: 'box', ...(options as object) } as Target<Value>
     await t.throwsAsync(cam.explain<Value>(input, { target }), { code, message }, String(message))

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { Cam, ScriptModule, Tensor, liveTensors, type Target, type TargetData, type Value } from '../../lib/index.js'
+import { heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { assertSame } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -74,7 +75,7 @@ test.serial('what is no target is refused by name, and leaves nothing behind', a
     [{ kind: 'segmentation', mask: [[1]] }, /has a class/],
     [{ kind: 'segmentation', class: 1, mask: [[1]] }, /\[N, C, H, W\]/],
   ]
-  const before = liveTensors()
+  const before = await heldTensors()
   for (const [target, message, code = 'ERR_TARGET'] of bad)
     await t.throwsAsync(cam.explain(input, { target: target as Target }), { code, message }, String(message))
   t.is(liveTensors(), before)

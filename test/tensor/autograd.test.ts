@@ -1,5 +1,6 @@
 import test from 'ava'
 import { Tensor, liveTensors } from '../../lib/index.js'
+import { heldTensors, settledLiveTensors } from '../support/live-tensors.js'
 
 /** The gradient of what `fn` makes of `at`, by central differences in plain JavaScript. */
 function numerical(fn: (x: number[]) => number, at: number[]): number[] {
@@ -24,18 +25,28 @@ test.serial('backward gives the gradient that differences give', async (t) => {
     t.true(Math.abs((values(x.grad)[i] as number) - expected) < 1e-5 * Math.max(1, Math.abs(expected)))
 })
 
-test.serial('gradients add up, and each read of grad is a tensor of its own', async (t) => {
-  const x = leaf([1, 2])
+test.serial('gradients add up', async (t) => {
+  using x = leaf([1, 2])
   t.is(x.grad, null)
   await x.mul(3).sum().backward()
   t.deepEqual(values(x.grad), [3, 3])
   await x.mul(x).sum().backward()
   t.deepEqual(values(x.grad), [5, 7])
-  const before = liveTensors()
+})
+
+test.serial('each read of grad is a tensor of its own', async (t) => {
+  using x = leaf([1, 2])
+  using product = x.mul(3)
+  using sum = product.sum()
+  await sum.backward()
+  const before = await heldTensors()
   const grad = x.grad as Tensor
+  t.is(liveTensors(), before + 1)
+  using other = x.grad as Tensor
+  t.is(liveTensors(), before + 2)
   grad.dispose()
-  t.deepEqual(values(x.grad), [5, 7])
-  t.is(liveTensors(), before + 1, 'that of the line before')
+  t.is(liveTensors(), before + 1)
+  t.deepEqual(values(other), [3, 3])
 })
 
 test.serial('a gradient of its own for a tensor of many elements', async (t) => {
@@ -53,22 +64,27 @@ test.serial('retainGraph keeps the graph for another call, and without it there 
   await t.throwsAsync(y.backward(), { code: 'ERR_TORCH', message: /second time/ })
 })
 
-test.serial('what has no gradient says so', async (t) => {
-  const before = liveTensors()
+test.serial('what has no gradient says so, and leaves no tensor behind', async (t) => {
   using plain = Tensor.ones([2])
-  await t.throwsAsync(plain.sum().backward(), { code: 'ERR_NO_GRADIENT', message: /requiresGrad/ })
+  using three = Tensor.ones([3])
   using x = leaf([1, 2])
-  await t.throwsAsync(x.detach().sum().backward(), { code: 'ERR_NO_GRADIENT' })
-  await t.throwsAsync(x.argmax().backward(), { code: 'ERR_NO_GRADIENT' })
-  await t.throwsAsync(x.mul(2).backward(), { code: 'ERR_SHAPE', message: /gradient of its own/ })
-  await t.throwsAsync(x.mul(2).backward({ gradient: Tensor.ones([3]) }), { code: 'ERR_TORCH' })
-  await t.throwsAsync(x.mul(2).backward({ gradient: 'x' as never }), { code: 'ERR_INVALID_ARGUMENT' })
+  using detached = x.detach()
+  using index = x.argmax()
+  using doubled = x.mul(2)
+  using sum = x.sum()
   const gone = x.sum()
   gone.dispose()
+  const before = await heldTensors()
+  await t.throwsAsync(plain.backward(), { code: 'ERR_NO_GRADIENT', message: /requiresGrad/ })
+  await t.throwsAsync(detached.backward(), { code: 'ERR_NO_GRADIENT' })
+  await t.throwsAsync(index.backward(), { code: 'ERR_NO_GRADIENT' })
+  await t.throwsAsync(doubled.backward(), { code: 'ERR_SHAPE', message: /gradient of its own/ })
+  await t.throwsAsync(doubled.backward({ gradient: three }), { code: 'ERR_TORCH' })
+  await t.throwsAsync(doubled.backward({ gradient: 'x' as never }), { code: 'ERR_INVALID_ARGUMENT' })
   await t.throwsAsync(gone.backward(), { code: 'ERR_DISPOSED' })
-  await t.throwsAsync(x.sum().backward({ signal: AbortSignal.abort(new Error('mine')) }), { message: 'mine' })
+  await t.throwsAsync(sum.backward({ signal: AbortSignal.abort(new Error('mine')) }), { message: 'mine' })
   t.is(x.grad, null)
-  t.true(liveTensors() >= before)
+  t.is(await settledLiveTensors(before), before)
 })
 
 test.serial('requiresGrad is for tensors of numbers that no operator made', (t) => {

@@ -4,6 +4,7 @@ import { inspect } from 'node:util'
 import { Tensor, liveTensors, manualSeed, tidy, type DType, type TypedArray } from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { run } from '../../lib/base/processes.js'
+import { heldTensors } from '../support/live-tensors.js'
 
 const arrays: [DType, TypedArray][] = [
   ['float32', Float32Array.of(1.5, -0, NaN, Infinity, 3e38, 1e-45)],
@@ -201,8 +202,8 @@ test('item, tolist and the text of a tensor', (t) => {
   t.is(inspect({ tensor }), '{ tensor: Tensor (disposed) }')
 })
 
-test.serial('dispose: at once, once, and for good', (t) => {
-  const before = liveTensors()
+test.serial('dispose: at once, once, and for good', async (t) => {
+  const before = await heldTensors()
   const tensor = Tensor.zeros([2, 3])
   const view = tensor.select(0, 0)
   t.is(liveTensors(), before + 2)
@@ -235,8 +236,8 @@ test.serial('dispose: at once, once, and for good', (t) => {
   t.is(liveTensors(), before)
 })
 
-test.serial('tidy disposes what was made in it but its result, also when nested and when it throws', (t) => {
-  const before = liveTensors()
+test.serial('tidy disposes what was made in it but its result, also when nested and when it throws', async (t) => {
+  const before = await heldTensors()
   const result = tidy(() => {
     const a = Tensor.ones([3])
     const inner = tidy(() => a.add(1).mul(2))

@@ -1,141 +1,122 @@
-import { resolve } from 'node:path'
+import { batchFiles, describeBatchFile } from '../../batch/encode.js'
 import { GradCamError } from '../../base/errors.js'
-import { describeWait, nameHolder, withLock, type LockWait } from '../../base/lock.js'
-import { usageError } from '../arguments.js'
-import { batchOptions, readBatchJob, type BatchJob } from '../batch-options.js'
-import { batchReport, type BatchReport } from '../batch-report.js'
-import { checkUnchanged, describeJob, jobFileName, readJobFile, toBytes } from '../../jobs/job-spec.js'
-import { hasLines, mendManifest } from '../../jobs/manifest.js'
-import { loadReplicas, layerOf, runBatch } from '../../jobs/run-job.js'
-import { Sources } from '../../jobs/file-source.js'
-import { isDiskFailure, unwritable, FileWriter } from '../../jobs/file-writer.js'
-import { imageExtensions } from '../../jobs/walk-folder.js'
-import { onInterrupt, type Interruption } from '../interrupt.js'
-import type { Command } from '../command.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { inOneLine } from '../../base/one-line.js'
+import { FileSource } from '../../jobs/file-source.js'
+import { isDiskFailure } from '../../jobs/file-writer.js'
+import { FolderSink } from '../../jobs/folder-sink.js'
+import { FolderStore } from '../../jobs/folder-store.js'
+import { makeJobSpec, type JobSpec } from '../../jobs/job-spec.js'
+import { ModelExplainer } from '../../jobs/model-explainer.js'
+import { runJob, type JobStart, type JobSummary, type JobWarning } from '../../jobs/run-job.js'
+import { imageExtensions } from '../../jobs/walk-folder.js'
+import { presets } from '../../preprocess/presets.js'
+import { usageError } from '../arguments.js'
+import { batchOptions, readBatchCall, type BatchCall } from '../batch-options.js'
+import { batchReport, type BatchReport } from '../batch-report.js'
+import type { Command } from '../command.js'
+import { onInterrupt, type Interruption } from '../interrupt.js'
+
+const kindWidth = Math.max(...batchFiles.map((kind) => kind.length))
 
 export const command: Command = {
   usage: 'SOURCE… --model FILE --out DIR [options]',
   description: [
     'Explains any number of images. SOURCE is an image, a folder (with all folders in it), a glob in quotes, a list',
     '(.txt, .list, .tsv, .jsonl, .ndjson), or - for a list on standard input. A line of a list is a path; a path, a tab and',
-    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. In DIR, which is none of the',
-    "images' own, by --write, where NAME mirrors the tree of the inputs:",
-    '  overlay      NAME.overlay.jpg, the map over the image, in its size; what the model did not see is left as it is',
-    '  overlay-png  NAME.overlay.png, the same without loss',
-    '  grey         NAME.grey.png, the map alone, 0 to 255',
-    '  png16        NAME.grey16.png, the same, 0 to 65535',
-    '  npy          NAME.map.npy, the map as the method made it, float32 [h, w], for numpy.load',
+    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. DIR must not be a folder of',
+    'images. By --write it gets these files, where NAME is the path of the input below the folder of all inputs:',
+    ...batchFiles.map((kind) => {
+      const { ending, help } = describeBatchFile(kind)
+      return `  ${kind.padEnd(kindWidth)}  NAME.${ending}, ${help}`
+    }),
     'and manifest.jsonl, a line for each input: what was found and written, or its error; and job.json, the options.',
-    'A job that was stopped or killed goes on where it was with --resume. gradcam report DIR makes a page of it.',
-    'Presets of --preprocess: imagenet, imagenet-v2, inception, timm, timm-0.9, timm-0.95, timm-1.0, timm-bilinear, clip,',
-    'squash and letterbox.',
+    'A job that was stopped or killed continues with --resume. gradcam report DIR makes a page of it.',
+    `Presets of --preprocess: ${Object.keys(presets).join(', ')}.`,
     'Exit code: 0; 3 when some inputs failed (the others are explained all the same); 1 when the job could not go on; 2 for a',
     'wrong call; 130 or 143 when it was interrupted by SIGINT or SIGTERM, 141 when the reader of its output left.',
   ].join('\n'),
   options: batchOptions,
   positionals: true,
   run: async (values, positionals) => {
-    const job = await readBatchJob(values, positionals)
-    await makeFolder(job.out)
-    const lock = resolve(job.out, '.gradcam-lock')
-    let taken = false
-    return withLock(
-      lock,
-      (wait) => refuse(wait, job),
-      (lost) => {
-        taken = true
-        return start(job, lost)
-      },
-    ).catch((error: unknown) => {
-      throw taken || error instanceof GradCamError ? error : unwritable(lock, error as NodeJS.ErrnoException)
+    const call = await readBatchCall(values, positionals)
+    const { sources, out } = call
+    await makeFolder(out)
+    const options = { labels: call.job.labels, exclude: out, stdin: process.stdin }
+    const source = await FileSource.open(sources, options).catch((error: unknown) => {
+      throw isCode(error, 'ERR_INVALID_ARGUMENT') ? usageError(error.message) : error
     })
+    const spec = await makeJobSpec({ ...call.job, sources, base: source.base })
+    return run(spec, call, source)
   },
 }
 
-/** Two jobs in one folder would each write over the other's manifest. A holder that may be dead is waited for. */
-function refuse(wait: LockWait, { out }: BatchJob): void {
-  const doing = `is at work on '${out}'`
-  if (wait.kind === 'watched') {
-    process.stderr.write(`gradcam: ${inOneLine(describeWait(wait, doing))}\n`)
-    return
-  }
-  throw new GradCamError(
-    'ERR_LOCKED',
-    `${nameHolder(wait)} ${doing} and holds the lock '${wait.file}'. Wait until it ends, or end it and go on by --resume.`,
-  )
-}
-
-async function start(job: BatchJob, lost: AbortSignal): Promise<number> {
-  const sources = await Sources.read(job.sources, job.labels, job.out)
-  // A job without a line has no results that another one's could be mixed with, e.g. where the layer was misspelt.
-  const before = (await hasLines(job.out)) ? await readJobFile(job.out) : null
-  if (before && !job.resume)
-    throw usageError(`'${job.out}' holds a job already. Go on with it by --resume, or name another --out.`)
-  const now = await describeJob(job, sources.base)
-  if (before) checkUnchanged(before, now)
-  const writer = new FileWriter(job.out)
+async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<number> {
+  const { out } = call
   const interrupt = onInterrupt()
-  const report = batchReport(job.json)
+  const { signal } = interrupt
+  const report = batchReport(call.json)
+  let summary: JobSummary
   try {
-    await writer.start()
-    if (!before) await writer.write(jobFileName, toBytes(now))
-    const done = await mendManifest(job.out, !job.retryFailed)
-    await explain(job, sources, done, writer, report, AbortSignal.any([interrupt.signal, lost]))
-    lost.throwIfAborted() // what another process does there now is not this job's to sum up
+    summary = await runJob(spec, {
+      source,
+      store: new FolderStore(out, {
+        resume: call.resume,
+        retryFailed: call.retryFailed,
+        onWait: (message) => process.stderr.write(`gradcam: ${inOneLine(message)}\n`),
+      }),
+      sink: new FolderSink(out),
+      explainer: new ModelExplainer({
+        devices: call.devices,
+        batchSize: call.batchSize,
+        maxWait: source.repeatable ? Infinity : 1000,
+        ...(call.maxPixels !== null && { maxPixels: call.maxPixels }),
+      }),
+      signal,
+      onStart: (start) => onStart(start, call, source, report),
+      onProgress: report.line,
+      onWarning: (warning) => report.note(warningText(warning)),
+    })
   } catch (error) {
     report.stop()
-    if (isDiskFailure(error)) process.stderr.write(`gradcam: to go on afterwards: ${resumeCommand()}\n`)
-    throw error
+    if (isDiskFailure(error)) process.stderr.write(`gradcam: to continue later: ${resumeCommand()}\n`)
+    throw isCode(error, 'ERR_JOB_EXISTS')
+      ? usageError(`'${out}' already holds a job. Continue it with --resume, or choose another --out.`)
+      : error
   } finally {
     interrupt.dispose()
     report.stop()
-    // What standard input may still give keeps the process alive.
-    if ((lost.aborted || interrupt.signal.aborted) && !sources.repeatable) process.stdin.destroy()
-    // What is left there goes when the job does go on; another process may be at work there now.
-    if (!lost.aborted) await writer.end().catch(() => {})
+    // Standard input that has not ended would keep the process alive.
+    if (!source.repeatable) process.stdin.destroy()
   }
-  const { signal } = interrupt
-  const { failed, inputs } = report.summary(job.out, signal.aborted)
+  report.summary(summary, out)
   if (signal.aborted) {
-    process.stderr.write(`gradcam: interrupted. To go on: ${resumeCommand()}\n`)
+    process.stderr.write(`gradcam: interrupted. To continue: ${resumeCommand()}\n`)
     return (signal.reason as Interruption).exitCode
   }
-  if (inputs === 0) process.stderr.write(`gradcam: ${inOneLine(nothingIn(job))}\n`)
-  return failed > 0 ? 3 : 0
+  if (summary.inputs === 0) process.stderr.write(`gradcam: ${inOneLine(nothingIn(call))}\n`)
+  return summary.failed > 0 ? 3 : 0
 }
 
-function nothingIn({ sources }: BatchJob): string {
+function onStart({ layer, devices, ...counts }: JobStart, call: BatchCall, source: FileSource, report: BatchReport) {
+  const { method, model } = call.job
+  const at = layer === null ? '' : ` at ${layer}`
+  report.start(`${method} of ${model}${at} on ${devices.join(', ')}, images as ${call.preprocessName}`, counts)
+  // Counted while the job runs, which must not wait for it.
+  if (source.repeatable && !call.json) void source.count().then(report.total, () => {})
+}
+
+function warningText({ details }: JobWarning): string {
+  const { labels, outputs } = details
+  return `there are ${labels} labels for the model's ${outputs} classes. Check --labels: its first is taken for class 0.`
+}
+
+function nothingIn({ sources }: BatchCall): string {
   return `no image was found in ${sources.join(', ')}. In a folder, images end in ${imageExtensions.join(', ')}.`
 }
 
-async function explain(
-  job: BatchJob,
-  sources: Sources,
-  done: ReadonlyMap<string, boolean>,
-  writer: FileWriter,
-  report: BatchReport,
-  stop: AbortSignal,
-): Promise<void> {
-  const models = await loadReplicas(job)
-  try {
-    const [model] = models
-    const layer = model ? await layerOf(model, job) : null
-    const where = [layer === null ? '' : ` at ${layer}`, ` on ${models.map(({ device }) => device).join(', ')}`].join(
-      '',
-    )
-    report.start(`${job.method} of ${job.model}${where}, images as ${job.preprocessName}`, done)
-    // Beside the work: it tells how much there is, and must not keep it from starting.
-    if (sources.repeatable && !job.json)
-      void sources.count().then(
-        (inputs) => report.total(inputs),
-        () => {},
-      )
-    await runBatch(job, models, layer, sources, done, writer, report, stop)
-  } finally {
-    for (const model of models) model.dispose()
-  }
+function isCode(error: unknown, code: GradCamError['code']): error is GradCamError {
+  return error instanceof GradCamError && error.code === code
 }
 
 /** The call of this process with --resume, as a shell takes it. */

@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import { build, type BuildOptions } from '../../setup/build.js'
 import type { Builder } from '../../addon/build-info.js'
-import { GradCamError } from '../../base/errors.js'
+import { usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { buildProgress } from '../progress.js'
 
@@ -23,13 +23,11 @@ export const command: Command = {
   positionals: false,
   run: async (values) => {
     const jobs = values['jobs'] === undefined ? undefined : Number(values['jobs'])
-    if (jobs !== undefined && !(Number.isInteger(jobs) && jobs > 0)) {
-      throw new GradCamError('ERR_USAGE', `--jobs wants a number from 1, not ${String(values['jobs'])}.`)
-    }
+    if (jobs !== undefined && !(Number.isInteger(jobs) && jobs > 0))
+      throw usageError(`--jobs requires a number of at least 1, not ${String(values['jobs'])}.`)
     const builder = values['with']
-    if (builder !== undefined && !builders.includes(String(builder))) {
-      throw new GradCamError('ERR_USAGE', `--with wants ${builders.join(' or ')}, not ${String(builder)}.`)
-    }
+    if (builder !== undefined && !builders.includes(String(builder)))
+      throw usageError(`--with requires ${builders.join(' or ')}, not ${String(builder)}.`)
     const started = Date.now()
     const progress = buildProgress(process.stderr, values['verbose'] === true)
     const options: BuildOptions = {

@@ -7,12 +7,12 @@ import { paint } from '../paint.js'
 export const command: Command = {
   usage: '[MODEL --size HxW [--layer PATH]…] [--device D] [--json]',
   description: [
-    'Prints what was found on this machine and used, and for each thing missing how to mend it. With a model file also',
-    'whether that loads and runs, and how explanations run at its layers: split, which is faster than a plain forward',
-    'pass, or hooked, and then why.',
+    'Prints what was found on this machine and is used, and for everything that is missing how to fix it. With a model file it',
+    'also prints whether the model loads and runs, and how explanations run at its layers: split, which is faster than a',
+    'plain forward pass, or hooked, and then why.',
   ].join('\n'),
   options: {
-    size: { type: 'string', value: 'HxW', help: "of the model's input; CxHxW where it has not 3 channels" },
+    size: { type: 'string', value: 'HxW', help: "of the model's input; CxHxW where it does not have 3 channels" },
     layer: { type: 'string', multiple: true, value: 'PATH', help: 'instead of the layers that are suggested' },
     device: { type: 'string', value: 'D', help: 'for the model: cpu (the default), cuda, cuda:N, or auto' },
     json: { type: 'boolean', help: 'print it as JSON' },
@@ -38,7 +38,7 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
       if (value !== undefined) throw usageError(`--${name} is for a model file, and none was given.`)
     return null
   }
-  if (size === undefined) throw usageError(`Say what size of input ${file} takes, e.g. --size 224x224.`)
+  if (size === undefined) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
   return { file, shape: parseInputShape(size), layers, device: device ?? 'cpu' }
 }
 

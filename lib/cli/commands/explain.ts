@@ -9,7 +9,7 @@ import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
-import { pickLayer } from '../../model/default-layer.js'
+import { defaultLayer } from '../../model/default-layer.js'
 
 export const command: Command = {
   usage: 'IMAGE… --model FILE --out DIR [options]',
@@ -21,19 +21,19 @@ export const command: Command = {
           .map((kind) => `NAME-${kind}.png`)
           .join(', ')}`,
     ),
-    'overlay is the map over the image, from blue to red; the others are grey, stretched from the least value to the most.',
-    'docs/methods says what each method does. Methods of one layer share their passes: --method gradcam,layercam.',
+    'overlay is the map over the image, from blue to red; the others are grey, min-max normalised.',
+    'docs/methods describes each method. Methods of one layer share their passes: --method gradcam,layercam.',
     'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',
     'Exit code: 0, or 1 when an image failed (the others are explained all the same), or 2 for a wrong call.',
   ].join('\n'),
   options: {
     model: { type: 'string', value: 'FILE', help: 'the model: a .pt file that torch.jit saved' },
-    out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if need be' },
+    out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
     layer: {
       type: 'string',
       multiple: true,
       value: 'PATH',
-      help: 'where to look, see gradcam layers; by default the last layer with a spatial output; may be repeated',
+      help: 'the layer to explain, see gradcam layers; by default the last one with a spatial output; may be repeated',
     },
     target: {
       type: 'string',
@@ -56,7 +56,7 @@ export const command: Command = {
     labels: {
       type: 'string',
       value: 'FILE',
-      help: 'names of the classes, one a line from class 0 on, or a JSON array',
+      help: 'names of the classes, one a line, class 0 first, or JSON: an array, or an object with a name for each number',
     },
     ...methodFlags,
     device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
@@ -66,8 +66,6 @@ export const command: Command = {
   run: async (values, positionals) => explainAll(await readJob(values, positionals)),
 }
 
-const otherWays = ' Try a larger --size, or --method guided-backprop, which needs no layer.'
-
 async function explainAll(job: ExplainJob): Promise<number> {
   const { images } = job
   const layered = job.methods.some((name) => methods[name].layered)
@@ -76,9 +74,9 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const began = performance.now()
   const report = explainReport(job)
   using model = await ScriptModule.load(job.model, { device: job.device })
-  const picked = layered && job.layers.length === 0 ? await pickLayer(model, job.model, job.size, otherWays) : null
+  const picked = layered && job.layers.length === 0 ? await defaultLayer(model, [1, 3, ...job.size]) : null
   const layers = picked ? [picked.path] : job.layers
-  using explainer = new ImageExplainer(model, job.methods, layers, job.settings, job.size, job.normalization)
+  using explainer = new ImageExplainer(model, { ...job, layers })
   await makeFolder(job.out)
   const variants = job.methods.flatMap((method) =>
     (methods[method].layered ? layers : [null]).flatMap((layer) =>
@@ -102,7 +100,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
         report.finding(image, finding, written)
       }
     } catch (error) {
-      // What is wrong with one image is not wrong with the next; what is wrong with the model is.
+      // An error of one image does not concern the next one; an error of the model does.
       if (!isAboutImage(error)) throw error
       failed++
       report.failure(image, error)

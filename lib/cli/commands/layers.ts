@@ -1,7 +1,8 @@
 import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
 import { ScriptModule, type NamedModule } from '../../model/script-module.js'
-import { lastSpatialLayer, observeLayers, type LayerOutput } from '../../model/observe-layers.js'
+import { lastSpatialLayer } from '../../model/default-layer.js'
+import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
 import { Tensor } from '../../tensor/tensor.js'
 import { parseInputShape, single, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
@@ -15,12 +16,16 @@ export const command: Command = {
   usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--json]',
   description: [
     'Shows the layers of a TorchScript model as a tree: name, class, number of parameters. With --size the model runs',
-    'once on noise of that size, and the tree shows what each layer returned, and which one explain picks.',
+    'once on noise of that size, and the tree shows what each layer returned, and which one explain uses by default.',
     "A layer's path joins the names from the outermost in with dots, e.g. features.denseblock4.",
   ].join('\n'),
   options: {
-    size: { type: 'string', value: 'HxW', help: 'run on an input of this size; CxHxW where it has not 3 channels' },
-    under: { type: 'string', value: 'PATH', help: 'only what lies inside this layer' },
+    size: {
+      type: 'string',
+      value: 'HxW',
+      help: 'run on an input of this size; CxHxW where it does not have 3 channels',
+    },
+    under: { type: 'string', value: 'PATH', help: 'only the layers inside this one' },
     depth: { type: 'string', value: 'N|all', help: 'how many levels to show; by default what fits on a screen' },
     device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
     json: { type: 'boolean', help: 'print all layers as JSON, with their full paths' },
@@ -29,7 +34,7 @@ export const command: Command = {
   run: async (values, positionals) => {
     const [file, ...more] = positionals
     if (file === undefined || more.length > 0)
-      throw usageError('layers wants one model file, e.g. gradcam layers model.pt. See: gradcam layers --help')
+      throw usageError('layers requires one model file, e.g. gradcam layers model.pt. See: gradcam layers --help')
     const size = single(values, 'size')
     const shape = size === undefined ? null : parseInputShape(size)
     const depth = parseDepth(single(values, 'depth'))
@@ -37,15 +42,16 @@ export const command: Command = {
 
     using model = await ScriptModule.load(file, { device: single(values, 'device') ?? 'cpu' })
     const modules = model.namedModules()
-    if (!modules.some(({ path }) => path === under)) model.checkLayer(under) // refuses it with the nearest names
+    if (!modules.some(({ path }) => path === under)) model.checkLayer(under) // throws, with the nearest names
     const outputs = shape && (await runOnce(model, shape))
-    const found = { file, under, depth, modules, shape, outputs }
-    process.stdout.write(values['json'] ? toJson(found, model.device) : toText(found))
+    const listing = { file, under, depth, modules, shape, outputs }
+    process.stdout.write(values['json'] ? toJson(listing, model.device) : toText(listing))
     return 0
   },
 }
 
-interface Found {
+/** The layers of a model, and what is to be shown of them. */
+interface LayerListing {
   readonly file: string
   readonly under: string
   readonly depth: number | undefined
@@ -58,7 +64,7 @@ function parseDepth(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const depth = text === 'all' ? Infinity : Number(text)
   if (depth === Infinity || (Number.isInteger(depth) && depth > 0)) return depth
-  throw usageError(`--depth wants a number from 1, or all, not "${text}".`)
+  throw usageError(`--depth requires a number of at least 1, or all, not "${text}".`)
 }
 
 async function runOnce(model: ScriptModule, shape: readonly number[]): Promise<LayerOutput[]> {
@@ -69,7 +75,7 @@ async function runOnce(model: ScriptModule, shape: readonly number[]): Promise<L
   })
 }
 
-function toJson({ file, modules, shape, outputs }: Found, device: string): string {
+function toJson({ file, modules, shape, outputs }: LayerListing, device: string): string {
   const byPath = new Map(outputs?.map((output) => [output.path, output]))
   const layers = modules.map((module) => {
     if (!outputs) return module
@@ -80,19 +86,23 @@ function toJson({ file, modules, shape, outputs }: Found, device: string): strin
   return `${JSON.stringify({ file, device, inputShape: shape, ...suggested, layers }, null, 2)}\n`
 }
 
-function toText(found: Found): string {
-  const { modules, under, outputs } = found
+function toText(listing: LayerListing): string {
+  const { modules, under, outputs } = listing
   const tree = moduleTree(modules, under)
-  const depth = found.depth ?? comfortableDepth(tree)
+  const depth = listing.depth ?? comfortableDepth(tree)
   const shown = tree.filter((row) => row.depth <= depth)
   const byPath = new Map(outputs?.map((output) => [output.path, output]))
   const picked = outputs && lastSpatialLayer(outputs)
-  const rows = shown.map((row) => cells(row, row.depth === depth, byPath.get(row.module.path), found, picked))
+  const rows = shown.map((row) => {
+    const { path } = row.module
+    const isPicked = path === picked?.path
+    return cells(row, { isFolded: row.depth === depth, ran: outputs !== null, output: byPath.get(path), isPicked })
+  })
   const table = rows.length > 0 ? [...formatTable(rows), ''] : []
-  return `${[...heading(found), '', ...table, ...footing(found, tree, depth, picked)].join('\n')}\n`
+  return `${[...heading(listing), '', ...table, ...footing(listing, tree, depth, picked)].join('\n')}\n`
 }
 
-function heading({ file, modules, under, shape, outputs }: Found): string[] {
+function heading({ file, modules, under, shape, outputs }: LayerListing): string[] {
   const root = modules.find(({ path }) => path === under)
   const what = `${root?.typeName ?? 'Module'}, ${humanCount(root?.parameters ?? 0)} parameters`
   const line = `${basename(file)}${under === '' ? '' : `, ${under}`}: ${what}`
@@ -101,20 +111,24 @@ function heading({ file, modules, under, shape, outputs }: Found): string[] {
   return [under === '' ? `${line}, [${shape.join(', ')}] → ${output}` : `${line} → ${output}`]
 }
 
-function cells(
-  { module, branch, name, inside }: ModuleRow,
-  folded: boolean,
-  output: LayerOutput | undefined,
-  { outputs }: Found,
-  picked: LayerOutput | null,
-): Cell[] {
-  const isPicked = module.path === picked?.path
+/** What is known of a row besides its module. */
+interface RowState {
+  /** Whether the rows inside it are not shown. */
+  readonly isFolded: boolean
+  /** Whether the model was run; what the layer returned then, where the pass called it. */
+  readonly ran: boolean
+  readonly output: LayerOutput | undefined
+  /** Whether it is the layer that explain uses by default. */
+  readonly isPicked: boolean
+}
+
+function cells({ module, branch, name, inside }: ModuleRow, { isFolded, ran, output, isPicked }: RowState): Cell[] {
   const notes = [
-    ...(isPicked ? ['← explain picks this'] : []),
+    ...(isPicked ? ['← explain uses this'] : []),
     ...(module.hookable ? [] : ['a container, never called']),
-    ...(outputs && module.hookable && !output ? ['not reached'] : []),
+    ...(ran && module.hookable && !output ? ['not reached'] : []),
     ...(output && output.calls > 1 ? [`called ${output.calls} times`] : []),
-    ...(folded && inside > 0 ? [`+${inside} inside`] : []),
+    ...(isFolded && inside > 0 ? [`+${inside} inside`] : []),
   ]
   const dim = (text: string) => paint('dim', text)
   const highlight = (text: string) => (isPicked ? paint('green', text) : text)
@@ -127,15 +141,23 @@ function cells(
   ]
 }
 
-function footing(found: Found, tree: readonly ModuleRow[], depth: number, picked: LayerOutput | null): string[] {
-  const { outputs, under } = found
+function footing(
+  listing: LayerListing,
+  tree: readonly ModuleRow[],
+  depth: number,
+  picked: LayerOutput | null,
+): string[] {
+  const { outputs, under } = listing
   const lines: string[] = []
   if (tree.length === 0)
     return ['There are no layers inside. If the model was frozen (torch.jit.freeze), save it without freezing.']
   if (outputs && picked)
-    lines.push(`explain picks ${picked.path}, the last layer with a spatial output, unless --layer names another.`)
-  else if (outputs) lines.push('No layer has a spatial output [N, C, h, w]: Grad-CAM has nothing to look at here.')
-  else lines.push('With --size, e.g. --size 224x224, it shows what each layer returns, and which one explain picks.')
+    lines.push(`explain uses ${picked.path}, the last layer with a spatial output, unless --layer names another.`)
+  else if (outputs) lines.push('No layer has a spatial output [N, C, h, w], which Grad-CAM requires.')
+  else
+    lines.push(
+      'With --size, e.g. --size 224x224, it shows what each layer returns, and which one explain uses by default.',
+    )
   const deepest = deepestOf(tree)
   if (depth < deepest) {
     const shown = tree.filter((row) => row.depth <= depth).length

@@ -3,45 +3,44 @@ import { pathToFileURL } from 'node:url'
 import { writeReport } from '../../report/write-report.js'
 import { single, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
+import { statusLine } from '../status-line.js'
 import { counted } from '../../base/units.js'
 
 export const command: Command = {
   usage: 'DIR [options]',
   description: [
-    'Writes one HTML page of a job that gradcam batch did: every image with its map, to be searched, filtered by class,',
-    'confidence, score and failure, and sorted. The page needs nothing but itself and opens from a file; where the images are still',
-    'beside it, it shows them in full size.',
+    'Writes one HTML page of a job of gradcam batch: every image with its map, to be searched, filtered by class, confidence,',
+    'score and failure, and sorted. The page is one file that requires no server; it shows the images in full size where they',
+    'still have the same path.',
   ].join('\n'),
   options: {
     out: { type: 'string', value: 'FILE', help: 'the page; DIR/report.html by default' },
     thumbnail: {
       type: 'string',
       value: 'N',
-      help: 'pixels of the longer side of thumbnails; 320, or less where there are many',
+      help: 'pixels of the longer side of thumbnails; 320, or fewer where there are many',
     },
     json: { type: 'boolean', help: 'print the path and the number of items as JSON' },
   },
   positionals: true,
   run: async (values, [folder, ...more]) => {
-    if (folder === undefined || more.length > 0) throw usageError('report wants one folder. See: gradcam report --help')
+    if (folder === undefined || more.length > 0)
+      throw usageError('report requires one folder. See: gradcam report --help')
     const given = single(values, 'thumbnail')
     const thumbnail = given === undefined ? undefined : Number(given)
     if (thumbnail !== undefined && !(Number.isSafeInteger(thumbnail) && thumbnail >= 16 && thumbnail <= 2048))
-      throw usageError(`--thumbnail wants a whole number from 16 to 2048, not "${given}".`)
+      throw usageError(`--thumbnail requires a whole number from 16 to 2048, not "${given}".`)
     const file = single(values, 'out') ?? join(folder, 'report.html')
-    const summary = await writeReport(folder, file, { thumbnail, onProgress: progress(process.stderr) })
+    const line = statusLine(process.stderr)
+    const onProgress = (done: number, of: number): void => {
+      if (done < of) line.show(`${done.toLocaleString('en')} of ${of.toLocaleString('en')}`)
+    }
+    const summary = await writeReport(folder, file, { thumbnail, onProgress }).finally(line.clear)
     if (values['json'] === true) process.stdout.write(`${JSON.stringify({ file: resolve(file), ...summary })}\n`)
     else {
-      const gone = summary.withoutImage > 0 ? `, ${counted(summary.withoutImage, 'image')} no longer there` : ''
-      process.stdout.write(`${counted(summary.items, 'item')}${gone}: ${pathToFileURL(resolve(file)).href}\n`)
+      const missing = summary.withoutImage > 0 ? `, ${counted(summary.withoutImage, 'image')} no longer there` : ''
+      process.stdout.write(`${counted(summary.items, 'item')}${missing}: ${pathToFileURL(resolve(file)).href}\n`)
     }
     return 0
   },
-}
-
-function progress(stream: NodeJS.WriteStream): (done: number, of: number) => void {
-  if (!stream.isTTY) return () => {}
-  return (done, of) => {
-    stream.write(done < of ? `\r\u001b[K${done.toLocaleString('en')} of ${of.toLocaleString('en')}` : '\r\u001b[K')
-  }
 }

@@ -41,7 +41,7 @@ std::string concise_message(const std::exception& error) {
     text = text.substr(at + marker.size());
   if (const auto at = text.find("\nException raised from "); at != std::string::npos) text.resize(at);
   if (const auto at = text.find(" This is an internal miniz error"); at != std::string::npos) text.resize(at);
-  if (text.rfind("[enforce fail at ", 0) == 0)
+  if (text.starts_with("[enforce fail at "))
     if (const auto at = text.find("] . "); at != std::string::npos) text.erase(0, at + 4);
   return as_sentence(text);
 }

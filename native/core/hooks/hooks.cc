@@ -126,7 +126,7 @@ void exchange(c10::ClassType& type, jit::Function* old_method, jit::Function* ne
 }  // namespace
 
 bool is_forward(const std::string& method) {
-  return method.rfind("forward", 0) == 0 && method.find_first_not_of("0123456789", 7) == std::string::npos;
+  return method.starts_with("forward") && method.find_first_not_of("0123456789", 7) == std::string::npos;
 }
 
 Trampolines::Trampolines(const jit::Module& root, CallTable& table) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 
 #include "core/kernels/clones.h"
 
@@ -30,7 +31,7 @@ double cubic(double x) {
 
 double sinc(double x) {
   if (x == 0) return 1;
-  x *= 3.14159265358979323846;
+  x *= std::numbers::pi;
   return std::sin(x) / x;
 }
 

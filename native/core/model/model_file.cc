@@ -89,7 +89,7 @@ std::string record_text(caffe2::serialize::PyTorchStreamReader& reader, const st
   std::string head(64, '\0');
   stream->read(head.data(), static_cast<std::streamsize>(head.size()));
   head.resize(static_cast<size_t>(stream->gcount()));
-  const auto starts_with = [&](const std::string& prefix) { return head.compare(0, prefix.size(), prefix) == 0; };
+  const auto starts_with = [&](const std::string& prefix) { return head.starts_with(prefix); };
 
   if (head.empty()) throw Error("ERR_MODEL_CORRUPT", named(source) + " is empty. Copy or export the model again.");
   if (starts_with("\x80\x02\x8a\x0a")) {  // the magic number of torch.save before 1.6
@@ -120,7 +120,7 @@ std::string record_text(caffe2::serialize::PyTorchStreamReader& reader, const st
     caffe2::serialize::PyTorchStreamReader reader(stream.get());
     bool exported = false;
     for (const auto& name : reader.getAllRecords())
-      exported |= name.rfind("models/", 0) == 0 || name.find("serialized_exported_program") != std::string::npos ||
+      exported |= name.starts_with("models/") || name.find("serialized_exported_program") != std::string::npos ||
                   name == "archive_format";
     if (exported)
       throw Error("ERR_MODEL_IS_EXPORTED_PROGRAM",

@@ -15,7 +15,7 @@ namespace {
 
 bool within(const std::string& path, const std::string& module) {
   return module.empty() || path == module ||
-         (path.size() > module.size() && path[module.size()] == '.' && path.compare(0, module.size(), module) == 0);
+         (path.size() > module.size() && path[module.size()] == '.' && path.starts_with(module));
 }
 
 // Generators of neighbouring seeds give unrelated numbers only if the seeds' bits differ well (the finalizer of

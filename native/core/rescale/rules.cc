@@ -151,7 +151,7 @@ class MaxPoolRule : public RescaleRule {
 
 bool is_of(const ag::Node& node, std::string_view operator_node) {
   const auto name = node.name();
-  return name.size() > operator_node.size() && name.compare(0, operator_node.size(), operator_node) == 0 &&
+  return name.size() > operator_node.size() && name.starts_with(operator_node) &&
          name.compare(operator_node.size(), 8, "Backward") == 0;
 }
 

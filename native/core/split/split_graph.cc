@@ -55,7 +55,7 @@ int tap_layer(const std::shared_ptr<Graph>& graph, const std::string& layer, int
       const auto path = path_of(node->input(0), self);
       if (path == layer && is_forward(node->s(c10::attr::name)))
         to_tap = node;
-      else if (path.empty() || path == layer || layer.rfind(path + ".", 0) == 0)
+      else if (path.empty() || path == layer || layer.starts_with(path + "."))
         to_inline = node;
     });
     if (to_tap) {

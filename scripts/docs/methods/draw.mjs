@@ -37,7 +37,7 @@ const signs = (name) =>
 
 /** What an image shows, in words. */
 export function captionOf(name) {
-  const scale = 'each stretched to its own greatest value'
+  const scale = 'each scaled to its own greatest value'
   if (name === 'smoothgrad')
     return `For "cat", and for "dog": the saliency of ${smooth.samples} copies with noise of ${smooth.sigma}, mean over the channels, ${scale}.`
   if (isFine(name))

@@ -5,9 +5,6 @@ import { wrappers } from './wrappers.mjs'
 const thumbnail = (name, title) =>
   `[<img src="images/${slugOf(name)}.webp" width="180" alt="${title}">](${slugOf(name)}.md)`
 
-// An image in a table is shrunk to what its column's words leave it: the head holds the column open.
-const wide = `cat${'&nbsp;'.repeat(20)}dog${'&nbsp;'.repeat(10)}`
-
 const needs = { gradient: 'a backward pass', runs: 'more forwards', nothing: 'one forward' }
 
 const peersOf = (peers) => libraries.filter((library) => peers[library]).join(', ') || '–'
@@ -23,7 +20,7 @@ function family(by, { heading, notation }) {
       target ? 'yes' : 'no',
       peersOf(peers),
     ])
-  const head = [wide, 'method', 'formula', 'takes', 'knows the class', 'also in']
+  const head = ['for the cat, for the dog', 'method', 'formula', 'takes', 'knows the class', 'also in']
   return `### ${heading}: \`${by}\`\n\n${cell(notation)}\n\n${table(head, rows)}`
 }
 
@@ -46,7 +43,7 @@ export function indexPage() {
   const runs = titles(({ by, needs: takes }) => by === 'Cam' && takes === 'runs')
   return `# Methods
 
-Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws the images anew.
+Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws the images, too.
 
 Every method, with what it makes of the sample image for "cat" and for "dog": click for its page. The model is
 \`samples/animals-densenet.pt\`, the layer \`features\`. Which are any good? [Metrics](../metrics.md) measures all of them.
@@ -59,7 +56,7 @@ ${Object.entries(families)
 
 ### What goes with others
 
-${table([wide, 'name', 'formula', 'what it is', 'also in'], others)}
+${table(['for the cat, for the dog', 'name', 'formula', 'what it is', 'also in'], others)}
 
 ## Which one?
 
@@ -113,14 +110,14 @@ the unchanged image. For Score-CAM and Ablation-CAM it cannot be a function.
 
 ### The sign of a principal component
 
-A principal component is known up to its sign. Eigen-CAM's is the one that agrees with how active a place is: the sum over
-places of map times sum\\_k |A\\_k| is not negative. EigenGrad-CAM and \`eigenSmooth\` agree with the sum over channels that they
+A principal component is known up to its sign. Eigen-CAM's is the one that agrees with how active a spatial position is: the sum over
+positions of map times sum\\_k |A\\_k| is not negative. EigenGrad-CAM and \`eigenSmooth\` agree with the sum over channels that they
 stand for. LAPACK's sign, which pytorch-grad-cam takes, changes with its version and the shape; up to that sign the maps are
 the same.
 
 ### What pytorch-grad-cam and Captum do differently in all methods
 
-- pytorch-grad-cam gives maps in [0, 1] at the size of the input, stretched per image: \`compat: 'pytorch-grad-cam'\`. Where it is given
+- pytorch-grad-cam gives maps in [0, 1] at the size of the input, min-max normalised per image: \`compat: 'pytorch-grad-cam'\`. Where it is given
   fewer targets than images, the rest get maps of zeros; here that is an error.
 - Captum's maps of layers keep negative values: \`compat: 'captum'\`.
 - A layer that an in-place ReLU follows is explained with the value that it returned. Hooks in Python see the overwritten value,

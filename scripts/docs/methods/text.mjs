@@ -31,7 +31,7 @@ export const families = {
     heading: 'Maps of layers',
     notation:
       'A is what the layer returned and G the gradient of the score there, both [N, C, h, w]; k is a channel, sums and means ' +
-      "without a subscript are over places. The map is then cut at zero, unless `compat` is `'captum'`.",
+      "without a subscript are over spatial positions. The map is then cut at zero, unless `compat` is `'captum'`.",
   },
   FullGrad: {
     heading: 'A map of the whole model',

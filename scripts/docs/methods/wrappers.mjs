@@ -24,7 +24,7 @@ found.cam // [N, 1, h, w]`,
     paper: 'arXiv:1706.03825',
     what: 'an option of every gradient at the input',
     peers: { Captum: 'NoiseTunnel' },
-    idea: `The attribution a of noisy copies of the image in place of its own: what differs from copy to copy by chance averages out.
+    idea: `The attribution a of noisy copies of the image instead of its own: what differs from copy to copy by chance averages out.
 \`mean\` is SmoothGrad, \`squared\` SmoothGrad-squared (arXiv:1806.10758), \`variance\` VarGrad (arXiv:1810.03292). What is explained in
 the copies is the class of the image itself.`,
     use: ['Whenever a gradient at the input is too noisy to be read.'],

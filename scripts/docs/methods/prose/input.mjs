@@ -66,7 +66,7 @@ between them times the way. The shares add up to the change; \`delta\` says how 
   },
   deeplift: {
     idea: `The change of the score from a baseline to the image, shared out over the elements, as integrated gradients do, but by one
-backward pass: each activation passes on its own change, (y - y0) / (z - z0), in the place of its slope. The shares add up to the
+backward pass: each activation passes on its own change, (y - y0) / (z - z0), instead of its slope. The shares add up to the
 change; \`delta\` says how far rounding is from that.`,
     use: [
       'When shares should add up and integrated gradients cost too much: two forward passes and one backward.',
@@ -93,7 +93,7 @@ the mean is taken.`,
       'Evidence that is there twice: covering one of two eyes changes nothing. The cover is also an object that the model may respond to; try another `baseline`.',
     ],
     others: [
-      "As Captum's `Occlusion`, also in that windows that reach over the border are cropped. Captum wants a window for every dimension and moves it by one; here the window is of the last dimensions, an eighth of each by default, and moves by half of that.",
+      "As Captum's `Occlusion`, also in that windows that reach over the border are cropped. Captum requires a window for every dimension and moves it by one; here the window is of the last dimensions, an eighth of each by default, and moves by half of that.",
     ],
   },
   'feature-ablation': {
@@ -108,7 +108,7 @@ are yours: superpixels, columns of a table, frames. \`gridFeatures\` makes recta
   },
   rise: {
     idea: `The image is seen through many random masks; a pixel matters as much as the score is high when it is seen. A mask is a small
-grid of ones and zeros, enlarged bilinearly and moved at random.`,
+grid of ones and zeros, upsampled bilinearly and moved at random.`,
     use: ['Any model, also without gradients, where occlusion depends too much on one size of window.'],
     avoid: [
       'Where time matters: a thousand runs, and the noise falls only with the root of their number.',

@@ -4,14 +4,14 @@ const sameAsPeer = "With `compat: 'pytorch-grad-cam'` the maps equal pytorch-gra
 
 export const layers = {
   gradcam: {
-    idea: `A channel matters as much as the score rises with it: its weight is the mean of the gradient over all places. The map is
+    idea: `A channel matters as much as the score rises with it: its weight is the mean of the gradient over all spatial positions. The map is
 the weighted sum of the channels. Where the layer is only averaged and multiplied by weights afterwards, this is CAM.`,
     use: [
       'The first look at a convolutional network, at its last convolutional layer: one pass, and the method most readers know.',
     ],
     avoid: [
-      'Where the gradient differs from place to place, the mean gives a channel weight at places that had no part in the score. HiResCAM does not.',
-      'Early layers: the mean over many places says little. LayerCAM keeps the place.',
+      'Where the gradient differs between spatial positions, the mean also gives a channel weight where it had no part in the score. HiResCAM does not.',
+      'Early layers: the mean over many spatial positions says little. LayerCAM keeps a weight for each of them.',
     ],
     others: [
       sameAsPeer,
@@ -20,10 +20,10 @@ the weighted sum of the channels. Where the layer is only averaged and multiplie
     ],
   },
   hirescam: {
-    idea: `Gradient and activation are multiplied place by place before anything is summed. Where what follows the layer is linear or
+    idea: `Gradient and activation are multiplied element by element before anything is summed. Where what follows the layer is linear or
 a ReLU network, the cells of the map (before the cut at zero) add up to the score less the share of the biases.`,
     use: [
-      'In place of Grad-CAM wherever the head is more than an average and a linear layer: what it shows was used by the model.',
+      'Instead of Grad-CAM wherever the head is more than an average and a linear layer: what it shows was used by the model.',
       'At a layer before a ReLU that is no layer, as in DenseNet: the gradient is zero where the ReLU is, so that the map is CAM of what follows the ReLU, but for the factor h w.',
     ],
     avoid: ['Early layers with noisy gradients: the map is as noisy. Grad-CAM or eigen smoothing is calmer.'],
@@ -35,15 +35,15 @@ a ReLU network, the cells of the map (before the cut at zero) add up to the scor
   'gradcam-elementwise': {
     idea: `HiResCAM, but what speaks against the target in one channel is cut off before channels are summed, so that it cannot
 outweigh what another channel says for it.`,
-    use: ['To see all that spoke for the target, even at places where more spoke against it.'],
+    use: ['To see all that spoke for the target, even where more spoke against it.'],
     avoid: [
-      'To tell two classes apart at one place: without the negative part the maps of different classes grow alike. In the table of metrics it covers more of the other animal.',
-      'Behind a ReLU it is LayerCAM, number by number.',
+      'To tell two classes apart at one spatial position: without the negative part the maps of different classes grow alike. In the table of metrics it covers more of the other animal.',
+      'After a ReLU it is LayerCAM, number by number.',
     ],
     others: [`It comes from pytorch-grad-cam, not from a paper. ${sameAsPeer}`],
   },
   'gradcam++': {
-    idea: `The mean of Grad-CAM dilutes a small object: it takes up few places. Here a place counts by the second and third derivatives
+    idea: `The mean of Grad-CAM dilutes a small object: it covers few spatial positions. Here a spatial position counts by the second and third derivatives
 of the exponential of the score, which are powers of the gradient, and only where the gradient is positive.`,
     use: ['Several objects of one class, or small ones, in one image.'],
     avoid: [
@@ -52,14 +52,14 @@ of the exponential of the score, which are powers of the gradient, and only wher
     ],
     others: [
       `${sameAsPeer} Its constant 1e-6 is part of the formula here; the paper has none.`,
-      'The paper takes the derivatives of exp(score). Powers of the gradient of the score itself are the same up to a factor that the weights lose when maps are stretched.',
+      'The paper takes the derivatives of exp(score). Powers of the gradient of the score itself are the same up to a factor that the weights lose when maps are min-max normalised.',
     ],
   },
   xgradcam: {
-    idea: `Grad-CAM with weights that obey two axioms: the gradient at a place counts by the share of the channel's activation that
+    idea: `Grad-CAM with weights that obey two axioms: the gradient at a spatial position counts by the share of the channel's activation that
 lies there.`,
     use: [
-      'Behind a ReLU, where activations are not negative: there the weights are means of the gradient, weighted by activation.',
+      'After a ReLU, where activations are not negative: there the weights are means of the gradient, weighted by activation.',
     ],
     avoid: [
       'Before a ReLU, and at layers with signs in general, such as `features` of the model in the image: the sum of a channel may lie near zero, and the weight that is divided by it explodes. That is why the map here has holes.',
@@ -67,7 +67,7 @@ lies there.`,
     others: [`${sameAsPeer} Where a channel sums to nearly zero, rounding decides in both.`],
   },
   layercam: {
-    idea: `Each place of each channel has a weight of its own, its gradient where that is positive. Nothing is averaged, so that
+    idea: `Each spatial position of each channel has a weight of its own, its gradient where that is positive. Nothing is averaged, so that
 the map keeps the resolution of the layer.`,
     use: [
       'Early and middle layers, for finer maps than the last layer can give; several layers together with `aggregate`.',
@@ -75,11 +75,11 @@ the map keeps the resolution of the layer.`,
     avoid: ['To see what speaks against the target: negative gradients are left out.'],
     others: [
       sameAsPeer,
-      "The paper scales maps of early layers by tanh before it fuses them with others. Neither pytorch-grad-cam nor this package does; `aggregate: 'max'` takes the larger of the stretched maps.",
+      "The paper scales maps of early layers by tanh before it fuses them with others. Neither pytorch-grad-cam nor this package does; `aggregate: 'max'` takes the larger of the min-max normalised maps.",
     ],
   },
   eigencam: {
-    idea: `What all channels agree on: the activation is taken as a table of places by channels, centred, and projected on its first
+    idea: `What all channels agree on: the activation is taken as a table of spatial positions by channels, centred, and projected on its first
 principal component. Neither gradient nor class take part.`,
     use: [
       'To see what a layer responds to at all, in models without gradients or without classes, such as encoders and detectors.',
@@ -87,7 +87,7 @@ principal component. Neither gradient nor class take part.`,
     avoid: ['To ask why it was this class: the map is the same for every target. In the image both halves are equal.'],
     others: [
       `Up to its sign, the map is pytorch-grad-cam's within 1e-5. The sign there is what LAPACK returns, and changes with its version and the shape of
-the layer; here it is defined: on the side of how active a place is.`,
+the layer; here it is defined: on the side of how active a spatial position is.`,
       'pytorch-grad-cam decomposes the whole table; here the smaller of the two Gram matrices is enough, in float64.',
     ],
   },
@@ -104,19 +104,19 @@ channels.`,
     ],
   },
   kpcacam: {
-    idea: `Eigen-CAM with a kernel: places are compared by tanh(x y / C + 1), so that structures which are not linear in the channels may
+    idea: `Eigen-CAM with a kernel: spatial positions are compared by tanh(x y / C + 1), so that structures which are not linear in the channels may
 form the first component.`,
     use: ['Where Eigen-CAM mixes object and background.'],
     avoid: [
       'To ask why it was this class: it knows none.',
-      'Large layers: every place is compared with every other. More than 4096 places are refused.',
+      'Large layers: every spatial position is compared with every other. More than 4096 spatial positions are refused.',
     ],
     others: [
       `${sameAsPeer} Kernel and sign are those that it has from scikit-learn: the element of largest magnitude is positive.`,
     ],
   },
   fem: {
-    idea: `A channel weighs as much as the share of places where it is more than two standard deviations above its mean. No gradient and no class take part.`,
+    idea: `A channel weighs as much as the share of spatial positions where it is more than two standard deviations above its mean. No gradient and no class take part.`,
     use: ['To see the strongest responses of a layer at the price of a forward pass.'],
     avoid: ['To ask why it was this class: it knows none, and shows every object that the layer responds to.'],
     others: [sameAsPeer],
@@ -133,7 +133,7 @@ times the activation, for which one more backward pass is enough.`,
     others: [sameAsPeer],
   },
   cam: {
-    idea: `The first of its kind: in a network that averages its last layer over places and multiplies by weights, the weights of a
+    idea: `The first of its kind: in a network that averages its last layer over spatial positions and multiplies by weights, the weights of a
 class say what each channel is worth. A ReLU between the layer and the average may be no layer of its own, as in DenseNet: then
 A is what leaves it.`,
     use: [
@@ -143,11 +143,11 @@ A is what leaves it.`,
       'Any other head: the method is then not defined, and refused with an error. Take Grad-CAM or HiResCAM, which are CAM where the head is an average and weights.',
     ],
     others: [
-      'Neither library has it. The weights are not looked for by name: that the gradient is the same at all places (where a ReLU lets it through) shows that the head allows it, and gives them.',
+      'Neither library has it. The weights are not looked for by name: that the gradient is the same at all spatial positions (where a ReLU lets it through) shows that the head allows it, and gives them.',
     ],
   },
   scorecam: {
-    idea: `Each channel is enlarged, stretched to [0, 1] and laid over the image as a mask; how high the class scores then is the channel's
+    idea: `Each channel is upsampled, min-max normalised to [0, 1] and laid over the image as a mask; how high the class scores then is the channel's
 weight, by a softmax over the channels. No gradient is needed.`,
     use: ['Models without gradients, or with gradients that say little (saturated, quantised in training).'],
     avoid: [
@@ -155,8 +155,8 @@ weight, by a softmax over the channels. No gradient is needed.`,
       'Layers with thousands of channels: by the softmax over them a few decide alone, or all weigh the same.',
     ],
     others: [
-      `${sameAsPeer} It keeps the enlarged channels of a whole batch in memory; here \`chunkSize\` copies at a time.`,
-      'Masks are enlarged with corners on corners, as there. A constant channel makes a mask of zeros; there it may make one of rounding errors. With several inputs, the first is masked.',
+      `${sameAsPeer} It keeps the upsampled channels of a whole batch in memory; here \`chunkSize\` copies at a time.`,
+      'Masks are upsampled with corners on corners, as there. A constant channel makes a mask of zeros; there it may make one of rounding errors. With several inputs, the first is masked.',
     ],
   },
   ablationcam: {
@@ -168,7 +168,7 @@ not zero already.`,
       'Channels that stand in for each other: taking one of them away changes nothing.',
     ],
     others: [
-      `With zeros as the smallest activation, as behind a ReLU, the maps are pytorch-grad-cam's. Elsewhere it puts the minimum less 1e7 in place of a channel, and takes that anew after each channel of a
+      `With zeros as the smallest activation, as after a ReLU, the maps are pytorch-grad-cam's. Elsewhere it replaces a channel by the minimum less 1e7, and takes that again after each channel of a
 batch, so that its maps depend on its batch size; here it is zero at any layer, as in the paper (with a transformer's tokens also in the class token).`,
       'pytorch-grad-cam runs the whole model for each channel. [Performance](../performance.md) has figures.',
     ],
@@ -183,14 +183,14 @@ batch, so that its maps depend on its batch size; here it is zero at any layer, 
   },
   fullgrad: {
     idea: `The score of a ReLU network is exactly the input times its gradient plus every bias times its gradient. FullGrad shows all of
-these: at the input, and at every convolution and batch normalisation, enlarged and added up. n stretches to [0, 1], U enlarges.`,
+these: at the input, and at every convolution and batch normalisation, upsampled and added up. n min-max normalises to [0, 1], U upsamples.`,
     use: ['A map of the whole model, without a layer to pick.'],
     avoid: [
-      'To tell two classes apart: each part is stretched before they are added, so that weak parts count like strong ones, and the maps of different classes grow alike.',
+      'To tell two classes apart: each part is min-max normalised before they are added, so that weak parts count like strong ones, and the maps of different classes grow alike.',
       'Large models with little memory: the outputs of all these layers are kept for the backward pass.',
     ],
     others: [
-      'As pytorch-grad-cam has it, whose order of stretching and adding is followed. Linear layers have no places and take no part in either.',
+      'As pytorch-grad-cam has it, whose order of min-max normalising and adding is followed. Linear layers have no spatial positions and take no part in either.',
     ],
   },
   'guided-gradcam': {

@@ -1,0 +1,161 @@
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { GradCamError } from '../base/errors.js'
+import { describeWait, nameHolder, withLock, type LockWait } from '../base/lock.js'
+import { makeFolder } from '../base/make-folder.js'
+import { unwritable } from './file-writer.js'
+import type { JobClaim, JobStore } from './job.js'
+import type { JobLine } from './job-line.js'
+import { checkSameJob, type JobSpec } from './job-spec.js'
+import { hasLines, ManifestWriter, manifestPath, pruneManifest } from './manifest.js'
+
+/** Of job.json and manifest.jsonl. Files without a version have the format of version 1. */
+const formatVersion = 1
+
+/** Whether {@link FolderStore} goes on with a job that the folder holds. */
+export interface FolderStoreOptions {
+  /** Whether a job that the folder holds is resumed. False by default: a folder with results is refused. */
+  resume?: boolean
+  /** Whether inputs that failed before are tried again. False by default. */
+  retryFailed?: boolean
+  /** Called with a message while it is not known whether a process on another host, which held the lock, is alive. */
+  onWait?: ((message: string) => void) | undefined
+}
+
+/**
+ * Keeps a job in the folder of its results: its specification in job.json, a line for each input in manifest.jsonl, and a
+ * lock that keeps other processes away. Whatever dies at whatever moment, the folder holds a job that can be resumed.
+ */
+export class FolderStore implements JobStore {
+  #manifest: ManifestWriter | null = null
+  #unlock: () => Promise<void> = async () => {}
+
+  /** @param folder is made where it does not exist */
+  constructor(
+    private readonly folder: string,
+    private readonly options: FolderStoreOptions = {},
+  ) {}
+
+  /**
+   * @throws GradCamError ERR_LOCKED where another process is at work on the folder, ERR_LOCK_FAILED, ERR_IMAGE_WRITE,
+   *   ERR_JOB_EXISTS, ERR_JOB_CHANGED, ERR_JOB_VERSION, ERR_FILE_UNREADABLE for a damaged job.json
+   */
+  async claim(spec: JobSpec): Promise<JobClaim> {
+    await makeFolder(this.folder)
+    const { lost, unlock } = await this.#lock()
+    this.#unlock = unlock
+    try {
+      return { done: await this.#start(spec), lost }
+    } catch (error) {
+      await this.#unlock()
+      throw error
+    }
+  }
+
+  async #start(spec: JobSpec): Promise<ReadonlyMap<string, boolean>> {
+    const { folder, options } = this
+    // A job without a line has no results that those of another job could be mixed with, e.g. where it could not start.
+    const before = (await hasLines(folder)) ? await readJobSpec(folder) : null
+    if (before && !options.resume)
+      throw new GradCamError('ERR_JOB_EXISTS', `'${folder}' already holds a job. Resume it, or choose another folder.`)
+    if (before) checkSameJob(before, spec)
+    else await writeJobSpec(folder, spec)
+    const done = await pruneManifest(folder, !options.retryFailed)
+    this.#manifest = await ManifestWriter.open(folder).catch((error: NodeJS.ErrnoException) => this.#refuse(error))
+    return done
+  }
+
+  async record(line: JobLine): Promise<void> {
+    await this.#manifest?.add(line).catch((error: NodeJS.ErrnoException) => this.#refuse(error))
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#manifest?.close().catch((error: NodeJS.ErrnoException) => this.#refuse(error))
+    } finally {
+      this.#manifest = null
+      await this.#unlock()
+    }
+  }
+
+  #refuse(error: NodeJS.ErrnoException): never {
+    throw unwritable(manifestPath(resolve(this.folder)), error)
+  }
+
+  /** Takes the lock of the folder, until `unlock` is called. */
+  #lock(): Promise<{ readonly lost: AbortSignal; readonly unlock: () => Promise<void> }> {
+    const file = resolve(this.folder, '.gradcam-lock')
+    return new Promise((taken, refused) => {
+      const held = withLock(
+        file,
+        (wait) => this.#onWait(wait),
+        (lost) => new Promise<void>((release) => taken({ lost, unlock: async () => (release(), held) })),
+      )
+      held.catch((error: unknown) =>
+        refused(error instanceof GradCamError ? error : unwritable(file, error as NodeJS.ErrnoException)),
+      )
+    })
+  }
+
+  /** Two jobs in one folder would each write over the other's manifest. A holder that may be dead is waited for. */
+  #onWait(wait: LockWait): void {
+    const doing = `is at work on '${this.folder}'`
+    if (wait.kind === 'watched') this.options.onWait?.(describeWait(wait, doing))
+    else
+      throw new GradCamError(
+        'ERR_LOCKED',
+        `${nameHolder(wait)} ${doing} and holds the lock '${wait.file}'. Wait until it ends, or end it and resume the job.`,
+      )
+  }
+}
+
+/**
+ * The specification of the job that a folder holds; null where it holds none.
+ *
+ * @throws GradCamError ERR_FILE_UNREADABLE for a damaged job.json, ERR_JOB_VERSION for one of a later version
+ */
+export async function readJobSpec(folder: string): Promise<JobSpec | null> {
+  const path = jobPath(folder)
+  const text = await readFile(path, 'utf8').catch(() => null)
+  if (text === null) return null
+  const { version = 1, ...spec } = parse(text, path)
+  if (version === formatVersion) return spec
+  throw new GradCamError(
+    'ERR_JOB_VERSION',
+    `'${path}' has the format version ${JSON.stringify(version)}; this version of the package reads ${formatVersion}. ` +
+      'Use the version of the package that wrote it, or choose another folder.',
+  )
+}
+
+function jobPath(folder: string): string {
+  return join(folder, 'job.json')
+}
+
+function parse(text: string, path: string): JobSpec & { readonly version?: unknown } {
+  let cause: unknown
+  try {
+    const found: unknown = JSON.parse(text)
+    if (typeof found === 'object' && found !== null && ('version' in found || 'model' in found)) return found as JobSpec
+  } catch (error) {
+    cause = error
+  }
+  throw new GradCamError('ERR_FILE_UNREADABLE', `'${path}' is damaged. Choose another folder.`, { cause })
+}
+
+async function writeJobSpec(folder: string, spec: JobSpec): Promise<void> {
+  const path = jobPath(folder)
+  const partial = `${path}.partial`
+  try {
+    const file = await open(partial, 'w')
+    try {
+      await file.writeFile(`${JSON.stringify({ version: formatVersion, ...spec }, null, 2)}\n`)
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
+    await rename(partial, path)
+  } catch (error) {
+    await rm(partial, { force: true }).catch(() => {})
+    throw unwritable(path, error as NodeJS.ErrnoException)
+  }
+}

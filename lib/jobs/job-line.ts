@@ -1,0 +1,91 @@
+import { toMapLevels, type MapLevels } from '../batch/levels.js'
+import type { BatchExplanation } from '../batch/result.js'
+import { GradCamError } from '../base/errors.js'
+import { inOneLine } from '../base/one-line.js'
+import type { Region } from '../preprocess/framing.js'
+import type { JobSpec } from './job-spec.js'
+
+/** What became of one input of a job: a line of manifest.jsonl. */
+export type JobLine = JobResultLine | JobErrorLine
+
+interface JobInputLine {
+  /** The name of the input in the job: for files the path below the folder that all inputs lie in. */
+  readonly id: string
+  /** Where the input comes from: for files the absolute path. */
+  readonly input: string
+  /** SHA-256 of the input's bytes in hexadecimal digits; null where they could not be read. */
+  readonly sha256: string | null
+}
+
+/** An input that was explained. */
+export interface JobResultLine extends JobInputLine {
+  /** The class that was explained. */
+  readonly target: number
+  /** Its label; null without labels. */
+  readonly label: string | null
+  /** Its score: the model's output for it. */
+  readonly score: number
+  /** The five highest classes, the highest first, with the softmax over all classes. */
+  readonly top: readonly { class: number; label: string | null; score: number; probability: number }[]
+  readonly method: string
+  /** Null for a method that requires no layer. */
+  readonly layer: string | null
+  /** [height, width] of the image in pixels. */
+  readonly size: readonly number[]
+  /** The part of the image that the model saw. */
+  readonly region: Region
+  /** The map, made small enough for a line. */
+  readonly map: MapLevels
+  /** The files of the result by kind, as the sink named them: for a folder relative to it. */
+  readonly files: Readonly<Record<string, string>>
+  /** From when the input was taken until it was explained. */
+  readonly milliseconds: number
+}
+
+/** An input that failed. */
+export interface JobErrorLine extends JobInputLine {
+  readonly error: {
+    /** The code of a GradCamError; null for any other error. */
+    readonly code: string | null
+    /** In one line. */
+    readonly message: string
+  }
+}
+
+/** The line of an input that was explained. Its `extra` is the names of its files. */
+export function toResultLine(
+  result: BatchExplanation<Readonly<Record<string, string>>>,
+  { input }: Pick<JobLine, 'input'>,
+  spec: JobSpec,
+  layer: string | null,
+): JobResultLine {
+  const { id, sha256, target, score, size, region, milliseconds, map } = result
+  const [, , height = 1, width = 1] = map.shape
+  const label = (index: number): string | null => spec.labels?.[index] || null
+  return {
+    id,
+    input,
+    sha256,
+    target,
+    label: label(target),
+    score,
+    top: result.top.map((one) => ({ ...one, label: label(one.class) })),
+    method: spec.method,
+    layer,
+    size,
+    region,
+    map: toMapLevels({ data: map.toTypedArray() as Float32Array, height, width }),
+    files: result.extra,
+    milliseconds: Math.round(milliseconds),
+  }
+}
+
+/** The line of an input that failed. */
+export function toErrorLine(
+  { id, input }: Pick<JobLine, 'id' | 'input'>,
+  error: unknown,
+  sha256: string | null,
+): JobErrorLine {
+  const code = error instanceof GradCamError ? error.code : null
+  return { id, input, sha256, error: { code, message: inOneLine(error) } }
+}

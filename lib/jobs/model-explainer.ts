@@ -1,0 +1,108 @@
+import { numThreads } from '../addon/runtime.js'
+import { explainAll } from '../batch/explain-all.js'
+import type { BatchEntry } from '../batch/input.js'
+import type { ExplainAllOptions } from '../batch/options.js'
+import type { BatchExplanation, BatchResult } from '../batch/result.js'
+import { GradCamError } from '../base/errors.js'
+import { methods } from '../methods/table.js'
+import { defaultLayer } from '../model/default-layer.js'
+import { ScriptModule } from '../model/script-module.js'
+import { framingOf } from '../preprocess/framing.js'
+import type { JobExplainer, JobPlan } from './job.js'
+import type { JobSpec } from './job-spec.js'
+
+/** How {@link ModelExplainer} runs a model: nothing of this changes a result. */
+export interface ModelExplainerOptions extends Pick<
+  ExplainAllOptions,
+  'batchSize' | 'window' | 'memory' | 'concurrency' | 'maxPixels' | 'maxWait'
+> {
+  /**
+   * The model of the job, or several replicas of it, already loaded. They are not disposed. By default the file that the
+   * specification names is loaded once for each of `devices`, and disposed in the end.
+   */
+  model?: ScriptModule | readonly ScriptModule[]
+  /** Devices to load the model on, e.g. ['cuda:0', 'cuda:1']; ['cpu'] by default. Replicas on the CPU share its threads. */
+  devices?: readonly string[]
+}
+
+/** Explains the inputs of a job with models in this process, by `explainAll`. */
+export class ModelExplainer implements JobExplainer {
+  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices'>
+  readonly #given: readonly ScriptModule[] | null
+  readonly #devices: readonly string[]
+  #models: readonly ScriptModule[] = []
+  #job: { readonly spec: JobSpec; readonly layer: string | null } | null = null
+
+  constructor({ model, devices = ['cpu'], ...tuning }: ModelExplainerOptions = {}) {
+    this.#tuning = tuning
+    this.#devices = devices
+    this.#given = model === undefined ? null : model instanceof ScriptModule ? [model] : model
+  }
+
+  /**
+   * @throws GradCamError as `ScriptModule.load` does, and ERR_LAYER_OUTPUT where the job names no layer and none has a
+   *   spatial output
+   */
+  async open(spec: JobSpec): Promise<JobPlan> {
+    this.#models = this.#given ?? (await loadReplicas(spec.model.path, this.#devices))
+    try {
+      const [model] = this.#models
+      const layer = model ? await layerOf(model, spec) : null
+      this.#job = { spec, layer }
+      return { layer, devices: this.#models.map(({ device }) => device) }
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  explain<Extra>(
+    inputs: AsyncIterable<BatchEntry>,
+    finish: (result: BatchExplanation<unknown>) => Promise<Extra>,
+  ): AsyncIterable<BatchResult<Extra>> {
+    if (!this.#job) throw new GradCamError('ERR_CLOSED', 'The explainer is not open. Call open() first.')
+    const { spec, layer } = this.#job
+    const { method, precision, target, preprocess } = spec
+    return explainAll<Extra>(inputs, {
+      maxWait: 1000,
+      ...this.#tuning,
+      model: this.#models,
+      method,
+      ...(precision && { precision }),
+      ...(layer !== null && { layer }),
+      target,
+      preprocess,
+      order: 'ready',
+      sha256: true,
+      finish,
+    })
+  }
+
+  async close(): Promise<void> {
+    if (!this.#given) for (const model of this.#models) model.dispose()
+    this.#models = []
+    this.#job = null
+  }
+}
+
+/** Loads the model once for each device. The threads of LibTorch are divided among replicas on the CPU. */
+async function loadReplicas(file: string, devices: readonly string[]): Promise<ScriptModule[]> {
+  const onCpu = devices.filter((device) => device === 'cpu').length
+  const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
+  const threads = shared ? { threads: Math.max(1, Math.floor(numThreads() / onCpu)) } : {}
+  const models: ScriptModule[] = []
+  try {
+    for (const device of devices) models.push(await ScriptModule.load(file, { device, ...threads }))
+    return models
+  } catch (error) {
+    for (const model of models) model.dispose()
+    throw error
+  }
+}
+
+/** The layer of the job, or the last one with a spatial output at the size that images are framed to. */
+async function layerOf(model: ScriptModule, { layer, method, preprocess }: JobSpec): Promise<string | null> {
+  if (layer !== null || !methods[method].layered) return layer
+  const { size } = framingOf([224, 224], preprocess)
+  return (await defaultLayer(model, [1, 3, ...size])).path
+}

@@ -1,0 +1,91 @@
+// What `npm publish` would send, looked at as a user gets it: publint and arethetypeswrong on the packed file, its types in
+// a strict program of its own, and what README links to.
+//
+//   npm run check:package
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join, normalize } from 'node:path'
+import { root } from './python-tool.mjs'
+
+const require = createRequire(import.meta.url)
+const folder = mkdtempSync(join(tmpdir(), 'gradcam-package-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+
+/** @type {string[]} */
+const failures = []
+
+/**
+ * @param {string} what
+ * @param {string} command
+ * @param {string[]} args
+ * @param {string} cwd
+ */
+function check(what, command, args, cwd = root) {
+  console.log(`\n== ${what}`)
+  const { status, error } = spawnSync(command, args, { cwd, stdio: 'inherit' })
+  if (error) throw error
+  if (status !== 0) failures.push(what)
+}
+
+const packing = spawnSync('npm', ['pack', '--json', '--pack-destination', folder], {
+  cwd: root,
+  encoding: 'utf8',
+  stdio: ['ignore', 'pipe', 'inherit'],
+  shell: process.platform === 'win32',
+})
+if (packing.status !== 0) throw new Error(`npm pack failed:\n${packing.stdout}`)
+// What `prepack` prints comes first.
+/** @type {{ filename: string, size: number, files: { path: string }[] }[]} */
+const [packed] = JSON.parse(packing.stdout.slice(packing.stdout.search(/^\[/m)))
+if (!packed) throw new Error('npm pack packed nothing')
+const file = join(folder, packed.filename)
+const paths = new Set(packed.files.map(({ path }) => path))
+console.log(`${packed.filename}: ${paths.size} files, ${(packed.size / 1e6).toFixed(2)} MB`)
+
+const bin = (/** @type {string} */ name) => join(root, 'node_modules', '.bin', name)
+check('publint', bin('publint'), ['run', file, '--strict', '--pack', 'false'])
+// A module for `import` alone: Node 20.19 and later can `require` it, too.
+check('arethetypeswrong', bin('attw'), [file, '--profile', 'esm-only'])
+
+const consumer = join(folder, 'consumer')
+mkdirSync(join(consumer, 'node_modules', '@types'), { recursive: true })
+check('unpack', 'tar', ['-xzf', file, '-C', folder])
+cpSync(join(folder, 'package'), join(consumer, 'node_modules', 'libtorch-gradcam'), { recursive: true })
+for (const name of ['@types/node', 'undici-types'])
+  symlinkSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name))
+cpSync(join(root, 'test', 'types', 'consumer.ts'), join(consumer, 'consumer.ts'))
+const options = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  // Our own declarations are what is looked at.
+  skipLibCheck: false,
+  target: 'es2022',
+  lib: ['es2023', 'esnext.disposable'],
+  module: 'nodenext',
+  types: ['node'],
+  noEmit: true,
+}
+writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['consumer.ts'] }))
+writeFileSync(join(consumer, 'package.json'), JSON.stringify({ type: 'module' }))
+const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+check('types in a strict program', process.execPath, [tsc, '-p', consumer])
+
+console.log('\n== links of README.md')
+const text = readFileSync(join(root, 'README.md'), 'utf8')
+for (const [, address = ''] of text.matchAll(/(?:\]\(|(?:src|href)=")([^)"#\s]+)/g)) {
+  if (/^[a-z]+:/.test(address)) continue
+  const path = normalize(address).replace(/[/]$/, '')
+  if (paths.has(path) || [...paths].some((one) => one.startsWith(`${path}/`))) continue
+  failures.push(
+    `README.md links to ${address}, which ${existsSync(join(root, path)) ? 'is not in the package' : 'does not exist'}`,
+  )
+}
+
+if (failures.length > 0) {
+  console.error(`\nThe package is not ready: ${failures.join('; ')}`)
+  process.exit(1)
+}
+console.log('\nThe package is fine.')

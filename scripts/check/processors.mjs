@@ -1,0 +1,142 @@
+// Runs the numeric tests as other processors would: npm run test:processors [-- --quick]
+//
+// LibTorch picks its kernels by what the processor can do, and two variables make it believe that it can do less. Sums are
+// then added in another order and round differently, which no tolerance of a test may depend on. The references in Python are
+// those of this machine's own kernels (see test/support/python.ts), so that most combinations hold one processor to another's.
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { globSync } from 'tinyglobby'
+import { formatTable } from '../dist/lib/cli/table.js'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+const switches = {
+  ONEDNN_MAX_CPU_ISA: ['default', 'AVX512_CORE', 'AVX2'],
+  ATEN_CPU_CAPABILITY: ['avx512', 'avx2', 'default'],
+  GRADCAM_TEST_THREADS: ['1', '2'],
+}
+
+const combinations = switches.ONEDNN_MAX_CPU_ISA.flatMap((onednn) =>
+  switches.ATEN_CPU_CAPABILITY.flatMap((aten) =>
+    switches.GRADCAM_TEST_THREADS.map((threads) => ({ onednn, aten, threads })),
+  ),
+)
+/** Every value of every switch, for which `npm test` has shown what the machine's own give. */
+const fewCombinations = [
+  { onednn: 'AVX2', aten: 'default', threads: '2' },
+  { onednn: 'AVX2', aten: 'avx2', threads: '1' },
+  { onednn: 'AVX512_CORE', aten: 'avx512', threads: '2' },
+  { onednn: 'default', aten: 'avx2', threads: '2' },
+]
+
+// A test is numeric that compares by one of these modules of test/support or states a tolerance such as 1e-5.
+const comparing = ['arithmetic', 'densenet', 'parity', 'peer-maps', 'python', 'reference', 'small-net-cases']
+const importsOf = (name) => new RegExp(`from '[./\\w-]*/${name}\\.js'`)
+const statesTolerance = /\d(\.\d+)?e-\d/
+/** Numeric, but not for this: what they measure takes long or has no kernels of the processor. */
+const leftOut = ['bench', 'cuda', 'method-docs', 'test-support', 'event-loop']
+/** What a quick run is about: the comparisons with other programs. */
+const peers = ['densenet', 'peer-maps', 'reference', 'small-net-cases']
+
+function fail(message) {
+  console.error(`numeric-matrix: ${message}`)
+  process.exit(2)
+}
+
+/** Files of dist/test. A helper or file that was renamed makes this fail, not shrink. */
+function numericTests(quick) {
+  const sources = globSync('test/**/*.test.ts', { cwd: root }).map((path) => ({
+    path,
+    name: path.replace(/^.*\//, '').replace('.test.ts', ''),
+    text: readFileSync(join(root, path), 'utf8'),
+  }))
+  for (const helper of comparing)
+    if (!sources.some(({ text }) => importsOf(helper).test(text))) fail(`no test imports ${helper}.js: was it renamed?`)
+  for (const name of leftOut)
+    if (!sources.some((source) => source.name === name))
+      fail(`there is no ${name}.test.ts to leave out: was it renamed?`)
+  const helpers = quick ? peers : comparing
+  return sources
+    .filter(({ name }) => !leftOut.includes(name))
+    .filter(
+      ({ text }) => helpers.some((helper) => importsOf(helper).test(text)) || (!quick && statesTolerance.test(text)),
+    )
+    .map(({ path }) => join('dist', path.replace(/\.ts$/, '.js')))
+    .sort()
+}
+
+/** What AVA says of them with these switches. */
+async function test(files, { onednn, aten, threads }) {
+  const env = { ...process.env, GRADCAM_TEST_THREADS: threads, ATEN_CPU_CAPABILITY: aten, FORCE_COLOR: '0' }
+  delete env.ONEDNN_MAX_CPU_ISA
+  if (onednn !== 'default') env.ONEDNN_MAX_CPU_ISA = onednn
+  const begin = performance.now()
+  const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
+  const child = spawn(process.execPath, [ava, ...files], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8')
+    stream.on('data', (text) => (said += text))
+  }
+  const code = await new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  const titles = (mark) => [...said.matchAll(new RegExp(`^ *${mark} (.*)$`, 'gm'))].map(([, title]) => title)
+  const failing = [...new Set(titles('(?:✘|✖) (?:\\[fail\\]:)?').map((title) => title.trim()))]
+  const passed = titles('✔').length
+  const seconds = Math.round((performance.now() - begin) / 1000)
+  return { onednn, aten, threads, passed, failing, seconds, code, said }
+}
+
+const unknown = process.argv.slice(2).filter((argument) => argument !== '--quick')
+if (unknown.length > 0) fail(`unknown argument ${unknown[0]}; there is --quick`)
+const quick = process.argv.includes('--quick')
+if (process.platform !== 'linux' || process.arch !== 'x64')
+  fail('it is for Linux on x86-64, whose processors have these switches')
+
+const files = numericTests(quick)
+// What oneDNN is allowed is an upper bound, but ATen takes its variable's word and would end with an illegal instruction.
+const flags =
+  readFileSync('/proc/cpuinfo', 'utf8')
+    .match(/^flags\s*:(.*)$/m)?.[1]
+    .split(' ') ?? []
+const runnable = {
+  default: true,
+  avx2: flags.includes('avx2'),
+  avx512: flags.includes('avx512f') && flags.includes('avx512vl'),
+}
+const chosen = (quick ? fewCombinations : combinations).filter(({ aten }) => runnable[aten])
+for (const [aten, can] of Object.entries(runnable))
+  if (!can) console.error(`left out: ATen with ${aten}, which this processor has not`)
+console.error(`${files.length} files, ${chosen.length} combinations, ${availableParallelism()} processors`)
+const results = []
+for (const combination of chosen) {
+  const result = await test(files, combination)
+  results.push(result)
+  const { onednn, aten, threads, passed, failing, seconds, code } = result
+  console.error(
+    `ONEDNN_MAX_CPU_ISA=${onednn} ATEN_CPU_CAPABILITY=${aten}, ${threads} threads: ${passed} passed, ${failing.length} failed, ${seconds} s`,
+  )
+  if (code !== 0)
+    console.error(
+      result.said
+        .split('\n')
+        .filter((line) => !/^ *✔/.test(line))
+        .join('\n'),
+    )
+}
+
+const number = (value) => ({ text: String(value), alignRight: true })
+const header = ['oneDNN', 'ATen', 'threads', 'passed', 'failed', 'seconds', 'failing'].map((text) => ({ text }))
+const rows = results.map(({ onednn, aten, threads, passed, failing, seconds }) => [
+  ...[onednn, aten].map((text) => ({ text })),
+  ...[threads, passed, failing.length, seconds].map(number),
+  { text: failing.join('; ') },
+])
+console.log(formatTable([header, ...rows]).join('\n'))
+// A run in which nothing passed says nothing, and AVA also fails for files that do not load.
+if (results.some(({ code, passed }) => code !== 0 || passed === 0)) process.exit(1)
