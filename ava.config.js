@@ -5,7 +5,7 @@ export default {
   // Between two results, and some files have Python compute for minutes first.
   timeout: '15m',
   environmentVariables: {
-    // Two test files run at once. scripts/numeric-matrix.mjs also tries two threads each.
+    // Two test files run at once. scripts/check/processors.mjs also tries two threads each.
     OMP_NUM_THREADS: process.env.GRADCAM_TEST_THREADS ?? '1',
   },
 }

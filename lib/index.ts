@@ -92,17 +92,19 @@ export {
   tensorMemory,
   type TensorMemory,
 } from './addon/runtime.js'
-export {
-  ScriptModule,
-  type ForwardHook,
-  type ForwardPreHook,
-  type FullBackwardHook,
-  type HookedModule,
-  type HookHandle,
-  type LoadOptions,
-  type SplitMemory,
-  type NamedModule,
-} from './model/script-module.js'
+export type {
+  ForwardHook,
+  ForwardPreHook,
+  FullBackwardHook,
+  HookedModule,
+  HookHandle,
+  Model,
+  ModelCapabilities,
+  NamedModule,
+  RandomizedOptions,
+  SplitMemory,
+} from './model/model.js'
+export { ScriptModule, type LoadOptions } from './model/script-module.js'
 export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
 export { className, parseTarget, readLabels, type ClassTarget } from './target/labels.js'
 export type { BoxTarget, ClassChoice, Target, TargetData, TargetOptions } from './target/target.js'

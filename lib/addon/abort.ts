@@ -1,6 +1,6 @@
 import { native } from './native.js'
 
-/** Options of every call that runs on the executor thread. */
+/** Options of every call that runs on an executor thread. */
 export interface CallOptions {
   /**
    * Stops the call: one that waits never starts, one that runs stops before the next module that the model calls. The

@@ -37,6 +37,7 @@ export interface SubmoduleInfo {
 export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
 
 export interface ModelHandle {
+  facts(): { device: string; dtype: string | null; hookable: boolean; splittable: boolean; differentiable: boolean }
   modules(): SubmoduleInfo[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
@@ -59,7 +60,7 @@ export interface PassPlan {
   /** False keeps negative values in the maps; true by default. */
   relu?: boolean
   eigenSmooth?: boolean
-  /** Maps min-max'd, at the size of the input. */
+  /** Min-max normalised maps, upsampled to the size of the input. */
   inputSize?: boolean
   aggregate?: 'each' | 'mean' | 'max' | 'product'
   reshape?: NativeReshape | undefined
@@ -118,8 +119,10 @@ export interface NativeExplained {
   /** The class explained per image; empty where the score came from the caller. */
   classes: number[]
   scores: number[]
-  /** The gradient is null where no method needs one. */
-  /** The tensors only where a backward followed a forward; `explain` lets go of them. */
+  /**
+   * The activation and gradient are null after `explain`, which frees them; after a backward the gradient is null where no
+   * method needs one.
+   */
   layers: { shape: number[]; activation: TensorHandle | null; gradient: TensorHandle | null }[]
   /** By method, then by layer; or a single one of all layers. */
   maps: NativeMap[][]
@@ -173,9 +176,10 @@ export interface NativeBinding {
   limitMemory(bytes: number): void
   setThreads(threads: number): void
   manualSeed(seed: number): void
-  /** Stops the executor thread for good. */
+  /** Stops all executor threads for good. */
   stop(): void
-  setErrorClass(errorClass: new (code: never, message: string) => Error): void
+  /** `factory` makes the errors that the addon throws. */
+  setErrorFactory(factory: (code: never, message: string, details?: Readonly<Record<string, unknown>>) => Error): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void
 
@@ -196,13 +200,13 @@ export interface NativeBinding {
     threads: number,
     splitBytes: number | undefined,
     ticket: number,
-  ): Promise<{ handle: ModelHandle; device: string }>
+  ): Promise<ModelHandle>
   pass(model: ModelHandle, plan: PassPlan): PassHandle
   /** Standard normal numbers of a seed, the same as `torch.randn` makes with a CPU generator of it. */
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
   /** The same of `torch.rand`. */
   randomUniform(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
-  /** A copy with parameters drawn anew in the modules of these paths: see Model::randomized in native/core/model/model.h. */
+  /** A copy with random parameters in the modules of these paths: see Model::randomized in native/core/model/model.h. */
   randomizedModel(model: ModelHandle, paths: readonly string[], seed: number, ticket: number): Promise<ModelHandle>
   /** See native/core/metrics/impute.h. */
   impute(images: TensorHandle, keep: TensorHandle, ticket: number): Promise<TensorHandle>

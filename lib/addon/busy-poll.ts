@@ -6,11 +6,11 @@ const longestMs = 0.5
 const hasAnotherProcessor = availableParallelism() > 1
 
 /**
- * Has the event loop look out for the end of a call before it falls asleep, for half a millisecond at most: it goes on turning,
- * so that everything else is served as ever. Only calls that follow one as short are worth that, such as explanations of
- * small nets in a row, and only where the executor has another processor to work on.
+ * Polls for the end of a call, for half a millisecond at most, before the event loop blocks. The loop keeps turning, so that
+ * everything else is served as usual. Used only for calls that follow one as short, such as explanations of small nets in a
+ * row, and only where the executor has another processor to run on.
  */
-export class Lookout {
+export class BusyPoll {
   #lastMs = Infinity
 
   async while<Result>(start: () => Promise<Result>): Promise<Result> {

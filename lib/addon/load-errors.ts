@@ -21,7 +21,7 @@ const table: readonly (readonly [RegExp, string, string])[] = [
   ],
   [
     /version `(GLIBC(?:XX)?_[\d.]+|CXXABI_[\d.]+)' not found/,
-    'it wants $1, which the C or C++ library of this system does not have: it was built on a newer system',
+    'it requires $1, which the C or C++ library of this system does not have: it was built on a newer system',
     `${rebuild} on this machine`,
   ],
   [
@@ -37,7 +37,7 @@ const table: readonly (readonly [RegExp, string, string])[] = [
   ],
   [
     /cannot allocate memory in static TLS block/,
-    'a library of LibTorch wants to be loaded when the process starts',
+    'a library of LibTorch must be loaded when the process starts',
     "Start Node with LD_PRELOAD naming the library in the system's message",
   ],
   [/did not self-register|Module version mismatch|NODE_MODULE_VERSION/, 'it is not an addon of this package', rebuild],

@@ -19,7 +19,7 @@ let loaded: NativeBinding | undefined
  * return the same binding.
  *
  * Throws ERR_ADDON_NOT_BUILT when there is none for this platform, ERR_ADDON_LOAD when there is one that cannot be used;
- * the message says what was tried and how to mend it.
+ * the message says what was tried and how to fix it.
  */
 export function loadAddon(): NativeBinding {
   loaded ??= load()
@@ -31,7 +31,7 @@ function load(): NativeBinding {
   const file = named ? resolve(named) : addonFile
   const info = readBuildInfo(named ? join(dirname(file), 'build-info.json') : buildInfoFile)
   if (named && !existsSync(file)) {
-    throw notBuilt([`GRADCAM_ADDON names ${file}, which is not there`], 'Mend or unset GRADCAM_ADDON')
+    throw notBuilt([`GRADCAM_ADDON names ${file}, which is not there`], 'Correct or unset GRADCAM_ADDON')
   }
   const problem = findProblem(file, info)
   if (problem) throw problem

@@ -1,7 +1,7 @@
 import { isMainThread } from 'node:worker_threads'
-import { GradCamError } from '../base/errors.js'
 import type { NativeBinding } from './binding.js'
 import { loadAddon } from './loader.js'
+import { nativeError } from './native-error.js'
 
 let binding: NativeBinding | undefined
 
@@ -9,7 +9,7 @@ let binding: NativeBinding | undefined
 export function native(): NativeBinding {
   if (!binding) {
     binding = loadAddon()
-    binding.setErrorClass(GradCamError)
+    binding.setErrorFactory(nativeError)
     // process.exit on the main thread takes LibTorch down without ending Node's environment first: a run that is under way
     // would use what is being destroyed. A worker's environment always ends, and the addon stops by itself.
     if (isMainThread) process.once('exit', () => binding?.stop())

@@ -6,7 +6,7 @@ export function liveTensors(): number {
   return native().liveTensors()
 }
 
-/** What tensors on the CPU hold in this process, in bytes. Those under 128 KiB are not counted. */
+/** What tensors on the CPU hold, in bytes. Those under 128 KiB are not counted. */
 export interface TensorMemory {
   /** Held by tensors, a model's weights included. */
   readonly live: number
@@ -19,8 +19,9 @@ export interface TensorMemory {
 }
 
 /**
- * LibTorch's memory on the CPU. What large tensors give back is kept for the next ones, because asking the system for it
- * anew in every run costs up to a fifth of the run; {@link emptyCache} releases it.
+ * The addon's memory of tensors on the CPU. What large tensors release is kept for the next ones, because requesting it from
+ * the system again in every run costs up to a fifth of the run; {@link emptyCache} releases it. Other code in the process that
+ * uses LibTorch is not counted. With GRADCAM_ALLOCATOR=libtorch in the environment nothing is kept or counted.
  */
 export function tensorMemory(): TensorMemory {
   return native().memory()
@@ -37,7 +38,7 @@ export function emptyCache(): void {
  * `batchSize`) first tries smaller ones. Without a limit Linux grants more than there is, and then kills the process: give a
  * server in a container less than the container has. Tensors that are there already stay, even above the limit.
  *
- * @throws GradCamError ERR_INVALID_ARGUMENT
+ * @throws GradCamError ERR_INVALID_ARGUMENT, also with GRADCAM_ALLOCATOR=libtorch in the environment
  */
 export function setTensorMemoryLimit(bytes: number): void {
   native().limitMemory(checkByteLimit(bytes))
@@ -56,7 +57,7 @@ export function checkByteLimit(bytes: number): number {
 /** Seeds LibTorch's random numbers, as torch.manual_seed does. */
 export function manualSeed(seed: number): void {
   if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `${seed} is no seed: give an integer from 0 on.`)
+    throw new GradCamError('ERR_INVALID_ARGUMENT', `${seed} is not a seed: give an integer from 0 on.`)
   native().manualSeed(seed)
 }
 
@@ -79,7 +80,7 @@ export function checkThreads(threads: number): number {
   if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `${threads} is no number of threads: give an integer from 1 to 1024.`,
+      `${threads} is not a number of threads: give an integer from 1 to 1024.`,
     )
   return threads
 }

@@ -8,7 +8,7 @@ import {
   type ExplainOptions,
 } from '../explain/explainer.js'
 import { TensorExplanation, type Facts } from '../explain/explanation.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -30,7 +30,7 @@ export interface GuidedBackpropOptions {
  * model is not changed: the rule lives in the graph of this pass.
  */
 export class GuidedBackprop extends Explainer {
-  constructor(model: ScriptModule, { scope = 'all', execution = 'auto' }: GuidedBackpropOptions = {}) {
+  constructor(model: Model, { scope = 'all', execution = 'auto' }: GuidedBackpropOptions = {}) {
     if (scope !== 'all' && scope !== 'modules')
       throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no scope '${String(scope)}'. Use 'all' or 'modules'.`)
     super(model, { layers: [], inputGradient: true, guided: scope, ...toExecutionPlan({ execution }) })

@@ -5,7 +5,7 @@ import type { ExplainOptions } from '../explain/explainer.js'
 import { AttributionExplanation, type Facts } from '../explain/explanation.js'
 import { interpolate } from '../tensor/interpolate.js'
 import type { Reshape } from '../cam/reshape.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget } from '../target/fixed-target.js'
@@ -34,7 +34,7 @@ export class GuidedGradCam implements Disposable {
   readonly #mode: 'bilinear' | 'nearest'
 
   /** @throws GradCamError ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_INVALID_ARGUMENT */
-  constructor(model: ScriptModule, options: GuidedGradCamOptions) {
+  constructor(model: Model, options: GuidedGradCamOptions) {
     const { layer, method = 'gradcam', mode = 'bilinear', reshape, scope = 'all' } = checkOptions(options)
     if (mode !== 'bilinear' && mode !== 'nearest')
       throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no mode '${String(mode)}'. Use bilinear or nearest.`)

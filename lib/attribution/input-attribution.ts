@@ -4,7 +4,7 @@ import { checkOptions, GradCamError } from '../base/errors.js'
 import { Explainer, type Explained, type ExplainOptions, type Run } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
-import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { toPositional, type Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { convergenceDelta, fromBaseline } from './baseline.js'
@@ -79,7 +79,7 @@ export class InputAttribution extends Explainer {
   readonly #scores: ScorePass
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
-  constructor(model: ScriptModule, options: InputAttributionOptions) {
+  constructor(model: Model, options: InputAttributionOptions) {
     const { method, scope = 'all', baseline = 0, steps = 50, batchSize = 16, smooth } = checkOptions(options)
     const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
     if (!inputMethods.includes(method))

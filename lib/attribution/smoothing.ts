@@ -38,7 +38,7 @@ export function checkSmoothing(smoothing: Smoothing): Required<Smoothing> {
   return { kind, samples, sigma, seed }
 }
 
-/** x with normal noise of a seed, drawn in `dtype` on the executor thread; for the caller to dispose. */
+/** x with normal noise of a seed, drawn in `dtype` on an executor thread; for the caller to dispose. */
 export async function noisyCopy(
   x: Tensor,
   dtype: 'float32' | 'float64',

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { GradCamError } from '../base/errors.js'
-import { ScriptModule } from '../model/script-module.js'
+import { isModel, type Model } from '../model/model.js'
 import type { BatchInput } from './input.js'
 import type { MapExplainer } from '../methods/map-explainer.js'
 import { makeExplainer } from './methods.js'
@@ -50,10 +50,10 @@ export function explainAll<Extra = undefined>(
       `${inspect(source)} is not a source: give an array or another iterable.`,
     )
   const models: readonly unknown[] = Array.isArray(options?.model) ? options.model : [options?.model]
-  if (models.length === 0 || !models.every((model) => model instanceof ScriptModule))
+  if (models.length === 0 || !models.every(isModel))
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      'The option model must be a ScriptModule, or an array of at least one.',
+      'The option model must be a loaded model, such as a ScriptModule, or an array of at least one.',
     )
   const settings = readSettings(options, models.length)
   const explainers = make(models, options)
@@ -74,7 +74,7 @@ export function explainAll<Extra = undefined>(
 }
 
 function make(
-  models: readonly ScriptModule[],
+  models: readonly Model[],
   { method, layer, precision }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision'>,
 ): MapExplainer[] {
   const made: MapExplainer[] = []

@@ -2,12 +2,12 @@ import { GradCamError } from '../base/errors.js'
 import type { ExecutionOptions } from '../explain/explainer.js'
 import { isMethodName, methodNames, methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 
 /** An explainer of one method, whose results have one map each. */
 export function makeExplainer(
   name: MethodName,
-  model: ScriptModule,
+  model: Model,
   layer: string | null,
   execution: ExecutionOptions = {},
 ): MapExplainer {

@@ -5,7 +5,7 @@ import { checkOptions, GradCamError } from '../base/errors.js'
 import { defaultMaxPixels } from '../images/index.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { MethodName } from '../methods/table.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { BatchTarget } from './target.js'
 import type { BatchExplanation } from './result.js'
 
@@ -25,7 +25,7 @@ export interface BatchProgress {
 
 export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   /** The model, or several replicas of it, loaded one by one: batches go to whichever is free. Not disposed here. */
-  model: ScriptModule | readonly ScriptModule[]
+  model: Model | readonly Model[]
   /** 'gradcam' by default. */
   method?: MethodName
   /** The path of the layer to explain, for methods that require one. */

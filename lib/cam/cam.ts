@@ -7,7 +7,7 @@ import { checkMethods, type CamMethod } from './cam-methods.js'
 import { checkOptions, GradCamError } from '../base/errors.js'
 import { Explainer, toExecutionPlan, type ExplainOptions, type Run } from '../explain/explainer.js'
 import { toNativeReshape } from './reshape.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -83,7 +83,7 @@ export class Cam extends Explainer {
    *   ERR_INVALID_ARGUMENT; at the first forward ERR_NOT_SPLITTABLE, where execution 'split' or a precision was asked for
    *   and the model cannot be split
    */
-  constructor(model: ScriptModule, options: CamOptions) {
+  constructor(model: Model, options: CamOptions) {
     const methods = checkMethods(checkOptions(options).methods ?? ['gradcam'])
     const plan = toPlan(options, methods)
     super(model, plan)

@@ -2,7 +2,7 @@ import type { TensorHandle } from '../addon/binding.js'
 import { GradCamError } from '../base/errors.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explain/explainer.js'
 import { TensorExplanation, type Facts } from '../explain/explanation.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -21,7 +21,7 @@ export class FullGrad extends Explainer {
   readonly layers: readonly string[]
 
   /** @throws GradCamError ERR_LAYER_NOT_FOUND where the model has no Conv2d and no BatchNorm2d */
-  constructor(model: ScriptModule) {
+  constructor(model: Model) {
     const layers = model.namedModules().filter(({ typeName, hookable }) => hookable && biased.includes(typeName))
     if (layers.length === 0)
       throw new GradCamError(

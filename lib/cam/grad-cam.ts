@@ -3,7 +3,7 @@ import { CamExplanation } from './cam-explanation.js'
 import { checkOptions } from '../base/errors.js'
 import type { ExecutionOptions } from '../explain/explainer.js'
 import type { Reshape } from './reshape.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 
 export interface GradCamOptions extends ExecutionOptions {
   /** For layers that return something else than [N, C, h, w], such as a transformer's tokens. */
@@ -24,7 +24,7 @@ export class GradCam extends Cam {
    * @throws GradCamError ERR_LAYER_NOT_FOUND with the nearest names, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN; at the first
    *   forward ERR_NOT_SPLITTABLE, where execution 'split' or a precision was asked for and the model cannot be split
    */
-  constructor(model: ScriptModule, layers: readonly string[], options: GradCamOptions = {}) {
+  constructor(model: Model, layers: readonly string[], options: GradCamOptions = {}) {
     const { execution, precision, reshape } = checkOptions(options)
     super(model, {
       layers,

@@ -1,7 +1,7 @@
 import { Cam } from './cam.js'
 import type { CallOptions } from '../addon/abort.js'
 import type { Reshape } from './reshape.js'
-import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { toPositional, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
 import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
@@ -34,7 +34,7 @@ const mostTried = 12
  * @throws what `model.forward` throws
  */
 export async function suggestLayers(
-  model: ScriptModule,
+  model: Model,
   inputs: Value | readonly Value[],
   options: CallOptions = {},
 ): Promise<LayerSuggestion[]> {
@@ -107,7 +107,7 @@ async function lastTokens(
 
 /** A model and what it is run on to find out what matters. */
 interface TrialPass {
-  readonly model: ScriptModule
+  readonly model: Model
   readonly inputs: Value | readonly Value[]
   readonly options: CallOptions
 }

@@ -3,6 +3,7 @@ import { Cam } from '../cam/cam.js'
 import type { Check } from '../setup/doctor.js'
 import { GradCamError } from '../base/errors.js'
 import { manualSeed } from '../addon/runtime.js'
+import type { Model } from '../model/model.js'
 import { ScriptModule } from '../model/script-module.js'
 import type { ExecutionPath } from '../explain/explainer.js'
 import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
@@ -62,7 +63,7 @@ export async function checkModel({ file, shape, layers, device }: ModelQuestion)
 }
 
 async function checkLayer(
-  model: ScriptModule,
+  model: Model,
   { layer, reshape }: Pick<LayerSuggestion, 'layer' | 'reshape'>,
   input: Tensor,
   forwardMs: number,

@@ -3,7 +3,7 @@ import { methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
 import { denormalize, loadImage, normalize, overlay, type Normalization } from '../images/index.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import type { ClassTarget } from '../target/labels.js'
@@ -62,7 +62,7 @@ export class ImageExplainer implements Disposable {
   readonly #options: ImageExplainerOptions
 
   constructor(
-    private readonly model: ScriptModule,
+    private readonly model: Model,
     options: ImageExplainerOptions,
   ) {
     this.#options = options

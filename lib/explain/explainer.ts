@@ -3,8 +3,8 @@ import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { NativeExplained, NativeValue, PassHandle, PassPlan } from '../addon/binding.js'
 import { native } from '../addon/native.js'
 import { GradCamError } from '../base/errors.js'
-import { Lookout } from '../addon/busy-poll.js'
-import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { BusyPoll } from '../addon/busy-poll.js'
+import { isModel, toPositional, type Model } from '../model/model.js'
 import { scoreOf, toNativeTarget, type Target, type TargetOptions } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { topClasses } from '../target/top-classes.js'
@@ -93,14 +93,34 @@ export interface Run<Output extends Value> {
   explained: NativeExplained
 }
 
+/** What a plan needs of the model's format. A frozen model is refused by its layers, with how to save it. */
+function checkCapabilities(model: unknown, plan: PassPlan): void {
+  if (!isModel(model))
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `The model must be a loaded one (ScriptModule.load), not ${inspect(model, { depth: 0 })}.`,
+    )
+  const { splittable, differentiable } = model.capabilities
+  if (!splittable && (plan.execution === 'split' || plan.precision !== undefined))
+    throw new GradCamError(
+      'ERR_NOT_SPLITTABLE',
+      "Models of this format cannot be split, which a reduced precision and execution 'split' require. Leave both options out.",
+    )
+  if (!differentiable && (plan.inputGradient || plan.guided !== 'none'))
+    throw new GradCamError(
+      'ERR_NO_GRADIENT',
+      'Models of this format have no gradients. Use a method that needs none, such as Occlusion, RISE or Eigen-CAM.',
+    )
+}
+
 /**
- * The part that all explainers share: a forward pass, backward passes through it, and what they left behind.
+ * The part that all explainers share: a forward pass, backward passes through it, and their results.
  * All state belongs to the explainer, so that two of them on one model never see each other's.
  */
 export abstract class Explainer implements Disposable {
-  readonly model: ScriptModule
+  readonly model: Model
   readonly #pass: PassHandle
-  readonly #lookout = new Lookout()
+  readonly #busyPoll = new BusyPoll()
   #closed = false
   /** The output of the last forward, with its graph, for target functions. The caller has a tensor of its own. */
   #output: Value | undefined
@@ -111,8 +131,9 @@ export abstract class Explainer implements Disposable {
   #forwards = 0
   #failed = -1
 
-  /** Refuses layers that the model does not have. */
-  protected constructor(model: ScriptModule, plan: PassPlan) {
+  /** Refuses what the model cannot do, and layers that it does not have. */
+  protected constructor(model: Model, plan: PassPlan) {
+    checkCapabilities(model, plan)
     this.model = model
     this.#pass = native().pass(model.handle, plan)
   }
@@ -146,7 +167,7 @@ export abstract class Explainer implements Disposable {
     return output as Output
   }
 
-  /** A forward in a pass: the output for the caller, and once more for target functions, with its graph. */
+  /** A forward in a pass: the output for the caller, and a second handle with its graph for target functions. */
   async #forwardIn(
     pass: PassHandle,
     inputs: Value | readonly Value[],
@@ -204,7 +225,7 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     if (typeof target !== 'function') {
       using wanted = toNativeTarget(target)
-      const result = await this.#lookout.while(() =>
+      const result = await this.#busyPoll.while(() =>
         cancellable(
           signal,
           (ticket) => this.#pass.explain(toPositional(inputs).map(unwrapValue), wanted.target, ticket),

@@ -1,12 +1,12 @@
 import { disposeExplained, Explainer, type Execution, type Explained, type ExplainOptions } from './explainer.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 
 /** The classes and scores of inputs, from a forward without a graph. */
 export class ScorePass extends Explainer {
   /** @param execution by default the model runs frozen and optimised, where it allows that, which has to be prepared once */
-  constructor(model: ScriptModule, execution: Execution = 'auto') {
+  constructor(model: Model, execution: Execution = 'auto') {
     super(model, { layers: [], scoresOnly: true, inputGradient: false, guided: 'none', execution })
   }
 

@@ -91,7 +91,7 @@ function shapeOf({ shape, dtype }: Tensor): RawShape {
   return { height, width, channels }
 }
 
-/** Height by width by channels, computed where the tensor lies, on the executor thread. */
+/** Height by width by channels, computed where the tensor lies, on an executor thread. */
 async function toBytes(tensor: Tensor, { height, width, channels }: RawShape): Promise<Uint8Array> {
   using values = tensor.detach()
   using flat = values.reshape([channels, height, width])

@@ -1,6 +1,5 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
-import { glob, isDynamicPattern } from 'tinyglobby'
 import { GradCamError } from '../base/errors.js'
 import { commonFolder, entryId, leadsOut, type FileEntry } from './entry-id.js'
 import type { JobEntry, JobSource } from './job.js'
@@ -107,17 +106,18 @@ async function inputOf(name: string, stdin: NodeJS.ReadableStream | undefined): 
       `'${name}' is not a list. Write a path a line (.txt), a path, a tab and a target (.tsv), or JSON Lines (.jsonl).`,
     )
   if (found) return isListName(path) ? { kind: 'list', path: name } : { kind: 'file', path }
+  const { glob, isDynamicPattern } = await import('tinyglobby')
   if (!isDynamicPattern(name)) {
     if (!isListName(path)) return { kind: 'file', path }
     throw new GradCamError('ERR_FILE_NOT_FOUND', `The list '${name}' does not exist.`)
   }
   const paths = await glob(name, { absolute: true, expandDirectories: false, onlyFiles: true })
   if (paths.length === 0) throw new GradCamError('ERR_FILE_NOT_FOUND', `Nothing matches '${name}'.`)
-  return { kind: 'glob', path: fixedPart(name), paths: paths.map((one) => resolve(one)).sort() }
+  return { kind: 'glob', path: fixedPart(name, isDynamicPattern), paths: paths.map((one) => resolve(one)).sort() }
 }
 
 /** The folder that a glob names before its first wildcard: it stays the same when other files match. */
-function fixedPart(pattern: string): string {
+function fixedPart(pattern: string, isDynamicPattern: (part: string) => boolean): string {
   const segments = pattern.split('/')
   const wild = segments.findIndex((segment) => isDynamicPattern(segment))
   return resolve(segments.slice(0, wild < 0 ? -1 : wild).join('/') || (pattern.startsWith('/') ? '/' : '.'))

@@ -6,6 +6,7 @@ import type { BatchExplanation, BatchResult } from '../batch/result.js'
 import { GradCamError } from '../base/errors.js'
 import { methods } from '../methods/table.js'
 import { defaultLayer } from '../model/default-layer.js'
+import { isModel, type Model } from '../model/model.js'
 import { ScriptModule } from '../model/script-module.js'
 import { framingOf } from '../preprocess/framing.js'
 import type { JobExplainer, JobPlan } from './job.js'
@@ -20,7 +21,7 @@ export interface ModelExplainerOptions extends Pick<
    * The model of the job, or several replicas of it, already loaded. They are not disposed. By default the file that the
    * specification names is loaded once for each of `devices`, and disposed in the end.
    */
-  model?: ScriptModule | readonly ScriptModule[]
+  model?: Model | readonly Model[]
   /** Devices to load the model on, e.g. ['cuda:0', 'cuda:1']; ['cpu'] by default. Replicas on the CPU share its threads. */
   devices?: readonly string[]
 }
@@ -28,15 +29,15 @@ export interface ModelExplainerOptions extends Pick<
 /** Explains the inputs of a job with models in this process, by `explainAll`. */
 export class ModelExplainer implements JobExplainer {
   readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices'>
-  readonly #given: readonly ScriptModule[] | null
+  readonly #given: readonly Model[] | null
   readonly #devices: readonly string[]
-  #models: readonly ScriptModule[] = []
+  #models: readonly Model[] = []
   #job: { readonly spec: JobSpec; readonly layer: string | null } | null = null
 
   constructor({ model, devices = ['cpu'], ...tuning }: ModelExplainerOptions = {}) {
     this.#tuning = tuning
     this.#devices = devices
-    this.#given = model === undefined ? null : model instanceof ScriptModule ? [model] : model
+    this.#given = model === undefined ? null : isModel(model) ? [model] : model
   }
 
   /**
@@ -86,11 +87,11 @@ export class ModelExplainer implements JobExplainer {
 }
 
 /** Loads the model once for each device. The threads of LibTorch are divided among replicas on the CPU. */
-async function loadReplicas(file: string, devices: readonly string[]): Promise<ScriptModule[]> {
+async function loadReplicas(file: string, devices: readonly string[]): Promise<Model[]> {
   const onCpu = devices.filter((device) => device === 'cpu').length
   const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
   const threads = shared ? { threads: Math.max(1, Math.floor(numThreads() / onCpu)) } : {}
-  const models: ScriptModule[] = []
+  const models: Model[] = []
   try {
     for (const device of devices) models.push(await ScriptModule.load(file, { device, ...threads }))
     return models
@@ -101,7 +102,7 @@ async function loadReplicas(file: string, devices: readonly string[]): Promise<S
 }
 
 /** The layer of the job, or the last one with a spatial output at the size that images are framed to. */
-async function layerOf(model: ScriptModule, { layer, method, preprocess }: JobSpec): Promise<string | null> {
+async function layerOf(model: Model, { layer, method, preprocess }: JobSpec): Promise<string | null> {
   if (layer !== null || !methods[method].layered) return layer
   const { size } = framingOf([224, 224], preprocess)
   return (await defaultLayer(model, [1, 3, ...size])).path

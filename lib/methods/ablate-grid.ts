@@ -2,7 +2,7 @@ import type { ExplainOptions } from '../explain/explainer.js'
 import { gridFeatures } from '../perturbation/grid.js'
 import { InputPerturbation } from '../perturbation/input-perturbation.js'
 import type { PerturbationExplanation } from '../perturbation/perturbation-explanation.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -12,7 +12,7 @@ export interface GridAblation extends Disposable {
 }
 
 /** Feature ablation of the cells of a grid, which is laid over images of any size. */
-export function ablateGrid(model: ScriptModule, cell: readonly number[] | undefined): GridAblation {
+export function ablateGrid(model: Model, cell: readonly number[] | undefined): GridAblation {
   const bySize = new Map<string, { features: Tensor; explainer: InputPerturbation }>()
   const make = (size: readonly [number, number]) => {
     const features = gridFeatures(size, cell as [number, number] | undefined)

@@ -8,7 +8,7 @@ import { GuidedGradCam } from '../attribution/guided-grad-cam.js'
 import { InputAttribution, type InputMethod } from '../attribution/input-attribution.js'
 import { InputPerturbation, type PerturbationMethod } from '../perturbation/input-perturbation.js'
 import { operators } from '../tensor/operators.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, shareValue, type Value } from '../tensor/values.js'
@@ -74,7 +74,7 @@ type Attributed = Explained &
   } & ({ readonly attribution: Tensor } | { readonly cam: Tensor })
 
 type Maker = (
-  model: ScriptModule,
+  model: Model,
   names: readonly MethodName[],
   layers: readonly string[],
   settings: MethodSettings,
@@ -95,14 +95,13 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
     names.map((name) => single(name, null, perturbing[name as PerturbationMethod](model, settings))),
 }
 
-const perturbing: Readonly<Record<PerturbationMethod, (model: ScriptModule, settings: MethodSettings) => Attributing>> =
-  {
-    occlusion: (model, settings) =>
-      new InputPerturbation(model, { method: 'occlusion', ...pick(settings, ['window', 'stride']) }),
-    // By default every element would be a feature, which takes a run for each pixel and channel.
-    'feature-ablation': (model, { window }) => ablateGrid(model, window),
-    rise: (model, settings) => new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']) }),
-  }
+const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
+  occlusion: (model, settings) =>
+    new InputPerturbation(model, { method: 'occlusion', ...pick(settings, ['window', 'stride']) }),
+  // By default every element would be a feature, which takes a run for each pixel and channel.
+  'feature-ablation': (model, { window }) => ablateGrid(model, window),
+  rise: (model, settings) => new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']) }),
+}
 
 /**
  * Explainers of all these methods at all these layers: as few as possible, since methods of one explainer share their
@@ -113,7 +112,7 @@ const perturbing: Readonly<Record<PerturbationMethod, (model: ScriptModule, sett
  * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_DISPOSED
  */
 export function makeMapExplainers(
-  model: ScriptModule,
+  model: Model,
   names: readonly MethodName[],
   layers: readonly string[],
   settings: MethodSettings = {},
@@ -132,7 +131,7 @@ export function makeMapExplainers(
 }
 
 function ofLayers(
-  model: ScriptModule,
+  model: Model,
   names: readonly CamMethod[],
   layers: readonly string[],
   settings: MethodSettings,

@@ -3,7 +3,7 @@ import { inputMethods } from '../attribution/input-attribution.js'
 import type { Smoothing } from '../attribution/smoothing.js'
 import { methodNames, methods, type MethodName } from './table.js'
 
-/** What can be asked of methods besides the target. Each takes what concerns it. */
+/** Settings of methods besides the target. Each method uses those that it takes: see {@link methodOptions}. */
 export interface MethodSettings {
   readonly execution?: Execution
   readonly precision?: 'bfloat16' | 'float16'
@@ -17,7 +17,7 @@ export interface MethodSettings {
   readonly masks?: number
 }
 
-/** An option of some of the methods, as help and docs tell of it. */
+/** An option of some of the methods, as help and docs show it. */
 export interface MethodOption {
   /** The methods that take it. */
   readonly of: readonly MethodName[]

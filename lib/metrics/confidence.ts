@@ -1,5 +1,5 @@
 import { checkOptions, GradCamError } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { scoreCopies } from './copies.js'
 import { on } from './executor.js'
@@ -50,7 +50,7 @@ export interface AverageDropOptions extends MetricOptions {
 export class AverageDrop extends MaskedConfidence {
   readonly #relative: boolean
 
-  constructor(model: ScriptModule, options: AverageDropOptions = {}) {
+  constructor(model: Model, options: AverageDropOptions = {}) {
     super(model, options)
     const { relative = checkScore(options.score) } = checkOptions(options)
     if (typeof relative !== 'boolean') throw new GradCamError('ERR_INVALID_ARGUMENT', 'relative is true or false.')

@@ -8,12 +8,12 @@ import type { Value } from '../tensor/values.js'
 
 const known = { ...functions, ...operators }
 
-/** Operators by name, on the executor thread: `await on(signal).mul(x, 2)`. */
+/** Operators by name, on an executor thread: `await on(signal).mul(x, 2)`. */
 export type AsyncOperators = {
   readonly [Name in keyof typeof known]: (...args: readonly (Value | undefined)[]) => Promise<Tensor>
 }
 
-/** The operators that a tensor has as methods, and those that take several, run on the executor thread. */
+/** The operators that a tensor has as methods, and those that take several, run on an executor thread. */
 export function on(signal: AbortSignal | undefined): AsyncOperators {
   return new Proxy({} as AsyncOperators, {
     get:

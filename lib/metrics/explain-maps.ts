@@ -1,5 +1,5 @@
 import { GradCamError } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { checkFinite } from './maps.js'
 import type { MetricTarget } from './scores.js'
@@ -12,7 +12,7 @@ import type { MetricTarget } from './scores.js'
  * @returns maps of the shape that is given to `add`, which the metric disposes
  */
 export type ExplainMaps = (
-  model: ScriptModule,
+  model: Model,
   input: Tensor,
   options: { target: MetricTarget; signal: AbortSignal | undefined },
 ) => Promise<Tensor>
@@ -28,7 +28,7 @@ export function checkExplain(explain: unknown): ExplainMaps {
 /** What `explain` made of a batch, refused where it is not like the maps that were given. */
 export async function explainLike(
   explain: ExplainMaps,
-  model: ScriptModule,
+  model: Model,
   input: Tensor,
   shape: readonly number[],
   options: { target: MetricTarget; signal: AbortSignal | undefined },

@@ -1,5 +1,5 @@
 import { checkOptions, GradCamError } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { scoreCopies, type Chunk } from './copies.js'
 import { draw, on } from './executor.js'
@@ -34,7 +34,7 @@ export class Infidelity extends Metric {
   readonly #normalize: boolean
   readonly #seed: number
 
-  constructor(model: ScriptModule, options: InfidelityOptions = {}) {
+  constructor(model: Model, options: InfidelityOptions = {}) {
     super(model, options)
     const { samples = 10, sigma = 0.1, normalize = false, seed = 0 } = checkOptions(options)
     this.#samples = checkCount('samples', samples)

@@ -1,5 +1,5 @@
 import { checkOptions } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { baselineOf, checkBaseline, type MetricBaseline } from './baseline.js'
 import { scoreCopies, type Copy } from './copies.js'
@@ -24,7 +24,7 @@ abstract class PixelGame extends Metric {
   readonly steps: number
   readonly #baseline: MetricBaseline
 
-  constructor(model: ScriptModule, options: InsertionDeletionOptions, usual: MetricBaseline) {
+  constructor(model: Model, options: InsertionDeletionOptions, usual: MetricBaseline) {
     super(model, options)
     const { steps = 20, baseline = usual } = checkOptions(options)
     this.steps = checkCount('steps', steps)
@@ -81,7 +81,7 @@ function area(curve: readonly number[]): number {
  * curve of scores, by the trapezoid rule over `steps`. Petsiuk et al. 2018, "RISE", arXiv:1806.07421.
  */
 export class Deletion extends PixelGame {
-  constructor(model: ScriptModule, options: InsertionDeletionOptions = {}) {
+  constructor(model: Model, options: InsertionDeletionOptions = {}) {
     super(model, options, 'zeros')
   }
 
@@ -95,7 +95,7 @@ export class Deletion extends PixelGame {
  * curve of scores, by the trapezoid rule over `steps`. Petsiuk et al. 2018, "RISE", arXiv:1806.07421.
  */
 export class Insertion extends PixelGame {
-  constructor(model: ScriptModule, options: InsertionDeletionOptions = {}) {
+  constructor(model: Model, options: InsertionDeletionOptions = {}) {
     super(model, options, 'blurred')
   }
 

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import type { CallOptions } from '../addon/abort.js'
 import { checkOptions, GradCamError } from '../base/errors.js'
 import { ScorePass } from '../explain/score-pass.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Box } from './boxes.js'
 import { checkPair } from './maps.js'
@@ -49,7 +49,7 @@ export interface MetricResult {
  * nothing. What is heavy runs on executor threads. An image's value does not depend on what else is in its batch.
  */
 export abstract class Metric implements Disposable {
-  readonly model: ScriptModule
+  readonly model: Model
   protected readonly options: Required<MetricOptions>
   readonly #batches: { measured: readonly Measured[] }[] = []
   /** Made when it is first wanted: not every metric runs the model. */
@@ -57,7 +57,7 @@ export abstract class Metric implements Disposable {
   #disposed = false
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
-  constructor(model: ScriptModule, options: MetricOptions = {}) {
+  constructor(model: Model, options: MetricOptions = {}) {
     const { score = 'probability', batchSize = 16 } = checkOptions(options)
     if (score !== 'probability' && score !== 'logit')
       throw new GradCamError(

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { checkOptions, GradCamError } from '../base/errors.js'
 import { inParts } from '../base/in-parts.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { checkExplain, explainLike, type ExplainMaps } from './explain-maps.js'
 import { checkFinite } from './maps.js'
@@ -24,7 +24,7 @@ export interface ParameterRandomizationOptions extends MetricOptions {
    * parameters of its own, the last first, for the others.
    */
   readonly modules?: readonly string[]
-  /** See {@link ScriptModule.randomized}; an integer from 0 on, 0 by default. */
+  /** See {@link Model.randomized}; an integer from 0 on, 0 by default. */
   readonly seed?: number
 }
 
@@ -40,10 +40,10 @@ export class ParameterRandomization extends Metric {
   readonly modules: readonly string[]
   readonly #explain: ExplainMaps
   readonly #seed: number
-  #copies: Promise<readonly ScriptModule[]> | undefined
+  #copies: Promise<readonly Model[]> | undefined
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT; at the first `add` ERR_LAYER_NOT_FOUND, ERR_MODEL_FROZEN */
-  constructor(model: ScriptModule, options: ParameterRandomizationOptions) {
+  constructor(model: Model, options: ParameterRandomizationOptions) {
     super(model, options)
     const { explain, order = 'all', seed = 0, modules } = checkOptions(options)
     if (!['all', 'cascading', 'independent'].includes(order))
@@ -87,11 +87,11 @@ export class ParameterRandomization extends Metric {
   }
 
   /** Without a signal: several calls of `add` may wait for it. */
-  async #make(): Promise<readonly ScriptModule[]> {
+  async #make(): Promise<readonly Model[]> {
     const { modules, order } = this
     const seed = this.#seed
     if (order === 'all') return [await this.model.randomized({ modules, seed })]
-    const copies: ScriptModule[] = []
+    const copies: Model[] = []
     try {
       for (const module of modules) {
         const from = order === 'cascading' ? (copies.at(-1) ?? this.model) : this.model
@@ -107,14 +107,14 @@ export class ParameterRandomization extends Metric {
 
   override dispose(): void {
     super.dispose()
-    const free = (copies: readonly ScriptModule[]) => copies.forEach((copy) => copy.dispose())
+    const free = (copies: readonly Model[]) => copies.forEach((copy) => copy.dispose())
     this.#copies?.then(free, () => {}) // whoever waits for them hears of a failure
     this.#copies = undefined
   }
 }
 
 /** Every module with parameters that are not those of a module inside it, the last first. */
-function withParameters(model: ScriptModule): string[] {
+function withParameters(model: Model): string[] {
   const modules = model.namedModules()
   const inside = (path: string, outer: string) =>
     outer === '' ? !path.includes('.') : path.startsWith(`${outer}.`) && !path.slice(outer.length + 1).includes('.')

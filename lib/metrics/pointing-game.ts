@@ -1,5 +1,5 @@
 import { checkOptions } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { checkBoxes, pixelsOf } from './boxes.js'
 import { on } from './executor.js'
@@ -19,7 +19,7 @@ export interface PointingGameOptions extends MetricOptions {
 export class PointingGame extends Metric {
   readonly #tolerance: number
 
-  constructor(model: ScriptModule, options: PointingGameOptions = {}) {
+  constructor(model: Model, options: PointingGameOptions = {}) {
     super(model, options)
     this.#tolerance = checkAmount('tolerance', checkOptions(options).tolerance ?? 0)
   }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { checkOptions, GradCamError } from '../base/errors.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { scoreCopies, type Chunk } from './copies.js'
 import { draw, impute, on } from './executor.js'
@@ -41,7 +41,7 @@ export class Road extends Metric {
   readonly #noise: number
   readonly #seed: number
 
-  constructor(model: ScriptModule, options: RoadOptions = {}) {
+  constructor(model: Model, options: RoadOptions = {}) {
     super(model, options)
     const {
       order = 'combined',

@@ -1,6 +1,6 @@
 import { checkOptions } from '../base/errors.js'
 import { inParts } from '../base/in-parts.js'
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { draw, on } from './executor.js'
 import { checkExplain, explainLike, type ExplainMaps } from './explain-maps.js'
@@ -33,7 +33,7 @@ export class SensitivityMax extends Metric {
   readonly #radius: number
   readonly #seed: number
 
-  constructor(model: ScriptModule, options: SensitivityMaxOptions) {
+  constructor(model: Model, options: SensitivityMaxOptions) {
     super(model, options)
     const { explain, samples = 10, radius = 0.02, seed = 0 } = checkOptions(options)
     this.#explain = checkExplain(explain)

@@ -1,4 +1,4 @@
-import type { ScriptModule } from '../model/script-module.js'
+import type { Model } from '../model/model.js'
 import { AverageDrop, IncreaseInConfidence, type AverageDropOptions } from './confidence.js'
 import { Infidelity, type InfidelityOptions } from './infidelity.js'
 import { Deletion, Insertion, type InsertionDeletionOptions } from './insertion-deletion.js'
@@ -20,7 +20,7 @@ export interface MetricFacts {
   /** What it needs beside images and maps. */
   readonly needs: 'boxes' | 'explain' | null
   /** Makes the metric for a model. */
-  create(model: ScriptModule, options: never): Metric
+  create(model: Model, options: never): Metric
 }
 
 const facts = <Table extends Record<string, MetricFacts>>(table: Table): Readonly<Table> => table
@@ -34,7 +34,7 @@ export const metrics = facts({
     paper: 'arXiv:1806.07421',
     peer: null,
     needs: null,
-    create: (model: ScriptModule, options?: InsertionDeletionOptions) => new Insertion(model, options),
+    create: (model: Model, options?: InsertionDeletionOptions) => new Insertion(model, options),
   },
   deletion: {
     title: 'Deletion',
@@ -43,7 +43,7 @@ export const metrics = facts({
     paper: 'arXiv:1806.07421',
     peer: null,
     needs: null,
-    create: (model: ScriptModule, options?: InsertionDeletionOptions) => new Deletion(model, options),
+    create: (model: Model, options?: InsertionDeletionOptions) => new Deletion(model, options),
   },
   road: {
     title: 'ROAD',
@@ -53,7 +53,7 @@ export const metrics = facts({
     paper: 'arXiv:2202.00449',
     peer: 'pytorch-grad-cam',
     needs: null,
-    create: (model: ScriptModule, options?: RoadOptions) => new Road(model, options),
+    create: (model: Model, options?: RoadOptions) => new Road(model, options),
   },
   'average-drop': {
     title: 'Average drop',
@@ -62,7 +62,7 @@ export const metrics = facts({
     paper: 'arXiv:1710.11063',
     peer: null,
     needs: null,
-    create: (model: ScriptModule, options?: AverageDropOptions) => new AverageDrop(model, options),
+    create: (model: Model, options?: AverageDropOptions) => new AverageDrop(model, options),
   },
   'increase-in-confidence': {
     title: 'Increase in confidence',
@@ -71,7 +71,7 @@ export const metrics = facts({
     paper: 'arXiv:1710.11063',
     peer: 'pytorch-grad-cam',
     needs: null,
-    create: (model: ScriptModule, options?: AverageDropOptions) => new IncreaseInConfidence(model, options),
+    create: (model: Model, options?: AverageDropOptions) => new IncreaseInConfidence(model, options),
   },
   infidelity: {
     title: 'Infidelity',
@@ -80,7 +80,7 @@ export const metrics = facts({
     paper: 'arXiv:1901.09392',
     peer: 'Captum',
     needs: null,
-    create: (model: ScriptModule, options?: InfidelityOptions) => new Infidelity(model, options),
+    create: (model: Model, options?: InfidelityOptions) => new Infidelity(model, options),
   },
   'sensitivity-max': {
     title: 'Sensitivity-max',
@@ -89,7 +89,7 @@ export const metrics = facts({
     paper: 'arXiv:1901.09392',
     peer: 'Captum',
     needs: 'explain',
-    create: (model: ScriptModule, options: SensitivityMaxOptions) => new SensitivityMax(model, options),
+    create: (model: Model, options: SensitivityMaxOptions) => new SensitivityMax(model, options),
   },
   'pointing-game': {
     title: 'Pointing game',
@@ -98,7 +98,7 @@ export const metrics = facts({
     paper: 'arXiv:1608.00507',
     peer: null,
     needs: 'boxes',
-    create: (model: ScriptModule, options?: PointingGameOptions) => new PointingGame(model, options),
+    create: (model: Model, options?: PointingGameOptions) => new PointingGame(model, options),
   },
   'energy-pointing-game': {
     title: 'Energy pointing game',
@@ -107,7 +107,7 @@ export const metrics = facts({
     paper: 'arXiv:1910.01279',
     peer: null,
     needs: 'boxes',
-    create: (model: ScriptModule, options?: PointingGameOptions) => new EnergyPointingGame(model, options),
+    create: (model: Model, options?: PointingGameOptions) => new EnergyPointingGame(model, options),
   },
   'parameter-randomization': {
     title: 'Parameter randomisation',
@@ -116,7 +116,7 @@ export const metrics = facts({
     paper: 'arXiv:1810.03292',
     peer: null,
     needs: 'explain',
-    create: (model: ScriptModule, options: ParameterRandomizationOptions) => new ParameterRandomization(model, options),
+    create: (model: Model, options: ParameterRandomizationOptions) => new ParameterRandomization(model, options),
   },
 })
 

@@ -3,7 +3,7 @@ import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
 import { observeLayers, type LayerOutput } from './observe-layers.js'
 import { refusedInput } from './refused-input.js'
-import type { ScriptModule } from './script-module.js'
+import type { Model } from './model.js'
 
 /**
  * The layer that Grad-CAM is used on most often: the last one that returned [N, C, h, w] with more than one spatial
@@ -28,7 +28,7 @@ export function lastSpatialLayer(outputs: readonly LayerOutput[]): LayerOutput |
  *   throws
  */
 export async function defaultLayer(
-  model: ScriptModule,
+  model: Model,
   shape: readonly number[],
   options: CallOptions = {},
 ): Promise<LayerOutput> {

@@ -1,4 +1,4 @@
-import type { NamedModule } from './script-module.js'
+import type { NamedModule } from './model.js'
 
 /** A submodule as a row of a tree. */
 export interface ModuleRow {

@@ -1,5 +1,5 @@
 import type { CallOptions } from '../addon/abort.js'
-import type { HookHandle, ScriptModule } from './script-module.js'
+import type { HookHandle, Model } from './model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 
@@ -25,7 +25,7 @@ export interface LayerOutput {
  * @throws what `model.forward` throws
  */
 export async function observeLayers(
-  model: ScriptModule,
+  model: Model,
   inputs: Value | readonly Value[],
   options: CallOptions = {},
 ): Promise<LayerOutput[]> {

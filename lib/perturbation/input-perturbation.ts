@@ -9,7 +9,7 @@ import {
   type Run,
 } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
-import { toPositional, type ScriptModule } from '../model/script-module.js'
+import { toPositional, type Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -71,7 +71,7 @@ export class InputPerturbation extends Explainer {
   readonly #batchSize: number
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
-  constructor(model: ScriptModule, options: InputPerturbationOptions) {
+  constructor(model: Model, options: InputPerturbationOptions) {
     const { method, batchSize = 16, execution } = checkOptions(options)
     const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
     if (!perturbationMethods.includes(method))

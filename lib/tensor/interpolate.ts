@@ -45,7 +45,7 @@ export function interpolate(tensor: Tensor, size: Size, options: InterpolateOpti
   return callOperator(op, ...args)
 }
 
-/** {@link interpolate} on the executor thread, for tensors so large that the event loop would feel it. */
+/** {@link interpolate} on an executor thread, for tensors so large that the event loop would feel it. */
 export function interpolateAsync(
   tensor: Tensor,
   size: Size,

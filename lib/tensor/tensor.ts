@@ -20,7 +20,7 @@ export interface Tensor extends TensorOperators {}
  * `dispose()`, or at the end of the block of a `using` declaration; the garbage collector is only a back-stop, which for
  * large tensors comes too late.
  *
- * Operators are synchronous and run on the calling thread; models, hooks and `backward` run on the executor thread.
+ * Operators are synchronous and run on the calling thread, as hooks do; models and `backward` run on executor threads.
  */
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export class Tensor {

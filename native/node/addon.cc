@@ -10,8 +10,8 @@
 
 #include "convert.h"
 #include "core/base/error.h"
-#include "core/kernels/max_pool.h"
 #include "core/memory/caching_allocator.h"
+#include "core/model/readers.h"
 #include "handles.h"
 #include "images.h"
 #include "metrics.h"
@@ -33,7 +33,7 @@ Napi::Value info(const Napi::CallbackInfo& info) {
     object.Set("cudaBuild", Napi::Boolean::New(info.Env(), GRADCAM_CUDA_LIBTORCH));
     object.Set("cuda", torch::cuda::is_available());
     object.Set("cudaDevices", static_cast<double>(torch::cuda::device_count()));
-    object.Set("threads", Environment::of(info.Env()).threads());
+    object.Set("threads", Environment::of(info.Env()).executors().threads());
     return object;
   });
 }
@@ -54,26 +54,27 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
 
 // limitMemory(bytes: Infinity for no limit)
 void limit_memory(const Napi::CallbackInfo& info) {
-  limit_tensor_memory(to_byte_limit(info[0]));
+  guarded(info.Env(), [&] { limit_tensor_memory(to_byte_limit(info[0])); });
 }
 
 void empty_cache(const Napi::CallbackInfo&) { release_idle_tensor_memory(); }
 
 void set_threads(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { Environment::of(info.Env()).set_threads(info[0].ToNumber().Int32Value()); });
+  guarded(info.Env(), [&] { Environment::of(info.Env()).executors().set_threads(info[0].ToNumber().Int32Value()); });
 }
 
 void manual_seed(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] { at::manual_seed(static_cast<uint64_t>(info[0].ToNumber().Int64Value())); });
 }
 
-void set_error_class(const Napi::CallbackInfo& info) {
-  Environment::of(info.Env()).set_error_class(info[0].As<Napi::Function>());
+// setErrorFactory(factory: (code, message, details: object | undefined) -> error)
+void set_error_factory(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).errors().set_factory(info[0].As<Napi::Function>());
 }
 
 void stop(const Napi::CallbackInfo& info) { Environment::of(info.Env()).stop(); }
 
-void cancel(const Napi::CallbackInfo& info) { Environment::of(info.Env()).cancel(info[0].ToNumber()); }
+void cancel(const Napi::CallbackInfo& info) { Environment::of(info.Env()).tickets().cancel(info[0].ToNumber()); }
 
 // tensor(bytes: Uint8Array, dtype, shape, device) -> a tensor with a copy of the bytes
 Napi::Value make_tensor(const Napi::CallbackInfo& info) {
@@ -82,7 +83,7 @@ Napi::Value make_tensor(const Napi::CallbackInfo& info) {
     const auto dtype = parse_dtype(to_text(info[1], "dtype"));
     const auto tensor = at::empty(to_integers(info[2], "shape"), at::TensorOptions(dtype));
     if (tensor.nbytes() != bytes.ByteLength())
-      throw Error("ERR_SHAPE", "The shape wants " + std::to_string(tensor.nbytes()) + " bytes of data, but " +
+      throw Error("ERR_SHAPE", "The shape requires " + std::to_string(tensor.nbytes()) + " bytes of data, but " +
                                    std::to_string(bytes.ByteLength()) + " were given.");
     if (tensor.nbytes()) std::memcpy(tensor.mutable_data_ptr(), bytes.Data(), tensor.nbytes());
     return TensorHandle::wrap(info.Env(), tensor.to(parse_device(to_text(info[3], "device"))));
@@ -104,7 +105,7 @@ Napi::Value backward(const Napi::CallbackInfo& info) {
     const bool retain = info[2].ToBoolean();
     auto& environment = Environment::of(info.Env());
     return environment.submit<bool>(
-        environment.executor(), info[3].ToNumber(),
+        environment.executors().operators(), info[3].ToNumber(),
         [tensor, gradient, retain](const CancelFlag&) {
           torch::autograd::backward({tensor}, {gradient}, retain);
           return true;
@@ -123,19 +124,15 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
       const auto bytes = info[0].As<Napi::Uint8Array>();
       source->bytes.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
     }
-    const auto device = parse_device(to_text(info[1], "device"));
+    ModelOptions options{parse_device(to_text(info[1], "device")), std::nullopt};
     const int threads = info[2].ToNumber();
-    std::optional<size_t> split_bytes;
-    if (info[3].IsNumber()) split_bytes = to_byte_limit(info[3]);
+    if (info[3].IsNumber()) options.split_bytes = to_byte_limit(info[3]);
     auto& environment = Environment::of(info.Env());
     return environment.submit<std::shared_ptr<Model>>(
-        environment.executor(), info[4].ToNumber(),
-        [source, device, split_bytes](const CancelFlag&) { return Model::load(*source, device, split_bytes); },
+        environment.executors().operators(), info[4].ToNumber(),
+        [source, options](const CancelFlag&) { return open_model(*source, options); },
         [threads](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
-          auto object = Napi::Object::New(env);
-          object.Set("device", model->device().str());
-          object.Set("handle", ModelHandle::wrap(env, model, Environment::of(env).take_executor(threads)));
-          return object;
+          return ModelHandle::wrap(env, model, Environment::of(env).executors().take(threads));
         });
   });
 }
@@ -157,7 +154,7 @@ Napi::Value random_normal(const Napi::CallbackInfo& info) {
     const auto seed = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
     auto& environment = Environment::of(info.Env());
     return environment.submit<Tensor>(
-        environment.executor(), info[3].ToNumber(),
+        environment.executors().operators(), info[3].ToNumber(),
         [shape, options, seed](const CancelFlag&) {
           return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), options);
         },
@@ -172,8 +169,7 @@ Napi::Value layer_methods(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  keep_tensor_memory();
-  quicken_max_pool();
+  install_caching_allocator();
   const auto environment = Environment::create(env);
   environment->tensor_class = Napi::Persistent(TensorHandle::define(env));
   environment->model_class = Napi::Persistent(ModelHandle::define(env));
@@ -200,7 +196,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
       {"setThreads", set_threads},
-      {"setErrorClass", set_error_class},
+      {"setErrorFactory", set_error_factory},
       {"cancel", cancel},
       {"manualSeed", manual_seed},
       {"stop", stop},

@@ -14,7 +14,7 @@ std::string dtype_name(at::ScalarType dtype);
 // 'cpu', 'cuda', 'cuda:N', or 'auto' for CUDA where there is one.
 at::Device parse_device(const std::string& name);
 
-// A JavaScript value as a TorchScript type wants it. Throws Error with `what` in its text where it does not fit.
+// Converts a JavaScript value to a TorchScript type. Throws an Error with `what` in its text where it does not fit.
 at::IValue to_ivalue(const Napi::Value& value, const c10::TypePtr& type, const std::string& what);
 
 // Tensors become handles, tuples and lists arrays, named tuples and dicts objects.
@@ -27,7 +27,7 @@ std::string to_text(const Napi::Value& value, const std::string& what);
 size_t to_byte_limit(const Napi::Value& value);
 double from_byte_limit(size_t bytes);
 
-// The arguments of a call of `schema` behind `self`: a JavaScript array, converted one by one, with defaults for the
+// The arguments of a call of `schema`, after `self`: a JavaScript array, converted one by one, with defaults for the
 // rest.
 std::vector<at::IValue> to_inputs(const Napi::Value& values, const c10::FunctionSchema& schema);
 

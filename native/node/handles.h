@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/memory/caching_allocator.h"
 #include "core/pass/pass.h"
 #include "environment.h"
 
@@ -50,6 +51,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   const std::shared_ptr<Executor>& executor() const { return executor_; }
 
  private:
+  Napi::Value facts(const Napi::CallbackInfo& info);
   Napi::Value modules(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value add_hook(const Napi::CallbackInfo& info);
@@ -61,7 +63,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
 
   std::shared_ptr<Environment> environment_;
   std::shared_ptr<Model> model_;
-  std::shared_ptr<Executor> executor_;  // of all that the model runs
+  std::shared_ptr<Executor> executor_;  // runs the model
   std::unordered_set<HookId> hooks_;
 };
 
@@ -88,21 +90,22 @@ class PassHandle : public Napi::ObjectWrap<PassHandle> {
 extern const napi_type_tag kTensorTag, kModelTag, kPassTag;
 
 bool is_tensor(const Napi::Value& value);
-// The tensor in a handle. Refuses what is no handle, and a handle that was disposed.
+// The tensor in a handle. Throws an Error for a value that is not a handle, and for a handle that was disposed.
 const Tensor& unwrap_tensor(const Napi::Value& value);
 const std::shared_ptr<Model>& unwrap_model(const Napi::Value& value);
 const ModelHandle& unwrap_model_handle(const Napi::Value& value);
 
-// Runs `body` and lets JavaScript see any C++ exception as its typed error.
+// Runs `body` with the cache of tensor memory, and turns any C++ exception into a JavaScript error.
 template <typename Body>
 auto guarded(Napi::Env env, Body&& body) -> decltype(body()) {
+  const CachedMemory cached;
   try {
     return body();
   } catch (const Napi::Error&) {
     throw;
   } catch (...) {
     auto& environment = Environment::of(env);
-    throw Napi::Error(env, environment.to_javascript(std::current_exception()));
+    throw Napi::Error(env, environment.errors().to_javascript(std::current_exception()));
   }
 }
 

@@ -13,15 +13,15 @@ namespace gradcam::node {
 
 namespace {
 
-// Runs `work` on the executor of images. Until the promise settles it holds the typed arrays among the arguments whose
-// memory `work` reads or fills.
+// Runs `work` on the executor of images. Until the promise settles it keeps the typed arrays alive, among the
+// arguments, whose memory `work` reads or fills.
 Napi::Promise start(const Napi::CallbackInfo& info, std::initializer_list<size_t> arrays, std::function<void()> work) {
   auto list = Napi::Array::New(info.Env(), arrays.size());
   uint32_t count = 0;
   for (const size_t index : arrays) list[count++] = info[index];
   auto& environment = Environment::of(info.Env());
   return environment.submit<bool>(
-      environment.image_executor(), 0,
+      environment.executors().images(), 0,
       [work = std::move(work), held = environment.keep(list)](const CancelFlag&) {
         work();
         return true;
@@ -43,7 +43,7 @@ constexpr int64_t kLongest = 1 << 30;
 std::pair<int, int> to_size(const Napi::Value& value, const char* what) {
   const auto sizes = to_integers(value, what);
   if (sizes.size() != 2 || sizes[0] < 1 || sizes[1] < 1 || sizes[0] > kLongest || sizes[1] > kLongest)
-    throw Error("ERR_SHAPE", std::string(what) + " is no [height, width].");
+    throw Error("ERR_SHAPE", std::string(what) + " is not a [height, width].");
   return {static_cast<int>(sizes[0]), static_cast<int>(sizes[1])};
 }
 
@@ -76,7 +76,7 @@ Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
     const auto size = to_size(info[1], "The image's size");
     const auto framing = to_framing(info[2]);
     const auto* kernel = find_kernel(to_text(info[3], "resample"));
-    if (!kernel) throw Error("ERR_INVALID_ARGUMENT", "There is no such filter. Use bilinear, bicubic or lanczos.");
+    if (!kernel) throw Error("ERR_INVALID_ARGUMENT", "Unknown filter. Use bilinear, bicubic or lanczos.");
     const auto fill = to_integers(info[4], "fill");
     const std::array<uint8_t, 3> color = {static_cast<uint8_t>(fill.at(0)), static_cast<uint8_t>(fill.at(1)),
                                           static_cast<uint8_t>(fill.at(2))};

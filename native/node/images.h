@@ -3,8 +3,8 @@
 
 namespace gradcam::node {
 
-// Work on the pixels of images, on a thread of libuv's pool as their decoding is: it must not wait for a model's turn
-// on the executor. The arrays belong to JavaScript, which must leave them alone until the promise settles.
+// Work on the pixels of images, on the environment's executor of images: it must not wait for a model. The arrays
+// belong to JavaScript, which must not change them until the promise settles.
 
 // frameImage(pixels: Uint8Array, [height, width], framing, kernel, fill, table: Float32Array, planes: Float32Array)
 Napi::Value frame_image_async(const Napi::CallbackInfo& info);

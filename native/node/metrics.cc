@@ -38,7 +38,7 @@ Napi::Value impute_async(const Napi::CallbackInfo& info) {
     const auto images = unwrap_tensor(info[0]), keep = unwrap_tensor(info[1]);
     auto& environment = Environment::of(info.Env());
     return environment.submit<Tensor>(
-        environment.executor(), info[2].ToNumber(),
+        environment.executors().operators(), info[2].ToNumber(),
         [images, keep](const CancelFlag& cancel) { return impute(images, keep, cancel); }, wrap_tensor);
   });
 }
@@ -50,7 +50,7 @@ Napi::Value random_uniform_async(const Napi::CallbackInfo& info) {
     const auto seed = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
     auto& environment = Environment::of(info.Env());
     return environment.submit<Tensor>(
-        environment.executor(), info[3].ToNumber(),
+        environment.executors().operators(), info[3].ToNumber(),
         [shape, options, seed](const CancelFlag&) {
           return at::rand(shape, at::make_generator<at::CPUGeneratorImpl>(seed), options);
         },

@@ -3,7 +3,7 @@
 
 namespace gradcam::node {
 
-// What the evaluation of maps needs beside operators, all on an executor thread.
+// What metrics need besides operators. All run on an executor thread.
 
 // randomizedModel(model, paths, seed, ticket) -> a model, which runs on the executor of the first
 Napi::Value randomized_model_async(const Napi::CallbackInfo& info);

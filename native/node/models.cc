@@ -2,6 +2,7 @@
 
 #include "convert.h"
 #include "core/base/error.h"
+#include "core/split/split_cache.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -9,10 +10,10 @@ namespace gradcam::node {
 Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "ModelHandle",
-      {InstanceMethod<&ModelHandle::modules>("modules"), InstanceMethod<&ModelHandle::forward>("forward"),
-       InstanceMethod<&ModelHandle::add_hook>("addHook"), InstanceMethod<&ModelHandle::remove_hook>("removeHook"),
-       InstanceMethod<&ModelHandle::check_layer>("checkLayer"), InstanceMethod<&ModelHandle::splits>("splits"),
-       InstanceMethod<&ModelHandle::dispose>("dispose")});
+      {InstanceMethod<&ModelHandle::facts>("facts"), InstanceMethod<&ModelHandle::modules>("modules"),
+       InstanceMethod<&ModelHandle::forward>("forward"), InstanceMethod<&ModelHandle::add_hook>("addHook"),
+       InstanceMethod<&ModelHandle::remove_hook>("removeHook"), InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
+       InstanceMethod<&ModelHandle::splits>("splits"), InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
 Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor) {
@@ -31,13 +32,30 @@ ModelHandle::~ModelHandle() { release(); }
 
 void ModelHandle::release() {
   if (!model_) return;
-  model_->calls().clear();
+  model_->hooks().clear();
   hooks_.clear();
   model_.reset();  // a run that is under way keeps it until it ends
   executor_.reset();
 }
 
 void ModelHandle::dispose(const Napi::CallbackInfo&) { release(); }
+
+// facts() -> { device, dtype, hookable, splittable, differentiable }
+Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto env = info.Env();
+    const auto& model = *unwrap_model(info.This());
+    const auto [hookable, splittable, differentiable] = model.capabilities();
+    const auto dtype = model.dtype();
+    auto facts = Napi::Object::New(env);
+    facts.Set("device", model.device().str());
+    facts.Set("dtype", dtype ? Napi::Value(Napi::String::New(env, dtype_name(*dtype))) : env.Null());
+    facts.Set("hookable", hookable);
+    facts.Set("splittable", splittable);
+    facts.Set("differentiable", differentiable);
+    return facts;
+  });
+}
 
 Napi::Value ModelHandle::modules(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
@@ -82,7 +100,7 @@ Napi::Value ModelHandle::splits(const Napi::CallbackInfo& info) {
 }
 
 void ModelHandle::check_layer(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { unwrap_model(info.This())->instance(to_text(info[0], "A layer path")); });
+  guarded(info.Env(), [&] { unwrap_model(info.This())->module_at(to_text(info[0], "A layer path")); });
 }
 
 namespace {
@@ -106,7 +124,7 @@ void call_hook(const Hook& hook, const std::function<void(Napi::Env, const Napi:
   });
 }
 
-// A value that a hook returned. What does not fit is the hook's mistake, and is named for that.
+// Converts a value that a hook returned. Where it does not fit, the error says that the hook is the cause.
 template <typename Convert>
 auto from_hook(Convert&& convert) -> decltype(convert()) {
   try {
@@ -190,15 +208,15 @@ Napi::Value ModelHandle::add_hook(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto& model = unwrap_model(info.This());
     const auto kind = to_text(info[0], "The kind of a hook");
-    const auto object = model->instance(to_text(info[1], "A layer path"));
+    const auto object = model->module_at(to_text(info[1], "A layer path"));
     const auto function = environment_->keep(info[2].As<Napi::Object>());
     HookId id = 0;
     if (kind == "forwardPre")
-      id = model->calls().add(object, forward_pre_hook(function));
+      id = model->hooks().add(object, forward_pre_hook(function));
     else if (kind == "forward")
-      id = model->calls().add(object, forward_hook(function));
+      id = model->hooks().add(object, forward_hook(function));
     else
-      id = model->calls().add(object, full_backward_hook(function));
+      id = model->hooks().add(object, full_backward_hook(function));
     hooks_.insert(id);
     return Napi::Number::New(info.Env(), static_cast<double>(id));
   });
@@ -207,7 +225,7 @@ Napi::Value ModelHandle::add_hook(const Napi::CallbackInfo& info) {
 // removeHook(id)
 void ModelHandle::remove_hook(const Napi::CallbackInfo& info) {
   const auto id = static_cast<HookId>(info[0].ToNumber().Int64Value());
-  if (model_ && hooks_.erase(id)) model_->calls().remove(id);
+  if (model_ && hooks_.erase(id)) model_->hooks().remove(id);
 }
 
 }  // namespace gradcam::node

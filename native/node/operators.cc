@@ -109,7 +109,7 @@ Napi::Value call_operator_async(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto& environment = Environment::of(info.Env());
     return environment.submit<at::IValue>(
-        environment.executor(), info[3].ToNumber(),
+        environment.executors().operators(), info[3].ToNumber(),
         [call = resolve(info)](const CancelFlag&) mutable { return run(call); },
         [](Napi::Env env, at::IValue& result) { return to_javascript(env, result); });
   });

@@ -8,7 +8,7 @@ namespace gradcam::node {
 // camelCase.
 Napi::Value call_operator(const Napi::CallbackInfo& info);
 
-// operatorAsync(name, overloads, arguments, ticket): the same on the executor thread.
+// operatorAsync(name, overloads, arguments, ticket): the same on the executor of operators.
 Napi::Value call_operator_async(const Napi::CallbackInfo& info);
 
 }  // namespace gradcam::node

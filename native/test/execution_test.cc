@@ -9,6 +9,7 @@
 #include "check.h"
 #include "core/base/error.h"
 #include "core/methods/method.h"
+#include "core/model/readers.h"
 
 namespace gradcam::test {
 
@@ -19,10 +20,12 @@ std::shared_ptr<Model> small_model() {
   layer.define("def forward(self, x):\n    return torch.relu(x)\n");
   root.register_module("layer", layer);
   root.register_module("twice", layer.clone());
-  root.define("def forward(self, x):\n    return self.twice(self.twice(self.layer(x * 2.0))).flatten(1)\n");
+  root.define(
+      "def forward(self, x):\n    return self.twice.forward(self.twice.forward(self.layer.forward(x * "
+      "2.0))).flatten(1)\n");
   std::ostringstream bytes;
   root.save(bytes);
-  return Model::load(ModelSource{{}, bytes.str()}, at::kCPU);
+  return open_model(ModelSource{{}, bytes.str()}, {});
 }
 
 PassPlan plan_of(Goal goal, Execution execution = Execution::automatic) { return {std::move(goal), execution, {}}; }
@@ -37,7 +40,7 @@ LayerMaps maps_of(const std::string& layer, const std::string& method) {
 struct Chosen {
   explicit Chosen(const PassPlan& plan, double value = 1, bool hooks = false) {
     const auto model = small_model();
-    if (hooks) model->calls().add(model->instance("layer"), ForwardHook([](const auto&...) { return std::nullopt; }));
+    if (hooks) model->hooks().add(model->module_at("layer"), ForwardHook([](const auto&...) { return std::nullopt; }));
     const std::vector<IValue> inputs{at::full({1, 1, 2, 2}, value)};
     rerun = why_rerun_hooked(plan, *model, inputs);
     const auto choice = choose_execution(plan, *model, inputs);

@@ -2,6 +2,7 @@
 // test/native/core-program.test.ts compiles and runs them; by hand, `cmake -DGRADCAM_TESTS=ON` makes the target
 // gradcam_core_test. Prints a line for each check, "ok NAME" or "not ok NAME: why", and ends with 1 where one failed.
 // Each source holds the checks of one subject.
+#include <algorithm>
 #include <iostream>
 
 #include "check.h"
@@ -19,7 +20,8 @@ int main() {
       std::cout << "ok " << name << std::endl;
     } else {
       ++failed;
-      std::cout << "not ok " << name << ": " << why.substr(0, why.find('\n')) << std::endl;
+      std::replace(why.begin(), why.end(), '\n', ' ');  // a line for each check
+      std::cout << "not ok " << name << ": " << why << std::endl;
     }
   }
   return failed > 0 ? 1 : 0;

@@ -195,13 +195,14 @@ graph(%x : Tensor, %flag : bool):
 namespace {
 
 // forward(x) = inner(2 x) + x, with inner(x) = leaf(x) - 1 and leaf as given.
-jit::Module nested_module(const std::string& leaf_code, const std::string& inner_code = "return self.leaf(x) - 1.0") {
+jit::Module nested_module(const std::string& leaf_code,
+                          const std::string& inner_code = "return self.leaf.forward(x) - 1.0") {
   jit::Module leaf("Leaf"), inner("Inner"), root("Root");
   leaf.define("def forward(self, x):\n    " + leaf_code + "\n");
   inner.register_module("leaf", leaf);
   inner.define("def forward(self, x):\n    " + inner_code + "\n");
   root.register_module("inner", inner);
-  root.define("def forward(self, x):\n    return self.inner(x * 2.0) + x\n");
+  root.define("def forward(self, x):\n    return self.inner.forward(x * 2.0) + x\n");
   return root;
 }
 
@@ -228,11 +229,13 @@ TEST_CASE("split graph: a tap inlines the calls around its layer alone") {
 TEST_CASE("split graph: layers that are not called exactly once, or detached values, are refused") {
   EXPECT_THROWS(
       CannotSplit,
-      insert_taps(nested_module("return torch.relu(x)", "return self.leaf(x) + self.leaf(-x)"), {"inner.leaf"}),
+      insert_taps(nested_module("return torch.relu(x)", "return self.leaf.forward(x) + self.leaf.forward(-x)"),
+                  {"inner.leaf"}),
       "calls layer 'inner.leaf' in 2 places");
   EXPECT_THROWS(CannotSplit, insert_taps(nested_module("return torch.relu(x)", "return x"), {"inner.leaf"}),
                 "in 0 places");
-  EXPECT_THROWS(CannotSplit, insert_taps(nested_module("return (x, x)", "return self.leaf(x)[0]"), {"inner.leaf"}),
+  EXPECT_THROWS(CannotSplit,
+                insert_taps(nested_module("return (x, x)", "return self.leaf.forward(x)[0]"), {"inner.leaf"}),
                 "does not return a single tensor");
   EXPECT_THROWS(CannotSplit, insert_taps(nested_module("return torch.relu(x).detach()"), {"inner"}), "detaches");
 }

@@ -9,9 +9,9 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { globSync } from 'tinyglobby'
-import { formatTable } from '../dist/lib/cli/table.js'
+import { formatTable } from '../../dist/lib/cli/table.js'
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
 const switches = {
   ONEDNN_MAX_CPU_ISA: ['default', 'AVX512_CORE', 'AVX2'],
@@ -36,13 +36,13 @@ const fewCombinations = [
 const comparing = ['arithmetic', 'densenet', 'parity', 'peer-maps', 'python', 'reference', 'small-net-cases']
 const importsOf = (name) => new RegExp(`from '[./\\w-]*/${name}\\.js'`)
 const statesTolerance = /\d(\.\d+)?e-\d/
-/** Numeric, but not for this: what they measure takes long or has no kernels of the processor. */
-const leftOut = ['bench', 'cuda', 'method-docs', 'test-support', 'event-loop']
+/** What these compare is no result of the processor's kernels: texts, times, another device, or the helpers themselves. */
+const leftOut = ['bench', 'cuda', 'event-loop', 'examples', 'method-docs', 'test-support']
 /** What a quick run is about: the comparisons with other programs. */
 const peers = ['densenet', 'peer-maps', 'reference', 'small-net-cases']
 
 function fail(message) {
-  console.error(`numeric-matrix: ${message}`)
+  console.error(`processors: ${message}`)
   process.exit(2)
 }
 
@@ -70,9 +70,13 @@ function numericTests(quick) {
 
 /** What AVA says of them with these switches. */
 async function test(files, { onednn, aten, threads }) {
-  const env = { ...process.env, GRADCAM_TEST_THREADS: threads, ATEN_CPU_CAPABILITY: aten, FORCE_COLOR: '0' }
-  delete env.ONEDNN_MAX_CPU_ISA
-  if (onednn !== 'default') env.ONEDNN_MAX_CPU_ISA = onednn
+  const env = {
+    ...process.env,
+    FORCE_COLOR: '0',
+    GRADCAM_TEST_THREADS: threads,
+    ATEN_CPU_CAPABILITY: aten,
+    ONEDNN_MAX_CPU_ISA: onednn,
+  }
   const begin = performance.now()
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const child = spawn(process.execPath, [ava, ...files], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Lookout } from '../../lib/addon/busy-poll.js'
+import { BusyPoll } from '../../lib/addon/busy-poll.js'
 
 /** Whether the event loop is kept awake. */
 const isTurning = (): boolean => process.getActiveResourcesInfo().includes('Immediate')
@@ -16,16 +16,16 @@ function pending(): { running: Promise<string>; end: () => void } {
 const immediate = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 test.serial('the first call is not looked out for, one after a short one is, and that soon ends', async (t) => {
-  const lookout = new Lookout()
+  const busyPoll = new BusyPoll()
   const first = pending()
-  const waiting = lookout.while(() => first.running)
+  const waiting = busyPoll.while(() => first.running)
   t.false(isTurning())
   first.end()
   t.is(await waiting, 'done')
 
-  await lookout.while(async () => {}) // whatever the first took, this one was short
+  await busyPoll.while(async () => {}) // whatever the first took, this one was short
   const second = pending()
-  const started = lookout.while(() => second.running)
+  const started = busyPoll.while(() => second.running)
   t.is(isTurning(), availableParallelism() > 1)
   const begin = performance.now()
   while (isTurning()) await sleep(1)
@@ -34,23 +34,23 @@ test.serial('the first call is not looked out for, one after a short one is, and
   await started
 
   const third = pending()
-  const afterLong = lookout.while(() => third.running)
+  const afterLong = busyPoll.while(() => third.running)
   t.false(isTurning(), 'the one before was long')
   third.end()
   await afterLong
 })
 
 test.serial('it ends with the call, however that ends', async (t) => {
-  const lookout = new Lookout()
-  await lookout.while(async () => {})
+  const busyPoll = new BusyPoll()
+  await busyPoll.while(async () => {})
   await t.throwsAsync(
-    lookout.while(() => Promise.reject(new Error('no'))),
+    busyPoll.while(() => Promise.reject(new Error('no'))),
     { message: 'no' },
   )
   await immediate()
   t.false(isTurning())
   await t.throwsAsync(
-    lookout.while(() => {
+    busyPoll.while(() => {
       throw new Error('not even begun')
     }),
     { message: 'not even begun' },

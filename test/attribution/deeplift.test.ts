@@ -20,8 +20,8 @@ const refused = {
   gate: /goes through Mul/,
   normed: /goes through NativeLayerNorm/,
   batch_statistics: /goes through NativeBatchNorm|CudnnBatchNorm/,
-  own_mask: /in mul they meet values/,
-  detached_part: /in add they meet values/,
+  own_mask: /in mul they use different values/,
+  detached_part: /in add they use different values/,
   part_in_place: /goes through/,
 }
 const job = {

@@ -7,6 +7,7 @@ import { runInNewContext, Script } from 'node:vm'
 import { packageRoot } from '../../lib/base/paths.js'
 import { bundleModules } from '../../lib/report/bundle-modules.js'
 import { launchBrowser } from '../support/browser.js'
+import { needing } from '../support/needs.js'
 
 const browser = await launchBrowser()
 test.after.always(() => browser?.close())
@@ -113,7 +114,7 @@ const explorer = `<!doctype html>
   globalThis.ready = true
 </script>`
 
-;(browser ? test : test.skip)('another page imports the modules of the report', async (t) => {
+needing('browser', browser)('another page imports the modules of the report', async (t) => {
   const server = createServer((request, response) => {
     const path = request.url ?? '/'
     if (path === '/') response.setHeader('content-type', 'text/html').end(explorer)

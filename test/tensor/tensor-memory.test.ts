@@ -1,4 +1,5 @@
 import test from 'ava'
+import { execFileSync } from 'node:child_process'
 import { emptyCache, GradCamError, ScriptModule, Tensor, tensorMemory } from '../../lib/index.js'
 import { smallNets } from '../support/models.js'
 
@@ -72,4 +73,29 @@ test.serial('where there is no memory, idle memory is given up before the call f
   const error = t.throws(() => Tensor.zeros([2 ** 45]), { instanceOf: GradCamError })
   t.is(error?.code, 'ERR_OUT_OF_MEMORY')
   t.is(tensorMemory().idle, 0)
+})
+
+/** What a process of its own counts, with this allocator, around 64 MiB that a model and a tensor use. */
+function memoryWith(allocator: string): { live: number; idle: number; limited: string; output: number } {
+  const program = `
+    import { ScriptModule, setTensorMemoryLimit, Tensor, tensorMemory } from ${JSON.stringify(new URL('../../lib/index.js', import.meta.url))}
+    const model = await ScriptModule.load(${JSON.stringify(nets.file('plain'))})
+    const output = await model.forward(Tensor.ones([2, 3, 64, 64]))
+    const tensor = Tensor.ones([${16 * MiB}])
+    const { live } = tensorMemory()
+    tensor.dispose()
+    const { idle } = tensorMemory()
+    let limited = 'set'
+    try { setTensorMemoryLimit(live + 1) } catch (error) { limited = error.code }
+    console.log(JSON.stringify({ live, idle, limited, output: output.sum().item() }))`
+  const env = { ...process.env, GRADCAM_ALLOCATOR: allocator }
+  return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', program], { env, encoding: 'utf8' }))
+}
+
+test.serial("GRADCAM_ALLOCATOR=libtorch leaves LibTorch's allocator in its place", (t) => {
+  const cached = memoryWith('')
+  const plain = memoryWith('libtorch')
+  t.true(cached.live >= 64 * MiB && cached.idle >= 64 * MiB)
+  t.is(cached.limited, 'set')
+  t.deepEqual(plain, { live: 0, idle: 0, limited: 'ERR_INVALID_ARGUMENT', output: cached.output })
 })

@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
-import { ScriptModule, type NamedModule } from '../../model/script-module.js'
+import type { Model, NamedModule } from '../../model/model.js'
+import { ScriptModule } from '../../model/script-module.js'
 import { lastSpatialLayer } from '../../model/default-layer.js'
 import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
 import { Tensor } from '../../tensor/tensor.js'
@@ -67,7 +68,7 @@ function parseDepth(text: string | undefined): number | undefined {
   throw usageError(`--depth requires a number of at least 1, or all, not "${text}".`)
 }
 
-async function runOnce(model: ScriptModule, shape: readonly number[]): Promise<LayerOutput[]> {
+async function runOnce(model: Model, shape: readonly number[]): Promise<LayerOutput[]> {
   manualSeed(0)
   using noise = Tensor.rand(shape)
   return await observeLayers(model, noise).catch((error: unknown) => {

@@ -42,7 +42,7 @@ class BatchNormNode : public ag::Node {
     if (!gradient.defined()) return {gradient};
     const auto planes = planes_of(gradient);
     if (at::GradMode::is_enabled() || !planes) return {scale_.applied_to(gradient)};
-    const auto to = is_own(gradient) ? gradient : at::empty_like(gradient);
+    const auto to = is_unshared(gradient) ? gradient : at::empty_like(gradient);
     const auto* from = gradient.const_data_ptr<float>();
     auto* out = to.mutable_data_ptr<float>();
     planes->for_each(
@@ -82,19 +82,19 @@ NodePtr batch_norm_node(const NodePtr& node) {
     const auto* from = variance.const_data_ptr<float>();
     auto* to = inverse_deviation.mutable_data_ptr<float>();
     for (int64_t i = 0; i < variance.numel(); ++i) to[i] = static_cast<float>(1 / std::sqrt(from[i] + own->eps));
-    const NodePtr lean = make_node<BatchNormNode>(FixedScale(inverse_deviation, weight));
-    // The gradients of its weight and bias are not wanted.
-    lean->set_next_edges({node->next_edges().front()});
-    lean->add_input_metadata(input);
-    return lean;
+    const NodePtr optimized = make_node<BatchNormNode>(FixedScale(inverse_deviation, weight));
+    // Nobody needs the gradients of its weight and bias.
+    optimized->set_next_edges({node->next_edges().front()});
+    optimized->add_input_metadata(input);
+    return optimized;
   } catch (const c10::Error&) {
-    return {};  // the model changed in place what the node keeps: its own gradient will say so
+    return {};  // a saved tensor was modified in place: autograd will raise its version-counter error
   }
 }
 
 std::optional<FixedScale> fixed_scale(const ag::Node& node) {
-  const auto* lean = dynamic_cast<const BatchNormNode*>(&node);
-  return lean ? std::optional(lean->scale()) : std::nullopt;
+  const auto* optimized = dynamic_cast<const BatchNormNode*>(&node);
+  return optimized ? std::optional(optimized->scale()) : std::nullopt;
 }
 
 }  // namespace gradcam

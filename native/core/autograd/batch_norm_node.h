@@ -8,8 +8,8 @@ namespace gradcam {
 
 using ScaleOfChannel = std::pair<float, float>;
 
-// What the gradient of a batch norm with fixed statistics multiplies by, channel by channel: first by 1 / sqrt(variance
-// + eps), then by the weight, in the order of LibTorch's own products.
+// The factors of the gradient of a batch norm with fixed statistics, channel by channel: first 1 / sqrt(variance +
+// eps), then the weight, in LibTorch's order.
 class FixedScale {
  public:
   // Both float32 [C], contiguous, on the CPU.
@@ -25,12 +25,12 @@ class FixedScale {
   torch::Tensor inverse_deviation_, weight_;
 };
 
-// For the node of a batch norm with fixed statistics, on the CPU in float32: one that makes the same gradient at its
-// input, bit for bit, and nothing else. LibTorch's own reads the input as well, for sums that such a gradient does not
-// have. None for any other node.
+// An optimized node for a batch norm with fixed statistics, on the CPU in float32: it computes the gradient at the
+// input, bit for bit LibTorch's, and nothing else. LibTorch's node also reads the input, for sums that this gradient
+// does not need. None for any other node.
 NodePtr batch_norm_node(const NodePtr& node);
 
-// What such a node multiplies by; none for any other.
+// The factors of such a node; none for any other.
 std::optional<FixedScale> fixed_scale(const torch::autograd::Node& node);
 
 }  // namespace gradcam

@@ -5,11 +5,11 @@
 namespace gradcam {
 
 void rewrite_graph(const std::vector<torch::Tensor>& ends, const Rewrite& rewrite) {
-  std::unordered_map<const void*, NodePtr> places;  // every node seen, with what is to stand in its place
+  std::unordered_map<const void*, NodePtr> replacements;  // of every node seen; itself where it is kept
   std::vector<NodePtr> todo;
   for (const auto& end : ends) {
     const auto& node = end.grad_fn();
-    if (!node || !places.emplace(node.get(), node).second) continue;
+    if (!node || !replacements.emplace(node.get(), node).second) continue;
     rewrite(node, false);
     todo.push_back(node);
   }
@@ -18,12 +18,12 @@ void rewrite_graph(const std::vector<torch::Tensor>& ends, const Rewrite& rewrit
     todo.pop_back();
     for (auto& edge : above->next_edges()) {
       if (!edge.function) continue;
-      auto [place, is_new] = places.emplace(edge.function.get(), edge.function);
+      auto [entry, is_new] = replacements.emplace(edge.function.get(), edge.function);
       if (is_new) {
-        if (auto instead = rewrite(edge.function, true)) place->second = std::move(instead);
-        todo.push_back(place->second);
+        if (auto instead = rewrite(edge.function, true)) entry->second = std::move(instead);
+        todo.push_back(entry->second);
       }
-      edge.function = place->second;
+      edge.function = entry->second;
     }
   }
 }

@@ -15,8 +15,8 @@ namespace ag = torch::autograd;
 
 namespace {
 
-// What comes from above goes on where neither gate is closed, that is zero or less. As LibTorch's own, gates let NaN
-// through. `to` may be `above`, which is no reason not to work on several elements at once.
+// The gradient from above passes where neither gate is closed, that is zero or less. As in LibTorch, a gate that is NaN
+// is open. `to` may be `above`; each element depends on itself alone, so the loop can still be vectorized.
 GRADCAM_CLONES("avx512f", "avx2")
 void pass_plane(const float* gate, const float* other, const float* above, float* to, ScaleOfChannel by,
                 int64_t count) {
@@ -43,7 +43,7 @@ class ReluNode : public ag::Node {
   ag::variable_list apply(ag::variable_list&& above) override {
     auto gradient = std::move(above.front());
     if (!gradient.defined()) return {gradient};
-    const auto result = own().result_.unpack(relu_);
+    const auto result = node().result_.unpack(relu_);
     if (at::GradMode::is_enabled() || !is_dense_float(gradient) || !is_dense_float(result) ||
         gradient.strides() != result.strides())
       return {step_by_step(std::move(gradient), result)};
@@ -54,11 +54,11 @@ class ReluNode : public ag::Node {
 
   void absorb(FixedScale scale) { scale_ = std::move(scale); }
 
-  std::string name() const override { return "LeanReluBackward"; }
+  std::string name() const override { return "FusedReluBackward"; }
   void release_variables() override { relu_->release_variables(); }
 
  private:
-  ag::generated::ReluBackward0& own() const { return static_cast<ag::generated::ReluBackward0&>(*relu_); }
+  ag::generated::ReluBackward0& node() const { return static_cast<ag::generated::ReluBackward0&>(*relu_); }
 
   Tensor step_by_step(Tensor gradient, const Tensor& result) const {
     if (rule_ != ReluRule::deconvnet) gradient = at::threshold_backward(gradient, result, 0);
@@ -67,7 +67,7 @@ class ReluNode : public ag::Node {
   }
 
   Tensor in_one(const Planes& planes, Tensor gradient, const Tensor& result) const {
-    const auto to = is_own(gradient) ? gradient : at::empty_like(gradient);
+    const auto to = is_unshared(gradient) ? gradient : at::empty_like(gradient);
     const auto* above = gradient.const_data_ptr<float>();
     const auto* gate = rule_ == ReluRule::deconvnet ? above : result.const_data_ptr<float>();
     const auto* other = rule_ == ReluRule::guided ? above : gate;
@@ -85,23 +85,23 @@ class ReluNode : public ag::Node {
 
   NodePtr relu_;
   std::optional<ReluRule> rule_;
-  std::optional<FixedScale> scale_;  // of a batch norm that this node stands for, too
+  std::optional<FixedScale> scale_;  // of a batch norm whose gradient this node also computes
 };
 
 }  // namespace
 
 NodePtr relu_node(const NodePtr& relu, std::optional<ReluRule> rule) {
-  auto* own = dynamic_cast<ag::generated::ReluBackward0*>(relu.get());
-  if (!own) return {};
+  auto* backward = dynamic_cast<ag::generated::ReluBackward0*>(relu.get());
+  if (!backward) return {};
   Tensor result;
   try {
-    result = own->result_.unpack(relu);
+    result = backward->result_.unpack(relu);
   } catch (const c10::Error&) {
-    return {};  // the model changed the output in place since: what differentiates it will say so
+    return {};  // the model modified the output in place: autograd will raise its version-counter error
   }
   const NodePtr node = make_node<ReluNode>(relu, rule);
   node->add_input_metadata(result);
-  node->set_next_edges(std::exchange(relu->next_edges(), {}));  // what it led to may be replaced, and should end then
+  node->set_next_edges(std::exchange(relu->next_edges(), {}));  // nodes that are replaced later should be freed
   return node;
 }
 

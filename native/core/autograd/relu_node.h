@@ -6,12 +6,12 @@
 
 namespace gradcam {
 
-// A node that does in one pass over memory what the node of a ReLU and a rule after it, if any, would do in two, or
-// none where `relu` is no such node. It takes the place of `relu`, which leads nowhere afterwards.
+// A fused node for the node of a ReLU: it applies the ReLU's gradient and a rule, if any, in one pass over memory. None
+// where `relu` is not the node of a ReLU. It replaces `relu`, which has no next edges afterwards.
 NodePtr relu_node(const NodePtr& relu, std::optional<ReluRule> rule);
 
-// Has such a node do the work of the lean batch norm behind it as well, in the same pass over memory, where they are
-// such nodes. Nothing else may lead to `below`.
+// Fuses the batch norm node `below` into a fused ReLU node, where they are such nodes. Nothing else may lead to
+// `below`.
 void merge_batch_norm(torch::autograd::Node& relu, const NodePtr& below);
 
 }  // namespace gradcam

@@ -16,7 +16,7 @@ namespace ag = torch::autograd;
 
 namespace {
 
-// Runs after the node's own backward: `mine` is what that made, `above` what it was given.
+// Runs after the node's own backward: `mine` is its result, `above` its argument.
 struct ReluPostHook : ag::FunctionPostHook {
   explicit ReluPostHook(ReluRule rule) : rule_(rule) {}
 
@@ -37,7 +37,7 @@ bool is_relu(const ag::Node& node) {
   return clipped && clipped->min_val.toDouble() == 0;  // ReLU6 and its like
 }
 
-// Nonlinearities that stand where a ReLU might. Sigmoid, tanh and softmax are gates and outputs, and keep their
+// Nonlinearities that are used where a ReLU could be. Sigmoid, tanh and softmax are gates and outputs, and keep their
 // gradient.
 bool is_other_activation(const std::string& name) {
   constexpr std::array kNames = {"GeluBackward0",        "SiluBackward0", "LeakyReluBackward0",     "EluBackward0",

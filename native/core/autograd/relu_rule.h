@@ -20,17 +20,17 @@ enum class ReluRule {
 // Whether `output` was recorded by a ReLU.
 bool is_relu_output(const Tensor& output);
 
-// Puts the rule on the nodes of ReLUs that are shown to it: module or functional, in place or not.
+// Applies the rule to the nodes of ReLUs that it is called with: module or functional, in place or not.
 class ReluRuler {
  public:
   // On those `among` alone, where it is given.
   explicit ReluRuler(ReluRule rule, const std::vector<NodePtr>* among = nullptr);
 
-  // What is to stand in the place of the node, if anything: see Rewrite.
+  // The node that replaces the node, if any: see Rewrite.
   NodePtr operator()(const NodePtr& node, bool replaceable);
 
   int count() const { return count_; }
-  // An activation that is no ReLU, for which there is no rule; empty where there was none.
+  // An activation that is not a ReLU, which has no rule; empty where there was none.
   const std::string& other() const { return other_; }
 
  private:

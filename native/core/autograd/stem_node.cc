@@ -15,11 +15,11 @@ using torch::Tensor;
 
 namespace {
 
-// With more the layout as places costs more than it saves.
+// With more, rearranging the positions costs more than it saves.
 constexpr int64_t kMostChannels = 4, kMaxOutputChannels = 64;
 
-// One direction. Tap k of the kernel leads from place o of the output to s * o + k - padding of the input. So place
-// s * q + r of the input hears from o = q + d by tap r + padding - s * d.
+// One spatial dimension. Tap k of the kernel connects output position o with input position s * o + k - padding. So
+// input position s * q + r receives gradient from output position q + d through tap r + padding - s * d.
 struct StemAxis {
   int64_t input, output, kernel, stride, padding;
 
@@ -27,8 +27,8 @@ struct StemAxis {
   int64_t least_shift() const { return -((kernel - 1 - padding) / stride); }
   int64_t most_shift() const { return (stride - 1 + padding) / stride; }
   int64_t taps() const { return most_shift() - least_shift() + 1; }
-  int64_t groups() const { return (input + stride - 1) / stride; }  // of s places each
-  // Around the gradient, so that every group has its taps; and how many groups that adds before the first.
+  int64_t groups() const { return (input + stride - 1) / stride; }  // of s positions each
+  // Padding of the gradient, so that every group has all of its taps; and the groups that it adds before the first.
   int64_t margin() const { return std::max({-least_shift(), most_shift() + groups() - output, int64_t{0}}); }
   int64_t skipped() const { return margin() + least_shift(); }
 };
@@ -39,12 +39,12 @@ struct Stem {
   Tensor weight;  // [channels * s * s, outputs, taps, taps]
 };
 
-// [outputs, channels, kernel, kernel] as the weight of the convolution that gives all places.
-Tensor places_weight(const Tensor& weight, const StemAxis& y, const StemAxis& x) {
+// [outputs, channels, kernel, kernel] as the weight of a convolution that computes all input positions.
+Tensor positions_weight(const Tensor& weight, const StemAxis& y, const StemAxis& x) {
   const auto outputs = weight.size(0), channels = weight.size(1);
-  auto places = at::zeros({channels, y.stride, x.stride, outputs, y.taps(), x.taps()}, weight.options());
+  auto positions = at::zeros({channels, y.stride, x.stride, outputs, y.taps(), x.taps()}, weight.options());
   const auto from = weight.accessor<float, 4>();
-  auto to = places.accessor<float, 6>();
+  auto to = positions.accessor<float, 6>();
   for (int64_t c = 0; c < channels; ++c)
     for (int64_t ry = 0; ry < y.stride; ++ry)
       for (int64_t rx = 0; rx < x.stride; ++rx)
@@ -54,7 +54,7 @@ Tensor places_weight(const Tensor& weight, const StemAxis& y, const StemAxis& x)
             if (ky < 0 || ky >= y.kernel || kx < 0 || kx >= x.kernel) continue;
             for (int64_t o = 0; o < outputs; ++o) to[c][ry][rx][o][i][j] = from[o][c][ky][kx];
           }
-  return places.flatten(0, 2);
+  return positions.flatten(0, 2);
 }
 
 class StemNode : public ag::Node {
@@ -68,10 +68,10 @@ class StemNode : public ag::Node {
     const auto all = at::conv2d(gradient, stem_.weight, {}, /*stride=*/1, {y.margin(), x.margin()});
     const auto groups = all.narrow(2, y.skipped(), y.groups()).narrow(3, x.skipped(), x.groups());
     const auto images = gradient.size(0);
-    const auto places = groups.reshape({images, stem_.channels, y.stride, x.stride, y.groups(), x.groups()})
-                            .permute({0, 1, 4, 2, 5, 3})
-                            .reshape({images, stem_.channels, y.groups() * y.stride, x.groups() * x.stride});
-    return {places.narrow(2, 0, y.input).narrow(3, 0, x.input).contiguous()};
+    const auto positions = groups.reshape({images, stem_.channels, y.stride, x.stride, y.groups(), x.groups()})
+                               .permute({0, 1, 4, 2, 5, 3})
+                               .reshape({images, stem_.channels, y.groups() * y.stride, x.groups() * x.stride});
+    return {positions.narrow(2, 0, y.input).narrow(3, 0, x.input).contiguous()};
   }
 
   std::string name() const override { return "StemConvolutionBackward"; }
@@ -101,12 +101,12 @@ std::optional<Stem> stem_of(const ag::generated::ConvolutionBackward0& node, con
   std::array<StemAxis, 2> axes{};
   for (size_t i = 0; i < 2; ++i) {
     const auto size = input.size(static_cast<int64_t>(i) + 2), kernel = weight.size(static_cast<int64_t>(i) + 2);
-    const auto room = size + 2 * (*padding)[i] - kernel;
-    // Taps that no place hears from, and paddings that no tap reaches over, are for the general case.
-    if (room < 0 || (*padding)[i] > kernel - 1 || kernel < (*stride)[i]) return {};
-    axes[i] = {size, room / (*stride)[i] + 1, kernel, (*stride)[i], (*padding)[i]};
+    const auto last = size + 2 * (*padding)[i] - kernel;  // where the kernel can begin
+    // Unused taps, and padding wider than the kernel, are left to the general case.
+    if (last < 0 || (*padding)[i] > kernel - 1 || kernel < (*stride)[i]) return {};
+    axes[i] = {size, last / (*stride)[i] + 1, kernel, (*stride)[i], (*padding)[i]};
   }
-  return Stem{axes[0], axes[1], channels, places_weight(weight, axes[0], axes[1])};
+  return Stem{axes[0], axes[1], channels, positions_weight(weight, axes[0], axes[1])};
 }
 
 }  // namespace
@@ -120,13 +120,13 @@ NodePtr stem_node(const NodePtr& node) {
     auto stem = stem_of(*own, input, weight);
     if (!stem) return {};
     const auto output = input.new_zeros({1}).expand({input.size(0), weight.size(0), stem->y.output, stem->x.output});
-    const NodePtr lean = make_node<StemNode>(std::move(*stem));
-    // The gradients of its weight and bias are not wanted.
-    lean->set_next_edges({node->next_edge(0)});
-    lean->add_input_metadata(output);
-    return lean;
+    const NodePtr optimized = make_node<StemNode>(std::move(*stem));
+    // Nobody needs the gradients of its weight and bias.
+    optimized->set_next_edges({node->next_edge(0)});
+    optimized->add_input_metadata(output);
+    return optimized;
   } catch (const c10::Error&) {
-    return {};  // the model changed in place what the node keeps: its own gradient will say so
+    return {};  // a saved tensor was modified in place: autograd will raise its version-counter error
   }
 }
 

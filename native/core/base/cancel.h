@@ -5,12 +5,12 @@
 
 namespace gradcam {
 
-// Thrown between the steps of a job whose caller gave up on it.
+// Thrown between the steps of a job that its caller cancelled.
 struct Cancelled : std::exception {
   const char* what() const noexcept override { return "cancelled"; }
 };
 
-// Shared by the caller, who may set it at any time, and the job, which looks at it before every module it calls.
+// Shared by the caller, which may set it at any time, and the job, which checks it before every module that it calls.
 class CancelFlag {
  public:
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }

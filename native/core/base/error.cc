@@ -49,7 +49,7 @@ std::string concise_message(const std::exception& error) {
 bool is_out_of_memory(const std::exception& error) {
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) || dynamic_cast<const std::bad_alloc*>(&error)) return true;
   const std::string text = error.what();
-  // LibTorch's own allocators on the CPU and on devices, and the libraries that they do not serve (cuBLAS, cuDNN).
+  // From LibTorch's allocators on the CPU and on devices, and from libraries with their own (cuBLAS, cuDNN).
   for (const auto* sign : {"can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED"})
     if (text.find(sign) != std::string::npos) return true;
   return false;

@@ -1,26 +1,35 @@
 #pragma once
+#include <ATen/core/ivalue.h>
+
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace gradcam {
 
-// A refusal with a stable code (the list is in lib/base/errors.ts). Everything that a caller can do wrong ends in one
-// of these; whatever else is thrown is LibTorch's own and is reported as ERR_TORCH.
+// The facts of an error's message as data, by name: JavaScript gets them as an object.
+using ErrorDetails = std::vector<std::pair<std::string, at::IValue>>;
+
+// An error with a stable code (the list is in lib/base). All mistakes that a caller can make are reported by one of
+// these; whatever else is thrown is LibTorch's own and is reported as ERR_TORCH.
 class Error : public std::runtime_error {
  public:
-  Error(std::string code, const std::string& message) : std::runtime_error(message), code_(std::move(code)) {}
+  Error(std::string code, const std::string& message, ErrorDetails details = {})
+      : std::runtime_error(message), code_(std::move(code)), details_(std::move(details)) {}
   const std::string& code() const { return code_; }
+  const ErrorDetails& details() const { return details_; }
 
  private:
   std::string code_;
+  ErrorDetails details_;
 };
 
 // LibTorch's text for an exception as one sentence in one line, without its C++ backtrace and without the TorchScript
 // traceback around the cause.
 std::string concise_message(const std::exception& error);
 
-// True where LibTorch ran out of host or device memory; on the host that is told by the text alone.
+// True where LibTorch ran out of host or device memory; on the host only the text shows it.
 bool is_out_of_memory(const std::exception& error);
 
 }  // namespace gradcam

@@ -7,9 +7,9 @@ namespace gradcam {
 
 namespace {
 
-// Who awaits a result and then asks for the next is back within this time. A thread that fell asleep meanwhile takes
-// about half of it to wake, on virtual machines, and comes back to a processor that has slowed down.
-constexpr std::chrono::microseconds kLookout{100};
+// A caller that awaits each result submits its next job within this time. A thread that sleeps instead takes about half
+// of it to wake, on virtual machines, and wakes on a processor that has slowed down.
+constexpr std::chrono::microseconds kSpin{100};
 
 void relax_processor() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -43,9 +43,9 @@ void Executor::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Executor::look_out() const {
-  if (std::thread::hardware_concurrency() < 2) return;  // the caller needs this very processor
-  const auto end = std::chrono::steady_clock::now() + kLookout;
+void Executor::spin_briefly() const {
+  if (std::thread::hardware_concurrency() < 2) return;  // the caller needs this processor
+  const auto end = std::chrono::steady_clock::now() + kSpin;
   while (!called_ && std::chrono::steady_clock::now() < end) relax_processor();
 }
 
@@ -63,8 +63,8 @@ void Executor::loop() {
       called_ = !waiting_.empty();
     }
     job.run();
-    job = {};  // what it holds ends before the wait
-    look_out();
+    job = {};  // frees what it holds before the wait
+    spin_briefly();
   }
 }
 

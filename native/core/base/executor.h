@@ -10,8 +10,7 @@
 
 namespace gradcam {
 
-// One thread that runs jobs in the order in which they came. LibTorch's own intra-op threads do the parallel part, so a
-// second executor thread would only compete with them.
+// One thread that runs jobs one after another, in the order in which they were submitted.
 class Executor {
  public:
   struct Job {
@@ -24,22 +23,22 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // Starts the thread at the first job, so that a process which never runs anything never has it.
+  // The first job starts the thread, so that a process which runs nothing has none.
   void submit(Job job);
 
-  // Cancels what runs, drops what waits, and returns when the thread has ended. Safe to call twice.
+  // Cancels the running job, drops the waiting ones, and returns when the thread has ended. Safe to call twice.
   void stop();
 
  private:
   void loop();
-  void look_out() const;  // for the next call, awake, for a moment
+  void spin_briefly() const;  // until the next job, at most for a moment
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> waiting_;
   CancelFlagPtr running_;
   bool stopping_ = false;
-  std::atomic<bool> called_{false};  // something waits: for one who looks without the lock
+  std::atomic<bool> called_{false};  // there is a waiting job, or the end: read without the lock while spinning
   std::thread thread_;
 };
 

@@ -19,7 +19,7 @@ IValue map_tensors(const IValue& value, const std::function<Tensor(const Tensor&
 // Whether no tensor of floating-point numbers holds NaN or an infinity.
 bool all_finite(const std::vector<IValue>& values);
 
-// A shape as messages give it, e.g. [2, 3, 8, 8].
+// A shape for messages, e.g. [2, 3, 8, 8].
 std::string shape_text(const Tensor& tensor);
 
 }  // namespace gradcam

@@ -25,7 +25,7 @@ bool is_differentiable(const Tensor& tensor) {
   return tensor.defined() && (tensor.is_floating_point() || tensor.is_complex());
 }
 
-// The same values with one identity node behind the tensors for which `wanted` holds.
+// The same values with one identity node after the tensors for which `wanted` holds.
 std::vector<IValue> with_identity(const std::vector<IValue>& values, const std::function<bool(const Tensor&)>& wanted,
                                   IdentityNode::Callback on_backward) {
   std::vector<Tensor> watched;
@@ -40,7 +40,7 @@ std::vector<IValue> with_identity(const std::vector<IValue>& values, const std::
   for (const auto& value : values)
     result.push_back(map_tensors(value, [&](const Tensor& t) {
       if (!wanted(t)) return t;
-      auto same = t.detach();  // shares storage and version counter, but is no view for autograd
+      auto same = t.detach();  // shares storage and version counter, but is not a view for autograd
       ag::create_gradient_edge(same, node);
       return same;
     }));

@@ -80,7 +80,7 @@ class ModuleCopier {
     }
   }
 
-  // The type with the copied module types in the place of the original ones.
+  // The type with the copied module types instead of the original ones.
   TypePtr translated(const TypePtr& type) const {
     if (const auto* module = type->castRaw<ClassType>()) {
       const auto found = types_.find(module);

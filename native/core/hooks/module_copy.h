@@ -5,7 +5,7 @@
 
 namespace gradcam {
 
-// The function to copy in the place of one that a type has.
+// The function to copy instead of one that a type has.
 using FunctionToCopy = std::function<torch::jit::Function*(torch::jit::Function*)>;
 
 // Whether a copy shares its original's buffers and other attributes, too, which a model may change in place as it runs.

@@ -9,14 +9,14 @@ namespace gradcam {
 
 namespace {
 
-// Between which two cells a pixel lies, and how near to the second.
+// The two cells that a pixel lies between, and the weight of the second.
 struct Between {
   int cell, next;
   float share;
 };
 
-// The cells of the pixels along one axis from `first` up to `end`. Where a pixel's centre lies in the window says where
-// it lies in the map; half a cell at the borders has no neighbour and repeats the last.
+// The cells of the pixels along one axis from `first` up to `end`. A pixel's centre has the same relative position in
+// the map as in the window; half a cell at the borders has no neighbour and repeats the last.
 std::vector<Between> between(int first, int end, int pixels, int resized, int offset, int window, int cells) {
   std::vector<Between> result;
   result.reserve(static_cast<size_t>(end - first));

@@ -54,15 +54,15 @@ struct ResampleAxis {
 ResampleAxis make_axis(int from, int to, int first, int count, const Kernel& kernel) {
   const double scale = static_cast<double>(from) / to;
   const double stretch = std::max(scale, 1.0);
-  const double reach = kernel.reach * stretch;
-  const auto most = static_cast<size_t>(std::ceil(reach)) * 2 + 1;
+  const double support = kernel.support * stretch;
+  const auto most = static_cast<size_t>(std::ceil(support)) * 2 + 1;
   ResampleAxis axis;
   axis.weights.resize(most * static_cast<size_t>(count));
   std::vector<double> exact(most);
   for (int i = 0; i < count; ++i) {
     const double centre = (first + i + 0.5) * scale;
-    const int start = std::max(0, static_cast<int>(centre - reach + 0.5));
-    const int end = std::min(from, static_cast<int>(centre + reach + 0.5));
+    const int start = std::max(0, static_cast<int>(centre - support + 0.5));
+    const int end = std::min(from, static_cast<int>(centre + support + 0.5));
     double sum = 0;
     for (int x = start; x < end; ++x) {
       exact[static_cast<size_t>(x - start)] = kernel.weight((x - centre + 0.5) * (1 / stretch));
@@ -78,7 +78,7 @@ ResampleAxis make_axis(int from, int to, int first, int count, const Kernel& ker
   return axis;
 }
 
-// The passes are simple sums over bytes, which twice as wide registers make twice as fast.
+// The passes are simple sums over bytes: registers of twice the width make them twice as fast.
 GRADCAM_CLONES("avx2")
 void along_row(const uint8_t* row, const Taps* taps, size_t pixels, uint8_t* result) {
   for (size_t i = 0; i < pixels; ++i) {
@@ -96,7 +96,7 @@ void along_row(const uint8_t* row, const Taps* taps, size_t pixels, uint8_t* res
   }
 }
 
-// Across rows of `length` bytes. In blocks of a fixed size, which the compiler makes vectors of.
+// Across rows of `length` bytes. In blocks of a fixed size, which the compiler vectorizes.
 GRADCAM_CLONES("avx2")
 void across_rows(const uint8_t* rows, size_t length, const Taps& taps, uint8_t* result) {
   constexpr size_t kBlock = 32;
@@ -148,7 +148,8 @@ void frame_image(const PixelsView& image, const Framing& framing, const Kernel& 
     std::fill_n(planes + channel * size, size, table[256 * channel + fill[channel]]);
   if (top >= bottom || left >= right) return;
 
-  // Along the columns first for the very tallest, as Pillow does: it shows, since each pass rounds to bytes.
+  // Very tall images are resized along their columns first, as in Pillow: the order matters, since each pass rounds to
+  // bytes.
   if (image.height > 100 * static_cast<int64_t>(image.width) && framing.resized_height < image.height) {
     const auto low = lower(image, framing.resized_height, top, bottom - top, kernel);
     const Framing rest{bottom - top, framing.resized_width, framing.top - top,

@@ -12,24 +12,24 @@ struct PixelsView {
   int height, width;
 };
 
-// How an image becomes the input of a model: it is resized to `resized_height` x `resized_width`, of which the window
-// is cut out. The window may reach beyond the resized image, where it shows `fill`.
+// How an image becomes the input of a model: it is resized to `resized_height` x `resized_width` and cropped to the
+// window. Where the window is larger than the resized image it is padded with `fill`.
 struct Framing {
   int resized_height, resized_width;
   int top, left, height, width;
 };
 
-// Kernels by the names that Pillow gives them, with how far each reaches at scale 1.
+// Resampling kernels by Pillow's names, with their support at scale 1.
 struct Kernel {
   const char* name;
-  double reach;
+  double support;
   double (*weight)(double distance);
 };
 
 // bilinear, bicubic or lanczos; null for any other name.
 const Kernel* find_kernel(const std::string& name);
 
-// The window as float32 planes [3, height, width]: `table` has, for each channel, what each of the 256 bytes becomes.
+// The window as float32 planes [3, height, width]: `table` has, for each channel, the value of each of the 256 bytes.
 // The bytes are those of Pillow's Image.resize, which is antialiased and rounds to bytes between its two passes.
 void frame_image(const PixelsView& image, const Framing& framing, const Kernel& kernel,
                  const std::array<uint8_t, 3>& fill, const float* table, float* planes);

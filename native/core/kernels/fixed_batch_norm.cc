@@ -21,7 +21,8 @@ namespace ag = torch::autograd;
 
 namespace {
 
-// The channels of `rows` pixels of one input, whose pixels lie `from_stride` apart, into a wider output. NaN stays NaN.
+// Transforms `rows` pixels of one input into their channels of a wider output, whose pixels lie `to_stride` apart. NaN
+// stays NaN.
 GRADCAM_CLONES("avx512f", "avx2")
 void transform(const float* from, float* to, const float* scale, const float* shift, int64_t rows, int64_t channels,
                int64_t to_stride, float floor) {
@@ -141,8 +142,7 @@ Tensor join(const std::vector<Tensor>& inputs, const Tensor& scale, const Tensor
   return output;
 }
 
-// What of the gradient above goes down to each input. A ReLU lets through what is not in front of a zero, as
-// LibTorch's.
+// The gradient of each input. A ReLU passes it where its output is not zero or less, as LibTorch's does.
 GRADCAM_CLONES("avx512f", "avx2")
 void transform_back(const float* from, const float* output, float* to, const float* scale, int64_t rows,
                     int64_t channels, int64_t from_stride) {

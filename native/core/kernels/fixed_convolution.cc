@@ -9,8 +9,8 @@ using torch::Tensor;
 
 namespace {
 
-// Operators of oneDNN's. What their C++ headers declare has changed between versions, their schemas have not: they are
-// called by these.
+// Operators of oneDNN. Their C++ declarations have changed between versions, their schemas have not: they are called by
+// schema.
 std::optional<c10::OperatorHandle> find_operator(const char* name, size_t arguments) {
   if (!at::hasMKLDNN()) return {};
   auto found = c10::Dispatcher::singleton().findSchema({name, ""});
@@ -30,8 +30,8 @@ bool FixedConvolution::fits(const Tensor& input) const {
          shape_.padding.size() == 2 && shape_.dilation.size() == 2 && input.size(1) == weight_.size(1) * shape_.groups;
 }
 
-// The weight in the order that oneDNN wants for inputs of these sizes; otherwise it would be brought into it at each
-// call. With such a weight the output is channels-last, so it is for inputs that are: others have a reason not to be.
+// The weight in oneDNN's order for inputs of these sizes; otherwise oneDNN would reorder it at each call. Used only for
+// channels-last inputs, because the output becomes channels-last.
 const Tensor& FixedConvolution::packed_for(const Tensor& input) {
   // mkldnn::_reorder_convolution_weight(self, padding, stride, dilation, groups, input_size?)
   static const auto reorder = find_operator("mkldnn::_reorder_convolution_weight", 6);

@@ -12,9 +12,9 @@ struct ConvolutionShape {
   int64_t groups;
 };
 
-// conv2d with a weight that never changes, and where wanted its ReLU, in one pass over memory by oneDNN, where LibTorch
-// has it. LibTorch itself leaves some shapes to a slower kernel, by a rule older than channels-last (1x1 on one thread,
-// small inputs), and reorders the weight at each call. For one thread at a time.
+// conv2d with a weight that never changes, and optionally a ReLU, in one pass over memory by oneDNN, where LibTorch has
+// it. LibTorch itself gives some shapes to a slower kernel, by a rule older than channels-last (1x1 on one thread,
+// small inputs), and reorders the weight at each call. To be used by one thread at a time.
 class FixedConvolution : public torch::CustomClassHolder {
  public:
   FixedConvolution(torch::Tensor weight, std::optional<torch::Tensor> bias, ConvolutionShape shape, bool relu);
@@ -22,12 +22,12 @@ class FixedConvolution : public torch::CustomClassHolder {
   // Without a graph.
   torch::Tensor run(const torch::Tensor& input);
 
-  // The gradient at the input, from that at what the convolution returned, before its ReLU. Where the stride is 1 that
-  // is a convolution again; `input` is looked at only where it is not. With a graph where the grad mode asks for one.
+  // The gradient at the input, from the one at the convolution's output before its ReLU. Where the stride is 1 it is
+  // another convolution; `input` is read only where it is not. Records a graph where the grad mode is enabled.
   torch::Tensor input_gradient(const torch::Tensor& gradient, const torch::Tensor& input);
 
   bool has_relu() const { return relu_; }
-  bool has_adjoint() const;  // whether input_gradient does without the input
+  bool has_adjoint() const;  // whether input_gradient does not read the input
 
  private:
   bool fits(const torch::Tensor& input) const;
@@ -38,12 +38,12 @@ class FixedConvolution : public torch::CustomClassHolder {
   std::optional<torch::Tensor> bias_;
   ConvolutionShape shape_;
   bool relu_;
-  torch::Tensor packed_;                          // the weight again
-  std::vector<int64_t> packed_sizes_;             // the input's that it was ordered for
-  c10::intrusive_ptr<FixedConvolution> adjoint_;  // made when it is first asked for
+  torch::Tensor packed_;                          // the weight in oneDNN's order
+  std::vector<int64_t> packed_sizes_;             // of the input that it was ordered for
+  c10::intrusive_ptr<FixedConvolution> adjoint_;  // made when it is first needed
 };
 
-// The same, with a graph where the input wants one.
+// The same, recording a graph where the input requires a gradient.
 torch::Tensor fixed_convolution(const c10::intrusive_ptr<FixedConvolution>& convolution, const torch::Tensor& input);
 
 }  // namespace gradcam

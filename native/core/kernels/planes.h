@@ -13,10 +13,10 @@ struct Planes {
   bool rows;
   int64_t channels, length, count;  // `length` elements in each plane or row
 
-  // For work that does not ask for channels: one plane.
+  // For work that does not depend on the channel: one plane.
   static Planes whole(const torch::Tensor& tensor) { return {false, 1, tensor.numel(), 1}; }
 
-  // Side by side on the intra-op threads: `plane(offset, count, channel)`, or `row(offset, count)`.
+  // In parallel on the intra-op threads: `plane(offset, count, channel)`, or `row(offset, count)`.
   template <typename Plane, typename Row>
   void for_each(const Plane& plane, const Row& row) const {
     constexpr int64_t kGrain = 32768;

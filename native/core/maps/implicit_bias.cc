@@ -13,7 +13,7 @@ Tensor attribute(const c10::ivalue::Object& object, const std::string& name) {
 
 }  // namespace
 
-Tensor implicit_bias(ObjectKey key, const Inputs& inputs, const Tensor& output) {
+Tensor implicit_bias(ModuleId key, const Inputs& inputs, const Tensor& output) {
   const at::NoGradGuard no_graph;
   const auto& object = *static_cast<const c10::ivalue::Object*>(key);
   const auto bias = attribute(object, "bias");

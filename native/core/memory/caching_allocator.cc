@@ -4,11 +4,14 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <list>
 #include <map>
 #include <mutex>
 #include <string>
 #include <unordered_map>
+
+#include "core/base/error.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -21,12 +24,14 @@ namespace {
 // Below, malloc keeps memory by itself.
 constexpr size_t kSmallest = 128 << 10;
 
-class KeepingAllocator final : public c10::Allocator {
+thread_local int cached_scopes = 0;
+
+class CachingAllocator final : public c10::Allocator {
  public:
-  explicit KeepingAllocator(c10::Allocator& upstream) : upstream_(upstream) {}
+  explicit CachingAllocator(c10::Allocator& upstream) : upstream_(upstream) {}
 
   c10::DataPtr allocate(size_t bytes) override {
-    if (bytes < kSmallest) return upstream_.allocate(bytes);
+    if (bytes < kSmallest || cached_scopes == 0) return upstream_.allocate(bytes);
     auto* block = take_idle(bytes);
     if (!block) block = take_new(bytes);
     return {block, block, give_back, at::Device(at::kCPU)};
@@ -70,7 +75,7 @@ class KeepingAllocator final : public c10::Allocator {
   void* take_idle(size_t bytes) {
     std::lock_guard lock(mutex_);
     const auto found = by_size_.lower_bound(bytes);
-    // A block much too large would be missed by a tensor that needs all of it.
+    // A block that is much too large is left for a tensor that needs all of it.
     if (found == by_size_.end() || found->first > bytes + bytes / 4) return nullptr;
     const auto idle = *found->second;
     idle_.erase(found->second);
@@ -146,7 +151,7 @@ class KeepingAllocator final : public c10::Allocator {
         state_.idle += bytes;
         idle_.push_front({block, bytes});
         by_size_.emplace(bytes, idle_.begin());
-        // Runs of one kind need no more than this; what other kinds left behind goes, the longest unused first.
+        // Runs of one kind need no more than this; what other kinds left is freed, the longest unused first.
         while (state_.idle > state_.most_live) released.splice(released.end(), idle_, forget_oldest());
       }
     }
@@ -173,27 +178,46 @@ class KeepingAllocator final : public c10::Allocator {
   TensorMemory state_;
 };
 
-// Never destroyed: tensors may outlive whoever loaded the addon.
-KeepingAllocator& keeper() {
-  static auto* const only = new KeepingAllocator(*c10::GetCPUAllocator());
+// Never destroyed: tensors may outlive the environment that loaded the addon.
+CachingAllocator& cache() {
+  static auto* const only = new CachingAllocator(*c10::GetCPUAllocator());
   return *only;
 }
 
-void KeepingAllocator::give_back(void* block) { keeper().keep(block); }
+void CachingAllocator::give_back(void* block) { cache().keep(block); }
+
+bool is_installed() { return c10::GetCPUAllocator() == &cache(); }
+
+bool is_wanted() {
+  const auto* choice = std::getenv("GRADCAM_ALLOCATOR");
+  return !choice || std::string(choice) != "libtorch";
+}
 
 }  // namespace
 
-void keep_tensor_memory() {
+void install_caching_allocator() {
   static std::once_flag once;
-  std::call_once(once, [] { c10::SetCPUAllocator(&keeper()); });
+  std::call_once(once, [] {
+    auto& allocator = cache();  // remembers the allocator that it replaces
+    if (is_wanted()) c10::SetCPUAllocator(&allocator);
+  });
 }
 
-TensorMemory tensor_memory() { return keeper().state(); }
+CachedMemory::CachedMemory() { ++cached_scopes; }
+CachedMemory::~CachedMemory() { --cached_scopes; }
 
-void limit_tensor_memory(size_t bytes) { keeper().limit(bytes); }
+TensorMemory tensor_memory() { return cache().state(); }
+
+void limit_tensor_memory(size_t bytes) {
+  if (!is_installed())
+    throw Error("ERR_INVALID_ARGUMENT",
+                "Tensor memory cannot be limited while another allocator than the addon's is in use. Unset "
+                "GRADCAM_ALLOCATOR.");
+  cache().limit(bytes);
+}
 
 void release_idle_tensor_memory() {
-  keeper().release_idle();
+  cache().release_idle();
 #ifdef __GLIBC__
   malloc_trim(0);  // blocks too small to be kept here: it frees them at the end of a thread's heap alone
 #endif

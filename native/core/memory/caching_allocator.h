@@ -4,9 +4,28 @@
 
 namespace gradcam {
 
+// A cache in front of LibTorch's CPU allocator: what large tensors give back is kept for the next ones.
+//
+// Why: a model's activations have the same sizes in every run, but malloc returns blocks of that size to the system and
+// requests them again, and the system clears every page of them: a fifth of a run of densenet121. It also makes a limit
+// possible, and the counts of tensorMemory().
+//
+// What does not do it instead:
+// - mallopt(M_MMAP_THRESHOLD, M_TRIM_THRESHOLD) keeps such blocks, too, but for all code of the process, Node's
+// included;
+//   glibc accepts thresholds up to 32 MiB alone, and knows no limit and no count of what tensors hold.
+// - jemalloc or another malloc has to be preloaded, so that a package cannot bring it along.
+// - c10::CPUCachingAllocator (c10/mobile) never gives up a block by itself, has no limit, and looks for a block of
+//   exactly the same size: batches of changing sizes pile up.
+//
+// LibTorch has one CPU allocator for the process, which is replaced, but the cache serves the threads of a CachedMemory
+// scope alone, which are the addon's own. On every other thread, such as those of a host program that uses LibTorch
+// itself, the allocator that was there before makes and frees the blocks. The environment variable
+// GRADCAM_ALLOCATOR=libtorch leaves it in its place for everybody.
+
 constexpr size_t kNoMemoryLimit = std::numeric_limits<size_t>::max();
 
-// What tensors on the CPU hold, in bytes; blocks too small to be kept are not counted.
+// What tensors from the cache hold, in bytes; blocks too small to be kept are not counted.
 struct TensorMemory {
   size_t live = 0;       // held by tensors
   size_t idle = 0;       // given back by them, and kept for the next
@@ -14,17 +33,23 @@ struct TensorMemory {
   size_t limit = kNoMemoryLimit;
 };
 
-// From now on LibTorch's CPU allocator keeps what large tensors give back, and gives it to the next ones. A model's
-// activations are of the same sizes in every run, but malloc returns blocks of that size to the system and asks for
-// them anew, and the system clears every page of them: a fifth of a run of densenet121. Of the process's memory nothing
-// else is touched. Calls after the first do nothing.
-void keep_tensor_memory();
+// Puts the cache in its place. Calls after the first do nothing.
+void install_caching_allocator();
+
+// While it lives, what this thread allocates comes from the cache.
+class CachedMemory {
+ public:
+  CachedMemory();
+  ~CachedMemory();
+  CachedMemory(const CachedMemory&) = delete;
+  CachedMemory& operator=(const CachedMemory&) = delete;
+};
 
 TensorMemory tensor_memory();
 
-// Of `live` and `idle` together, for all that is allocated from now on: what would exceed it gives up idle memory and,
-// where that is not enough, throws c10::OutOfMemoryError. Systems that overcommit refuse nothing and kill the process
-// instead.
+// Of `live` and `idle` together, for all that the cache allocates from now on: what would exceed it gives up idle
+// memory and, where that is not enough, throws c10::OutOfMemoryError. Systems that overcommit refuse nothing and kill
+// the process instead. Throws an Error where the cache was not installed.
 void limit_tensor_memory(size_t bytes);
 
 // Gives idle memory back to the system.

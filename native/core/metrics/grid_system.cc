@@ -12,8 +12,8 @@ namespace {
 // The steps to the neighbours in the order of GridMatrix::coupling.
 constexpr int kDown[] = {0, 1, 1, 1}, kRight[] = {1, -1, 0, 1};
 
-// The one or two coarse places that a fine one takes its value from. Coarse places lie on the even fine ones; behind
-// the last of them the value stays.
+// The one or two coarse positions that a fine one takes its value from. Coarse positions lie on the even fine ones;
+// after the last of them the value is constant.
 struct Parents {
   int64_t first;
   int count;
@@ -39,7 +39,7 @@ void for_present(const GridMatrix& m, Visit&& visit) {
       if (const auto i = m.at(y, x); m.diagonal[i] > 0) visit(y, x, i);
 }
 
-// P^T A P, P being the prolongation. It couples neighbours alone, as A does.
+// P^T A P, where P is the prolongation. It couples neighbours only, as A does.
 GridMatrix galerkin(const GridMatrix& fine) {
   GridMatrix coarse((fine.height + 1) / 2, (fine.width + 1) / 2);
   // What a pair of fine cells contributes: `value` is its entry in A.
@@ -155,7 +155,7 @@ Field GridSolver::solve(const Field& b, const CancelFlag& cancel) {
   constexpr int kMostSteps = 500;
   const auto& m = levels_.front().matrix;
   auto& z = levels_.front().u;
-  auto& r = levels_.front().b;  // the cycle reads the residual where it stands
+  auto& r = levels_.front().b;  // the cycle reads the residual in place
   r = b;
   cycle(0);
   Field u(m.cells()), p = z, q(m.cells());
@@ -172,7 +172,8 @@ Field GridSolver::solve(const Field& b, const CancelFlag& cancel) {
     });
     const auto pq = dot(p, q);
     Lanes alpha;
-    for (size_t c = 0; c < kLanes; ++c) alpha[c] = pq[c] > 0 ? rz[c] / pq[c] : 0;  // a lane that is done, or empty
+    for (size_t c = 0; c < kLanes; ++c)
+      alpha[c] = pq[c] > 0 ? rz[c] / pq[c] : 0;  // a lane that has converged, or is empty
     for (size_t i = 0; i < u.size(); ++i)
       for (size_t c = 0; c < kLanes; ++c) {
         u[i][c] += alpha[c] * p[i][c];

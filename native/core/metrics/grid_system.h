@@ -7,8 +7,7 @@
 
 namespace gradcam {
 
-// Right-hand sides are solved side by side: a pixel's values lie together, so that one walk over the matrix serves them
-// all.
+// Several right-hand sides are solved at once: a pixel's values lie together, so that the matrix is read once for all.
 constexpr int kLanes = 4;
 using Lanes = std::array<double, kLanes>;
 using Field = std::vector<Lanes>;
@@ -24,7 +23,7 @@ struct GridMatrix {
 
   size_t cells() const { return diagonal.size(); }
   size_t at(int64_t y, int64_t x) const { return static_cast<size_t>((y + 1) * stride + x + 1); }
-  void finish();  // when the diagonal is complete
+  void finish();  // to be called when the diagonal is complete
 
   // sum_j coupling_ij u_j
   Lanes neighbours(const Field& u, size_t i) const {
@@ -39,9 +38,9 @@ struct GridMatrix {
   }
 };
 
-// Solves A u = b by conjugate gradients, preconditioned by one multigrid V-cycle per step: bilinear prolongation that
-// the absent cells are cut out of, Galerkin coarse matrices, a Gauss-Seidel sweep before and one in reverse behind. The
-// number of steps then hardly depends on how large the holes are.
+// Solves A u = b by conjugate gradients, preconditioned by one multigrid V-cycle per step: bilinear prolongation
+// without the absent cells, Galerkin coarse matrices, a Gauss-Seidel sweep before and one in reverse after. The number
+// of steps then hardly depends on how large the holes are.
 class GridSolver {
  public:
   explicit GridSolver(GridMatrix matrix);

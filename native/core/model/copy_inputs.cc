@@ -12,14 +12,14 @@ at::MemoryFormat layout(const Tensor& t, bool channels_last, at::MemoryFormat ot
 
 }  // namespace
 
-IValue own_input(const IValue& input, at::Device device, bool channels_last) {
+IValue copy_input(const IValue& input, at::Device device, bool channels_last) {
   return map_tensors(input, [&](const Tensor& t) {
     if (t.device() == device) return t.detach().clone(layout(t, channels_last, at::MemoryFormat::Preserve));
     return to_device(t.detach(), device).contiguous(layout(t, channels_last, t.suggest_memory_format()));
   });
 }
 
-IValue in_layout(const IValue& input, bool channels_last) {
+IValue to_layout(const IValue& input, bool channels_last) {
   return map_tensors(
       input, [&](const Tensor& t) { return t.contiguous(layout(t, channels_last, t.suggest_memory_format())); });
 }

@@ -3,10 +3,11 @@
 
 namespace gradcam {
 
-// A copy off the caller's graph, on the model's device: the model may change its inputs in place.
-IValue own_input(const IValue& input, at::Device device, bool channels_last);
+// Copies of the tensors in an input, on the model's device and without the caller's graph: the model may change its
+// inputs in place.
+IValue copy_input(const IValue& input, at::Device device, bool channels_last);
 
-// In the layout that convolutions are fastest in, or as it is.
-IValue in_layout(const IValue& input, bool channels_last);
+// The tensors in an input in channels-last memory, in which convolutions are fastest, or with their layout unchanged.
+IValue to_layout(const IValue& input, bool channels_last);
 
 }  // namespace gradcam

@@ -1,71 +1,67 @@
 #pragma once
+#include <torch/script.h>
+
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
-#include "core/hooks/hooks.h"
-#include "core/split/split_cache.h"
-#include "model_file.h"
+#include "core/hooks/hook_registry.h"
 
 namespace gradcam {
+
+class SplitCache;
+class SplitModel;
+struct SplitPlan;
 
 struct SubmoduleInfo {
   std::string path;        // "features.denseblock1"; empty for the model itself
   std::string type_name;   // "Conv2d"
   int64_t parameters = 0;  // elements, those of its submodules included
   bool hookable = false;   // has a forward that the model can call
+  ModuleId id = nullptr;   // several paths have the same where they share a module
 };
 
-// A loaded TorchScript model in eval mode, whose parameters require no gradients. Runs belong to one thread at a time;
-// registering hooks and asking for layers may happen on any.
+// What the format of a model allows. A single layer or method may still be refused, with a reason of its own.
+struct Capabilities {
+  bool hookable;        // submodules can be observed and hooked
+  bool splittable;      // `split` is worth a try
+  bool differentiable;  // its operators have gradients
+};
+
+// A loaded model in eval mode, whose parameters require no gradients, whatever the format of its file: what passes run.
+// Runs belong to one thread at a time; registering hooks and asking for layers may happen on any.
 class Model {
  public:
-  // `split_bytes` is what its splits may hold; by default see SplitCache.
-  static std::shared_ptr<Model> load(const ModelSource& source, at::Device device,
-                                     std::optional<size_t> split_bytes = std::nullopt);
+  virtual ~Model() = default;
 
-  const std::vector<SubmoduleInfo>& submodules() const { return submodules_; }
-  at::Device device() const { return device_; }
-  const c10::FunctionSchema& forward_schema() const { return schema_; }
-  CallTable& calls() { return calls_; }
-
-  // The instance at `path`, or an error that names the nearest paths.
-  ObjectKey instance(const std::string& path) const;
-  // The paths of an instance: several where one module is shared.
-  std::string path_of(ObjectKey object) const;
-
-  // The model cut for a plan, made at the first call and kept for the next: see SplitCache. It runs none of the hooks.
-  // Throws CannotSplit.
-  std::shared_ptr<SplitModel> split(const SplitPlan& plan);
-  // The split of this plan has turned out not to run.
-  void give_up_split(const SplitPlan& plan, const std::string& reason) { splits_.give_up(plan, reason); }
-
-  const SplitCache& splits() const { return splits_; }
-
-  // A copy whose parameters in the modules of these paths, and in all below them, are drawn anew; the others are shared
-  // with this one, which stays as it is. Not while this one runs.
-  std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed);
+  // In PyTorch's order, the model itself first.
+  virtual const std::vector<SubmoduleInfo>& submodules() const = 0;
+  virtual Capabilities capabilities() const = 0;
+  virtual at::Device device() const = 0;
+  // Of its first floating-point parameter.
+  virtual std::optional<at::ScalarType> dtype() const = 0;
+  // Arguments of `run`, after `self`.
+  virtual const c10::FunctionSchema& forward_schema() const = 0;
+  virtual HookRegistry& hooks() = 0;
 
   // One forward pass. Tensors on another device are moved to the model's. `observer` and `cancel` may be null.
-  IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel);
+  virtual IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) = 0;
 
- private:
-  Model(torch::jit::Module module, at::Device device, std::optional<size_t> split_bytes);
+  // The model cut for a plan, built by the first call and cached for the next ones: see SplitCache. It runs none of the
+  // hooks. Throws CannotSplit.
+  virtual std::shared_ptr<SplitModel> split(const SplitPlan& plan) = 0;
+  // Remembers that the split of this plan does not run.
+  virtual void give_up_split(const SplitPlan& plan, const std::string& reason) = 0;
+  virtual const SplitCache& splits() const = 0;
 
-  std::shared_ptr<SplitModel> build_split(const SplitPlan& plan) const;
+  // A copy with random parameters in the modules of these paths, and in all below them; it shares the other parameters
+  // with this one, which stays as it is. Must not be called while this one runs.
+  virtual std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed) = 0;
 
-  CallTable calls_;
-  // Called through the module's types, so they must be gone after it.
-  std::optional<Trampolines> trampolines_;
-  torch::jit::Module module_;
-  at::Device device_;
-  c10::FunctionSchema schema_;
-  std::vector<SubmoduleInfo> submodules_;
-  std::unordered_map<std::string, ObjectKey> by_path_;
-  bool frozen_ = false;
-  SplitCache splits_;
+  // The hookable module at `path`. Throws an Error, ERR_LAYER_NOT_FOUND with the paths that there are.
+  ModuleId module_at(const std::string& path) const;
 };
 
 }  // namespace gradcam

@@ -58,7 +58,7 @@ constexpr std::array<Reason, 8> kReasons = {{
     {kPasses,
      [](const Question& q) { return q.automatic() && !q.plan.head_dtype && method_amplifying_rounding(q.plan); },
      "amplifies rounding errors", [](const Question& q) { return method_amplifying_rounding(q.plan)->name; }},
-    {kPassesAndReruns, [](const Question& q) { return q.model.calls().has_hooks(); },
+    {kPassesAndReruns, [](const Question& q) { return q.model.hooks().has_hooks(); },
      "hooks are registered on the model"},
 }};
 

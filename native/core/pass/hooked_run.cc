@@ -11,10 +11,10 @@ class ReluModuleObserver : public CallObserver {
  public:
   explicit ReluModuleObserver(std::vector<NodePtr>& found) : found_(found) {}
 
-  bool observes(ObjectKey, const c10::ClassType& type) const override {
+  bool observes(ModuleId, const c10::ClassType& type) const override {
     return type.name() && type.name()->name() == "ReLU";
   }
-  void after(ObjectKey, const c10::ClassType&, const Inputs&, IValue& output) override {
+  void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
     if (output.isTensor() && is_relu_output(output.toTensor())) found_.push_back(output.toTensor().grad_fn());
   }
 

@@ -20,12 +20,12 @@ bool shares_storage(const Tensor& tensor, const Inputs& inputs) {
 LayerObserver::LayerObserver(const RunContext& context, Captured& captured, Filter filter)
     : context_(context), captured_(captured), filter_(std::move(filter)) {}
 
-bool LayerObserver::observes(ObjectKey object, const c10::ClassType&) const {
+bool LayerObserver::observes(ModuleId object, const c10::ClassType&) const {
   const auto& layers = context_.layer_objects;
   return std::find(layers.begin(), layers.end(), object) != layers.end();
 }
 
-void LayerObserver::after(ObjectKey object, const c10::ClassType&, const Inputs& inputs, IValue& output) {
+void LayerObserver::after(ModuleId object, const c10::ClassType&, const Inputs& inputs, IValue& output) {
   for (size_t i = 0; i < context_.layer_objects.size(); ++i)  // several paths may name one instance
     if (context_.layer_objects[i] == object) capture(i, inputs, output);
 }

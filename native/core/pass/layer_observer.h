@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/hooks/hooks.h"
+#include "core/hooks/hook_registry.h"
 #include "run.h"
 
 namespace gradcam {
@@ -16,8 +16,8 @@ class LayerObserver : public CallObserver {
 
   LayerObserver(const RunContext& context, Captured& captured, Filter filter = nullptr);
 
-  bool observes(ObjectKey object, const c10::ClassType& type) const override;
-  void after(ObjectKey object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override;
+  bool observes(ModuleId object, const c10::ClassType& type) const override;
+  void after(ModuleId object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override;
 
  private:
   void capture(size_t layer, const Inputs& inputs, IValue& output);

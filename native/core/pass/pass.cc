@@ -27,12 +27,12 @@ void require_differentiable(const std::vector<IValue>& inputs) {
 
 Pass::Pass(std::shared_ptr<Model> model, PassPlan plan)
     : Pass(model, plan, [&] {
-        std::vector<ObjectKey> objects;
-        for (const auto& path : plan.layers()) objects.push_back(model->instance(path));
+        std::vector<ModuleId> objects;
+        for (const auto& path : plan.layers()) objects.push_back(model->module_at(path));
         return objects;
       }()) {}
 
-Pass::Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects)
+Pass::Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ModuleId> layer_objects)
     : model_(std::move(model)), plan_(std::move(plan)), layer_objects_(std::move(layer_objects)) {}
 
 std::shared_ptr<Pass> Pass::fork() const { return std::shared_ptr<Pass>(new Pass(model_, plan_, layer_objects_)); }

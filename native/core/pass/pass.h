@@ -39,7 +39,7 @@ class Pass {
   void release();
 
  private:
-  Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ObjectKey> layer_objects);
+  Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ModuleId> layer_objects);
 
   RunContext context() const { return {*model_, plan_, layer_objects_}; }
   std::unique_ptr<Run> run_forward(const std::vector<IValue>& inputs, const CancelFlag* cancel);
@@ -50,7 +50,7 @@ class Pass {
 
   const std::shared_ptr<Model> model_;
   const PassPlan plan_;
-  const std::vector<ObjectKey> layer_objects_;
+  const std::vector<ModuleId> layer_objects_;
   std::unique_ptr<Run> run_;            // the last forward
   std::unique_ptr<Rerunner> rerunner_;  // for methods that run the model again
   std::vector<int64_t> input_size_;     // the spatial sizes of the first input

@@ -17,15 +17,15 @@ namespace {
 // Replaces what a layer returns at its last call, which is the one that is explained.
 class ReplaceOutput : public CallObserver {
  public:
-  ReplaceOutput(ObjectKey layer, int64_t calls, Tensor value) : layer_(layer), left_(calls), value_(std::move(value)) {}
+  ReplaceOutput(ModuleId layer, int64_t calls, Tensor value) : layer_(layer), left_(calls), value_(std::move(value)) {}
 
-  bool observes(ObjectKey object, const c10::ClassType&) const override { return object == layer_; }
-  void after(ObjectKey, const c10::ClassType&, const Inputs&, IValue& output) override {
+  bool observes(ModuleId object, const c10::ClassType&) const override { return object == layer_; }
+  void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
     if (--left_ == 0) output = value_;
   }
 
  private:
-  ObjectKey layer_;
+  ModuleId layer_;
   int64_t left_;
   Tensor value_;
 };
@@ -84,7 +84,8 @@ Rerunner::Rerunner(const RunContext& context, const std::vector<IValue>& inputs,
       input_size_(spatial_size(inputs)),
       cut_(std::move(captured.cut)),
       calls_(captured.calls) {
-  for (const auto& input : inputs) inputs_.push_back(own_input(input, context.model.device(), /*channels_last=*/false));
+  for (const auto& input : inputs)
+    inputs_.push_back(copy_input(input, context.model.device(), /*channels_last=*/false));
 }
 
 bool Rerunner::runs_split() const { return why_rerun_hooked(context_.plan, context_.model, inputs_).empty(); }
@@ -149,7 +150,7 @@ Tensor Rerunner::score_ablated_tails(const CopyScorer& scorer, const Copies& cop
   return in_working_layout(*split, [&](bool channels_last) {
     const auto head = [&](const std::vector<IValue>& inputs) {
       std::vector<IValue> own;
-      for (const auto& input : inputs) own.push_back(own_input(input, context_.model.device(), channels_last));
+      for (const auto& input : inputs) own.push_back(copy_input(input, context_.model.device(), channels_last));
       return split->run_head(std::move(own), scorer.cancel);
     };
     const auto once = cut_here ? cut_->cut : head(inputs_);
@@ -198,7 +199,7 @@ std::vector<IValue> Rerunner::masked_inputs(const Copies& some, const Tensor& ch
   auto inputs = inputs_of(inputs_, image_count(inputs_), images_of(some));
   auto input = inputs.front().toTensor();
   inputs.front() = input.mul_(channel_masks(channels, some, input_size_).to(input.options()));
-  for (auto& each : inputs) each = in_layout(each, channels_last);
+  for (auto& each : inputs) each = to_layout(each, channels_last);
   return inputs;
 }
 

@@ -84,11 +84,11 @@ Run::Run(const RunContext& context) : context_(context) {
 }
 
 void Run::forward(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
-  const bool hooked_before = context_.model.calls().has_hooks();
+  const bool hooked_before = context_.model.hooks().has_hooks();
   capture(inputs, cancel);
   const auto* guided = context_.plan.explains<GuidedGradient>();
   if (guided || context_.plan.explains<InputGradient>())
-    rewrite_input_graph(captured_, guided, /*others_hold_parts=*/hooked_before || context_.model.calls().has_hooks());
+    rewrite_input_graph(captured_, guided, /*others_hold_parts=*/hooked_before || context_.model.hooks().has_hooks());
 }
 
 Explained Run::differentiate(const Tensor& score, bool keep_graph) const {

@@ -15,7 +15,7 @@ namespace gradcam {
 struct RunContext {
   Model& model;
   const PassPlan& plan;
-  const std::vector<ObjectKey>& layer_objects;  // in the order of the plan's layers
+  const std::vector<ModuleId>& layer_objects;  // in the order of the plan's layers
 };
 
 // What the head of a split left, for running its tail again.

@@ -30,7 +30,7 @@ std::unique_ptr<Run> SplitRun::try_forward(const RunContext& context, const std:
 
 void SplitRun::capture(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
   std::vector<IValue> own;
-  for (const auto& input : inputs) own.push_back(own_input(input, context_.model.device(), channels_last_));
+  for (const auto& input : inputs) own.push_back(copy_input(input, context_.model.device(), channels_last_));
   auto cut = split_->run_head(std::move(own), cancel);
   if (cancel) cancel->check();
   if (context_.plan.explains<ScoresOnly>()) {

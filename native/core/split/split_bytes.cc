@@ -37,8 +37,7 @@ Storages shared_storages(const jit::Module& copy) {
   for (const auto& buffer : copy.buffers()) share(buffer);
   for (const auto& module : copy.modules())
     for (auto* method : module.type()->methods())
-      if (auto* function = jit::tryToGraphFunction(*method))
-        for_each_constant(*function->graph(), share);
+      if (auto* function = jit::tryToGraphFunction(*method)) for_each_constant(*function->graph(), share);
   return shared;
 }
 

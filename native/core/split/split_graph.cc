@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "core/hooks/hooks.h"
+#include "core/hooks/trampolines.h"
 
 namespace gradcam {
 

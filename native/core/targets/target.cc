@@ -30,8 +30,8 @@ Tensor pick(const Tensor& table, const std::vector<int64_t>& classes) {
   return table.index({images, torch::tensor(classes, at::kLong).to(table.device())});
 }
 
-// Finer-CAM: sum_c p_c (y_t - alpha y_c) / (sum_c p_c + 1e-9) over a few classes c that are like t, p = softmax(y).
-// Zhang et al. 2025, "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation",
+// Finer-CAM: sum_c p_c (y_t - alpha y_c) / (sum_c p_c + 1e-9) over a few classes c that are similar to t, p =
+// softmax(y). Zhang et al. 2025, "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation",
 // arXiv:2501.11309, equation 6, with pytorch-grad-cam's weights and epsilon; as there, the gradient also goes through
 // p. Of those nearest to y_t by |y_c - y_t|, the lower number comes first where two are equally near.
 Tensor finer_scores(const Tensor& table, const std::vector<int64_t>& classes, const Tensor& compared, double alpha) {

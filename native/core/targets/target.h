@@ -48,8 +48,8 @@ struct ResolvedTarget {
 // ERR_TARGET_OUT_OF_RANGE.
 ResolvedTarget resolve_target(const IValue& output, const Target& target);
 
-// The target of copies of images, by the number of each one's image. What was resolved for an image holds for its
-// copies, however the model likes those.
+// The target of copies of images, by the number of each one's image. Copies keep their image's class even if the model
+// would predict another one for them.
 Target target_of_copies(const Target& target, const ResolvedTarget& resolved, const std::vector<int64_t>& images);
 
 }  // namespace gradcam

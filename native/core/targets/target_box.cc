@@ -79,7 +79,7 @@ std::vector<Detections> detections_of(const IValue& value, const BoxTarget& targ
     for (int64_t i = 0; i < found.boxes.size(0); ++i)
       all.push_back({found.boxes[i], found.labels.defined() ? found.labels[i] : Tensor(), found.scores[i]});
   }
-  if (all.empty()) throw Error("ERR_TARGET", "The model returned detections of no image.");
+  if (all.empty()) throw Error("ERR_TARGET", "The model returned detections for no image.");
   return all;
 }
 
@@ -137,7 +137,7 @@ ResolvedBoxes resolve_boxes(const IValue& output, const std::vector<Step>& path,
   std::vector<Tensor> scores;
   for (int64_t i = 0; i < images; ++i) {
     const auto& found = detections[static_cast<size_t>(i)];
-    // Nothing, but on the graph: a copy without any match is a score of zero, not an error.
+    // Zero, but with a graph: a copy without any match has a score of zero, which is not an error.
     auto score = found.boxes.slice(0, 0, 0).sum() + found.scores.slice(0, 0, 0).sum();
     for (int64_t b = 0; b < boxes; ++b) {
       const auto label = given_labels.defined() ? std::optional(given_labels[i][b].item<int64_t>()) : std::nullopt;

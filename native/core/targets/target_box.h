@@ -15,7 +15,7 @@ struct BoxTarget {
   Tensor boxes;   // double [1 or N, B, 4]: the same for all images, or for each its own
   Tensor labels;  // int64 [1 or N, 1 or B]; undefined for any
   double iou = 0.5;
-  bool may_miss = false;  // where no detection matches a box, that adds nothing; otherwise it is ERR_TARGET
+  bool may_miss = false;  // a box that no detection matches adds nothing; otherwise it is ERR_TARGET
   Step boxes_part = "boxes", labels_part = "labels", scores_part = "scores";
 };
 
@@ -25,9 +25,9 @@ struct ResolvedBoxes {
                   // undefined
 };
 
-// Each image's score: the sum over its boxes of IoU + score of the detection, of the wanted label if there is one, with
-// the greatest IoU, which must be above the threshold. As pytorch-grad-cam's FasterRCNNBoxScoreTarget, but that one
-// looks at the label after it has chosen by IoU alone, and takes a missing match for a zero. ERR_TARGET,
+// Each image's score: the sum over its boxes of IoU + score of the detection, of the required label if there is one,
+// with the greatest IoU, which must be above the threshold. As pytorch-grad-cam's FasterRCNNBoxScoreTarget, but that
+// one looks at the label after it has chosen by IoU alone, and counts a missing match as zero. ERR_TARGET,
 // ERR_TARGET_COUNT.
 ResolvedBoxes resolve_boxes(const IValue& output, const std::vector<BoxTarget::Step>& path, const BoxTarget& target);
 

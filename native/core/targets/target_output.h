@@ -7,8 +7,8 @@
 
 namespace gradcam {
 
-// What `path` leads to in an output: names for dicts and named tuples, positions for tuples and lists. ERR_TARGET where
-// it leads to nothing, with what there is.
+// The part of an output at `path`: names for dicts and named tuples, positions for tuples and lists. ERR_TARGET where
+// there is none, with the parts that there are.
 IValue output_part(const IValue& output, const std::vector<std::variant<std::string, int64_t>>& path);
 
 // The same, where that is a tensor; otherwise ERR_TARGET.

@@ -1,15 +1,14 @@
+#include "randomize.h"
+
 #include <ATen/CPUGeneratorImpl.h>
-#include <torch/script.h>
 
 #include <algorithm>
 #include <unordered_map>
 
-#include "core/base/error.h"
-#include "model.h"
-
 namespace gradcam {
 
 namespace jit = torch::jit;
+using torch::Tensor;
 
 namespace {
 
@@ -36,13 +35,7 @@ Tensor drawn_like(const Tensor& parameter, uint64_t seed) {
 
 }  // namespace
 
-// The generator of a parameter depends on its place in the model alone, so that a parameter gets the same values
-// whichever others are drawn with it: that is what makes a cascade of copies one.
-std::shared_ptr<Model> Model::randomized(const std::vector<std::string>& paths, uint64_t seed) {
-  for (const auto& path : paths)
-    if (by_path_.count(path) == 0) instance(path);  // says which paths there are
-  auto copy = trampolines_->copy_original(module_, CopiedState::own);
-
+bool randomize_parameters(jit::Module& module, const std::vector<std::string>& paths, uint64_t seed) {
   struct Slot {
     c10::intrusive_ptr<c10::ivalue::Object> object;
     size_t index;
@@ -54,32 +47,29 @@ std::shared_ptr<Model> Model::randomized(const std::vector<std::string>& paths, 
   };
   std::vector<Parameter> parameters;
   std::unordered_map<const at::TensorImpl*, size_t> known;
-  for (const auto& [path, module] : copy.named_modules()) {
-    const auto type = module.type();
+  for (const auto& [path, submodule] : module.named_modules()) {
+    const auto type = submodule.type();
     const bool chosen =
         std::any_of(paths.begin(), paths.end(), [&, &at = path](const auto& p) { return within(at, p); });
     for (size_t i = 0; i < type->numAttributes(); ++i) {
-      const auto value = module._ivalue()->getSlot(i);
+      const auto value = submodule._ivalue()->getSlot(i);
       if (!type->is_parameter(i) || !value.isTensor() || !value.toTensor().is_floating_point()) continue;
       const auto tensor = value.toTensor();
       const auto [entry, first] = known.emplace(tensor.unsafeGetTensorImpl(), parameters.size());
       if (first) parameters.push_back({tensor, {}});
       auto& parameter = parameters[entry->second];
-      parameter.slots.push_back({module._ivalue(), i});
+      parameter.slots.push_back({submodule._ivalue(), i});
       parameter.chosen = parameter.chosen || chosen;
     }
   }
-  if (std::none_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.chosen; }))
-    throw Error(
-        frozen_ ? "ERR_MODEL_FROZEN" : "ERR_INVALID_ARGUMENT",
-        "There is no parameter to randomise there. Pick modules that have some, and a model that is not frozen.");
+  if (std::none_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.chosen; })) return false;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const auto& [value, slots, chosen] = parameters[i];
     if (!chosen || value.numel() == 0) continue;
     const auto drawn = drawn_like(value, mix(mix(seed + 1) + i));
     for (const auto& [object, index] : slots) object->setSlot(index, drawn);
   }
-  return std::shared_ptr<Model>(new Model(std::move(copy), device_, splits_.max_bytes()));
+  return true;
 }
 
 }  // namespace gradcam

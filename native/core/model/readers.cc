@@ -1,0 +1,209 @@
+#include "readers.h"
+
+#include <torch/script.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/error.h"
+
+namespace gradcam {
+
+namespace {
+
+const char* const kExport =
+    "Export it once in Python: `model.eval(); torch.jit.script(model).save('model.pt')`, or torch.jit.trace(model, "
+    "example_input) where scripting does not accept the model.";
+
+using Loaded = std::shared_ptr<Model>;
+
+[[noreturn]] void refuse_as_not_torchscript(const ModelFile& file, const std::string& guess) {
+  throw Error("ERR_MODEL_NOT_TORCHSCRIPT",
+              file.name() + " is not a TorchScript file. " + guess + (guess.empty() ? "" : " ") + kExport);
+}
+
+// TorchScript ---------------------------------------------------------------------------------------------------------
+
+bool is_torchscript(const ModelFile& file) {
+  // A damaged archive, whose records do not show, may be one.
+  return file.is_zip() && !file.is_foreign_zip() &&
+         (!file.records() || file.has_record("constants.pkl") || file.has_record("model.json"));
+}
+
+[[noreturn]] void throw_unreadable(const ModelFile& file, const std::exception& cause) {
+  // PyTorch writes such a file without the tensors in MKLDNN's layout, and cannot read it either.
+  if (std::string(cause.what()).find("required keyword attribute 'value' is undefined") != std::string::npos)
+    throw Error("ERR_MODEL_FROZEN",
+                file.name() +
+                    " was saved after torch.jit.optimize_for_inference, which leaves weights out of the file. "
+                    "Save it without: torch.jit.script(model.eval()).save(...).");
+  throw Error("ERR_MODEL_CORRUPT",
+              file.name() + " cannot be read as a TorchScript file: " + concise_message(cause) +
+                  " It is incomplete or damaged, or was written by a newer PyTorch: copy or export "
+                  "it again.");
+}
+
+Loaded read_torchscript(ModelFile& file, const ModelOptions& options) {
+  try {
+    auto module = torch::jit::load(file.rewound(), options.device);
+    if (!module.find_method("forward"))
+      throw Error("ERR_MODEL_NO_FORWARD",
+                  file.name() +
+                      " is a TorchScript file, but its module has no method `forward` to run. Export the module "
+                      "that has one.");
+    return TorchScriptModel::create(std::move(module), options);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& cause) {
+    if (is_out_of_memory(cause)) throw;
+    throw_unreadable(file, cause);
+  }
+}
+
+// torch.export --------------------------------------------------------------------------------------------------------
+
+bool is_exported_program(const ModelFile& file) {
+  return file.has_record("archive_format") || file.has_record_like("serialized_exported_program") ||
+         (file.records() && std::any_of(file.records()->begin(), file.records()->end(),
+                                        [](const auto& record) { return record.starts_with("models/"); }));
+}
+
+Loaded refuse_exported_program(ModelFile& file, const ModelOptions&) {
+  throw Error("ERR_MODEL_IS_EXPORTED_PROGRAM",
+              file.name() + " is a torch.export program (.pt2), which has no gradients in C++. " + kExport);
+}
+
+// torch.save ----------------------------------------------------------------------------------------------------------
+
+// The class that a pickle builds first, as "module name", e.g. "collections OrderedDict"; none for plain containers.
+std::optional<std::string> first_global(const std::string& pickle) {
+  // Pickle protocol 2: PROTO 2 bytes, then for an instance GLOBAL ('c') module '\n' name '\n'. Before it there may be a
+  // MARK, and, in torch.save's old format, the text "module" (BINUNICODE, 4 bytes of length) with its memo (BINPUT).
+  for (size_t at = 2; at < pickle.size();) {
+    if (pickle[at] == '(') {
+      at += 1;
+      continue;
+    }
+    if (pickle[at] == 'q') {
+      at += 2;
+      continue;
+    }
+    if (pickle[at] == 'X') {
+      at += 5 + static_cast<unsigned char>(pickle[std::min(at + 1, pickle.size() - 1)]);
+      continue;
+    }
+    if (pickle[at] != 'c') return std::nullopt;
+    const auto module_end = pickle.find('\n', at);
+    const auto name_end = module_end == std::string::npos ? module_end : pickle.find('\n', module_end + 1);
+    if (name_end == std::string::npos) return std::nullopt;
+    return pickle.substr(at + 1, module_end - at - 1) + " " + pickle.substr(module_end + 1, name_end - module_end - 1);
+  }
+  return std::nullopt;
+}
+
+[[noreturn]] void refuse_pickle(const ModelFile& file, const std::string& pickle) {
+  const auto global = first_global(pickle);
+  if (!global || *global == "collections OrderedDict" || *global == "torch._utils _rebuild_tensor_v2")
+    throw Error("ERR_MODEL_IS_STATE_DICT",
+                file.name() +
+                    " holds weights alone (a state_dict or a checkpoint), without the model that uses them. "
+                    "Build the model in Python and load them with load_state_dict. " +
+                    kExport);
+  throw Error("ERR_MODEL_IS_EAGER_PICKLE", file.name() + " is a pickled Python object (" + *global +
+                                               "), which needs its Python code to be run. " + kExport);
+}
+
+constexpr size_t kPickleStart = 4096;  // enough for the first class
+
+bool is_pickle(const ModelFile& file) { return file.has_record("data.pkl"); }
+
+Loaded refuse_zipped_pickle(ModelFile& file, const ModelOptions&) {
+  refuse_pickle(file, file.read_record("data.pkl", kPickleStart));
+}
+
+// Of torch.save before PyTorch 1.6.
+bool is_old_pickle(const ModelFile& file) { return file.starts_with("\x80\x02\x8a\x0a"); }
+
+Loaded refuse_old_pickle(ModelFile& file, const ModelOptions&) {
+  const auto start = file.read_start(kPickleStart);
+  // Magic, version and system information are pickles of their own; the object comes after the third STOP.
+  size_t at = 0;
+  for (int stops = 0; stops < 3 && at != std::string::npos; ++stops) at = start.find("\x2e\x80\x02", at + 1);
+  refuse_pickle(file, at == std::string::npos ? std::string() : start.substr(at + 1));
+}
+
+// Other files ---------------------------------------------------------------------------------------------------------
+
+bool is_empty(const ModelFile& file) { return file.head().empty(); }
+
+Loaded refuse_empty(ModelFile& file, const ModelOptions&) {
+  throw Error("ERR_MODEL_CORRUPT", file.name() + " is empty. Copy or export the model again.");
+}
+
+bool is_zip(const ModelFile& file) { return file.is_zip(); }
+
+Loaded refuse_zip(ModelFile& file, const ModelOptions&) {
+  throw Error("ERR_MODEL_NOT_TORCHSCRIPT",
+              file.name() + " is a zip archive, but holds no TorchScript model. " + kExport);
+}
+
+bool is_safetensors(const ModelFile& file) { return file.head().size() > 9 && file.head()[8] == '{'; }
+
+Loaded refuse_safetensors(ModelFile& file, const ModelOptions&) {
+  refuse_as_not_torchscript(file, "It looks like safetensors, which holds weights alone.");
+}
+
+bool is_onnx(const ModelFile& file) {
+  return file.starts_with("\x08") && file.head().find("pytorch") != std::string::npos;
+}
+
+Loaded refuse_onnx(ModelFile& file, const ModelOptions&) { refuse_as_not_torchscript(file, "It looks like ONNX."); }
+
+bool is_lfs_pointer(const ModelFile& file) { return file.starts_with("version https://git-lfs"); }
+
+Loaded refuse_lfs_pointer(ModelFile& file, const ModelOptions&) {
+  refuse_as_not_torchscript(
+      file, "It is a Git LFS pointer, which stands for a file that was not downloaded: run `git lfs pull`.");
+}
+
+bool is_hdf5(const ModelFile& file) { return file.starts_with("\x89HDF"); }
+
+Loaded refuse_hdf5(ModelFile& file, const ModelOptions&) {
+  refuse_as_not_torchscript(file, "It looks like HDF5 (Keras).");
+}
+
+bool is_anything(const ModelFile&) { return true; }
+
+Loaded refuse_unknown(ModelFile& file, const ModelOptions&) { refuse_as_not_torchscript(file, ""); }
+
+// What a file may be, and what is done with it. The first format whose signature matches reads the file, or refuses it.
+struct ModelFormat {
+  const char* name;
+  bool (*matches)(const ModelFile&);
+  Loaded (*read)(ModelFile&, const ModelOptions&);
+};
+
+constexpr std::array<ModelFormat, 11> kFormats = {{
+    {"empty file", is_empty, refuse_empty},
+    {"TorchScript", is_torchscript, read_torchscript},
+    {"torch.export program", is_exported_program, refuse_exported_program},
+    {"torch.save", is_pickle, refuse_zipped_pickle},
+    {"torch.save before 1.6", is_old_pickle, refuse_old_pickle},
+    {"other zip archive", is_zip, refuse_zip},
+    {"safetensors", is_safetensors, refuse_safetensors},
+    {"ONNX", is_onnx, refuse_onnx},
+    {"Git LFS pointer", is_lfs_pointer, refuse_lfs_pointer},
+    {"HDF5", is_hdf5, refuse_hdf5},
+    {"unknown", is_anything, refuse_unknown},
+}};
+
+}  // namespace
+
+std::shared_ptr<Model> open_model(const ModelSource& source, const ModelOptions& options) {
+  ModelFile file(source);
+  const auto format =
+      std::find_if(kFormats.begin(), kFormats.end(), [&](const ModelFormat& each) { return each.matches(file); });
+  return format->read(file, options);
+}
+
+}  // namespace gradcam

@@ -1,0 +1,139 @@
+#include "torchscript_model.h"
+
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <algorithm>
+
+#include "core/base/device.h"
+#include "core/base/error.h"
+#include "core/memory/caching_allocator.h"
+#include "core/split/split_graph.h"
+#include "max_pool_rewrite.h"
+#include "randomize.h"
+
+namespace gradcam {
+
+namespace jit = torch::jit;
+
+namespace {
+
+int64_t count_parameters(const jit::Module& module) {
+  int64_t elements = 0;
+  for (const auto& parameter : module.parameters()) elements += parameter.numel();
+  return elements;
+}
+
+size_t bytes_of_parameters(const jit::Module& module) {
+  size_t bytes = 0;
+  for (const auto& parameter : module.parameters()) bytes += parameter.nbytes();
+  return bytes;
+}
+
+std::optional<at::ScalarType> parameter_dtype(const jit::Module& module) {
+  for (const auto& parameter : module.parameters())
+    if (parameter.is_floating_point()) return parameter.scalar_type();
+  return {};
+}
+
+std::string class_name(const c10::ClassType& type) { return type.name() ? type.name()->name() : "Module"; }
+
+// What the registry holds for one run alone. A run inside a run cannot happen: one thread runs the model.
+struct RunScope {
+  RunScope(HookRegistry& hooks, CallObserver* observer, const CancelFlag* cancel) : hooks(hooks) {
+    hooks.observer = observer;
+    hooks.cancel = cancel;
+  }
+  ~RunScope() {
+    hooks.observer = nullptr;
+    hooks.cancel = nullptr;
+    hooks.failure = nullptr;
+    hooks.innermost = nullptr;
+  }
+  HookRegistry& hooks;
+};
+
+}  // namespace
+
+std::shared_ptr<Model> TorchScriptModel::create(jit::Module module, const ModelOptions& options) {
+  return {new TorchScriptModel(std::move(module), options), [](TorchScriptModel* last) {
+            delete last;
+            release_idle_tensor_memory();  // of its weights and its activations
+          }};
+}
+
+TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& options)
+    : module_(std::move(module)),
+      device_(options.device),
+      dtype_(parameter_dtype(module_)),
+      schema_(module_.get_method("forward").function().getSchema()),
+      splits_(options.split_bytes.value_or(std::max(SplitCache::kMaxBytes, 4 * bytes_of_parameters(module_)))) {
+  // A frozen module has no attribute `training`, no submodules and no parameters: all of them became constants.
+  frozen_ = !module_.hasattr("training");
+  for (const auto& submodule : module_.modules())
+    if (submodule.hasattr("training")) submodule._ivalue()->setAttr("training", false);
+  for (auto parameter : module_.parameters()) parameter.set_requires_grad(false);
+
+  for (const auto& [path, submodule] : module_.named_modules()) {
+    const auto type = submodule.type();
+    submodules_.push_back({path, class_name(*type), count_parameters(submodule), type->findMethod("forward") != nullptr,
+                           submodule._ivalue().get()});
+  }
+  if (device_.is_cpu()) rewrite_max_pools(module_);
+  trampolines_.emplace(module_, hooks_);
+}
+
+Capabilities TorchScriptModel::capabilities() const {
+  return {/*hookable=*/!frozen_, /*splittable=*/true, /*differentiable=*/true};
+}
+
+IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
+  for (auto& input : inputs)
+    input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : to_device(t, device_); });
+  const RunScope scope(hooks_, observer, cancel);
+  // The profiling executor would fuse operators and hide ReLUs inside differentiable graphs of its own.
+  const jit::GraphOptimizerEnabledGuard unoptimized(false);
+  try {
+    return module_.get_method("forward")(std::move(inputs));
+  } catch (...) {
+    if (hooks_.failure) std::rethrow_exception(hooks_.failure);
+    throw;
+  }
+}
+
+std::shared_ptr<SplitModel> TorchScriptModel::split(const SplitPlan& plan) {
+  return splits_.find_or_build(plan, [&] { return build_split(plan); });
+}
+
+std::shared_ptr<SplitModel> TorchScriptModel::build_split(const SplitPlan& plan) const {
+  for (const auto& layer : plan.layers) {
+    const auto id = module_at(layer);
+    if (std::count_if(submodules_.begin(), submodules_.end(), [&](const auto& info) { return info.id == id; }) > 1)
+      throw CannotSplit("layer '" + layer + "' is one module under several names");
+  }
+  try {
+    return SplitModel::build(trampolines_->copy_original(module_, CopiedState::shared), plan);
+  } catch (const CannotSplit&) {
+    throw;
+  } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) throw;
+    throw CannotSplit("the model cannot be copied: " + concise_message(error));
+  }
+}
+
+std::shared_ptr<Model> TorchScriptModel::randomized(const std::vector<std::string>& paths, uint64_t seed) {
+  for (const auto& path : paths) {
+    const auto known = [&](const auto& info) { return info.path == path; };
+    if (std::none_of(submodules_.begin(), submodules_.end(), known)) module_at(path);  // says which paths there are
+  }
+  auto copy = trampolines_->copy_original(module_, CopiedState::own);
+  if (!randomize_parameters(copy, paths, seed))
+    throw Error(
+        frozen_ ? "ERR_MODEL_FROZEN" : "ERR_INVALID_ARGUMENT",
+        "There is no parameter to randomise there. Pick modules that have some, and a model that is not frozen.");
+  std::shared_ptr<TorchScriptModel> model(new TorchScriptModel(std::move(copy), {device_, splits_.max_bytes()}));
+  model->units_ = units_;
+  model->units_.push_back(module_._ivalue()->compilation_unit());
+  return model;
+}
+
+}  // namespace gradcam

@@ -1,0 +1,58 @@
+#pragma once
+#include <torch/script.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/hooks/trampolines.h"
+#include "core/split/split_cache.h"
+#include "model.h"
+
+namespace gradcam {
+
+struct ModelOptions {
+  at::Device device = at::kCPU;
+  std::optional<size_t> split_bytes;  // what its splits may hold; by default see SplitCache
+};
+
+// A model that is a torch::jit::Module in a compilation unit of its own, as a TorchScript file gives it.
+class TorchScriptModel final : public Model {
+ public:
+  // Takes the module over, with its unit, and changes both.
+  static std::shared_ptr<Model> create(torch::jit::Module module, const ModelOptions& options);
+
+  const std::vector<SubmoduleInfo>& submodules() const override { return submodules_; }
+  Capabilities capabilities() const override;
+  at::Device device() const override { return device_; }
+  std::optional<at::ScalarType> dtype() const override { return dtype_; }
+  const c10::FunctionSchema& forward_schema() const override { return schema_; }
+  HookRegistry& hooks() override { return hooks_; }
+
+  IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) override;
+  std::shared_ptr<SplitModel> split(const SplitPlan& plan) override;
+  void give_up_split(const SplitPlan& plan, const std::string& reason) override { splits_.give_up(plan, reason); }
+  const SplitCache& splits() const override { return splits_; }
+  std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed) override;
+
+ private:
+  TorchScriptModel(torch::jit::Module module, const ModelOptions& options);
+
+  std::shared_ptr<SplitModel> build_split(const SplitPlan& plan) const;
+
+  // Of the models that this one was copied from: functions that are not methods stay in the unit of the original.
+  std::vector<std::shared_ptr<torch::jit::CompilationUnit>> units_;
+  HookRegistry hooks_;
+  // Called through the module's types, so they must be destroyed after it.
+  std::optional<Trampolines> trampolines_;
+  torch::jit::Module module_;
+  at::Device device_;
+  std::optional<at::ScalarType> dtype_;
+  c10::FunctionSchema schema_;
+  std::vector<SubmoduleInfo> submodules_;
+  bool frozen_ = false;
+  SplitCache splits_;
+};
+
+}  // namespace gradcam

@@ -1,0 +1,31 @@
+import test from 'ava'
+import { nearestName, nearestPaths } from '../../lib/base/nearest.js'
+
+test('the name that was meant, where one is near', (t) => {
+  const names = ['explain', 'batch', 'report', 'layers', 'doctor']
+  for (const [wanted, meant] of [
+    ['explian', 'explain'],
+    ['LAYER', 'layers'],
+    ['docter', 'doctor'],
+    ['batch', 'batch'],
+    ['x', null],
+    ['', null],
+    ['something else', null],
+  ] as const)
+    t.is(nearestName(wanted, names), meant, wanted)
+  t.is(nearestName('any', []), null)
+})
+
+test('a short name that is too far does not hide a longer one that is near enough', (t) => {
+  // Both differ in three characters, which is much for a name of three and little for one of nine.
+  t.is(nearestName('abcdefxyz', ['abcdefghi']), 'abcdefghi')
+  t.is(nearestName('xyz', ['abc', 'xyzabcdef']), null)
+})
+
+test('paths that end in what was asked for come first, then the most similar ones', (t) => {
+  const paths = ['features', 'features.0', 'features.layer1.conv2', 'conv', 'classifier', 'conv1.conv2']
+  t.deepEqual(nearestPaths('conv2', paths), ['conv1.conv2', 'features.layer1.conv2', 'conv'])
+  t.deepEqual(nearestPaths('feature', paths, 2), ['features', 'features.0'])
+  t.deepEqual(nearestPaths('anything', []), [])
+  t.is(nearestPaths('', paths).length, 3)
+})
