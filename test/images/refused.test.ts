@@ -54,7 +54,10 @@ test.serial('loadImage says what is wrong with a source, and what to do', async 
     [folder, { code: 'ERR_IMAGE_UNREADABLE', message: /it is a folder\. Name a file in it/ }],
     ['https://example.org/cat.png', { code: 'ERR_INVALID_ARGUMENT', message: /await fetch/ }],
     ['data:image/png;base64,AAAA', { code: 'ERR_INVALID_ARGUMENT', message: /Pass the bytes/ }],
-    ['file://elsewhere/cat.png', { code: 'ERR_INVALID_ARGUMENT', message: /must be a path or a file: URL, but is file:/ }],
+    [
+      'file://elsewhere/cat.png',
+      { code: 'ERR_INVALID_ARGUMENT', message: /must be a path or a file: URL, but is file:/ },
+    ],
     [7 as never, { code: 'ERR_INVALID_ARGUMENT', message: /not as number/ }],
     [null as never, { code: 'ERR_INVALID_ARGUMENT', message: /not as null/ }],
     ['with\0zero', { code: 'ERR_IMAGE_UNREADABLE', message: /null bytes/ }],

@@ -187,7 +187,11 @@ test.serial('options and inputs that make no sense are refused', async (t) => {
     })
   const before = await heldTensors()
   const onInput: [InputPerturbationOptions, string, RegExp][] = [
-    [{ method: 'occlusion', window: [0, 2] }, 'ERR_INVALID_ARGUMENT', /`window` must be an array of integers from 1 on/],
+    [
+      { method: 'occlusion', window: [0, 2] },
+      'ERR_INVALID_ARGUMENT',
+      /`window` must be an array of integers from 1 on/,
+    ],
     [{ method: 'occlusion', window: [2, 2], stride: [1] }, 'ERR_INVALID_ARGUMENT', /`stride` as many/],
     [{ method: 'occlusion', window: [1, 1, 1, 1] }, 'ERR_INVALID_ARGUMENT', /1 to 3 dimensions/],
     [{ method: 'occlusion', window: [4, 21] }, 'ERR_INVALID_ARGUMENT', /21 does not fit into a dimension of 20/],
