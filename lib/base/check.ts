@@ -149,6 +149,13 @@ export const expect = {
     throw invalid(name, expected, value)
   },
 
+  /** A list, copied, of anything that fits. */
+  list<Item>(name: string, value: unknown, fits: (item: unknown) => item is Item, expected: string): Item[] {
+    const list = toList(value)
+    if (list?.every(fits)) return list
+    throw invalid(name, `an array of ${expected}`, value)
+  },
+
   /** A list of at least one string, copied. */
   strings(name: string, value: unknown, example: string): string[] {
     const list = toList(value)

@@ -1,3 +1,4 @@
+import { settled } from '../base/callback.js'
 import { explainBatch, type Ready } from './explain-batch.js'
 import { Batcher } from './batcher.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
@@ -243,8 +244,7 @@ export class Pipeline<Extra> {
     const { id, ok } = result
     try {
       const progress = { id, ok, taken: this.#taken, explained: this.#done, failed: this.#failed }
-      const told: unknown = this.settings.onProgress?.(progress)
-      if (told instanceof Promise) told.catch((error: unknown) => this.#fail(error))
+      settled(this.settings.onProgress?.(progress)).catch((error: unknown) => this.#fail(error))
     } catch (error) {
       this.#fail(error)
     }

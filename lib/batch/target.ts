@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { isRecord, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { toNativeTarget, type TargetData } from '../target/target.js'
 import type { BoxTarget, BoxXYXY } from '../target/target-box.js'
@@ -15,16 +15,14 @@ const isSingleBox = (target: BatchTarget): target is TargetData & BoxTarget & { 
 
 /** Throws ERR_TARGET for an invalid target. */
 export function checkBatchTarget(target: BatchTarget): void {
-  if (typeof target === 'object' && target !== null && !Array.isArray(target)) {
+  if (isRecord(target)) {
     using _native = toNativeTarget(target)
     // Tensors would have to live as long as the run.
-    if (!('mask' in target) || Array.isArray(target.mask)) return
+    if (!('mask' in target) || toList(target.mask)) return
   } else if (target === 'argmax' || (Number.isSafeInteger(target) && (target as number) >= 0)) return
-  throw new GradCamError(
-    'ERR_TARGET',
-    `${inspect(target, { depth: 1, breakLength: Infinity })} is not a target for batches: give a class index, 'argmax', ` +
-      'or an object with a kind and without tensors.',
-  )
+  throw new GradCamError('ERR_TARGET', `${show(target)} is not a target for batches.`, {
+    remedy: "Give a class index, 'argmax', or an object with a kind and without tensors.",
+  })
 }
 
 /** What the targets of one batch have in common. */

@@ -165,5 +165,5 @@ export function checkModel(model: unknown): Model {
 
 /** The positional inputs of a model: an array is all of them, anything else the only one. */
 export function toPositional(inputs: Value | readonly Value[]): readonly Value[] {
-  return (toList(inputs) as Value[] | null) ?? [inputs as Value]
+  return (toList(inputs) as readonly Value[] | null) ?? [inputs]
 }

@@ -95,7 +95,8 @@ export class ScriptModule implements Model {
   }
 
   namedModules(): readonly NamedModule[] {
-    return (this.#modules ??= this.handle.modules())
+    const { handle } = this
+    return (this.#modules ??= handle.modules())
   }
 
   async forward<Output extends Value = Tensor>(

@@ -1,3 +1,4 @@
+import { settled } from '../base/callback.js'
 import { expect, invalid, toList } from '../base/check.js'
 import {
   disposeExplained,
@@ -137,8 +138,7 @@ export class InputPerturbation extends Explainer {
             ),
           )
           await sum.add(masks, weights, { signal })
-          const told: unknown = onProgress?.(to, count)
-          if (told instanceof Promise) await told // a failure of an async function ends the call, too
+          await settled(onProgress?.(to, count))
         })
         const attribution = sum.result(x)
         const { method } = this

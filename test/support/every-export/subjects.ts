@@ -78,6 +78,56 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
         signal,
       },
     ],
+    observeLayers: [model, input, call],
+    defaultLayer: [model, [1, 3, 16, 20], call],
+    lastSpatialLayer: [[{ path: 'a', typeName: 'Conv2d', calls: 1, shape: [1, 2, 4, 4], description: '' }]],
+    moduleTree: [model.namedModules(), ''],
+    makeMapExplainers: [model, ['gradcam'], ['features'], { chunkSize: 4 }],
+    readMethodSettings: [{ masks: 10 }, ['rise']],
+    toMapLevels: [{ data: new Float32Array(4), height: 2, width: 2 }],
+    readLabels: ['labels.txt'],
+    parseTarget: ['cat', ['cat', 'dog']],
+    className: [0, ['cat']],
+    makeJobSpec: [
+      {
+        model: 'plain.pt',
+        method: 'gradcam',
+        precision: null,
+        layer: 'features',
+        target: 'argmax',
+        preprocess: 'imagenet',
+        write: ['overlay'],
+        alpha: 0.5,
+        labels: ['cat'],
+        sources: ['a'],
+        base: '',
+      },
+    ],
+    checkSameJob: [{ model: { path: 'a', sha256: 'b' } }, { model: { path: 'a', sha256: 'b' } }],
+    readJobSpec: ['results'],
+    readManifest: ['results'],
+    writeReport: ['results', 'page.html', { thumbnail: 100, onProgress: () => {} }],
+    runJob: [
+      { model: { path: 'plain.pt', sha256: '' }, write: [] },
+      {
+        source: { async *entries() {} },
+        store: { claim: async () => ({ done: new Map() }), record: async () => {}, close: async () => {} },
+        sink: { write: async () => ({}) },
+        explainer: {
+          open: async () => ({ layer: null, devices: [] }),
+          explain: async function* () {},
+          close: async () => {},
+        },
+        signal,
+        onStart: () => {},
+        onProgress: () => {},
+        onWarning: () => {},
+      },
+    ],
+    FolderStore: ['results', { resume: true, retryFailed: false, onWait: () => {} }],
+    FolderSink: ['results'],
+    ModelExplainer: [{ model, devices: ['cpu'] }],
+    'FileSource.open': [['image.png'], { labels: ['cat'], exclude: 'results' }],
     disposeValue: [[1, { a: null }]],
     tidy: [() => 1],
     setNumThreads: [1],
@@ -234,7 +284,7 @@ export async function subjectsOf(model: ScriptModule, input: Tensor, map: Tensor
       subjects.push({ name, valid: given, call: (args) => (exported as Callable)(...args), ...once })
     }
   }
-  for (const [name, owner] of [['Tensor', Tensor] as const, ['ScriptModule', lib.ScriptModule] as const])
+  for (const [name, owner] of Object.entries({ Tensor, ScriptModule: lib.ScriptModule, FileSource: lib.FileSource }))
     for (const key of Object.getOwnPropertyNames(owner)) {
       const value: unknown = Reflect.get(owner, key)
       if (typeof value !== 'function' || key === 'own') continue
