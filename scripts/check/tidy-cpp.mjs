@@ -2,9 +2,9 @@
 //
 //   npm run lint:cpp -- [--since REF | --all] [FILE ...]
 //
-// REF is by default where this branch left main or, on main itself, the commit before: what a merge brought. LibTorch's headers take most of the time
-// and of the memory, so that all files of native/core are looked at in one go, as in a unity build, and all of native/node
-// in another. The addon has to be built, which tells where LibTorch lies.
+// REF is by default where this branch left main or, on main itself, the commit before: what a merge brought. LibTorch's
+// headers take most of the time and of the memory, so that all files of native/core are looked at in one go, as in a unity
+// build, and all of native/node in another. The addon has to be built, which tells where LibTorch lies.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
@@ -18,19 +18,28 @@ const { values, positionals } = parseArgs({
   options: { all: { type: 'boolean', default: false }, since: { type: 'string' } },
 })
 
-/** @param {string[]} args */
-function git(...args) {
-  const { status, stdout, stderr } = spawnSync('git', args, { cwd: root, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`git ${args.join(' ')}: ${stderr.trim()}`)
-  return stdout.trim()
+/** What git prints; null where it fails: no repository, no such commit. */
+function git(/** @type {string[]} */ ...args) {
+  const { status, stdout } = spawnSync('git', args, { cwd: root, encoding: 'utf8' })
+  return status === 0 ? stdout.trim() : null
+}
+
+/** The commit to compare with; null where there is none. */
+function base() {
+  if (values.since !== undefined) return values.since
+  const left = git('merge-base', 'HEAD', 'main')
+  return left !== null && left !== git('rev-parse', 'HEAD') ? left : git('rev-parse', '--verify', '--quiet', 'HEAD^')
 }
 
 function changed() {
-  const head = git('rev-parse', 'HEAD')
-  const base = values.since ?? git('merge-base', 'HEAD', 'main')
-  const since = base === head ? 'HEAD^' : base
+  const since = base()
+  if (since === null) {
+    console.log('There is no earlier commit to compare with: npm run lint:cpp -- --all looks at everything.')
+    return []
+  }
   const names = [git('diff', '--name-only', since), git('ls-files', '--others', '--exclude-standard')]
-  return names.flatMap((text) => text.split('\n'))
+  if (names.includes(null)) throw new Error(`git cannot compare with ${since}.`)
+  return names.flatMap((text) => (text ?? '').split('\n'))
 }
 
 const all = globSync('native/{core,node}/**/*.{h,cc}', { cwd: root }).sort()
