@@ -74,7 +74,7 @@ test.serial('vision transformer: tokens become the grid of patches', async (t) =
   await hasSize(t, join(out, 'overlay.png'), [32, 48])
 })
 
-const detect = peer ? test.serial : test.serial.skip
+const detect = needing('peers', peer, test.serial)
 detect('detector: a box near a detection is explained, one far from all is an error', async (t) => {
   const file = peer!.file('list_detector', 'scripted')
   const size = '16x20'
