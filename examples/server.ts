@@ -1,7 +1,7 @@
 // A server that explains images. Requests that arrive together share a batch: all of them feed one explainAll.
 //   node dist/examples/server.js [PORT MODEL.pt LAYER]
 //   curl --data-binary @samples/cat_dog.png localhost:8080 > overlay.jpg
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
 import { GradCamError, ScriptModule, explainAll, type BatchEntry } from 'libtorch-gradcam'
@@ -23,7 +23,9 @@ async function* requests(): AsyncGenerator<BatchEntry> {
   }
 }
 
-const server = createServer(async (request, reply) => {
+const server = createServer((request, reply) => void accept(request, reply))
+
+async function accept(request: IncomingMessage, reply: ServerResponse): Promise<void> {
   try {
     if (Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY) > maxBytes) {
       reply.writeHead(413).end()
@@ -38,7 +40,7 @@ const server = createServer(async (request, reply) => {
   } catch {
     reply.destroy()
   }
-})
+}
 server.listen(Number(port), '127.0.0.1')
 await once(server, 'listening')
 const address = server.address()

@@ -12,6 +12,8 @@ export interface CamMethodFacts {
   readonly formula: string
   /** Whether the model runs again for each channel of the layer: the whole of it, or what follows the layer. */
   readonly reruns?: 'model' | 'tail'
+  /** Whether the map is a principal component over channels, and not their sum, which eigen smoothing replaces. */
+  readonly principal?: true
   /** arXiv number, DOI or the like; null where the method comes from a library. */
   readonly paper: string | null
   /** The class that computes it in each of the libraries that maps are compared with. */
@@ -72,6 +74,7 @@ export const camMethods = facts({
     title: 'Eigen-CAM',
     target: false,
     formula: 'the first principal component of A over channels, on the side of sum_k |A_k|',
+    principal: true,
     paper: 'arXiv:2008.00299',
     peers: { 'pytorch-grad-cam': 'EigenCAM' },
   },
@@ -79,6 +82,7 @@ export const camMethods = facts({
     title: 'EigenGrad-CAM',
     target: true,
     formula: 'the first principal component of G A over channels, on the side of sum_k G_k A_k',
+    principal: true,
     paper: null,
     peers: { 'pytorch-grad-cam': 'EigenGradCAM' },
   },
@@ -86,6 +90,7 @@ export const camMethods = facts({
     title: 'KPCA-CAM',
     target: false,
     formula: 'the first principal component of A under the kernel tanh(x y / C + 1)',
+    principal: true,
     paper: 'arXiv:2410.00267',
     peers: { 'pytorch-grad-cam': 'KPCA_CAM' },
   },

@@ -71,7 +71,7 @@ function check({ size, resample, normalize, background, maxPixels }: LoadImageOp
   if (resample !== undefined && !resamples.includes(resample))
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `There is no filter '${String(resample)}'. Use ${resamples.join(', ')}.`,
+      `There is no filter '${resample as string}'. Use ${resamples.join(', ')}.`,
     )
   if (normalize) checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null])
   if (background !== undefined && !(background >= 0 && background <= 1))

@@ -1,3 +1,4 @@
+import { camMethods, type CamMethod, type CamMethodFacts } from '../cam/cam-methods.js'
 import type { Execution } from '../explain/explainer.js'
 import { inputMethods } from '../attribution/input-attribution.js'
 import type { Smoothing } from '../attribution/smoothing.js'
@@ -30,7 +31,8 @@ export interface MethodOption {
 
 const where = (test: (name: MethodName) => boolean): readonly MethodName[] => methodNames.filter(test)
 const cams = where((name) => methods[name].by === 'Cam')
-const principal: readonly MethodName[] = ['eigencam', 'eigengradcam', 'kpcacam']
+const rows: Readonly<Record<CamMethod, CamMethodFacts>> = camMethods
+const isPrincipal = (name: MethodName): boolean => name in rows && rows[name as CamMethod].principal === true
 const ruled: readonly MethodName[] = ['guided-backprop', 'deconvnet', 'guided-gradcam']
 
 /** By their names in the options of the classes; those of SmoothGrad are inside `smooth` there. */
@@ -45,7 +47,7 @@ export const methodOptions = {
     help: "'vit', 'swin' and the like, for layers that do not return [N, C, h, w]",
   },
   eigenSmooth: {
-    of: cams.filter((name) => !principal.includes(name)),
+    of: cams.filter((name) => !isPrincipal(name)),
     otherwise: 'false',
     help: 'the first principal component over channels in place of their sum',
   },

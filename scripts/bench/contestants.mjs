@@ -35,8 +35,8 @@ function ours({ make, explain, method }, job) {
   return { command: process.execPath, args, env: process.env }
 }
 
-function eager({ module }, job, { python }) {
-  const args = [join(workers, 'eager.py'), module, JSON.stringify(job)]
+function eager({ module, className }, job, { python }) {
+  const args = [join(workers, 'eager.py'), module, JSON.stringify({ ...job, class: className })]
   return { command: python.command, args, env: { ...python.env, PYTHONDONTWRITEBYTECODE: '' } }
 }
 

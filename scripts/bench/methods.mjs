@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { methods as table } from 'libtorch-gradcam'
 import { formatTable } from '#internal'
 import { markdownTable, writeSection } from '../docs/sections.mjs'
 import { contestants } from './contestants.mjs'
@@ -18,37 +19,45 @@ const pgc = 'pytorch-grad-cam'
 const captum = 'captum'
 
 /**
- * Who has each, and how ours is asked for it where that is not its name alone. Those that take seconds are steady enough in
- * few rounds. SmoothGrad has no noise here, which takes as long as any and lets results be compared; DeepLIFT is Captum's on
- * nets alone that use no module twice.
+ * How ours is asked for a method where that is not its name alone, and in how many rounds it is steady. SmoothGrad has no
+ * noise here, which takes as long as any and lets results be compared; DeepLIFT is Captum's on nets alone that use no
+ * module twice.
+ *
+ * @typedef {{ peers: string[], rounds?: number, method?: string, make?: object, model?: string, target?: (of: number) => object }} Row
+ * @type {Record<string, Omit<Row, 'peers'>>}
  */
-const methods = {
-  ablationcam: { peers: [pgc], rounds: 2 },
-  scorecam: { peers: [pgc], rounds: 2 },
-  gradcam: { peers: [pgc, captum] },
-  hirescam: { peers: [pgc] },
-  'gradcam-elementwise': { peers: [pgc] },
-  'gradcam++': { peers: [pgc] },
-  xgradcam: { peers: [pgc] },
-  layercam: { peers: [pgc] },
-  eigencam: { peers: [pgc] },
-  eigengradcam: { peers: [pgc] },
-  kpcacam: { peers: [pgc] },
-  fem: { peers: [pgc] },
-  shapleycam: { peers: [pgc] },
-  'finer-cam': { peers: [pgc], method: 'gradcam', target: (of) => ({ kind: 'finer', class: of }) },
-  fullgrad: { peers: [pgc] },
-  saliency: { peers: [captum] },
-  'input-x-gradient': { peers: [captum] },
-  'guided-backprop': { peers: [captum] },
-  deconvnet: { peers: [captum] },
-  'guided-gradcam': { peers: [captum] },
-  smoothgrad: { peers: [captum], rounds: 9, method: 'saliency', make: { smooth: { samples: 5, sigma: 0 } } },
-  deeplift: { peers: [captum], rounds: 5, model: 'vgg11' },
-  'integrated-gradients': { peers: [captum], rounds: 2 },
-  occlusion: { peers: [captum], rounds: 2 },
-  'feature-ablation': { peers: [captum], rounds: 2 },
+const ways = {
+  ablationcam: { rounds: 2 },
+  scorecam: { rounds: 2 },
+  'finer-cam': { method: 'gradcam', target: (of) => ({ kind: 'finer', class: of }) },
+  smoothgrad: { rounds: 9, method: 'saliency', make: { smooth: { samples: 5, sigma: 0 } } },
+  deeplift: { rounds: 5, model: 'vgg11' },
+  'integrated-gradients': { rounds: 2 },
+  occlusion: { rounds: 2 },
+  'feature-ablation': { rounds: 2 },
 }
+
+/**
+ * Who has a method: maps of layers are compared with each library that has them, all else with Captum. The gradient itself
+ * is saliency's but for the sign; random maps differ by definition.
+ *
+ * @returns {string[]}
+ */
+function peersOf(/** @type {import('libtorch-gradcam').MethodInfo} */ { by, peers }) {
+  const layered = by === 'Cam' || by === 'FullGrad'
+  return [...(layered && peers[pgc] ? [pgc] : []), ...(peers.Captum ? [captum] : [])]
+}
+
+/** @type {Map<string, string[]>} */
+const librariesOf = new Map(Object.entries(table).map(([name, info]) => [name, peersOf(info)]))
+librariesOf.set('finer-cam', [pgc]).set('smoothgrad', [captum])
+for (const name of ['gradient', 'randomcam']) librariesOf.delete(name)
+
+/** @type {Record<string, Row>} */
+const methods = {}
+for (const [name, libraries] of librariesOf)
+  if (libraries.length > 0) methods[name] = { peers: libraries, ...ways[name] }
+
 const modules = { [pgc]: 'grad_cam_methods', [captum]: 'captum_methods' }
 
 const { values } = parseArgs({
@@ -107,7 +116,16 @@ for (const method of asked) {
   const { measured, failures } = await measure({
     contestants: taking
       .filter(({ name }) => name === 'ours' || peers.includes(name))
-      .map((row) => (row.name === 'ours' ? { ...row, ...asOurs(method, target) } : row)),
+      .map((row) =>
+        row.name === 'ours'
+          ? { ...row, ...asOurs(method, target) }
+          : {
+              ...row,
+              className: Object.hasOwn(table, method)
+                ? table[/** @type {import('libtorch-gradcam').MethodName} */ (method)].peers[pgc]
+                : undefined,
+            },
+      ),
     batches: [1],
     rounds: () => rounds,
     warmups: () => (rounds > 2 ? 2 : 0),
@@ -137,7 +155,7 @@ for (const method of asked) {
 
 const number = (value, digits) => (value === undefined ? '–' : value.toFixed(digits))
 const of = (result, name) => result.peers.find((peer) => peer.name === name)
-const table = [
+const rows = [
   ['method', `× ${pgc}`, '× Captum', 'ours, ms', `${pgc}, ms`, 'Captum, ms', 'largest difference'],
   ...results.map((result) => [
     result.method,
@@ -147,7 +165,7 @@ const table = [
     Math.max(...result.peers.map(({ difference }) => difference ?? NaN)).toExponential(0),
   ]),
 ]
-for (const line of formatTable(table.map((row) => row.map((text, at) => ({ text, alignRight: at > 0 })))))
+for (const line of formatTable(rows.map((row) => row.map((text, at) => ({ text, alignRight: at > 0 })))))
   console.log(line)
 
 const facts = machine(libtorch, { threads, device })
@@ -157,5 +175,5 @@ if (values['write-docs'])
   await writeSection(
     'methods',
     `${model} at \`${index.models[model].layers['gradcam-last']}\`, ${size}x${size}, batch 1, on ${facts.cpu}, ${threads} threads, LibTorch ${libtorch.version}. ` +
-      `A × is how many times as long the peer takes: above 1 we are faster.\n\n${markdownTable(table)}`,
+      `A × is how many times as long the peer takes: above 1 we are faster.\n\n${markdownTable(rows)}`,
   )

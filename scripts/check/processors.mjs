@@ -9,7 +9,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { globSync } from 'tinyglobby'
-import { formatTable } from '../../dist/lib/cli/table.js'
+import { formatTable } from '#internal'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 

@@ -2,7 +2,8 @@
 //
 //   node scripts/docs/write-method-docs.mjs [--images]
 //
-// A method needs an entry in its table in lib, and one in scripts/docs/methods/prose. --images draws docs/methods/images, too.
+// A method needs an entry in its table in lib, and one in scripts/docs/methods/prose. An image that is
+// missing is drawn; with --images all are drawn again.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -37,6 +38,6 @@ export async function pages() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes('--images')) await drawImages(join(folder, 'images'))
+  await drawImages(join(folder, 'images'), { again: process.argv.includes('--images') })
   for (const [file, text] of Object.entries(await pages())) writeFileSync(join(folder, file), text)
 }

@@ -55,7 +55,7 @@ test.serial('methods that look at activations alone differentiate nothing', asyn
   using plain = new GradCam(model, ['features'])
   await t.throwsAsync(plain.explain(input, { target: 0 }), { code: 'ERR_NO_GRADIENT' })
   const methods = all.filter((method) => !camMethods[method].target)
-  t.deepEqual(methods, ['eigencam', 'kpcacam', 'fem', 'randomcam'])
+  for (const method of ['eigencam', 'kpcacam', 'fem', 'randomcam'] as const) t.true(methods.includes(method), method)
   using cam = new Cam(model, { layers: ['features'], methods })
   using found = await cam.explain(input, { target: 0 })
   t.is(found.scores.length, input.shape[0]!)

@@ -1,25 +1,31 @@
 import test from 'ava'
-import { Cam, FullGrad, ScriptModule, Tensor, type CamMethod, type CamOptions, type Target } from '../../lib/index.js'
+import {
+  Cam,
+  camMethods,
+  FullGrad,
+  ScriptModule,
+  Tensor,
+  type CamMethod,
+  type CamMethodFacts,
+  type CamOptions,
+  type Target,
+} from '../../lib/index.js'
 import { assertMap, assertSame } from '../support/parity.js'
 import { peerModels, peerReference } from '../support/peer-maps.js'
 import type { Values } from '../support/stored-tensor.js'
 import { needing } from '../support/needs.js'
 
-const methods = [
-  'gradcam',
-  'hirescam',
-  'gradcam-elementwise',
-  'gradcam++',
-  'xgradcam',
-  'layercam',
-  'eigencam',
-  'eigengradcam',
-  'kpcacam',
-  'fem',
-  'shapleycam',
-] as const satisfies readonly CamMethod[]
+/** Those that pytorch-grad-cam has; not those that run the model again (see reruns-parity.test), nor random maps. */
+const methods = (Object.keys(camMethods) as CamMethod[]).filter((method) => {
+  const { peers, reruns }: CamMethodFacts = camMethods[method]
+  return peers['pytorch-grad-cam'] && !reruns && method !== 'randomcam'
+})
+const peerClass = (method: CamMethod): string =>
+  (camMethods[method] as CamMethodFacts).peers['pytorch-grad-cam'] as string
+const peerClasses = Object.fromEntries(methods.map((method) => [method, peerClass(method)]))
 
-const peer = await peerReference('peer_maps.py', { models: peerModels })
+const jobs = Object.entries(peerModels).map(([name, model]) => [name, { ...model, methods: peerClasses }])
+const peer = await peerReference('peer_maps.py', { models: Object.fromEntries(jobs) })
 const run = needing('peers', peer, test.serial)
 
 const inputOf = (values: Values, images: number): Tensor => {

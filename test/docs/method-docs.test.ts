@@ -37,7 +37,7 @@ test('what the pages link to is there, and every image is on a page', (t) => {
     const text = texts[file] as string
     for (const [, address = ''] of text.matchAll(/(?:\]\(|src=")([^)"]+)[)"]/g)) {
       if (address.startsWith('https:')) continue
-      t.true(existsSync(join(folder, address)), `${file}: ${address} (images: run with --images)`)
+      t.true(existsSync(join(folder, address)), `${file}: ${address} (run node scripts/docs/write-method-docs.mjs)`)
       shown.add(address)
     }
   }

@@ -2,10 +2,11 @@
 
     python3 test/python/peer_maps.py JOB.json OUT
 
-JOB.json: {"models": {NAME: {"seed", "input_seed", "size", "classes", "layer_sets", "reshape", "single": bool}}}. For each
-model, each number of images (the whole batch, and its first alone) and each set of layers OUT/index.json has the peers'
-maps by case, and what pytorch-grad-cam captured. The peers are called as their users call them; only a principal
-component's sign, which LAPACK picks, is set by the rule that this package documents (see `signed`).
+JOB.json: {"models": {NAME: {"seed", "input_seed", "size", "classes", "layer_sets", "reshape", "methods"}}}. "methods" gives
+pytorch-grad-cam's class of each method. For each model, each number of images (the whole batch, and its first alone) and each
+set of layers OUT/index.json has the peers' maps by case, and what pytorch-grad-cam captured. The peers are called as their
+users call them; only a principal component's sign, which LAPACK picks, is set by the rule that this package documents (see
+`signed`).
 """
 
 import copy
@@ -28,21 +29,6 @@ from pytorch_grad_cam.utils.model_targets import (  # noqa: E402
 )
 
 warnings.filterwarnings("ignore")
-
-METHODS = {
-    "gradcam": pgc.GradCAM,
-    "hirescam": pgc.HiResCAM,
-    "gradcam-elementwise": pgc.GradCAMElementWise,
-    "gradcam++": pgc.GradCAMPlusPlus,
-    "xgradcam": pgc.XGradCAM,
-    "layercam": pgc.LayerCAM,
-    "eigencam": pgc.EigenCAM,
-    "eigengradcam": pgc.EigenGradCAM,
-    "kpcacam": pgc.KPCA_CAM,
-    "fem": pgc.FEM,
-    "shapleycam": pgc.ShapleyCAM,
-}
-
 
 def signed(cam_class, guide):
     """The peer's class, with each principal component turned to the side of guide(activations, gradients)."""
@@ -76,9 +62,11 @@ class PreciseKpca(pgc.KPCA_CAM):
         return super().get_cam_image(input_tensor, target_layer, targets, np.float64(activations), grads, eigen_smooth)
 
 
-METHODS["kpcacam"] = PreciseKpca
-METHODS["eigencam"] = signed(METHODS["eigencam"], strength)
-METHODS["eigengradcam"] = signed(METHODS["eigengradcam"], evidence)
+ADAPTED = {
+    "kpcacam": PreciseKpca,
+    "eigencam": signed(pgc.EigenCAM, strength),
+    "eigengradcam": signed(pgc.EigenGradCAM, evidence),
+}
 
 
 def reshape_of(kind):
@@ -97,10 +85,11 @@ def run(cam_class, model, layers, x, targets, reshape, **options):
     return torch.from_numpy(np.ascontiguousarray(maps)).unsqueeze(1), cam
 
 
-def pgc_cases(model, layers, x, classes, reshape):
+def pgc_cases(model, layers, x, classes, reshape, methods):
     targets = [ClassifierOutputTarget(c) for c in classes]
     cases = {}
-    for name, cam_class in METHODS.items():
+    for name, class_name in methods.items():
+        cam_class = ADAPTED.get(name) or getattr(pgc, class_name)
         if name == "shapleycam" and (len(layers) > 1 or reshape):
             continue  # the peer frees the graph at the first layer and fails at the second; it forgets to reshape
         cases[name], cam = run(cam_class, model, layers, x, targets, reshape)
@@ -138,7 +127,7 @@ def run_model(name, job, folder, store):
     for images in (1, len(x)):
         for layers in job["layer_sets"]:
             given, classes = x[:images].clone(), job["classes"][:images]
-            cases = pgc_cases(model, layers, given, classes, reshape)
+            cases = pgc_cases(model, layers, given, classes, reshape, job["methods"])
             if reshape is None and layers == job["layer_sets"][0]:
                 targets = [ClassifierOutputTarget(c) for c in classes]
                 cases["fullgrad"], _ = run(pgc.FullGrad, model, [], given, targets, None)

@@ -47,6 +47,9 @@ export const smallNetCases: readonly SmallNetCase[] = [
   { net: 'branches', layers: ['left', 'right'], target: [0, 1], hooked: /does not depend on the first/ },
 ]
 
+/** Of a net of which the usual images leave a gate undecided in float32: images that do not, see test/python/gates.py. */
+const inputSeeds: Readonly<Record<string, readonly number[]>> = { dense: [2, 5], residual: [1, 3] }
+
 /** Name under which a case's Grad-CAM stands in the reference. */
 export const gradCamCase = ({ layers }: SmallNetCase): string => `gradcam ${layers.join(' ')}`
 
@@ -64,7 +67,7 @@ export function smallNetReference(): Promise<Reference> {
       guided_modules: { method: 'guided', scope: 'modules', target, ...output },
       ...job[small.net]?.cases, // guided backprop, which knows no layers, is that of the first
     }
-    job[small.net] = { seed, cases }
+    job[small.net] = { seed, input_seed: inputSeeds[small.net] ?? 1, decided: true, cases }
   }
   return reference('small-net-parity', job)
 }

@@ -34,7 +34,7 @@ import {
 
 /** Whether two types are the same, and not only assignable to each other. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
-const same = <A, B>(_: Same<A, B>): void => {}
+const same = <A, B>(areSame: Same<A, B>): void => void areSame
 
 export async function tensors(): Promise<void> {
   using tensor = Tensor.from([
@@ -73,7 +73,7 @@ export async function explaining(): Promise<void> {
 
   using detector = await gradCam.explain<Value>(input, { target: { kind: 'class', class: 1, of: ['heads', 0] } })
   same<typeof detector.output, Value>(true)
-  await gradCam.explain<Tensor>(input, { target: (output) => output.sum() })
+  await gradCam.explain(input, { target: (output) => output.sum() })
   // @ts-expect-error a function that explains gives a tensor
   await gradCam.explain(input, { target: () => 1 })
 

@@ -39,7 +39,8 @@ class Worker:
         self.images = torch.from_file(job["input"], size=job["images"] * 3 * size * size, dtype=torch.float32)
         self.images = self.images.view(-1, 3, size, size)
         self.inputs = {}
-        make = getattr(importlib.import_module(methods), job["method"])
+        module = importlib.import_module(methods)
+        make = module.maker(job) if hasattr(module, "maker") else getattr(module, job["method"])
         self.explain = make(model, job["layer"], job["target"])
 
     def input(self, batch: int) -> torch.Tensor:

@@ -1,5 +1,5 @@
 // The images of docs/methods: the sample image by every method, for its cat and for its dog.
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -49,18 +49,26 @@ export function captionOf(name) {
   return `For "cat", and for "dog", from blue for the least to red for the most, ${scale}.`
 }
 
-/** Draws docs/methods/images: image.webp, and NAME.webp for every method. */
-export async function drawImages(folder) {
+/**
+ * Draws docs/methods/images: image.webp, and NAME.webp for every method.
+ *
+ * @param {string} folder
+ * @param {{ again: boolean }} options `again`: those that are there, too
+ */
+export async function drawImages(folder, { again }) {
   mkdirSync(folder, { recursive: true })
+  const wanted = (/** @type {string} */ name) => again || !existsSync(join(folder, `${slugOf(name)}.webp`))
+  if (!['image', 'finer-cam', 'smoothgrad', ...Object.keys(methods)].some(wanted)) return
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
   const targets = ['cat', 'dog'].map((label) => labels.indexOf(label))
   const model = await ScriptModule.load(join(root, 'samples', 'animals-densenet.pt'))
   const input = await loadImage(file, { size: [side, side], normalize: imagenet })
   const image = await loadImage(file, { size: [side, side] })
-  await sharp(await encodeImage(image, 'png'))
-    .webp({ quality: 80 })
-    .toFile(join(folder, 'image.webp'))
+  if (wanted('image'))
+    await sharp(await encodeImage(image, 'png'))
+      .webp({ quality: 80 })
+      .toFile(join(folder, 'image.webp'))
   const drawAll = async (name, mapOf) => {
     const tiles = []
     for (const target of targets) {
@@ -70,14 +78,17 @@ export async function drawImages(folder) {
     await strip(tiles, join(folder, `${slugOf(name)}.webp`))
   }
   for (const name of /** @type {(keyof typeof methods)[]} */ (Object.keys(methods))) {
+    if (!wanted(name)) continue
     const [explainer] = makeMapExplainers(model, [name], methods[name].layered ? [layer] : [])
     await drawAll(name, async (target) => (await explainer.explain(input, { target })).maps[0].map)
     explainer[Symbol.dispose]()
   }
   const finer = new Cam(model, { layers: [layer] })
-  await drawAll('finer-cam', async (of) => (await finer.explain(input, { target: { kind: 'finer', class: of } })).cam)
+  if (wanted('finer-cam'))
+    await drawAll('finer-cam', async (of) => (await finer.explain(input, { target: { kind: 'finer', class: of } })).cam)
   const saliency = new InputAttribution(model, { method: 'saliency', smooth })
-  await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))
+  if (wanted('smoothgrad'))
+    await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))
 }
 
 /** A map [1, 1, side, side] as an image in [0, 1]: see captionOf. */

@@ -43,7 +43,7 @@ export function indexPage() {
   const runs = titles(({ by, needs: takes }) => by === 'Cam' && takes === 'runs')
   return `# Methods
 
-Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws the images, too.
+Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws all images again.
 
 Every method, with what it makes of the sample image for "cat" and for "dog": click for its page. The model is
 \`samples/animals-densenet.pt\`, the layer \`features\`. Which are any good? [Metrics](../metrics.md) measures all of them.

@@ -1,0 +1,25 @@
+// `npm test`: AVA, with its arguments, and at the end what was skipped and why: nothing is skipped in silence. In CI, what it
+// could have had must be there: a test that was skipped for want of it is a failure. See test/support/needs.ts.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { summary } from './skips.mjs'
+
+const ava = join(dirname(createRequire(import.meta.url).resolve('ava')), 'cli.mjs')
+const folder = mkdtempSync(join(tmpdir(), 'gradcam-skips-'))
+const file = join(folder, 'skips.jsonl')
+const { status } = spawnSync(process.execPath, [ava, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+  env: { ...process.env, GRADCAM_SKIPS: file },
+})
+const record = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
+rmSync(folder, { recursive: true, force: true })
+
+const { lines, failed } = summary(
+  record.map((line) => JSON.parse(line)),
+  Boolean(process.env['CI']),
+)
+for (const line of lines) console.log(line)
+process.exit(status === 0 && failed ? 1 : (status ?? 1))
