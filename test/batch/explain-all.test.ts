@@ -429,8 +429,8 @@ test.serial('wrong options are refused at once', (t) => {
   const wrong: [unknown, Record<string, unknown>, string, RegExp][] = [
     ['photos', {}, 'ERR_INVALID_ARGUMENT', /'photos' is not a source/],
     [null, {}, 'ERR_INVALID_ARGUMENT', /null is not a source/],
-    [[], { model: null }, 'ERR_INVALID_ARGUMENT', /model must be a ScriptModule/],
-    [[], { model: [] }, 'ERR_INVALID_ARGUMENT', /model must be a ScriptModule/],
+    [[], { model: null }, 'ERR_INVALID_ARGUMENT', /model must be a loaded model/],
+    [[], { model: [] }, 'ERR_INVALID_ARGUMENT', /model must be a loaded model/],
     [[], { batchSize: 0 }, 'ERR_INVALID_ARGUMENT', /batchSize is 0/],
     [[], { window: 1.5 }, 'ERR_INVALID_ARGUMENT', /window is 1.5/],
     [[], { order: 'random' }, 'ERR_INVALID_ARGUMENT', /order is 'random'/],
