@@ -58,8 +58,8 @@ test.serial('loadImage says what is wrong with a source, and what to do', async 
       'file://elsewhere/cat.png',
       { code: 'ERR_INVALID_ARGUMENT', message: /must be a path or a file: URL, but is file:/ },
     ],
-    [7 as never, { code: 'ERR_INVALID_ARGUMENT', message: /not as number/ }],
-    [null as never, { code: 'ERR_INVALID_ARGUMENT', message: /not as null/ }],
+    [7 as never, { code: 'ERR_INVALID_ARGUMENT', message: /but is 7/ }],
+    [null as never, { code: 'ERR_INVALID_ARGUMENT', message: /but is null/ }],
     ['with\0zero', { code: 'ERR_IMAGE_UNREADABLE', message: /null bytes/ }],
   ] as const)
     await refuses(t, () => loadImage(source), expected)
