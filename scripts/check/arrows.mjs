@@ -65,7 +65,7 @@ const list = (/** @type {string} */ folder) =>
  */
 function mentions(root, folder, ending, pattern) {
   return list(join(root, folder))
-    .filter((name) => ending.test(name))
+    .filter((name) => ending.test(name) && !name.includes('node_modules/'))
     .flatMap((name) =>
       Array.from(readFileSync(join(root, folder, name), 'utf8').matchAll(pattern), (found) => ({
         from: `${folder}/${name}`,
