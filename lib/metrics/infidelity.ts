@@ -76,7 +76,7 @@ export class Infidelity extends Metric {
     })
   }
 
-  /** [B, C, H, W]: the perturbations of these samples, drawn once for neighbours of one sample. */
+  /** The perturbations of these samples, [B, C, H, W], drawn once for neighbours of one sample. */
   async #perturbations(input: Tensor, samples: readonly number[], signal: AbortSignal | undefined): Promise<Tensor> {
     const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
     const different = [...new Set(samples)]
