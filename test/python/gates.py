@@ -90,8 +90,9 @@ class OtherSide(Watch):
 
 def root_mean_square(x):
     """Of each image of a batch, so that what is undecided does not depend on the others."""
-    rows = x.double().reshape(len(x), -1).square().mean(1).sqrt().clamp(min=1e-30)
-    return rows.view(-1, *[1] * (x.dim() - 1)).to(x.dtype)
+    rest = tuple(range(1, x.dim()))
+    squares = x.double().square()
+    return (squares.mean(rest, keepdim=True) if rest else squares).sqrt().clamp(min=1e-30).to(x.dtype)
 
 
 @torch.no_grad()
