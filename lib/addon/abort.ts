@@ -1,3 +1,4 @@
+import { expect } from '../base/check.js'
 import { native } from './native.js'
 
 /** Options of every call that runs on an executor thread. */
@@ -12,36 +13,45 @@ export interface CallOptions {
 let nextTicket = 1
 
 /**
- * Runs a native call that can be cancelled by its ticket.
+ * Runs a native call that can be cancelled by its ticket. This is the one place that listens to signals.
  *
  * @param discard frees a result that arrives after the caller has stopped waiting for it
  */
-export function cancellable<Result>(
+export async function cancellable<Result>(
   signal: AbortSignal | undefined,
   start: (ticket: number) => Promise<Result>,
   discard: (result: Result) => void = () => {},
 ): Promise<Result> {
-  if (!signal) return start(0)
-  if (signal.aborted) return Promise.reject(signal.reason as Error)
+  expect.signal(signal)
+  if (!signal) return await start(0)
+  if (signal.aborted) throw signal.reason
   const ticket = nextTicket++
-  const running = start(ticket)
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     const onAbort = () => {
       native().cancel(ticket)
       reject(signal.reason as Error)
     }
+    // Before the call starts: where a signal cannot be listened to, nothing must be left running.
     signal.addEventListener('abort', onAbort, { once: true })
-    const settled = () => signal.removeEventListener('abort', onAbort)
-    running.then(
-      (result) => {
+    const settled = () => {
+      try {
+        signal.removeEventListener('abort', onAbort)
+      } catch {
+        // A signal of the caller's own making: the result counts, not how it forgets its listeners.
+      }
+    }
+    const fail = (error: unknown) => {
+      settled()
+      reject(error)
+    }
+    try {
+      start(ticket).then((result) => {
         settled()
         if (signal.aborted) discard(result)
         else resolve(result)
-      },
-      (error: unknown) => {
-        settled()
-        reject(error)
-      },
-    )
+      }, fail)
+    } catch (error) {
+      fail(error)
+    }
   })
 }

@@ -1,6 +1,6 @@
 /**
- * What the native addon offers, as TypeScript sees it. Everything here is raw: the classes of `lib/` own validation,
- * errors and lifetime, and nothing else calls it.
+ * The interface of the native addon. Everything here is raw: the classes of `lib/` own validation, errors and lifetime, and
+ * nothing else calls it.
  */
 
 /** A tensor held by JavaScript. Every use after `dispose` is refused by the addon. */
@@ -15,7 +15,7 @@ export interface TensorHandle {
   dispose(): void
 }
 
-/** What goes into a model or an operator, and comes out: handles inside arrays and objects. */
+/** The arguments and results of models and operators: handles inside arrays and objects. */
 export type NativeValue =
   | TensorHandle
   | number
@@ -67,21 +67,21 @@ export interface PassPlan {
   seed?: number
   /** Copies of images that run at a time, where a method runs the model again; 32 by default. */
   chunkSize?: number
-  /** FullGrad in place of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
+  /** FullGrad instead of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
   fullGrad?: boolean
   /** No layers and no gradient: `explain` and `backward` find the classes and scores, and the model runs without a graph. */
   scoresOnly?: boolean
   inputGradient: boolean
   guided: 'none' | 'modules' | 'all'
   execution?: 'auto' | 'split' | 'hooked'
-  /** The dtype of what comes before the first layer; the model's own by default. */
+  /** The dtype of the part before the first layer; the model's own by default. */
   precision?: 'bfloat16' | 'float16'
   reluRule?: 'guided' | 'deconvnet'
-  /** Where DeepLIFT compares with: expanded to the first input. */
+  /** The baseline of DeepLIFT: expanded to the first input. */
   baseline?: TensorHandle
 }
 
-/** What a forward in a pass gives. */
+/** The result of a forward in a pass. */
 export interface NativeForward {
   output: NativeValue
   /** ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's. */
@@ -108,7 +108,7 @@ export interface NativeTarget {
   parts?: readonly (string | number)[]
 }
 
-/** One map, and for each image whether it is nothing but zeros, or holds something that is not finite. */
+/** One map, and for each image whether it is zero everywhere, or holds NaN or an infinity. */
 export interface NativeMap {
   map: TensorHandle
   allZero: boolean[]
@@ -213,7 +213,7 @@ export interface NativeBinding {
   /** The names that a plan's methods may have. */
   layerMethods(): string[]
 
-  /** Fills `planes`. The arrays must be left alone until the promise settles; the same holds for `drawMap`. */
+  /** Fills `planes`. The arrays must not be changed until the promise settles; the same holds for `drawMap`. */
   frameImage(
     pixels: Uint8Array,
     size: readonly number[],
@@ -223,7 +223,7 @@ export interface NativeBinding {
     table: Float32Array,
     planes: Float32Array,
   ): Promise<void>
-  /** Fills `result`: with an overlay where there are pixels, else with grey of its own depth. */
+  /** Fills `result`: with an overlay where `pixels` are given, else with grey of its own depth. */
   drawMap(
     map: Float32Array,
     mapSize: readonly number[],

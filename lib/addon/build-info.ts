@@ -7,23 +7,23 @@ import { addonFile, buildInfoFile, packageRoot } from '../base/paths.js'
 /** The two programs that can build the addon. */
 export type Builder = 'cmake-js' | 'node-gyp'
 
-/** What the addon beside it was built with. Node's version is not in it: the addon speaks Node-API, which is stable. */
+/** The record that lies beside an addon: what it was built with. Node's version is not in it: the addon speaks Node-API, which is stable. */
 export interface BuildInfo {
   readonly builder: Builder
   readonly platform: string
   readonly libtorch: Omit<LibTorch, 'cxx11Abi'>
-  /** Of everything that the builders are told apart from the sources: when it changes, all is built anew. */
+  /** Of everything that the builders are told apart from the sources: when it changes, everything is built again. */
   readonly settings: string
-  /** Of the sources and of the files that say how to build them. */
+  /** Of the sources and of the files that configure the build. */
   readonly sources: string
-  /** Hash of the addon, so that one which was put there by hand is not taken for this build's. */
+  /** Hash of the addon, so that a file which was put there by hand is not taken for this build's. */
   readonly addon: string
 }
 
 /** `process.platform` and `process.arch`, e.g. 'linux-x64'. */
 export const platform = `${process.platform}-${process.arch}`
 
-/** What the last build recorded; null where nothing was built, or where the record does not read. */
+/** The record of the last build; null where nothing was built, or where the record is not valid. */
 export function readBuildInfo(file: string = buildInfoFile): BuildInfo | null {
   try {
     const info = JSON.parse(readFileSync(file, 'utf8')) as Partial<BuildInfo>

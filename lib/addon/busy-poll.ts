@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 
-/** Calls that take no longer are worth it: waking an event loop that fell asleep costs about 40 µs. */
+/** Calls that take no longer are worth it: waking a blocked event loop costs about 40 µs. */
 const longestMs = 0.5
 
 const hasAnotherProcessor = availableParallelism() > 1

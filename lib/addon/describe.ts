@@ -5,17 +5,17 @@ import { GradCamError } from '../base/errors.js'
 /** Where a LibTorch was found: in the LIBTORCH variable, as python3's own PyTorch, or in this package's private install. */
 export type LibTorchSource = 'LIBTORCH' | 'python3' | 'private install'
 
-/** One LibTorch on this machine: headers, libraries and what has to be known to compile against them. */
+/** One LibTorch on this machine: headers, libraries and the facts that are needed to compile against them. */
 export interface LibTorch {
   /** Absolute path of the folder with include/ and lib/, symbolic links resolved. */
   readonly root: string
-  /** As LibTorch says it, e.g. '2.13.0+cpu'; 'unknown' where it carries no version file. */
+  /** LibTorch's own version, e.g. '2.13.0+cpu'; 'unknown' where it carries no version file. */
   readonly version: string
   /** Whether it is a CUDA build: it may well run on a machine without a GPU. */
   readonly cuda: boolean
   /** The std::string it was compiled with: false for the pip wheels up to 2.5, whose string predates C++11. */
   readonly cxx11Abi: boolean
-  /** Changes when the libraries change, although they lie at the same place. */
+  /** Changes when the libraries change, although they are in the same folder. */
   readonly fingerprint: string
   readonly source: LibTorchSource
 }
@@ -34,7 +34,7 @@ export function libraryPath(root: string, name: string): string {
 }
 
 /**
- * Says which files a folder lacks to be a LibTorch; empty when it is one. Only names are looked at, so it costs nothing.
+ * The files that a folder lacks to be a LibTorch; empty when it is one. Only names are checked, so it is cheap.
  */
 export function missingFiles(root: string): string[] {
   const files = [join('include', 'torch', 'script.h'), ...needed.map((name) => join('lib', `lib${name}.${suffix}`))]
@@ -51,7 +51,8 @@ export function describeLibTorch(folder: string, source: LibTorchSource): LibTor
   if (missing.length > 0) {
     throw new GradCamError(
       'ERR_LIBTORCH_NOT_FOUND',
-      `${folder} is not a LibTorch: it holds no ${missing.join(', no ')}`,
+      `${folder} is not a LibTorch: it has no ${missing.join(', no ')}.`,
+      { details: { folder, missing } },
     )
   }
   const root = realpathSync(resolve(folder))
@@ -59,7 +60,8 @@ export function describeLibTorch(folder: string, source: LibTorchSource): LibTor
   if (version !== 'unknown' && compareVersions(version, oldestSupported) < 0) {
     throw new GradCamError(
       'ERR_LIBTORCH_NOT_FOUND',
-      `${folder} is LibTorch ${version}: ${oldestSupported} or newer is needed`,
+      `${folder} is LibTorch ${version}: ${oldestSupported} or newer is required.`,
+      { details: { folder, version } },
     )
   }
   return {
@@ -74,7 +76,7 @@ export function describeLibTorch(folder: string, source: LibTorchSource): LibTor
 
 /**
  * Whether two fingerprints are of the same libraries wherever they were copied to: a container image, for one, gives
- * its files new times. A build goes by the times too, and rather builds once too often.
+ * its files new times. A build compares the times too: an unnecessary build is better than a missed one.
  */
 export function sameLibraries(a: string, b: string): boolean {
   const withoutTimes = (text: string): string => text.replace(/:\d+(?= |$)/g, '')
@@ -123,7 +125,7 @@ function readIfThere(file: string): string | undefined {
 }
 
 /**
- * c10::Error's constructor takes a std::string: its mangled name says which one. The library is asked rather than the
+ * c10::Error's constructor takes a std::string: its mangled name says which one. The library is read rather than the
  * version, because builds of the same version differed.
  */
 function usesCxx11Strings(root: string): boolean {

@@ -7,7 +7,10 @@ interface Explanation {
 
 const rebuild = 'Run: npx gradcam build'
 
-/** What the dynamic loader's words mean, most telling first. `$1` stands for the part that the pattern caught. */
+/**
+ * The messages of the dynamic loader, which has no codes: what each means and the remedy, the most specific first. `$1` is
+ * the part that the pattern captured.
+ */
 const table: readonly (readonly [RegExp, string, string])[] = [
   [
     /(lib(?:torch|c10)\w*\.\w+)[^:]*: cannot open shared object file|Library not loaded: \S*(lib(?:torch|c10)\S*)/,
@@ -43,7 +46,7 @@ const table: readonly (readonly [RegExp, string, string])[] = [
   [/did not self-register|Module version mismatch|NODE_MODULE_VERSION/, 'it is not an addon of this package', rebuild],
 ]
 
-/** Says in words what a failed `require` of the addon means, and what to do about it. */
+/** The meaning of a failed `require` of the addon, and its remedy; both without a final full stop. */
 export function explainLoadError(message: string, info: BuildInfo | null): Explanation {
   for (const [pattern, meaning, remedy] of table) {
     const match = message.match(pattern)

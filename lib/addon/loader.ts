@@ -19,7 +19,7 @@ let loaded: NativeBinding | undefined
  * return the same binding.
  *
  * Throws ERR_ADDON_NOT_BUILT when there is none for this platform, ERR_ADDON_LOAD when there is one that cannot be used;
- * the message says what was tried and how to fix it.
+ * the message says what was tried, and the remedy how to fix it.
  */
 export function loadAddon(): NativeBinding {
   loaded ??= load()
@@ -31,7 +31,7 @@ function load(): NativeBinding {
   const file = named ? resolve(named) : addonFile
   const info = readBuildInfo(named ? join(dirname(file), 'build-info.json') : buildInfoFile)
   if (named && !existsSync(file)) {
-    throw notBuilt([`GRADCAM_ADDON names ${file}, which is not there`], 'Correct or unset GRADCAM_ADDON')
+    throw notBuilt(`GRADCAM_ADDON names ${file}, which does not exist`, 'Correct or unset GRADCAM_ADDON')
   }
   const problem = findProblem(file, info)
   if (problem) throw problem
@@ -42,21 +42,21 @@ function load(): NativeBinding {
       ? ` It was built with ${info.builder} against LibTorch ${info.libtorch.version} in ${info.libtorch.root}.`
       : ''
     const { meaning, remedy } = explainLoadError((cause as Error).message, info)
-    const said = (cause as Error).message.split('\n')[0]
+    const system = (cause as Error).message.split('\n')[0]
     throw new GradCamError(
       'ERR_ADDON_LOAD',
-      `The addon ${file} does not load: ${meaning}.${builtWith} ${remedy}. (The system said: ${said})`,
-      { cause },
+      `The addon ${file} does not load: ${meaning}.${builtWith} (The system reports: ${system})`,
+      { remedy: `${remedy}.`, details: { file, system }, cause },
     )
   }
 }
 
-/** What can be seen before the addon is loaded: loading it into this process could do no more than fail less clearly. */
+/** Problems that can be detected before the addon is loaded, whose own errors would be less clear. */
 function findProblem(file: string, info: BuildInfo | null): GradCamError | null {
-  if (!existsSync(file)) return notBuilt([`${file} is not there`], rebuild)
+  if (!existsSync(file)) return notBuilt(`${file} does not exist`, rebuild)
   if (!info) return null
   if (info.platform !== platform) {
-    return notBuilt([`${file} was built for ${info.platform} and this is ${platform}`], `${rebuild} on this machine`)
+    return notBuilt(`${file} was built for ${info.platform} and this is ${platform}`, `${rebuild} on this machine`)
   }
   // A file put there by hand has nothing to do with the record beside it.
   if (info.addon !== addonStamp(file)) return null
@@ -64,34 +64,30 @@ function findProblem(file: string, info: BuildInfo | null): GradCamError | null 
   const against = `The addon was built against LibTorch ${version} in ${root}`
   const now = currentFingerprint(root)
   if (now === null) {
-    return new GradCamError(
-      'ERR_ADDON_LOAD',
-      `${against}, which is gone. ${rebuild} (it finds or installs another LibTorch).`,
-    )
+    return new GradCamError('ERR_ADDON_LOAD', `${against}, which no longer exists.`, {
+      remedy: `${rebuild} (it finds or installs another LibTorch).`,
+    })
   }
   if (!sameLibraries(now, fingerprint)) {
-    return new GradCamError(
-      'ERR_ADDON_LOAD',
-      `${against}, which has changed since (it is ${now.split(' ')[0]} now). ${rebuild}.`,
-    )
+    return new GradCamError('ERR_ADDON_LOAD', `${against}, which has changed since (it is ${now.split(' ')[0]} now).`, {
+      remedy: `${rebuild}.`,
+    })
   }
   const named = process.env['LIBTORCH']
   if (named && realPath(named) !== root) {
-    return new GradCamError(
-      'ERR_ADDON_LOAD',
-      `${against}, and LIBTORCH now names ${named}. ${rebuild}, or unset LIBTORCH.`,
-    )
+    return new GradCamError('ERR_ADDON_LOAD', `${against}, and LIBTORCH now names ${named}.`, {
+      remedy: `${rebuild}, or unset LIBTORCH.`,
+    })
   }
   return null
 }
 
-function notBuilt(tried: string[], remedy: string): GradCamError {
+function notBuilt(problem: string, remedy: string): GradCamError {
   const needs =
-    'It takes a C++ compiler, and Python 3 with pip where there is no PyTorch yet; `npx gradcam doctor` says what is missing'
-  return new GradCamError(
-    'ERR_ADDON_NOT_BUILT',
-    `The native addon is not built: ${tried.join('; ')}. ${remedy}. ${needs}.`,
-  )
+    'It requires a C++ compiler, and Python 3 with pip where there is no PyTorch yet; `npx gradcam doctor` lists what is missing'
+  return new GradCamError('ERR_ADDON_NOT_BUILT', `The native addon is not built: ${problem}.`, {
+    remedy: `${remedy}. ${needs}.`,
+  })
 }
 
 function realPath(path: string): string {

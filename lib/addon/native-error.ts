@@ -6,7 +6,7 @@ export type NativeErrorDetails = Readonly<Record<string, unknown>>
 
 /** The error that JavaScript sees for one of the addon's. */
 export function nativeError(code: GradCamErrorCode, message: string, details?: NativeErrorDetails): GradCamError {
-  return new GradCamError(code, message + suggestion(details))
+  return new GradCamError(code, message + suggestion(details), { details })
 }
 
 /** Names that may have been meant, where the details say what was asked for and what there is. */

@@ -10,8 +10,8 @@ export function native(): NativeBinding {
   if (!binding) {
     binding = loadAddon()
     binding.setErrorFactory(nativeError)
-    // process.exit on the main thread takes LibTorch down without ending Node's environment first: a run that is under way
-    // would use what is being destroyed. A worker's environment always ends, and the addon stops by itself.
+    // process.exit on the main thread destroys LibTorch without ending Node's environment first: a run in progress would use
+    // destroyed objects. A worker's environment always ends, and the addon stops by itself.
     if (isMainThread) process.once('exit', () => binding?.stop())
   }
   return binding

@@ -1,8 +1,9 @@
-// Loads the addon as the package would, runs an operator and prints what the addon says of itself, in a process of its
-// own: see probe.ts.
+// Loads the addon as the package would, runs an operator and prints the facts of the addon, or the error, as one line of
+// JSON, in a process of its own: see probe.ts.
+import { GradCamError } from '../base/errors.js'
 import { loadAddon } from './loader.js'
 
-/** What the addon says of the LibTorch that it runs on. */
+/** Facts of the LibTorch that the addon runs on. */
 export interface RuntimeFacts {
   readonly torchVersion: string
   readonly cudaBuild: boolean
@@ -11,12 +12,28 @@ export interface RuntimeFacts {
   readonly threads: number
 }
 
+/** Why the addon does not work, and what to do about it. */
+export interface LoadFailure {
+  readonly problem: string
+  readonly remedy?: string | undefined
+}
+
+/** The line that this process prints. */
+export type ProbeAnswer = { readonly facts: RuntimeFacts } | { readonly failure: LoadFailure }
+
+function print(answer: ProbeAnswer): void {
+  process.stdout.write(`${JSON.stringify(answer)}\n`)
+}
+
 try {
   const binding = loadAddon()
   const two = binding.tensor(new Uint8Array(new Float32Array([1, 1]).buffer), 'float32', [2], 'cpu')
   binding.operator('aten::sum', [''], [two])
-  process.stdout.write(`${JSON.stringify(binding.info() satisfies RuntimeFacts)}\n`)
+  print({ facts: binding.info() })
 } catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`)
+  const { message } = error as Error
+  print({
+    failure: error instanceof GradCamError ? { problem: error.problem, remedy: error.remedy } : { problem: message },
+  })
   process.exitCode = 1
 }

@@ -1,5 +1,5 @@
 import { native } from './native.js'
-import { GradCamError } from '../base/errors.js'
+import { expect, invalid } from '../base/check.js'
 
 /** How many tensors this thread's JavaScript holds that were not disposed: for finding leaks. */
 export function liveTensors(): number {
@@ -47,18 +47,18 @@ export function setTensorMemoryLimit(bytes: number): void {
 /** @internal */
 export function checkByteLimit(bytes: number): number {
   if (bytes !== Infinity && (!Number.isSafeInteger(bytes) || bytes < 0))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `${bytes} is not a limit: give a number of bytes, or Infinity for none.`,
-    )
+    throw invalid('bytes', 'an integer from 0 on, or Infinity for no limit', bytes)
   return bytes
 }
 
-/** Seeds LibTorch's random numbers, as torch.manual_seed does. */
+/**
+ * Seeds LibTorch's random numbers, as torch.manual_seed does.
+ *
+ * @param seed an integer from 0 on
+ * @throws GradCamError ERR_INVALID_ARGUMENT
+ */
 export function manualSeed(seed: number): void {
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `${seed} is not a seed: give an integer from 0 on.`)
-  native().manualSeed(seed)
+  native().manualSeed(expect.seed('seed', seed))
 }
 
 /** The intra-op threads that one operator of a model uses. */
@@ -68,7 +68,7 @@ export function numThreads(): number {
 
 /**
  * Sets them, for every model that was not loaded with a number of its own. By default LibTorch takes one per physical core,
- * or what OMP_NUM_THREADS says. Operators that JavaScript calls on a {@link Tensor} run on the calling thread alone: with
+ * or the number in OMP_NUM_THREADS. Operators that JavaScript calls on a {@link Tensor} run on the calling thread alone: with
  * threads of their own there would be more of them than cores, and the models would run slower.
  */
 export function setNumThreads(threads: number): void {
@@ -77,10 +77,5 @@ export function setNumThreads(threads: number): void {
 
 /** @internal */
 export function checkThreads(threads: number): number {
-  if (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `${threads} is not a number of threads: give an integer from 1 to 1024.`,
-    )
-  return threads
+  return expect.integer('threads', threads, { min: 1, max: 1024 })
 }

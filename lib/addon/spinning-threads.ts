@@ -1,12 +1,12 @@
 /**
- * Runs `load`, which brings in LibTorch's OpenMP, such that its idle threads soon sleep rather than spin.
+ * Runs `load`, which loads LibTorch's OpenMP, such that its idle threads soon sleep rather than spin.
  *
- * After every operator they spin for a while, in case another follows. On a machine whose cores are wanted by others as
- * well, other processes or Node's own threads, that takes the cores from those who work. Measured on two cores, as the time
+ * After every operator they spin for a while, in case another follows. On a machine whose cores are also used by other
+ * processes or by Node's own threads, this takes the cores from threads that work. Measured on two cores, as the time
  * for one Grad-CAM of densenet121: with OpenMP's own setting 76 ms when nothing else ran, and 1,772 ms beside other load;
  * with a short spin 80 ms and 433 ms; with none 135 to 155 ms and 168 ms. So the spin is made short. OpenMP reads the
  * variable once, when it is loaded; it is set for that moment alone, so that processes started later do not inherit it. A
- * choice of the user's own, by either variable, stands. In a worker thread, which has a copy of the environment, this has
+ * setting of the user's own, by either variable, is kept. In a worker thread, which has a copy of the environment, this has
  * no effect, unless the main thread has loaded the package before.
  */
 export function withShortSpin<Result>(load: () => Result): Result {

@@ -6,15 +6,15 @@ interface Path extends Disposable {
 }
 
 /**
- * Where attributions begin and what they multiply: the baseline in the shape of the input, and the input less it. For the
- * caller to dispose.
+ * The path from the baseline to the input: the baseline in the shape of the input, and the input minus it. For the caller to
+ * dispose.
  *
- * @param x `copies` copies of a batch one behind the other
+ * @param x `copies` copies of a batch one after the other
  * @param baseline for all elements, or a tensor that can be expanded to the batch
  */
 export function fromBaseline(baseline: number | Tensor, x: Tensor, copies: number): Path {
   const start = tidy(() => {
-    // Zeros that lie in memory as the input does: layouts decide what operators a model runs, and how they round.
+    // Zeros with the memory layout of the input: layouts decide which operators a model runs, and how they round.
     const values = x.detach()
     const zeros = values.lt(values).to({ dtype: x.dtype })
     if (!(baseline instanceof Tensor)) return zeros.add(baseline)

@@ -1,5 +1,5 @@
 import type { TensorHandle } from '../addon/binding.js'
-import { GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import {
   Explainer,
   toExecutionPlan,
@@ -7,7 +7,7 @@ import {
   type ExecutionPath,
   type ExplainOptions,
 } from '../explain/explainer.js'
-import { TensorExplanation, type Facts } from '../explain/explanation.js'
+import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
 import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
@@ -16,23 +16,24 @@ import type { Value } from '../tensor/values.js'
 export interface GuidedBackpropOptions {
   /**
    * 'all' (the default): every ReLU of the pass, module or functional, in place or not. 'modules': nn.ReLU modules alone,
-   * the reach of the Python reference, which misses functional ones without saying so.
+   * the reach of the Python reference, which misses functional ones silently.
    */
   scope?: 'all' | 'modules'
-  /** With scope 'modules' always hooked. */
+  /** With scope 'modules' passes are always hooked. */
   execution?: Execution
 }
 
 /**
- * Guided backpropagation: the gradient of the score at the input, let through each ReLU only where it is positive.
+ * Guided backpropagation: the gradient of the score at the input, passed through each ReLU only where it is positive.
  *
- * At a ReLU with input x, a gradient g goes on as g * 1[x > 0] * 1[g > 0]. Springenberg et al. 2015, arXiv:1412.6806. The
+ * At a ReLU with input x, a gradient g becomes g * 1[x > 0] * 1[g > 0]. Springenberg et al. 2015, arXiv:1412.6806. The
  * model is not changed: the rule lives in the graph of this pass.
  */
 export class GuidedBackprop extends Explainer {
-  constructor(model: Model, { scope = 'all', execution = 'auto' }: GuidedBackpropOptions = {}) {
-    if (scope !== 'all' && scope !== 'modules')
-      throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no scope '${String(scope)}'. Use 'all' or 'modules'.`)
+  /** @throws GradCamError ERR_INVALID_ARGUMENT */
+  constructor(model: Model, options: GuidedBackpropOptions = {}) {
+    const { scope = 'all', execution = 'auto' } = expect.options(options)
+    expect.oneOf('scope', scope, ['all', 'modules'])
     super(model, { layers: [], inputGradient: true, guided: scope, ...toExecutionPlan({ execution }) })
   }
 
@@ -69,7 +70,7 @@ export class GuidedBackpropExplanation<Output extends Value = Tensor> extends Te
 
   /** @internal */
   constructor(
-    found: Facts<Output> & {
+    found: ExplanationFields<Output> & {
       readonly gradient: Tensor
       readonly intercepted: number
       readonly execution: ExecutionPath

@@ -1,8 +1,8 @@
 import { Cam } from '../cam/cam.js'
 import type { CamMethod } from '../cam/cam-methods.js'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import type { ExplainOptions } from '../explain/explainer.js'
-import { AttributionExplanation, type Facts } from '../explain/explanation.js'
+import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
 import { interpolate } from '../tensor/interpolate.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Model } from '../model/model.js'
@@ -17,7 +17,7 @@ export interface GuidedGradCamOptions {
   readonly layer: string
   /** The map; Grad-CAM by default. */
   readonly method?: CamMethod
-  /** How the map is enlarged: 'bilinear' (the default), or 'nearest' as Captum does. */
+  /** How the map is upsampled: 'bilinear' (the default), or 'nearest' as Captum does. */
   readonly mode?: 'bilinear' | 'nearest'
   readonly reshape?: Reshape
   /** See {@link GuidedBackpropOptions}. */
@@ -25,7 +25,7 @@ export interface GuidedGradCamOptions {
 }
 
 /**
- * Guided Grad-CAM: guided backprop's gradient times the map of a layer, enlarged to the input: fine detail where the layer
+ * Guided Grad-CAM: guided backprop's gradient times the map of a layer, upsampled to the input: fine detail where the layer
  * saw evidence. Selvaraju et al. 2017, arXiv:1610.02391, section 3.2.
  */
 export class GuidedGradCam implements Disposable {
@@ -35,10 +35,9 @@ export class GuidedGradCam implements Disposable {
 
   /** @throws GradCamError ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_INVALID_ARGUMENT */
   constructor(model: Model, options: GuidedGradCamOptions) {
-    const { layer, method = 'gradcam', mode = 'bilinear', reshape, scope = 'all' } = checkOptions(options)
-    if (mode !== 'bilinear' && mode !== 'nearest')
-      throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no mode '${String(mode)}'. Use bilinear or nearest.`)
-    this.#mode = mode
+    const { layer, method = 'gradcam', mode = 'bilinear', reshape, scope = 'all' } = expect.options(options)
+    expect.string('layer', layer, 'the path of a layer')
+    this.#mode = expect.oneOf('mode', mode, ['bilinear', 'nearest'])
     this.#guided = new InputAttribution(model, { method: 'guided-backprop', scope })
     this.#cam = new Cam(model, { layers: [layer], methods: [method], ...(reshape === undefined ? {} : { reshape }) })
   }
@@ -48,6 +47,7 @@ export class GuidedGradCam implements Disposable {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<GuidedGradCamExplanation<Output>> {
+    expect.options(options)
     using map = await this.#cam.explain(inputs, options)
     const target = fixedTarget(options.target, map.targets, 1)
     const guided = await this.#guided.explain(inputs, { ...options, target })
@@ -84,7 +84,7 @@ export class GuidedGradCamExplanation<Output extends Value = Tensor> extends Att
   readonly intercepted: number
 
   /** @internal */
-  constructor(found: Facts<Output> & { readonly attribution: Tensor; readonly intercepted: number }) {
+  constructor(found: ExplanationFields<Output> & { readonly attribution: Tensor; readonly intercepted: number }) {
     super(found)
     this.intercepted = found.intercepted
   }

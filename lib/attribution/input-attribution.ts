@@ -1,6 +1,5 @@
-import { inspect } from 'node:util'
 import type { TensorHandle } from '../addon/binding.js'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect, invalid } from '../base/check.js'
 import { Explainer, type Explained, type ExplainOptions, type Run } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
@@ -26,7 +25,7 @@ export interface InputAttributionOptions {
    * input.
    */
   readonly baseline?: number | Tensor
-  /** For integrated gradients: the points of the quadrature, 50 by default. */
+  /** For integrated gradients: the points of the quadrature, 50 by default, 10,000 at most. */
   readonly steps?: number
   readonly smooth?: Smoothing
   /**
@@ -37,6 +36,9 @@ export interface InputAttributionOptions {
   readonly batchSize?: number
 }
 
+/** The points of a quadrature take time with the square of their number: more would block the event loop. */
+const mostSteps = 10_000
+
 /** A pass over a batch, or over copies of it; owns its gradient. */
 interface Pass extends Disposable {
   readonly gradient: Tensor
@@ -44,7 +46,7 @@ interface Pass extends Disposable {
   readonly intercepted: number
 }
 
-/** How passes over copies of the batch run, laid one behind the other. */
+/** How passes over copies of the batch run, one after the other in one tensor. */
 interface Passes {
   readonly run: (inputs: Tensor, copies: number) => Promise<Pass>
   /** How many copies one takes at most. */
@@ -54,11 +56,11 @@ interface Passes {
 
 type Found = Pick<Pass, 'intercepted'> & { readonly attribution: Tensor }
 
-/** The methods that count what follows their rules. */
+/** The methods that count the activations that follow their rules. */
 const rulesOf: Partial<Record<InputMethod, true>> = { 'guided-backprop': true, deconvnet: true, deeplift: true }
 
 function toPass({ intercepted, explained }: Pick<Run<Value>, 'intercepted' | 'explained'>): Pass {
-  const gradient = Tensor.own(explained.inputGradient as TensorHandle) // all that such a pass leaves behind
+  const gradient = Tensor.own(explained.inputGradient as TensorHandle) // the only tensor of such a pass
   return { gradient, intercepted, [Symbol.dispose]: () => gradient.dispose() }
 }
 
@@ -75,22 +77,19 @@ export class InputAttribution extends Explainer {
   readonly method: InputMethod
   readonly #options: Required<Pick<InputAttributionOptions, 'baseline' | 'steps' | 'batchSize'>>
   readonly #smoothing: Required<Smoothing> | null
-  /** The model as it is, for what is read off without a gradient. */
+  /** The model as it is, for scores without a gradient. */
   readonly #scores: ScorePass
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(model: Model, options: InputAttributionOptions) {
-    const { method, scope = 'all', baseline = 0, steps = 50, batchSize = 16, smooth } = checkOptions(options)
-    const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
-    if (!inputMethods.includes(method))
-      throw refuse(`There is no method ${inspect(method)}. There are: ${inputMethods.join(', ')}.`)
-    if (scope !== 'all' && scope !== 'modules')
-      throw refuse(`There is no scope ${inspect(scope)}. Use 'all' or 'modules'.`)
-    for (const [name, count] of Object.entries({ steps, batchSize }))
-      if (!Number.isSafeInteger(count) || count < 1)
-        throw refuse(`${name} is ${inspect(count)}: give a number from 1 on.`)
+    const { method, scope = 'all', baseline = 0, steps = 50, batchSize = 16, smooth } = expect.options(options)
+    expect.oneOf('method', method, inputMethods)
+    expect.oneOf('scope', scope, ['all', 'modules'])
+    expect.integer('steps', steps, { min: 1, max: mostSteps })
+    expect.count('batchSize', batchSize)
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
-      throw refuse(`${inspect(baseline)} is no baseline: give a number or a Tensor.`)
+      throw invalid('baseline', 'a finite number or a Tensor', baseline)
+    const smoothing = smooth === undefined ? null : checkSmoothing(smooth)
     const ruled = method === 'guided-backprop' || method === 'deconvnet'
     using from = baseline instanceof Tensor ? baseline.detach() : Tensor.full([], baseline, { dtype: 'float64' })
     super(model, {
@@ -103,17 +102,18 @@ export class InputAttribution extends Explainer {
     this.method = method
     this.#scores = new ScorePass(model, 'hooked')
     this.#options = { baseline, steps, batchSize }
-    this.#smoothing = smooth === undefined ? null : checkSmoothing(checkOptions(smooth))
+    this.#smoothing = smoothing
   }
 
   /** Everything in one call, which may overlap with others. Where the target is the top class, it is that of the input. */
   async explain<Output extends Value = Tensor>(
     inputs: Value | readonly Value[],
-    { target, signal }: ExplainOptions<Output> = {},
+    options: ExplainOptions<Output> = {},
   ): Promise<InputExplanation<Output>> {
+    const { target, signal } = expect.options(options)
     const [input, ...others] = toPositional(inputs)
     const { output, targets, scores, pass } = await this.#first(inputs, { target, signal })
-    using _first = pass // what the method does not take
+    using _first = pass // disposed here, whether the method uses it or not
     try {
       using x = (input as Tensor).to({ device: this.model.device })
       const single = others.length > 0 || isOfOneBatch(target)
@@ -149,7 +149,7 @@ export class InputAttribution extends Explainer {
     }
   }
 
-  /** The output at the input itself, and the pass there where the method has a use for it. */
+  /** The output at the input itself, and the pass there where the method uses it. */
   async #first<Output extends Value>(
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output>,
@@ -158,10 +158,7 @@ export class InputAttribution extends Explainer {
       const [input] = toPositional(inputs)
       this.assertOpen()
       if (!(input instanceof Tensor) || !/float/.test(input.dtype))
-        throw new GradCamError(
-          'ERR_INVALID_ARGUMENT',
-          'The gradient at the input needs a first input that is a floating-point tensor.',
-        )
+        throw invalid('inputs', 'a floating-point Tensor, or an array that begins with one', inputs)
       return { ...(await this.#scores.look(inputs, options)), pass: null }
     }
     const run = await this.run(inputs, options)
@@ -195,8 +192,8 @@ export class InputAttribution extends Explainer {
     try {
       await inParts(steps, most, async (from, to) => {
         const part = points.slice(from, to)
-        using places = tidy(() => Tensor.cat(part.map((point) => start.add(way.mul(point)))))
-        using pass = await passes.run(places, copies * part.length)
+        using inputs = tidy(() => Tensor.cat(part.map((point) => start.add(way.mul(point)))))
+        using pass = await passes.run(inputs, copies * part.length)
         const before = sum
         sum = tidy(() => {
           const parts = pass.gradient.split(x.shape[0] ?? 1).map((g, i) => g.mul(weights[from + i] as number))
@@ -211,7 +208,7 @@ export class InputAttribution extends Explainer {
     }
   }
 
-  /** How far attributions that should add up are from that; null for those of other methods. */
+  /** The convergence delta of methods whose attributions should add up; null for the others. */
   async #delta(
     x: Tensor,
     attribution: Tensor,

@@ -1,9 +1,9 @@
-import { AttributionExplanation, type Facts } from '../explain/explanation.js'
+import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 import type { InputMethod } from './input-method.js'
 
-interface Found<Output extends Value> extends Facts<Output> {
+interface Found<Output extends Value> extends ExplanationFields<Output> {
   readonly attribution: Tensor
   readonly method: InputMethod
   readonly intercepted: number | null
@@ -19,8 +19,8 @@ export class InputExplanation<Output extends Value = Tensor> extends Attribution
    */
   readonly intercepted: number | null
   /**
-   * For integrated gradients and deeplift, how far the attributions are from adding up: per image (or of the batch, where the
-   * target is a function) their sum less the score at the input plus the score at the baseline. Null otherwise, and with
+   * For integrated gradients and deeplift, the convergence delta: per image (or of the batch, where the target is a function)
+   * the sum of the attributions minus the score at the input plus the score at the baseline. Null otherwise, and with
    * smoothing.
    */
   readonly delta: readonly number[] | null

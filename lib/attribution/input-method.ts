@@ -1,17 +1,17 @@
 /**
- * What is made of the gradient g of the score at the input x, per pixel and channel:
+ * What is computed from the gradient g of the score at the input x, per pixel and channel:
  *
  * - `gradient`: g
  * - `saliency`: |g|. Simonyan et al. 2014, arXiv:1312.6034
  * - `input-x-gradient`: x g. Shrikumar et al. 2016, arXiv:1605.01713
  * - `guided-backprop`: g with the rule of {@link GuidedBackprop} at each ReLU. Springenberg et al. 2015, arXiv:1412.6806
- * - `deconvnet`: g with max(g, 0) in place of each ReLU's derivative. Zeiler and Fergus 2014, arXiv:1311.2901
- * - `integrated-gradients`: (x - x0) times the mean of g on the straight way from the baseline x0 to x. Sundararajan et al.
+ * - `deconvnet`: g with max(g, 0) instead of each ReLU's derivative. Zeiler and Fergus 2014, arXiv:1311.2901
+ * - `integrated-gradients`: (x - x0) times the mean of g on the straight line from the baseline x0 to x. Sundararajan et al.
  *   2017, arXiv:1703.01365. The mean is a Gauss-Legendre quadrature, as Captum's.
- * - `deeplift`: (x - x0) times g with (y - y0) / (x - x0) in place of the derivative of each nonlinearity y: the rescale rule
+ * - `deeplift`: (x - x0) times g with (y - y0) / (x - x0) instead of the derivative of each nonlinearity y: the rescale rule
  *   of Shrikumar et al. 2017, arXiv:1704.02685, with Captum's rule for max-pooling. Exact, or refused with ERR_ACTIVATION:
- *   it reaches every activation, module or functional, and never takes the plain gradient of what it has no rule for
- *   (softmax, layer norms, products of two activations, values made of the input without a gradient).
+ *   it reaches every activation, module or functional, and never takes the plain gradient of an operator that it has no rule
+ *   for (softmax, layer norms, products of two activations, values computed from the input without a gradient).
  */
 export type InputMethod =
   'gradient' | 'saliency' | 'input-x-gradient' | 'guided-backprop' | 'deconvnet' | 'integrated-gradients' | 'deeplift'

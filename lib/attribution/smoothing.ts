@@ -1,11 +1,10 @@
-import { inspect } from 'node:util'
 import { cancellable } from '../addon/abort.js'
 import { native } from '../addon/native.js'
-import { GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 
 /**
- * The attribution of noisy copies of the input in place of the input's own: "SmoothGrad: removing noise by adding noise",
+ * The attribution of noisy copies of the input instead of the input's own: "SmoothGrad: removing noise by adding noise",
  * Smilkov et al. 2017, arXiv:1706.03825. The defaults are Captum's.
  */
 export interface Smoothing {
@@ -24,18 +23,13 @@ export interface Smoothing {
 }
 
 export function checkSmoothing(smoothing: Smoothing): Required<Smoothing> {
-  const { kind = 'mean', samples = 5, sigma = 1, seed = 0 } = smoothing
-  const problem = !['mean', 'squared', 'variance'].includes(kind)
-    ? `There is no kind ${inspect(kind)}: use mean, squared or variance.`
-    : !Number.isSafeInteger(samples) || samples < 1
-      ? `${inspect(samples)} is no number of samples.`
-      : !(sigma >= 0 && sigma < Infinity)
-        ? `${inspect(sigma)} is no standard deviation.`
-        : !Number.isSafeInteger(seed) || seed < 0
-          ? `${inspect(seed)} is no seed: give an integer from 0 on.`
-          : null
-  if (problem) throw new GradCamError('ERR_INVALID_ARGUMENT', `smooth: ${problem}`)
-  return { kind, samples, sigma, seed }
+  const { kind = 'mean', samples = 5, sigma = 1, seed = 0 } = expect.options(smoothing, 'smooth')
+  return {
+    kind: expect.oneOf('smooth.kind', kind, ['mean', 'squared', 'variance']),
+    samples: expect.count('smooth.samples', samples),
+    sigma: expect.number('smooth.sigma', sigma, { min: 0 }),
+    seed: expect.seed('smooth.seed', seed),
+  }
 }
 
 /** x with normal noise of a seed, drawn in `dtype` on an executor thread; for the caller to dispose. */

@@ -1,84 +1,47 @@
-import { inspect } from 'node:util'
+import type { GradCamErrorCode } from './error-codes.js'
 
-/**
- * Every way this package refuses, by its stable `code`. The text of an error may be improved in any release; its code
- * may not change.
- */
-export type GradCamErrorCode =
-  // Finding, building and loading the addon
-  | 'ERR_ADDON_NOT_BUILT'
-  | 'ERR_ADDON_LOAD'
-  | 'ERR_BUILD'
-  | 'ERR_LIBTORCH_NOT_FOUND'
-  | 'ERR_LIBTORCH_INSTALL'
-  | 'ERR_TOOL_MISSING'
-  // Model files
-  | 'ERR_FILE_NOT_FOUND'
-  | 'ERR_FILE_UNREADABLE'
-  | 'ERR_MODEL_CORRUPT'
-  | 'ERR_MODEL_IS_STATE_DICT'
-  | 'ERR_MODEL_IS_EAGER_PICKLE'
-  | 'ERR_MODEL_IS_EXPORTED_PROGRAM'
-  | 'ERR_MODEL_NOT_TORCHSCRIPT'
-  | 'ERR_MODEL_NO_FORWARD'
-  | 'ERR_MODEL_FROZEN'
-  // Layers
-  | 'ERR_LAYER_NOT_FOUND'
-  | 'ERR_LAYER_NOT_HOOKABLE'
-  | 'ERR_LAYER_NOT_REACHED'
-  | 'ERR_LAYER_OUTPUT'
-  | 'ERR_NOT_SPLITTABLE'
-  // Targets and order of calls
-  | 'ERR_TARGET_OUT_OF_RANGE'
-  | 'ERR_TARGET_COUNT'
-  | 'ERR_TARGET'
-  | 'ERR_NO_FORWARD'
-  | 'ERR_NO_BACKWARD'
-  | 'ERR_NO_GRADIENT'
-  | 'ERR_NO_RELU'
-  | 'ERR_ACTIVATION'
-  // Lifetime
-  | 'ERR_CLOSED'
-  | 'ERR_DISPOSED'
-  | 'ERR_ABORTED'
-  // Locks
-  | 'ERR_LOCKED'
-  | 'ERR_LOCK_FAILED'
-  // Values
-  | 'ERR_INVALID_ARGUMENT'
-  | 'ERR_SHAPE'
-  | 'ERR_DTYPE'
-  | 'ERR_DEVICE'
-  | 'ERR_HOOK_RESULT'
-  // Images
-  | 'ERR_IMAGE_NOT_FOUND'
-  | 'ERR_IMAGE_UNREADABLE'
-  | 'ERR_IMAGE_CORRUPT'
-  | 'ERR_IMAGE_TOO_LARGE'
-  | 'ERR_IMAGE_WRITE'
-  // Jobs
-  | 'ERR_JOB_EXISTS'
-  | 'ERR_JOB_CHANGED'
-  | 'ERR_JOB_VERSION'
-  // The command line
-  | 'ERR_USAGE'
-  // LibTorch itself
-  | 'ERR_TORCH'
-  | 'ERR_OUT_OF_MEMORY'
+export type { GradCamErrorCode } from './error-codes.js'
 
-/** Options as they were given. Refuses what is no object, which destructuring would do in words of its own. */
-export function checkOptions<Options>(options: Options): Options {
-  if (typeof options === 'object' && options !== null) return options
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(options)} are no options: give an object.`)
+/** What an error may carry besides its code and text. */
+export interface GradCamErrorOptions extends ErrorOptions {
+  /** What to do about it, in whole sentences. It becomes the end of the message. */
+  readonly remedy?: string | undefined
+  /** The facts in the message, for programs: plain values that JSON can hold. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** Anything this package refuses: `code` says what is wrong, `message` says it in words and what to do about it. */
+/**
+ * Every error of this package. `code` tells programs what is wrong, `message` tells people: what was wrong, what is
+ * expected, and what to do. The last part, where there is one, is also in `remedy`, and the facts are in `details`.
+ */
 export class GradCamError extends Error {
   override readonly name = 'GradCamError'
   readonly code: GradCamErrorCode
+  /** What to do about it: the end of `message`. */
+  declare readonly remedy?: string
+  /** The facts in the message, by name. */
+  declare readonly details?: Readonly<Record<string, unknown>>
+  readonly #problem: string
 
-  constructor(code: GradCamErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
+  /** @param problem what was wrong; with the remedy it makes the message */
+  constructor(code: GradCamErrorCode, problem: string, options: GradCamErrorOptions = {}) {
+    const { remedy, details } = options
+    super(remedy === undefined ? problem : `${problem} ${remedy}`, options)
     this.code = code
+    this.#problem = problem
+    // Only where there is one, so that a printed error does not list what it does not have.
+    if (remedy !== undefined) this.remedy = remedy
+    if (details !== undefined) this.details = details
+  }
+
+  /** What was wrong: `message` without the remedy. */
+  get problem(): string {
+    return this.#problem
+  }
+
+  /** The error as data, which is also what JSON.stringify writes. The stack and the cause are left out. */
+  toJSON(): { code: GradCamErrorCode; message: string; remedy?: string; details?: Readonly<Record<string, unknown>> } {
+    const { code, message, remedy, details } = this
+    return { code, message, ...(remedy !== undefined && { remedy }), ...(details !== undefined && { details }) }
   }
 }

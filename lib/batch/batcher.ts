@@ -63,7 +63,9 @@ export class Batcher {
   }
 
   takeBatch(): readonly Ready[] {
-    return this.#batches.shift() as Ready[]
+    const first = this.#batches.shift() as Ready[]
+    if (first.length > this.#batchSize) this.#batches.unshift(first.slice(this.#batchSize))
+    return first.slice(0, this.#batchSize)
   }
 
   /** Puts back the inputs of a batch that failed as a whole, each in a batch of its own. */
@@ -71,11 +73,13 @@ export class Batcher {
     this.#batches.unshift(...batch.map((one) => [one]))
   }
 
-  /** Puts back a batch for which memory ran out, in two halves; later batches are no larger than a half. */
+  /**
+   * Puts back a batch for which memory ran out. No batch that is taken from now on is larger than half of it, those that wait
+   * included: a large one beside a small one may take the memory that the small one needs.
+   */
   halve(batch: readonly Ready[]): void {
-    const half = Math.ceil(batch.length / 2)
-    this.#batchSize = Math.min(this.#batchSize, half)
-    this.#batches.unshift(batch.slice(0, half), batch.slice(half))
+    this.#batchSize = Math.min(this.#batchSize, Math.ceil(batch.length / 2))
+    this.#batches.unshift([...batch])
   }
 
   /** Completes the batches that are not full. */

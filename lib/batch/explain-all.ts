@@ -1,5 +1,4 @@
-import { inspect } from 'node:util'
-import { GradCamError } from '../base/errors.js'
+import { expect, invalid, isRecord, toList } from '../base/check.js'
 import { isModel, type Model } from '../model/model.js'
 import type { BatchInput } from './input.js'
 import type { MapExplainer } from '../methods/map-explainer.js'
@@ -44,19 +43,13 @@ export function explainAll<Extra = undefined>(
   options: ExplainAllOptions<Extra>,
 ): BatchResults<Extra> {
   // A string is an iterable of its letters, which is never intended.
-  if (typeof source !== 'object' || source === null || !(Symbol.asyncIterator in source || Symbol.iterator in source))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `${inspect(source)} is not a source: give an array or another iterable.`,
-    )
-  const models: readonly unknown[] = Array.isArray(options?.model) ? options.model : [options?.model]
+  if (!isIterable(source)) throw invalid('source', 'an array or another iterable', source)
+  const given = { ...expect.options(options) }
+  const models: readonly unknown[] = toList(given.model) ?? [given.model]
   if (models.length === 0 || !models.every(isModel))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      'The option model must be a loaded model, such as a ScriptModule, or an array of at least one.',
-    )
-  const settings = readSettings(options, models.length)
-  const explainers = make(models, options)
+    throw invalid('model', 'a loaded model, such as a ScriptModule, or an array of at least one', given.model)
+  const settings = readSettings(given, models.length)
+  const explainers = make(models, given)
   const pipeline = new Pipeline(source, explainers, settings)
   const finish = async (): Promise<IteratorReturnResult<undefined>> => {
     await pipeline.close()
@@ -73,6 +66,10 @@ export function explainAll<Extra = undefined>(
   }
 }
 
+const isIterable = (source: unknown): boolean =>
+  toList(source) !== null ||
+  (isRecord(source) && !ArrayBuffer.isView(source) && (Symbol.asyncIterator in source || Symbol.iterator in source))
+
 function make(
   models: readonly Model[],
   { method, layer, precision }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision'>,
@@ -80,7 +77,7 @@ function make(
   const made: MapExplainer[] = []
   try {
     for (const model of models)
-      made.push(makeExplainer(method ?? 'gradcam', model, layer ?? null, precision && { precision }))
+      made.push(makeExplainer(method ?? 'gradcam', model, layer ?? null, precision === undefined ? {} : { precision }))
     return made
   } catch (error) {
     for (const explainer of made) explainer[Symbol.dispose]()

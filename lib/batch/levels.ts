@@ -1,3 +1,4 @@
+import { expect, invalid, isInstance } from '../base/check.js'
 import type { MapValues } from '../images/draw-map.js'
 
 /** A small map as text, e.g. for a line of JSON. */
@@ -18,9 +19,10 @@ const most = 32
  * 255. NaN and infinities become 0, and so does a map with one value everywhere.
  *
  * @param map float32 [height, width], row by row
+ * @throws GradCamError ERR_INVALID_ARGUMENT
  */
 export function toMapLevels(map: MapValues): MapLevels {
-  const { data, height, width } = shrink(map)
+  const { data, height, width } = shrink(checkMap(map))
   const finite = data.filter((value) => Number.isFinite(value))
   const low = finite.reduce((least, value) => Math.min(least, value), Infinity)
   const high = finite.reduce((greatest, value) => Math.max(greatest, value), -Infinity)
@@ -48,4 +50,13 @@ function shrink({ data, height, width }: MapValues): MapValues {
     }
   }
   return { data: result, height: toHeight, width: toWidth }
+}
+
+function checkMap(map: MapValues): MapValues {
+  const { data, height, width } = expect.options(map, 'map')
+  expect.count('map.height', height)
+  expect.count('map.width', width)
+  if (!isInstance(data, Float32Array) || data.length !== height * width)
+    throw invalid('map.data', `a Float32Array of ${height * width} elements`, data)
+  return { data, height, width }
 }

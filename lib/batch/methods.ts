@@ -1,6 +1,6 @@
-import { GradCamError } from '../base/errors.js'
+import { expect, invalid } from '../base/check.js'
 import type { ExecutionOptions } from '../explain/explainer.js'
-import { isMethodName, methodNames, methods, type MethodName } from '../methods/table.js'
+import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
 import type { Model } from '../model/model.js'
 
@@ -11,13 +11,13 @@ export function makeExplainer(
   layer: string | null,
   execution: ExecutionOptions = {},
 ): MapExplainer {
-  const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
-  if (!isMethodName(name))
-    throw refuse(`There is no method '${name as string}'. The methods are ${methodNames.join(', ')}.`)
+  expect.oneOf('method', name, methodNames)
   const { layered, by } = methods[name]
-  if (layered && !layer) throw refuse(`${name} requires a layer, e.g. layer: 'features'.`)
-  if (!layered && layer) throw refuse(`${name} takes no layer. Leave it out.`)
-  if (execution.precision && by !== 'Cam') throw refuse(`${name} takes no precision. Leave it out.`)
+  if (layered && (typeof layer !== 'string' || layer === ''))
+    throw invalid('layer', `the path of a layer, e.g. 'features', for the method ${name}`, layer ?? undefined)
+  if (!layered && layer) throw invalid('layer', `left out for the method ${name}, which takes none`, layer)
+  if (execution.precision !== undefined && by !== 'Cam')
+    throw invalid('precision', `left out for the method ${name}, which takes none`, execution.precision)
   const [explainer] = makeMapExplainers(model, [name], layer === null ? [] : [layer], execution)
   return explainer as MapExplainer
 }

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os'
-import { inspect } from 'node:util'
 import type { CallOptions } from '../addon/abort.js'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect, invalid } from '../base/check.js'
 import { defaultMaxPixels } from '../images/index.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { MethodName } from '../methods/table.js'
@@ -85,10 +84,10 @@ export interface BatchSettings<Extra> extends CallOptions {
 
 /** Checks the options and fills in the defaults, before any work starts. */
 export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas: number): BatchSettings<Extra> {
-  checkOptions(options)
+  expect.options(options)
   const batchSize = whole(options, 'batchSize', 8)
   return {
-    signal: options.signal,
+    signal: expect.signal(options.signal),
     target: options.target ?? 'argmax',
     preprocess: readPreprocess(options.preprocess ?? 'imagenet'),
     batchSize,
@@ -97,31 +96,19 @@ export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas:
     concurrency: whole(options, 'concurrency', Math.min(4, availableParallelism())),
     maxPixels: whole(options, 'maxPixels', defaultMaxPixels),
     maxWait: milliseconds(options.maxWait ?? 100),
-    order: oneOf(options, 'order', ['input', 'ready']),
-    onError: oneOf(options, 'onError', ['skip', 'throw']),
-    onProgress: options.onProgress,
-    finish: options.finish,
-    sha256: options.sha256 ?? false,
+    order: expect.oneOf('order', options.order ?? 'input', ['input', 'ready']),
+    onError: expect.oneOf('onError', options.onError ?? 'skip', ['skip', 'throw']),
+    onProgress: options.onProgress === undefined ? undefined : expect.function('onProgress', options.onProgress),
+    finish: options.finish === undefined ? undefined : expect.function('finish', options.finish),
+    sha256: expect.boolean('sha256', options.sha256 ?? false),
   }
 }
 
 function whole(options: object, name: keyof ExplainAllOptions, fallback: number): number {
-  const value = (options as Record<string, unknown>)[name] ?? fallback
-  if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(value)}: give a whole number of at least 1.`)
+  return expect.count(name, (options as Record<string, unknown>)[name] ?? fallback)
 }
 
 function milliseconds(maxWait: unknown): number {
   if (typeof maxWait === 'number' && maxWait >= 0) return maxWait
-  throw new GradCamError(
-    'ERR_INVALID_ARGUMENT',
-    `maxWait is ${inspect(maxWait)}: give milliseconds of at least 0; Infinity waits for ever.`,
-  )
-}
-
-function oneOf<Choice extends string>(options: object, name: 'order' | 'onError', choices: readonly Choice[]): Choice {
-  const value = (options as Record<string, unknown>)[name] ?? choices[0]
-  const found = choices.find((choice) => choice === value)
-  if (found) return found
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(value)}: give ${choices.join(' or ')}.`)
+  throw invalid('maxWait', 'a number of milliseconds from 0 on, or Infinity', maxWait)
 }

@@ -1,3 +1,4 @@
+import { settled } from '../base/callback.js'
 import { explainBatch, type Ready } from './explain-batch.js'
 import { Batcher } from './batcher.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
@@ -242,7 +243,8 @@ export class Pipeline<Extra> {
     this.#results.put(result)
     const { id, ok } = result
     try {
-      this.settings.onProgress?.({ id, ok, taken: this.#taken, explained: this.#done, failed: this.#failed })
+      const progress = { id, ok, taken: this.#taken, explained: this.#done, failed: this.#failed }
+      settled(this.settings.onProgress?.(progress)).catch((error: unknown) => this.#fail(error))
     } catch (error) {
       this.#fail(error)
     }

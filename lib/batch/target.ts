@@ -1,7 +1,7 @@
-import { inspect } from 'node:util'
+import { isRecord, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { toNativeTarget, type TargetData } from '../target/target.js'
-import type { Box, BoxTarget } from '../target/target-box.js'
+import type { BoxTarget, BoxXYXY } from '../target/target-box.js'
 
 /** What to explain of one input: a class index, the top class, or plain data without tensors. */
 export type BatchTarget = number | 'argmax' | TargetData
@@ -10,21 +10,19 @@ const isBox = (target: BatchTarget): target is TargetData & BoxTarget =>
   typeof target === 'object' && target.kind === 'box'
 
 /** A target of one box with at most one label: several of them fit into one batch. */
-const isSingleBox = (target: BatchTarget): target is TargetData & BoxTarget & { box: Box; label?: number } =>
+const isSingleBox = (target: BatchTarget): target is TargetData & BoxTarget & { box: BoxXYXY; label?: number } =>
   isBox(target) && typeof target.box[0] === 'number' && !Array.isArray(target.label)
 
 /** Throws ERR_TARGET for an invalid target. */
 export function checkBatchTarget(target: BatchTarget): void {
-  if (typeof target === 'object' && target !== null && !Array.isArray(target)) {
+  if (isRecord(target)) {
     using _native = toNativeTarget(target)
     // Tensors would have to live as long as the run.
-    if (!('mask' in target) || Array.isArray(target.mask)) return
+    if (!('mask' in target) || toList(target.mask)) return
   } else if (target === 'argmax' || (Number.isSafeInteger(target) && (target as number) >= 0)) return
-  throw new GradCamError(
-    'ERR_TARGET',
-    `${inspect(target, { depth: 1, breakLength: Infinity })} is not a target for batches: give a class index, 'argmax', ` +
-      'or an object with a kind and without tensors.',
-  )
+  throw new GradCamError('ERR_TARGET', `${show(target)} is not a target for batches.`, {
+    remedy: "Give a class index, 'argmax', or an object with a kind and without tensors.",
+  })
 }
 
 /** What the targets of one batch have in common. */

@@ -1,5 +1,6 @@
 import type { CamExplanation } from './cam-explanation.js'
 import type { CamExplainOptions } from './cam-options.js'
+import { invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { ExplainOptions } from '../explain/explainer.js'
 import { fixedTarget } from '../target/fixed-target.js'
@@ -17,11 +18,12 @@ export async function explainAugmented<Output extends Value>(
 ): Promise<CamExplanation<Output>> {
   const input = Array.isArray(inputs) && inputs.length === 1 ? (inputs as readonly Value[])[0] : inputs
   if (!(input instanceof Tensor) || input.shape.length !== 4)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', 'augment wants a single input that is a tensor [N, C, H, W].')
+    throw invalid('inputs', 'a single Tensor [N, C, H, W] where `augment` is true', inputs)
   if ((options.target as { kind?: unknown } | undefined)?.kind === 'box')
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      'augment mirrors the image, where a box stands for another place: leave it out.',
+      '`augment` mirrors the image, where the box of the target covers another object.',
+      { remedy: 'Leave `augment` out.' },
     )
   let plain: CamExplanation<Output> | undefined
   let sums: Tensor[] = []

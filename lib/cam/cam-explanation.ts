@@ -1,5 +1,6 @@
 import type { NativeMap } from '../addon/binding.js'
 import type { CamMethod } from './cam-methods.js'
+import { show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { disposeExplained, type ExecutionPath, type Explained, type Run } from '../explain/explainer.js'
 import { Tensor } from '../tensor/tensor.js'
@@ -14,13 +15,13 @@ export interface CamMap {
   readonly layerShape: readonly number[] | null
   /** [N, 1, ...]; it belongs to the explanation. */
   readonly map: Tensor
-  /** For each image, whether the map is zero everywhere: the method found nothing at all. */
+  /** For each image, whether the map is zero everywhere: the method found no evidence. */
   readonly allZero: readonly boolean[]
   /** For each image, whether the map holds NaN or an infinity: the model overflowed, or was given such an image. */
   readonly nonFinite: readonly boolean[]
 }
 
-/** Where the map of a layer and a method stands in the native result. */
+/** The position of the map of a layer and a method in the native result. */
 export function mapIndex(
   layers: readonly string[],
   methods: readonly string[],
@@ -32,19 +33,22 @@ export function mapIndex(
   if (byMethod < 0)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `'${method}' is not among the methods that this explainer was made for: ${methods.join(', ')}.`,
+      `${show(method)} is not among the methods that this explainer was made for: ${methods.join(', ')}.`,
+      { details: { method: show(method), methods } },
     )
   if (layer === undefined) return [byMethod, 0]
   const byLayer = layers.indexOf(layer)
   if (byLayer < 0)
     throw new GradCamError(
       'ERR_LAYER_NOT_FOUND',
-      `'${layer}' is not among the layers that this explainer was made for: ${layers.map((l) => `'${l}'`).join(', ')}.`,
+      `${show(layer)} is not among the layers that this explainer was made for: ${layers.map((l) => `'${l}'`).join(', ')}.`,
+      { details: { layer: show(layer), layers } },
     )
   if (aggregated)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `The maps of all layers were aggregated, so '${layer}' has none of its own. Leave the layer out.`,
+      `The maps of all layers were aggregated, so '${layer}' has none of its own.`,
+      { remedy: 'Leave the layer out.', details: { layer } },
     )
   return [byMethod, byLayer]
 }
@@ -103,7 +107,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     return (this.maps[byMethod * (this.#aggregated ? 1 : this.layers.length) + byLayer] as CamMap).map
   }
 
-  /** @internal The same explanation with other maps in its place, which it owns from now on. */
+  /** @internal The same explanation with other maps, which it owns from now on. */
   withMaps(maps: readonly NativeMap[]): CamExplanation<Output> {
     const perMethod = maps.length / this.methods.length
     const byMethod = this.methods.map((_, m) => maps.slice(m * perMethod, (m + 1) * perMethod))

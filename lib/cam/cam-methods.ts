@@ -1,10 +1,9 @@
-import { inspect } from 'node:util'
-import { GradCamError } from '../base/errors.js'
+import { either, invalid, toList } from '../base/check.js'
 
 /** The Python libraries that this package is compared with, and what has a method's name there. */
 export type Peers = { readonly [Library in 'pytorch-grad-cam' | 'Captum']?: string }
 
-/** What is said of a method that makes maps of target layers. The formula is in native/core/methods, a file per method. */
+/** A method that makes maps of target layers. Its formula is implemented in native/core/methods, a file per method. */
 export interface CamMethodFacts {
   readonly title: string
   /** Whether the map depends on the target. Where no method of a pass does, nothing is differentiated. */
@@ -97,7 +96,7 @@ export const camMethods = facts({
   fem: {
     title: 'FEM',
     target: false,
-    formula: 'sum_k w_k A_k, w_k = the share of places with A_k > mean(A_k) + 2 std(A_k)',
+    formula: 'sum_k w_k A_k, w_k = the share of positions with A_k > mean(A_k) + 2 std(A_k)',
     paper: 'hal-02963298',
     peers: { 'pytorch-grad-cam': 'FEM' },
   },
@@ -111,14 +110,14 @@ export const camMethods = facts({
   cam: {
     title: 'CAM',
     target: true,
-    formula: 'sum_k w_k A_k, w_k the weights of a linear head behind global average pooling',
+    formula: 'sum_k w_k A_k, w_k the weights of a linear head after global average pooling',
     paper: 'arXiv:1512.04150',
     peers: {},
   },
   scorecam: {
     title: 'Score-CAM',
     target: true,
-    formula: 'sum_k w_k A_k, w = softmax over k of the score of the input times A_k, enlarged and stretched to [0, 1]',
+    formula: 'sum_k w_k A_k, w = softmax over k of the score of the input times A_k, upsampled and min-max normalised',
     reruns: 'model',
     paper: 'arXiv:1910.01279',
     peers: { 'pytorch-grad-cam': 'ScoreCAM' },
@@ -126,7 +125,7 @@ export const camMethods = facts({
   ablationcam: {
     title: 'Ablation-CAM',
     target: true,
-    formula: 'sum_k w_k A_k, w_k = (s - s_k) / s, s the score and s_k the score with zeros in the place of A_k',
+    formula: 'sum_k w_k A_k, w_k = (s - s_k) / s, s the score and s_k the score with zeros instead of A_k',
     reruns: 'tail',
     paper: 'doi:10.1109/WACV45572.2020.9093360',
     peers: { 'pytorch-grad-cam': 'AblationCAM' },
@@ -143,18 +142,14 @@ export const camMethods = facts({
 /** A method that makes maps of target layers. */
 export type CamMethod = keyof typeof camMethods
 
+const names: readonly unknown[] = Object.keys(camMethods)
+
 /** Refuses anything but a list of known methods, each once. */
 export function checkMethods(methods: unknown): readonly CamMethod[] {
-  const names = Object.keys(camMethods)
-  if (!Array.isArray(methods) || methods.length === 0)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', "methods must be an array of at least one, e.g. ['gradcam'].")
-  for (const method of methods)
-    if (!names.includes(method as string))
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        `There is no method ${inspect(method)}. There are: ${names.join(', ')}.`,
-      )
-  if (new Set(methods).size !== methods.length)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', 'A method stands twice in methods: name each once.')
-  return [...(methods as readonly CamMethod[])]
+  const list: readonly unknown[] = toList(methods) ?? []
+  if (list.length === 0) throw invalid('methods', "an array of at least one method, e.g. ['gradcam']", methods)
+  for (const [i, method] of list.entries())
+    if (!names.includes(method)) throw invalid(`methods[${i}]`, either(names), method)
+  if (new Set(list).size !== list.length) throw invalid('methods', 'an array that names each method once', methods)
+  return list as readonly CamMethod[]
 }

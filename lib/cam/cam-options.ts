@@ -4,7 +4,7 @@ import type { Value } from '../tensor/values.js'
 import type { CamMethod } from './cam-methods.js'
 import type { Reshape } from './reshape.js'
 
-/** In whose form a map comes: see {@link CamOptions.compat}. */
+/** The form of a map: see {@link CamOptions.compat}. */
 export type CamCompat = 'paper' | 'pytorch-grad-cam' | 'captum'
 
 /** How the maps of several layers become one. */
@@ -13,30 +13,30 @@ export type CamAggregate = 'each' | 'mean' | 'max' | 'product'
 export interface CamOptions extends ExecutionOptions {
   /** Paths of target layers; `model.namedModules()` lists them, {@link suggestLayers} proposes some. */
   readonly layers: readonly string[]
-  /** What to make of each layer, all from one pass; Grad-CAM by default. */
+  /** The maps to make of each layer, all from one pass; Grad-CAM by default. */
   readonly methods?: readonly CamMethod[]
   /**
    * The form of the maps.
    * - 'paper' (the default): max(., 0) of the formula, [N, 1, h, w] in the layer's own size, not normalised. Nothing is
    *   lost, and maps of one layer can be compared between images, classes and methods.
-   * - 'pytorch-grad-cam': [N, 1, H, W] in [0, 1]: each map min-max'd with 1e-7, enlarged bilinearly to the size of the
-   *   input, combined over layers ('mean' unless `aggregate` says otherwise), and min-max'd again.
+   * - 'pytorch-grad-cam': [N, 1, H, W] in [0, 1]: each map min-max normalised with 1e-7, upsampled bilinearly to the size of
+   *   the input, combined over layers ('mean' unless `aggregate` is given), and min-max normalised again.
    * - 'captum': as the formula gives it, with negative values, in the layer's own size.
    */
   readonly compat?: CamCompat
   /**
    * 'each' (the default): a map per layer. Otherwise one map of all layers, which are first brought to one scale and size
-   * as pytorch-grad-cam does, whatever `compat` says.
+   * as pytorch-grad-cam does, whatever `compat` is.
    */
   readonly aggregate?: CamAggregate
   /**
-   * The first principal component over channels in place of their sum, for the methods that sum; less noisy. Unlike
+   * The first principal component over channels instead of their sum, for the methods that sum; less noisy. Unlike
    * pytorch-grad-cam's its sign is defined: on the side of the sum.
    */
   readonly eigenSmooth?: boolean
   /** For layers that return something else than [N, C, h, w], such as a transformer's tokens. */
   readonly reshape?: Reshape
-  /** For random maps, which the same seed makes again: an integer from 0 on, 0 by default. */
+  /** Of random maps; the same seed gives the same maps. An integer from 0 on, 0 by default. */
   readonly seed?: number
   /**
    * For Score-CAM and Ablation-CAM, how many copies of an image run at a time: more take more memory, and the result does

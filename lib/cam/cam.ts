@@ -1,10 +1,10 @@
-import { inspect } from 'node:util'
 import type { NativeExplained, PassPlan, TensorHandle } from '../addon/binding.js'
 import { explainAugmented } from './augment.js'
 import { CamExplanation, mapIndex } from './cam-explanation.js'
 import type { CamExplainOptions, CamOptions } from './cam-options.js'
 import { checkMethods, type CamMethod } from './cam-methods.js'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect, invalid } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import { Explainer, toExecutionPlan, type ExplainOptions, type Run } from '../explain/explainer.js'
 import { toNativeReshape } from './reshape.js'
 import type { Model } from '../model/model.js'
@@ -13,35 +13,28 @@ import type { Value } from '../tensor/values.js'
 
 export type { CamAggregate, CamCompat, CamExplainOptions, CamOptions } from './cam-options.js'
 
-const compats: readonly unknown[] = ['paper', 'pytorch-grad-cam', 'captum']
-const aggregates: readonly unknown[] = ['each', 'mean', 'max', 'product']
-
-function oneOf(value: unknown, what: string, known: readonly unknown[]): void {
-  if (!known.includes(value))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no ${what} ${inspect(value)}. Use ${known.join(', ')}.`)
-}
+const compats = ['paper', 'pytorch-grad-cam', 'captum'] as const
+const aggregates = ['each', 'mean', 'max', 'product'] as const
 
 function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape } = options
   const aggregate = options.aggregate ?? (compat === 'pytorch-grad-cam' ? 'mean' : 'each')
-  if (!Array.isArray(layers) || layers.length === 0)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', "layers must be an array of at least one layer, e.g. ['features'].")
-  oneOf(compat, 'compat', compats)
-  oneOf(aggregate, 'aggregate', aggregates)
+  const paths = expect.strings('layers', layers, "['features']")
+  expect.oneOf('compat', compat, compats)
+  expect.oneOf('aggregate', aggregate, aggregates)
   if (compat === 'captum' && aggregate !== 'each')
-    throw new GradCamError('ERR_INVALID_ARGUMENT', 'Captum makes one map per layer: use another compat to aggregate.')
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is no seed: give an integer from 0 on.`)
-  if (!Number.isSafeInteger(chunkSize) || chunkSize < 1)
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `chunkSize is ${inspect(chunkSize)}: give a number from 1 on.`)
+    throw invalid('aggregate', "'each' where `compat` is 'captum', since Captum makes one map per layer", aggregate)
+  expect.boolean('eigenSmooth', eigenSmooth)
+  expect.seed('seed', seed)
+  expect.count('chunkSize', chunkSize)
   if (typeof reshape === 'function' && methods.includes('ablationcam'))
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      'Ablation-CAM puts zeros in channels of what the layer itself returns, which a reshape function does not tell. Give a ' +
-        'reshape by name or as plain data.',
+      'Ablation-CAM puts zeros in channels of what the layer itself returns, which a reshape function does not tell.',
+      { remedy: 'Give `reshape` by name or as plain data.' },
     )
   return {
-    layers: [...(layers as readonly string[])],
+    layers: paths,
     methods,
     relu: compat !== 'captum',
     eigenSmooth,
@@ -56,13 +49,13 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   }
 }
 
-/** A tensor of the caller's own on the same memory. */
+/** A new tensor, for the caller, on the same memory. */
 const share = (handle: TensorHandle): Tensor => Tensor.own(handle).detach()
 
 /**
  * Class activation maps: where target layers saw evidence for the target, by any of the {@link camMethods}.
  *
- * All methods and layers share one forward and one backward; methods that need no gradient do without the backward.
+ * All methods and layers share one forward and one backward; methods that need no gradient skip the backward.
  * Score-CAM and Ablation-CAM then run the model, or what follows the layer, once more for each channel; their target must
  * be plain data, not a function. A layer that runs several times in one pass is explained at its last call. Half-precision activations are
  * taken to float32 before any formula.
@@ -84,8 +77,9 @@ export class Cam extends Explainer {
    *   and the model cannot be split
    */
   constructor(model: Model, options: CamOptions) {
-    const methods = checkMethods(checkOptions(options).methods ?? ['gradcam'])
-    const plan = toPlan(options, methods)
+    const given = { ...expect.options(options) }
+    const methods = checkMethods(given.methods ?? ['gradcam'])
+    const plan = toPlan(given, methods)
     super(model, plan)
     this.layers = plan.layers
     this.methods = methods
@@ -104,13 +98,17 @@ export class Cam extends Explainer {
     return share(maps[byMethod]?.[byLayer]?.map as TensorHandle)
   }
 
-  /** What the layer returned in the forward pass, in its own shape. */
+  /**
+   * What the layer returned in the forward pass, in its own shape, for the caller to dispose.
+   *
+   * @throws GradCamError ERR_NO_BACKWARD, ERR_LAYER_NOT_FOUND
+   */
   activation(layer: string): Tensor {
     return share(this.#of(layer).activation as TensorHandle)
   }
 
   /**
-   * The gradient of the score with respect to that, of the same shape.
+   * The gradient of the score with respect to the activation, of the same shape, for the caller to dispose.
    *
    * @throws GradCamError ERR_NO_GRADIENT where none of the methods needs it, so that there is none
    */
@@ -119,7 +117,8 @@ export class Cam extends Explainer {
     if (gradient) return share(gradient)
     throw new GradCamError(
       'ERR_NO_GRADIENT',
-      `${this.methods.join(', ')} do without a gradient, so nothing was differentiated. Add 'gradcam' to methods.`,
+      `${this.methods.join(', ')} need no gradient, so nothing was differentiated.`,
+      { remedy: "Add 'gradcam' to `methods`.", details: { methods: this.methods } },
     )
   }
 
@@ -136,7 +135,8 @@ export class Cam extends Explainer {
   /**
    * Forward, backward and maps in one call, which may overlap with others.
    *
-   * @returns all of it, to be disposed as one
+   * @returns the explanation, which owns all its tensors and is to be disposed
+   * @throws GradCamError see `forward` and `backward`
    */
   async explain<Output extends Value = Tensor>(
     inputs: Value | readonly Value[],
@@ -145,13 +145,16 @@ export class Cam extends Explainer {
     const explainOnce = async (given: Value | readonly Value[], once: ExplainOptions<Output>) => {
       return this.#explanation(await this.run(given, once))
     }
-    return options.augment ? await explainAugmented(inputs, options, explainOnce) : await explainOnce(inputs, options)
+    const { augment = false } = expect.options(options)
+    expect.boolean('augment', augment)
+    return augment ? await explainAugmented(inputs, options, explainOnce) : await explainOnce(inputs, options)
   }
 
   /**
    * The maps of the `k` classes with the highest logits, from one forward.
    *
-   * @param options.of the way to the logits, where the output is not a tensor: see {@link TargetData}
+   * @param k how many classes, from 1 to all
+   * @param options.of the path to the logits, where the output is not a tensor: see {@link TargetData}
    * @returns `k` explanations, best class first, each to be disposed; its targets are the classes of that rank, per image
    */
   async explainTop(

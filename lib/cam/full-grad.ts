@@ -1,8 +1,8 @@
 import type { TensorHandle } from '../addon/binding.js'
 import { GradCamError } from '../base/errors.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explain/explainer.js'
-import { TensorExplanation, type Facts } from '../explain/explanation.js'
-import type { Model } from '../model/model.js'
+import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
+import { checkModel, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -12,9 +12,10 @@ const biased = ['Conv2d', 'BatchNorm2d']
  * FullGrad: the gradient at the input and at every bias of the model, put together. It takes no layer.
  *
  * n(sum_c n(|x_c dx_c|) + sum over layers and channels of U(n(|b_k G_k|))): x is the input, b_k what a convolution or batch
- * normalisation adds to its channel k whatever its input is, G_k the gradient there, n stretches each channel, or the whole,
- * to [0, 1], and U enlarges bilinearly. Srinivas and Fleuret 2019, arXiv:1905.00780, as pytorch-grad-cam has it. Other
- * layers with a bias, such as linear ones, have no places and do not take part. All their outputs are kept for the backward.
+ * normalisation adds to its channel k whatever its input is, G_k the gradient there, n min-max normalises each channel, or the
+ * whole, and U upsamples bilinearly. Srinivas and Fleuret 2019, arXiv:1905.00780, as pytorch-grad-cam has it. Other
+ * layers with a bias, such as linear ones, have no spatial positions and do not take part. The outputs of those that do are
+ * kept for the backward.
  */
 export class FullGrad extends Explainer {
   /** Paths of the layers that may have a bias. */
@@ -22,11 +23,13 @@ export class FullGrad extends Explainer {
 
   /** @throws GradCamError ERR_LAYER_NOT_FOUND where the model has no Conv2d and no BatchNorm2d */
   constructor(model: Model) {
-    const layers = model.namedModules().filter(({ typeName, hookable }) => hookable && biased.includes(typeName))
+    const layers = checkModel(model)
+      .namedModules()
+      .filter(({ typeName, hookable }) => hookable && biased.includes(typeName))
     if (layers.length === 0)
       throw new GradCamError(
         'ERR_LAYER_NOT_FOUND',
-        `FullGrad looks at ${biased.join(' and ')}, but the model has none.`,
+        `FullGrad requires a layer of type ${biased.join(' or ')}, but the model has none.`,
       )
     const paths = layers.map(({ path }) => path)
     super(model, { layers: paths, fullGrad: true, inputGradient: true, guided: 'none' })
@@ -57,7 +60,7 @@ export class FullGradExplanation<Output extends Value = Tensor> extends TensorEx
   readonly cam: Tensor
 
   /** @internal */
-  constructor(found: Facts<Output> & { readonly cam: Tensor }) {
+  constructor(found: ExplanationFields<Output> & { readonly cam: Tensor }) {
     super(found, found.cam)
     this.cam = found.cam
   }

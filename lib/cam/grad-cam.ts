@@ -1,6 +1,6 @@
 import { Cam } from './cam.js'
 import { CamExplanation } from './cam-explanation.js'
-import { checkOptions } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import type { ExecutionOptions } from '../explain/explainer.js'
 import type { Reshape } from './reshape.js'
 import type { Model } from '../model/model.js'
@@ -25,13 +25,13 @@ export class GradCam extends Cam {
    *   forward ERR_NOT_SPLITTABLE, where execution 'split' or a precision was asked for and the model cannot be split
    */
   constructor(model: Model, layers: readonly string[], options: GradCamOptions = {}) {
-    const { execution, precision, reshape } = checkOptions(options)
+    const { execution, precision, reshape } = expect.options(options)
     super(model, {
       layers,
       methods: ['gradcam'],
-      ...(execution && { execution }),
-      ...(precision && { precision }),
-      ...(reshape && { reshape }),
+      ...(execution !== undefined && { execution }),
+      ...(precision !== undefined && { precision }),
+      ...(reshape !== undefined && { reshape }),
     })
   }
 }

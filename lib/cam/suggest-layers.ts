@@ -1,7 +1,8 @@
 import { Cam } from './cam.js'
 import type { CallOptions } from '../addon/abort.js'
+import { expect } from '../base/check.js'
 import type { Reshape } from './reshape.js'
-import { toPositional, type Model } from '../model/model.js'
+import { checkModel, toPositional, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
 import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
@@ -11,7 +12,7 @@ import type { Value } from '../tensor/values.js'
 export interface LayerSuggestion {
   readonly layer: string
   readonly typeName: string
-  /** What it returns for the inputs given. */
+  /** The shape of its output for the inputs given. */
   readonly shape: readonly number[]
   /** What {@link CamOptions.reshape} has to be for it; undefined where its output is [N, C, h, w]. */
   readonly reshape: Reshape | undefined
@@ -31,13 +32,15 @@ const mostTried = 12
  *
  * @param inputs as `model.forward` takes them; sizes matter, values hardly do
  * @returns an empty list for a model without spatial outputs. There is nothing to dispose.
- * @throws what `model.forward` throws
+ * @throws GradCamError ERR_INVALID_ARGUMENT; what `model.forward` throws
  */
 export async function suggestLayers(
   model: Model,
   inputs: Value | readonly Value[],
   options: CallOptions = {},
 ): Promise<LayerSuggestion[]> {
+  checkModel(model)
+  expect.options(options)
   const input = toPositional(inputs)[0]
   const [height = 0, width = 0] = input instanceof Tensor ? input.shape.slice(2) : []
   const outputs = (await observeLayers(model, inputs, options)).filter(({ path }) => path !== '')

@@ -123,8 +123,12 @@ function saySummary({ explained, failed, before, files, seconds, errors, inputs 
   )
 }
 
+/** The flags of options that the library's remedies speak of. */
+const hints: Readonly<Record<string, string>> = { ERR_IMAGE_TOO_LARGE: ' (here: --max-pixels)' }
+
 /** Names the input and what was wrong with it. */
 function failureText({ input, error }: JobErrorLine): string {
   const name = inOneLine(input)
-  return error.message.includes(name) ? error.message : `${name}: ${error.message}`
+  const text = error.message.includes(name) ? error.message : `${name}: ${error.message}`
+  return `${text}${hints[error.code ?? ''] ?? ''}`
 }

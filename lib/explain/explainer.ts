@@ -1,10 +1,10 @@
-import { inspect } from 'node:util'
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { NativeExplained, NativeValue, PassHandle, PassPlan } from '../addon/binding.js'
 import { native } from '../addon/native.js'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { BusyPoll } from '../addon/busy-poll.js'
-import { isModel, toPositional, type Model } from '../model/model.js'
+import { checkModel, toPositional, type Model } from '../model/model.js'
 import { scoreOf, toNativeTarget, type Target, type TargetOptions } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { topClasses } from '../target/top-classes.js'
@@ -21,7 +21,7 @@ export interface ExplainOptions<Output extends Value = Tensor> extends CallOptio
  * what follows is differentiated; equal up to rounding, and faster than a plain forward. 'hooked': the model as it is, seen
  * through hooks. 'auto' (the default): split where the model can be cut at its target layers, hooked where it cannot
  * (a layer in control flow, one that runs several times, hooks of yours on the model). The first pass makes the split,
- * which takes a fraction of a second; it lives as long as the explainer.
+ * which takes a fraction of a second.
  */
 export type Execution = 'auto' | 'split' | 'hooked'
 
@@ -46,26 +46,20 @@ export interface ExecutionOptions {
   readonly precision?: 'bfloat16' | 'float16'
 }
 
-/** @internal What of a plan says how a pass runs. */
+/** @internal The part of a plan that decides how a pass runs. */
 export function toExecutionPlan(options: ExecutionOptions): Pick<PassPlan, 'execution' | 'precision'> {
-  const { execution = 'auto', precision } = options
-  if (!executions.includes(execution))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `There is no execution ${inspect(execution)}. Use ${executions.join(', ')}.`,
-    )
-  if (precision !== undefined && !precisions.includes(precision))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `There is no precision ${inspect(precision)}. Use ${precisions.join(', ')}, or none for the model's own.`,
-    )
+  const { execution = 'auto', precision } = expect.options(options)
+  expect.oneOf('execution', execution, executions)
+  if (precision !== undefined) expect.oneOf('precision', precision, precisions)
   if (precision !== undefined && execution === 'hooked')
-    throw new GradCamError('ERR_INVALID_ARGUMENT', "A precision needs a split model: leave out execution 'hooked'.")
+    throw new GradCamError('ERR_INVALID_ARGUMENT', "A precision requires a split model, but `execution` is 'hooked'.", {
+      remedy: 'Leave one of the two out.',
+    })
   return precision === undefined ? { execution } : { execution, precision }
 }
 
-const executions: readonly unknown[] = ['auto', 'split', 'hooked']
-const precisions: readonly unknown[] = ['bfloat16', 'float16']
+const executions = ['auto', 'split', 'hooked'] as const
+const precisions = ['bfloat16', 'float16'] as const
 
 const executionPath = (whyHooked: string): ExecutionPath =>
   whyHooked === '' ? { path: 'split' } : { path: 'hooked', why: whyHooked, because: whyHooked }
@@ -94,23 +88,18 @@ export interface Run<Output extends Value> {
 }
 
 /** What a plan needs of the model's format. A frozen model is refused by its layers, with how to save it. */
-function checkCapabilities(model: unknown, plan: PassPlan): void {
-  if (!isModel(model))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `The model must be a loaded one (ScriptModule.load), not ${inspect(model, { depth: 0 })}.`,
-    )
-  const { splittable, differentiable } = model.capabilities
+function checkCapabilities({ capabilities }: Model, plan: PassPlan): void {
+  const { splittable, differentiable } = capabilities
   if (!splittable && (plan.execution === 'split' || plan.precision !== undefined))
     throw new GradCamError(
       'ERR_NOT_SPLITTABLE',
-      "Models of this format cannot be split, which a reduced precision and execution 'split' require. Leave both options out.",
+      "Models of this format cannot be split, which a reduced precision and execution 'split' require.",
+      { remedy: 'Leave both options out.' },
     )
   if (!differentiable && (plan.inputGradient || plan.guided !== 'none'))
-    throw new GradCamError(
-      'ERR_NO_GRADIENT',
-      'Models of this format have no gradients. Use a method that needs none, such as Occlusion, RISE or Eigen-CAM.',
-    )
+    throw new GradCamError('ERR_NO_GRADIENT', 'Models of this format have no gradients.', {
+      remedy: 'Use a method that needs none, such as Occlusion, RISE or Eigen-CAM.',
+    })
 }
 
 /**
@@ -133,27 +122,28 @@ export abstract class Explainer implements Disposable {
 
   /** Refuses what the model cannot do, and layers that it does not have. */
   protected constructor(model: Model, plan: PassPlan) {
-    checkCapabilities(model, plan)
+    checkCapabilities(checkModel(model), plan)
     this.model = model
     this.#pass = native().pass(model.handle, plan)
   }
 
   /**
-   * Runs the model and keeps what `backward` needs. What an earlier pass left here is gone.
+   * Runs the model and keeps what `backward` needs. Results of an earlier pass are dropped.
    *
    * @param inputs the input, or an array of all positional inputs
    * @returns the model's output, e.g. logits [N, C], for the caller to dispose
    */
   async forward<Output extends Value = Tensor>(
     inputs: Value | readonly Value[],
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<Output> {
+    const { signal } = expect.options(options)
     this.assertOpen()
     this.#forget()
     const turn = ++this.#forwards
     const { output, kept, intercepted, execution } = await this.#forwardIn(this.#pass, inputs, signal).catch(
       (error: unknown) => {
-        this.#failed = turn // what an earlier forward left on the native side must not be explained in its place
+        this.#failed = turn // results of an earlier forward on the native side must not be explained instead
         throw error
       },
     )
@@ -189,8 +179,9 @@ export abstract class Explainer implements Disposable {
    */
   async backward<Output extends Value = Tensor>(
     target?: Target<Output>,
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<Explained> {
+    const { signal } = expect.options(options)
     this.assertOpen()
     if (this.#failed === this.#forwards)
       throw new GradCamError('ERR_NO_FORWARD', 'The last forward(input) failed or was aborted: call it again first.')
@@ -220,8 +211,9 @@ export abstract class Explainer implements Disposable {
   /** Forward and backward in a pass of its own: calls of it may overlap, and what `forward` left here stays. */
   protected async run<Output extends Value>(
     inputs: Value | readonly Value[],
-    { target, signal }: ExplainOptions<Output>,
+    options: ExplainOptions<Output>,
   ): Promise<Run<Output>> {
+    const { target, signal } = expect.options(options)
     this.assertOpen()
     if (typeof target !== 'function') {
       using wanted = toNativeTarget(target)
@@ -264,8 +256,9 @@ export abstract class Explainer implements Disposable {
   protected async runTop(
     inputs: Value | readonly Value[],
     k: number,
-    { of, signal }: CallOptions & TargetOptions,
+    options: CallOptions & TargetOptions,
   ): Promise<Run<Value>[]> {
+    const { of, signal } = expect.options(options)
     this.assertOpen()
     const pass = this.#pass.fork()
     const found: Run<Value>[] = []
@@ -294,7 +287,7 @@ export abstract class Explainer implements Disposable {
     }
   }
 
-  /** What the last backward left. */
+  /** The results of the last backward. */
   protected get explained(): NativeExplained {
     this.assertOpen()
     if (!this.#explained)
@@ -319,7 +312,7 @@ export abstract class Explainer implements Disposable {
   }
 
   protected assertOpen(): void {
-    if (this.#closed) throw new GradCamError('ERR_CLOSED', 'This explainer was closed. Make a new one to explain more.')
+    if (this.#closed) throw new GradCamError('ERR_CLOSED', 'This explainer was closed.', { remedy: 'Make a new one.' })
     void this.model.handle // refuses a model that was disposed
   }
 

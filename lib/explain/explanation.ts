@@ -2,8 +2,8 @@ import type { Explained } from './explainer.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 
-/** What every explanation knows, by name. */
-export interface Facts<Output extends Value> extends Explained {
+/** The fields that every explanation has. */
+export interface ExplanationFields<Output extends Value> extends Explained {
   readonly output: Output
 }
 
@@ -15,7 +15,7 @@ export abstract class TensorExplanation<Output extends Value> implements Explain
   readonly scores: readonly number[]
   readonly #found: Tensor
 
-  protected constructor({ output, targets, scores }: Facts<Output>, found: Tensor) {
+  protected constructor({ output, targets, scores }: ExplanationFields<Output>, found: Tensor) {
     this.output = output
     this.targets = targets
     this.scores = scores
@@ -44,8 +44,8 @@ export abstract class AttributionExplanation<Output extends Value> extends Tenso
   /** Of the shape of the (first) input, on the model's device. */
   readonly attribution: Tensor
 
-  protected constructor(facts: Facts<Output> & { readonly attribution: Tensor }) {
-    super(facts, facts.attribution)
-    this.attribution = facts.attribution
+  protected constructor(fields: ExplanationFields<Output> & { readonly attribution: Tensor }) {
+    super(fields, fields.attribution)
+    this.attribution = fields.attribution
   }
 }

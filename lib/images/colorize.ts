@@ -1,5 +1,4 @@
-import { GradCamError } from '../base/errors.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { checkTensorShape, Tensor, tidy } from '../tensor/tensor.js'
 import { jetColors, jetTable } from './jet.js'
 import { asFloat } from './normalize.js'
 
@@ -12,9 +11,8 @@ import { asFloat } from './normalize.js'
  * @throws GradCamError ERR_SHAPE
  */
 export function colorize(tensor: Tensor): Tensor {
-  const [images, channels, height, width] = tensor.shape
-  if (tensor.shape.length !== 4 || channels !== 1)
-    throw new GradCamError('ERR_SHAPE', `colorize wants [N, 1, H, W], but was given [${tensor.shape.join(', ')}].`)
+  checkTensorShape('tensor', tensor, '[N, 1, H, W]', (shape) => shape.length === 4 && shape[1] === 1)
+  const [images, , height, width] = tensor.shape
   return tidy(() => {
     const values = asFloat(tensor.detach())
     const black = jetColors
@@ -32,7 +30,7 @@ export function colorize(tensor: Tensor): Tensor {
   })
 }
 
-/** The table, and black as one colour more. */
+/** The table, followed by black. */
 function withBlack(): Float32Array {
   const colors = new Float32Array((jetColors + 1) * 3)
   colors.set(jetTable())

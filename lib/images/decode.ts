@@ -12,7 +12,7 @@ export interface Pixels {
 export interface DecodeOptions {
   maxPixels: number
   background: number | undefined
-  /** Waits, once the header has told how many bytes the pixels will take, until there is room for them. */
+  /** Called when the header has been read, with the bytes that the pixels will take; waits until they may be allocated. */
   reserve?: (bytes: number) => Promise<void>
 }
 
@@ -29,7 +29,7 @@ export async function decode(
   { signal }: CallOptions,
 ): Promise<Pixels> {
   if (bytes.byteLength === 0)
-    throw new GradCamError('ERR_IMAGE_CORRUPT', `${name} is empty. Copy or download it again.`)
+    throw new GradCamError('ERR_IMAGE_CORRUPT', `${name} is empty.`, { remedy: 'Copy or download it again.' })
   const sharp = await loadSharp()
   try {
     // The header alone, so that an image too large is refused with its size before memory is taken for it.
@@ -62,15 +62,24 @@ function refuseLarge(name: string, { width, height }: { width: number; height: n
   throw new GradCamError(
     'ERR_IMAGE_TOO_LARGE',
     `${name} has ${width} x ${height} = ${width * height} pixels; more than ${maxPixels} are refused, since a small file ` +
-      'may claim to hold more than memory does. Make it smaller, or raise maxPixels (--max-pixels of gradcam batch) if you trust it.',
+      'may claim to hold more than memory does.',
+    {
+      remedy: 'Make it smaller, or raise maxPixels if you trust it.',
+      details: { width, height, maxPixels },
+    },
   )
 }
 
 function corrupt(name: string, cause: Error): GradCamError {
-  const said = cause.message.split('\n')[0] as string
-  const text = said.endsWith('unsupported image format')
-    ? `${name} is no image of a kind that can be read, or is cut short. Readable are JPEG, PNG, WebP, AVIF, GIF, TIFF ` +
-      'and SVG: convert it to one of these.'
-    : `${name} is a damaged or incomplete image (${said}). Copy or download it again, or save it anew as PNG or JPEG.`
-  return new GradCamError('ERR_IMAGE_CORRUPT', text, { cause })
+  const decoder = cause.message.split('\n')[0] as string
+  const [problem, remedy] = decoder.endsWith('unsupported image format')
+    ? [
+        `${name} is not an image of a supported format, or is cut short.`,
+        'JPEG, PNG, WebP, AVIF, GIF, TIFF and SVG can be read: convert it to one of these.',
+      ]
+    : [
+        `${name} is a damaged or incomplete image (${decoder}).`,
+        'Copy or download it again, or save it again as PNG or JPEG.',
+      ]
+  return new GradCamError('ERR_IMAGE_CORRUPT', problem, { remedy, details: { decoder }, cause })
 }

@@ -14,10 +14,10 @@ let colors: Float32Array | undefined
 
 /**
  * A map laid back over the image that the model's input was framed from, in the image's own size: bilinear between
- * the map's cells, stretched to [0, 1] over what the model saw, painted in jet and blended. What the model did not see
+ * the map's cells, min-max normalised over the region that the model saw, painted in jet and blended. The rest of the image
  * stays as it is. All on the executor thread of images.
  *
- * @param alpha how much of the map is seen: 0 gives the image alone
+ * @param alpha the opacity of the map: 0 gives the image alone
  * @returns red, green and blue bytes
  */
 export async function drawOverlay(map: MapValues, image: Pixels, framing: Framing, alpha: number): Promise<Uint8Array> {
@@ -29,7 +29,7 @@ export async function drawOverlay(map: MapValues, image: Pixels, framing: Framin
   return result
 }
 
-/** The same as grey, from 0 for the map's lowest value, or for what the model did not see, to the dtype's largest. */
+/** The same as grey, from 0 for the map's lowest value, and for pixels outside the seen region, to the dtype's largest. */
 export async function drawGrey<Levels extends Uint8Array | Uint16Array>(
   map: MapValues,
   size: Size,

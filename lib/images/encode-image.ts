@@ -1,7 +1,8 @@
 import { callOperatorAsync } from '../tensor/dispatch.js'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { functions, operators } from '../tensor/operators.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { checkTensor, type Tensor } from '../tensor/tensor.js'
 import { loadSharp } from './sharp.js'
 
 /** The kinds of image files that can be written. */
@@ -27,16 +28,12 @@ export interface EncodeOptions {
 export async function encodeImage(
   tensor: Tensor,
   format: ImageFormat = 'png',
-  { quality = 90 }: EncodeOptions = {},
+  options: EncodeOptions = {},
 ): Promise<Buffer> {
-  if (!imageFormats.includes(format))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `There is no format '${format}'. Use one of ${imageFormats.join(', ')}.`,
-    )
-  if (!(Number.isInteger(quality) && quality >= 1 && quality <= 100))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `quality is ${quality}: give a whole number from 1 to 100.`)
-  const raw = shapeOf(tensor)
+  const { quality = 90 } = expect.options(options)
+  expect.oneOf('format', format, imageFormats)
+  expect.integer('quality', quality, { min: 1, max: 100 })
+  const raw = shapeOf(checkTensor('tensor', tensor))
   const bytes = await toBytes(tensor, raw)
   const sharp = await loadSharp()
   const image = sharp(bytes, { raw, limitInputPixels: false })
@@ -53,9 +50,8 @@ export async function encodeImage(
   } catch (cause) {
     throw new GradCamError(
       'ERR_IMAGE_WRITE',
-      `The image of ${raw.width} x ${raw.height} pixels cannot be written as ${format} ` +
-        `(${(cause as Error).message}). Try png.`,
-      { cause },
+      `The image of ${raw.width} x ${raw.height} pixels cannot be written as ${format} (${(cause as Error).message}).`,
+      { ...(format !== 'png' && { remedy: 'Try png.' }), details: { format }, cause },
     )
   }
 }
@@ -70,8 +66,8 @@ function shapeOf({ shape, dtype }: Tensor): RawShape {
   if (!['float32', 'float64', 'float16', 'bfloat16'].includes(dtype))
     throw new GradCamError(
       'ERR_DTYPE',
-      `An image to be written has floating-point values in [0, 1], but this tensor is ${dtype}. ` +
-        `For values up to 255: tensor.to({ dtype: 'float32' }).div(255).`,
+      `\`tensor\` must have floating-point values in [0, 1], but its dtype is ${dtype}.`,
+      { remedy: "For values up to 255: tensor.to({ dtype: 'float32' }).div(255).", details: { dtype } },
     )
   const [images, channels, height, width] = [
     ...Array<number>(Math.max(0, 4 - shape.length)).fill(1),
@@ -80,18 +76,19 @@ function shapeOf({ shape, dtype }: Tensor): RawShape {
   if (shape.length === 4 && images !== 1)
     throw new GradCamError(
       'ERR_SHAPE',
-      `A file holds one image, but this is a batch of ${images}: [${shape.join(', ')}]. ` +
-        'Write each by itself: batch.select(0, i).',
+      `A file holds one image, but this is a batch of ${images}: [${shape.join(', ')}].`,
+      { remedy: 'Write each by itself: batch.select(0, i).', details: { shape } },
     )
   if (shape.length < 2 || shape.length > 4 || (channels !== 1 && channels !== 3) || !height || !width)
     throw new GradCamError(
       'ERR_SHAPE',
-      `An image to be written is [1, C, H, W], [C, H, W] or [H, W] with C = 1 or 3, not [${shape.join(', ')}].`,
+      `\`tensor\` must be [1, C, H, W], [C, H, W] or [H, W] with C = 1 or 3, but is [${shape.join(', ')}].`,
+      { details: { shape } },
     )
   return { height, width, channels }
 }
 
-/** Height by width by channels, computed where the tensor lies, on an executor thread. */
+/** Height by width by channels, computed on the tensor's device, on an executor thread. */
 async function toBytes(tensor: Tensor, { height, width, channels }: RawShape): Promise<Uint8Array> {
   using values = tensor.detach()
   using flat = values.reshape([channels, height, width])

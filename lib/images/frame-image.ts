@@ -1,9 +1,10 @@
 import { native } from '../addon/native.js'
 import type { Pixels } from './decode.js'
+import { expect, invalid, toList } from '../base/check.js'
 import type { Normalization } from './normalization.js'
+import type { Size } from '../tensor/interpolate.js'
 
-/** [height, width] in pixels. */
-export type Size = readonly [height: number, width: number]
+export type { Size } from '../tensor/interpolate.js'
 
 /** The filters that resizing knows, by Pillow's names; each is antialiased. */
 export const resamples = ['bilinear', 'bicubic', 'lanczos'] as const
@@ -12,8 +13,8 @@ export const resamples = ['bilinear', 'bicubic', 'lanczos'] as const
 export type Resample = (typeof resamples)[number]
 
 /**
- * How the input of a model was cut out of an image: the image, resized to `resized`, seen through a window of `size` whose
- * top left corner is at `offset` in it. A negative offset means that something was put around the image.
+ * How the input of a model was cropped from an image: the image, resized to `resized`, seen through a window of `size` whose
+ * top left corner is at `offset` in it. A negative offset means that the image was padded.
  */
 export interface Framing {
   readonly resized: Size
@@ -36,22 +37,41 @@ export interface FrameOptions extends Normalization {
   readonly fill: readonly [number, number, number]
 }
 
-/** Where an image's pixels lie that a model saw. A pixel counts where its centre does. */
-export function seenRegion([height, width]: Size, { resized, offset, size }: Framing): Region {
+/**
+ * The region of an image that a model saw. A pixel belongs to it where its centre does.
+ *
+ * @param size of the image, [height, width]
+ * @throws GradCamError ERR_INVALID_ARGUMENT
+ */
+export function seenRegion(size: Size, framing: Framing): Region {
+  const [height, width] = expect.size('size', size)
+  const { resized, offset, window } = checkFraming(framing)
   const first = (edge: number, pixels: number, to: number): number =>
     Math.min(pixels, Math.max(0, Math.ceil((edge * pixels) / to - 0.5)))
   return {
     top: first(offset[0], height, resized[0]),
     left: first(offset[1], width, resized[1]),
-    bottom: first(offset[0] + size[0], height, resized[0]),
-    right: first(offset[1] + size[1], width, resized[1]),
+    bottom: first(offset[0] + window[0], height, resized[0]),
+    right: first(offset[1] + window[1], width, resized[1]),
+  }
+}
+
+function checkFraming(framing: Framing): Pick<Framing, 'resized' | 'offset'> & { readonly window: Size } {
+  const { resized, offset, size } = expect.options(framing, 'framing')
+  const list = toList(offset)
+  if (list?.length !== 2 || !list.every((n) => Number.isSafeInteger(n)))
+    throw invalid('framing.offset', '[top, left] in whole pixels', offset)
+  return {
+    resized: expect.size('framing.resized', resized),
+    offset: list as unknown as readonly [number, number],
+    window: expect.size('framing.size', size),
   }
 }
 
 const tables = new WeakMap<FrameOptions, Float32Array>()
 
 /**
- * Resizes, cuts and scales an image for a model, on the executor thread of images. The bytes before scaling are exactly
+ * Resizes, crops and scales an image for a model, on the executor thread of images. The bytes before scaling are exactly
  * those that Pillow, and so torchvision on a PIL image, computes.
  *
  * @returns float32 planes [3, height, width] of `framing.size`
@@ -67,7 +87,7 @@ export async function frameImage(
   return planes
 }
 
-/** What each byte of each channel becomes, rounded after each step as LibTorch rounds `(byte / 255 - mean) / std`. */
+/** The value of each byte of each channel, rounded after each step as LibTorch rounds `(byte / 255 - mean) / std`. */
 function tableOf(options: FrameOptions): Float32Array {
   const known = tables.get(options)
   if (known) return known

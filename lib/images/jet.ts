@@ -41,12 +41,12 @@ export function jetTable(): Float32Array {
   return table
 }
 
-/** The value at `at` on the line through the points, whose positions are stretched from [0, 1] to [0, scale]. */
+/** The value at `at` on the line through the points, whose positions are scaled from [0, 1] to [0, scale]. */
 function valueAt(points: readonly Point[], at: number, scale: number): number {
   let [from, before] = points[0] as Point
   for (const [position, value] of points) {
     const to = position * scale
-    // Stretching the points, rather than shrinking `at`, rounds as matplotlib does.
+    // Scaling the points, rather than dividing `at`, rounds as matplotlib does.
     if (at <= to) return to === from ? value : ((at - from) / (to - from)) * (value - before) + before
     from = to
     before = value

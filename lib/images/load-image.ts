@@ -1,6 +1,6 @@
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
-import { GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import { functions } from '../tensor/operators.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { decode } from './decode.js'
@@ -19,7 +19,7 @@ export interface LoadImageOptions extends CallOptions {
   resample?: Resample
   /** Subtract this mean and divide by this standard deviation, e.g. `imagenet`. Not done by default. */
   normalize?: Normalization | false
-  /** Where the tensor shall be, e.g. `model.device`. 'cpu' by default. */
+  /** The device of the tensor, e.g. `model.device`. 'cpu' by default. */
   device?: string
   /**
    * The grey, from 0 for black to 1 for white, that shows through transparent pixels. By default transparency is
@@ -30,7 +30,7 @@ export interface LoadImageOptions extends CallOptions {
   maxPixels?: number
 }
 
-/** Pillow, too, takes an image with more pixels than this for a decompression bomb. */
+/** The limit above which Pillow, too, regards an image as a decompression bomb. */
 export const defaultMaxPixels = 178_956_970
 
 /**
@@ -46,8 +46,7 @@ export const defaultMaxPixels = 178_956_970
  *   ERR_INVALID_ARGUMENT
  */
 export async function loadImage(source: ImageSource, options: LoadImageOptions = {}): Promise<Tensor> {
-  const { size, resample = 'bilinear', normalize, maxPixels = defaultMaxPixels, background, device, signal } = options
-  check(options)
+  const { size, maxPixels, background, normalize, resample, device, signal } = check(options)
   const bytes = await readSource(source, { signal })
   const pixels = await decode(bytes, sourceName(source), { maxPixels, background }, { signal })
   const resized = size ?? ([pixels.height, pixels.width] as const)
@@ -56,7 +55,7 @@ export async function loadImage(source: ImageSource, options: LoadImageOptions =
   const planes = await frameImage(pixels, framing, { mean, std, resample, fill: [0, 0, 0] })
   signal?.throwIfAborted()
   const image = await tensorInBands(planes, [1, 3, ...resized], { signal })
-  if (device === undefined || device === 'cpu') return image
+  if (device === 'cpu') return image
   using onCpu = image
   return await callOperatorAsync(functions.to, [onCpu, device, 'float32'], { signal })
 }
@@ -64,18 +63,32 @@ export async function loadImage(source: ImageSource, options: LoadImageOptions =
 /** Pixels stay as they are, from 0 to 1. */
 const unscaled: Normalization = { mean: [0, 0, 0], std: [1, 1, 1] }
 
-/** All that can be refused before work starts. */
-function check({ size, resample, normalize, background, maxPixels }: LoadImageOptions): void {
-  if (size && !(size.length === 2 && size.every((pixels) => Number.isSafeInteger(pixels) && pixels > 0)))
-    throw new GradCamError('ERR_SHAPE', `[${size.join(', ')}] is no size: give [height, width] in whole pixels.`)
-  if (resample !== undefined && !resamples.includes(resample))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `There is no filter '${resample as string}'. Use ${resamples.join(', ')}.`,
-    )
-  if (normalize) checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null])
-  if (background !== undefined && !(background >= 0 && background <= 1))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `background is ${background}: give a grey from 0 to 1.`)
-  if (maxPixels !== undefined && !(Number.isSafeInteger(maxPixels) && maxPixels > 0))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `maxPixels is ${maxPixels}: give a whole number from 1 on.`)
+/** The longest side of an image that can be resized to. */
+const longestSide = 65_535
+
+interface Checked extends CallOptions {
+  readonly size: readonly [number, number] | undefined
+  readonly resample: Resample
+  readonly normalize: Normalization | false
+  readonly device: string
+  readonly background: number | undefined
+  readonly maxPixels: number
+}
+
+/** The options with all defaults. Refuses what can be refused before work starts. */
+function check(options: LoadImageOptions): Checked {
+  const given = expect.options(options)
+  const { resample = 'bilinear', normalize = false, device = 'cpu', background, maxPixels = defaultMaxPixels } = given
+  const size =
+    given.size === undefined ? undefined : expect.size('size', given.size, { code: 'ERR_SHAPE', max: longestSide })
+  return {
+    size,
+    resample: expect.oneOf('resample', resample, resamples),
+    normalize:
+      normalize === false ? false : checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null]),
+    device: expect.string('device', device),
+    background: background === undefined ? undefined : expect.number('background', background, { min: 0, max: 1 }),
+    maxPixels: expect.count('maxPixels', maxPixels),
+    signal: expect.signal(given.signal),
+  }
 }

@@ -1,5 +1,6 @@
+import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { checkTensor, Tensor, tidy } from '../tensor/tensor.js'
 
 /** Mean and standard deviation of each channel, of pixels in [0, 1], with which a model's training images were scaled. */
 export interface Normalization {
@@ -21,9 +22,9 @@ export const imagenet: Normalization = Object.freeze({
  * @throws GradCamError ERR_SHAPE when there is not one mean and std for each channel, ERR_INVALID_ARGUMENT
  */
 export function standardize(tensor: Tensor, normalization: Normalization): Tensor {
-  checkNormalization(normalization, tensor.shape)
+  const checked = checkNormalization(normalization, checkTensor('tensor', tensor).shape)
   return tidy(() => {
-    const { mean, std } = perChannel(normalization, tensor.device)
+    const { mean, std } = perChannel(checked, tensor.device)
     return tensor.sub(mean).div(std)
   })
 }
@@ -36,27 +37,34 @@ export function standardize(tensor: Tensor, normalization: Normalization): Tenso
  * @throws GradCamError ERR_SHAPE when there is not one mean and std for each channel, ERR_INVALID_ARGUMENT
  */
 export function denormalize(tensor: Tensor, normalization: Normalization): Tensor {
-  checkNormalization(normalization, tensor.shape)
+  const checked = checkNormalization(normalization, checkTensor('tensor', tensor).shape)
   return tidy(() => {
-    const { mean, std } = perChannel(normalization, tensor.device)
+    const { mean, std } = perChannel(checked, tensor.device)
     return tensor.mul(std).add(mean)
   })
 }
 
-/** Refuses a normalization that cannot be applied to images of `shape`. */
-export function checkNormalization({ mean, std }: Normalization, shape: readonly (number | null)[]): void {
+/** Refuses a normalization that cannot be applied to images of `shape`; returns a copy of it. */
+export function checkNormalization(normalization: Normalization, shape: readonly (number | null)[]): Normalization {
+  const { mean, std } = expect.options(normalization, 'normalization')
+  const means = numbers('normalization.mean', mean, 'finite numbers', () => true)
+  const deviations = numbers('normalization.std', std, 'finite numbers above 0', (value) => value > 0)
   const channels = shape.length === 4 ? shape[1] : undefined
-  if (mean.length !== channels || std.length !== channels)
+  if (means.length !== channels || deviations.length !== channels)
     throw new GradCamError(
       'ERR_SHAPE',
-      `${mean.length} means and ${std.length} standard deviations do not fit an image of shape ` +
-        `[${shape.map((size) => size ?? '?').join(', ')}]: give one of each for every channel of [N, C, H, W].`,
+      `${means.length} means and ${deviations.length} standard deviations do not fit an image of shape ` +
+        `[${shape.map((size) => size ?? '?').join(', ')}].`,
+      { remedy: 'Give one of each for every channel of [N, C, H, W].' },
     )
-  if (!mean.every(Number.isFinite) || !std.every((value) => Number.isFinite(value) && value > 0))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `A mean is a finite number and a standard deviation one above 0, but these are ${mean.join(', ')} and ${std.join(', ')}.`,
-    )
+  return { mean: means, std: deviations }
+}
+
+function numbers(name: string, value: unknown, expected: string, fits: (value: number) => boolean): number[] {
+  const list = toList(value)
+  const good = list?.every((item) => typeof item === 'number' && Number.isFinite(item) && fits(item))
+  if (!good) throw invalid(name, `an array of ${expected}, one for each channel`, value)
+  return list as number[]
 }
 
 /** The numbers as float32 [1, C, 1, 1], which broadcast over images. */

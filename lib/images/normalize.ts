@@ -1,21 +1,19 @@
-import { GradCamError } from '../base/errors.js'
-import { tidy, type Tensor } from '../tensor/tensor.js'
+import { expect } from '../base/check.js'
+import { checkTensorShape, tidy, type Tensor } from '../tensor/tensor.js'
 
 /**
- * Stretches each map or image of a batch to [0, 1]: subtracts its smallest element, then divides by its largest plus
- * `eps`. A constant one becomes 0; NaN stays NaN, and spreads over its image.
+ * Min-max normalises each map or image of a batch to [0, 1]: subtracts its smallest element, then divides by its largest
+ * plus `eps`. A constant one becomes 0; one NaN makes all of its image NaN.
  *
  * @param tensor [N, C, H, W] with at least one element per image
- * @returns the same shape; float64 for float64, else float32, since `eps` is nothing to a narrower dtype
- * @throws GradCamError ERR_SHAPE
+ * @param eps a number from 0 on
+ * @returns the same shape; float64 for float64, else float32, since `eps` would be rounded away in a narrower dtype
+ * @throws GradCamError ERR_SHAPE, ERR_INVALID_ARGUMENT
  */
 export function normalize(tensor: Tensor, eps = 1e-8): Tensor {
-  const [, ...image] = tensor.shape
-  if (image.length !== 3 || image.includes(0))
-    throw new GradCamError(
-      'ERR_SHAPE',
-      `normalize wants [N, C, H, W] with pixels in it, but was given [${tensor.shape.join(', ')}].`,
-    )
+  const fits = ([, ...image]: readonly number[]) => image.length === 3 && !image.includes(0)
+  checkTensorShape('tensor', tensor, '[N, C, H, W] with at least one pixel', fits)
+  expect.number('eps', eps, { min: 0 })
   return tidy(() => {
     const wide = asFloat(tensor)
     const shifted = wide.sub(wide.amin([1, 2, 3], true))

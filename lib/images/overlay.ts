@@ -1,6 +1,7 @@
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { interpolate } from '../tensor/interpolate.js'
-import { tidy, type Tensor } from '../tensor/tensor.js'
+import { checkTensorShape, tidy, type Tensor } from '../tensor/tensor.js'
 import { colorize } from './colorize.js'
 import { asFloat, normalize } from './normalize.js'
 
@@ -14,7 +15,7 @@ export interface OverlayOptions {
 const tolerance = 0.01
 
 /**
- * Lays a map over the image that it explains. The map is enlarged to the image's size (bilinear), stretched to
+ * Lays a map over the image that it explains. The map is upsampled to the image's size (bilinear), min-max normalised to
  * [0, 1] per image (see {@link normalize}), painted (see {@link colorize}) and blended:
  * `(1 - alpha) * image + alpha * painted`.
  *
@@ -23,25 +24,22 @@ const tolerance = 0.01
  * @returns [N, 3, H, W] in [0, 1], float32 (float64 when the image is), on the image's device
  * @throws GradCamError ERR_SHAPE, ERR_INVALID_ARGUMENT for an alpha or an image outside [0, 1]
  */
-export function overlay(image: Tensor, map: Tensor, { alpha = 0.5 }: OverlayOptions = {}): Tensor {
-  const [images, channels, height, width] = image.shape
-  if (image.shape.length !== 4 || channels !== 3 || image.size === 0)
-    throw new GradCamError('ERR_SHAPE', `overlay wants an image [N, 3, H, W], not [${image.shape.join(', ')}].`)
-  if (map.shape.length !== 4 || map.shape[0] !== images || map.shape[1] !== 1)
-    throw new GradCamError(
-      'ERR_SHAPE',
-      `overlay wants one map for each of the ${images} images, [${images}, 1, h, w], not [${map.shape.join(', ')}].`,
-    )
-  if (!(alpha >= 0 && alpha <= 1))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `alpha is ${alpha}: give a number from 0 to 1.`)
+export function overlay(image: Tensor, map: Tensor, options: OverlayOptions = {}): Tensor {
+  const isImage = (shape: readonly number[]) => shape.length === 4 && shape[1] === 3 && !shape.includes(0)
+  checkTensorShape('image', image, '[N, 3, H, W] with at least one pixel', isImage)
+  const [images, , height, width] = image.shape
+  const isMap = (shape: readonly number[]) => shape.length === 4 && shape[0] === images && shape[1] === 1
+  checkTensorShape('map', map, `[${images}, 1, h, w], one map for each image`, isMap)
+  const { alpha = 0.5 } = expect.options(options)
+  expect.number('alpha', alpha, { min: 0, max: 1 })
   return tidy(() => {
     const pixels = asFloat(image.detach())
     const outside = pixels.sub(0.5).abs().amax().item() - 0.5
     if (outside > tolerance)
       throw new GradCamError(
         'ERR_INVALID_ARGUMENT',
-        'The image under an overlay must be in [0, 1], but this one is not. If it was scaled for a model, ' +
-          'denormalize(image, imagenet) turns it back.',
+        `\`image\` must be in [0, 1], but a pixel lies ${outside.toPrecision(3)} outside.`,
+        { remedy: 'If it was scaled for a model, denormalize(image, imagenet) turns it back.', details: { outside } },
       )
     const near = asFloat(map.detach()).to({ device: pixels.device })
     const painted = colorize(normalize(interpolate(near, [height as number, width as number])))

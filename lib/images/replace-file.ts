@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 
-/** Puts a file in the place of whatever has its path: written beside it under another name, then renamed. */
+/** Writes a file, or replaces the one of that path: written beside it under another name, then renamed. */
 export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
   // A link stays a link: what it points to is replaced.
   const target = await realpath(path).catch(() => path)
   const old = await stat(target).catch(() => null)
-  // A device or a pipe, such as /dev/stdout, is there to be written to; a folder refuses.
+  // A device or a pipe, such as /dev/stdout, is written to; the system refuses a folder.
   if (old && !old.isFile()) return writeFile(target, bytes)
   const partial = `${target}.${randomUUID()}.partial`
   try {

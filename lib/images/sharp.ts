@@ -25,9 +25,8 @@ async function load(): Promise<Sharp> {
   } catch (cause) {
     throw new GradCamError(
       'ERR_TOOL_MISSING',
-      `sharp, which reads and writes images, cannot be loaded: ${(cause as Error).message}\n` +
-        'Install it for this platform: npm install --include=optional sharp',
-      { cause },
+      `sharp, which reads and writes images, cannot be loaded: ${(cause as Error).message}`,
+      { remedy: 'Install it for this platform: npm install --include=optional sharp', cause },
     )
   }
 }

@@ -1,10 +1,14 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { commonFolder, entryId, leadsOut, type FileEntry } from './entry-id.js'
 import type { JobEntry, JobSource } from './job.js'
 import { isListName, readList } from './read-list.js'
 import { walkFolder } from './walk-folder.js'
+
+const isString = (value: unknown): value is string => typeof value === 'string'
+const isPath = (value: unknown): value is string => isString(value) && !value.includes('\0')
 
 /** What one of the given names turned out to be. */
 type Input =
@@ -44,7 +48,11 @@ export class FileSource implements JobSource {
    *   results, ERR_FILE_NOT_FOUND for a list that does not exist and a glob that matches nothing
    */
   static async open(names: readonly string[], options: FileSourceOptions): Promise<FileSource> {
-    const inputs = await Promise.all(names.map((name) => inputOf(name, options.stdin)))
+    const paths = expect.list('names', names, isPath, 'paths')
+    const { labels = null, exclude, stdin } = expect.options(options)
+    expect.path('exclude', exclude)
+    if (labels !== null) expect.list('labels', labels, isString, 'strings')
+    const inputs = await Promise.all(paths.map((name) => inputOf(name, stdin)))
     const folders = inputs.flatMap((input) => {
       if (input.kind === 'list' || input.kind === 'stdin') return [process.cwd()]
       return [input.kind === 'file' ? dirname(input.path) : input.path]

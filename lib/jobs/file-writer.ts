@@ -1,5 +1,6 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { isInstance } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { makeFolder } from '../base/make-folder.js'
 import { partialFolder } from './file-names.js'
@@ -22,8 +23,8 @@ const fatal = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE'])
 
 /** Whether an error means that no file can be written any more, e.g. because the disk is full. */
 export function isDiskFailure(error: unknown): boolean {
-  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
-  return error instanceof GradCamError && error.code === 'ERR_IMAGE_WRITE' && fatal.has(cause?.code ?? '')
+  if (!isInstance(error, GradCamError) || error.code !== 'ERR_IMAGE_WRITE') return false
+  return fatal.has((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '')
 }
 
 /**

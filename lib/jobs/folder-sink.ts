@@ -1,5 +1,7 @@
 import { isAbsolute, sep } from 'node:path'
-import type { BatchExplanation } from '../batch/result.js'
+import type { BatchFile } from '../batch/encode.js'
+import { BatchExplanation } from '../batch/result.js'
+import { expect, invalid, isInstance, show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { fileOf } from './file-names.js'
 import { FileWriter, isDiskFailure } from './file-writer.js'
@@ -16,12 +18,13 @@ export class FolderSink implements ResultSink {
 
   /** @param folder is made where it does not exist */
   constructor(folder: string) {
-    this.#writer = new FileWriter(folder)
+    this.#writer = new FileWriter(expect.path('folder', folder))
   }
 
   /** @throws GradCamError ERR_IMAGE_WRITE */
   async open(spec: JobSpec): Promise<void> {
-    this.#spec = spec
+    const { write, alpha } = expect.options(spec, 'spec')
+    this.#spec = { write: expect.list('spec.write', write, isString, 'kinds of files'), alpha }
     await this.#writer.start()
   }
 
@@ -30,6 +33,7 @@ export class FolderSink implements ResultSink {
    * @throws GradCamError ERR_IMAGE_WRITE, ERR_INVALID_ARGUMENT for an id that leads out of the folder
    */
   async write(result: BatchExplanation<unknown>): Promise<Readonly<Record<string, string>>> {
+    if (!isInstance(result, BatchExplanation)) throw invalid('result', 'a BatchExplanation', result)
     checkId(result.id)
     const files: Record<string, string> = {}
     for (const kind of this.#spec.write) {
@@ -49,9 +53,11 @@ export class FolderSink implements ResultSink {
   }
 }
 
+const isString = (value: unknown): value is BatchFile => typeof value === 'string'
+
 /** Ids of {@link FileSource} are safe; those of another source may come from anywhere. */
 function checkId(id: string): void {
   const parts = id.split(sep === '\\' ? /[/\\]/ : '/')
   if (id !== '' && !isAbsolute(id) && !parts.includes('..') && !id.includes('\0')) return
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `The id '${id}' is not a path below the folder of the results.`)
+  throw new GradCamError('ERR_INVALID_ARGUMENT', `The id ${show(id)} is not a path below the folder of the results.`)
 }

@@ -1,5 +1,6 @@
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { describeWait, nameHolder, withLock, type LockWait } from '../base/lock.js'
 import { makeFolder } from '../base/make-folder.js'
@@ -34,13 +35,20 @@ export class FolderStore implements JobStore {
   constructor(
     private readonly folder: string,
     private readonly options: FolderStoreOptions = {},
-  ) {}
+  ) {
+    expect.path('folder', folder)
+    const { resume = false, retryFailed = false, onWait } = expect.options(options)
+    expect.boolean('resume', resume)
+    expect.boolean('retryFailed', retryFailed)
+    if (onWait !== undefined) expect.function('onWait', onWait)
+  }
 
   /**
    * @throws GradCamError ERR_LOCKED where another process is at work on the folder, ERR_LOCK_FAILED, ERR_IMAGE_WRITE,
    *   ERR_JOB_EXISTS, ERR_JOB_CHANGED, ERR_JOB_VERSION, ERR_FILE_UNREADABLE for a damaged job.json
    */
   async claim(spec: JobSpec): Promise<JobClaim> {
+    expect.options(spec, 'spec')
     await makeFolder(this.folder)
     const { lost, unlock } = await this.#lock()
     this.#unlock = unlock
@@ -57,7 +65,10 @@ export class FolderStore implements JobStore {
     // A job without a line has no results that those of another job could be mixed with, e.g. where it could not start.
     const before = (await hasLines(folder)) ? await readJobSpec(folder) : null
     if (before && !options.resume)
-      throw new GradCamError('ERR_JOB_EXISTS', `'${folder}' already holds a job. Resume it, or choose another folder.`)
+      throw new GradCamError('ERR_JOB_EXISTS', `'${folder}' already holds a job.`, {
+        remedy: 'Resume it, or choose another folder.',
+        details: { folder },
+      })
     if (before) checkSameJob(before, spec)
     else await writeJobSpec(folder, spec)
     const done = await pruneManifest(folder, !options.retryFailed)
@@ -115,7 +126,7 @@ export class FolderStore implements JobStore {
  * @throws GradCamError ERR_FILE_UNREADABLE for a damaged job.json, ERR_JOB_VERSION for one of a later version
  */
 export async function readJobSpec(folder: string): Promise<JobSpec | null> {
-  const path = jobPath(folder)
+  const path = jobPath(expect.path('folder', folder))
   const text = await readFile(path, 'utf8').catch(() => null)
   if (text === null) return null
   const { version = 1, ...spec } = parse(text, path)

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { normalize } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { inspect, isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from 'node:util'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
+import { either, expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { isMethodName, methodNames, methods, type MethodName } from '../methods/table.js'
+import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 
 /**
@@ -69,26 +70,37 @@ export interface JobSpecOptions {
  * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_TARGET, ERR_FILE_NOT_FOUND or ERR_FILE_UNREADABLE for the model file
  */
 export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
-  const { method = 'gradcam', precision = null, layer = null, target = 'argmax', alpha = 0.5 } = options
-  const { write = ['overlay'], labels = null, base = '' } = options
-  if (!isMethodName(method))
-    throw invalid(`There is no method ${inspect(method)}. The methods are ${methodNames.join(', ')}.`)
-  if (layer !== null && !methods[method].layered) throw invalid(`${method} takes no layer. Leave it out.`)
+  const {
+    method = 'gradcam',
+    model: file,
+    precision = null,
+    layer = null,
+    target = 'argmax',
+    alpha = 0.5,
+  } = expect.options(options)
+  const { write = ['overlay'], labels = null, base = '', sources: given = [] } = options
+  expect.path('model', file)
+  expect.string('base', base)
+  if (precision !== null) expect.oneOf('precision', precision, ['bfloat16', 'float16'])
+  if (layer !== null) expect.string('layer', layer, 'the path of a layer')
+  if (labels !== null) expect.list('labels', labels, isString, 'strings')
+  expect.oneOf('method', method, methodNames)
+  if (layer !== null && !methods[method].layered)
+    throw invalid('layer', `left out for the method ${method}, which takes none`, layer)
   checkBatchTarget(target)
-  const unknown = write.find((kind) => !batchFiles.includes(kind))
-  if (unknown !== undefined)
-    throw invalid(`There is no kind of file ${inspect(unknown)} to write. The kinds are ${batchFiles.join(', ')}.`)
-  if (!(alpha >= 0 && alpha <= 1)) throw invalid(`alpha is ${inspect(alpha)}: give a number from 0 to 1.`)
+  expect.list('write', write, isBatchFile, `kinds of files: ${either(batchFiles)}`)
+  expect.number('alpha', alpha, { min: 0, max: 1 })
   const preprocess = readPreprocess(options.preprocess ?? 'imagenet')
   // Shells complete folders in several forms: 'photos/', './photos'.
-  const sources = (options.sources ?? []).map((source) => normalize(source).replace(/(.)[/\\]$/, '$1'))
-  const model = { path: options.model, sha256: await digestOf(options.model) }
+  const sources = expect
+    .list('sources', given, isString, 'paths')
+    .map((source) => normalize(source).replace(/(.)[/\\]$/, '$1'))
+  const model = { path: file, sha256: await digestOf(file) }
   return { model, method, precision, layer, target, preprocess, write, alpha, labels, sources, base }
 }
 
-function invalid(message: string): GradCamError {
-  return new GradCamError('ERR_INVALID_ARGUMENT', message)
-}
+const isString = (value: unknown): value is string => typeof value === 'string'
+const isBatchFile = (value: unknown): value is BatchFile => batchFiles.some((kind) => kind === value)
 
 /**
  * Refuses to resume a job with a specification that would give other results.
@@ -97,6 +109,7 @@ function invalid(message: string): GradCamError {
  * @throws GradCamError ERR_JOB_CHANGED with the differences
  */
 export function checkSameJob(before: JobSpec, now: JobSpec): void {
+  for (const [name, spec] of Object.entries({ before, now })) checkSpec(name, spec)
   const changes = Object.keys(now).flatMap((key) => {
     const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
@@ -106,10 +119,15 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
     return [difference(name, before[name], now[name])]
   })
   if (changes.length > 0)
-    throw new GradCamError(
-      'ERR_JOB_CHANGED',
-      `This is not the job that is to be resumed; ${changes.join('; ')}. Give the same options, or choose another folder.`,
-    )
+    throw new GradCamError('ERR_JOB_CHANGED', `This is not the job that is to be resumed; ${changes.join('; ')}.`, {
+      remedy: 'Give the same options, or choose another folder.',
+      details: { changes },
+    })
+}
+
+function checkSpec(name: string, spec: unknown): void {
+  const { model } = expect.options(spec as JobSpec, name)
+  expect.string(`${name}.model.sha256`, expect.options(model, `${name}.model`).sha256)
 }
 
 /** Of long lists only their lengths and the first difference: there may be a thousand labels. */

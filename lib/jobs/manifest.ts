@@ -1,5 +1,7 @@
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { expect, show } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import { unwritable } from './file-writer.js'
 import type { JobLine, JobErrorLine, JobResultLine } from './job-line.js'
 
@@ -13,12 +15,17 @@ export function manifestPath(folder: string): string {
  * cut off when its writer died is left out.
  *
  * @returns nothing where there is no manifest
+ * @throws GradCamError ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT
  */
 export async function* readManifest(folder: string): AsyncGenerator<JobLine, undefined> {
   const seen = new Set<string>()
-  const file = await open(manifestPath(folder)).catch((error: NodeJS.ErrnoException) => {
+  const file = await open(manifestPath(expect.path('folder', folder))).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
-    throw error
+    const reason = error.code ?? error.message
+    throw new GradCamError('ERR_FILE_UNREADABLE', `The manifest in ${show(folder)} cannot be read (${reason}).`, {
+      details: { folder, system: error.code },
+      cause: error,
+    })
   })
   if (!file) return
   for await (const text of file.readLines()) {

@@ -3,6 +3,7 @@ import { explainAll } from '../batch/explain-all.js'
 import type { BatchEntry } from '../batch/input.js'
 import type { ExplainAllOptions } from '../batch/options.js'
 import type { BatchExplanation, BatchResult } from '../batch/result.js'
+import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { methods } from '../methods/table.js'
 import { defaultLayer } from '../model/default-layer.js'
@@ -34,10 +35,15 @@ export class ModelExplainer implements JobExplainer {
   #models: readonly Model[] = []
   #job: { readonly spec: JobSpec; readonly layer: string | null } | null = null
 
-  constructor({ model, devices = ['cpu'], ...tuning }: ModelExplainerOptions = {}) {
+  /** @throws GradCamError ERR_INVALID_ARGUMENT */
+  constructor(options: ModelExplainerOptions = {}) {
+    const { model, devices = ['cpu'], ...tuning } = expect.options(options)
+    const models: unknown[] | null = model === undefined ? null : (toList(model) ?? [model])
+    if (models && (models.length === 0 || !models.every(isModel)))
+      throw invalid('model', 'a loaded model, such as a ScriptModule, or an array of at least one', model)
     this.#tuning = tuning
-    this.#devices = devices
-    this.#given = model === undefined ? null : isModel(model) ? [model] : model
+    this.#devices = expect.strings('devices', devices, "['cpu']")
+    this.#given = models
   }
 
   /**
@@ -45,6 +51,7 @@ export class ModelExplainer implements JobExplainer {
    *   spatial output
    */
   async open(spec: JobSpec): Promise<JobPlan> {
+    expect.string('spec.model.path', expect.options(expect.options(spec, 'spec').model, 'spec.model').path)
     this.#models = this.#given ?? (await loadReplicas(spec.model.path, this.#devices))
     try {
       const [model] = this.#models

@@ -1,6 +1,8 @@
 import { stat } from 'node:fs/promises'
 import type { BatchEntry } from '../batch/input.js'
 import type { BatchResult } from '../batch/result.js'
+import { settled } from '../base/callback.js'
+import { expect, isRecord, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
 import { toErrorLine, toResultLine, type JobLine } from './job-line.js'
@@ -79,6 +81,28 @@ const hopeless: readonly string[] = [
 
 type Files = Readonly<Record<string, string>>
 
+/** The functions that each part must have. */
+const functionsOf = {
+  source: ['entries'],
+  store: ['claim', 'record', 'close'],
+  sink: ['write'],
+  explainer: ['open', 'explain', 'close'],
+} as const
+
+function checkParts(spec: JobSpec, options: RunJobOptions): RunJobOptions {
+  expect.options(spec, 'spec')
+  const { signal, onStart, onProgress, onWarning } = expect.options(options)
+  expect.signal(signal)
+  for (const [name, given] of Object.entries({ onStart, onProgress, onWarning }))
+    if (given !== undefined) expect.function(name, given as () => void)
+  for (const [name, functions] of Object.entries(functionsOf)) {
+    const part: unknown = options[name as keyof typeof functionsOf]
+    if (!isRecord(part) || functions.some((each) => typeof part[each] !== 'function'))
+      throw invalid(name, `an object with the function${functions.length > 1 ? 's' : ''} ${functions.join(', ')}`, part)
+  }
+  return options
+}
+
 /**
  * Runs a job: takes the inputs of a source that the store does not know as done, explains them, gives the results to the
  * sink and records what became of each. Where a run ends early, by its signal, an error or the death of the process, the
@@ -101,7 +125,7 @@ type Files = Readonly<Record<string, string>>
  */
 export async function runJob(spec: JobSpec, options: RunJobOptions): Promise<JobSummary> {
   const began = performance.now()
-  const { store, sink, explainer } = options
+  const { store, sink, explainer } = checkParts(spec, options)
   const claim = await store.claim(spec)
   const closing = [() => store.close()]
   let run: JobRun
@@ -152,14 +176,14 @@ class JobRun {
 
   async start(): Promise<void> {
     const { explainer, sink, plan } = this.parts
-    this.parts.onStart?.({ ...plan, ...this.#counts })
+    await settled(this.parts.onStart?.({ ...plan, ...this.#counts }))
     const results = explainer.explain<Files>(this.#inputs(), (result) => sink.write(result))
     let explained = 0
     for await (using result of results) {
       const entry = this.#entries.get(result.id) as JobEntry
       if (result.ok) explained++
       else if (sink.isFatal?.(result.error) || (explained === 0 && isHopeless(result.error, entry))) throw result.error
-      this.#checkLabels(result)
+      await this.#checkLabels(result)
       await this.#record(
         result.ok
           ? toResultLine(result, entry, this.spec, plan.layer)
@@ -186,7 +210,7 @@ class JobRun {
       this.#counts.explained++
       this.#counts.files += Object.keys(line.files).length
     }
-    this.parts.onProgress?.({ line, ...this.#counts })
+    await settled(this.parts.onProgress?.({ line, ...this.#counts }))
   }
 
   async *#inputs(): AsyncGenerator<BatchEntry, undefined> {
@@ -203,13 +227,13 @@ class JobRun {
     }
   }
 
-  #checkLabels(result: BatchResult<Files>): void {
+  async #checkLabels(result: BatchResult<Files>): Promise<void> {
     const labels = this.spec.labels?.length
     if (this.#warned || labels === undefined || !result.ok || result.outputs === 0 || result.outputs === labels) return
     this.#warned = true
     const { outputs } = result
     const message = `There are ${labels} labels for the model's ${outputs} classes. The first label is taken for class 0.`
-    this.parts.onWarning?.({ code: 'LABEL_COUNT', message, details: { labels, outputs } })
+    await settled(this.parts.onWarning?.({ code: 'LABEL_COUNT', message, details: { labels, outputs } }))
   }
 }
 

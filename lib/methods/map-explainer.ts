@@ -8,12 +8,13 @@ import { GuidedGradCam } from '../attribution/guided-grad-cam.js'
 import { InputAttribution, type InputMethod } from '../attribution/input-attribution.js'
 import { InputPerturbation, type PerturbationMethod } from '../perturbation/input-perturbation.js'
 import { operators } from '../tensor/operators.js'
-import type { Model } from '../model/model.js'
+import { expect } from '../base/check.js'
+import { checkModel, type Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, shareValue, type Value } from '../tensor/values.js'
 import { ablateGrid } from './ablate-grid.js'
-import { methods, type MethodInfo, type MethodName } from './table.js'
+import { checkMethodNames, methods, type MethodInfo, type MethodName } from './table.js'
 import type { MethodSettings } from './options.js'
 
 /** The maps of a batch that one method made at one layer. */
@@ -117,10 +118,14 @@ export function makeMapExplainers(
   layers: readonly string[],
   settings: MethodSettings = {},
 ): MapExplainer[] {
+  checkModel(model)
+  const known = checkMethodNames(names)
+  expect.list('layers', layers, isString, 'paths of layers')
+  expect.options(settings, 'settings')
   const made: MapExplainer[] = []
   try {
-    for (const by of new Set(names.map((name) => methods[name].by))) {
-      const own = names.filter((name) => methods[name].by === by)
+    for (const by of new Set(known.map((name) => methods[name].by))) {
+      const own = known.filter((name) => methods[name].by === by)
       made.push(...makers[by](model, own, layers, settings))
     }
     return made
@@ -129,6 +134,8 @@ export function makeMapExplainers(
     throw error
   }
 }
+
+const isString = (value: unknown): value is string => typeof value === 'string'
 
 function ofLayers(
   model: Model,

@@ -1,9 +1,10 @@
 import { inspect } from 'node:util'
 import { checkSmoothing, type Smoothing } from '../attribution/smoothing.js'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { methodOptions, type MethodSettings } from './options.js'
-import { methodNames, methods, type MethodName } from './table.js'
+import { checkMethodNames, methodNames, methods, type MethodName } from './table.js'
 
 type SettingName = keyof MethodSettings
 
@@ -40,7 +41,8 @@ export function readMethodSettings(
   given: Readonly<Record<string, unknown>>,
   names: readonly MethodName[],
 ): MethodSettings {
-  const entries = Object.entries(given).filter(([, value]) => value !== undefined)
+  checkMethodNames(names)
+  const entries = Object.entries(expect.options(given, 'given')).filter(([, value]) => value !== undefined)
   for (const [name, value] of entries) {
     if (!isSettingName(name)) throw refused(`${name} is not a setting.${nearest(name)}`)
     const { of, problem } = settings[name]

@@ -1,3 +1,4 @@
+import { either, expect } from '../base/check.js'
 import { camMethods, type CamMethod, type Peers } from '../cam/cam-methods.js'
 import type { InputMethod } from '../attribution/input-attribution.js'
 import type { PerturbationMethod } from '../perturbation/input-perturbation.js'
@@ -153,4 +154,9 @@ export const methodNames = Object.keys(methods) as readonly MethodName[]
 /** Whether that is the name of a method. */
 export function isMethodName(name: unknown): name is MethodName {
   return typeof name === 'string' && Object.hasOwn(methods, name)
+}
+
+/** @internal Refuses anything but a list of names of methods. */
+export function checkMethodNames(names: unknown): MethodName[] {
+  return expect.list('names', names, isMethodName, `names of methods: ${either(methodNames)}`)
 }

@@ -1,12 +1,11 @@
-import { inspect } from 'node:util'
 import { callOperatorAsync } from '../tensor/dispatch.js'
-import { GradCamError } from '../base/errors.js'
+import { invalid } from '../base/check.js'
 import { functions } from '../tensor/operators.js'
 import { Tensor } from '../tensor/tensor.js'
 import { on } from './executor.js'
 
 /**
- * What stands in the place of a removed pixel: 'zeros', which is the mean colour of standardised images; 'blurred', the
+ * The value of a removed pixel: 'zeros', which is the mean colour of standardised images; 'blurred', the
  * image under a Gaussian of standard deviation 5 cut off to 11 x 11 pixels, its border continued outwards; or a number.
  */
 export type MetricBaseline = 'zeros' | 'blurred' | number
@@ -14,10 +13,7 @@ export type MetricBaseline = 'zeros' | 'blurred' | number
 export function checkBaseline(baseline: unknown): MetricBaseline {
   if (baseline === 'zeros' || baseline === 'blurred') return baseline
   if (typeof baseline === 'number' && Number.isFinite(baseline)) return baseline
-  throw new GradCamError(
-    'ERR_INVALID_ARGUMENT',
-    `${inspect(baseline)} is no baseline: give 'zeros', 'blurred' or a number.`,
-  )
+  throw invalid('baseline', "'zeros', 'blurred' or a finite number", baseline)
 }
 
 const reach = 5

@@ -1,8 +1,7 @@
-import { inspect } from 'node:util'
-import { GradCamError } from '../base/errors.js'
+import { invalid, toList } from '../base/check.js'
 
-/** A place in an image, in pixels of the model's input: x and y are the left upper corner. */
-export interface Box {
+/** A box in an image, in pixels of the model's input: x and y are the upper left corner, w and h its width and height. */
+export interface BoxXYWH {
   readonly x: number
   readonly y: number
   readonly w: number
@@ -10,30 +9,25 @@ export interface Box {
 }
 
 /** The boxes of each image. */
-export function checkBoxes(boxes: unknown, images: number): readonly (readonly Box[])[] {
-  if (!Array.isArray(boxes) || boxes.length !== images)
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `The pointing games want \`boxes\`, an array with the box or boxes of each of the ${images} images.`,
-    )
-  return boxes.map((given: unknown) => {
-    const list: readonly unknown[] = Array.isArray(given) ? given : [given]
-    for (const box of list) {
-      const { x, y, w, h } = (box ?? {}) as Box
-      if (![x, y, w, h].every(Number.isFinite) || !(w > 0 && h > 0))
-        throw new GradCamError(
-          'ERR_INVALID_ARGUMENT',
-          `${inspect(box)} is no box: give { x, y, w, h } in pixels of the input, wider and higher than 0.`,
-        )
-    }
+export function checkBoxes(boxes: unknown, images: number): readonly (readonly BoxXYWH[])[] {
+  const perImage: readonly unknown[] = toList(boxes) ?? []
+  if (perImage.length !== images || images === 0)
+    throw invalid('boxes', `an array with the box or boxes of each of the ${images} images`, boxes)
+  return perImage.map((given, image) => {
+    const list: readonly unknown[] = toList(given) ?? [given]
     if (list.length === 0)
-      throw new GradCamError('ERR_INVALID_ARGUMENT', 'An image has no box: leave it out of the pointing games.')
-    return list as readonly Box[]
+      throw invalid(`boxes[${image}]`, 'a box, or an array of at least one: leave out images that have none', given)
+    for (const box of list) {
+      const { x, y, w, h } = (box ?? {}) as BoxXYWH
+      if (![x, y, w, h].every(Number.isFinite) || !(w > 0 && h > 0))
+        throw invalid(`boxes[${image}]`, '{ x, y, w, h } in pixels of the input, with w and h above 0', box)
+    }
+    return list as readonly BoxXYWH[]
   })
 }
 
 /** 1 for the pixels whose middle lies in one of the boxes, or no further than `tolerance` from one; row by row. */
-export function pixelsOf(boxes: readonly Box[], height: number, width: number, tolerance = 0): Uint8Array {
+export function pixelsOf(boxes: readonly BoxXYWH[], height: number, width: number, tolerance = 0): Uint8Array {
   const inside = new Uint8Array(height * width)
   for (const { x, y, w, h } of boxes) {
     const from = Math.max(0, Math.ceil(x - tolerance - 0.5))

@@ -1,15 +1,15 @@
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { scoreCopies } from './copies.js'
 import { on } from './executor.js'
-import { enlarged } from './maps.js'
+import { upsampled } from './maps.js'
 import { Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
-import type { ScoreKind } from './scores.js'
 
 /**
- * Y, the score of an image x, and O, that of x * E, where E is the map min-max'd to [0, 1] (all 0 where it is constant) at
- * the size of the image. x is the image as the model takes it, so after standardisation: what E hides turns to 0 there.
+ * Y, the score of an image x, and O, that of x * E, where E is the map min-max normalised to [0, 1] (all 0 where it is constant)
+ * at the size of the image. x is the image as the model takes it, so after standardisation: pixels that E hides become 0 there.
  * Chattopadhay et al. 2018, "Grad-CAM++", arXiv:1710.11063, section 5.1.
  */
 abstract class MaskedConfidence extends Metric {
@@ -17,7 +17,7 @@ abstract class MaskedConfidence extends Metric {
 
   protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
     const { signal } = batch
-    using large = await enlarged(maps, input, signal)
+    using large = await upsampled(maps, input, signal)
     using low = await on(signal).amin(large, [1, 2, 3], true)
     using shifted = await on(signal).sub(large, low)
     using high = await on(signal).amax(shifted, [1, 2, 3], true)
@@ -38,7 +38,7 @@ abstract class MaskedConfidence extends Metric {
 export interface AverageDropOptions extends MetricOptions {
   /**
    * Whether the drop is divided by the score of the whole image, as in the paper. True by default; false gives
-   * pytorch-grad-cam's DropInConfidence, and is the only choice for logits, which may be negative.
+   * pytorch-grad-cam's DropInConfidence, and is required for logits, which may be negative.
    */
   readonly relative?: boolean
 }
@@ -52,12 +52,14 @@ export class AverageDrop extends MaskedConfidence {
 
   constructor(model: Model, options: AverageDropOptions = {}) {
     super(model, options)
-    const { relative = checkScore(options.score) } = checkOptions(options)
-    if (typeof relative !== 'boolean') throw new GradCamError('ERR_INVALID_ARGUMENT', 'relative is true or false.')
-    if (relative && options.score === 'logit')
+    const { score } = this.options
+    const { relative = score !== 'logit' } = expect.options(options)
+    expect.boolean('relative', relative)
+    if (relative && score === 'logit')
       throw new GradCamError(
         'ERR_INVALID_ARGUMENT',
-        'A drop relative to a logit means nothing, since logits may be negative: leave out one of `relative` and `score`.',
+        'A drop relative to a logit means nothing, since logits may be negative.',
+        { remedy: 'Leave out one of `relative` and `score`.' },
       )
     this.#relative = relative
   }
@@ -67,8 +69,6 @@ export class AverageDrop extends MaskedConfidence {
     return this.#relative && drop > 0 ? drop / whole : drop
   }
 }
-
-const checkScore = (score: ScoreKind | undefined): boolean => score !== 'logit'
 
 /**
  * 1 where O > Y, else 0; its mean is the share of images whose score increases: more is better. Y is the score of the image, O

@@ -23,7 +23,7 @@ export interface Chunk {
 /**
  * Makes changed copies of images, a chunk at a time, and scores them.
  *
- * @param tensors of all images, [N, ...]: the images first, then what belongs to each
+ * @param tensors of all images, [N, ...]: the images first, then further tensors of them
  * @returns a score for each copy, in order
  */
 export async function scoreCopies(

@@ -13,7 +13,7 @@ export type AsyncOperators = {
   readonly [Name in keyof typeof known]: (...args: readonly (Value | undefined)[]) => Promise<Tensor>
 }
 
-/** The operators that a tensor has as methods, and those that take several, run on an executor thread. */
+/** The operators that a tensor has as methods, and those that take several tensors, run on an executor thread. */
 export function on(signal: AbortSignal | undefined): AsyncOperators {
   return new Proxy({} as AsyncOperators, {
     get:
@@ -28,7 +28,7 @@ const own = async (
   start: (ticket: number) => Promise<TensorHandle>,
 ): Promise<Tensor> => Tensor.own(await cancellable(signal, start, (late) => late.dispose()))
 
-/** Images [N, C, H, W] with the pixels replaced that `keep`, bool [N, H, W], leaves out: see native/core/metrics/impute.h. */
+/** Images [N, C, H, W] with the pixels replaced where `keep`, bool [N, H, W], is false: see native/core/metrics/impute.h. */
 export const impute = (images: Tensor, keep: Tensor, { signal }: CallOptions = {}): Promise<Tensor> =>
   own(signal, (ticket) => native().impute(images.handle, keep.handle, ticket))
 

@@ -1,6 +1,7 @@
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { Model } from '../model/model.js'
-import { Tensor } from '../tensor/tensor.js'
+import { checkTensor, type Tensor } from '../tensor/tensor.js'
 import { checkFinite } from './maps.js'
 import type { MetricTarget } from './scores.js'
 
@@ -18,14 +19,12 @@ export type ExplainMaps = (
 ) => Promise<Tensor>
 
 export function checkExplain(explain: unknown): ExplainMaps {
-  if (typeof explain === 'function') return explain as ExplainMaps
-  throw new GradCamError(
-    'ERR_INVALID_ARGUMENT',
-    'This metric explains again: give `explain`, (model, input, { target, signal }) => a promise of maps.',
-  )
+  const expected =
+    'a function (model, input, { target, signal }) => a promise of maps, since this metric explains again'
+  return expect.function('explain', explain as ExplainMaps, expected)
 }
 
-/** What `explain` made of a batch, refused where it is not like the maps that were given. */
+/** Calls `explain` for a batch. Refuses maps of another shape than those given to `add`. */
 export async function explainLike(
   explain: ExplainMaps,
   model: Model,
@@ -33,14 +32,14 @@ export async function explainLike(
   shape: readonly number[],
   options: { target: MetricTarget; signal: AbortSignal | undefined },
 ): Promise<Tensor> {
-  const maps: unknown = await explain(model, input, options)
+  const maps = checkTensor('the result of explain', await explain(model, input, options))
   const wanted = [input.shape[0] as number, ...shape.slice(1)]
-  if (!(maps instanceof Tensor)) throw new GradCamError('ERR_INVALID_ARGUMENT', '`explain` has to return a Tensor.')
   try {
     if (maps.shape.join() !== wanted.join())
       throw new GradCamError(
         'ERR_SHAPE',
-        `\`explain\` made maps [${maps.shape.join(', ')}], where those given to add are like [${wanted.join(', ')}].`,
+        `\`explain\` must return maps [${wanted.join(', ')}], like those given to \`add\`, but returned [${maps.shape.join(', ')}].`,
+        { details: { shape: maps.shape, expected: wanted } },
       )
     await checkFinite(maps, options.signal)
     return maps

@@ -1,11 +1,10 @@
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { scoreCopies, type Chunk } from './copies.js'
 import { draw, on } from './executor.js'
-import { enlarged } from './maps.js'
-import { checkAmount, checkCount, checkSeed, mean } from './metric.js'
-import { Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
+import { upsampled } from './maps.js'
+import { mean, Metric, mostPoints, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
 
 export interface InfidelityOptions extends MetricOptions {
   /** How many perturbations; 10 by default, as Captum's. */
@@ -22,7 +21,7 @@ export interface InfidelityOptions extends MetricOptions {
 }
 
 /**
- * How badly the map M foretells the change of the score under small perturbations I: the mean over I of
+ * How badly the map M predicts the change of the score under small perturbations I: the mean over I of
  * (sum(I M) - (f(x) - f(x - I)))^2. Less is better. With `normalize`, M is multiplied by b = mean(sum(I M) (f(x) - f(x - I)))
  * / mean(sum(I M)^2), or 0 for a map of zeros. A map [N, 1, h, w] stands for each channel of the input; attributions
  * [N, C, H, W] are taken as they are. Yeh et al. 2019, "On the (In)fidelity and Sensitivity of Explanations",
@@ -36,18 +35,17 @@ export class Infidelity extends Metric {
 
   constructor(model: Model, options: InfidelityOptions = {}) {
     super(model, options)
-    const { samples = 10, sigma = 0.1, normalize = false, seed = 0 } = checkOptions(options)
-    this.#samples = checkCount('samples', samples)
-    this.#sigma = checkAmount('sigma', sigma)
-    this.#seed = checkSeed(seed)
-    if (typeof normalize !== 'boolean') throw new GradCamError('ERR_INVALID_ARGUMENT', 'normalize is true or false.')
-    this.#normalize = normalize
+    const { samples = 10, sigma = 0.1, normalize = false, seed = 0 } = expect.options(options)
+    this.#samples = expect.integer('samples', samples, { min: 1, max: mostPoints })
+    this.#sigma = expect.number('sigma', sigma, { min: 0 })
+    this.#seed = expect.seed('seed', seed)
+    this.#normalize = expect.boolean('normalize', normalize)
   }
 
   protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
     const { signal } = batch
     const [imageCount = 0, channels = 1] = input.shape
-    using large = await enlarged(maps, input, signal, [1, channels])
+    using large = await upsampled(maps, input, signal, [1, channels])
     const scorer = await this.scorer(input, batch)
     // Sample by sample, so that a chunk needs few of them.
     const copies = Array.from({ length: imageCount * this.#samples }, (_, i) => ({
@@ -71,14 +69,14 @@ export class Infidelity extends Metric {
     const scores = await scoreCopies(scorer, [input, large], copies, make, options)
     return scorer.original.map((original, image) => {
       const of = copies.flatMap((copy, i) => (copy.image === image ? [i] : []))
-      const foretold = of.map((i) => products[i] as number)
+      const predicted = of.map((i) => products[i] as number)
       const changes = of.map((i) => original - (scores[i] as number))
-      const factor = this.#normalize ? leastSquares(foretold, changes) : 1
-      return { value: mean(foretold.map((value, i) => (factor * value - (changes[i] as number)) ** 2)) }
+      const factor = this.#normalize ? leastSquares(predicted, changes) : 1
+      return { value: mean(predicted.map((value, i) => (factor * value - (changes[i] as number)) ** 2)) }
     })
   }
 
-  /** [B, C, H, W]: the perturbations of these samples, drawn once for neighbours of one sample. */
+  /** The perturbations of these samples, [B, C, H, W], drawn once for neighbours of one sample. */
   async #perturbations(input: Tensor, samples: readonly number[], signal: AbortSignal | undefined): Promise<Tensor> {
     const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
     const different = [...new Set(samples)]

@@ -1,16 +1,16 @@
-import { checkOptions } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { baselineOf, checkBaseline, type MetricBaseline } from './baseline.js'
 import { scoreCopies, type Copy } from './copies.js'
 import { on } from './executor.js'
-import { enlarged, ranksOf } from './maps.js'
-import { checkCount, Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
+import { ranksOf, upsampled } from './maps.js'
+import { Metric, mostPoints, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
 
 export interface InsertionDeletionOptions extends MetricOptions {
   /** In how many steps of equally many pixels; 20 by default. */
   readonly steps?: number
-  /** What is there where the image is not; 'zeros' for deletion and 'blurred' for insertion by default, as in the paper. */
+  /** The value of pixels that are not in the image; 'zeros' for deletion and 'blurred' for insertion by default, as in the paper. */
   readonly baseline?: MetricBaseline
 }
 
@@ -26,8 +26,8 @@ abstract class PixelGame extends Metric {
 
   constructor(model: Model, options: InsertionDeletionOptions, usual: MetricBaseline) {
     super(model, options)
-    const { steps = 20, baseline = usual } = checkOptions(options)
-    this.steps = checkCount('steps', steps)
+    const { steps = 20, baseline = usual } = expect.options(options)
+    this.steps = expect.integer('steps', steps, { min: 1, max: mostPoints })
     this.#baseline = checkBaseline(baseline)
   }
 
@@ -48,7 +48,7 @@ abstract class PixelGame extends Metric {
     const { signal } = batch
     const { steps } = this
     const [imageCount = 0, , height = 0, width = 0] = input.shape
-    using large = await enlarged(maps, input, signal)
+    using large = await upsampled(maps, input, signal)
     using ranks = await ranksOf(large, signal)
     using baseline = await baselineOf(input, this.#baseline, signal)
     const scorer = await this.scorer(input, batch)

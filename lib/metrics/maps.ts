@@ -1,35 +1,32 @@
-import { inspect } from 'node:util'
+import { invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { interpolateAsync } from '../tensor/interpolate.js'
 import { functions } from '../tensor/operators.js'
-import { Tensor } from '../tensor/tensor.js'
+import { checkTensorShape, Tensor } from '../tensor/tensor.js'
 import { on } from './executor.js'
 
 /** Refuses anything but images and maps of as many. */
 export function checkPair(input: unknown, maps: unknown): void {
-  const shape = (value: unknown): readonly number[] | undefined => (value instanceof Tensor ? value.shape : undefined)
-  const [images, drawn] = [shape(input), shape(maps)]
-  if (images?.length !== 4 || images.some((size) => size === 0))
-    throw new GradCamError('ERR_SHAPE', `A metric wants images, a Tensor [N, C, H, W], but was given ${say(input)}.`)
-  if (drawn?.length !== 4 || drawn.some((size) => size === 0))
-    throw new GradCamError('ERR_SHAPE', `A metric wants maps, a Tensor [N, 1, h, w], but was given ${say(maps)}.`)
-  if (drawn[0] !== images[0])
-    throw new GradCamError('ERR_SHAPE', `${drawn[0]} maps were given for ${images[0]} images: give one for each.`)
+  for (const [name, value] of Object.entries({ input, maps }))
+    if (!(value instanceof Tensor)) throw invalid(name, 'a Tensor', value, { code: 'ERR_SHAPE' })
+  const fits = (shape: readonly number[]) => shape.length === 4 && !shape.includes(0)
+  const [images] = checkTensorShape('input', input, '[N, C, H, W] with at least one pixel', fits).shape
+  const [count] = checkTensorShape('maps', maps, '[N, 1, h, w] with at least one pixel', fits).shape
+  if (count !== images)
+    throw new GradCamError('ERR_SHAPE', `${count} maps were given for ${images} images.`, {
+      remedy: 'Give one map for each image.',
+    })
 }
-
-const say = (value: unknown): string =>
-  value instanceof Tensor ? `[${value.shape.join(', ')}]` : inspect(value, { depth: 0 })
 
 /** Refuses maps that hold NaN or infinities. */
 export async function checkFinite(maps: Tensor, signal: AbortSignal | undefined): Promise<void> {
   using finite = await on(signal).isfinite(maps)
   using all = await on(signal).all(finite)
   if (all.item() === 0)
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      'The maps hold NaN or infinities, which have no place in an order. Look at nonFinite of the explanation.',
-    )
+    throw new GradCamError('ERR_INVALID_ARGUMENT', 'The maps hold NaN or infinities, which cannot be ordered.', {
+      remedy: 'Check `nonFinite` of the explanation.',
+    })
 }
 
 /**
@@ -37,7 +34,7 @@ export async function checkFinite(maps: Tensor, signal: AbortSignal | undefined)
  *
  * @param channels that a map may have
  */
-export async function enlarged(
+export async function upsampled(
   maps: Tensor,
   input: Tensor,
   signal: AbortSignal | undefined,
@@ -48,7 +45,8 @@ export async function enlarged(
   if (!channels.includes(depth))
     throw new GradCamError(
       'ERR_SHAPE',
-      `A map has ${channels.join(' or ')} channel(s) here, but these have ${depth}: take the sum or mean over channels.`,
+      `A map must have ${channels.join(' or ')} channel(s) here, but these have ${depth}.`,
+      { remedy: 'Take the sum or mean over channels.' },
     )
   await checkFinite(maps, signal)
   const dtype = maps.dtype === 'float64' ? 'float64' : 'float32'
@@ -59,7 +57,7 @@ export async function enlarged(
 }
 
 /**
- * The place of each pixel in the order of its map, int64 [N, 1, H, W]: 0 is the most relevant one, and of equal ones the
+ * The position of each pixel in the order of its map, int64 [N, 1, H, W]: 0 is the most relevant one, and of equal ones the
  * first in row-major order comes first.
  *
  * @param descending false makes 0 the least relevant one

@@ -1,37 +1,37 @@
-import { inspect } from 'node:util'
 import type { CallOptions } from '../addon/abort.js'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import { ScorePass } from '../explain/score-pass.js'
-import type { Model } from '../model/model.js'
+import { checkModel, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
-import type { Box } from './boxes.js'
+import type { BoxXYWH } from './boxes.js'
 import { checkPair } from './maps.js'
 import { Scorer, type MetricTarget, type ScoreKind } from './scores.js'
 
-/** What every metric takes. */
+/** Options of every metric. */
 export interface MetricOptions {
-  /** What a class is scored by where the target does not say it: 'probability' (the default), as in the papers, or 'logit'. */
+  /** The score of a class where the target is not plain data: 'probability' (the default), as in the papers, or 'logit'. */
   readonly score?: ScoreKind
   /** How many images a forward takes at most; 16 by default, fewer where memory runs out. The result does not depend on it. */
   readonly batchSize?: number
 }
 
-/** What belongs to the images of one batch. */
+/** Options of one batch of images. */
 export interface MetricBatch extends CallOptions {
   /** What the maps explain; the top class of each image by default. Not used by the pointing games. */
   readonly targets?: MetricTarget | undefined
   /** For the pointing games: where the objects are, one box or several for each image. */
-  readonly boxes?: readonly (Box | readonly Box[])[] | undefined
+  readonly boxes?: readonly (BoxXYWH | readonly BoxXYWH[])[] | undefined
 }
 
-/** What a metric says of one image. */
+/** The result of a metric for one image. */
 export interface Measured {
   readonly value: number
   /** One number for each of the metric's points. */
   readonly curve?: readonly number[]
 }
 
-/** What a metric says of all images that were added. */
+/** The result of a metric for all images that were added. */
 export interface MetricResult {
   /** The mean over images. */
   readonly mean: number
@@ -39,36 +39,34 @@ export interface MetricResult {
   readonly count: number
   /** One value for each image, in the order in which they were added. */
   readonly perImage: readonly number[]
-  /** Where the value is made of several, such as one per share of pixels: what they belong to, and their means over images. */
+  /** Where the value is the mean of several, such as one per share of pixels: what each belongs to, and its mean over images. */
   readonly points: readonly (number | string)[]
   readonly curve: readonly number[]
 }
 
 /**
  * A measure of maps that adds up over batches. It keeps numbers alone, no tensors; an `add` that fails or is aborted adds
- * nothing. What is heavy runs on executor threads. An image's value does not depend on what else is in its batch.
+ * nothing. Heavy work runs on executor threads. An image's value does not depend on the rest of its batch.
  */
 export abstract class Metric implements Disposable {
   readonly model: Model
   protected readonly options: Required<MetricOptions>
   readonly #batches: { measured: readonly Measured[] }[] = []
-  /** Made when it is first wanted: not every metric runs the model. */
+  /** Made at its first use: not every metric runs the model. */
   #scores: ScorePass | undefined
   #disposed = false
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(model: Model, options: MetricOptions = {}) {
-    const { score = 'probability', batchSize = 16 } = checkOptions(options)
-    if (score !== 'probability' && score !== 'logit')
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        `There is no score ${inspect(score)}. Use 'probability' or 'logit'.`,
-      )
-    this.model = model
-    this.options = { score, batchSize: checkCount('batchSize', batchSize) }
+    const { score = 'probability', batchSize = 16 } = expect.options(options)
+    this.model = checkModel(model)
+    this.options = {
+      score: expect.oneOf('score', score, ['probability', 'logit']),
+      batchSize: expect.count('batchSize', batchSize),
+    }
   }
 
-  /** What the points of a curve stand for; none where there is no curve. */
+  /** The points of the curve; none where there is no curve. */
   get points(): readonly (number | string)[] {
     return []
   }
@@ -77,20 +75,20 @@ export abstract class Metric implements Disposable {
    * Measures the maps of a batch of images.
    *
    * @param input [N, C, H, W], as the model takes it
-   * @param maps [N, 1, h, w] in any size, enlarged bilinearly to that of the input; some metrics also take [N, C, H, W]
+   * @param maps [N, 1, h, w] in any size, upsampled bilinearly to that of the input; some metrics also take [N, C, H, W]
    * @throws GradCamError ERR_SHAPE, ERR_INVALID_ARGUMENT for maps that are not finite or for missing boxes,
    *   ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE, ERR_TARGET, ERR_DISPOSED
    */
   async add(input: Tensor, maps: Tensor, batch: MetricBatch = {}): Promise<void> {
     this.#check()
-    checkOptions(batch)
+    expect.signal(expect.options(batch, 'batch').signal)
     checkPair(input, maps)
     const slot: { measured: readonly Measured[] } = { measured: [] }
     this.#batches.push(slot) // now, so that overlapping calls stay in order
     using images = input.detach() // of our own, and off the graph
     using relevance = maps.detach()
     const measured = await this.measure(images, relevance, batch).catch((error: unknown) => {
-      this.#check() // whatever else fails then fails because of that
+      this.#check() // a metric that was disposed meanwhile fails for that reason
       throw error
     })
     this.#check()
@@ -118,10 +116,11 @@ export abstract class Metric implements Disposable {
   }
 
   #check(): void {
-    if (this.#disposed) throw new GradCamError('ERR_DISPOSED', 'This metric was disposed. Make a new one.')
+    if (this.#disposed)
+      throw new GradCamError('ERR_DISPOSED', 'This metric was disposed.', { remedy: 'Make a new one.' })
   }
 
-  /** Frees what it holds. The model stays as it was. Safe to call again. */
+  /** Frees all that it holds. The model stays as it was. Safe to call again. */
   dispose(): void {
     this.#disposed = true
     this.#scores?.dispose()
@@ -136,18 +135,5 @@ export abstract class Metric implements Disposable {
 
 export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
-export function checkCount(name: string, count: unknown): number {
-  if (Number.isSafeInteger(count) && (count as number) >= 1) return count as number
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(count)}: give a whole number from 1 on.`)
-}
-
-/** A number from 0 on, such as the strength of noise. */
-export function checkAmount(name: string, amount: unknown): number {
-  if (typeof amount === 'number' && amount >= 0 && amount < Infinity) return amount
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${name} is ${inspect(amount)}: give a number from 0 on.`)
-}
-
-export function checkSeed(seed: unknown): number {
-  if (Number.isSafeInteger(seed) && (seed as number) >= 0) return seed as number
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is no seed: give an integer from 0 on.`)
-}
+/** As many steps or samples as a metric takes: each is a copy of the image to score. */
+export const mostPoints = 100_000

@@ -1,11 +1,10 @@
-import { inspect } from 'node:util'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import { inParts } from '../base/in-parts.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { checkExplain, explainLike, type ExplainMaps } from './explain-maps.js'
 import { checkFinite } from './maps.js'
-import { checkSeed, mean, Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
+import { mean, Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
 import { on } from './executor.js'
 import { rankCorrelation } from './similarity.js'
 
@@ -30,8 +29,8 @@ export interface ParameterRandomizationOptions extends MetricOptions {
 
 /**
  * The sanity check by parameter randomisation: how much maps of the model resemble maps of copies whose parameters are
- * random, by Spearman's rank correlation, the mean over copies. A map that does not care what the model learned stays at 1:
- * near 0 is better. The class is the one that the model itself was explained for. Adebayo et al. 2018, "Sanity Checks for
+ * random, by Spearman's rank correlation, the mean over copies. A map that does not depend on what the model learned stays at
+ * 1: near 0 is better. The class is the one that the model itself was explained for. Adebayo et al. 2018, "Sanity Checks for
  * Saliency Maps", arXiv:1810.03292. The copies are made at the first `add`, and live until the metric is disposed; each
  * shares the parameters that are not random.
  */
@@ -45,18 +44,12 @@ export class ParameterRandomization extends Metric {
   /** @throws GradCamError ERR_INVALID_ARGUMENT; at the first `add` ERR_LAYER_NOT_FOUND, ERR_MODEL_FROZEN */
   constructor(model: Model, options: ParameterRandomizationOptions) {
     super(model, options)
-    const { explain, order = 'all', seed = 0, modules } = checkOptions(options)
-    if (!['all', 'cascading', 'independent'].includes(order))
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        `There is no order ${inspect(order)}. Use all, cascading or independent.`,
-      )
-    if (modules !== undefined && !(Array.isArray(modules) && modules.length > 0))
-      throw new GradCamError('ERR_INVALID_ARGUMENT', "modules must be an array of paths, e.g. ['classifier'].")
+    const { explain, order = 'all', seed = 0, modules } = expect.options(options)
+    this.order = expect.oneOf('order', order, ['all', 'cascading', 'independent'])
     this.#explain = checkExplain(explain)
-    this.#seed = checkSeed(seed)
-    this.order = order
-    this.modules = [...((modules as readonly string[] | undefined) ?? (order === 'all' ? [''] : withParameters(model)))]
+    this.#seed = expect.seed('seed', seed)
+    const usual = () => (order === 'all' ? [''] : withParameters(model))
+    this.modules = modules === undefined ? usual() : expect.strings('modules', modules, "['classifier']")
   }
 
   /** The module that each copy has random, or the last of them. */
@@ -108,7 +101,7 @@ export class ParameterRandomization extends Metric {
   override dispose(): void {
     super.dispose()
     const free = (copies: readonly Model[]) => copies.forEach((copy) => copy.dispose())
-    this.#copies?.then(free, () => {}) // whoever waits for them hears of a failure
+    this.#copies?.then(free, () => {}) // a call that waits for the copies gets their failure
     this.#copies = undefined
   }
 }

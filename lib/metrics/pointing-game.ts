@@ -1,10 +1,10 @@
-import { checkOptions } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { checkBoxes, pixelsOf } from './boxes.js'
 import { on } from './executor.js'
-import { enlarged } from './maps.js'
-import { checkAmount, Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
+import { upsampled } from './maps.js'
+import { Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
 
 export interface PointingGameOptions extends MetricOptions {
   /** How many pixels beside the box still count; 0 by default, 15 in the paper's experiments. */
@@ -21,13 +21,14 @@ export class PointingGame extends Metric {
 
   constructor(model: Model, options: PointingGameOptions = {}) {
     super(model, options)
-    this.#tolerance = checkAmount('tolerance', checkOptions(options).tolerance ?? 0)
+    const { tolerance = 0 } = expect.options(options)
+    this.#tolerance = expect.number('tolerance', tolerance, { min: 0 })
   }
 
   protected async measure(input: Tensor, maps: Tensor, { boxes, signal }: MetricBatch): Promise<readonly Measured[]> {
     const [images = 0, , height = 0, width = 0] = input.shape
-    const places = checkBoxes(boxes, images)
-    using large = await enlarged(maps, input, signal)
+    const perImage = checkBoxes(boxes, images)
+    using large = await upsampled(maps, input, signal)
     using flat = await on(signal).flatten(large, 1)
     using peaks = await on(signal).argmax(flat, 1)
     using high = await on(signal).amax(flat, [1])
@@ -35,25 +36,25 @@ export class PointingGame extends Metric {
     using varied = await on(signal).gt(high, low)
     const pointing = varied.toTypedArray()
     return Array.from(peaks.toTypedArray() as BigInt64Array, (peak, image) => {
-      const inside = pixelsOf(places[image] as (typeof places)[number], height, width, this.#tolerance)
+      const inside = pixelsOf(perImage[image] as (typeof perImage)[number], height, width, this.#tolerance)
       return { value: pointing[image] ? (inside[Number(peak)] as number) : 0 }
     })
   }
 }
 
 /**
- * The share of the map's mass that lies in the boxes of the image, between 0 and 1: more is better. Negative values are no
- * mass, and a map without any has 0. Wang et al. 2020, "Score-CAM", arXiv:1910.01279, section 4.3.
+ * The share of the map's mass that lies in the boxes of the image, between 0 and 1: more is better. Negative values count as
+ * 0, and a map without positive ones has the value 0. Wang et al. 2020, "Score-CAM", arXiv:1910.01279, section 4.3.
  */
 export class EnergyPointingGame extends Metric {
   protected async measure(input: Tensor, maps: Tensor, { boxes, signal }: MetricBatch): Promise<readonly Measured[]> {
     const [images = 0, , height = 0, width = 0] = input.shape
-    const places = checkBoxes(boxes, images)
-    using large = await enlarged(maps, input, signal)
+    const perImage = checkBoxes(boxes, images)
+    using large = await upsampled(maps, input, signal)
     using positive = await on(signal).relu(large)
     using exact = await on(signal).to(positive, large.device, 'float64')
     const inside = new Uint8Array(images * height * width)
-    places.forEach((of, image) => inside.set(pixelsOf(of, height, width), image * height * width))
+    perImage.forEach((of, image) => inside.set(pixelsOf(of, height, width), image * height * width))
     using mask = Tensor.from(inside, [images, 1, height, width], { device: large.device })
     using within = await on(signal).mul(exact, mask)
     using part = await on(signal).sum(within, [1, 2, 3])

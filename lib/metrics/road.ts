@@ -1,11 +1,11 @@
-import { inspect } from 'node:util'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect, invalid, toList } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { scoreCopies, type Chunk } from './copies.js'
 import { draw, impute, on } from './executor.js'
-import { enlarged, ranksOf } from './maps.js'
-import { checkAmount, checkSeed, mean, Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
+import { ranksOf, upsampled } from './maps.js'
+import { mean, Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
 import type { Scorer } from './scores.js'
 
 /** Which pixels are replaced first: the most relevant or the least relevant. */
@@ -28,10 +28,10 @@ export interface RoadOptions extends MetricOptions {
 /**
  * ROAD: the score when pixels are removed and imputed from their neighbours, which leaves less of a trace than a baseline.
  *
- * Of P pixels those of the ceil(p (P - 1) / 100) last places in the order of removal are kept. Every other one becomes the
+ * Of P pixels the ceil(p (P - 1) / 100) last ones in the order of removal are kept. Every other one becomes the
  * weighted mean of its neighbours (see native/core/metrics/impute.h), plus noise; the value is the mean over p of the score
  * less the score of the image itself. Rong et al. 2022, arXiv:2202.00449, as pytorch-grad-cam 1.5.7 has it. There, p is a
- * percentile as a threshold, which comes to the same number of pixels where no two are equally relevant. Equal ones are
+ * percentile as a threshold, which gives the same number of pixels where no two are equally relevant. Equal ones are
  * ordered here (the first in row-major order goes first), where they all go there: a map with a large flat part loses the
  * whole image there, and its score is NaN.
  */
@@ -48,18 +48,14 @@ export class Road extends Metric {
       percentiles = [10, 20, 30, 40, 50, 60, 70, 80, 90],
       noise = 0.01,
       seed = 0,
-    } = checkOptions(options)
-    if (!['combined', 'morf', 'lerf'].includes(order))
-      throw new GradCamError('ERR_INVALID_ARGUMENT', `There is no order ${inspect(order)}. Use combined, morf or lerf.`)
-    if (!Array.isArray(percentiles) || percentiles.length === 0 || !percentiles.every((p) => p > 0 && p <= 100))
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        `${inspect(percentiles)} are no percentiles: give an array of numbers above 0 and up to 100.`,
-      )
-    this.order = order
-    this.percentiles = [...(percentiles as readonly number[])]
-    this.#noise = checkAmount('noise', noise)
-    this.#seed = checkSeed(seed)
+    } = expect.options(options)
+    const list: readonly unknown[] = toList(percentiles) ?? []
+    if (list.length === 0 || !list.every((p) => typeof p === 'number' && p > 0 && p <= 100))
+      throw invalid('percentiles', 'an array of at least one number above 0 up to 100', percentiles)
+    this.order = expect.oneOf('order', order, ['combined', 'morf', 'lerf'])
+    this.percentiles = list as readonly number[]
+    this.#noise = expect.number('noise', noise, { min: 0 })
+    this.#seed = expect.seed('seed', seed)
   }
 
   /** The percentages of pixels that are kept. */
@@ -72,7 +68,7 @@ export class Road extends Metric {
     const [images = 0, channels = 0, height = 0, width = 0] = input.shape
     if (height * width < 2)
       throw new GradCamError('ERR_SHAPE', 'An image of one pixel has no neighbours to impute from.')
-    using large = await enlarged(maps, input, signal)
+    using large = await upsampled(maps, input, signal)
     const scorer = await this.scorer(input, batch)
     const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
     using drawn = await draw('normal', [1, channels, height, width], dtype, this.#seed, { signal })

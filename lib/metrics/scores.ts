@@ -1,3 +1,4 @@
+import { isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { Explained } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
@@ -8,10 +9,10 @@ import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 import { on } from './executor.js'
 
-/** What a metric scores images by: a class, one per image, the top class of each ('argmax', the default), or plain data. */
+/** The target that a metric scores images by: a class, one per image, the top class of each ('argmax', the default), or plain data. */
 export type MetricTarget = ClassChoice | TargetData
 
-/** What becomes of a class that stands alone: its softmax probability, as in the papers, or its logit. */
+/** The score of a class that is given as a number: its softmax probability, as in the papers, or its logit. */
 export type ScoreKind = 'probability' | 'logit'
 
 export interface ScorerOptions {
@@ -23,18 +24,19 @@ export interface ScorerOptions {
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** What is said of each image, said again for copies of images; `of` are their numbers. */
+/** The items of images, for copies of these images; `of` are the numbers of the copies' images. */
 const pick = <Item>(list: readonly Item[], of: readonly number[]): Item[] => of.map((image) => list[image] as Item)
 
-const isPerImage = (value: unknown): value is readonly number[] => Array.isArray(value) && value.length > 1
+const isPerImage = (value: unknown): value is readonly number[] => (toList(value)?.length ?? 0) > 1
 
 function asData(target: unknown, kind: ScoreKind): Fields {
   if (typeof target === 'function')
     throw new GradCamError(
       'ERR_TARGET',
-      'A metric scores image by image, which a function of the whole output does not: give a class or plain data.',
+      'A metric scores image by image, but a target function scores the whole output.',
+      { remedy: 'Give a class or plain data.' },
     )
-  if (typeof target === 'object' && target !== null && !Array.isArray(target)) return target as Fields
+  if (isRecord(target)) return target
   return { kind: kind === 'probability' ? 'probability' : 'class', class: target }
 }
 
@@ -73,7 +75,11 @@ export class Scorer {
       if (isPerImage(given) && given.length !== imageCount)
         throw new GradCamError(
           'ERR_TARGET_COUNT',
-          `${given.length} targets were given for a batch of ${imageCount} images. Give one class for all, or one per image.`,
+          `${given.length} targets were given for a batch of ${imageCount} images.`,
+          {
+            remedy: 'Give one class for all, or one per image.',
+            details: { targets: given.length, images: imageCount },
+          },
         )
     const classes: number[] = []
     const scores: number[] = []
@@ -100,7 +106,7 @@ export class Scorer {
     return scores
   }
 
-  /** What an explainer is to explain at copies of images: the target as it was given, with the classes that were chosen. */
+  /** The target that an explainer has to explain at copies of images: as it was given, with the classes that were chosen. */
   targetOf(of: readonly number[]): MetricTarget {
     const target = this.#target
     const classes = pick(this.classes, of)
@@ -120,7 +126,7 @@ function copied(data: Fields, classes: unknown, of: readonly number[]): Record<s
   const copy: Record<string, unknown> = { ...data }
   if (data['kind'] !== 'regression' && classes !== undefined) copy['class'] = classes
   if (isPerImage(minus)) copy['minus'] = pick(minus, of)
-  // Nested arrays [N, H, W]; those of [H, W] and tensors of either form are said below, or once for all.
+  // Nested arrays [N, H, W]; tensors are picked in `run`, and masks [H, W] are for all images.
   if (Array.isArray(mask) && Array.isArray((mask as unknown[][])[0]?.[0])) copy['mask'] = pick(mask as unknown[], of)
   return copy
 }
@@ -143,7 +149,7 @@ async function run(
   throw notFinite(`The model's score of an image is ${bad}`)
 }
 
-/** Of the input itself, too: an infinity in it may leave the score finite, as when a ReLU or a max-pool passes it by. */
+/** Checks the input itself, too: an infinity in it may leave the score finite, as where a ReLU or a max-pool drops it. */
 async function checkFinite(images: Tensor, signal: AbortSignal | undefined): Promise<void> {
   using finite = await on(signal).isfinite(images)
   using all = await on(signal).all(finite)
@@ -151,8 +157,5 @@ async function checkFinite(images: Tensor, signal: AbortSignal | undefined): Pro
 }
 
 function notFinite(what: string): GradCamError {
-  return new GradCamError(
-    'ERR_INVALID_ARGUMENT',
-    `${what}, of which no metric can be made. Is everything in the input finite?`,
-  )
+  return new GradCamError('ERR_INVALID_ARGUMENT', `${what}, but a metric requires finite numbers.`)
 }

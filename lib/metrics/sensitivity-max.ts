@@ -1,12 +1,11 @@
-import { checkOptions } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import { inParts } from '../base/in-parts.js'
 import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { draw, on } from './executor.js'
 import { checkExplain, explainLike, type ExplainMaps } from './explain-maps.js'
 import { checkFinite } from './maps.js'
-import { checkAmount, checkCount, checkSeed } from './metric.js'
-import { Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
+import { Metric, mostPoints, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
 
 export interface SensitivityMaxOptions extends MetricOptions {
   readonly explain: ExplainMaps
@@ -23,7 +22,7 @@ export interface SensitivityMaxOptions extends MetricOptions {
 
 /**
  * How far the map can be moved by a small change of the image: the greatest ||M(x + u) - M(x)|| / ||M(x)|| over samples u
- * of the cube of that radius, with 1 in the place of a norm of 0. Less is better. The maps given to `add` are M(x), which
+ * of the cube of that radius, with 1 instead of a norm of 0. Less is better. The maps given to `add` are M(x), which
  * `explain` must make again in the same shape; the class is the one chosen at x. Yeh et al. 2019, arXiv:1901.09392, as
  * Captum 0.9 has it.
  */
@@ -35,11 +34,11 @@ export class SensitivityMax extends Metric {
 
   constructor(model: Model, options: SensitivityMaxOptions) {
     super(model, options)
-    const { explain, samples = 10, radius = 0.02, seed = 0 } = checkOptions(options)
+    const { explain, samples = 10, radius = 0.02, seed = 0 } = expect.options(options)
     this.#explain = checkExplain(explain)
-    this.#samples = checkCount('samples', samples)
-    this.#radius = checkAmount('radius', radius)
-    this.#seed = checkSeed(seed)
+    this.#samples = expect.integer('samples', samples, { min: 1, max: mostPoints })
+    this.#radius = expect.number('radius', radius, { min: 0 })
+    this.#seed = expect.seed('seed', seed)
   }
 
   protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {

@@ -1,14 +1,20 @@
-import type { Tensor } from '../tensor/tensor.js'
+import { checkTensor, checkTensorShape, type Tensor } from '../tensor/tensor.js'
 import { on } from './executor.js'
 
 /**
  * Spearman's rank correlation of each map of one batch with that of another of the same shape: Pearson's of the ranks,
- * where equal values share the mean of their ranks. In [-1, 1]; 0 where one of the two is constant, since nothing can be
- * said then, and 1 where both are.
+ * where equal values share the mean of their ranks. In [-1, 1]; 0 where one of the two is constant, since it is undefined
+ * then, and 1 where both are.
  *
  * @param a [N, ...], without NaN
+ * @param b of the same shape
+ * @returns one number for each of the N maps
+ * @throws GradCamError ERR_SHAPE, ERR_INVALID_ARGUMENT
  */
 export async function rankCorrelation(a: Tensor, b: Tensor, signal?: AbortSignal): Promise<number[]> {
+  const { shape } = checkTensorShape('a', a, '[N, ...]', (sizes) => sizes.length > 0)
+  const expected = `of the same shape as \`a\`, [${shape.join(', ')}]`
+  checkTensorShape('b', checkTensor('b', b), expected, (sizes) => sizes.join() === shape.join())
   using x = await centredRanks(a, signal)
   using y = await centredRanks(b, signal)
   const dot = async (p: Tensor, q: Tensor) => {
@@ -24,7 +30,7 @@ export async function rankCorrelation(a: Tensor, b: Tensor, signal?: AbortSignal
   })
 }
 
-/** [N, P], float64: a value has its place among the sorted ones, less that of the middle. */
+/** [N, P], float64: the rank of each value among the sorted ones, minus the middle rank. */
 async function centredRanks(maps: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
   using flat = await on(signal).flatten(maps, 1)
   using rows = await on(signal).contiguous(flat)

@@ -8,7 +8,7 @@ import { EnergyPointingGame, PointingGame, type PointingGameOptions } from './po
 import { Road, type RoadOptions } from './road.js'
 import { SensitivityMax, type SensitivityMaxOptions } from './sensitivity-max.js'
 
-/** What is said of a metric. */
+/** A metric, for lists and docs. */
 export interface MetricFacts {
   readonly title: string
   /** Which direction is better. */
@@ -17,7 +17,7 @@ export interface MetricFacts {
   readonly paper: string
   /** The library whose definition it follows where the paper leaves a choice; null for the paper alone. */
   readonly peer: string | null
-  /** What it needs beside images and maps. */
+  /** What it requires besides images and maps. */
   readonly needs: 'boxes' | 'explain' | null
   /** Makes the metric for a model. */
   create(model: Model, options: never): Metric
@@ -76,7 +76,7 @@ export const metrics = facts({
   infidelity: {
     title: 'Infidelity',
     better: 'lower',
-    meaning: 'how far the change that the map foretells is from the change of the score under noise, squared',
+    meaning: 'how far the change that the map predicts is from the change of the score under noise, squared',
     paper: 'arXiv:1901.09392',
     peer: 'Captum',
     needs: null,

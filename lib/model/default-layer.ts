@@ -1,9 +1,10 @@
 import type { CallOptions } from '../addon/abort.js'
+import { expect, isRecord } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
 import { observeLayers, type LayerOutput } from './observe-layers.js'
 import { refusedInput } from './refused-input.js'
-import type { Model } from './model.js'
+import { checkModel, type Model } from './model.js'
 
 /**
  * The layer that Grad-CAM is used on most often: the last one that returned [N, C, h, w] with more than one spatial
@@ -14,7 +15,8 @@ import type { Model } from './model.js'
  * @returns null when no layer has a spatial output, as in a network of linear layers
  */
 export function lastSpatialLayer(outputs: readonly LayerOutput[]): LayerOutput | null {
-  const spatial = outputs.filter(({ path, shape }) => path !== '' && isSpatial(shape))
+  const list = expect.list('outputs', outputs, isLayerOutput, 'the outputs of layers, from observeLayers')
+  const spatial = list.filter(({ path, shape }) => path !== '' && isSpatial(shape))
   // A last pooling, such as the 7x7 one of VGG, only blurs the output of the layer before it; dropout changes nothing.
   return spatial.findLast(({ typeName }) => !/pool|dropout|identity/i.test(typeName)) ?? spatial.at(-1) ?? null
 }
@@ -32,6 +34,7 @@ export async function defaultLayer(
   shape: readonly number[],
   options: CallOptions = {},
 ): Promise<LayerOutput> {
+  checkModel(model)
   using blank = Tensor.zeros(shape)
   const outputs = await observeLayers(model, blank, options).catch((error: unknown) => {
     throw refusedInput(error, shape)
@@ -46,6 +49,9 @@ export async function defaultLayer(
       'so there is no map to draw. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
   )
 }
+
+const isLayerOutput = (value: unknown): value is LayerOutput =>
+  isRecord(value) && typeof value['path'] === 'string' && typeof value['typeName'] === 'string'
 
 function isSpatial(shape: readonly number[] | null): boolean {
   const [, , height = 0, width = 0] = shape ?? []

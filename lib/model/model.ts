@@ -1,5 +1,6 @@
 import type { CallOptions } from '../addon/abort.js'
 import type { ModelHandle } from '../addon/binding.js'
+import { invalid, isRecord, toList } from '../base/check.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
@@ -153,10 +154,16 @@ export interface Model extends Disposable {
 /** Whether a value is a {@link Model}, disposed or not. */
 export function isModel(value: unknown): value is Model {
   // `in` does not read the handle, which a disposed model refuses.
-  return typeof value === 'object' && value !== null && 'capabilities' in value && 'handle' in value
+  return isRecord(value) && 'capabilities' in value && 'handle' in value
+}
+
+/** @internal Refuses anything but a model. */
+export function checkModel(model: unknown): Model {
+  if (isModel(model)) return model
+  throw invalid('model', 'a loaded model, such as a ScriptModule', model)
 }
 
 /** The positional inputs of a model: an array is all of them, anything else the only one. */
 export function toPositional(inputs: Value | readonly Value[]): readonly Value[] {
-  return Array.isArray(inputs) ? (inputs as readonly Value[]) : [inputs]
+  return (toList(inputs) as readonly Value[] | null) ?? [inputs]
 }

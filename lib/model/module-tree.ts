@@ -1,3 +1,4 @@
+import { expect, isRecord } from '../base/check.js'
 import type { NamedModule } from './model.js'
 
 /** A submodule as a row of a tree. */
@@ -25,10 +26,15 @@ interface Parent {
  *
  * @param modules all of a model's modules, as `model.namedModules()` returns them
  * @param root the path of a module; '' for the whole model
+ * @throws GradCamError ERR_INVALID_ARGUMENT
  */
 export function moduleTree(modules: readonly NamedModule[], root: string): ModuleRow[] {
-  return rowsInside(modules, { path: root, depth: 0, indent: '' })
+  const list = expect.list('modules', modules, isNamedModule, 'modules, from namedModules()')
+  expect.string('root', root, 'the path of a module')
+  return rowsInside(list, { path: root, depth: 0, indent: '' })
 }
+
+const isNamedModule = (value: unknown): value is NamedModule => isRecord(value) && typeof value['path'] === 'string'
 
 function rowsInside(modules: readonly NamedModule[], parent: Parent): ModuleRow[] {
   const children = childrenOf(modules, parent.path)

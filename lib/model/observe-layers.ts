@@ -1,5 +1,6 @@
 import type { CallOptions } from '../addon/abort.js'
-import type { HookHandle, Model } from './model.js'
+import { expect } from '../base/check.js'
+import { checkModel, type HookHandle, type Model } from './model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 
@@ -29,6 +30,8 @@ export async function observeLayers(
   inputs: Value | readonly Value[],
   options: CallOptions = {},
 ): Promise<LayerOutput[]> {
+  checkModel(model)
+  expect.options(options)
   const seen = new Map<string, LayerOutput>()
   const hooks: HookHandle[] = []
   try {

@@ -1,9 +1,8 @@
-import { fileURLToPath } from 'node:url'
-import { inspect } from 'node:util'
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { HookKind, ModelHandle } from '../addon/binding.js'
 import { native } from '../addon/native.js'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect, invalid, isInstance } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import { checkByteLimit, checkThreads } from '../addon/runtime.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -26,7 +25,7 @@ export interface LoadOptions extends CallOptions {
   /** 'cpu' (the default), 'cuda', 'cuda:N', or 'auto' for CUDA where LibTorch sees a device. */
   device?: string
   /**
-   * The intra-op threads of this model's executor. By default what {@link setNumThreads} says. Models run side by side, so
+   * The intra-op threads of this model's executor. By default those of {@link setNumThreads}. Models run side by side, so
    * for several replicas on the CPU: the cores divided by their number.
    */
   threads?: number
@@ -49,6 +48,11 @@ export class ScriptModule implements Model {
   #modules: readonly NamedModule[] | undefined
   #disposed = false
 
+  /** True of real models alone: what merely has the prototype, such as a Proxy, cannot run. */
+  static [Symbol.hasInstance](value: unknown): value is ScriptModule {
+    return typeof value === 'object' && value !== null && #handle in value
+  }
+
   private constructor(handle: ModelHandle) {
     const { device, dtype, ...capabilities } = handle.facts()
     this.#handle = handle
@@ -66,19 +70,17 @@ export class ScriptModule implements Model {
    *   with how to export it; ERR_DEVICE
    */
   static async load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<ScriptModule> {
-    if (typeof source !== 'string' && !(source instanceof URL) && !(source instanceof Uint8Array))
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        'A model is loaded from a path, a file URL, or a Buffer of its bytes.',
-      )
+    const { device: where = 'cpu', threads, splitMemory, signal } = expect.options(options)
+    if (typeof source !== 'string' && !isInstance(source, URL) && !isInstance(source, Uint8Array))
+      throw invalid('source', 'a path, a file: URL, or a Buffer with the bytes of the file', source)
     if (source === '') throw new GradCamError('ERR_FILE_NOT_FOUND', 'The path of the model is empty.')
-    const threads = options.threads === undefined ? 0 : checkThreads(options.threads)
-    const { splitMemory } = options
+    const from = isInstance(source, Uint8Array) ? source : expect.path('source', source)
+    const own = threads === undefined ? 0 : checkThreads(threads)
     if (splitMemory !== undefined) checkByteLimit(splitMemory)
-    const from = source instanceof URL ? fileURLToPath(source) : source
+    expect.string('device', where)
     const handle = await cancellable(
-      options.signal,
-      (ticket) => native().loadModel(from, options.device ?? 'cpu', threads, splitMemory, ticket),
+      signal,
+      (ticket) => native().loadModel(from, where, own, splitMemory, ticket),
       (late) => late.dispose(),
     )
     return new ScriptModule(handle)
@@ -86,19 +88,22 @@ export class ScriptModule implements Model {
 
   /** @internal The native model, for the explainers. */
   get handle(): ModelHandle {
+    if (!(#handle in this)) throw invalid('this', 'a ScriptModule', this)
     if (this.#disposed)
-      throw new GradCamError('ERR_DISPOSED', 'This ScriptModule was disposed. Load it again to use it.')
+      throw new GradCamError('ERR_DISPOSED', 'This ScriptModule was disposed.', { remedy: 'Load it again to use it.' })
     return this.#handle
   }
 
   namedModules(): readonly NamedModule[] {
-    return (this.#modules ??= this.handle.modules())
+    const { handle } = this
+    return (this.#modules ??= handle.modules())
   }
 
   async forward<Output extends Value = Tensor>(
     inputs: Value | readonly Value[],
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<Output> {
+    const { signal } = expect.options(options)
     const { handle } = this
     const output = await cancellable(
       signal,
@@ -114,22 +119,20 @@ export class ScriptModule implements Model {
   }
 
   async randomized(options: RandomizedOptions = {}): Promise<ScriptModule> {
-    const { seed = 0, modules = [''], signal } = checkOptions(options)
-    if (!Number.isSafeInteger(seed) || seed < 0)
-      throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(seed)} is not a seed: give an integer from 0 on.`)
-    if (!Array.isArray(modules) || modules.length === 0 || !modules.every((path) => typeof path === 'string'))
-      throw new GradCamError('ERR_INVALID_ARGUMENT', "modules must be an array of paths, e.g. ['classifier'].")
+    const { seed = 0, modules = [''], signal } = expect.options(options)
+    expect.seed('seed', seed)
+    const paths = expect.strings('modules', modules, "['classifier']")
     const { handle } = this
     const copy = await cancellable(
       signal,
-      (ticket) => native().randomizedModel(handle, modules as readonly string[], seed, ticket),
+      (ticket) => native().randomizedModel(handle, paths, seed, ticket),
       (late) => late.dispose(),
     )
     return new ScriptModule(copy)
   }
 
   checkLayer(path: string): void {
-    this.handle.checkLayer(path)
+    this.handle.checkLayer(expect.string('path', path))
   }
 
   registerForwardPreHook(path: string, hook: ForwardPreHook): HookHandle {
@@ -145,7 +148,8 @@ export class ScriptModule implements Model {
   }
 
   #register(kind: HookKind, path: string, hook: Hook): HookHandle {
-    if (typeof hook !== 'function') throw new GradCamError('ERR_INVALID_ARGUMENT', 'A hook must be a function.')
+    expect.string('path', path)
+    expect.function('hook', hook)
     const { handle } = this
     const found = this.namedModules().find((module) => module.path === path)
     const module: HookedModule = { path, typeName: found?.typeName ?? '' }
@@ -156,6 +160,7 @@ export class ScriptModule implements Model {
         throw new GradCamError(
           'ERR_HOOK_RESULT',
           `The hook on '${path}' returned a promise, but the pass waits for it: hooks must be synchronous.`,
+          { details: { layer: path } },
         )
       }
       return unwrapValue(answer)

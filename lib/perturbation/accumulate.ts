@@ -4,7 +4,7 @@ import { functions } from '../tensor/operators.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import type { Perturbation } from './perturbation.js'
 
-/** The sum over versions of weight times mask, and of the masks where they are the divisor; float64, so that the order is of no matter. */
+/** The sum over versions of weight times mask, and of the masks where they are the divisor; float64, so that the order of the terms does not matter. */
 export class WeightedMasks implements Disposable {
   readonly #divisor: Perturbation['divisor']
   /** [groups, rows, elements of a mask]: images are rows where they share masks, else groups. */

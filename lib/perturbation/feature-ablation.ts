@@ -1,5 +1,5 @@
 import { callOperatorAsync } from '../tensor/dispatch.js'
-import { GradCamError } from '../base/errors.js'
+import { invalid } from '../base/check.js'
 import { operators } from '../tensor/operators.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './perturbation.js'
@@ -7,12 +7,12 @@ import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './
 /** The settings of feature ablation. */
 export interface FeatureAblationOptions {
   /**
-   * Which elements are taken away together: those with the same integer. A tensor of integers that can be expanded to the
+   * Which elements are removed together: those with the same integer. A tensor of integers that can be expanded to the
    * input, so with a batch of 1 or N, e.g. [1, 1, H, W] for superpixels. By default every element is a feature by itself,
    * which for an image is as many runs as it has pixels and channels.
    */
   readonly features?: Tensor
-  /** What is put in their place: a number (0 by default), or a tensor that can be expanded to the input. */
+  /** Their value when removed: a number (0 by default), or a tensor that can be expanded to the input. */
   readonly baseline?: Baseline
 }
 
@@ -25,7 +25,9 @@ function readFeatures(x: Tensor, features: Tensor | undefined): { ids: BigInt64A
     return { ids, mask: Tensor.from(ids, [1, ...x.shape.slice(1)], { device: x.device }) }
   }
   if (!(features instanceof Tensor) || /float/.test(features.dtype))
-    throw new GradCamError('ERR_DTYPE', 'features is a Tensor of integers: elements with the same one go together.')
+    throw invalid('features', 'a Tensor of integers: elements with the same one are removed together', features, {
+      code: 'ERR_DTYPE',
+    })
   checkExpands(features, x.shape, 'feature mask')
   const shape = [...Array<number>(rank - features.shape.length).fill(1), ...features.shape]
   const mask = tidy(() => features.to({ dtype: 'int64', device: x.device }).reshape(shape).clone())

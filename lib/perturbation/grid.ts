@@ -1,6 +1,8 @@
-import { inspect } from 'node:util'
-import { GradCamError } from '../base/errors.js'
+import { expect, invalid } from '../base/check.js'
 import { Tensor } from '../tensor/tensor.js'
+
+/** A larger image would block the event loop for seconds. */
+const mostPixels = 2 ** 26
 
 /**
  * Rectangles of an image as features for feature ablation: elements of one cell have the same integer.
@@ -10,21 +12,14 @@ import { Tensor } from '../tensor/tensor.js'
  * @returns [1, 1, height, width] int64, for the caller to dispose
  * @throws GradCamError ERR_INVALID_ARGUMENT
  */
-export function gridFeatures(
-  size: readonly [number, number],
-  cell: readonly [number, number] = [Math.ceil(size[0] / 8), Math.ceil(size[1] / 8)],
-): Tensor {
-  for (const [name, lengths] of Object.entries({ size, cell }))
-    if (!Array.isArray(lengths) || lengths.length !== 2 || !lengths.every((n) => Number.isSafeInteger(n) && n > 0))
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        `${inspect(lengths)} is no ${name}: give a height and a width from 1 on.`,
-      )
-  const [height, width] = size
-  const perRow = Math.ceil(width / cell[1])
+export function gridFeatures(size: readonly [number, number], cell?: readonly [number, number]): Tensor {
+  const [height, width] = expect.size('size', size)
+  if (height * width > mostPixels) throw invalid('size', `an image of at most ${mostPixels} pixels`, size)
+  const [rows, columns] = cell === undefined ? [height, width].map((n) => Math.ceil(n / 8)) : expect.size('cell', cell)
+  const perRow = Math.ceil(width / columns)
   const ids = BigInt64Array.from({ length: height * width }, (_, i) => {
     const [row, column] = [Math.floor(i / width), i % width]
-    return BigInt(Math.floor(row / cell[0]) * perRow + Math.floor(column / cell[1]))
+    return BigInt(Math.floor(row / rows) * perRow + Math.floor(column / columns))
   })
   return Tensor.from(ids, [1, 1, height, width])
 }

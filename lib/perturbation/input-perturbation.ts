@@ -1,5 +1,5 @@
-import { inspect } from 'node:util'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { settled } from '../base/callback.js'
+import { expect, invalid, toList } from '../base/check.js'
 import {
   disposeExplained,
   Explainer,
@@ -10,7 +10,7 @@ import {
 } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
 import { toPositional, type Model } from '../model/model.js'
-import type { Target } from '../target/target.js'
+import type { ClassChoice, Target } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
@@ -41,7 +41,7 @@ export type InputPerturbationOptions = {
 )
 
 export interface PerturbationExplainOptions<Output extends Value = Tensor> extends ExplainOptions<Output> {
-  /** Called after each run with how many of the changed inputs are scored, and of how many. What it throws ends the call. */
+  /** Called after each run with the number of changed inputs scored so far, and of all. An error that it throws ends the call. */
   onProgress?: ((scored: number, total: number) => void) | undefined
 }
 
@@ -72,15 +72,13 @@ export class InputPerturbation extends Explainer {
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(model: Model, options: InputPerturbationOptions) {
-    const { method, batchSize = 16, execution } = checkOptions(options)
-    const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
-    if (!perturbationMethods.includes(method))
-      throw refuse(`There is no method ${inspect(method)}. There are: ${perturbationMethods.join(', ')}.`)
-    if (!Number.isSafeInteger(batchSize) || batchSize < 1)
-      throw refuse(`batchSize is ${inspect(batchSize)}: give a number from 1 on.`)
-    const { baseline = 0 } = options as OcclusionOptions
+    const given = { ...expect.options(options) }
+    const { method, batchSize = 16, execution } = given
+    expect.oneOf('method', method, perturbationMethods)
+    expect.count('batchSize', batchSize)
+    const { baseline = 0 } = given as OcclusionOptions
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
-      throw refuse(`${inspect(baseline)} is no baseline: give a number or a Tensor.`)
+      throw invalid('baseline', 'a finite number or a Tensor', baseline)
     super(model, {
       layers: [],
       scoresOnly: true,
@@ -89,25 +87,27 @@ export class InputPerturbation extends Explainer {
       ...toExecutionPlan(execution === undefined ? {} : { execution }),
     })
     this.method = method
-    this.#options = options
+    this.#options = given
     this.#batchSize = batchSize
   }
 
   /**
    * Everything in one call, which may overlap with others. Where the target is the top class, it is that of the input. Where
-   * it is a function, it scores the batch as one, and all images are changed in the same place at once.
+   * it is a function, it scores the batch as one, and all images are changed at the same position at once.
    *
    * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_SHAPE and ERR_DTYPE for an input that the method's options do not fit;
    *   ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE
    */
   async explain<Output extends Value = Tensor>(
     inputs: Value | readonly Value[],
-    { target, signal, onProgress }: PerturbationExplainOptions<Output> = {},
+    options: PerturbationExplainOptions<Output> = {},
   ): Promise<PerturbationExplanation<Output>> {
+    const { target, signal, onProgress } = expect.options(options)
+    if (onProgress !== undefined) expect.function('onProgress', onProgress)
     this.assertOpen()
     const [input, ...others] = toPositional(inputs)
     if (!(input instanceof Tensor) || input.shape.length < 2 || input.size === 0)
-      throw new GradCamError('ERR_INVALID_ARGUMENT', 'What is changed is the first input: give a Tensor [N, ...].')
+      throw invalid('inputs', 'a Tensor [N, ...] with at least one element, or an array that begins with one', inputs)
     using x = tidy(() => input.detach().to({ device: this.model.device }))
     const make = makers[this.method] as (
       x: Tensor,
@@ -138,7 +138,7 @@ export class InputPerturbation extends Explainer {
             ),
           )
           await sum.add(masks, weights, { signal })
-          onProgress?.(to, count)
+          await settled(onProgress?.(to, count))
         })
         const attribution = sum.result(x)
         const { method } = this
@@ -168,15 +168,15 @@ export class InputPerturbation extends Explainer {
     return explained.scores
   }
 
-  /** The input as it is, and the target that all versions are scored by. */
+  /** Scores the input as it is, and decides the target that all versions are scored by. */
   async #scoreInput<Output extends Value>(
     inputs: Value | readonly Value[],
     target: Target<Output> | undefined,
     signal: AbortSignal | undefined,
   ): Promise<{ run: Run<Output>; target: Target<Output> | undefined }> {
-    const isClass = target === undefined || target === 'argmax' || typeof target === 'number' || Array.isArray(target)
+    const isClass = target === undefined || target === 'argmax' || typeof target === 'number' || toList(target)
     if (this.method !== 'rise' || !isClass) return { run: await this.run(inputs, { target, signal }), target }
-    const probability: Target<Output> = { kind: 'probability', class: target ?? 'argmax' }
+    const probability: Target<Output> = { kind: 'probability', class: (target ?? 'argmax') as ClassChoice }
     const run = await this.run<Output>(inputs, { target: probability, signal })
     const output: Value = run.output
     const single = output instanceof Tensor && (output.shape.length < 2 || output.shape[1] === 1)

@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { invalid, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
 import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './perturbation.js'
@@ -6,17 +6,17 @@ import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './
 /** The settings of occlusion. */
 export interface OcclusionOptions {
   /**
-   * The size of what is covered at a time, for the last dimensions of the input; those before them are covered whole. By
-   * default an eighth of each dimension behind the channels, rounded up.
+   * The size of the part that is covered at a time, for the last dimensions of the input; those before them are covered whole.
+   * By default an eighth of each dimension after the channels, rounded up.
    */
   readonly window?: readonly number[]
   /** How far the window moves, for the dimensions of `window`; half of it by default, rounded up. */
   readonly stride?: readonly number[]
-  /** What covers it: a number (0 by default), or a tensor that can be expanded to the input. */
+  /** The value of covered elements: a number (0 by default), or a tensor that can be expanded to the input. */
   readonly baseline?: Baseline
 }
 
-/** Where the window stands along one dimension: from each of `starts`, `window` long, the last one cropped. */
+/** The positions of the window along one dimension: from each of `starts`, `window` long, the last one cropped. */
 interface Track {
   readonly size: number
   readonly window: number
@@ -28,26 +28,28 @@ function track(size: number, window: number, stride: number): Track {
   return { size, window, starts: Array.from({ length: count }, (_, i) => i * stride) }
 }
 
+const isLengths = (value: unknown): value is readonly number[] =>
+  toList(value)?.every((n) => Number.isSafeInteger(n) && (n as number) > 0) ?? false
+
 function tracksOf(shape: readonly number[], { window, stride }: OcclusionOptions): Track[] {
   const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
   const sizes = shape.slice(1)
-  const behindChannels = sizes.length > 1 ? sizes.slice(1) : sizes
-  const chosen = window ?? behindChannels.map((size) => Math.ceil(size / 8))
+  const afterChannels = sizes.length > 1 ? sizes.slice(1) : sizes
+  const chosen = window ?? afterChannels.map((size) => Math.ceil(size / 8))
   const steps = stride ?? chosen.map((length) => Math.ceil(length / 2))
   for (const [name, lengths] of Object.entries({ window: chosen, stride: steps }))
-    if (!Array.isArray(lengths) || !lengths.every((length) => Number.isSafeInteger(length) && length > 0))
-      throw refuse(`${inspect(lengths)} is no ${name}: give an array of whole numbers from 1 on.`)
+    if (!isLengths(lengths)) throw invalid(name, 'an array of integers from 1 on', lengths)
   const whole = sizes.length - chosen.length
   if (whole < 0 || chosen.length === 0 || steps.length !== chosen.length)
     throw refuse(
-      `An input [${shape.join(', ')}] takes a window of up to ${sizes.length} dimensions and a stride of as many as the ` +
-        `window, but they are ${inspect(chosen)} and ${inspect(steps)}.`,
+      `For an input [${shape.join(', ')}] \`window\` must have 1 to ${sizes.length} dimensions and \`stride\` as many, but ` +
+        `they are ${show(chosen)} and ${show(steps)}.`,
     )
   return sizes.map((size, d) => {
     const [length, step] = d < whole ? [size, size] : [chosen[d - whole] as number, steps[d - whole] as number]
-    if (length > size) throw refuse(`A window of ${length} does not fit into a dimension of ${size}.`)
+    if (length > size) throw refuse(`A \`window\` of ${length} does not fit into a dimension of ${size}.`)
     if (step > length && length < size)
-      throw refuse(`A stride of ${step} leaves gaps between windows of ${length}: give at most ${length}.`)
+      throw refuse(`A \`stride\` of ${step} leaves gaps between windows of ${length}: it must be at most ${length}.`)
     return track(size, length, step)
   })
 }
@@ -56,22 +58,22 @@ function tracksOf(shape: readonly number[], { window, stride }: OcclusionOptions
 function fill(
   mask: Uint8Array,
   tracks: readonly Track[],
-  place: readonly number[],
+  position: readonly number[],
   depth: number,
   offset: number,
 ): void {
   const { size, window, starts } = tracks[depth] as Track
-  const start = starts[place[depth] as number] as number
+  const start = starts[position[depth] as number] as number
   const end = Math.min(start + window, size)
   if (depth === tracks.length - 1) mask.fill(1, offset + start, offset + end)
   else {
     const inner = tracks.slice(depth + 1).reduce((product, t) => product * t.size, 1)
-    for (let i = start; i < end; i++) fill(mask, tracks, place, depth + 1, (offset / inner + i) * inner)
+    for (let i = start; i < end; i++) fill(mask, tracks, position, depth + 1, (offset / inner + i) * inner)
   }
 }
 
 /**
- * sum_w (f(x) - f(x_w)) 1_w / sum_w 1_w over windows w, where x_w is x with w covered: what the score loses. Zeiler and
+ * sum_w (f(x) - f(x_w)) 1_w / sum_w 1_w over windows w, where x_w is x with w covered: the loss of the score. Zeiler and
  * Fergus 2014, arXiv:1311.2901, section 4.2, averaged where windows overlap as Captum's Occlusion does.
  */
 export function occlusion(x: Tensor, options: OcclusionOptions): Perturbation {
@@ -88,13 +90,13 @@ export function occlusion(x: Tensor, options: OcclusionOptions): Perturbation {
     masks: async (from, to) => {
       const bytes = new Uint8Array((to - from) * elements)
       for (let i = from; i < to; i++) {
-        const place: number[] = []
+        const position: number[] = []
         for (let d = tracks.length - 1, rest = i; d >= 0; d--) {
           const { length } = (tracks[d] as Track).starts
-          place.unshift(rest % length)
+          position.unshift(rest % length)
           rest = Math.floor(rest / length)
         }
-        fill(bytes.subarray((i - from) * elements, (i - from + 1) * elements), tracks, place, 0, 0)
+        fill(bytes.subarray((i - from) * elements, (i - from + 1) * elements), tracks, position, 0, 0)
       }
       using masks = Tensor.from(bytes, [to - from, 1, ...sizes], { device: x.device })
       return masks.to({ dtype: 'bool' })

@@ -1,10 +1,10 @@
 import type { ExecutionPath } from '../explain/explainer.js'
-import { AttributionExplanation, type Facts } from '../explain/explanation.js'
+import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 import type { PerturbationMethod } from './perturbation-method.js'
 
-interface Found<Output extends Value> extends Facts<Output> {
+interface Found<Output extends Value> extends ExplanationFields<Output> {
   readonly attribution: Tensor
   readonly method: PerturbationMethod
   readonly runs: number

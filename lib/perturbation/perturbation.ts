@@ -21,7 +21,7 @@ export interface Perturbation {
   readonly divisor: number | 'coverage'
 }
 
-/** What is put in place of what is taken away. */
+/** The value of removed elements: a number for all, or a tensor that can be expanded to the input. */
 export type Baseline = number | Tensor
 
 /** x where a boolean mask is false, the baseline where it is true. */
@@ -45,5 +45,6 @@ export function checkExpands(tensor: Tensor, shape: readonly number[], what: str
   throw new GradCamError(
     'ERR_SHAPE',
     `The ${what} has the shape [${tensor.shape.join(', ')}], which cannot be expanded to the input's [${shape.join(', ')}].`,
+    { details: { shape: tensor.shape, expected: shape } },
   )
 }

@@ -1,6 +1,6 @@
-import { inspect } from 'node:util'
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { functions, operators } from '../tensor/operators.js'
 import { Tensor } from '../tensor/tensor.js'
@@ -20,20 +20,20 @@ export interface RiseOptions {
   readonly seed?: number
 }
 
+/** More cells in a direction than images have pixels. */
+const mostCells = 65_535
+
+/** As many cells as are made in one piece: 512 MB. */
+const mostAtOnce = 2 ** 27
+
 function checkRise(options: RiseOptions): Required<RiseOptions> {
   const { masks = 1000, grid = 7, probability = 0.5, seed = 0 } = options
-  const isCount = (value: number, least: number) => Number.isSafeInteger(value) && value >= least
-  const problem = !isCount(masks, 1)
-    ? `${inspect(masks)} is no number of masks.`
-    : !isCount(grid, 1)
-      ? `${inspect(grid)} is no number of cells.`
-      : !(probability > 0 && probability <= 1)
-        ? `${inspect(probability)} is no probability above 0.`
-        : !isCount(seed, 0)
-          ? `${inspect(seed)} is no seed: give an integer from 0 on.`
-          : null
-  if (problem) throw new GradCamError('ERR_INVALID_ARGUMENT', `rise: ${problem}`)
-  return { masks, grid, probability, seed }
+  return {
+    masks: expect.count('masks', masks),
+    grid: expect.integer('grid', grid, { min: 1, max: mostCells }),
+    probability: expect.number('probability', probability, { above: 0, max: 1 }),
+    seed: expect.seed('seed', seed),
+  }
 }
 
 /** The masks `from` up to `to`, each of a stream of random numbers of its own: [to - from, 1, height, width] float32. */
@@ -45,7 +45,12 @@ async function makeMasks(
   device: string,
   call: CallOptions,
 ): Promise<Tensor> {
-  const cells = new Float32Array((to - from) * grid * grid)
+  const count = (to - from) * grid * grid
+  if (count > mostAtOnce)
+    throw new GradCamError('ERR_OUT_OF_MEMORY', `${to - from} masks of ${grid} x ${grid} cells are too many at once.`, {
+      remedy: 'Make fewer masks, or masks of fewer cells.',
+    })
+  const cells = new Float32Array(count)
   const shifts: (readonly [number, number])[] = []
   const [cellHeight, cellWidth] = [Math.ceil(height / grid), Math.ceil(width / grid)]
   for (let i = from; i < to; i++) {
@@ -72,8 +77,8 @@ async function makeMasks(
 }
 
 /**
- * The masks that `method: 'rise'` multiplies images with: grids of cells, kept with `probability`, enlarged bilinearly
- * (align_corners false) to one cell more than the image in each direction, and cropped at a random place.
+ * The masks that `method: 'rise'` multiplies images with: grids of cells, kept with `probability`, upsampled bilinearly
+ * (align_corners false) to one cell more than the image in each direction, and cropped at a random position.
  *
  * @param size [height, width] of the image
  * @returns [masks, 1, height, width] float32 in [0, 1] on the CPU, for the caller to dispose
@@ -83,15 +88,14 @@ export async function riseMasks(
   size: readonly [height: number, width: number],
   options: RiseOptions & CallOptions = {},
 ): Promise<Tensor> {
-  if (!Array.isArray(size) || size.length !== 2 || !size.every((length) => Number.isSafeInteger(length) && length > 0))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(size)} is no size: give [height, width] in whole pixels.`)
-  const { signal, ...chosen } = options
+  const to = expect.size('size', size)
+  const { signal, ...chosen } = expect.options(options)
   const checked = checkRise(chosen)
-  return await makeMasks(size, 0, checked.masks, checked, 'cpu', { signal })
+  return await makeMasks(to, 0, checked.masks, checked, 'cpu', { signal })
 }
 
 /**
- * sum_i f(x m_i) m_i / (N p) over N random masks m_i that keep a share p: where the score is high when a place is kept.
+ * sum_i f(x m_i) m_i / (N p) over N random masks m_i that keep a share p: where the score is high when a position is kept.
  * Petsiuk et al. 2018, "RISE: Randomized Input Sampling for Explanation of Black-box Models", arXiv:1806.07421, equation 6.
  * As in the authors' code the divisor is the expected coverage N p, not the sum of the masks.
  */
@@ -101,7 +105,8 @@ export function rise(x: Tensor, options: RiseOptions): Perturbation {
   if (x.shape.length !== 4 || !height || !width || !/float/.test(x.dtype))
     throw new GradCamError(
       'ERR_SHAPE',
-      `RISE masks images [N, C, H, W] of floating-point numbers, but the input is [${x.shape.join(', ')}] ${x.dtype}.`,
+      `RISE requires an input [N, C, H, W] of floating-point numbers, but it is [${x.shape.join(', ')}] ${x.dtype}.`,
+      { details: { shape: x.shape, dtype: x.dtype } },
     )
   return {
     count: checked.masks,

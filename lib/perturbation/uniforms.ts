@@ -1,4 +1,4 @@
-/** A 32-bit integer scattered over all of them: the finalizer of MurmurHash3. */
+/** Scatters 32-bit integers: the finalizer of MurmurHash3. */
 function scatter(value: number): number {
   let h = value | 0
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)

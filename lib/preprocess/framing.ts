@@ -1,23 +1,32 @@
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { Framing, Size } from '../images/frame-image.js'
-import type { Preprocess } from './preprocess.js'
+import { readPreprocess, type Preprocess } from './preprocess.js'
 
 export { seenRegion, type Framing, type Region } from '../images/frame-image.js'
 
-/** Beyond this no resized image can be meant: one pixel high, a million wide, and enlarged. */
+/** A longer resized image cannot be meant: e.g. one pixel high, a million wide, and upsampled. */
 const longest = 2 ** 30
 
-/** How an image of that size is framed. */
-export function framingOf([height, width]: Size, { resize, crop }: Preprocess): Framing {
+/**
+ * How an image of that size is framed.
+ *
+ * @param size of the image, [height, width]
+ * @throws GradCamError ERR_SHAPE, ERR_INVALID_ARGUMENT
+ */
+export function framingOf(size: Size, preprocess: Preprocess): Framing {
+  const [height, width] = expect.size('size', size)
+  const { resize, crop } = readPreprocess(preprocess)
   const resized = resizedTo(height, width, resize)
   if (Math.max(...resized) > longest)
     throw new GradCamError(
       'ERR_SHAPE',
-      `An image of ${width} x ${height} pixels would be ${resized[1]} x ${resized[0]} when it is resized. ` +
-        'It is too narrow for this preprocessing: cut it, or resize to [height, width].',
+      `An image of ${width} x ${height} pixels would be ${resized[1]} x ${resized[0]} when it is resized: it is too narrow ` +
+        'for this preprocessing.',
+      { remedy: 'Crop it, or resize to [height, width].' },
     )
-  const size = crop ?? resized
-  return { resized, offset: [cropStart(resized[0], size[0]), cropStart(resized[1], size[1])], size }
+  const window = crop ?? resized
+  return { resized, offset: [cropStart(resized[0], window[0]), cropStart(resized[1], window[1])], size: window }
 }
 
 function resizedTo(height: number, width: number, resize: Preprocess['resize']): Size {

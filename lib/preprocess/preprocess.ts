@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { either, expect, invalid, isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { isPresetName, presets, type PresetName } from './presets.js'
 import { resamples, type Preprocess, type Resample, type Size } from './specification.js'
@@ -19,21 +19,23 @@ const known = ['resize', 'resample', 'crop', 'fill', 'mean', 'std']
 export function readPreprocess(input: PreprocessInput): Preprocess {
   if (typeof input === 'string') {
     if (isPresetName(input)) return presets[input]
-    throw wrong(`There is no preset ${inspect(input)}. There are ${Object.keys(presets).join(', ')}.`)
+    throw invalid('preprocess', `${either(Object.keys(presets))}, or an object`, input)
   }
-  if (typeof input !== 'object' || input === null || Array.isArray(input))
-    throw wrong(`${inspect(input)} is no preprocessing: give a preset's name or an object.`)
-  const given = isTimmConfig(input) ? fromTimm(input) : (input as Readonly<Record<string, unknown>>)
+  if (!isRecord(input)) throw invalid('preprocess', "a preset's name or an object", input)
+  const given = isTimmConfig(input) ? fromTimm(input) : input
   const unknown = Object.keys(given).find((key) => !known.includes(key))
-  if (unknown !== undefined) throw wrong(`A preprocessing has no '${unknown}'. It has ${known.join(', ')}.`)
-  if (given['resize'] === undefined)
-    throw wrong("A preprocessing wants 'resize': a number, [height, width], { cover }, { fit } or null.")
+  if (unknown !== undefined)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `A preprocessing has no option '${unknown}'; it has ${known.join(', ')}.`,
+      { details: { unknown, known } },
+    )
   const result: Preprocess = {
     resize: readResize(given['resize']),
-    resample: readResample(given['resample'] ?? 'bilinear'),
+    resample: expect.oneOf('resample', given['resample'] ?? 'bilinear', resamples),
     crop: given['crop'] === undefined || given['crop'] === null ? null : readSize(given['crop'], 'crop'),
     fill: three(given['fill'] ?? [0, 0, 0], 'fill', (n) => Number.isInteger(n) && n >= 0 && n <= 255, 'from 0 to 255'),
-    mean: three(given['mean'] ?? [0, 0, 0], 'mean', Number.isFinite, 'finite'),
+    mean: three(given['mean'] ?? [0, 0, 0], 'mean', Number.isFinite, 'that are finite'),
     std: three(given['std'] ?? [1, 1, 1], 'std', (n) => Number.isFinite(n) && n > 0, 'above 0'),
   }
   return result
@@ -41,29 +43,26 @@ export function readPreprocess(input: PreprocessInput): Preprocess {
 
 function readResize(value: unknown): Preprocess['resize'] {
   if (value === null || isPixels(value)) return value
-  if (typeof value === 'object' && !Array.isArray(value)) {
+  if (isRecord(value)) {
     const [entry, ...more] = Object.entries(value)
     if (entry && more.length === 0 && entry[0] === 'cover') return { cover: readSize(entry[1], 'resize.cover') }
     if (entry && more.length === 0 && entry[0] === 'fit') return { fit: readSize(entry[1], 'resize.fit') }
-    throw wrong(`resize is ${inspect(value)}: an object has 'cover' or 'fit', a [height, width].`)
-  }
-  return readSize(value, 'resize')
-}
-
-function readResample(value: unknown): Resample {
-  const found = resamples.find((name) => name === value)
-  if (found) return found
-  throw wrong(`There is no filter ${inspect(value)} to resample with. Use ${resamples.join(', ')}.`)
+  } else if (toList(value)) return readSize(value, 'resize')
+  throw invalid('resize', 'a number of pixels, [height, width], { cover }, { fit } or null', value)
 }
 
 function readSize(value: unknown, what: string): Size {
   if (isPixels(value)) return [value, value]
-  if (Array.isArray(value) && value.length === 2 && value.every(isPixels)) return [value[0], value[1]] as Size
-  throw wrong(`${what} is ${inspect(value)}: give [height, width] in whole pixels.`)
+  const sizes: readonly unknown[] = toList(value) ?? []
+  if (sizes.length === 2 && sizes.every(isPixels)) return sizes as unknown as Size
+  throw invalid(what, `[height, width] in whole pixels, each from 1 to ${mostPixels}`, value)
 }
 
+/** The longest side of an image that can be made. */
+const mostPixels = 65_535
+
 function isPixels(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= 65_535
+  return Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= mostPixels
 }
 
 function three(
@@ -72,12 +71,7 @@ function three(
   fits: (number: number) => boolean,
   words: string,
 ): [number, number, number] {
-  const numbers = typeof value === 'number' ? [value, value, value] : value
-  if (Array.isArray(numbers) && numbers.length === 3 && numbers.every((n) => typeof n === 'number' && fits(n)))
-    return numbers as [number, number, number]
-  throw wrong(`${what} is ${inspect(value)}: give three numbers ${words}, for red, green and blue.`)
-}
-
-function wrong(message: string): GradCamError {
-  return new GradCamError('ERR_INVALID_ARGUMENT', message)
+  const list: readonly unknown[] = toList(value) ?? [value, value, value]
+  if (list.length === 3 && list.every((n) => typeof n === 'number' && fits(n))) return list as [number, number, number]
+  throw invalid(what, `three numbers ${words}, for red, green and blue`, value)
 }

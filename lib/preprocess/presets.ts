@@ -5,7 +5,7 @@ const imagenetScale = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] 
 const clipScale = { mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711] } as const
 const black = [0, 0, 0] as const
 
-/** What torchvision's classification weights name `ImageClassification(crop_size, resize_size)`. */
+/** torchvision's `ImageClassification(crop_size, resize_size)`, which its classification weights name. */
 function torchvision(crop: number, resize: number): Preprocess {
   return { resize, resample: 'bilinear', crop: [crop, crop], fill: black, ...imagenetScale }
 }
@@ -31,9 +31,9 @@ export const presets = Object.freeze({
   'timm-bilinear': timm(224, 0.875, 'bilinear'),
   /** OpenAI's CLIP. */
   clip: { resize: 224, resample: 'bicubic', crop: [224, 224], fill: black, ...clipScale },
-  /** The whole image, whatever its proportions, as `gradcam explain` does. */
+  /** The whole image, whatever its proportions, as `gradcam explain` does by default (up to 1/255 per pixel). */
   squash: { resize: [224, 224], resample: 'bilinear', crop: null, fill: black, ...imagenetScale },
-  /** The whole image in its proportions, with ImageNet's mean colour beside it. */
+  /** The whole image in its proportions, with ImageNet's mean colour around it. */
   letterbox: { ...timm(224, 1, 'bilinear', 'border'), fill: [124, 116, 104] },
 } satisfies Record<string, Preprocess>)
 

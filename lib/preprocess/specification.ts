@@ -3,8 +3,8 @@ import type { FrameOptions, Resample, Size } from '../images/frame-image.js'
 export { resamples, type Resample, type Size } from '../images/frame-image.js'
 
 /**
- * What is done to an image before a model sees it: resize, cut the centre out, scale. In JSON it looks the same, and all
- * but `resize` may be left out; the configuration that timm publishes with a model (`input_size`, `crop_pct`, ...) is read too.
+ * How an image is prepared for a model: resize, crop the centre, scale. JSON has the same form, and all but `resize` may be
+ * left out; the configuration that timm publishes with a model (`input_size`, `crop_pct`, ...) is read too.
  */
 export interface Preprocess extends FrameOptions {
   /**
@@ -15,8 +15,8 @@ export interface Preprocess extends FrameOptions {
   readonly resize: number | Size | { readonly cover: Size } | { readonly fit: Size } | null
   /** 'bilinear' by default. */
   readonly resample: Resample
-  /** [height, width] of the centre to cut out, as `torchvision.transforms.CenterCrop`; null for all of it. */
+  /** [height, width] of the centre to crop to, as `torchvision.transforms.CenterCrop`; null for the whole image. */
   readonly crop: Size | null
-  /** What stands where a crop is larger than the image: red, green and blue, 0 to 255. Black by default. */
+  /** The colour around an image that is smaller than the crop: red, green and blue, 0 to 255. Black by default. */
   readonly fill: readonly [number, number, number]
 }

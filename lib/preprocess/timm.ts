@@ -1,6 +1,7 @@
-import { inspect } from 'node:util'
-import { GradCamError } from '../base/errors.js'
+import { either, expect, invalid } from '../base/check.js'
 import type { Preprocess, Resample } from './specification.js'
+
+const black = [0, 0, 0] as const
 
 /** Whether an object is the `pretrained_cfg` that timm publishes with a model. */
 export function isTimmConfig(given: object): boolean {
@@ -8,8 +9,8 @@ export function isTimmConfig(given: object): boolean {
 }
 
 /**
- * The preprocessing that timm's evaluation transforms are for such a configuration. What has the same meaning here and there
- * is passed on as it was given, for `readPreprocess` to check.
+ * The preprocessing of timm's evaluation transforms for such a configuration. Values that mean the same in both are passed on
+ * as they were given, for `readPreprocess` to check.
  */
 export function fromTimm(given: object): Preprocess {
   const config = given as Readonly<Record<string, unknown>>
@@ -20,16 +21,15 @@ export function fromTimm(given: object): Preprocess {
     size[0] !== 3 ||
     !size.every((n) => Number.isSafeInteger(n) && n > 0)
   )
-    throw wrong(`input_size is ${inspect(size)}: give [3, height, width].`)
-  if (typeof share !== 'number' || !(share > 0 && share <= 1))
-    throw wrong(`crop_pct is ${inspect(share)}: give a number above 0, up to 1.`)
+    throw invalid('input_size', '[3, height, width] in whole pixels', size)
+  const cropShare = expect.number('crop_pct', share, { above: 0, max: 1 })
   const [, height, width] = size as [number, number, number]
-  const scaled = [Math.floor(height / share), Math.floor(width / share)] as const
+  const scaled = [Math.floor(height / cropShare), Math.floor(width / cropShare)] as const
   const mean = (config['mean'] ?? [0.485, 0.456, 0.406]) as number[]
   const rest = {
     resample: interpolation as Resample,
     crop: [height, width] as const,
-    fill: [0, 0, 0] as const,
+    fill: black,
     mean,
     std: (config['std'] ?? [0.229, 0.224, 0.225]) as number[],
   }
@@ -39,11 +39,8 @@ export function fromTimm(given: object): Preprocess {
     return {
       ...rest,
       resize: { fit: scaled },
-      fill: mean.map((level) => Math.round(255 * level)) as [number, number, number],
+      // A mean that is not an array is refused as such by readPreprocess.
+      fill: (Array.isArray(mean) ? mean.map((level) => Math.round(255 * level)) : black) as [number, number, number],
     }
-  throw wrong(`There is no crop_mode ${inspect(mode)}. Use center, squash or border.`)
-}
-
-function wrong(message: string): GradCamError {
-  return new GradCamError('ERR_INVALID_ARGUMENT', message)
+  throw invalid('crop_mode', either(['center', 'squash', 'border']), mode)
 }

@@ -1,5 +1,7 @@
 import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import { settled } from '../base/callback.js'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { packageRoot } from '../base/paths.js'
 import { unwritable } from '../jobs/file-writer.js'
@@ -49,6 +51,11 @@ export interface ReportSummary {
  *   ERR_IMAGE_WRITE
  */
 export async function writeReport(folder: string, file: string, options: ReportOptions = {}): Promise<ReportSummary> {
+  const { thumbnail: size, onProgress } = expect.options(options)
+  expect.path('folder', folder)
+  expect.path('file', file)
+  if (size !== undefined) expect.integer('thumbnail', size, { min: 1, max: 65_535 })
+  if (onProgress !== undefined) expect.function('onProgress', onProgress)
   const index: IndexRow[] = []
   const lines: JobLine[] = []
   for await (const line of readManifest(folder)) {
@@ -73,7 +80,7 @@ export async function writeReport(folder: string, file: string, options: ReportO
         const items = await makeItems(lines.slice(first, first + block), pixels, dirname(target))
         withoutImage += items.filter((item) => !item.error && item.thumbnail === null).length
         await appendBlock(handle, first / block, items)
-        options.onProgress?.(Math.min(lines.length, first + block), lines.length)
+        await settled(onProgress?.(Math.min(lines.length, first + block), lines.length))
       }
       await handle.appendFile(after)
       await handle.datasync()

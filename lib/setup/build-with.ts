@@ -19,7 +19,7 @@ import { findNodeGyp, toolMissing, cmakeRemedy } from './tools.js'
 
 const require = createRequire(import.meta.url)
 
-/** What both builders are told. */
+/** The settings of both builders. */
 export interface BuildPlan {
   readonly libtorch: LibTorch
   /** A warning in our own code fails the build. */
@@ -38,7 +38,7 @@ export interface BuildPlan {
 /** Where one of the builders works. It keeps its object files there, so that a changed source alone is compiled. */
 export const workFolder = (builder: Builder): string => join(buildFolder, builder)
 
-/** All that the builders print, of the last build. */
+/** The whole output of the builder, of the last build. */
 export const logFile: string = join(buildFolder, 'build.log')
 
 /** Runs a builder and returns the addon it made. Throws ERR_BUILD where it fails. */
@@ -84,7 +84,7 @@ function prepareGyp(work: string, { libtorch, werror, sanitize, unity }: BuildPl
   mkdirSync(join(work, 'node', 'include', 'node'), { recursive: true })
   link(join(packageRoot, 'native'), join(work, 'native'))
   link(join(packageRoot, 'native', 'binding.gyp'), join(work, 'binding.gyp'))
-  // In place of Node's own common.gypi, whose flags are for Node itself.
+  // Instead of Node's own common.gypi, whose flags are for Node itself.
   const common = { target_defaults: { default_configuration: 'Release', configurations: { Release: {} } } }
   writeIfChanged(join(work, 'node', 'include', 'node', 'common.gypi'), JSON.stringify(common))
   const flags = readFileSync(join(packageRoot, 'native', 'flags.txt'), 'utf8')
@@ -99,7 +99,7 @@ function prepareGyp(work: string, { libtorch, werror, sanitize, unity }: BuildPl
   const sanitizer = sanitize ? [`-fsanitize=${sanitize}`] : []
   const variables = {
     sources: unity ? writeBatches(work) : nativeSources(),
-    // As system headers: warnings inside other people's headers are not ours to mend.
+    // As system headers: warnings inside headers of other projects cannot be fixed here.
     flags: [...flags, ...headers.map((folder) => `-isystem${folder}`), ...(werror ? ['-Werror'] : []), ...sanitizer],
     link_flags: sanitizer,
     libraries: ['torch', 'torch_cpu', 'c10', ...(libtorch.cuda ? ['torch_cuda', 'c10_cuda'] : [])].map((name) =>
@@ -141,8 +141,8 @@ async function step(plan: BuildPlan, command: string, args: readonly string[], c
   const hint = untried
     ? ` LibTorch ${version} is newer than ${newestTried}, the newest that this package was tried with.`
     : ''
-  const text = `The addon could not be built: what the builder printed is in ${logFile}.`
-  throw new GradCamError('ERR_BUILD', text + hint)
+  const text = `The addon could not be built: the output of the builder is in ${logFile}.`
+  throw new GradCamError('ERR_BUILD', text + hint, { details: { log: logFile, libtorch: version } })
 }
 
 /** node-gyp lets npm's settings, such as a nodedir in the user's .npmrc, win over its own options. */
@@ -156,7 +156,7 @@ function link(target: string, path: string): void {
   symlinkSync(target, path)
 }
 
-/** make compares times: a file that says the same as before must keep its own. */
+/** make compares times: a file whose text has not changed must keep its time. */
 function writeIfChanged(file: string, text: string): void {
   if (!existsSync(file) || readFileSync(file, 'utf8') !== text) writeFileSync(file, text)
 }

@@ -31,7 +31,7 @@ export interface BuildOptions {
   readonly sanitize?: string
   /** Compile sources in batches (default true). */
   readonly unity?: boolean
-  /** Compilers at once: as many as there are cores and memory for (LibTorch's headers take about 2 GB each). */
+  /** Compilers at once: as many as cores and memory allow (LibTorch's headers take about 2 GB each). */
   readonly jobs?: number
   /** Called with each line for the user. */
   readonly say?: (line: string) => void
@@ -40,7 +40,7 @@ export interface BuildOptions {
 }
 
 export interface BuildResult {
-  /** False when the addon of an earlier build is what this one would make. */
+  /** False when the addon of an earlier build is still current. */
   readonly built: boolean
   readonly addon: string
   readonly builder: Builder
@@ -85,7 +85,7 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
 async function compile(info: Omit<BuildInfo, 'addon'>, plan: BuildPlan): Promise<void> {
   const { builder } = info
   const settingsFile = join(workFolder(builder), 'settings')
-  // Object files and CMake's cache are good for the very same settings only: headers of another LibTorch may be no newer.
+  // Object files and CMake's cache are valid for exactly the same settings only: headers of another LibTorch may be no newer.
   if (readIfThere(settingsFile) !== info.settings) rmSync(workFolder(builder), { recursive: true, force: true })
   mkdirSync(workFolder(builder), { recursive: true })
   writeFileSync(settingsFile, info.settings)
@@ -99,7 +99,7 @@ async function compile(info: Omit<BuildInfo, 'addon'>, plan: BuildPlan): Promise
   renameSync(next, addonFile)
   writeFileSync(`${buildInfoFile}.new`, `${JSON.stringify({ ...info, addon: addonStamp() }, null, 2)}\n`)
   renameSync(`${buildInfoFile}.new`, buildInfoFile)
-  // An installed package is built once: half a gigabyte of object files is of no more use there.
+  // An installed package is built once: half a gigabyte of object files has no further use there.
   if (packageRoot.includes(`${sep}node_modules${sep}`)) rmSync(workFolder(builder), { recursive: true, force: true })
 }
 
@@ -107,7 +107,7 @@ function defaultJobs(): number {
   return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2 ** 31)))
 }
 
-/** A sanitizer's runtime has to be preloaded, so such an addon cannot be tried out here. */
+/** A sanitizer's runtime has to be preloaded, so such an addon cannot be loaded here. */
 async function tryOut(addon: string, sanitize: string): Promise<void> {
   if (sanitize) return
   const probe = await probeAddon(addon)
@@ -115,7 +115,8 @@ async function tryOut(addon: string, sanitize: string): Promise<void> {
   rmSync(addon, { force: true })
   throw new GradCamError(
     'ERR_BUILD',
-    `The addon was compiled but does not load; what was there before is left in place. ${probe.problem}`,
+    `The addon was compiled but does not load; the addon of an earlier build is left in place. ${probe.problem}`,
+    { remedy: probe.remedy },
   )
 }
 
@@ -130,7 +131,7 @@ function describeBuild(libtorch: LibTorch, builder: Builder, options: BuildOptio
   return { builder, platform, libtorch: rest, settings, sources: hashSources() }
 }
 
-/** Of the headers that are compiled in, wherever npm put them: an installed package's dependencies may lie beside it. */
+/** The versions of the headers that are compiled in, wherever npm put them: dependencies may lie beside an installed package. */
 function headerVersions(): string[] {
   return ['node-addon-api', 'node-api-headers'].map(
     (name) => (require(`${name}/package.json`) as { version: string }).version,
@@ -167,7 +168,7 @@ function makeBuildFolder(): void {
   } catch (cause) {
     const text = `The build folder ${buildFolder} cannot be written (${(cause as NodeJS.ErrnoException).code ?? String(cause)})`
     const remedy = 'Run the build as the user who owns the package, or install the package in a folder of your own.'
-    throw new GradCamError('ERR_BUILD', `${text}. ${remedy}`, { cause })
+    throw new GradCamError('ERR_BUILD', `${text}.`, { remedy, details: { folder: buildFolder }, cause })
   }
 }
 

@@ -2,6 +2,7 @@ import { addonStamp, platform, readBuildInfo } from '../addon/build-info.js'
 import { probeAddon } from '../addon/probe.js'
 import type { RuntimeFacts } from '../addon/probe-child.js'
 import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp } from './tools.js'
+import { GradCamError } from '../base/errors.js'
 import { cacheFolder } from './libtorch/cache.js'
 import { hasNvidiaDriver } from './libtorch/driver.js'
 import { pinnedVersion, searchLibTorch, type Search } from './libtorch/find.js'
@@ -9,21 +10,21 @@ import { pipRemedy, pythonRemedy } from './libtorch/install.js'
 import { askPython } from './libtorch/python.js'
 import { addonFile } from '../base/paths.js'
 
-/** One thing that was looked for. */
+/** One thing that doctor checked. */
 export interface Check {
-  /** What it is, e.g. 'LibTorch'. */
+  /** Its name, e.g. 'LibTorch'. */
   readonly name: string
-  /** 'missing' keeps the package from working; 'note' does not, though it is worth knowing. */
+  /** Where it is 'missing', the package cannot work; a 'note' is only worth knowing. */
   readonly status: 'ok' | 'note' | 'missing'
   /** What was found, or what is wrong. */
   readonly found: string
-  /** Where something is missing: one sentence that says what to do. */
+  /** What to do, where something is missing. */
   readonly remedy?: string
-  /** The same in parts, for programs. */
+  /** The facts in `found`, for programs. */
   readonly details: Readonly<Record<string, string | number | boolean | null>>
 }
 
-/** What `gradcam doctor` found. */
+/** The result of `gradcam doctor`. */
 export interface DoctorReport {
   /** Whether everything needed is there: the addon is built and loads. */
   readonly ok: boolean
@@ -31,12 +32,12 @@ export interface DoctorReport {
 }
 
 /**
- * Looks at everything that the package needs on this machine: Node, compiler, CMake, Python, LibTorch, the addon, its
+ * Checks everything that the package needs on this machine: Node, compiler, CMake, Python, LibTorch, the addon, its
  * devices and threads. It changes nothing and never throws; the addon is loaded in a process of its own.
  */
 export async function doctor(): Promise<DoctorReport> {
   const [search, addon] = await Promise.all([checkLibTorch(), checkAddon()])
-  // Once the addon is there and loads, nothing that it takes to build one is missing.
+  // Where the addon loads, the tools to build one are not needed.
   const needed = addon.check.status === 'missing'
   const checks = [
     checkNode(),
@@ -105,11 +106,9 @@ async function checkLibTorch(): Promise<{ check: Check; libtorchFound: boolean }
   const name = 'LibTorch'
   const search: Search | Error = await searchLibTorch().catch((error: unknown) => error as Error)
   if (search instanceof Error) {
-    const [problem = '', remedy = ''] = search.message.split(/\. (?=Set )/)
-    return {
-      check: { name, status: 'missing', found: problem, remedy, details: { version: null } },
-      libtorchFound: false,
-    }
+    const { problem, remedy } = asFailure(search)
+    const check: Check = { name, status: 'missing', found: problem, remedy, details: { version: null } }
+    return { check, libtorchFound: false }
   }
   const { libtorch, tried } = search
   if (!libtorch) {
@@ -133,7 +132,7 @@ async function checkAddon(): Promise<{ check: Check; facts?: RuntimeFacts }> {
   const details = { file, builder: builtWith?.builder ?? null, builtAgainst: builtWith?.libtorch.version ?? null }
   const probe = await probeAddon()
   if (!probe.ok) {
-    const [problem, remedy] = splitRemedy(probe.problem)
+    const { problem, remedy = 'Run: npx gradcam build.' } = probe
     return { check: { name, status: 'missing', found: problem, remedy, details: { ...details, loads: false } } }
   }
   const built = builtWith ? `, built with ${builtWith.builder} against LibTorch ${builtWith.libtorch.version}` : ''
@@ -160,8 +159,8 @@ function checkThreads({ threads }: RuntimeFacts): Check {
   return { name: 'Threads', status: 'ok', found: `${threads} (OMP_NUM_THREADS changes it)`, details: { threads } }
 }
 
-/** The loader's messages say what is wrong and, from a sentence that gives an order, what to do. */
-function splitRemedy(text: string): [string, string] {
-  const at = text.search(/(?<=[.;] )(Run|Mend|Install|Remove|Start|Set) ?:?/)
-  return at < 0 ? [text, 'Run: npx gradcam build.'] : [text.slice(0, at).trim(), text.slice(at)]
+/** An error as a finding. */
+function asFailure(error: Error): { problem: string; remedy: string } {
+  const unknown = { problem: error.message, remedy: 'Run: npx gradcam build.' }
+  return error instanceof GradCamError ? { problem: error.problem, remedy: error.remedy ?? unknown.remedy } : unknown
 }

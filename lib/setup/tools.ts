@@ -34,7 +34,7 @@ export function findMake(names: readonly string[] = ['ninja', 'make']): string |
 
 /**
  * node-gyp's script. npm carries one and names it in npm_config_node_gyp to the scripts that it runs; outside of npm it
- * is looked for in npm's own folder, beside the running Node and behind the `npm` on PATH.
+ * is looked for in npm's own folder, beside the running Node and beside the `npm` on PATH.
  */
 export function findNodeGyp(env: NodeJS.ProcessEnv = process.env): string | null {
   const inNpm = join('node_modules', 'node-gyp', 'bin', 'node-gyp.js')
@@ -65,7 +65,7 @@ export function cmakeRemedy(): string {
 }
 
 export function toolMissing(what: string, remedy: string): GradCamError {
-  return new GradCamError('ERR_TOOL_MISSING', `${what} is needed to build the addon and was not found. ${remedy}`)
+  return new GradCamError('ERR_TOOL_MISSING', `${what} is needed to build the addon and was not found.`, { remedy })
 }
 
 async function ask(command: string, env: NodeJS.ProcessEnv): Promise<Tool | null> {

@@ -4,8 +4,8 @@ import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
 /**
- * The target for `copies` of a batch one behind the other, with the classes that were chosen for the batch itself: what is
- * explained at a noisy or a faded image is the class of the image.
+ * The target for `copies` of a batch one after the other, with the classes that were chosen for the batch itself: a noisy or
+ * a faded copy is explained for the class of its image.
  *
  * @param classes that the batch's own pass explained, one per image; none where the target is a function
  */
@@ -29,7 +29,7 @@ export function fixedTarget<Output extends Value>(
   return { ...data, class: fixed }
 }
 
-/** Whether a target says something of each image that cannot be said again for a copy, so that copies go one by one. */
+/** Whether a target has a part per image that cannot be repeated for a copy, so that copies run one by one. */
 export function isOfOneBatch<Output extends Value>(target: Target<Output> | undefined): boolean {
   if (typeof target === 'function') return true
   if (typeof target !== 'object' || Array.isArray(target) || (target as TargetData).kind !== 'segmentation')

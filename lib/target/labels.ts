@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 
@@ -13,7 +14,8 @@ export type ClassTarget = number | 'argmax'
  * @returns the name of each class, from class 0; an empty string for a class without a name
  * @throws GradCamError ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT for a file without labels
  */
-export async function readLabels(file: string): Promise<string[]> {
+export async function readLabels(path: string): Promise<string[]> {
+  const file = expect.path('path', path)
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT'
     throw new GradCamError(
@@ -58,6 +60,8 @@ function fromNumbers(given: object): string[] | null {
  * @throws GradCamError ERR_TARGET for anything else, with the nearest label
  */
 export function parseTarget(text: string, labels: readonly string[] | null): ClassTarget {
+  expect.string('text', text)
+  checkLabels(labels)
   if (text === 'argmax') return text
   if (/^\d{1,9}$/.test(text)) return Number(text)
   const found = labels?.findIndex((label) => label.toLowerCase() === text.toLowerCase()) ?? -1
@@ -72,6 +76,14 @@ export function parseTarget(text: string, labels: readonly string[] | null): Cla
 
 /** A class in words: its label, where it has one, and its index. */
 export function className(index: number, labels: readonly string[] | null): string {
+  expect.integer('index', index)
+  checkLabels(labels)
   const label = labels?.[index]
   return label ? `${label} (class ${index})` : `class ${index}`
+}
+
+const isString = (value: unknown): value is string => typeof value === 'string'
+
+function checkLabels(labels: unknown): void {
+  if (labels !== null) expect.list('labels', labels, isString, 'strings, or null')
 }

@@ -1,7 +1,8 @@
-import { inspect } from 'node:util'
 import type { NativeTarget } from '../addon/binding.js'
 import type { NestedNumbers } from '../tensor/elements.js'
+import { either, isCallable, isRecord, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { toPath } from './path.js'
 import { boxTargetKeys, toNativeBoxes, type BoxTarget } from './target-box.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
@@ -9,9 +10,9 @@ import type { Value } from '../tensor/values.js'
 /** A class for all images, one class per image, or the top class of each. */
 export type ClassChoice = number | readonly number[] | 'argmax'
 
-/** What all targets that are objects may say. */
+/** Options of all targets that are objects. */
 export interface TargetOptions {
-  /** The way to the tensor through tuples and dicts, e.g. 'out', 0, or ['heads', 1]; by default the output is the tensor. */
+  /** The path to the tensor through tuples and dicts, e.g. 'out', 0, or ['heads', 1]; by default the output is the tensor. */
   readonly of?: string | number | readonly (string | number)[]
   /** -1 explains what lowers the score. 1 by default. */
   readonly sign?: 1 | -1
@@ -23,7 +24,7 @@ export interface TargetOptions {
  *
  * - `class`: y_t
  * - `probability`: softmax(y)_t
- * - `difference`: y_t - y_minus, what speaks for t rather than for `minus`
+ * - `difference`: y_t - y_minus, the evidence for t rather than for `minus`
  * - `regression`: the output of that number, 0 by default
  * - `segmentation`: the sum of y_t over the pixels of `mask`, [H, W] for all images or [N, H, W], for outputs [N, C, H, W]
  * - `finer`: sum_c p_c (y_t - alpha y_c) / (sum_c p_c + 1e-9) with p = softmax(y), over the `nearest` classes c by
@@ -54,8 +55,8 @@ export type TargetData = TargetOptions &
 
 /**
  * What to explain: a class for all images, one class per image, the top class of each ('argmax', the default), plain data
- * that says more, or a function that makes a scalar of the model's output. A model with one output per image has the class
- * 0, and 'argmax' explains its value.
+ * with more options, or a function that computes a scalar from the model's output. A model with one output per image has the
+ * class 0, and 'argmax' explains its value.
  */
 export type Target<Output extends Value = Tensor> = ClassChoice | TargetData | ((output: Output) => Tensor)
 
@@ -74,62 +75,53 @@ const keysOf: Record<TargetData['kind'], readonly string[]> = {
   box: boxTargetKeys,
 }
 
-function refuse(target: unknown, instead: string): never {
-  throw new GradCamError(
-    'ERR_TARGET',
-    `${inspect(target, { depth: 1, breakLength: Infinity })} is no target. ${instead}`,
-  )
+/** @param expected a sentence that says what is expected */
+function refuse(target: unknown, expected: string): never {
+  const details = { argument: 'target', expected, value: show(target) }
+  throw new GradCamError('ERR_TARGET', `${details.value} is not a valid target.`, { remedy: expected, details })
 }
 
 /** Classes, or undefined for the top class. */
 function toClasses(choice: unknown, target: unknown = choice): number[] | undefined {
   if (choice === undefined || choice === 'argmax') return undefined
-  const classes = typeof choice === 'number' ? [choice] : choice
-  if (!Array.isArray(classes) || classes.length === 0 || !classes.every((index) => Number.isSafeInteger(index)))
+  const classes: readonly unknown[] = toList(choice) ?? [choice]
+  if (classes.length === 0 || !classes.every((index) => Number.isSafeInteger(index)))
     refuse(
       target,
       "Give a class index, an array with one per image, 'argmax', an object with a kind, or a function that returns a " +
         'scalar Tensor.',
     )
-  return [...(classes as readonly number[])]
-}
-
-function toPath(of: unknown, target: unknown): (string | number)[] | undefined {
-  if (of === undefined) return undefined
-  const path: readonly unknown[] = Array.isArray(of) ? of : [of]
-  if (!path.every((step) => typeof step === 'string' || Number.isSafeInteger(step)))
-    refuse(target, '`of` is a name, a position, or an array of them.')
-  return [...path] as (string | number)[]
+  return classes as number[]
 }
 
 /** A mask as a tensor of our own. */
 function toMask(mask: unknown, target: unknown): Tensor {
   if (mask instanceof Tensor) return mask.detach()
-  if (!Array.isArray(mask))
-    refuse(target, 'A segmentation target has a mask: a Tensor or nested arrays, [H, W] or [N, H, W].')
+  if (!toList(mask))
+    refuse(target, 'A segmentation target requires a `mask`: a Tensor or nested arrays, [H, W] or [N, H, W].')
   return Tensor.from(mask as NestedNumbers)
 }
 
-/** A target as the native side takes it, and what is to be disposed when that has been called. */
+/** A target as the native side takes it; to be disposed when that has been called. */
 export function toNativeTarget(target: PlainTarget | undefined): {
   target: number[] | NativeTarget | undefined
   /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void
 } {
-  if (typeof target !== 'object' || target === null || Array.isArray(target))
-    return { target: toClasses(target), [Symbol.dispose]() {} }
+  if (!isRecord(target)) return { target: toClasses(target), [Symbol.dispose]() {} }
   const data = target as TargetData
-  if (!Object.hasOwn(keysOf, data.kind)) refuse(target, `Its kind must be one of ${Object.keys(keysOf).join(', ')}.`)
+  if (!Object.hasOwn(keysOf, data.kind)) refuse(target, `Its \`kind\` must be ${either(Object.keys(keysOf))}.`)
   const given = target as unknown as Readonly<Record<string, unknown>>
   const known = ['kind', 'of', 'sign', ...keysOf[data.kind]]
   const unknown = Object.keys(given).find((key) => !known.includes(key))
-  if (unknown !== undefined) refuse(target, `The kind '${data.kind}' takes no '${unknown}', but ${known.join(', ')}.`)
-  if (data.sign !== undefined && data.sign !== 1 && data.sign !== -1) refuse(target, 'The sign is 1 or -1.')
+  if (unknown !== undefined)
+    refuse(target, `The kind '${data.kind}' has no option '${unknown}'; it has ${known.join(', ')}.`)
+  if (data.sign !== undefined && data.sign !== 1 && data.sign !== -1) refuse(target, 'Its `sign` must be 1 or -1.')
 
   const native: NativeTarget = {
     classes: toClasses(given['class'], target),
     sign: data.sign,
-    path: toPath(data.of, target),
+    path: toPath(data.of),
   }
   const owned: Disposable[] = []
   switch (data.kind) {
@@ -141,14 +133,15 @@ export function toNativeTarget(target: PlainTarget | undefined): {
     case 'difference':
       native.score = 'difference'
       native.against = toClasses(data.minus, target)
-      if (!native.against) refuse(target, 'A difference has a class to subtract: `minus`.')
+      if (!native.against) refuse(target, 'A difference requires the class to subtract: `minus`.')
       break
     case 'regression':
       native.classes = toClasses(data.output ?? 0, target)
       break
     case 'segmentation': {
       native.score = 'mask'
-      if (!native.classes) refuse(target, 'A segmentation target has a class: each pixel has a top class of its own.')
+      if (!native.classes)
+        refuse(target, 'A segmentation target requires a `class`: each pixel has a top class of its own.')
       const mask = toMask(data.mask, target)
       owned.push(mask)
       native.mask = mask.handle
@@ -163,7 +156,7 @@ export function toNativeTarget(target: PlainTarget | undefined): {
     case 'finer': {
       const { nearest = 3, alpha = 1 } = data
       if (!Number.isSafeInteger(nearest) || nearest < 1 || !Number.isFinite(alpha))
-        refuse(target, '`nearest` is a number of classes from 1 on, `alpha` a number.')
+        refuse(target, 'Its `nearest` must be an integer from 1 on, and its `alpha` a number.')
       Object.assign(native, { score: 'finer', nearest, alpha, against: toClasses(data.against, target) })
     }
   }
@@ -175,8 +168,9 @@ export function toNativeTarget(target: PlainTarget | undefined): {
   }
 }
 
-/** The score that a target function makes of the output. */
+/** The score that a target function computes from the output. */
 export function scoreOf<Output extends Value>(target: (output: Output) => Tensor, output: Output): Tensor {
+  if (!isCallable(target)) refuse(target, 'A class cannot be called: give a function that returns a scalar Tensor.')
   const score: unknown = target(output)
   if (score instanceof Tensor) return score
   if (score instanceof Promise) score.catch(() => {})

@@ -1,7 +1,8 @@
-import { inspect } from 'node:util'
+import { invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
+import { toPath } from './path.js'
 
 /**
  * The classes with the highest logits: `k` lists, best first, each with one class per image.
@@ -14,16 +15,17 @@ export function topClasses(
   of: string | number | readonly (string | number)[] = [],
 ): number[][] {
   let value: Value | undefined = output
-  for (const step of Array.isArray(of) ? of : [of]) value = partOf(value, step as string | number)
+  for (const step of toPath(of) ?? []) value = partOf(value, step)
   if (!(value instanceof Tensor) || value.shape.length !== 2)
     throw new GradCamError(
       'ERR_TARGET',
-      'The top classes are taken from logits [N, C], which the model did not return there. Say where they are by `of`.',
+      'The top classes are taken from logits [N, C], but the output, or what `of` leads to in it, is something else.',
+      { remedy: 'Give the path to the logits as `of`.' },
     )
   const logits = value
   const [images = 0, classes = 0] = logits.shape
   if (!Number.isSafeInteger(k) || k < 1 || k > classes)
-    throw new GradCamError('ERR_TARGET', `${inspect(k)} is no number of top classes: the model has ${classes}.`)
+    throw invalid('k', `an integer from 1 to ${classes}, the number of classes`, k, { code: 'ERR_TARGET' })
   const indices = tidy(() => logits.detach().topk(k, 1)[1])
   const flat = Array.from(indices.toTypedArray() as ArrayLike<bigint>, Number)
   indices.dispose()

@@ -9,7 +9,7 @@ export function callOperator<Result = Tensor>(op: Operator<unknown>, ...args: re
   return wrapValue(native().operator(op.name, op.overloads, args.map(unwrapValue))) as Result
 }
 
-/** Runs an operator on an executor thread: for those that would hold up the event loop. */
+/** Runs an operator on an executor thread: for those that would block the event loop. */
 export async function callOperatorAsync<Result = Tensor>(
   op: Operator<unknown>,
   args: readonly (Value | undefined)[],

@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { either, invalid, show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 
 /** Element types, by PyTorch's names. */
@@ -15,7 +15,7 @@ export interface TensorOptions {
 export type TypedArray =
   Float32Array | Float64Array | Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Int32Array | BigInt64Array
 
-/** The typed array that holds the elements of each dtype. float16 and bfloat16 have none and go by way of float32. */
+/** The typed array that holds the elements of each dtype. float16 and bfloat16 have none and are converted from float32. */
 const arrayOf = {
   float32: Float32Array,
   float64: Float64Array,
@@ -29,17 +29,21 @@ const arrayOf = {
 
 export type ArrayDType = keyof typeof arrayOf
 
-const known = Object.keys(arrayOf).join(', ')
+const dtypes: readonly unknown[] = ['float16', 'bfloat16', ...Object.keys(arrayOf)]
+
+/** Refuses what is not the name of a dtype; undefined is the default. */
+export function checkDType(dtype: unknown): void {
+  if (dtype !== undefined && !dtypes.includes(dtype))
+    throw invalid('dtype', either(dtypes), dtype, { code: 'ERR_DTYPE' })
+}
 
 /** The dtype whose elements a typed array holds. */
 export function dtypeOfArray(array: TypedArray): ArrayDType {
   if (array instanceof Uint8ClampedArray) return 'uint8'
   for (const [dtype, type] of Object.entries(arrayOf)) if (array instanceof type) return dtype as ArrayDType
-  throw new GradCamError(
-    'ERR_DTYPE',
-    `A ${(array as object).constructor.name} has no dtype in LibTorch. ` +
-      'Use one of Float32Array, Float64Array, Uint8Array, Int8Array, Int16Array, Int32Array and BigInt64Array.',
-  )
+  throw new GradCamError('ERR_DTYPE', `LibTorch has no dtype for the elements of ${show(array)}.`, {
+    remedy: 'Use a Float32Array, Float64Array, Uint8Array, Int8Array, Int16Array, Int32Array or BigInt64Array.',
+  })
 }
 
 /** Row-major bytes as the typed array of their dtype. */
@@ -49,16 +53,10 @@ export function bytesToArray(bytes: ArrayBuffer, dtype: ArrayDType): TypedArray 
 
 /** Numbers as the typed array of a dtype. */
 export function numbersToArray(numbers: readonly (number | bigint | boolean)[], dtype: ArrayDType): TypedArray {
-  if (!Object.hasOwn(arrayOf, dtype))
-    throw new GradCamError(
-      'ERR_DTYPE',
-      `There is no dtype ${inspect(dtype)}. There are float16, bfloat16 and ${known}.`,
-    )
   if (!dtype.startsWith('float') && numbers.some((n) => typeof n === 'number' && !Number.isInteger(n)))
-    throw new GradCamError(
-      'ERR_DTYPE',
-      `Only integers fit into ${dtype}. Round the numbers first, or use a float dtype.`,
-    )
+    throw new GradCamError('ERR_DTYPE', `Only integers fit into ${dtype}.`, {
+      remedy: 'Round the numbers first, or use a float dtype.',
+    })
   if (dtype === 'int64') return BigInt64Array.from(numbers, (n) => BigInt(n))
   if (dtype === 'bool') return Uint8Array.from(numbers, (n) => (n ? 1 : 0))
   return arrayOf[dtype].from(numbers.map(Number))

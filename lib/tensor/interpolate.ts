@@ -1,35 +1,33 @@
-import { inspect } from 'node:util'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect } from '../base/check.js'
 import { callOperator, callOperatorAsync } from './dispatch.js'
 import { functions } from './operators.js'
 import type { CallOptions } from '../addon/abort.js'
-import type { Tensor } from './tensor.js'
+import { checkTensorShape, type Tensor } from './tensor.js'
 
 /** How to resize; the meaning of each is that of torch.nn.functional.interpolate. */
 export interface InterpolateOptions {
   /** 'bilinear' by default. */
   mode?: 'bilinear' | 'bicubic' | 'nearest'
-  /** Whether the centres of the corner pixels stay in place rather than their outer edges. False by default. */
+  /** Whether the centres of the corner pixels are aligned, rather than their outer edges. False by default. */
   alignCorners?: boolean
-  /** Widen the filter when making smaller, as Pillow and torchvision do. False by default. */
+  /** Widen the filter when downsampling, as Pillow and torchvision do. False by default. */
   antialias?: boolean
 }
 
-type Size = readonly [number, number]
+/** [height, width] in pixels. */
+export type Size = readonly [height: number, width: number]
+
+const modes = ['bilinear', 'bicubic', 'nearest'] as const
 
 function call(tensor: Tensor, size: Size, options: InterpolateOptions) {
-  const { mode = 'bilinear', alignCorners = false, antialias = false } = checkOptions(options)
-  if (tensor.shape.length !== 4)
-    throw new GradCamError('ERR_SHAPE', `interpolate wants [N, C, H, W], but was given [${tensor.shape.join(', ')}].`)
-  if (!Array.isArray(size) || size.length !== 2 || !size.every((n) => Number.isSafeInteger(n) && n > 0))
-    throw new GradCamError('ERR_SHAPE', `${inspect(size)} is no size: give [height, width] in whole pixels.`)
-  if (mode === 'nearest') return { op: functions.nearest, args: [tensor, size, null] }
-  if (mode !== 'bilinear' && mode !== 'bicubic')
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `There is no mode '${String(mode)}'. Use bilinear, bicubic or nearest.`,
-    )
-  return { op: functions[antialias ? (`${mode}Antialias` as const) : mode], args: [tensor, size, alignCorners, null] }
+  const { mode = 'bilinear', alignCorners = false, antialias = false } = expect.options(options)
+  checkTensorShape('tensor', tensor, '[N, C, H, W]', (shape) => shape.length === 4)
+  const to = expect.size('size', size, { code: 'ERR_SHAPE' })
+  expect.oneOf('mode', mode, modes)
+  expect.boolean('alignCorners', alignCorners)
+  expect.boolean('antialias', antialias)
+  if (mode === 'nearest') return { op: functions.nearest, args: [tensor, to, null] }
+  return { op: functions[antialias ? (`${mode}Antialias` as const) : mode], args: [tensor, to, alignCorners, null] }
 }
 
 /**
@@ -45,12 +43,12 @@ export function interpolate(tensor: Tensor, size: Size, options: InterpolateOpti
   return callOperator(op, ...args)
 }
 
-/** {@link interpolate} on an executor thread, for tensors so large that the event loop would feel it. */
-export function interpolateAsync(
+/** {@link interpolate} on an executor thread, for tensors so large that the event loop would be blocked. */
+export async function interpolateAsync(
   tensor: Tensor,
   size: Size,
   options: InterpolateOptions & CallOptions = {},
 ): Promise<Tensor> {
   const { op, args } = call(tensor, size, options)
-  return callOperatorAsync(op, args, options)
+  return await callOperatorAsync(op, args, options)
 }

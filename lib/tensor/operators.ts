@@ -207,7 +207,7 @@ export type TensorOperators = {
   [Name in keyof typeof operators]: (typeof operators)[Name] extends Operator<infer Signature> ? Signature : never
 }
 
-/** An operator that is no method of a tensor, e.g. one that takes a list of them. */
+/** An operator that is not a method of a tensor, e.g. one that takes a list of them. */
 export const functions = {
   cat: operator('cat'),
   stack: operator('stack'),

@@ -1,11 +1,11 @@
-import { inspect } from 'node:util'
 import type { TensorHandle } from '../addon/binding.js'
 import { native } from '../addon/native.js'
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import { callOperator } from './dispatch.js'
-import { bytesToArray, numbersToArray, type DType, type TensorOptions, type TypedArray } from './dtype.js'
+import { bytesToArray, checkDType, type DType, type TensorOptions, type TypedArray } from './dtype.js'
 import { fromNested, fromView, type NestedNumbers } from './elements.js'
-import { checkOptions, GradCamError } from '../base/errors.js'
+import { expect, invalid, toList } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import { interpolate, type InterpolateOptions } from './interpolate.js'
 import { functions, operators, type TensorOperators } from './operators.js'
 
@@ -24,14 +24,18 @@ export interface Tensor extends TensorOperators {}
  */
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export class Tensor {
-  /** @internal */
-  readonly handle: TensorHandle
+  readonly #handle: TensorHandle
   #shape: readonly number[] | undefined
   #disposed = false
 
   private constructor(handle: TensorHandle) {
-    this.handle = handle
+    this.#handle = handle
     scope?.add(this)
+  }
+
+  /** True of real tensors alone: what merely has the prototype, such as a Proxy, has no elements to work with. */
+  static [Symbol.hasInstance](value: unknown): value is Tensor {
+    return typeof value === 'object' && value !== null && #handle in value
   }
 
   /** @internal Takes over a native handle. */
@@ -43,78 +47,86 @@ export class Tensor {
    * A tensor with a copy of `data`.
    *
    * @param data a typed array, whose dtype it takes, or numbers in nested arrays, which make float32 (bool for booleans,
-   *   int64 for bigints) unless `dtype` says otherwise
+   *   int64 for bigints) unless `dtype` is given
    * @param shape of the tensor; by default the shape of the nested arrays, or one dimension for a typed array
    * @throws GradCamError ERR_SHAPE when the number of elements differs from the shape's, or nested arrays are ragged;
    *   ERR_INVALID_ARGUMENT for a typed array whose buffer was transferred away; ERR_DTYPE, ERR_DEVICE
    */
   static from(data: TypedArray | NestedNumbers, shape?: readonly number[], options: TensorOptions = {}): Tensor {
-    checkOptions(options)
-    const { array, dtype, naturalShape } = ArrayBuffer.isView(data) ? fromView(data) : fromNested(data, options.dtype)
-    const wanted = shape === undefined ? naturalShape : shape
-    if (!Array.isArray(wanted) || !wanted.every((size) => Number.isSafeInteger(size) && (size as number) >= 0))
-      throw new GradCamError('ERR_SHAPE', `${inspect(wanted)} is no shape: give an array of integers from 0 on.`)
-    const elements = wanted.reduce((product, size) => product * size, 1)
-    if (elements !== array.length)
+    const { dtype: wanted, device } = checkTensorOptions(options)
+    // The shape and the options are read before the elements: reading them may call functions of the caller.
+    const given = shape === undefined ? undefined : checkShape('shape', shape)
+    const { bytes, length, dtype, naturalShape } = ArrayBuffer.isView(data) ? fromView(data) : fromNested(data, wanted)
+    const sizes = given ?? naturalShape
+    const elements = sizes.reduce((product, size) => product * size, 1)
+    if (elements !== length)
       throw new GradCamError(
         'ERR_SHAPE',
-        `The shape [${wanted.join(', ')}] has ${elements} elements, but the data has ${array.length}.`,
+        `The shape [${sizes.join(', ')}] has ${elements} elements, but the data has ${length}.`,
+        { details: { shape: sizes, elements, length } },
       )
-    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
-    const tensor = new Tensor(native().tensor(bytes, dtype, wanted, options.device ?? 'cpu'))
-    if (options.dtype === undefined || options.dtype === dtype) return tensor
+    const tensor = new Tensor(native().tensor(bytes, dtype, sizes, device ?? 'cpu'))
+    if (wanted === undefined || wanted === dtype) return tensor
     using source = tensor
-    return source.to({ dtype: options.dtype })
+    return source.to({ dtype: wanted })
   }
 
   /** Zeros, float32 on the CPU unless `options` say otherwise. */
   static zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
-    return callOperator(functions.zeros, shape, { ...options })
+    return callOperator(functions.zeros, checkShape('shape', shape), checkTensorOptions(options))
   }
 
   /** Ones, float32 on the CPU unless `options` say otherwise. */
   static ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
-    return callOperator(functions.ones, shape, { ...options })
+    return callOperator(functions.ones, checkShape('shape', shape), checkTensorOptions(options))
   }
 
-  /** Float32 unless `dtype` says otherwise. */
+  /** Float32 unless `dtype` is given. */
   static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
-    return callOperator(functions.full, shape, value, { dtype: 'float32', ...options })
+    const given = { dtype: 'float32', ...checkTensorOptions(options) }
+    return callOperator(functions.full, checkShape('shape', shape), value, given)
   }
 
   /** Uniform in [0, 1). */
   static rand(shape: readonly number[], options: TensorOptions = {}): Tensor {
-    return callOperator(functions.rand, shape, { ...options })
+    return callOperator(functions.rand, checkShape('shape', shape), checkTensorOptions(options))
   }
 
   /** Normal with mean 0 and variance 1. */
   static randn(shape: readonly number[], options: TensorOptions = {}): Tensor {
-    return callOperator(functions.randn, shape, { ...options })
+    return callOperator(functions.randn, checkShape('shape', shape), checkTensorOptions(options))
   }
 
-  /** Integers from `start` up to, not including, `end`: int64 unless `dtype` says otherwise. */
+  /** Integers from `start` up to, not including, `end`: int64 unless `dtype` is given. */
   static arange(start: number, end: number, step = 1, options: TensorOptions = {}): Tensor {
-    return callOperator(functions.arange, start, end, step, { ...options })
+    return callOperator(functions.arange, start, end, step, checkTensorOptions(options))
   }
 
   /** [steps] evenly spaced numbers from `start` to `end`, both included. */
   static linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
-    return callOperator(functions.linspace, start, end, steps, { ...options })
+    return callOperator(functions.linspace, start, end, steps, checkTensorOptions(options))
   }
 
   /** Joins tensors along a dimension that they have. */
   static cat(tensors: readonly Tensor[], dim = 0): Tensor {
-    return callOperator(functions.cat, tensors, dim)
+    return callOperator(functions.cat, checkTensors('tensors', tensors), dim)
   }
 
   /** Joins tensors of one shape along a new dimension. */
   static stack(tensors: readonly Tensor[], dim = 0): Tensor {
-    return callOperator(functions.stack, tensors, dim)
+    return callOperator(functions.stack, checkTensors('tensors', tensors), dim)
+  }
+
+  /** @internal The native tensor. */
+  get handle(): TensorHandle {
+    if (#handle in this) return this.#handle
+    throw invalid('this', 'a Tensor', this)
   }
 
   /** The size of each dimension; [] for a scalar. */
   get shape(): readonly number[] {
-    return (this.#shape ??= Object.freeze(this.handle.shape))
+    const { handle } = this
+    return (this.#shape ??= Object.freeze(handle.shape))
   }
 
   /** The number of elements. */
@@ -134,6 +146,7 @@ export class Tensor {
 
   /** Whether it was disposed: any other use throws ERR_DISPOSED. */
   get disposed(): boolean {
+    void this.handle // refuses what is not a tensor
     return this.#disposed
   }
 
@@ -144,7 +157,7 @@ export class Tensor {
 
   /** Starts or ends recording of a graph at this tensor; floating point only. */
   set requiresGrad(value: boolean) {
-    this.handle.requiresGrad = value
+    this.handle.requiresGrad = expect.boolean('requiresGrad', value)
   }
 
   /** The gradient that `backward` has added up here, as a tensor of its own to dispose; null where there is none. */
@@ -162,27 +175,26 @@ export class Tensor {
    * @throws GradCamError ERR_NO_GRADIENT when it depends on nothing that requires a gradient, ERR_SHAPE
    */
   async backward(options: CallOptions & { gradient?: Tensor; retainGraph?: boolean } = {}): Promise<void> {
-    await cancellable(options.signal, (ticket) =>
-      native().backward(this.handle, handleOf(options.gradient), options.retainGraph ?? false, ticket),
-    )
+    const { signal, gradient, retainGraph = false } = expect.options(options)
+    expect.boolean('retainGraph', retainGraph)
+    const given = gradient === undefined ? null : checkTensor('gradient', gradient).handle
+    await cancellable(signal, (ticket) => native().backward(this.handle, given, retainGraph, ticket))
   }
 
   /** The same elements in another dtype or on another device. */
   to(options: TensorOptions): Tensor {
-    const dtype = checkOptions(options).dtype ?? this.dtype
-    if (options.device === undefined) return callOperator({ ...functions.to, overloads: ['dtype'] }, this, dtype)
-    return callOperator({ ...functions.to, overloads: ['device'] }, this, options.device, dtype)
+    const { dtype = this.dtype, device } = checkTensorOptions(options)
+    if (device === undefined) return callOperator({ ...functions.to, overloads: ['dtype'] }, this, dtype)
+    return callOperator({ ...functions.to, overloads: ['device'] }, this, device, dtype)
   }
 
   /** The slices at `index` along `dim`, in the order of `index`. */
   indexSelect(dim: number, index: Tensor | readonly number[]): Tensor {
     if (index instanceof Tensor) return callOperator(functions.indexSelect, this, dim, index)
-    if (!Array.isArray(index) || !index.every((position) => Number.isSafeInteger(position)))
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        `${inspect(index)} is no index: give a Tensor or an array of integers.`,
-      )
-    using positions = Tensor.from(numbersToArray(index as readonly number[], 'int64'), [index.length], {
+    const list = toList(index)
+    if (!list?.every((position) => Number.isSafeInteger(position)))
+      throw invalid('index', 'a Tensor or an array of integers', index)
+    using positions = Tensor.from(BigInt64Array.from(list as readonly number[], BigInt), [list.length], {
       device: this.device,
     })
     return callOperator(functions.indexSelect, this, dim, positions)
@@ -220,14 +232,14 @@ export class Tensor {
   /** The single element as a number. */
   item(): number {
     if (this.size !== 1)
-      throw new GradCamError('ERR_SHAPE', `item() wants one element, but the shape is [${this.shape.join(', ')}].`)
+      throw new GradCamError('ERR_SHAPE', `item() requires one element, but the shape is [${this.shape.join(', ')}].`)
     return Number(this.toTypedArray()[0])
   }
 
   /** Frees the memory, or this tensor's share in it. Safe to call again. */
   dispose(): void {
-    this.#disposed = true
     this.handle.dispose()
+    this.#disposed = true
   }
 
   /** The same as `dispose()`: for `using`. */
@@ -258,8 +270,10 @@ for (const [name, op] of Object.entries(operators))
  * Runs `fn` and disposes every tensor made in it but the one that it returns.
  *
  * @param fn must be synchronous
+ * @throws GradCamError ERR_INVALID_ARGUMENT for what is not a function; what `fn` throws
  */
 export function tidy<Result extends Tensor | number | void>(fn: () => Result): Result {
+  expect.function('fn', fn)
   const outer = scope
   const inner = new Set<Tensor>()
   scope = inner
@@ -273,9 +287,46 @@ export function tidy<Result extends Tensor | number | void>(fn: () => Result): R
   }
 }
 
-/** The handle of an optional argument that must be a tensor. */
-function handleOf(tensor: Tensor | undefined): TensorHandle | null {
-  if (tensor === undefined) return null
-  if (tensor instanceof Tensor) return tensor.handle
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `${inspect(tensor)} is no gradient: give a Tensor of the same shape.`)
+/** @internal Refuses anything but a Tensor. */
+export function checkTensor(name: string, value: unknown): Tensor {
+  if (value instanceof Tensor) return value
+  throw invalid(name, 'a Tensor', value)
+}
+
+/**
+ * @internal Refuses anything but a Tensor of some shape.
+ *
+ * @param shape in words, e.g. '[N, C, H, W]', and whether one is such
+ */
+export function checkTensorShape(
+  name: string,
+  value: unknown,
+  shape: string,
+  fits: (sizes: readonly number[]) => boolean,
+): Tensor {
+  const tensor = checkTensor(name, value)
+  if (fits(tensor.shape)) return tensor
+  const details = { argument: name, expected: shape, shape: tensor.shape }
+  throw new GradCamError('ERR_SHAPE', `\`${name}\` must be ${shape}, but is [${tensor.shape.join(', ')}].`, { details })
+}
+
+/** A shape, copied. */
+function checkShape(name: string, value: unknown): number[] {
+  const sizes = toList(value)
+  if (sizes?.every((size) => Number.isSafeInteger(size) && (size as number) >= 0)) return sizes as number[]
+  throw invalid(name, 'an array of integers from 0 on', value, { code: 'ERR_SHAPE' })
+}
+
+/** The options of a new tensor that were given. */
+function checkTensorOptions(options: unknown): { dtype?: DType; device?: string } {
+  const { dtype, device } = expect.options(options as TensorOptions)
+  checkDType(dtype)
+  if (device !== undefined) expect.string('device', device, "the name of a device, e.g. 'cpu' or 'cuda:0'")
+  return { ...(dtype !== undefined && { dtype }), ...(device !== undefined && { device }) }
+}
+
+function checkTensors(name: string, value: unknown): readonly Tensor[] {
+  const list = toList(value)
+  if (list?.every((item) => item instanceof Tensor)) return list
+  throw invalid(name, 'an array of Tensors', value)
 }

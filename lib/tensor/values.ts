@@ -1,5 +1,7 @@
 import { native } from '../addon/native.js'
 import type { NativeValue } from '../addon/binding.js'
+import { invalid, isRecord, toList } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import { Tensor } from './tensor.js'
 
 /**
@@ -9,13 +11,28 @@ import { Tensor } from './tensor.js'
 export type Value =
   Tensor | number | bigint | boolean | string | null | readonly Value[] | { readonly [name: string]: Value | undefined }
 
-/** The same value with every tensor replaced by its native handle. */
+/** Deeper than any value of a model; an object inside itself would be nested for ever. */
+const deepest = 100
+
+/** The same value with every tensor replaced by its native handle. Refuses what cannot be a {@link Value}. */
 export function unwrapValue(value: Value | undefined): NativeValue {
+  return unwrap(value, 0)
+}
+
+function unwrap(value: Value | undefined, depth: number): NativeValue {
   if (value instanceof Tensor) return value.handle
-  if (Array.isArray(value)) return (value as readonly Value[]).map(unwrapValue)
-  if (typeof value === 'object' && value !== null)
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, unwrapValue(inner)]))
-  return value
+  if (typeof value === 'symbol' || typeof value === 'function' || ArrayBuffer.isView(value))
+    throw invalid('value', 'a Tensor, a plain value, or arrays and objects of them', value)
+  if (typeof value !== 'object' || value === null) return value
+  if (depth === deepest)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `A value must not be nested deeper than ${deepest} arrays and objects.`,
+    )
+  const list = toList(value) as readonly Value[] | null
+  if (list) return list.map((inner) => unwrap(inner, depth + 1))
+  if (!isRecord(value)) throw invalid('value', 'a Tensor, a plain value, or arrays and objects of them', value)
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, unwrap(inner, depth + 1)]))
 }
 
 /** The same value with every native handle owned by a tensor. */
@@ -36,10 +53,19 @@ export function shareValue(value: Value | undefined): Value {
   return value ?? null
 }
 
-/** Disposes every tensor inside a value: for outputs that are arrays or objects, which `using` cannot take. */
+/**
+ * Disposes every tensor inside a value: for outputs that are arrays or objects, which `using` cannot take. Does nothing to
+ * values without tensors.
+ */
 export function disposeValue(value: Value | undefined): void {
-  if (value instanceof Tensor) value.dispose()
-  else if (Array.isArray(value)) for (const inner of value as readonly Value[]) disposeValue(inner)
-  else if (typeof value === 'object' && value !== null)
-    for (const inner of Object.values(value as Record<string, Value>)) disposeValue(inner)
+  disposeInside(value, new Set())
+}
+
+/** @param seen the arrays and objects already visited: an object may hold itself */
+function disposeInside(value: unknown, seen: Set<unknown>): void {
+  if (value instanceof Tensor) return value.dispose()
+  if (seen.has(value) || ArrayBuffer.isView(value)) return
+  seen.add(value)
+  const inside: Iterable<unknown> = toList(value) ?? (isRecord(value) ? Object.values(value) : [])
+  for (const inner of inside) disposeInside(inner, seen)
 }

@@ -156,17 +156,17 @@ test.serial('explaining leaves no tensor behind, whether it ends well or not', a
 test.serial('options that make no sense are refused', async (t) => {
   using model = await load('plain')
   const bad: [unknown, RegExp][] = [
-    [null, /no options/],
-    [{ method: 'deepshap' }, /no method 'deepshap'/],
-    [{ method: 'saliency', scope: 'some' }, /no scope/],
-    [{ method: 'saliency', steps: 0 }, /steps is 0/],
-    [{ method: 'saliency', batchSize: 1.5 }, /batchSize is 1.5/],
-    [{ method: 'saliency', baseline: Number.NaN }, /no baseline/],
-    [{ method: 'saliency', smooth: null }, /no options/],
-    [{ method: 'saliency', smooth: { kind: 'median' } }, /no kind 'median'/],
-    [{ method: 'saliency', smooth: { samples: 0 } }, /no number of samples/],
-    [{ method: 'saliency', smooth: { sigma: -1 } }, /no standard deviation/],
-    [{ method: 'saliency', smooth: { seed: -1 } }, /no seed/],
+    [null, /`options` must be an object, but is null/],
+    [{ method: 'deepshap' }, /`method` must be .*, but is 'deepshap'/],
+    [{ method: 'saliency', scope: 'some' }, /`scope` must be 'all' or 'modules'/],
+    [{ method: 'saliency', steps: 0 }, /`steps` must be an integer from 1 to 10000, but is 0/],
+    [{ method: 'saliency', batchSize: 1.5 }, /`batchSize` must be an integer from 1 on, but is 1\.5/],
+    [{ method: 'saliency', baseline: Number.NaN }, /`baseline` must be a finite number or a Tensor, but is NaN/],
+    [{ method: 'saliency', smooth: null }, /`smooth` must be an object/],
+    [{ method: 'saliency', smooth: { kind: 'median' } }, /`smooth\.kind` must be .*, but is 'median'/],
+    [{ method: 'saliency', smooth: { samples: 0 } }, /`smooth\.samples` must be/],
+    [{ method: 'saliency', smooth: { sigma: -1 } }, /`smooth\.sigma` must be a number from 0 on/],
+    [{ method: 'saliency', smooth: { seed: -1 } }, /`smooth\.seed` must be an integer from 0 on/],
   ]
   for (const [options, message] of bad)
     t.throws(() => new InputAttribution(model, options as InputAttributionOptions), {

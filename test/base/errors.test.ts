@@ -106,7 +106,7 @@ test.serial('layers', async (t) => {
   await refuses(t, () => cam('feature'), 'ERR_LAYER_NOT_FOUND', /no layer 'feature'.*Nearest: 'features'/)
   await refuses(t, () => cam('features', 'fetures.2'), 'ERR_LAYER_NOT_FOUND', /'fetures\.2'.*Nearest: 'features\.2'/)
   await refuses(t, () => cam(''.padEnd(300, 'x')), 'ERR_LAYER_NOT_FOUND', /namedModules/)
-  await refuses(t, () => cam(), 'ERR_INVALID_ARGUMENT', /at least one layer/)
+  await refuses(t, () => cam(), 'ERR_INVALID_ARGUMENT', /`layers` must be an array of at least one/)
   await refuses(t, () => new GradCam(model, 'features' as never), 'ERR_INVALID_ARGUMENT', /array/)
   await refuses(t, () => cam(7), 'ERR_INVALID_ARGUMENT', /string/)
   await refuses(t, () => model.checkLayer('feature'), 'ERR_LAYER_NOT_FOUND', /Nearest/)
@@ -174,13 +174,13 @@ test.serial('targets that do not fit', async (t) => {
     [-1, 'ERR_TARGET_OUT_OF_RANGE', /no class -1/],
     [[0, 5], 'ERR_TARGET_OUT_OF_RANGE', /no class 5/],
     [[0, 1, 2], 'ERR_TARGET_COUNT', /3 targets.*batch of 2/],
-    [[], 'ERR_TARGET', /no target/],
-    [1.5, 'ERR_TARGET', /no target/],
-    [NaN, 'ERR_TARGET', /no target/],
-    ['cat', 'ERR_TARGET', /no target/],
-    [null, 'ERR_TARGET', /no target/],
-    [{}, 'ERR_TARGET', /no target/],
-    [[0, 'x'], 'ERR_TARGET', /no target/],
+    [[], 'ERR_TARGET', /is not a valid target/],
+    [1.5, 'ERR_TARGET', /is not a valid target/],
+    [NaN, 'ERR_TARGET', /is not a valid target/],
+    ['cat', 'ERR_TARGET', /is not a valid target/],
+    [null, 'ERR_TARGET', /is not a valid target/],
+    [{}, 'ERR_TARGET', /is not a valid target/],
+    [[0, 'x'], 'ERR_TARGET', /is not a valid target/],
     [() => 1, 'ERR_TARGET', /scalar Tensor/],
     [() => undefined, 'ERR_TARGET', /scalar Tensor/],
     [async (logits: Tensor) => logits.sum(), 'ERR_TARGET', /synchronously/],

@@ -427,20 +427,25 @@ test.serial('the event loop stays free', async (t) => {
 
 test.serial('wrong options are refused at once', (t) => {
   const wrong: [unknown, Record<string, unknown>, string, RegExp][] = [
-    ['photos', {}, 'ERR_INVALID_ARGUMENT', /'photos' is not a source/],
-    [null, {}, 'ERR_INVALID_ARGUMENT', /null is not a source/],
-    [[], { model: null }, 'ERR_INVALID_ARGUMENT', /model must be a ScriptModule/],
-    [[], { model: [] }, 'ERR_INVALID_ARGUMENT', /model must be a ScriptModule/],
-    [[], { batchSize: 0 }, 'ERR_INVALID_ARGUMENT', /batchSize is 0/],
-    [[], { window: 1.5 }, 'ERR_INVALID_ARGUMENT', /window is 1.5/],
-    [[], { order: 'random' }, 'ERR_INVALID_ARGUMENT', /order is 'random'/],
-    [[], { onError: 'ignore' }, 'ERR_INVALID_ARGUMENT', /onError is 'ignore'/],
-    [[], { method: 'scorecam++' }, 'ERR_INVALID_ARGUMENT', /no method 'scorecam\+\+'/],
-    [[], { layer: undefined }, 'ERR_INVALID_ARGUMENT', /gradcam requires a layer/],
-    [[], { method: 'guided-backprop' }, 'ERR_INVALID_ARGUMENT', /takes no layer/],
-    [[], { method: 'saliency', layer: undefined, precision: 'bfloat16' }, 'ERR_INVALID_ARGUMENT', /takes no precision/],
+    ['photos', {}, 'ERR_INVALID_ARGUMENT', /`source` must be .*, but is 'photos'/],
+    [null, {}, 'ERR_INVALID_ARGUMENT', /`source` must be .*, but is null/],
+    [[], { model: null }, 'ERR_INVALID_ARGUMENT', /`model` must be a loaded model/],
+    [[], { model: [] }, 'ERR_INVALID_ARGUMENT', /`model` must be a loaded model/],
+    [[], { batchSize: 0 }, 'ERR_INVALID_ARGUMENT', /`batchSize` must be .*, but is 0/],
+    [[], { window: 1.5 }, 'ERR_INVALID_ARGUMENT', /`window` must be .*, but is 1\.5/],
+    [[], { order: 'random' }, 'ERR_INVALID_ARGUMENT', /`order` must be 'input' or 'ready', but is 'random'/],
+    [[], { onError: 'ignore' }, 'ERR_INVALID_ARGUMENT', /`onError` must be 'skip' or 'throw', but is 'ignore'/],
+    [[], { method: 'scorecam++' }, 'ERR_INVALID_ARGUMENT', /`method` must be .*, but is 'scorecam\+\+'/],
+    [[], { layer: undefined }, 'ERR_INVALID_ARGUMENT', /`layer` must be the path of a layer, .* gradcam/],
+    [[], { method: 'guided-backprop' }, 'ERR_INVALID_ARGUMENT', /`layer` must be left out/],
+    [
+      [],
+      { method: 'saliency', layer: undefined, precision: 'bfloat16' },
+      'ERR_INVALID_ARGUMENT',
+      /`precision` must be left out/,
+    ],
     [[], { layer: 'featuers' }, 'ERR_LAYER_NOT_FOUND', /featuers/],
-    [[], { preprocess: 'imagnet' }, 'ERR_INVALID_ARGUMENT', /no preset/],
+    [[], { preprocess: 'imagnet' }, 'ERR_INVALID_ARGUMENT', /`preprocess` must be/],
   ]
   for (const [source, change, code, message] of wrong)
     t.throws(() => explainAll(source as [], { ...options, ...change } as ExplainAllOptions), { code, message })

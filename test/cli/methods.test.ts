@@ -201,7 +201,7 @@ test.serial('wrong methods and options exit with 2 before anything is made, and 
   // What only the model can say: exit code 1, in a line, without blaming the size of the image.
   for (const [more, words] of [
     [['--method', 'cam', '--layer', 'features.0'], /^gradcam: CAM needs a layer[^\n]*\n$/],
-    [['--method', 'occlusion', '--window', '64x4'], /^gradcam: A window of 64 does not fit[^\n]*\n$/],
+    [['--method', 'occlusion', '--window', '64x4'], /^gradcam: A `window` of 64 does not fit[^\n]*\n$/],
   ] as const) {
     const { code, stderr } = explain(image, out, more)
     t.is(code, 1)
@@ -224,5 +224,5 @@ test('cells of a grid: the same number within a cell, each its own, the last one
   using eighths = gridFeatures([16, 20])
   t.is(new Set(eighths.toTypedArray() as BigInt64Array).size, 8 * 7, '20 pixels have 7 cells of 3')
   for (const cell of [[0, 3], [2], [1.5, 2]] as unknown as [number, number][])
-    t.throws(() => gridFeatures([5, 7], cell), { code: 'ERR_INVALID_ARGUMENT', message: /no cell/ })
+    t.throws(() => gridFeatures([5, 7], cell), { code: 'ERR_INVALID_ARGUMENT', message: /`cell` must be/ })
 })

@@ -36,7 +36,8 @@ test('every example is in the table, and the table has no other', (t) => {
   const files = readdirSync(join(packageRoot, 'examples')).filter((file) => file.endsWith('.ts'))
   const readme = readFileSync(join(packageRoot, 'examples', 'README.md'), 'utf8')
   const listed = Array.from(readme.matchAll(/^\| \[([a-z-]+\.ts)\]/gm), ([, file]) => file)
-  t.deepEqual(new Set(listed), new Set(files))
+  t.is(listed.length, files.length)
+  for (const file of files) t.true(listed.includes(file), file)
 })
 
 test.serial('quickstart: three images of the class that a forward gives', async (t) => {

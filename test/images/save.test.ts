@@ -135,7 +135,7 @@ test.serial('saveImage says what cannot be written, and what to do', async (t) =
   mkdirSync(file('folder'))
   for (const [tensor, path, code, message] of [
     [batch, 'b.png', 'ERR_SHAPE', /a batch of 2.*batch\.select\(0, i\)/],
-    [two, 'b.png', 'ERR_SHAPE', /C = 1 or 3, not \[1, 2, 4, 4\]/],
+    [two, 'b.png', 'ERR_SHAPE', /C = 1 or 3, but is \[1, 2, 4, 4\]/],
     [line, 'b.png', 'ERR_SHAPE', /\[4\]/],
     [none, 'b.png', 'ERR_SHAPE', /\[3, 0, 4\]/],
     [bytes, 'b.png', 'ERR_DTYPE', /uint8.*div\(255\)/],
@@ -150,7 +150,7 @@ test.serial('saveImage says what cannot be written, and what to do', async (t) =
   }
   await t.throwsAsync(encodeImage(image, 'bmp' as ImageFormat), {
     code: 'ERR_INVALID_ARGUMENT',
-    message: /png, jpeg/,
+    message: /`format` must be 'png', 'jpeg', .*, but is 'bmp'/,
   })
   for (const quality of [0, 101, 1.5, NaN])
     await t.throwsAsync(encodeImage(image, 'jpeg', { quality }), { code: 'ERR_INVALID_ARGUMENT' })

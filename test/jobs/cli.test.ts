@@ -175,7 +175,7 @@ test('lists, globs and standard input, with a target a line', async (t) => {
   ])
   const refused = manifest(join(folder, 'json')).flatMap((line) => ('error' in line ? [line.error.message] : []))
   t.true(
-    refused.some((message) => message.includes('`box` is [x1, y1, x2, y2]')),
+    refused.some((message) => message.includes('`box` must be [x1, y1, x2, y2]')),
     refused.join(),
   )
 
@@ -285,7 +285,11 @@ test('wrong calls and jobs that cannot go on', async (t) => {
     [['batch', input, '--model', sampleModel, '--out', out, '--batch', '0'], 2, /--batch requires/],
     [['batch', input, '--model', sampleModel, '--out', out, '--alpha', '2'], 2, /--alpha requires/],
     [['batch', input, '--model', sampleModel, '--out', out, '--retry-failed'], 2, /requires --resume/],
-    [['batch', input, '--model', sampleModel, '--out', out, '--preprocess', 'imagnet'], 1, /no preset 'imagnet'/],
+    [
+      ['batch', input, '--model', sampleModel, '--out', out, '--preprocess', 'imagnet'],
+      1,
+      /`preprocess` must be .*, but is 'imagnet'/,
+    ],
     [['batch', input, '--model', sampleModel, '--out', out, '--preprocess', './no.json'], 1, /does not exist/],
     [['batch', input, '--model', sampleModel, '--out', out, '--layer', 'featuers'], 1, /featuers/],
     [['batch', input, '--model', join(folder, 'no.pt'), '--out', out], 1, /no\.pt' does not exist/],

@@ -338,12 +338,16 @@ test.serial('the options of a job are checked, and have defaults', async (t) => 
   t.like(spec.preprocess, { resize: 256, crop: [224, 224] })
   t.regex(spec.model.sha256, /^[0-9a-f]{64}$/)
   const wrong: readonly (readonly [object, string, RegExp])[] = [
-    [{ method: 'gradcm' }, 'ERR_INVALID_ARGUMENT', /no method 'gradcm'/],
-    [{ method: 'saliency', layer: 'features' }, 'ERR_INVALID_ARGUMENT', /saliency takes no layer/],
+    [{ method: 'gradcm' }, 'ERR_INVALID_ARGUMENT', /`method` must be .*, but is 'gradcm'/],
+    [
+      { method: 'saliency', layer: 'features' },
+      'ERR_INVALID_ARGUMENT',
+      /`layer` must be left out for the method saliency/,
+    ],
     [{ target: -1 }, 'ERR_TARGET', /-1 is not a target/],
     [{ write: ['gif'] }, 'ERR_INVALID_ARGUMENT', /'gif'/],
-    [{ alpha: 2 }, 'ERR_INVALID_ARGUMENT', /alpha is 2/],
-    [{ preprocess: 'imagnet' }, 'ERR_INVALID_ARGUMENT', /no preset 'imagnet'/],
+    [{ alpha: 2 }, 'ERR_INVALID_ARGUMENT', /`alpha` must be a number from 0 to 1, but is 2/],
+    [{ preprocess: 'imagnet' }, 'ERR_INVALID_ARGUMENT', /`preprocess` must be .*, but is 'imagnet'/],
     [{ model: 'no.pt' }, 'ERR_FILE_NOT_FOUND', /'no\.pt' does not exist/],
   ]
   for (const [change, code, message] of wrong)

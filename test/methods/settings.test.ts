@@ -38,7 +38,7 @@ test('an invalid setting is refused by its name', (t) => {
     [{ execution: null }, all, /^execution is null: give auto or split or hooked\./],
     [{ smooth: true }, all, /^smooth is true: give an object with kind, samples, sigma, seed/],
     [{ smooth: { kind: 'mean', sample: 3 } }, all, /^smooth is \{ kind: 'mean', sample: 3 \}/],
-    [{ smooth: { kind: 'meen' } }, all, /^smooth: There is no kind 'meen'/],
+    [{ smooth: { kind: 'meen' } }, all, /^`smooth\.kind` must be .*, but is 'meen'/],
   ]
   for (const [given, names, message] of wrong)
     t.throws(() => readMethodSettings(given as Record<string, unknown>, names), {

@@ -21,7 +21,7 @@ const pools: readonly Pool[] = [
   [[1, 1], [2, 1], [0, 0], [1, 1], false],
   [[3, 3], [2, 2], [1, 1], [2, 2], false],
 ]
-/** The first two are large enough for the way through channels-last memory, the others go to LibTorch as they are. */
+/** Usual ones, a large one, and one of a single channel. */
 const shapes = [
   [2, 16, 40, 37],
   [1, 64, 23, 29],
@@ -84,7 +84,7 @@ for (const [pool, settings] of pools.entries())
       }
     })
 
-test.serial('DeepLIFT has its rule for max-pooling where the model runs through channels-last memory', async (t) => {
+test.serial('DeepLIFT keeps its rule for max-pooling, although models run another operator', async (t) => {
   using model = await ScriptModule.load(join(folder, 'net.pt'))
   using input = Tensor.randn([1, 3, 64, 64])
   using baseline = Tensor.zeros([1, 3, 64, 64])

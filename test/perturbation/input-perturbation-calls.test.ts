@@ -174,11 +174,11 @@ test.serial('options and inputs that make no sense are refused', async (t) => {
   using floats = Tensor.zeros([16, 20])
   using wide = Tensor.zeros([1, 1, 16, 21], { dtype: 'int64' })
   const atOnce: [unknown, RegExp][] = [
-    [null, /no options/],
-    [{ method: 'lime' }, /no method 'lime'/],
-    [{ method: 'rise', batchSize: 0 }, /batchSize is 0/],
-    [{ method: 'occlusion', baseline: Number.NaN }, /no baseline/],
-    [{ method: 'occlusion', execution: 'fast' }, /no execution/],
+    [null, /`options` must be an object/],
+    [{ method: 'lime' }, /`method` must be .*, but is 'lime'/],
+    [{ method: 'rise', batchSize: 0 }, /`batchSize` must be an integer from 1 on, but is 0/],
+    [{ method: 'occlusion', baseline: Number.NaN }, /`baseline` must be a finite number or a Tensor/],
+    [{ method: 'occlusion', execution: 'fast' }, /`execution` must be 'auto', 'split' or 'hooked'/],
   ]
   for (const [options, message] of atOnce)
     t.throws(() => new InputPerturbation(model, options as InputPerturbationOptions), {
@@ -187,15 +187,19 @@ test.serial('options and inputs that make no sense are refused', async (t) => {
     })
   const before = await heldTensors()
   const onInput: [InputPerturbationOptions, string, RegExp][] = [
-    [{ method: 'occlusion', window: [0, 2] }, 'ERR_INVALID_ARGUMENT', /no window/],
-    [{ method: 'occlusion', window: [2, 2], stride: [1] }, 'ERR_INVALID_ARGUMENT', /a stride of as many/],
-    [{ method: 'occlusion', window: [1, 1, 1, 1] }, 'ERR_INVALID_ARGUMENT', /up to 3 dimensions/],
+    [
+      { method: 'occlusion', window: [0, 2] },
+      'ERR_INVALID_ARGUMENT',
+      /`window` must be an array of integers from 1 on/,
+    ],
+    [{ method: 'occlusion', window: [2, 2], stride: [1] }, 'ERR_INVALID_ARGUMENT', /`stride` as many/],
+    [{ method: 'occlusion', window: [1, 1, 1, 1] }, 'ERR_INVALID_ARGUMENT', /1 to 3 dimensions/],
     [{ method: 'occlusion', window: [4, 21] }, 'ERR_INVALID_ARGUMENT', /21 does not fit into a dimension of 20/],
     [{ method: 'occlusion', window: [4, 4], stride: [5, 4] }, 'ERR_INVALID_ARGUMENT', /leaves gaps/],
     [{ method: 'occlusion', baseline: wide }, 'ERR_SHAPE', /baseline has the shape \[1, 1, 16, 21\]/],
     [{ method: 'feature-ablation', features: floats }, 'ERR_DTYPE', /integers/],
     [{ method: 'feature-ablation', features: wide }, 'ERR_SHAPE', /feature mask has the shape/],
-    [{ method: 'rise', masks: 0 }, 'ERR_INVALID_ARGUMENT', /no number of masks/],
+    [{ method: 'rise', masks: 0 }, 'ERR_INVALID_ARGUMENT', /`masks` must be an integer from 1 on/],
   ]
   for (const [options, code, message] of onInput) {
     using perturbation = new InputPerturbation(model, options)

@@ -159,21 +159,21 @@ test("timm's published configuration is read", (t) => {
 })
 
 const wrong: [unknown, RegExp][] = [
-  ['imagnet', /no preset 'imagnet'.*imagenet/],
-  [null, /null is no preprocessing/],
-  [{}, /wants 'resize'/],
-  [{ resize: 0 }, /resize is 0/],
-  [{ resize: [1, 2, 3] }, /resize is \[ 1, 2, 3 \]/],
-  [{ resize: { fit: 3, cover: 3 } }, /an object has 'cover' or 'fit'/],
-  [{ resize: 3, sise: 4 }, /no 'sise'/],
-  [{ resize: 3, resample: 'nearest' }, /no filter 'nearest'/],
-  [{ resize: 3, crop: -1 }, /crop is -1/],
-  [{ resize: 3, std: [1, 0, 1] }, /std is .* above 0/],
-  [{ resize: 3, mean: [1, 2] }, /mean is .* three numbers/],
-  [{ resize: 3, fill: [256, 0, 0] }, /fill is .* from 0 to 255/],
-  [{ input_size: [1, 28, 28] }, /input_size is/],
-  [{ input_size: [3, 28, 28], crop_pct: 2 }, /crop_pct is 2/],
-  [{ input_size: [3, 28, 28], crop_mode: 'random' }, /no crop_mode 'random'/],
+  ['imagnet', /must be 'imagenet', .*, but is 'imagnet'/],
+  [null, /`preprocess` must be .*, but is null/],
+  [{}, /`resize` must be .*, but is undefined/],
+  [{ resize: 0 }, /`resize` must be .*, but is 0/],
+  [{ resize: [1, 2, 3] }, /`resize` must be .*, but is \[ 1, 2, 3 \]/],
+  [{ resize: { fit: 3, cover: 3 } }, /`resize` must be .*\{ cover \}, \{ fit \} or null, but is/],
+  [{ resize: 3, sise: 4 }, /no option 'sise'/],
+  [{ resize: 3, resample: 'nearest' }, /`resample` must be .*, but is 'nearest'/],
+  [{ resize: 3, crop: -1 }, /`crop` must be .*, but is -1/],
+  [{ resize: 3, std: [1, 0, 1] }, /`std` must be three numbers above 0/],
+  [{ resize: 3, mean: [1, 2] }, /`mean` must be three numbers/],
+  [{ resize: 3, fill: [256, 0, 0] }, /`fill` must be three numbers from 0 to 255/],
+  [{ input_size: [1, 28, 28] }, /`input_size` must be \[3, height, width\]/],
+  [{ input_size: [3, 28, 28], crop_pct: 2 }, /`crop_pct` must be a number above 0 up to 1, but is 2/],
+  [{ input_size: [3, 28, 28], crop_mode: 'random' }, /`crop_mode` must be .*, but is 'random'/],
 ]
 test('what is no preprocessing is refused, with what is wrong', (t) => {
   for (const [input, message] of wrong) {

@@ -9,18 +9,16 @@ found for images as large as real ones.
 import itertools
 import sys
 
-import torch
-
 import models
 from arithmetic import in_float64
-from gates import OtherSide
+from gates import Watch
 
 
 def is_decided(model, x):
-    turned = OtherSide()
-    with torch.no_grad(), turned:
+    watch = Watch()
+    with watch:
         model(x)
-    return turned.turned == 0
+    return watch.undecided == 0
 
 
 def main(name, count, height, width):

@@ -24,6 +24,9 @@ POOLS = {
     torch.max_pool1d: F.max_pool1d_with_indices,
     torch.max_pool2d: F.max_pool2d_with_indices,
     torch.max_pool3d: F.max_pool3d_with_indices,
+    F.max_pool1d_with_indices: F.max_pool1d_with_indices,
+    F.max_pool2d_with_indices: F.max_pool2d_with_indices,
+    F.max_pool3d_with_indices: F.max_pool3d_with_indices,
 }
 
 SAMPLES = 499  # a prime, so that the samples fall into all rows and channels
@@ -37,11 +40,12 @@ def at_gate(func, args, kwargs):
 
 
 class Watch(TorchFunctionMode):
-    """Keeps of every gate of every forward pass some of what reached it, relative to its root mean square."""
+    """Keeps of every gate that a gradient will pass some of what reached it, relative to its root mean square."""
 
     def __init__(self):
         super().__init__()
         self.seen = []
+        self.undecided = 0
 
     def __enter__(self):
         _entered.append(self)
@@ -57,33 +61,27 @@ class Watch(TorchFunctionMode):
 
     def seen_at(self, func, args, kwargs):
         is_gate = func in RELUS or func in RELUS6 or func in POOLS
-        # In a backward pass, a ReLU is one that guided backprop applies to gradients; and a trace would record what is done here.
-        if not is_gate or torch._C._current_graph_task_id() != -1 or torch.jit.is_tracing():
+        # Without a gradient nothing jumps: not in scores alone, nor where guided backprop applies a ReLU to gradients. And a
+        # trace would record what is done here.
+        if not is_gate or not torch.is_grad_enabled() or torch.jit.is_tracing():
             return args, kwargs
         return self.at_gate(func, args, kwargs)
 
-    def at_gate(self, _func, args, kwargs):
+    def at_gate(self, func, args, kwargs):
         x = (args[0] if args else kwargs["input"]).detach()
         flat = (x / root_mean_square(x)).flatten().double()
         self.seen.append(flat[torch.linspace(0, len(flat) - 1, min(len(flat), SAMPLES)).long()])
+        if x.dtype == torch.float64:
+            self.undecided += int(to_turn(func, x, args, kwargs).count_nonzero())
         return args, kwargs
 
 
 class OtherSide(Watch):
     """Runs a net with every gate turned that lies within MARGIN of turning: values change by no more than rounding does."""
 
-    def __init__(self):
-        super().__init__()
-        self.turned = 0
-
     def at_gate(self, func, args, kwargs):
         x = args[0] if args else kwargs["input"]
-        with torch.no_grad():
-            if func in POOLS:
-                moved = lowered_winners(POOLS[func], x.detach(), args[1:], kwargs)
-            else:
-                moved = mirrored(x.detach(), (0, 6) if func in RELUS6 else (0,))
-        self.turned += int(moved.count_nonzero())
+        moved = to_turn(func, x, args, kwargs)
         # Added, so that the gradient passes as if nothing had happened; in place where the ReLU is.
         in_place = kwargs.get("inplace", len(args) > 1 and args[1] is True) or func in {torch.relu_, torch.Tensor.relu_}
         x = x.add_(moved) if in_place and func not in POOLS else x + moved
@@ -92,8 +90,17 @@ class OtherSide(Watch):
 
 def root_mean_square(x):
     """Of each image of a batch, so that what is undecided does not depend on the others."""
-    rows = x.double().reshape(len(x), -1).square().mean(1).sqrt().clamp(min=1e-30)
-    return rows.view(-1, *[1] * (x.dim() - 1)).to(x.dtype)
+    rest = tuple(range(1, x.dim()))
+    squares = x.double().square()
+    return (squares.mean(rest, keepdim=True) if rest else squares).sqrt().clamp(min=1e-30).to(x.dtype)
+
+
+@torch.no_grad()
+def to_turn(func, x, args, kwargs):
+    """What to add to what reaches a gate for all that is undecided there to come to the other side; elsewhere zero."""
+    if func in POOLS:
+        return lowered_winners(POOLS[func], x.detach(), args[1:], kwargs)
+    return mirrored(x.detach(), (0, 6) if func in RELUS6 else (0,))
 
 
 def mirrored(x, corners):

@@ -67,7 +67,7 @@ test('a python3 whose torch is no LibTorch is passed over, and what was tried sa
   rmSync(libraryPath(python, 'c10'))
   const { tried } = await searchLibTorch({ env: { ...bareEnv(folder), PYTHONPATH: folder } })
   t.true(
-    tried.some((line) => line.includes('torch package will not do') && line.includes('libc10')),
+    tried.some((line) => line.includes('torch package is not usable') && line.includes('libc10')),
     tried.join('\n'),
   )
 })

@@ -121,7 +121,7 @@ test('an install that was killed leaves nothing that passes for whole, and the n
   machine.behave({ index })
   const { code, stdout, stderr } = ensure(machine)
   t.is(code, 0, stderr)
-  t.regex(stderr, /Removed what an interrupted install had left/)
+  t.regex(stderr, /Removed the partial files of an interrupted install/)
   t.deepEqual(contents(machine.cache), ['pytorch-2.13.0-cpu'])
   t.true(existsSync((JSON.parse(stdout) as { root: string }).root))
 })
@@ -165,7 +165,7 @@ const failures = [
   ],
   ['no such build', { index: {} }, 'ERR_LIBTORCH_INSTALL', /no such build for Python 3\.11\.7/],
   ['no pip', { index, pip: null }, 'ERR_TOOL_MISSING', /has no pip\. Install it with/],
-  ['an old Python', { index, version: '3.9.2' }, 'ERR_TOOL_MISSING', /needs Python 3\.10 or newer.*3\.9\.2/],
+  ['an old Python', { index, version: '3.9.2' }, 'ERR_TOOL_MISSING', /requires Python 3\.10 or newer.*3\.9\.2/],
   ['no Python', null, 'ERR_TOOL_MISSING', /there is no python3\. Install/],
 ] as const
 

@@ -27,6 +27,8 @@ export function copyPackage(t: ExecutionContext | null): string {
   mkdirSync(join(root, 'native', 'core'))
   mkdirSync(join(root, 'native', 'node'))
   writeFileSync(join(root, 'native', 'node', 'addon.cc'), smallAddon())
+  // CMake makes no target of nothing.
+  writeFileSync(join(root, 'native', 'core', 'core.cc'), 'namespace gradcam {}\n')
   symlinkSync(join(packageRoot, 'node_modules'), join(root, 'node_modules'))
   return root
 }

@@ -195,15 +195,15 @@ run('what matches nothing, or is no box, is a typed error and leaves nothing beh
     [{ box, label: [1, 2] }, /of 2 images were given for a batch of 3/, 'ERR_TARGET_COUNT'],
     [{ box, of: 'nowhere' }, /no part 'nowhere'/],
     [{ box, parts: { boxes: 'rectangles' } }, /no part 'rectangles'/],
-    [{}, /`box` is \[x1, y1, x2, y2\]/],
-    [{ box: [1, 2, 3] }, /`box` is/],
-    [{ box: [[box], [box, box]] }, /`box` is/],
+    [{}, /`box` must be \[x1, y1, x2, y2\]/],
+    [{ box: [1, 2, 3] }, /`box` must be/],
+    [{ box: [[box], [box, box]] }, /`box` must be/],
     [{ box: [5, 5, 1, 9] }, /x1 < x2/],
-    [{ box, label: 'dog' }, /`label` is an integer/],
+    [{ box, label: 'dog' }, /`label` must be an integer/],
     [{ box, label: [[1, 2]] }, /2 labels for 1 boxes/],
-    [{ box, iou: 1 }, /`iou` is a number/],
-    [{ box, missing: 'ignore' }, /`missing` is/],
-    [{ box, class: 1 }, /takes no 'class'/],
+    [{ box, iou: 1 }, /`iou` must be a number/],
+    [{ box, missing: 'ignore' }, /`missing` must be/],
+    [{ box, class: 1 }, /no option 'class'/],
   ]
   const before = await heldTensors()
   for (const [options, message, code = 'ERR_TARGET'] of bad) {

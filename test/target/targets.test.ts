@@ -55,15 +55,15 @@ test.serial('what is no target is refused by name, and leaves nothing behind', a
   using input = toTensor(nets.input('plain'))
   using cam = new Cam(model, { layers: ['features'] })
   const bad: [unknown, RegExp, string?][] = [
-    ['dog', /is no target/],
-    [1.5, /is no target/],
-    [[], /is no target/],
-    [null, /is no target/],
-    [{}, /kind must be one of/],
-    [{ kind: 'toString' }, /kind must be one of/],
-    [{ kind: 'class', klass: 1 }, /takes no 'klass'/],
-    [{ kind: 'class', sign: 2 }, /sign is 1 or -1/],
-    [{ kind: 'class', of: {} }, /`of` is a name/],
+    ['dog', /is not a valid target/],
+    [1.5, /is not a valid target/],
+    [[], /is not a valid target/],
+    [null, /is not a valid target/],
+    [{}, /`kind` must be 'class', /],
+    [{ kind: 'toString' }, /`kind` must be 'class', /],
+    [{ kind: 'class', klass: 1 }, /no option 'klass'/],
+    [{ kind: 'class', sign: 2 }, /`sign` must be 1 or -1/],
+    [{ kind: 'class', of: {} }, /`of` must be a name/],
     [{ kind: 'difference', class: 1 }, /`minus`/],
     [{ kind: 'difference', class: 1, minus: [1, 2, 3] }, /3 targets/, 'ERR_TARGET_COUNT'],
     [{ kind: 'difference', class: 1, minus: 9 }, /no class 9/, 'ERR_TARGET_OUT_OF_RANGE'],
@@ -71,8 +71,8 @@ test.serial('what is no target is refused by name, and leaves nothing behind', a
     [{ kind: 'finer', alpha: Number.NaN }, /`alpha`/],
     [{ kind: 'finer', against: [5] }, /no class 5/, 'ERR_TARGET_OUT_OF_RANGE'],
     [{ kind: 'regression', output: 5 }, /no class 5/, 'ERR_TARGET_OUT_OF_RANGE'],
-    [{ kind: 'segmentation', class: 1 }, /has a mask/],
-    [{ kind: 'segmentation', mask: [[1]] }, /has a class/],
+    [{ kind: 'segmentation', class: 1 }, /requires a `mask`/],
+    [{ kind: 'segmentation', mask: [[1]] }, /requires a `class`/],
     [{ kind: 'segmentation', class: 1, mask: [[1]] }, /\[N, C, H, W\]/],
   ]
   const before = await heldTensors()

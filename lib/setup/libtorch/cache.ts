@@ -5,7 +5,7 @@ import { join } from 'node:path'
 const partialPrefix = '.partial-'
 
 /**
- * This package's folder in the user's cache: what `GRADCAM_CACHE` names, else the platform's usual place
+ * This package's folder in the user's cache: what `GRADCAM_CACHE` names, else the platform's usual folder
  * ($XDG_CACHE_HOME or ~/.cache, ~/Library/Caches, %LOCALAPPDATA%) with /gradcam after it.
  */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { run } from '../../base/processes.js'
 
 /**
- * Whether this machine has an NVIDIA driver that a program can use. It decides which build of PyTorch pip is asked for.
+ * Whether this machine has an NVIDIA driver that a program can use. It decides which build of PyTorch pip installs.
  * `exists` is there for tests.
  */
 export async function hasNvidiaDriver(exists: (file: string) => boolean = existsSync): Promise<boolean> {

@@ -8,14 +8,14 @@ import { askPython, type PythonFacts } from './python.js'
 /** The PyTorch that is installed where the machine has none. */
 export const pinnedVersion = '2.13.0'
 
-/** What a search found, and in words what it looked at and why that would not do. */
+/** The result of a search: the LibTorch, or where it was looked for and why nothing there is usable. */
 export interface Search {
   readonly libtorch: LibTorch | null
   readonly tried: readonly string[]
   readonly python: PythonFacts | null
 }
 
-/** What lies beside a private install: what pip was asked for and the Python (`major.minor`) that can import it. */
+/** The record beside a private install: the requirement for pip and the Python (`major.minor`) that can import it. */
 export interface InstallRecord {
   readonly requirement: string
   readonly python: string
@@ -28,10 +28,10 @@ export interface SearchOptions {
 }
 
 /**
- * Looks for a LibTorch: the one that LIBTORCH names, else the PyTorch that python3 imports, else a private install that
- * is already there. It installs nothing.
+ * Looks for a LibTorch: the one that LIBTORCH names, else the PyTorch that python3 imports, else an existing private
+ * install. It installs nothing.
  *
- * Throws ERR_LIBTORCH_NOT_FOUND when LIBTORCH names something that will not do: it is never passed over in silence.
+ * Throws ERR_LIBTORCH_NOT_FOUND when LIBTORCH names something that is not usable: it is never ignored silently.
  */
 export async function searchLibTorch({ env = process.env, cuda = false }: SearchOptions = {}): Promise<Search> {
   if (env['LIBTORCH']) return { libtorch: named(env['LIBTORCH']), tried: [], python: null }
@@ -45,7 +45,7 @@ export async function searchLibTorch({ env = process.env, cuda = false }: Search
     try {
       return { libtorch: describeLibTorch(python.torch, 'python3'), tried, python }
     } catch (error) {
-      tried.push(`python3's torch package will not do: ${(error as Error).message}`)
+      tried.push(`python3's torch package is not usable: ${(error as Error).message.replace(/\.$/, '')}`)
     }
   }
   const libtorch = findPrivate(cacheFolder(env), cuda)
@@ -89,12 +89,13 @@ function named(folder: string): LibTorch {
   } catch (error) {
     const inside = ['torch', 'libtorch'].find((name) => missingFiles(join(folder, name)).length === 0)
     const remedy = inside
-      ? `Set LIBTORCH=${join(folder, inside)}`
+      ? `Set LIBTORCH=${join(folder, inside)}.`
       : 'Set LIBTORCH to an unpacked LibTorch (the folder that holds include/ and lib/) or to the folder of an installed ' +
-        'torch package (…/site-packages/torch), or unset it to have one found'
-    throw new GradCamError(
-      'ERR_LIBTORCH_NOT_FOUND',
-      `The LIBTORCH variable will not do: ${(error as Error).message}. ${remedy}.`,
-    )
+        'torch package (…/site-packages/torch), or unset it to have one found.'
+    throw new GradCamError('ERR_LIBTORCH_NOT_FOUND', `LIBTORCH is not usable: ${(error as Error).message}`, {
+      remedy,
+      details: { folder },
+      cause: error,
+    })
   }
 }

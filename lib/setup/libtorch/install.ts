@@ -39,7 +39,7 @@ export function printLine(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
-/** Installs the pinned PyTorch into the cache folder; a second process that wants the same waits for the first. */
+/** Installs the pinned PyTorch into the cache folder; a second process that installs the same waits for the first. */
 export async function installPrivate(search: Search, driver: boolean, say: (line: string) => void): Promise<LibTorch> {
   const python = usablePython(search)
   const cache = cacheFolder()
@@ -48,7 +48,7 @@ export async function installPrivate(search: Search, driver: boolean, say: (line
     const meanwhile = (await searchLibTorch({ cuda: driver })).libtorch
     if (meanwhile?.source === 'private install') return meanwhile
     const leftovers = cleanPartials(cache)
-    if (leftovers.length > 0) say('Removed what an interrupted install had left.')
+    if (leftovers.length > 0) say('Removed the partial files of an interrupted install.')
     say(`No PyTorch found: pip installs PyTorch ${pinnedVersion} into ${cache} (${driver ? 'CUDA' : 'CPU'} build).`)
     const folder = await pipInstall({
       cache,
@@ -66,7 +66,7 @@ export async function installPrivate(search: Search, driver: boolean, say: (line
   })
 }
 
-/** What pip is asked for, in order. `===` takes the index's plain build where a local version beside it would win. */
+/** The requirements for pip, in order. `===` takes the index's plain build where a local version beside it would win. */
 function wanted(driver: boolean): { alternatives: string[][]; fallback: string } {
   const plain = [`torch==${pinnedVersion}`]
   if (driver) {
@@ -75,21 +75,25 @@ function wanted(driver: boolean): { alternatives: string[][]; fallback: string }
   }
   // For macOS there is one build only, and it is a CPU build.
   if (process.platform === 'darwin') return { alternatives: [plain], fallback: '' }
-  const fallback = `The index has no CPU build of PyTorch ${pinnedVersion} (torch==${pinnedVersion}+cpu): taking the build that it has, which may be a CUDA build of several gigabytes. It runs on the CPU all the same.`
+  const fallback = `The index has no CPU build of PyTorch ${pinnedVersion} (torch==${pinnedVersion}+cpu): taking the build that it has, which may be a CUDA build of several gigabytes. It runs on the CPU too.`
   return { alternatives: [[`torch==${pinnedVersion}+cpu`], plain], fallback }
 }
 
 function usablePython({ python, tried }: Search): PythonFacts {
   const before = `No LibTorch was found (${tried.join('; ')}) and it cannot be installed`
   if (!python) {
-    throw new GradCamError('ERR_TOOL_MISSING', `${before}: there is no ${pythonCommand}. ${pythonRemedy()}`)
+    throw new GradCamError('ERR_TOOL_MISSING', `${before}: there is no ${pythonCommand}.`, { remedy: pythonRemedy() })
   }
   if (compareVersions(python.version, oldestPython) < 0) {
-    const text = `${before}: PyTorch ${pinnedVersion} needs Python ${oldestPython} or newer and ${python.executable} is ${python.version}.`
-    throw new GradCamError('ERR_TOOL_MISSING', `${text} Put a newer python3 on PATH, or name a LibTorch in LIBTORCH.`)
+    const text = `${before}: PyTorch ${pinnedVersion} requires Python ${oldestPython} or newer and ${python.executable} is ${python.version}.`
+    throw new GradCamError('ERR_TOOL_MISSING', text, {
+      remedy: 'Put a newer python3 on PATH, or name a LibTorch in LIBTORCH.',
+    })
   }
   if (!python.pip) {
-    throw new GradCamError('ERR_TOOL_MISSING', `${before}: ${python.executable} has no pip. ${pipRemedy(python)}`)
+    throw new GradCamError('ERR_TOOL_MISSING', `${before}: ${python.executable} has no pip.`, {
+      remedy: pipRemedy(python),
+    })
   }
   return python
 }

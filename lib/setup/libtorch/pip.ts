@@ -13,16 +13,16 @@ export interface PipInstall {
   readonly python: PythonFacts
   /** Called with each line for the user. */
   readonly say: (line: string) => void
-  /** Said when an alternative is not to be had and the next is tried. */
+  /** Printed when an alternative is not available and the next is tried. */
   readonly fallback: string
-  /** Names the folder once it is known what was installed; `site` holds the packages. */
+  /** The name of the folder, when the install is done; `site` holds the packages. */
   readonly nameFor: (site: string, requirement: string) => string
 }
 
 /**
  * Has pip install packages into a folder of their own in the cache and returns it. The folder gets its name only when
- * pip has finished: an interrupted install leaves nothing that could pass for a whole one. pip's index, proxies, caches
- * and checks are the user's own: nothing is passed that would change them.
+ * pip has finished: an interrupted install leaves nothing that could be taken for a complete one. pip's index, proxies, caches
+ * and checks are the user's own: no option is passed that would change them.
  *
  * Throws ERR_LIBTORCH_INSTALL with pip's last lines and what to do about them.
  */
@@ -56,7 +56,7 @@ async function runPip(requirements: readonly string[], partial: string, undo: Un
   mkdirSync(temporary)
   const args = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--no-warn-script-location']
   const result = await run(pythonCommand, [...args, '--target', join(partial, 'site'), ...requirements], {
-    // pip's own progress goes to the user's terminal as it is; what it complains of is kept for the error as well.
+    // pip's own progress goes to the user's terminal as it is; its errors are kept for our error as well.
     stdio: ['ignore', process.stderr.fd, 'pipe'],
     // pip --target fills TMPDIR first: beside the target its last step is a rename, and /tmp need not hold gigabytes.
     env: { ...process.env, TMPDIR: temporary, PIP_ROOT_USER_ACTION: 'ignore' },
@@ -95,15 +95,17 @@ function failure(
   python: PythonFacts,
 ): GradCamError {
   const ending = result.signal ? `was ended by ${result.signal}` : `failed with exit code ${String(result.code)}`
-  const text = `pip ${ending} installing ${requirements.join(' ')}. ${remedy(result.stderr, python)}`
-  return new GradCamError('ERR_LIBTORCH_INSTALL', `${text}\npip said:\n${lastLines(result.stderr, 6)}`)
+  const problem = `pip ${ending} installing ${requirements.join(' ')}. Its last lines are:\n${lastLines(result.stderr, 6)}\n`
+  const details = { requirements, exitCode: result.code, signal: result.signal }
+  return new GradCamError('ERR_LIBTORCH_INSTALL', problem, { remedy: remedy(result.stderr, python), details })
 }
 
 const other = 'Or install PyTorch yourself where python3 finds it, or unpack a LibTorch and name it in LIBTORCH.'
 
+/** pip has no codes: the remedy follows from the errors of Python and of the network that it prints. */
 function remedy(stderr: string, python: PythonFacts): string {
   if (/No space left on device|Errno 28/.test(stderr)) {
-    return 'The disk is full: make room, or let GRADCAM_CACHE name a folder on a larger disk.'
+    return 'The disk is full: free some space, or let GRADCAM_CACHE name a folder on a larger disk.'
   }
   if (/externally-managed|Permission denied|Errno 13/.test(stderr)) {
     return `pip may not write: check the rights of the cache folder, or name another in GRADCAM_CACHE. ${other}`
@@ -112,13 +114,13 @@ function remedy(stderr: string, python: PythonFacts): string {
     return `pip does not trust the index's certificate: give it your organisation's (pip config set global.cert FILE). ${other}`
   }
   if (/ProxyError|407 /.test(stderr))
-    return `pip does not get through the proxy: check HTTPS_PROXY or pip's own setting. ${other}`
+    return `pip cannot get through the proxy: check HTTPS_PROXY or pip's own setting. ${other}`
   if (
     /NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Connection (broken|aborted|refused)|Retrying/.test(
       stderr,
     )
   ) {
-    return `pip does not reach its index: check the network, the proxy and the index in pip's configuration. ${other}`
+    return `pip cannot reach its index: check the network, the proxy and the index in pip's configuration. ${other}`
   }
   if (/No matching distribution found/.test(stderr)) {
     return `The index in pip's configuration has no such build for Python ${python.version} on ${process.platform}-${process.arch}: use a Python that this PyTorch supports (3.10 to 3.14). ${other}`

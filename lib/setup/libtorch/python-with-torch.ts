@@ -35,7 +35,9 @@ async function torchFolder(python: PythonFacts, say: (line: string) => void): Pr
   const libtorch = await installPrivate({ libtorch: null, tried: [], python }, await hasNvidiaDriver(), say)
   if (!isImportable(libtorch.root, python)) {
     const text = `The PyTorch in ${dirname(libtorch.root)} was installed for another Python than ${python.version}`
-    throw new GradCamError('ERR_LIBTORCH_INSTALL', `${text}: remove that folder to have it installed anew.`)
+    throw new GradCamError('ERR_LIBTORCH_INSTALL', `${text}.`, {
+      remedy: 'Remove that folder to have it installed again.',
+    })
   }
   return [dirname(libtorch.root)]
 }

@@ -1,6 +1,6 @@
 import { run } from '../../base/processes.js'
 
-/** What a Python interpreter says of itself and of the PyTorch that it would import, without importing it. */
+/** A Python interpreter and the PyTorch that it would import, found without importing it. */
 export interface PythonFacts {
   readonly executable: string
   /** e.g. '3.11.7'. */

@@ -6,14 +6,15 @@ namespace gradcam {
 
 // A cache in front of LibTorch's CPU allocator: what large tensors give back is kept for the next ones.
 //
-// Why: a model's activations have the same sizes in every run, but malloc returns large blocks to the system and requests
-// them again, and the system clears every page of them: up to a fifth of a run of densenet121. With glibc 2.36, one image
-// and one thread, Grad-CAM of it takes 1,600 page faults in each run without the cache, guided backprop 2,800, about 4 ms
-// of system time; with the cache a few. The cache also makes a limit possible, and the counts of tensorMemory().
+// Why: a model's activations have the same sizes in every run, but malloc returns large blocks to the system and
+// requests them again, and the system clears every page of them: up to a fifth of a run of densenet121. With
+// glibc 2.36, one image and one thread, Grad-CAM of it takes 1,600 page faults in each run without the cache, guided
+// backprop 2,800, about 4 ms of system time; with the cache a few. The cache also makes a limit possible, and the
+// counts of tensorMemory().
 //
 // What was tried or considered instead:
 // - mallopt (M_MMAP_THRESHOLD 32 MiB, the most that glibc accepts, and M_TRIM_THRESHOLD 512 MiB) saves the same page
-//   faults and is as fast for blocks up to that size. But it changes malloc for all code of the process, Node's
+//   faults, for blocks up to that size. But it changes malloc for all code of the process, Node's
 //   included, exists in glibc alone, and knows no limit and no count of what tensors hold.
 // - Another malloc, such as jemalloc, has to be preloaded for the process: a package cannot bring it along.
 // - c10::CPUCachingAllocator (c10/mobile) never frees a block by itself, has no limit, and reuses a block only for

@@ -1,0 +1,179 @@
+/** What a code says, for docs and for programs that answer over HTTP. */
+export interface ErrorCodeInfo {
+  /** What the code is about: where docs list it. */
+  readonly group:
+    | 'setup'
+    | 'model file'
+    | 'layer'
+    | 'target'
+    | 'order of calls'
+    | 'lifetime'
+    | 'argument'
+    | 'image'
+    | 'job'
+    | 'command line'
+    | 'run'
+  /** One sentence. */
+  readonly meaning: string
+  /**
+   * The HTTP status for a service whose client sent the image, target or option that the error is about: 4xx where the
+   * client can correct it, 5xx where only the operator of the service can.
+   */
+  readonly status: number
+}
+
+/**
+ * Every code of a {@link GradCamError}. The text of an error may be improved in any release; its code may not change.
+ */
+export const errorCodes = {
+  ERR_ADDON_NOT_BUILT: {
+    group: 'setup',
+    meaning: 'There is no native addon for this platform.',
+    status: 500,
+  },
+  ERR_ADDON_LOAD: {
+    group: 'setup',
+    meaning: 'The native addon is there, but cannot be used: LibTorch has changed or is gone, or the file is damaged.',
+    status: 500,
+  },
+  ERR_BUILD: { group: 'setup', meaning: 'The native addon could not be built.', status: 500 },
+  ERR_LIBTORCH_NOT_FOUND: {
+    group: 'setup',
+    meaning: 'The folder that LIBTORCH names is not a usable LibTorch.',
+    status: 500,
+  },
+  ERR_LIBTORCH_INSTALL: { group: 'setup', meaning: 'pip could not install PyTorch.', status: 500 },
+  ERR_TOOL_MISSING: {
+    group: 'setup',
+    meaning: 'A program or package that is needed is missing: a compiler, CMake, Python, pip or sharp.',
+    status: 500,
+  },
+
+  ERR_FILE_NOT_FOUND: { group: 'model file', meaning: 'A file does not exist.', status: 404 },
+  ERR_FILE_UNREADABLE: { group: 'model file', meaning: 'A file exists, but cannot be read.', status: 500 },
+  ERR_MODEL_CORRUPT: { group: 'model file', meaning: 'The model file is damaged or incomplete.', status: 422 },
+  ERR_MODEL_IS_STATE_DICT: {
+    group: 'model file',
+    meaning: 'The file holds weights (a state dict or tensors), not a TorchScript model.',
+    status: 422,
+  },
+  ERR_MODEL_IS_EAGER_PICKLE: {
+    group: 'model file',
+    meaning: 'The file holds a pickled Python module, not a TorchScript model.',
+    status: 422,
+  },
+  ERR_MODEL_IS_EXPORTED_PROGRAM: {
+    group: 'model file',
+    meaning: 'The file was written by torch.export, not by torch.jit.',
+    status: 422,
+  },
+  ERR_MODEL_NOT_TORCHSCRIPT: {
+    group: 'model file',
+    meaning: 'The file is something else than a TorchScript model.',
+    status: 422,
+  },
+  ERR_MODEL_NO_FORWARD: { group: 'model file', meaning: 'The model has no forward method.', status: 422 },
+  ERR_MODEL_FROZEN: {
+    group: 'model file',
+    meaning: 'The model was frozen or optimised when it was saved, so it has no layers or parameters to work on.',
+    status: 422,
+  },
+
+  ERR_LAYER_NOT_FOUND: {
+    group: 'layer',
+    meaning: 'The model or the explainer has no layer of that path.',
+    status: 404,
+  },
+  ERR_LAYER_NOT_HOOKABLE: { group: 'layer', meaning: 'No hook can be put on that layer.', status: 422 },
+  ERR_LAYER_NOT_REACHED: { group: 'layer', meaning: 'The pass did not run that layer.', status: 422 },
+  ERR_LAYER_OUTPUT: {
+    group: 'layer',
+    meaning: 'The layer returns something that no map can be made of, such as a tuple or a vector.',
+    status: 422,
+  },
+  ERR_NOT_SPLITTABLE: {
+    group: 'layer',
+    meaning: "The model cannot be cut at its target layers, which execution 'split' or a precision requires.",
+    status: 422,
+  },
+
+  ERR_TARGET: { group: 'target', meaning: 'The target is not valid, or does not fit the output.', status: 422 },
+  ERR_TARGET_COUNT: {
+    group: 'target',
+    meaning: 'The number of targets differs from the number of images.',
+    status: 422,
+  },
+  ERR_TARGET_OUT_OF_RANGE: { group: 'target', meaning: 'The model has no class of that number.', status: 422 },
+  ERR_NO_GRADIENT: {
+    group: 'target',
+    meaning: 'The score does not depend, by a gradient, on what it is differentiated by.',
+    status: 422,
+  },
+  ERR_NO_RELU: {
+    group: 'target',
+    meaning: 'The pass has no ReLU that the rule of the method could apply to.',
+    status: 422,
+  },
+  ERR_ACTIVATION: { group: 'target', meaning: 'DeepLIFT has no rule for an operator of the model.', status: 422 },
+
+  ERR_NO_FORWARD: {
+    group: 'order of calls',
+    meaning: 'A call requires a forward (or an added image) that has not happened, or failed.',
+    status: 500,
+  },
+  ERR_NO_BACKWARD: {
+    group: 'order of calls',
+    meaning: 'A call requires a backward that has not happened.',
+    status: 500,
+  },
+
+  ERR_CLOSED: { group: 'lifetime', meaning: 'The explainer was disposed.', status: 500 },
+  ERR_DISPOSED: { group: 'lifetime', meaning: 'The model, tensor or metric was disposed.', status: 500 },
+  ERR_ABORTED: { group: 'lifetime', meaning: 'The call was stopped before it finished.', status: 503 },
+
+  ERR_LOCKED: { group: 'job', meaning: "Another process holds the lock, e.g. of a job's folder.", status: 409 },
+  ERR_LOCK_FAILED: {
+    group: 'job',
+    meaning: 'A lock cannot be taken: the system or the file system refuses it.',
+    status: 500,
+  },
+  ERR_JOB_EXISTS: { group: 'job', meaning: 'The folder holds a job already.', status: 409 },
+  ERR_JOB_CHANGED: { group: 'job', meaning: 'The job to resume has other options than those given.', status: 409 },
+  ERR_JOB_VERSION: { group: 'job', meaning: 'The job was written by another version of this package.', status: 409 },
+
+  ERR_INVALID_ARGUMENT: {
+    group: 'argument',
+    meaning: 'An argument or option has the wrong type or value.',
+    status: 400,
+  },
+  ERR_SHAPE: { group: 'argument', meaning: 'A tensor or size has the wrong shape.', status: 400 },
+  ERR_DTYPE: { group: 'argument', meaning: 'A tensor has the wrong dtype, or there is no such dtype.', status: 400 },
+  ERR_DEVICE: { group: 'argument', meaning: 'There is no such device, or it cannot be used.', status: 500 },
+  ERR_HOOK_RESULT: {
+    group: 'argument',
+    meaning: 'A hook returned something that cannot take the place of a value.',
+    status: 500,
+  },
+
+  ERR_IMAGE_NOT_FOUND: { group: 'image', meaning: 'The image file does not exist.', status: 404 },
+  ERR_IMAGE_UNREADABLE: { group: 'image', meaning: 'The image file exists, but cannot be read.', status: 500 },
+  ERR_IMAGE_CORRUPT: {
+    group: 'image',
+    meaning: 'The bytes are not an image of a supported format, or the image is damaged.',
+    status: 422,
+  },
+  ERR_IMAGE_TOO_LARGE: { group: 'image', meaning: 'The image has more pixels than maxPixels allows.', status: 413 },
+  ERR_IMAGE_WRITE: { group: 'image', meaning: 'The image cannot be encoded or written.', status: 500 },
+
+  ERR_USAGE: { group: 'command line', meaning: 'The command line was called with wrong arguments.', status: 400 },
+
+  ERR_TORCH: { group: 'run', meaning: 'LibTorch refused an operation; the message is its own.', status: 422 },
+  ERR_OUT_OF_MEMORY: {
+    group: 'run',
+    meaning: 'A tensor did not fit into memory, or into the limit of setTensorMemoryLimit.',
+    status: 503,
+  },
+} as const satisfies Record<string, ErrorCodeInfo>
+
+/** Every kind of error of this package, by its stable code; {@link errorCodes} says what each means. */
+export type GradCamErrorCode = keyof typeof errorCodes
