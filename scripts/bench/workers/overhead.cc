@@ -13,13 +13,14 @@
 #include <vector>
 
 #include "core/methods/method.h"
-#include "core/model/model.h"
+#include "core/model/model_file.h"
+#include "core/model/readers.h"
 #include "core/pass/pass.h"
 
 int main(int count, char** arguments) {
   if (count != 3) return 2;
   at::set_num_threads(1);
-  const auto model = gradcam::Model::load(gradcam::ModelSource{arguments[1], {}}, at::kCPU);
+  const auto model = gradcam::open_model(gradcam::ModelSource{arguments[1], {}}, {});
   gradcam::PassPlan plan;
   gradcam::LayerMaps goal;
   goal.layers = {arguments[2]};
