@@ -101,7 +101,7 @@ test('a build that fails says where and leaves the addon of before in place', (t
   t.is(gradcam(['build'], env, root).code, 0)
   const before = stamp(root)
 
-  writeFileSync(source(root), `${smallAddon()}\nint broken = "this is no number";\n`)
+  writeFileSync(source(root), `${smallAddon()}\nint broken = "this is not a number";\n`)
   const failed = gradcam(['build'], env, root)
   t.is(failed.code, 1)
   t.regex(failed.stderr, /^gradcam: The addon could not be built: .*build\.log/m)
