@@ -38,8 +38,9 @@ Tensor class_activation(const LayerEvidence& e) {
   throw Error(
       "ERR_LAYER_OUTPUT",
       "CAM needs a layer whose output is averaged over space, with or without a ReLU before that, and then only "
-      "multiplied by weights, but here the gradient differs between spatial positions. Pick the last layer before the "
-      "pooling, or use 'hirescam', which is CAM where CAM exists.");
+      "multiplied by weights, but here the gradient differs between spatial positions.",
+      Remedy{"Pick the last layer before the "
+             "pooling, or use 'hirescam', which is CAM where CAM exists."});
 }
 
 }  // namespace gradcam

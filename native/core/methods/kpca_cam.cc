@@ -19,9 +19,10 @@ Tensor kernel_principal(const Tensor& contribution) {
   const Tables tables(contribution);
   const auto& x = tables.centred;
   if (x.size(1) > kMaxPositions)
-    throw Error("ERR_LAYER_OUTPUT", "KPCA-CAM compares every spatial position with every other, and this layer has " +
-                                        std::to_string(x.size(1)) + " of them; it takes up to " +
-                                        std::to_string(kMaxPositions) + ". Pick a later layer.");
+    throw Error("ERR_LAYER_OUTPUT",
+                "KPCA-CAM compares every spatial position with every other, and this layer has " +
+                    std::to_string(x.size(1)) + " of them; it takes up to " + std::to_string(kMaxPositions) + ".",
+                Remedy{"Pick a later layer."});
   auto kernel = (at::bmm(x, x.transpose(1, 2)) / static_cast<double>(x.size(2)) + 1).tanh_();
   const auto rows = kernel.mean(2, true), columns = kernel.mean(1, true);
   kernel = kernel - rows - columns + columns.mean(2, true);
