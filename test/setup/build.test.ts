@@ -154,7 +154,11 @@ test('a package folder that cannot be written is said so', (t) => {
 
 test('a LibTorch that has the names but not the libraries fails at linking, not at run time', (t) => {
   const { root } = setUp(t)
-  const { code } = gradcam(['build'], { LIBTORCH: fakeLibTorch(join(temporaryFolder(t), 'torch')), GRADCAM_CACHE: temporaryFolder(t) }, root)
+  const { code } = gradcam(
+    ['build'],
+    { LIBTORCH: fakeLibTorch(join(temporaryFolder(t), 'torch')), GRADCAM_CACHE: temporaryFolder(t) },
+    root,
+  )
   t.is(code, 1)
   t.false(existsSync(addon(root)))
 })
