@@ -161,6 +161,8 @@ export interface NativeSeenPart extends NativeFraming {
 export interface NativeInfo {
   torchVersion: string
   cudaBuild: boolean
+  /** Why the CUDA libraries are not loaded although there is a driver; else empty. */
+  cudaProblem: string
   cuda: boolean
   cudaDevices: number
   /** Intra-op threads that LibTorch uses for one operator. */

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "convert.h"
+#include "core/base/cuda_libraries.h"
 #include "core/base/error.h"
 #include "core/memory/caching_allocator.h"
 #include "core/model/readers.h"
@@ -18,10 +19,6 @@
 #include "operators.h"
 #include "plan.h"
 
-#ifndef GRADCAM_CUDA_LIBTORCH
-#define GRADCAM_CUDA_LIBTORCH 0
-#endif
-
 namespace gradcam::node {
 
 namespace {
@@ -30,7 +27,9 @@ Napi::Value info(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto object = Napi::Object::New(info.Env());
     object.Set("torchVersion", TORCH_VERSION);
-    object.Set("cudaBuild", Napi::Boolean::New(info.Env(), GRADCAM_CUDA_LIBTORCH));
+    const auto& [built, loaded, problem] = cuda_libraries();
+    object.Set("cudaBuild", built);
+    object.Set("cudaProblem", problem);
     object.Set("cuda", torch::cuda::is_available());
     object.Set("cudaDevices", static_cast<double>(torch::cuda::device_count()));
     object.Set("threads", Environment::of(info.Env()).executors().threads());
@@ -170,6 +169,7 @@ Napi::Value layer_methods(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   install_caching_allocator();
+  cuda_libraries();  // before anything asks for a device
   const auto environment = Environment::create(env);
   environment->tensor_class = Napi::Persistent(TensorHandle::define(env));
   environment->model_class = Napi::Persistent(ModelHandle::define(env));
