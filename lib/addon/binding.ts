@@ -39,6 +39,8 @@ export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
 export interface ModelHandle {
   facts(): { device: string; dtype: string | null; hookable: boolean; splittable: boolean; differentiable: boolean }
   modules(): SubmoduleInfo[]
+  /** The operators that its code may call, by qualified name: 'aten::conv2d'. */
+  operators(): string[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
@@ -174,12 +176,16 @@ export interface NativeBinding {
   emptyCache(): void
   /** Infinity for no limit. */
   limitMemory(bytes: number): void
+  /** See native/core/base/process_limits.h. It holds until the process ends. */
+  limitProcess(bytes: number, seconds: number): void
   setThreads(threads: number): void
   manualSeed(seed: number): void
   /** Stops all executor threads for good. */
   stop(): void
   /** `factory` makes the errors that the addon throws. */
   setErrorFactory(factory: (code: never, message: string, details?: Readonly<Record<string, unknown>>) => Error): void
+  /** `listener` is called with warnings of LibTorch and models where the result of a call has no place for them. */
+  setWarningListener(listener: (texts: readonly string[]) => void): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void
 

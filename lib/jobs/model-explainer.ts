@@ -16,7 +16,7 @@ import type { JobSpec } from './job-spec.js'
 /** How {@link ModelExplainer} runs a model: nothing of this changes a result. */
 export interface ModelExplainerOptions extends Pick<
   ExplainAllOptions,
-  'batchSize' | 'window' | 'memory' | 'concurrency' | 'maxPixels' | 'maxWait'
+  'batchSize' | 'window' | 'memory' | 'concurrency' | 'maxPixels' | 'decodeSeconds' | 'svg' | 'maxWait'
 > {
   /**
    * The model of the job, or several replicas of it, already loaded. They are not disposed. By default the file that the

@@ -15,7 +15,8 @@ class ReluModuleObserver : public CallObserver {
     return type.name() && type.name()->name() == "ReLU";
   }
   void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
-    if (output.isTensor() && is_relu_output(output.toTensor())) found_.push_back(output.toTensor().grad_fn());
+    if (!output.isTensor()) return;
+    if (auto node = relu_that_made(output.toTensor())) found_.push_back(std::move(node));
   }
 
  private:

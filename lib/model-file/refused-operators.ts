@@ -1,0 +1,63 @@
+import type { SourceRecord } from './check.js'
+
+/** Operators that reach out of the model: files, other processes, memory that they did not allocate, code made at run time. */
+const refusedOperators: ReadonlySet<string> = new Set([
+  'aten::from_file',
+  'aten::save',
+  'aten::_save',
+  'aten::load',
+  'aten::_load',
+  'aten::set_',
+  'aten::set_data',
+  'aten::_share_memory',
+  'aten::manual_seed',
+  'aten::set_num_threads',
+  'aten::set_num_interop_threads',
+  'prim::rpc_async',
+  'prim::rpc_sync',
+  'prim::rpc_remote',
+])
+
+/** The same of all operators whose names begin so: libraries for several processes, and for compiled code. */
+const refusedFamilies: readonly string[] = [
+  'aten::_nested',
+  'c10d::',
+  'c10d_functional::',
+  '_c10d_functional::',
+  '_dtensor::',
+  'rpc::',
+  'symm_mem::',
+  'inductor::',
+  'aoti::',
+  'profiler::',
+  '_test::',
+  'cuda::',
+]
+
+/** Those of a model's operators that are refused in a model that nobody trusts. */
+export function refusedAmong(operators: readonly string[]): string[] {
+  return operators.filter(
+    (name) => refusedOperators.has(name) || refusedFamilies.some((start) => name.startsWith(start)),
+  )
+}
+
+/**
+ * The same as far as source shows it, which is before anything of it is compiled or run: a file's own code runs while it is
+ * loaded. A method of the model's own that has the name of a refused operator is taken for it.
+ */
+export function refusedInSource(sources: readonly SourceRecord[]): string[] {
+  const found = new Set<string>()
+  for (const { text } of sources) {
+    for (const [, name = ''] of text.matchAll(calls)) if (plainNames.has(name)) found.add(`aten::${name}`)
+    // getattr(x, "save") is x.save
+    if (/\bgetattr\b/.test(text))
+      for (const [, name = ''] of text.matchAll(/["'](\w+)["']/g)) if (plainNames.has(name)) found.add(`aten::${name}`)
+    for (const [, family = '', name = ''] of text.matchAll(/\bops\s*\.\s*(\w+)\s*\.\s*(\w+)/g))
+      for (const refused of refusedAmong([`${family}::${name}`])) found.add(refused)
+  }
+  return [...found]
+}
+
+/** `.name(`, and a name alone where it follows a dot: a function may be kept in a variable first. */
+const calls = /\.\s*(?:\\\n\s*)?(\w+)/g
+const plainNames = new Set([...refusedOperators].map((name) => name.slice(name.indexOf('::') + 2)))
