@@ -54,6 +54,8 @@ export interface ImageExplainerOptions {
   /** [height, width] that images are resized to. */
   readonly size: readonly [number, number]
   readonly normalization: Normalization | false
+  /** Whether images may be SVG. */
+  readonly svg: boolean
 }
 
 /** Explains images one after another. */
@@ -73,8 +75,8 @@ export class ImageExplainer implements Disposable {
 
   /** Reads an image and explains it for each target at each layer by each method, with as few passes as that takes. */
   async *explain(image: string, targets: readonly ClassTarget[]): AsyncGenerator<Finding> {
-    const { size, normalization } = this.#options
-    using input = await loadImage(image, { size, normalize: normalization })
+    const { size, normalization, svg } = this.#options
+    using input = await loadImage(image, { size, normalize: normalization, svg })
     using pixels = normalization ? denormalize(input, normalization) : input.detach()
     const running = this.#explainers.map((explainer) => explainer.explainEach(input, targets))
     try {

@@ -9,6 +9,16 @@ import { readZipDirectory, readZipRecord, show, type ZipRecord } from './zip-dir
 /** The largest pickle that is read. Weights are in records of their own. */
 const largestPickle = 256 * 2 ** 20
 
+/** What the check of a model file found. */
+export interface CheckedFile {
+  /** All source, where it is a TorchScript file. */
+  readonly sources: readonly SourceRecord[]
+  /** Whether it is a TorchScript file of PyTorch before 1.1, whose code is not checked. */
+  readonly isOld: boolean
+}
+
+const nothing: CheckedFile = { sources: [], isOld: false }
+
 /** A record of source in a TorchScript archive. */
 export interface SourceRecord {
   readonly name: string
@@ -22,15 +32,14 @@ export interface SourceRecord {
  * to whoever reads it next.
  *
  * @param name what the errors call it: "'model.pt'"
- * @returns the source of the model, where it is a TorchScript file
  * @throws GradCamError ERR_MODEL_CORRUPT
  */
-export async function checkModelFile(file: string | Uint8Array, name: string): Promise<SourceRecord[]> {
+export async function checkModelFile(file: string | Uint8Array, name: string): Promise<CheckedFile> {
   const source = file instanceof Uint8Array ? bytesOf(file) : await openFile(file).catch(() => null)
-  if (!source) return []
+  if (!source) return nothing
   try {
     const isArchive = source.size >= 4 && (await source.read(0, 2)).toString('latin1') === 'PK'
-    return isArchive ? await checkArchive(source) : []
+    return isArchive ? await checkArchive(source) : nothing
   } catch (cause) {
     if (!(cause instanceof Malformed)) throw cause
     throw new GradCamError('ERR_MODEL_CORRUPT', `${name} cannot be read as a TorchScript file: ${cause.message}.`, {
@@ -43,11 +52,11 @@ export async function checkModelFile(file: string | Uint8Array, name: string): P
   }
 }
 
-async function checkArchive(source: ByteSource): Promise<SourceRecord[]> {
+async function checkArchive(source: ByteSource): Promise<CheckedFile> {
   const records = new Archive(await readZipDirectory(source))
   const sources: SourceRecord[] = []
   // Any other archive is refused later, with what it is.
-  if (!records.has('constants.pkl') || !records.has('data.pkl')) return sources
+  if (!records.has('constants.pkl') || !records.has('data.pkl')) return { sources, isOld: records.has('model.json') }
   for (const record of records.all) {
     const inside = records.nameInside(record).toLowerCase()
     // LibTorch does not tell 'data.pkl' from 'DATA.PKL'.
@@ -58,7 +67,7 @@ async function checkArchive(source: ByteSource): Promise<SourceRecord[]> {
       sources.push({ name: records.nameInside(record), text })
     }
   }
-  return sources
+  return { sources, isOld: false }
 }
 
 async function checkPickle(source: ByteSource, records: Archive, record: ZipRecord): Promise<void> {

@@ -93,9 +93,10 @@ export class ScriptModule implements Model {
     const limits = checkTrial(trial)
     // Bytes of the caller's may change while others are awaited, and an untrusted file as well.
     const checked = isInstance(from, Uint8Array) ? Buffer.from(from) : untrusted ? await readWhole(from) : from
-    const sources = await checkModelFile(checked, isInstance(from, Uint8Array) ? 'The buffer' : `'${from}'`)
+    const name = isInstance(from, Uint8Array) ? 'The buffer' : `'${from}'`
+    const found = await checkModelFile(checked, name)
     signal?.throwIfAborted()
-    if (untrusted) await tryUntrusted(checked, sources, { ...limits, signal })
+    if (isInstance(checked, Uint8Array) && untrusted) await tryUntrusted(checked, name, found, { ...limits, signal })
     const handle = await cancellable(
       signal,
       (ticket) => native().loadModel(checked, where, own, splitMemory, ticket),

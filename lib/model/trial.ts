@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { expect } from '../base/check.js'
 import { GradCamError, type GradCamErrorCode } from '../base/errors.js'
-import type { SourceRecord } from '../model-file/check.js'
+import type { CheckedFile } from '../model-file/check.js'
 import { refusedAmong, refusedInSource } from '../model-file/refused-operators.js'
 
 /** How a model that nobody trusts is tried before this process loads it. */
@@ -43,9 +43,20 @@ export function checkTrial(options: TrialOptions = {}): TrialLimits {
 
 const isSize = (size: unknown): size is number => Number.isSafeInteger(size) && (size as number) > 0
 
-/** The whole file, so that what is checked is what is loaded. A file that cannot be read stays a path, for LibTorch to refuse. */
-export async function readWhole(path: string): Promise<Buffer | string> {
-  return await readFile(path).catch(() => path)
+/**
+ * The whole file, so that what is checked is what is loaded.
+ *
+ * Throws ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE.
+ */
+export async function readWhole(path: string): Promise<Buffer> {
+  return await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    const missing = cause.code === 'ENOENT' || cause.code === 'ENOTDIR'
+    throw new GradCamError(
+      missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
+      `'${path}' ${missing ? 'does not exist' : `cannot be read: ${cause.message}`}.`,
+      { remedy: 'Check the path.', cause },
+    )
+  })
 }
 
 /** Throws ERR_MODEL_UNTRUSTED where an operator is refused in a model that nobody trusts. */
@@ -60,22 +71,26 @@ export function refuseOperators(operators: readonly string[]): void {
  * Throws ERR_MODEL_UNTRUSTED, and what `ScriptModule.load` does.
  */
 export async function tryUntrusted(
-  file: Buffer | string,
-  sources: readonly SourceRecord[],
+  file: Uint8Array,
+  name: string,
+  { sources, isOld }: CheckedFile,
   options: TrialLimits & { readonly signal: AbortSignal | undefined },
 ): Promise<void> {
   const inSource = refusedInSource(sources)
   if (inSource.length > 0) throw refusal(`it calls ${inSource.join(', ')}`, { operators: inSource })
-  if (typeof file === 'string') return
+  if (isOld) throw refusal('it is in a format of PyTorch before 1.1, which is not checked', {})
   const { signal, ...limits } = options
   const answer = await runTrial(file, limits, signal)
   if (answer.ok) return
   if (answer.code === 'ERR_MODEL_UNTRUSTED' || answer.code === 'ERR_OUT_OF_MEMORY')
     throw refusal(answer.problem, { trial: answer.problem })
-  throw new GradCamError(answer.code, answer.problem)
+  throw new GradCamError(
+    answer.code,
+    answer.problem.replace('The buffer', () => name),
+  )
 }
 
-async function runTrial(file: Buffer, limits: TrialLimits, signal: AbortSignal | undefined): Promise<TrialAnswer> {
+async function runTrial(file: Uint8Array, limits: TrialLimits, signal: AbortSignal | undefined): Promise<TrialAnswer> {
   const request: TrialRequest = { ...limits, processorSeconds: Math.ceil(limits.seconds) * availableParallelism() }
   const child = spawn(
     process.execPath,
