@@ -90,6 +90,8 @@ export interface NativeForward {
   intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
+  /** What LibTorch and the model warned of, where they did. */
+  warnings?: readonly string[]
 }
 
 /** See Target in native/core/targets/target.h. Without classes it is the top class. */
@@ -130,6 +132,8 @@ export interface NativeExplained {
   maps: NativeMap[][]
   inputGradient: TensorHandle | null
   fullGrad: TensorHandle | null
+  /** What LibTorch and the model warned of, where they did. */
+  warnings?: readonly string[]
 }
 
 export interface PassHandle {

@@ -1,3 +1,4 @@
+import { announceWarnings } from '../addon/warnings.js'
 import { interpolate } from '../tensor/interpolate.js'
 import { methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
@@ -90,8 +91,13 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  *#findings(pixels: Tensor, target: ClassTarget, { output, targets, scores, maps }: MethodMaps): Generator<Finding> {
+  *#findings(
+    pixels: Tensor,
+    target: ClassTarget,
+    { output, targets, scores, maps, warnings }: MethodMaps,
+  ): Generator<Finding> {
     const outputs = output instanceof Tensor ? output.size : 0
+    announceWarnings(warnings)
     const found = { target, outputs, class: targets[0] ?? 0, score: scores[0] ?? 0 }
     try {
       for (const one of maps) yield { ...found, ...this.#draw(one, pixels) }

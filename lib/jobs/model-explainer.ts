@@ -1,3 +1,4 @@
+import { announceWarnings } from '../addon/warnings.js'
 import { numThreads } from '../addon/runtime.js'
 import { explainAll } from '../batch/explain-all.js'
 import type { BatchEntry } from '../batch/input.js'
@@ -86,7 +87,10 @@ export class ModelExplainer implements JobExplainer {
       preprocess,
       order: 'ready',
       sha256: true,
-      finish,
+      finish: (result) => {
+        announceWarnings(result.warnings) // lines of a job have no place for them
+        return finish(result)
+      },
     })
   }
 
