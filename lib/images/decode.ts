@@ -61,7 +61,7 @@ export async function decode(
     return await cancellable(signal, () => toPixels(image, background))
   } catch (error) {
     if (error instanceof GradCamError || signal?.aborted) throw error
-    if (/^timeout: /.test((error as Error).message)) throw tookTooLong(name, decodeSeconds)
+    if ((error as Error).message.startsWith('timeout: ')) throw tookTooLong(name, decodeSeconds)
     throw corrupt(name, error as Error)
   }
 }

@@ -1,6 +1,5 @@
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { GradCamError } from '../base/errors.js'
+import { runNodeChild } from '../base/node-child.js'
 import { refuseLarge, tookTooLong } from './image-limits.js'
 import type { Pixels } from './to-pixels.js'
 
@@ -16,10 +15,9 @@ export const tooLarge = 3
 /** Whether sharp would take these bytes for an SVG: text with <svg near its start, or something compressed by gzip. */
 export function isSvg(bytes: Uint8Array): boolean {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) return true
+  const isBinary = bytes.subarray(0, 24).some((byte) => byte < 9 || (byte > 13 && byte < 32))
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 1000)).toString('latin1')
-  return (
-    /<svg/i.test(head) && !/^[^]{0,23}[\0-\x08\x0e-\x1f]/.test(head) && !/^(?:\xff\xd8|\x89PNG|GIF8|RIFF)/.test(head)
-  )
+  return !isBinary && /<svg/i.test(head) && !/^(?:\xff\xd8|\x89PNG|GIF8|RIFF)/.test(head)
 }
 
 /** Refuses an SVG that is too large or refers to something outside itself. Throws ERR_IMAGE_SVG. */
@@ -68,29 +66,15 @@ export type RenderRequest = Pick<RenderLimits, 'background'> & { readonly maxPix
 export async function renderSvg(bytes: Uint8Array, name: string, limits: RenderLimits): Promise<Pixels> {
   const { decodeSeconds, background, signal } = limits
   const request: RenderRequest = { background, maxPixels: Math.min(limits.maxPixels, largestSvg.pixels) }
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('./svg-child.js', import.meta.url)), JSON.stringify(request)],
-    { stdio: ['pipe', 'pipe', 'pipe'], timeout: decodeSeconds * 1000, killSignal: 'SIGKILL', signal },
-  )
-  const answer: Buffer[] = []
-  let complaint = ''
-  child.stdout.on('data', (piece: Buffer) => answer.push(piece))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text))
-  child.stdin.on('error', () => {}) // it ended before it read everything: its exit code says why
-  child.stdin.end(bytes)
-  const [code, killed] = await new Promise<[code: number | null, signal: string | null]>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (exit, by) => resolve([exit, by]))
-  }).catch((error: unknown) => {
-    signal?.throwIfAborted()
-    throw error
+  const child = await runNodeChild(new URL('./svg-child.js', import.meta.url), request, bytes, {
+    seconds: decodeSeconds,
+    output: headerBytes + 3 * request.maxPixels + 65_536,
+    signal,
   })
-  if (killed !== null) throw tookTooLong(name, decodeSeconds)
-  if (code !== 0 && code !== tooLarge)
-    throw new Error(complaint.trim().split('\n')[0] || `the renderer ended with exit code ${code}`)
-  const all = Buffer.concat(answer)
-  const [height, width] = [all.readUInt32LE(0), all.readUInt32LE(4)]
+  if (child.late) throw tookTooLong(name, decodeSeconds)
+  if (child.code !== 0 && child.code !== tooLarge)
+    throw new Error(child.stderr.trim().split('\n')[0] || `the renderer ended with ${child.signal ?? child.code}`)
+  const [height, width] = [child.stdout.readUInt32LE(0), child.stdout.readUInt32LE(4)]
   refuseLarge(name, { height, width }, request.maxPixels)
-  return { data: all.subarray(headerBytes), height, width }
+  return { data: child.stdout.subarray(headerBytes), height, width }
 }

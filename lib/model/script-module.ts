@@ -95,7 +95,7 @@ export class ScriptModule implements Model {
     const checked = isInstance(from, Uint8Array) ? Buffer.from(from) : untrusted ? await readWhole(from) : from
     const name = isInstance(from, Uint8Array) ? 'The buffer' : `'${from}'`
     const found = await checkModelFile(checked, name)
-    signal?.throwIfAborted()
+    if (signal?.aborted) throw signal.reason
     if (isInstance(checked, Uint8Array) && untrusted) await tryUntrusted(checked, name, found, { ...limits, signal })
     const handle = await cancellable(
       signal,

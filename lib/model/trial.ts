@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { expect } from '../base/check.js'
 import { GradCamError, type GradCamErrorCode } from '../base/errors.js'
+import { runNodeChild } from '../base/node-child.js'
 import type { CheckedFile } from '../model-file/check.js'
 import { refusedAmong, refusedInSource } from '../model-file/refused-operators.js'
 
@@ -92,30 +91,24 @@ export async function tryUntrusted(
 
 async function runTrial(file: Uint8Array, limits: TrialLimits, signal: AbortSignal | undefined): Promise<TrialAnswer> {
   const request: TrialRequest = { ...limits, processorSeconds: Math.ceil(limits.seconds) * availableParallelism() }
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('./trial-child.js', import.meta.url)), JSON.stringify(request)],
-    { stdio: ['pipe', 'pipe', 'ignore'], timeout: limits.seconds * 1000, killSignal: 'SIGKILL', signal },
-  )
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
-  child.stdin.on('error', () => {}) // it ended before it read everything: how it ended says why
-  child.stdin.end(file)
-  const ending = await new Promise<number | string | null>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code, killed) => resolve(killed ?? code))
-  }).catch((error: unknown) => {
-    signal?.throwIfAborted()
-    throw error
+  const child = await runNodeChild(new URL('./trial-child.js', import.meta.url), request, file, {
+    seconds: limits.seconds,
+    output: mostOutput,
+    signal,
   })
-  const line = output.split('\n').find((text) => text.startsWith(answerStart))
+  const line = child.stdout
+    .toString('utf8')
+    .split('\n')
+    .find((text) => text.startsWith(answerStart))
   if (line !== undefined) return JSON.parse(line.slice(answerStart.length)) as TrialAnswer
-  const problem =
-    ending === 'SIGKILL'
-      ? `its trial took longer than ${limits.seconds} seconds`
-      : `its trial ended with ${typeof ending === 'string' ? ending : `exit code ${ending}`}`
+  const problem = child.late
+    ? `its trial took longer than ${limits.seconds} seconds`
+    : `its trial ended with ${child.signal ?? `exit code ${child.code}`}`
   return { ok: false, code: 'ERR_MODEL_UNTRUSTED', problem }
 }
+
+/** What a model prints in one run is less. */
+const mostOutput = 2 ** 20
 
 /** Before the answer: a model may print lines of its own. */
 export const answerStart = 'gradcam trial: '

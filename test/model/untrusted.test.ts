@@ -92,7 +92,7 @@ test('files that are no models are refused for what they are', async (t) => {
     ['/nowhere/model.pt', 'ERR_FILE_NOT_FOUND'],
   ] as const) {
     const error = await t.throwsAsync(ScriptModule.load(file, untrusted), { instanceOf: GradCamError, code })
-    t.regex(String(error?.message), new RegExp(`^'${file}'`))
+    t.regex(error?.message, new RegExp(`^'${file}'`))
   }
 })
 
