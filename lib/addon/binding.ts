@@ -187,7 +187,9 @@ export interface NativeBinding {
   /** Stops all executor threads for good. */
   stop(): void
   /** `factory` makes the errors that the addon throws. */
-  setErrorFactory(factory: (code: never, message: string, details?: Readonly<Record<string, unknown>>) => Error): void
+  setErrorFactory(
+    factory: (code: never, problem: string, remedy?: string, details?: Readonly<Record<string, unknown>>) => Error,
+  ): void
   /** `listener` is called with warnings of LibTorch and models where the result of a call has no place for them. */
   setWarningListener(listener: (texts: readonly string[]) => void): void
   /** Cancels the call that was given this ticket. */
