@@ -19,7 +19,7 @@ export function refuseLarge(
 }
 
 export function tookTooLong(name: string, seconds: number): GradCamError {
-  return new GradCamError('ERR_IMAGE_TIMEOUT', `${name} took longer to decode than ${seconds} seconds.`, {
+  return new GradCamError('ERR_IMAGE_TIMEOUT', `${name} took longer than ${seconds} s to decode.`, {
     remedy: 'Raise decodeSeconds if you trust it, or save it again as PNG or JPEG.',
     details: { decodeSeconds: seconds },
   })

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 
 /** Bytes that are read in pieces: of a file, or of a buffer. */
 export interface ByteSource {
@@ -8,8 +8,9 @@ export interface ByteSource {
   close(): Promise<void>
 }
 
-/** Opens a file for reading. Throws what the system says where it cannot be opened. */
-export async function openFile(path: string | URL): Promise<ByteSource> {
+/** Opens a file for reading. Throws what the system says where it cannot be opened; null for what is not a file, as a pipe. */
+export async function openFile(path: string): Promise<ByteSource | null> {
+  if (!(await stat(path)).isFile()) return null // opening a pipe may wait for ever
   const file = await open(path)
   const { size } = await file.stat()
   return {

@@ -1,36 +1,29 @@
 import type { SourceRecord } from './check.js'
 
-/** Operators that reach out of the model: files, other processes, memory that they did not allocate, code made at run time. */
+/** Operators that reach files, other processes, or memory by its address. */
 const refusedOperators: ReadonlySet<string> = new Set([
   'aten::from_file',
   'aten::save',
-  'aten::_save',
-  'aten::load',
-  'aten::_load',
-  'aten::set_',
-  'aten::set_data',
-  'aten::_share_memory',
-  'aten::manual_seed',
-  'aten::set_num_threads',
-  'aten::set_num_interop_threads',
+  'debugprims::load_tensor',
+  'mkldnn::data_ptr',
   'prim::rpc_async',
   'prim::rpc_sync',
   'prim::rpc_remote',
 ])
 
-/** The same of all operators whose names begin so: libraries for several processes, and for compiled code. */
+/** The same of all operators whose names begin so: for several processes and devices, and for code that LibTorch compiles. */
 const refusedFamilies: readonly string[] = [
-  'aten::_nested',
   'c10d::',
-  'c10d_functional::',
   '_c10d_functional::',
+  '_c10d_functional_autograd::',
   '_dtensor::',
+  '_native::',
   'rpc::',
   'symm_mem::',
   'inductor::',
+  'inductor_prims::',
   'aoti::',
   'profiler::',
-  '_test::',
   'cuda::',
 ]
 

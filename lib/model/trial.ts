@@ -102,7 +102,7 @@ async function runTrial(file: Uint8Array, limits: TrialLimits, signal: AbortSign
     .find((text) => text.startsWith(answerStart))
   if (line !== undefined) return JSON.parse(line.slice(answerStart.length)) as TrialAnswer
   const problem = child.late
-    ? `its trial took longer than ${limits.seconds} seconds`
+    ? `its trial took longer than ${limits.seconds} s`
     : `its trial ended with ${child.signal ?? `exit code ${child.code}`}`
   return { ok: false, code: 'ERR_MODEL_UNTRUSTED', problem }
 }
