@@ -39,6 +39,8 @@ export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
 export interface ModelHandle {
   facts(): { device: string; dtype: string | null; hookable: boolean; splittable: boolean; differentiable: boolean }
   modules(): SubmoduleInfo[]
+  /** The operators that its code may call, by qualified name: 'aten::conv2d'. */
+  operators(): string[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
@@ -88,6 +90,8 @@ export interface NativeForward {
   intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
+  /** What LibTorch and the model warned of, where they did. */
+  warnings?: readonly string[]
 }
 
 /** See Target in native/core/targets/target.h. Without classes it is the top class. */
@@ -128,6 +132,8 @@ export interface NativeExplained {
   maps: NativeMap[][]
   inputGradient: TensorHandle | null
   fullGrad: TensorHandle | null
+  /** What LibTorch and the model warned of, where they did. */
+  warnings?: readonly string[]
 }
 
 export interface PassHandle {
@@ -176,6 +182,8 @@ export interface NativeBinding {
   emptyCache(): void
   /** Infinity for no limit. */
   limitMemory(bytes: number): void
+  /** See native/core/base/process_limits.h. It holds until the process ends. */
+  limitProcess(bytes: number, seconds: number): void
   setThreads(threads: number): void
   manualSeed(seed: number): void
   /** Stops all executor threads for good. */
@@ -184,6 +192,8 @@ export interface NativeBinding {
   setErrorFactory(
     factory: (code: never, problem: string, remedy?: string, details?: Readonly<Record<string, unknown>>) => Error,
   ): void
+  /** `listener` is called with warnings of LibTorch and models where the result of a call has no place for them. */
+  setWarningListener(listener: (texts: readonly string[]) => void): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void
 

@@ -52,10 +52,10 @@ export class GuidedBackprop extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<GuidedBackpropExplanation<Output>> {
-    const { output, intercepted, explained, execution } = await this.run(inputs, options)
+    const { output, intercepted, explained, execution, warnings } = await this.run(inputs, options)
     const gradient = Tensor.own(explained.inputGradient as TensorHandle)
     const { classes: targets, scores } = explained
-    return new GuidedBackpropExplanation({ output, gradient, intercepted, targets, scores, execution })
+    return new GuidedBackpropExplanation({ output, gradient, intercepted, targets, scores, execution, warnings })
   }
 }
 

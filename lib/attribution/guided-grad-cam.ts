@@ -3,6 +3,7 @@ import type { CamMethod } from '../cam/cam-methods.js'
 import { expect } from '../base/check.js'
 import type { ExplainOptions } from '../explain/explainer.js'
 import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
+import { joinWarnings } from '../explain/warnings.js'
 import { interpolate } from '../tensor/interpolate.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Model } from '../model/model.js'
@@ -57,7 +58,15 @@ export class GuidedGradCam implements Disposable {
       const attribution = guided.attribution.mul(large)
       const { targets, scores } = map
       const intercepted = guided.intercepted as number
-      return new GuidedGradCamExplanation({ output: guided.output, attribution, targets, scores, intercepted })
+      const warnings = joinWarnings(map.warnings, guided.warnings)
+      return new GuidedGradCamExplanation({
+        output: guided.output,
+        attribution,
+        targets,
+        scores,
+        intercepted,
+        warnings,
+      })
     } catch (error) {
       disposeValue(guided.output)
       throw error

@@ -3,6 +3,7 @@ import { expect, invalid } from '../base/check.js'
 import { Explainer, type Explained, type ExplainOptions, type Run } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
+import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -112,16 +113,18 @@ export class InputAttribution extends Explainer {
   ): Promise<InputExplanation<Output>> {
     const { target, signal } = expect.options(options)
     const [input, ...others] = toPositional(inputs)
-    const { output, targets, scores, pass } = await this.#first(inputs, { target, signal })
+    const { output, targets, scores, pass, warnings: firstWarnings } = await this.#first(inputs, { target, signal })
     using _first = pass // disposed here, whether the method uses it or not
     try {
       using x = (input as Tensor).to({ device: this.model.device })
       const single = others.length > 0 || isOfOneBatch(target)
+      let warnings = firstWarnings
       const passes: Passes = {
         run: async (copied, copies) => {
           const fixed = fixedTarget(target, targets, copies)
           const { output: unused, ...run } = await this.run([copied, ...others], { target: fixed, signal })
           disposeValue(unused)
+          warnings = joinWarnings(warnings, run.warnings)
           return toPass(run)
         },
         most: single ? 1 : Math.max(1, Math.floor(this.#options.batchSize / (x.shape[0] ?? 1))),
@@ -134,11 +137,14 @@ export class InputAttribution extends Explainer {
       try {
         const atBaseline = async (start: Tensor) => {
           const fixed = fixedTarget(target, targets, 1)
-          return (await this.#scores.score([start, ...others], { target: fixed, signal })).scores
+          const atStart = await this.#scores.score([start, ...others], { target: fixed, signal })
+          warnings = joinWarnings(warnings, atStart.warnings)
+          return atStart.scores
         }
         const delta = await this.#delta(x, attribution, scores, atBaseline)
         const ruled = rulesOf[method] ? intercepted : null
-        return new InputExplanation({ method, output, attribution, targets, scores, intercepted: ruled, delta })
+        const found = { method, output, attribution, targets, scores, intercepted: ruled, delta }
+        return new InputExplanation({ ...found, ...(warnings && { warnings }) })
       } catch (error) {
         attribution.dispose()
         throw error
@@ -163,7 +169,7 @@ export class InputAttribution extends Explainer {
     }
     const run = await this.run(inputs, options)
     const { classes: targets, scores } = run.explained
-    return { output: run.output, targets, scores, pass: toPass(run) }
+    return { output: run.output, targets, scores, pass: toPass(run), warnings: run.warnings }
   }
 
   /**

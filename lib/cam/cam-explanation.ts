@@ -65,6 +65,8 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
   readonly maps: readonly CamMap[]
   /** Whether the pass ran split or hooked. */
   readonly execution: ExecutionPath
+  /** What LibTorch and the model warned of meanwhile, each text once. */
+  readonly warnings: readonly string[]
   readonly #run: Run<Output>
   readonly #aggregated: boolean
   #disposed = false
@@ -76,6 +78,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     this.execution = run.execution
     this.targets = explained.classes
     this.scores = explained.scores
+    this.warnings = run.warnings
     this.layers = layers
     this.methods = methods
     this.#run = run

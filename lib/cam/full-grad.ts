@@ -46,11 +46,11 @@ export class FullGrad extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<FullGradExplanation<Output>> {
-    const { output, explained } = await this.run(inputs, options)
+    const { output, explained, warnings } = await this.run(inputs, options)
     const cam = Tensor.own(explained.fullGrad as TensorHandle).detach()
     const { classes: targets, scores } = explained
     disposeExplained(explained)
-    return new FullGradExplanation({ output, cam, targets, scores })
+    return new FullGradExplanation({ output, cam, targets, scores, warnings })
   }
 }
 

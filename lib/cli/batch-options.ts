@@ -7,7 +7,7 @@ import { methodNames, methods } from '../methods/table.js'
 import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
 import { isPresetName } from '../preprocess/presets.js'
 import { readLabels } from '../target/labels.js'
-import { choice, readTarget, single, usageError } from './arguments.js'
+import { choice, readTarget, readTrust, single, svgOption, trustOption, usageError } from './arguments.js'
 import type { Option, Values } from './command.js'
 
 /** What `gradcam batch` was asked for. */
@@ -22,6 +22,9 @@ export interface BatchCall {
   readonly batchSize: number
   /** Null for the default. */
   readonly maxPixels: number | null
+  /** Whether images may be SVG. */
+  readonly svg: boolean
+  readonly trust: 'trusted' | 'untrusted'
   readonly resume: boolean
   readonly retryFailed: boolean
   readonly json: boolean
@@ -73,6 +76,8 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     value: 'N',
     help: `larger images are refused; ${defaultMaxPixels} by default (the limit of Pillow), which takes 2 GB of memory`,
   },
+  ...trustOption,
+  ...svgOption,
   resume: { type: 'boolean', help: 'continue the job in DIR: inputs that have a result are left as they are' },
   'retry-failed': { type: 'boolean', help: 'with --resume: try again what failed' },
   json: { type: 'boolean', help: 'print the lines of the manifest as they are written, and a summary, as JSON' },
@@ -109,6 +114,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
     devices,
     batchSize: readCount(values, 'batch') ?? 8,
     maxPixels: readCount(values, 'max-pixels'),
+    svg: values['svg'] === true,
+    trust: readTrust(values).trust,
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
     json: values['json'] === true,

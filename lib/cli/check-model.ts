@@ -4,7 +4,7 @@ import type { Check } from '../setup/doctor.js'
 import { GradCamError } from '../base/errors.js'
 import { manualSeed } from '../addon/runtime.js'
 import type { Model } from '../model/model.js'
-import { ScriptModule } from '../model/script-module.js'
+import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import type { ExecutionPath } from '../explain/explainer.js'
 import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { Tensor } from '../tensor/tensor.js'
@@ -19,7 +19,7 @@ export interface ModelQuestion {
   readonly shape: readonly number[]
   /** None for the layers that are suggested. */
   readonly layers: readonly string[]
-  readonly device: string
+  readonly loading: LoadOptions
 }
 
 /** The fastest of these runs counts: other work of the machine only makes a run slower. */
@@ -29,10 +29,10 @@ const timedRuns = 3
  * Whether a model file loads and runs, and for each layer whether explanations run split or hooked, why, and how long one
  * takes compared to a plain forward pass.
  */
-export async function checkModel({ file, shape, layers, device }: ModelQuestion): Promise<Check[]> {
+export async function checkModel({ file, shape, layers, loading }: ModelQuestion): Promise<Check[]> {
   const name = 'Model'
   try {
-    using model = await ScriptModule.load(file, { device })
+    using model = await ScriptModule.load(file, loading)
     manualSeed(0)
     using noise = Tensor.rand(shape)
     const forwardMs = await fastest(async () => disposeValue(await model.forward(noise))).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import { imagenet, type Normalization } from '../images/index.js'
 import { methodNames, methods as table, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
-import { choice, choiceOfSeveral, parseSize, readTarget, several, single, usageError } from './arguments.js'
+import { choice, choiceOfSeveral, parseSize, readTarget, readTrust, several, single, usageError } from './arguments.js'
 import type { Values } from './command.js'
 import { readLabels, type ClassTarget } from '../target/labels.js'
 import { parseMethodSettings } from './method-settings.js'
@@ -23,6 +23,9 @@ export interface ExplainJob {
   readonly sizeGiven: boolean
   readonly normalization: Normalization | false
   readonly device: string
+  readonly trust: ReturnType<typeof readTrust>
+  /** Whether images may be SVG. */
+  readonly svg: boolean
   readonly out: string
   readonly json: boolean
   readonly verbose: boolean
@@ -62,6 +65,8 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     sizeGiven: size !== undefined,
     normalization,
     device: single(values, 'device') ?? 'cpu',
+    trust: readTrust(values, [1, 3, ...parsedSize]),
+    svg: values['svg'] === true,
     out,
     json: values['json'] === true,
     verbose: values['verbose'] === true,

@@ -13,12 +13,15 @@ export abstract class TensorExplanation<Output extends Value> implements Explain
   readonly output: Output
   readonly targets: readonly number[]
   readonly scores: readonly number[]
+  /** What LibTorch and the model warned of meanwhile, each text once. */
+  readonly warnings: readonly string[]
   readonly #found: Tensor
 
-  protected constructor({ output, targets, scores }: ExplanationFields<Output>, found: Tensor) {
+  protected constructor({ output, targets, scores, warnings = [] }: ExplanationFields<Output>, found: Tensor) {
     this.output = output
     this.targets = targets
     this.scores = scores
+    this.warnings = warnings
     this.#found = found
   }
 

@@ -1,16 +1,20 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import { GradCamError } from '../base/errors.js'
+import { refuseLarge, tookTooLong } from './image-limits.js'
 import { loadSharp } from './sharp.js'
+import { checkSvg, isSvg, renderSvg } from './svg.js'
+import { toPixels, type Pixels } from './to-pixels.js'
 
-/** A decoded image: red, green and blue of each pixel, row by row from the top. */
-export interface Pixels {
-  readonly data: Uint8Array
-  readonly height: number
-  readonly width: number
+export type { Pixels } from './to-pixels.js'
+
+/** What an image may ask for at most. */
+export interface DecodeLimits {
+  readonly maxPixels: number
+  readonly decodeSeconds: number
+  readonly svg: boolean
 }
 
-export interface DecodeOptions {
-  maxPixels: number
+export interface DecodeOptions extends DecodeLimits {
   background: number | undefined
   /** Called when the header has been read, with the bytes that the pixels will take; waits until they may be allocated. */
   reserve?: (bytes: number) => Promise<void>
@@ -18,22 +22,32 @@ export interface DecodeOptions {
 
 /**
  * Decodes the bytes of an image file on a thread of libuv's pool: upright by its EXIF orientation, 8 bits per channel,
- * the first frame or page.
+ * the first frame or page. An SVG is rendered in a process of its own, where it is accepted at all.
  *
- * Throws ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE.
+ * Throws ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE, ERR_IMAGE_TIMEOUT, ERR_IMAGE_SVG.
  */
 export async function decode(
   bytes: Uint8Array,
   name: string,
-  { maxPixels, background, reserve }: DecodeOptions,
+  { maxPixels, decodeSeconds, svg, background, reserve }: DecodeOptions,
   { signal }: CallOptions,
 ): Promise<Pixels> {
   if (bytes.byteLength === 0)
     throw new GradCamError('ERR_IMAGE_CORRUPT', `${name} is empty.`, { remedy: 'Copy or download it again.' })
-  const sharp = await loadSharp()
+  // Before anything parses it.
+  const isVector = isSvg(bytes)
+  if (isVector && !svg) throw svgRefused(name)
+  if (isVector) checkSvg(bytes, name)
   try {
+    if (isVector) {
+      const pixels = await renderSvg(bytes, name, { maxPixels, decodeSeconds, background, signal })
+      await reserve?.(pixels.data.byteLength)
+      return pixels
+    }
+    const sharp = await loadSharp()
     // The header alone, so that an image too large is refused with its size before memory is taken for it.
     const header = await cancellable(signal, () => sharp(bytes, { limitInputPixels: false }).metadata())
+    if (header.format === 'svg') throw svgRefused(name)
     refuseLarge(name, header, maxPixels)
     await reserve?.(header.width * header.height * 3)
     const image = sharp(bytes, {
@@ -43,30 +57,20 @@ export async function decode(
       failOn: 'error',
       // Models are trained on pixels as Pillow gives them, which does not apply colour profiles. CMYK needs one.
       ignoreIcc: header.space !== 'cmyk',
-    })
-    const level = background === undefined ? 0 : Math.round(background * 255)
-    const opaque =
-      background === undefined ? image.removeAlpha() : image.flatten({ background: { r: level, g: level, b: level } })
-    const { data, info } = await cancellable(signal, () =>
-      opaque.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }),
-    )
-    return { data, height: info.height, width: info.width }
+    }).timeout({ seconds: Math.max(1, Math.ceil(decodeSeconds)) })
+    return await cancellable(signal, () => toPixels(image, background))
   } catch (error) {
     if (error instanceof GradCamError || signal?.aborted) throw error
+    if ((error as Error).message.startsWith('timeout: ')) throw tookTooLong(name, decodeSeconds)
     throw corrupt(name, error as Error)
   }
 }
 
-function refuseLarge(name: string, { width, height }: { width: number; height: number }, maxPixels: number): void {
-  if (width * height <= maxPixels) return
-  throw new GradCamError(
-    'ERR_IMAGE_TOO_LARGE',
-    `${name} has ${width} x ${height} = ${width * height} pixels; more than ${maxPixels} are refused, since a small file ` +
-      'may claim to hold more than memory does.',
-    {
-      remedy: 'Make it smaller, or raise maxPixels if you trust it.',
-      details: { width, height, maxPixels },
-    },
+function svgRefused(name: string): GradCamError {
+  return new GradCamError(
+    'ERR_IMAGE_SVG',
+    `${name} is an SVG, a document that may take any time to render, and is refused unless it is asked for.`,
+    { remedy: 'Allow it with the option svg, or convert it to PNG.' },
   )
 }
 
@@ -75,7 +79,7 @@ function corrupt(name: string, cause: Error): GradCamError {
   const [problem, remedy] = decoder.endsWith('unsupported image format')
     ? [
         `${name} is not an image of a supported format, or is cut short.`,
-        'JPEG, PNG, WebP, AVIF, GIF, TIFF and SVG can be read: convert it to one of these.',
+        'JPEG, PNG, WebP, AVIF, GIF and TIFF can be read, and SVG on request: convert it to one of these.',
       ]
     : [
         `${name} is a damaged or incomplete image (${decoder}).`,

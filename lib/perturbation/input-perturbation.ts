@@ -9,6 +9,7 @@ import {
   type Run,
 } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
+import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
 import type { ClassChoice, Target } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
@@ -117,6 +118,7 @@ export class InputPerturbation extends Explainer {
     try {
       const { run, target: used } = await this.#scoreInput(inputs, target, signal)
       const { output, execution, explained } = run
+      let { warnings } = run
       disposeExplained(explained)
       try {
         const { classes: targets, scores } = explained
@@ -127,10 +129,11 @@ export class InputPerturbation extends Explainer {
         const { count } = perturbation
         await inParts(count, most, async (from, to) => {
           using masks = await perturbation.masks(from, to, { signal })
-          const changed = await this.#score(perturbation, whole, masks, others, {
+          const { scores: changed, warnings: more } = await this.#score(perturbation, whole, masks, others, {
             target: fixedTarget(used, targets, to - from),
             signal,
           })
+          warnings = joinWarnings(warnings, more)
           const images = Array.from({ length: x.shape[0] as number }, (_, n) => Math.min(n, scores.length - 1))
           const weights = images.map((n) =>
             Array.from({ length: to - from }, (_, i) =>
@@ -142,7 +145,8 @@ export class InputPerturbation extends Explainer {
         })
         const attribution = sum.result(x)
         const { method } = this
-        return new PerturbationExplanation({ method, output, attribution, targets, scores, runs: count, execution })
+        const found = { method, output, attribution, targets, scores, runs: count, execution, warnings }
+        return new PerturbationExplanation(found)
       } catch (error) {
         disposeValue(output)
         throw error
@@ -159,13 +163,13 @@ export class InputPerturbation extends Explainer {
     masks: Tensor,
     others: readonly Value[],
     options: ExplainOptions<Output>,
-  ): Promise<readonly number[]> {
+  ): Promise<{ readonly scores: readonly number[]; readonly warnings: readonly string[] }> {
     using versions = await perturbation.apply(x, masks, options)
     using batch = versions.flatten(0, 1)
-    const { output, explained } = await this.run<Output>([batch, ...others], options)
+    const { output, explained, warnings } = await this.run<Output>([batch, ...others], options)
     disposeValue(output)
     disposeExplained(explained)
-    return explained.scores
+    return { scores: explained.scores, warnings }
   }
 
   /** Scores the input as it is, and decides the target that all versions are scored by. */

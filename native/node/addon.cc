@@ -11,6 +11,7 @@
 #include "convert.h"
 #include "core/base/cuda_libraries.h"
 #include "core/base/error.h"
+#include "core/base/process_limits.h"
 #include "core/memory/caching_allocator.h"
 #include "core/model/readers.h"
 #include "handles.h"
@@ -71,6 +72,16 @@ void set_error_factory(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).errors().set_factory(info[0].As<Napi::Function>());
 }
 
+// setWarningListener(listener: (texts: string[]) => void): for warnings of calls whose results have no place for them
+void set_warning_listener(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).warning_listener = Napi::Persistent(info[0].As<Napi::Function>());
+}
+
+// limitProcess(bytes, seconds)
+void limit_this_process(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { limit_process(to_byte_limit(info[0]), info[1].ToNumber().Uint32Value()); });
+}
+
 void stop(const Napi::CallbackInfo& info) { Environment::of(info.Env()).stop(); }
 
 void cancel(const Napi::CallbackInfo& info) { Environment::of(info.Env()).tickets().cancel(info[0].ToNumber()); }
@@ -127,11 +138,12 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
     const int threads = info[2].ToNumber();
     if (info[3].IsNumber()) options.split_bytes = to_byte_limit(info[3]);
     auto& environment = Environment::of(info.Env());
+    // On the model's own executor: a file whose code never returns holds up nothing else.
+    auto executor = environment.executors().take(threads);
     return environment.submit<std::shared_ptr<Model>>(
-        environment.executors().operators(), info[4].ToNumber(),
-        [source, options](const CancelFlag&) { return open_model(*source, options); },
-        [threads](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
-          return ModelHandle::wrap(env, model, Environment::of(env).executors().take(threads));
+        *executor, info[4].ToNumber(), [source, options](const CancelFlag&) { return open_model(*source, options); },
+        [executor](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
+          return ModelHandle::wrap(env, model, executor);
         });
   });
 }
@@ -197,11 +209,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
       {"setThreads", set_threads},
       {"setErrorFactory", set_error_factory},
+      {"setWarningListener", set_warning_listener},
       {"cancel", cancel},
       {"manualSeed", manual_seed},
       {"stop", stop},
       {"emptyCache", empty_cache},
       {"limitMemory", limit_memory},
+      {"limitProcess", limit_this_process},
   };
   for (const auto& [name, procedure] : procedures) exports.Set(name, Napi::Function::New(env, procedure, name));
   exports.Set("TensorHandle", environment->tensor_class.Value());

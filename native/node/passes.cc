@@ -118,7 +118,8 @@ Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
           object.Set("intercepted", result.intercepted);
           object.Set("whyHooked", result.why_hooked);
           return object;
-        });
+        },
+        WarningsGo::into_result);
   });
 }
 
@@ -137,7 +138,8 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
     }
     return environment_->submit<Explained>(
         *executor_, info[1].ToNumber(), std::move(work),
-        [](Napi::Env env, Explained& explained) -> Napi::Value { return to_object(env, explained); });
+        [](Napi::Env env, Explained& explained) -> Napi::Value { return to_object(env, explained); },
+        WarningsGo::into_result);
   });
 }
 
@@ -168,7 +170,8 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
           object.Set("intercepted", result.intercepted);
           object.Set("whyHooked", result.why_hooked);
           return object;
-        });
+        },
+        WarningsGo::into_result);
   });
 }
 

@@ -70,6 +70,8 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
         devices: call.devices,
         batchSize: call.batchSize,
         maxWait: source.repeatable ? Infinity : 1000,
+        svg: call.svg,
+        trust: call.trust,
         ...(call.maxPixels !== null && { maxPixels: call.maxPixels }),
       }),
       signal,

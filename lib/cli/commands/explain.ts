@@ -2,6 +2,7 @@ import { GradCamError } from '../../base/errors.js'
 import { methodNames, methods } from '../../methods/table.js'
 import { saveImage } from '../../images/index.js'
 import { ScriptModule } from '../../model/script-module.js'
+import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
 import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
@@ -60,6 +61,8 @@ export const command: Command = {
     },
     ...methodFlags,
     device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
+    ...trustOption,
+    ...svgOption,
     json: { type: 'boolean', help: 'print one JSON object a line for each explanation and each failure' },
   },
   positionals: true,
@@ -73,7 +76,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const names = [...job.targets.keys()]
   const began = performance.now()
   const report = explainReport(job)
-  using model = await ScriptModule.load(job.model, { device: job.device })
+  using model = await ScriptModule.load(job.model, { device: job.device, ...job.trust })
   const picked = layered && job.layers.length === 0 ? await defaultLayer(model, [1, 3, ...job.size]) : null
   const layers = picked ? [picked.path] : job.layers
   using explainer = new ImageExplainer(model, { ...job, layers })
@@ -129,6 +132,8 @@ function isAboutImage(error: unknown): boolean {
     'ERR_IMAGE_UNREADABLE',
     'ERR_IMAGE_CORRUPT',
     'ERR_IMAGE_TOO_LARGE',
+    'ERR_IMAGE_TIMEOUT',
+    'ERR_IMAGE_SVG',
   ]
   return error instanceof GradCamError && codes.includes(error.code)
 }

@@ -1,0 +1,20 @@
+import type { Sharp as SharpImage } from 'sharp'
+
+/** A decoded image: red, green and blue of each pixel, row by row from the top. */
+export interface Pixels {
+  readonly data: Uint8Array
+  readonly height: number
+  readonly width: number
+}
+
+/** Red, green and blue of each pixel, in 8 bits, without transparency: see `background` of `loadImage`. */
+export async function toPixels(image: SharpImage, background: number | undefined): Promise<Pixels> {
+  const level = background === undefined ? 0 : Math.round(background * 255)
+  const opaque =
+    background === undefined ? image.removeAlpha() : image.flatten({ background: { r: level, g: level, b: level } })
+  const { data, info } = await opaque
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+  return { data, height: info.height, width: info.width }
+}
