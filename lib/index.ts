@@ -112,6 +112,9 @@ export type {
   SplitMemory,
 } from './model/model.js'
 export { ScriptModule, type LoadOptions } from './model/script-module.js'
+export { pickLayer } from './cam/pick-layer.js'
+export { modelNotes, type ModelNote } from './model/model-notes.js'
+export type { MapCondition } from './explain/condition.js'
 export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
 export { className, parseTarget, readLabels, type ClassTarget } from './target/labels.js'
 export type { BoxTarget, ClassChoice, Target, TargetData, TargetOptions } from './target/target.js'

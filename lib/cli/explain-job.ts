@@ -1,7 +1,17 @@
 import { imagenet, type Normalization } from '../images/index.js'
 import { methodNames, methods as table, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
-import { choice, choiceOfSeveral, parseSize, readTarget, several, single, usageError } from './arguments.js'
+import type { PlainReshape } from '../cam/reshape.js'
+import {
+  choice,
+  choiceOfSeveral,
+  parseReshape,
+  parseSize,
+  readTarget,
+  several,
+  single,
+  usageError,
+} from './arguments.js'
 import type { Values } from './command.js'
 import { readLabels, type ClassTarget } from '../target/labels.js'
 import { parseMethodSettings } from './method-settings.js'
@@ -19,6 +29,7 @@ export interface ExplainJob {
   readonly labels: readonly string[] | null
   readonly methods: readonly MethodName[]
   readonly settings: MethodSettings
+  readonly reshape: PlainReshape | null
   readonly size: readonly [number, number]
   readonly sizeGiven: boolean
   readonly normalization: Normalization | false
@@ -44,6 +55,9 @@ export async function readJob(values: Values, images: readonly string[]): Promis
         'Leave it out, or use gradcam or guided-gradcam.',
     )
   const settings = parseMethodSettings(values, methods)
+  const reshape = parseReshape(single(values, 'reshape'))
+  if (reshape && !methods.some((name) => table[name].layered))
+    throw usageError(`${methods.join(' and ')} take no --reshape, which is for layers. Leave it out.`)
   const size = single(values, 'size')
   const labelsFile = single(values, 'labels')
   // Numbers are checked before a file is read; a name is checked with the labels.
@@ -58,6 +72,7 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     labels,
     methods,
     settings,
+    reshape,
     size: parsedSize,
     sizeGiven: size !== undefined,
     normalization,

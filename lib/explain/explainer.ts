@@ -4,6 +4,7 @@ import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { BusyPoll } from '../addon/busy-poll.js'
+import { rememberRows, rowsOf } from '../model/model-notes.js'
 import { checkModel, toPositional, type Model } from '../model/model.js'
 import { scoreOf, toNativeTarget, type Target, type TargetOptions } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
@@ -81,6 +82,7 @@ export function disposeExplained(explained: NativeExplained): void {
 
 /** @internal What a pass of its own gave. */
 export interface Run<Output extends Value> {
+  model: Model
   output: Output
   intercepted: number
   execution: ExecutionPath
@@ -200,7 +202,9 @@ export abstract class Explainer implements Disposable {
   ): Promise<NativeExplained> {
     if (typeof target !== 'function') {
       using wanted = toNativeTarget(target)
-      return await cancellable(signal, (ticket) => pass.backward(wanted.target, ticket), disposeExplained)
+      const explained = await cancellable(signal, (ticket) => pass.backward(wanted.target, ticket), disposeExplained)
+      rememberRows(this.model, explained.rows)
+      return explained
     }
     if (output === undefined)
       throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to explain yet: call forward(input) first.')
@@ -228,7 +232,9 @@ export abstract class Explainer implements Disposable {
         ),
       )
       const execution = executionPath(result.whyHooked)
+      rememberRows(this.model, result.rows)
       return {
+        model: this.model,
         output: wrapValue(result.output) as Output,
         intercepted: result.intercepted,
         execution,
@@ -240,7 +246,7 @@ export abstract class Explainer implements Disposable {
       const { kept, ...found } = await this.#forwardIn(pass, inputs, signal)
       const output = found.output as Output
       try {
-        return { ...found, output, explained: await this.#differentiate(pass, kept, target, signal) }
+        return { ...found, model: this.model, output, explained: await this.#differentiate(pass, kept, target, signal) }
       } catch (error) {
         disposeValue(output)
         throw error
@@ -250,6 +256,20 @@ export abstract class Explainer implements Disposable {
     } finally {
       pass.dispose()
     }
+  }
+
+  /**
+   * Whether several copies of the inputs may run in one batch: not where an image was seen to come out differently beside
+   * another one. The first call for a model finds out, by two small runs.
+   */
+  protected async runsInBatches(inputs: Value | readonly Value[], signal: AbortSignal | undefined): Promise<boolean> {
+    this.assertOpen()
+    const known = rowsOf(this.model)
+    if (known) return known.independent
+    const values = toPositional(inputs).map(unwrapValue)
+    const rows = await cancellable(signal, (ticket) => this.#pass.probe(values, ticket))
+    rememberRows(this.model, rows)
+    return rows.independent
   }
 
   /** One forward, and a backward for each of the top `k` classes. */
@@ -272,7 +292,7 @@ export abstract class Explainer implements Disposable {
         const target = { kind: 'class', class: classes, ...(of === undefined ? {} : { of }) } as const
         const explained = await this.#differentiate(pass, undefined, target, signal)
         const { intercepted, execution } = result
-        found.push({ output: shareValue(first), intercepted, execution, explained })
+        found.push({ model: this.model, output: shareValue(first), intercepted, execution, explained })
       }
       return found
     } catch (error) {

@@ -10,6 +10,7 @@
 
 #include "convert.h"
 #include "core/base/error.h"
+#include "core/maps/maps.h"
 #include "core/memory/caching_allocator.h"
 #include "core/model/readers.h"
 #include "handles.h"
@@ -168,6 +169,16 @@ Napi::Value layer_methods(const Napi::CallbackInfo& info) {
   return names;
 }
 
+// layoutOf(shape, spatial sizes of the input) -> 'channels-first', 'tokens' or 'channels-last'
+Napi::Value layout_name(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto layout = layout_of(to_integers(info[0], "shape"), to_integers(info[1], "input size"));
+    return Napi::String::New(info.Env(), layout == Layout::tokens          ? "tokens"
+                                         : layout == Layout::channels_last ? "channels-last"
+                                                                           : "channels-first");
+  });
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   install_caching_allocator();
   const auto environment = Environment::create(env);
@@ -183,6 +194,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"loadModel", load_model},
       {"pass", make_pass},
       {"layerMethods", layer_methods},
+      {"layoutOf", layout_name},
       {"randomNormal", random_normal},
       {"operator", call_operator},
       {"operatorAsync", call_operator_async},

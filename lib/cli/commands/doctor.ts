@@ -1,11 +1,11 @@
 import { doctor, type Check, type DoctorReport } from '../../setup/doctor.js'
-import { parseInputShape, several, single, usageError } from '../arguments.js'
+import { parseInputShape, parseReshape, reshapeOption, several, single, usageError } from '../arguments.js'
 import { checkModel, type ModelQuestion } from '../check-model.js'
 import type { Command, Values } from '../command.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
-  usage: '[MODEL --size HxW [--layer PATH]…] [--device D] [--json]',
+  usage: '[MODEL --size HxW [--layer PATH]… [--reshape HOW]] [--device D] [--json]',
   description: [
     'Prints what was found on this machine and is used, and for everything that is missing how to fix it. With a model file it',
     'also prints whether the model loads and runs, and how explanations run at its layers: split, which is faster than a',
@@ -14,6 +14,7 @@ export const command: Command = {
   options: {
     size: { type: 'string', value: 'HxW', help: "of the model's input; CxHxW where it does not have 3 channels" },
     layer: { type: 'string', multiple: true, value: 'PATH', help: 'instead of the layers that are suggested' },
+    reshape: reshapeOption,
     device: { type: 'string', value: 'D', help: 'for the model: cpu (the default), cuda, cuda:N, or auto' },
     json: { type: 'boolean', help: 'print it as JSON' },
   },
@@ -39,7 +40,10 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
     return null
   }
   if (size === undefined) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
-  return { file, shape: parseInputShape(size), layers, device: device ?? 'cpu' }
+  const reshape = parseReshape(single(values, 'reshape'))
+  if (reshape && layers.length === 0)
+    throw usageError('--reshape goes with --layer: the suggested layers have their own.')
+  return { file, shape: parseInputShape(size), layers, reshape, device: device ?? 'cpu' }
 }
 
 function print({ ok, checks }: DoctorReport): string {
