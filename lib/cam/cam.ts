@@ -18,7 +18,7 @@ const compats = ['paper', 'pytorch-grad-cam', 'captum'] as const
 const aggregates = ['each', 'mean', 'max', 'product'] as const
 
 function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
-  const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape, input = 0, call } = options
+  const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape, input, call } = options
   const aggregate = options.aggregate ?? (compat === 'pytorch-grad-cam' ? 'mean' : 'each')
   const paths = expect.strings('layers', layers, "['features']")
   expect.oneOf('compat', compat, compats)
@@ -28,7 +28,7 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   expect.boolean('eigenSmooth', eigenSmooth)
   expect.seed('seed', seed)
   expect.count('chunkSize', chunkSize)
-  expect.integer('input', input, { min: 0 })
+  if (input !== undefined) expect.integer('input', input, { min: 0 })
   if (call !== undefined) expect.integer('call', call, { min: 0 })
   if (typeof reshape === 'function' && methods.includes('ablationcam'))
     throw new GradCamError(
@@ -38,7 +38,7 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
     )
   return {
     layers: paths,
-    input,
+    ...(input !== undefined && { input }),
     ...(call !== undefined && { call }),
     methods,
     relu: compat !== 'captum',

@@ -145,6 +145,7 @@ PassPlan to_pass_plan(const Napi::Object& object) {
       object.Get("execution"), "execution",
       {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});
   plan.input = static_cast<size_t>(number_or(object.Get("input"), 0));
+  plan.input_said = object.Get("input").IsNumber();
   if (const auto precision = object.Get("precision"); !precision.IsUndefined())
     plan.head_dtype =
         parse_name<at::ScalarType>(precision, "precision", {{"bfloat16", at::kBFloat16}, {"float16", at::kHalf}});

@@ -96,6 +96,9 @@ test('Score-CAM and Ablation-CAM refuse a layer that runs several times until th
     using unsaid = new Cam(model, { layers: ['stem'], methods: [method], input: 1 })
     const error = await t.throwsAsync<GradCamError>(() => unsaid.explain(inputs, { target }))
     t.regex(error.message, /2 times, so it must be said which call/)
+    using half = new Cam(model, { layers: ['stem'], methods: [method], call: 1 })
+    const missing = await t.throwsAsync<GradCamError>(() => half.explain(inputs, { target }))
+    t.regex(missing.message, /and which input it changes/)
     const sums: number[] = []
     for (const call of [0, 1]) {
       using said = new Cam(model, { layers: ['stem'], methods: [method], input: 1 + call, call })

@@ -97,11 +97,11 @@ std::vector<ChannelScores> Rerunner::score_channels(const CopyScorer& scorer, co
 }
 
 ChannelScores Rerunner::score_layer(const CopyScorer& scorer, size_t layer, const Tensor& activation) {
-  if (calls_[layer] > 1 && !goal_.call)
+  if (calls_[layer] > 1 && (!goal_.call || (inputs_.size() > 1 && !context_.plan.input_said)))
     throw Error("ERR_INVALID_ARGUMENT",
                 "The forward pass calls layer '" + goal_.layers[layer] + "' " + std::to_string(calls_[layer]) +
-                    " times, so it must be said which call a method that runs the model again explains (`call`), and "
-                    "which input it changes (`input`).");
+                    " times, so it must be said which call a method that runs the model again explains (`call`)" +
+                    (inputs_.size() > 1 ? ", and which input it changes (`input`)." : "."));
   const auto images = images_to_copy(inputs_, context_.plan.input);
   const auto& path = goal_.layers[layer];
   const auto channels = at_least_float32(channels_first(activation, goal_.maps.shape, input_size_, path));
