@@ -64,6 +64,7 @@ export interface NativeRows {
   independent: boolean
   why: string
   layer: string
+  random: boolean
 }
 
 /** How a layer's output becomes [N, C, ...]: see LayerShape in native/core/maps/maps.h. */

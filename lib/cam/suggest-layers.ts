@@ -54,10 +54,12 @@ export async function suggestFrom(
   inputSize: readonly [number, number],
 ): Promise<LayerSuggestion[]> {
   const outputs = withoutAttention(observed.filter(({ path }) => path !== ''))
+  const position = (suggested: LayerSuggestion): number => outputs.findIndex(({ path }) => path === suggested.layer)
   const tokens = await lastTokens(pass, outputs, inputSize)
-  if (tokens) return [tokens]
   const lastStage = channelsLast(outputs, inputSize)
-  if (lastStage) return [lastStage]
+  // Windows of a stage are tokens, too: what comes last is nearest to the class.
+  if (lastStage && (!tokens || position(lastStage) > position(tokens))) return [lastStage]
+  if (tokens) return [tokens]
   const last = lastSpatialLayer(outputs.filter((output) => isChannelsFirst(output, inputSize)))
   if (!last) return []
   const size = (output: LayerOutput) => (output.shape as readonly number[]).slice(2)

@@ -81,6 +81,11 @@ export function modelNotes(model: Pick<Model, 'handle'>): readonly ModelNote[] {
   const { notes, rows } = factsOf(model)
   if (!rows || rows.independent) return notes
   const layer = rows.layer || null
-  const message = `The model does not take images independently of each other: ${rows.why} Copies of an image run one by one.`
+  if (rows.random) {
+    if (notes.some(({ code }) => code === 'RANDOM')) return notes
+    const message = `The model gives random results: ${rows.why}`
+    return [...notes, { code: 'RANDOM', layer, operator: null, message }]
+  }
+  const message = `The model does not take images independently of each other: ${rows.why} Methods that run copies of an image run them one by one.`
   return [...notes, { code: 'ROWS', layer, operator: null, message }]
 }

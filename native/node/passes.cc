@@ -36,6 +36,7 @@ Napi::Object to_object(Napi::Env env, const RowsFound& rows) {
   object.Set("independent", rows.independent);
   object.Set("why", rows.why);
   object.Set("layer", rows.layer);
+  object.Set("random", rows.random);
   return object;
 }
 

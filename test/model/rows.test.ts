@@ -89,7 +89,10 @@ test('a model that mixes the images of a batch is found out by the first probe, 
   using cam = new Cam(model, { layers: ['stem'] })
   using together = await cam.explain(both, { target })
   assertParity(t, together.cam, nets.value('mixing', 'both'), 'a batch of the caller is explained as it is')
-  t.deepEqual(together.notes, [])
+  t.deepEqual(
+    together.notes.map(({ code, layer }) => [code, layer]),
+    [['ROWS', 'contrast']],
+  )
   using ig = new InputAttribution(model, { method: 'integrated-gradients', steps: 20 })
   using attributed = await ig.explain(one, { target })
   assertParity(t, attributed.attribution, nets.value('mixing', 'ig'), 'integrated gradients')

@@ -57,9 +57,9 @@ std::optional<Finding::Kind> kind_of(const Frame& frame, const Node* node) {
 
 }  // namespace
 
-std::vector<Finding> find_findings(jit::Graph& graph) {
+std::vector<Finding> find_findings(jit::Graph& graph, const c10::ivalue::Object* self) {
   std::vector<Finding> found;
-  walk_calls(graph, [&](const Frame& frame, Node* node) {
+  walk_calls(graph, self, [&](const Frame& frame, Node* node) {
     const auto kind = kind_of(frame, node);
     if (!kind) return;
     const std::string op = node->kind().toQualString();
@@ -69,11 +69,12 @@ std::vector<Finding> find_findings(jit::Graph& graph) {
   return found;
 }
 
-Ending find_ending(jit::Graph& graph) {
+Ending find_ending(jit::Graph& graph, const c10::ivalue::Object* self) {
   if (graph.outputs().size() != 1 || !graph.outputs()[0]->type()->isSubtypeOf(*c10::TensorType::get()))
     return Ending::other;
   std::optional<Ending> ending;
-  const Frame whole{&graph, ""};
+  Frame whole{&graph, ""};
+  whole.self = self;
   for_each_origin(whole, graph.outputs()[0], /*past_writes=*/false, [&](const Frame&, Node* node) {
     const std::string name = node->kind().is_aten() ? node->kind().toUnqualString() : "";
     const auto one = name == "softmax" || name == "_softmax"           ? Ending::softmax

@@ -1,4 +1,5 @@
 #pragma once
+#include <ATen/core/ivalue.h>
 #include <torch/csrc/jit/ir/ir.h>
 
 #include <string>
@@ -19,10 +20,11 @@ struct Finding {
 };
 
 // Every layer and operator once, in the order of the code.
-std::vector<Finding> find_findings(torch::jit::Graph& graph);
+// `self`: see find_state_writes.
+std::vector<Finding> find_findings(torch::jit::Graph& graph, const c10::ivalue::Object* self);
 
 // What turns the last layer's values into the output, where that is one tensor.
 enum class Ending { other, softmax, log_softmax, sigmoid };
-Ending find_ending(torch::jit::Graph& graph);
+Ending find_ending(torch::jit::Graph& graph, const c10::ivalue::Object* self);
 
 }  // namespace gradcam

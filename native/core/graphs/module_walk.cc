@@ -39,14 +39,30 @@ std::optional<std::string> path_below(const Frame& frame, const Value* value) {
   return std::nullopt;
 }
 
+// The module that a value is; null where that is not known.
+const c10::ivalue::Object* module_of(const Frame& frame, const Value* value) {
+  const auto* node = value->node();
+  if (node->kind() == c10::prim::GetAttr) {
+    const auto* parent = module_of(frame, node->input());
+    if (!parent) return nullptr;
+    const auto slot = parent->type()->findAttributeSlot(node->s(c10::attr::name));
+    if (!slot) return nullptr;
+    const auto& attribute = parent->getSlot(*slot);
+    return attribute.isModule() ? &attribute.toObjectRef() : nullptr;
+  }
+  const auto inputs = frame.graph->inputs();
+  return !inputs.empty() && value == inputs.front() ? frame.self : nullptr;
+}
+
 std::optional<Frame> callee(const Frame& frame, Node* node) {
   jit::Function* function = nullptr;
-  Frame inner{nullptr, frame.path, &frame, node};
+  Frame inner{nullptr, frame.path, &frame, node, nullptr};
   if (node->kind() == c10::prim::CallMethod) {
     const auto type = node->input(0)->type()->cast<c10::ClassType>();
     if (!type) return std::nullopt;
     function = type->findMethod(node->s(c10::attr::name));
     if (const auto below = path_below(frame, node->input(0))) inner.path = join(frame.path, *below);
+    inner.self = module_of(frame, node->input(0));
   } else if (node->kind() == c10::prim::CallFunction) {
     const auto type = node->input(0)->type()->cast<c10::FunctionType>();
     if (!type) return std::nullopt;
@@ -64,44 +80,75 @@ std::optional<Frame> callee(const Frame& frame, Node* node) {
   return inner;
 }
 
-// The value of a condition where it does not depend on the input: modules are in evaluation mode.
+// A value that does not depend on the input: modules are in evaluation mode, and attributes that are flags, numbers or
+// texts are what they are. (Those that a run changes are numbers that count, which decide no branches here.)
+std::optional<c10::IValue> known_value(const Frame& frame, const Value* value, int depth);
+
 std::optional<bool> known_flag(const Frame& frame, const Value* value, int depth = 0) {
+  const auto known = known_value(frame, value, depth);
+  return known && known->isBool() ? std::optional(known->toBool()) : std::nullopt;
+}
+
+std::optional<c10::IValue> known_attribute(const Frame& frame, const Node* node) {
+  const auto& name = node->s(c10::attr::name);
+  if (name == "training") return c10::IValue(false);
+  const auto* module = module_of(frame, node->input());
+  if (!module) return std::nullopt;
+  const auto slot = module->type()->findAttributeSlot(name);
+  if (!slot) return std::nullopt;
+  const auto& attribute = module->getSlot(*slot);
+  return attribute.isBool() || attribute.isString() || attribute.isNone() ? std::optional(attribute) : std::nullopt;
+}
+
+std::optional<c10::IValue> known_operation(const Frame& frame, const Node* node, int depth) {
+  const std::string name = node->kind().is_aten() ? node->kind().toUnqualString() : "";
+  const auto flag = [&](size_t input) { return known_flag(frame, node->input(input), depth + 1); };
+  if (name == "__not__") {
+    const auto one = flag(0);
+    return one ? std::optional(c10::IValue(!*one)) : std::nullopt;
+  }
+  if (name == "__and__" || name == "__or__") {
+    const auto left = flag(0), right = flag(1);
+    const bool decisive = name == "__or__";
+    if (left == decisive || right == decisive) return c10::IValue(decisive);
+    return left && right ? std::optional(c10::IValue(!decisive)) : std::nullopt;
+  }
+  const bool same = name == "eq" || name == "__is__";
+  if (!same && name != "ne" && name != "__isnot__") return std::nullopt;
+  const auto left = known_value(frame, node->input(0), depth + 1);
+  const auto right = known_value(frame, node->input(1), depth + 1);
+  if (!left || !right) return std::nullopt;
+  if (left->isString() && right->isString()) return c10::IValue((left->toStringRef() == right->toStringRef()) == same);
+  if (left->isNone() || right->isNone()) return c10::IValue((left->isNone() && right->isNone()) == same);
+  if (left->isBool() && right->isBool()) return c10::IValue((left->toBool() == right->toBool()) == same);
+  return std::nullopt;
+}
+
+std::optional<c10::IValue> known_value(const Frame& frame, const Value* value, int depth) {
   if (depth > kDeepest) return std::nullopt;
   const auto* node = value->node();
-  const auto of = [&](const Value* other) { return known_flag(frame, other, depth + 1); };
   switch (node->kind()) {
-    case c10::prim::Constant: {
-      const auto constant = jit::toIValue(value);
-      return constant && constant->isBool() ? std::optional(constant->toBool()) : std::nullopt;
-    }
+    case c10::prim::Constant:
+      return jit::toIValue(value);
     case c10::prim::GetAttr:
-      return node->s(c10::attr::name) == "training" ? std::optional(false) : std::nullopt;
+      return known_attribute(frame, node);
     case c10::prim::If: {
-      const auto condition = of(node->input(0));
-      const auto then = of(node->blocks()[0]->outputs()[value->offset()]);
-      const auto otherwise = of(node->blocks()[1]->outputs()[value->offset()]);
-      if (condition) return *condition ? then : otherwise;
-      return then == otherwise ? then : std::nullopt;
+      const auto condition = known_flag(frame, node->input(0), depth + 1);
+      if (condition)
+        return known_value(frame, node->blocks()[*condition ? 0 : 1]->outputs()[value->offset()], depth + 1);
+      const auto then = known_flag(frame, node->blocks()[0]->outputs()[value->offset()], depth + 1);
+      const auto otherwise = known_flag(frame, node->blocks()[1]->outputs()[value->offset()], depth + 1);
+      return then && then == otherwise ? std::optional(c10::IValue(*then)) : std::nullopt;
     }
     case c10::prim::Param: {
       const bool is_input = !node->owningBlock()->owningNode();
       const auto index = value->offset() + frame.skipped;
       if (!is_input || !frame.caller || index >= frame.call->inputs().size()) return std::nullopt;
-      return known_flag(*frame.caller, frame.call->input(index), depth + 1);
-    }
-    case c10::aten::__not__: {
-      const auto flag = of(node->input(0));
-      return flag ? std::optional(!*flag) : std::nullopt;
+      return known_value(*frame.caller, frame.call->input(index), depth + 1);
     }
     default:
-      break;
+      return known_operation(frame, node, depth);
   }
-  const std::string name = node->kind().toQualString();
-  if (name != "aten::__and__" && name != "aten::__or__") return std::nullopt;
-  const auto left = of(node->input(0)), right = of(node->input(1));
-  const bool decisive = name == "aten::__or__";
-  if (left == decisive || right == decisive) return decisive;
-  return left && right ? std::optional(!decisive) : std::nullopt;
 }
 
 // The blocks of a node that may run.
@@ -228,8 +275,10 @@ class Trace {
 
 }  // namespace
 
-void walk_calls(Graph& graph, const std::function<void(const Frame&, Node*)>& visit) {
-  Walk(visit).frame({&graph, ""}, 0);
+void walk_calls(Graph& graph, const c10::ivalue::Object* self, const std::function<void(const Frame&, Node*)>& visit) {
+  Frame whole{&graph, ""};
+  whole.self = self;
+  Walk(visit).frame(whole, 0);
 }
 
 void for_each_origin(const Frame& frame, Value* value, bool past_writes,

@@ -12,13 +12,15 @@ struct Frame {
   torch::jit::Graph* graph;
   std::string path;  // of the module whose method it is, e.g. "features.conv"; a function has that of its caller
   const Frame* caller = nullptr;
-  torch::jit::Node* call = nullptr;  // in the caller's graph
-  size_t skipped = 0;                // inputs of the call before the first input of the graph
+  torch::jit::Node* call = nullptr;           // in the caller's graph
+  const c10::ivalue::Object* self = nullptr;  // that module; null where it is not known
+  size_t skipped = 0;                         // inputs of the call before the first input of the graph
 };
 
 // Calls `visit` for every node that `graph` can reach, through calls of methods, of functions and of forked code, too.
 // A call that cannot be followed (through an interface, or of C++ code) is a node like any other.
-void walk_calls(torch::jit::Graph& graph, const std::function<void(const Frame&, torch::jit::Node*)>& visit);
+void walk_calls(torch::jit::Graph& graph, const c10::ivalue::Object* self,
+                const std::function<void(const Frame&, torch::jit::Node*)>& visit);
 
 // Where a value comes from: follows it backward through views, containers, branches, loops and calls. `found` is called
 // for each node that makes it: one that computes a new value, a constant, or a GetAttr. A value that is an input of the

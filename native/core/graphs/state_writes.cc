@@ -42,9 +42,9 @@ std::string StateWrites::text() const {
          by;
 }
 
-StateWrites find_state_writes(jit::Graph& graph) {
+StateWrites find_state_writes(jit::Graph& graph, const c10::ivalue::Object* self) {
   StateWrites writes;
-  walk_calls(graph, [&](const Frame& frame, Node* node) {
+  walk_calls(graph, self, [&](const Frame& frame, Node* node) {
     if (node->kind() == c10::prim::SetAttr) {
       const auto* of = node->input(0)->node();
       const auto object = of->kind() == c10::prim::GetAttr ? attribute_path(frame, of) : frame.path;
@@ -55,6 +55,7 @@ StateWrites find_state_writes(jit::Graph& graph) {
     for (auto* value : written_inputs(frame, node))
       for_each_origin(frame, value, /*past_writes=*/true, [&](const Frame& at, Node* origin) {
         if (origin->kind() == c10::prim::GetAttr) {
+          if (origin->output()->type()->kind() == c10::TypeKind::NoneType) return;  // a batch norm without statistics
           add_once(writes.attributes, attribute_path(at, origin));
         } else if (origin->kind() == c10::prim::Constant) {
           const auto constant = jit::toIValue(origin->output());

@@ -1,4 +1,5 @@
 #pragma once
+#include <ATen/core/ivalue.h>
 #include <torch/csrc/jit/ir/ir.h>
 
 #include <string>
@@ -17,6 +18,7 @@ struct StateWrites {
   std::string text() const;
 };
 
-StateWrites find_state_writes(torch::jit::Graph& graph);
+// `self`: the module whose method the graph is, to know which branches its attributes decide; may be null.
+StateWrites find_state_writes(torch::jit::Graph& graph, const c10::ivalue::Object* self);
 
 }  // namespace gradcam

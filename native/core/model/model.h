@@ -41,8 +41,9 @@ struct CodeFacts {
 // Whether a row of a batch comes out as its image does alone.
 struct RowsFound {
   bool independent = true;
-  std::string why;    // where it does not: what was seen, in a sentence
-  std::string layer;  // and the first layer where it was
+  std::string why;      // where it does not: what was seen, in a sentence
+  std::string layer;    // and the first layer where it was
+  bool random = false;  // two runs of one image differ already
 };
 
 // A loaded model in eval mode, whose parameters require no gradients, whatever the format of its file: what passes run.

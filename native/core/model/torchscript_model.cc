@@ -8,7 +8,6 @@
 #include "core/base/device.h"
 #include "core/base/error.h"
 #include "core/graphs/inline_forks.h"
-#include "core/graphs/module_walk.h"
 #include "core/graphs/state_writes.h"
 #include "core/memory/caching_allocator.h"
 #include "core/split/split_graph.h"
@@ -96,9 +95,10 @@ void TorchScriptModel::read_code() {
   auto* forward = jit::tryToGraphFunction(module_.get_method("forward").function());
   if (!forward) return;
   auto& graph = *forward->graph();
-  code_.findings = find_findings(graph);
-  code_.ending = find_ending(graph);
-  const auto writes = find_state_writes(graph);
+  const auto* self = module_._ivalue().get();
+  code_.findings = find_findings(graph, self);
+  code_.ending = find_ending(graph, self);
+  const auto writes = find_state_writes(graph, self);
   if (writes.empty()) return;
   code_.changes = writes.text();
   state_.emplace(module_, writes);

@@ -92,7 +92,20 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
   input_size_ = spatial_size(inputs, plan_.input);
   run_ = std::move(run);
   count_images(inputs);
+  if (images_.value_or(1) > 1 && !model_->rows) probe_batch(inputs, cancel);
   return run_->output();
+}
+
+// Several images of the caller's are explained together in any case; the result then says whether they depend on each
+// other.
+void Pass::probe_batch(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
+  try {
+    probe(inputs, cancel);
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const std::exception&) {
+    // It is not known, then: the pass itself has run.
+  }
 }
 
 // One image without a dimension for the batch, [C, H, W], is one image for a model that returns one row for it.

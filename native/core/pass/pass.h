@@ -51,6 +51,7 @@ class Pass {
                                             const Explained& explained, const CancelFlag* cancel) const;
   void make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const;
   void count_images(const std::vector<IValue>& inputs);
+  void probe_batch(const std::vector<IValue>& inputs, const CancelFlag* cancel);
 
   const std::shared_ptr<Model> model_;
   const PassPlan plan_;

@@ -137,7 +137,7 @@ class Probe {
     try {
       pair = run(pair_, nullptr);
     } catch (const std::exception& e) {
-      if (!may_run_in_parts(e)) throw;
+      if (!may_run_in_parts(e) || is_out_of_memory(e)) throw;
       return {false, "it runs on one image, but not on two: " + concise_message(e), ""};
     }
     if (ignores_count(pair, alone)) return {false, "it returns as many rows for two images as for one.", ""};
@@ -158,6 +158,7 @@ class Probe {
     Recorder one, other;
     const auto again = run(alone_, &one);
     const bool repeats = compare_equal(again, alone) != Verdict::differs;
+    found.random = !repeats;
     run(repeats ? pair_ : alone_, &other);
     const auto where = first_difference(model_, other, one, repeats ? compare : compare_equal, found.layer);
     found.why = repeats ? "an image comes out differently alone and beside another one, first " + where + "."

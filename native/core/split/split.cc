@@ -87,7 +87,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
                 : plan.at_input ? cut_at_input(*graph, plan.layers.size())
                                 : cut_at_first_tap(*graph, plan.layers.size());
   // A split runs on its own copy of the state, and freezing takes the values of now for constants.
-  if (const auto writes = find_state_writes(*graph); !writes.empty())
+  if (const auto writes = find_state_writes(*graph, /*self=*/nullptr); !writes.empty())
     throw CannotSplit("the model changes " + writes.text() + " as it runs");
   split->tap_layers_ = std::move(graphs.tap_layers);
   if (graphs.head) {
