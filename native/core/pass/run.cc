@@ -26,9 +26,9 @@ void require_whole_gradient(const Tensor& score, const std::vector<Tensor>& diff
   const bool quantized = names.find("quantized") != std::string::npos || names.find("quantize") != std::string::npos;
   throw Error("ERR_NO_GRADIENT",
               "The score depends on what is explained through " + names +
-                  ", which has no derivative, so the gradient would leave that part out. " +
-                  (quantized ? "Export the model before it is quantized, or use a method that needs no gradient."
-                             : "Pick a layer after it, or use a method that needs no gradient."),
+                  ", which has no derivative, so the gradient would leave that part out.",
+              Remedy{quantized ? "Export the model before it is quantized, or use a method that needs no gradient."
+                               : "Pick a layer after it, or use a method that needs no gradient."},
               {{"operators", missing}});
 }
 
@@ -52,8 +52,9 @@ Explained differentiate_layers(const LayerMaps& goal, const std::vector<Tensor>&
   Explained explained;
   for (size_t i = 0; i < activations.size(); ++i) {
     if (!gradients[i].defined())
-      throw Error("ERR_NO_GRADIENT", "The score does not depend on layer '" + goal.layers[i] +
-                                         "', so it has no gradient there. Pick a layer on the way to that output.");
+      throw Error("ERR_NO_GRADIENT",
+                  "The score does not depend on layer '" + goal.layers[i] + "', so it has no gradient there.",
+                  Remedy{"Pick a layer on the way to that output."});
     explained.layers.emplace_back(activations[i].detach(), gradients[i].detach());
     if (curved) explained.layers.back().curvature = curvature(gradients[i], activations[i]);
   }
@@ -81,8 +82,9 @@ void require_captured(const LayerMaps& goal, const Captured& captured) {
                                                std::to_string(calls) + (calls == 1 ? " time" : " times") +
                                                ", so there is no call " + std::to_string(*goal.call) +
                                                ", counted from 0.");
-    throw Error("ERR_LAYER_NOT_REACHED", "The forward pass never called layer '" + goal.layers[i] +
-                                             "' with this input. Pick a layer on the way to the output.");
+    throw Error("ERR_LAYER_NOT_REACHED",
+                "The forward pass never called layer '" + goal.layers[i] + "' with this input.",
+                Remedy{"Pick a layer on the way to the output."});
   }
 }
 
@@ -97,8 +99,9 @@ void require_guided(const GuidedGradient& goal, const Captured& captured) {
     throw Error("ERR_ACTIVATION",
                 "The pass goes through " + captured.unruled_activation +
                     ", for which guided backprop and deconvnet have no rule: theirs are for ReLU (and "
-                    "ReLU6) alone, and the plain gradient instead of a rule would be another method. Use the "
-                    "plain gradient, smoothed, or integrated gradients.");
+                    "ReLU6) alone, and the plain gradient instead of a rule would be another method.",
+                Remedy{"Use the "
+                       "plain gradient, smoothed, or integrated gradients."});
 }
 
 }  // namespace
