@@ -1,6 +1,7 @@
 import { createHash, webcrypto } from 'node:crypto'
 import type { CallOptions } from '../addon/abort.js'
-import { decode, type DecodeLimits, type Pixels } from '../images/decode.js'
+import { decode, type DecodeLimits } from '../images/decode.js'
+import type { Pixels } from '../images/pixels.js'
 import { readSource, sourceName } from '../images/read-source.js'
 import { frameImage } from '../images/frame-image.js'
 import { framingOf, type Framing } from '../preprocess/framing.js'

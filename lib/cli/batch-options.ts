@@ -7,7 +7,17 @@ import { methodNames, methods } from '../methods/table.js'
 import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
 import { isPresetName } from '../preprocess/presets.js'
 import { readLabels } from '../target/labels.js'
-import { choice, readTarget, readTrust, single, svgOption, trustOption, usageError } from './arguments.js'
+import {
+  choice,
+  parseReshape,
+  readTarget,
+  readTrust,
+  reshapeOption,
+  single,
+  svgOption,
+  trustOption,
+  usageError,
+} from './arguments.js'
 import type { Option, Values } from './command.js'
 
 /** What `gradcam batch` was asked for. */
@@ -36,7 +46,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   layer: {
     type: 'string',
     value: 'PATH',
-    help: 'the layer to explain, see gradcam layers; by default the last one with a spatial output',
+    help: 'the layer to explain, see gradcam layers; by default the one that `gradcam layers --size` marks',
   },
   target: {
     type: 'string',
@@ -44,6 +54,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     help: 'the class to explain, by number or label; argmax (the default) is the top one of each image',
   },
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
+  reshape: reshapeOption,
   precision: {
     type: 'string',
     value: 'TYPE',
@@ -96,6 +107,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const method = choice(values, 'method', methodNames)
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
+  const reshape = parseReshape(single(values, 'reshape'))
+  if (reshape && !methods[method].layered) throw usageError(`${method} takes no --reshape. Leave it out.`)
   const preprocessName = single(values, 'preprocess') ?? 'imagenet'
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
@@ -109,7 +122,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   return {
     sources,
     out,
-    job: { model, method, precision, layer, target, preprocess, write, alpha, labels },
+    job: { model, method, precision, layer, reshape, target, preprocess, write, alpha, labels },
     preprocessName,
     devices,
     batchSize: readCount(values, 'batch') ?? 8,

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { checkSmoothing, type Smoothing } from '../attribution/smoothing.js'
 import { expect } from '../base/check.js'
+import { toNativeReshape, type Reshape } from '../cam/reshape.js'
 import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { methodOptions, type MethodSettings } from './options.js'
@@ -20,6 +21,7 @@ const settings: Readonly<Record<SettingName, Setting>> = {
   execution: { of: cams, problem: oneOf(['auto', 'split', 'hooked']) },
   precision: { of: cams, problem: oneOf(['bfloat16', 'float16']) },
   eigenSmooth: { of: methodOptions.eigenSmooth.of, problem: oneOf([true, false]) },
+  reshape: { of: methodOptions.reshape.of, problem: reshape },
   chunkSize: { of: methodOptions.chunkSize.of, problem: wholeNumber(1) },
   seed: { of: methodOptions.seed.of, problem: wholeNumber(0) },
   steps: { of: methodOptions.steps.of, problem: wholeNumber(1) },
@@ -79,6 +81,15 @@ function size(value: unknown): string | null {
     value.length === 2 &&
     value.every((side) => Number.isSafeInteger(side) && (side as number) > 0)
   return isSize ? null : '[height, width] in pixels'
+}
+
+function reshape(value: unknown): string | null {
+  try {
+    toNativeReshape(value as Reshape)
+    return null
+  } catch {
+    return "'vit', 'swin', { tokens: 'input' | [rows, columns], skip }, { permute: [...] } with each dimension once, or a function"
+  }
 }
 
 function smoothing(value: unknown): string | null {

@@ -12,6 +12,7 @@
 #include "core/base/cuda_libraries.h"
 #include "core/base/error.h"
 #include "core/base/process_limits.h"
+#include "core/maps/maps.h"
 #include "core/memory/caching_allocator.h"
 #include "core/model/readers.h"
 #include "handles.h"
@@ -179,6 +180,16 @@ Napi::Value layer_methods(const Napi::CallbackInfo& info) {
   return names;
 }
 
+// layoutOf(shape, spatial sizes of the input) -> 'channels-first', 'tokens' or 'channels-last'
+Napi::Value layout_name(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto layout = layout_of(to_integers(info[0], "shape"), to_integers(info[1], "input size"));
+    return Napi::String::New(info.Env(), layout == Layout::tokens          ? "tokens"
+                                         : layout == Layout::channels_last ? "channels-last"
+                                                                           : "channels-first");
+  });
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   install_caching_allocator();
   cuda_libraries();  // before anything asks for a device
@@ -195,6 +206,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"loadModel", load_model},
       {"pass", make_pass},
       {"layerMethods", layer_methods},
+      {"layoutOf", layout_name},
       {"randomNormal", random_normal},
       {"operator", call_operator},
       {"operatorAsync", call_operator_async},

@@ -100,9 +100,16 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
   return summary.failed > 0 ? 3 : 0
 }
 
-function onStart({ layer, devices, ...counts }: JobStart, call: BatchCall, source: FileSource, report: BatchReport) {
+function onStart(
+  { layer, reshape, devices, ...counts }: JobStart,
+  call: BatchCall,
+  source: FileSource,
+  report: BatchReport,
+) {
   const { method, model } = call.job
-  const at = layer === null ? '' : ` at ${layer}`
+  const how =
+    reshape === undefined ? '' : `, reshaped by ${typeof reshape === 'string' ? reshape : JSON.stringify(reshape)},`
+  const at = layer === null ? '' : ` at ${layer}${how}`
   report.start(`${method} of ${model}${at} on ${devices.join(', ')}, images as ${call.preprocessName}`, counts)
   // Counted while the job runs, which must not wait for it.
   if (source.repeatable && !call.json) void source.count().then(report.total, () => {})
