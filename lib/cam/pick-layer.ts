@@ -1,5 +1,6 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import { native } from '../addon/native.js'
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { refusedInput } from '../model/refused-input.js'
 import { checkModel, type Model } from '../model/model.js'
@@ -20,6 +21,7 @@ export async function pickLayer(
   options: CallOptions = {},
 ): Promise<LayerSuggestion> {
   checkModel(model)
+  expect.list('shape', shape, isSize, 'the sizes of an input, e.g. [1, 3, 224, 224]')
   using noise = await noiseOf(shape, options)
   const [layer] = await suggestLayers(model, noise, options).catch((error: unknown) => {
     throw refusedInput(error, shape)
@@ -33,6 +35,8 @@ export async function pickLayer(
       'draw. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
   )
 }
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
 
 /** Noise of a seed of its own: the generator of the process is left alone. */
 async function noiseOf(shape: readonly number[], { signal }: CallOptions): Promise<Tensor> {

@@ -80,11 +80,12 @@ export async function decode(
 
 /** Grey of 16 bits: Pillow clips it at 255 where it makes RGB of it, so that is what a model sees in Python. */
 function isDeepGrey({ depth, channels, space }: Metadata): boolean {
-  return depth === 'ushort' && channels === 1 && /^(b-w|grey16)$/.test(space)
+  return (depth === 'ushort' || depth === 'short') && channels === 1 && /^(b-w|grey16)$/.test(space)
 }
 
 async function deepGrey(image: ReturnType<Sharp>): Promise<Pixels> {
   const { data: raw, info } = await image
+    .pipelineColourspace('grey16')
     .toColourspace('grey16')
     .raw({ depth: 'ushort' })
     .toBuffer({ resolveWithObject: true })

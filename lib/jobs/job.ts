@@ -2,7 +2,6 @@ import type { BatchExplanation, BatchResult } from '../batch/result.js'
 import type { BatchEntry } from '../batch/input.js'
 import type { BatchTarget } from '../batch/target.js'
 import type { PlainReshape } from '../cam/reshape.js'
-import type { ModelNote } from '../model/model-notes.js'
 import type { ImageSource } from '../images/index.js'
 import type { JobLine } from './job-line.js'
 import type { JobSpec } from './job-spec.js'
@@ -76,8 +75,6 @@ export interface JobPlan {
   readonly layer: string | null
   /** How its output becomes [N, C, h, w]; left out where it is that. */
   readonly reshape?: PlainReshape | undefined
-  /** What makes results of the model depend on more than the image: nothing for most models. */
-  readonly notes?: readonly ModelNote[]
   /** The device of each replica of the model. */
   readonly devices: readonly string[]
 }

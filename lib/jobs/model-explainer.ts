@@ -9,7 +9,6 @@ import type { PlainReshape } from '../cam/reshape.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { methods } from '../methods/table.js'
-import { modelNotes } from '../model/model-notes.js'
 import { isModel, type Model } from '../model/model.js'
 import { ScriptModule } from '../model/script-module.js'
 import { framingOf } from '../preprocess/framing.js'
@@ -64,7 +63,7 @@ export class ModelExplainer implements JobExplainer {
       const [model] = this.#models
       const chosen: Chosen = model ? await layerOf(model, spec) : { layer: null }
       this.#job = { spec, ...chosen }
-      return { ...chosen, notes: model ? modelNotes(model) : [], devices: this.#models.map(({ device }) => device) }
+      return { ...chosen, devices: this.#models.map(({ device }) => device) }
     } catch (error) {
       await this.close()
       throw error

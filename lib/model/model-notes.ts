@@ -1,5 +1,5 @@
 import type { ModelHandle, NativeRows } from '../addon/binding.js'
-import type { Model } from './model.js'
+import { checkModel, type Model } from './model.js'
 
 /** Something about a model that makes its results depend on more than the image, or that changes how it runs. */
 export interface ModelNote {
@@ -76,9 +76,13 @@ export const rowsOf = (model: Pick<Model, 'handle'>): NativeRows | null => facts
 /** @internal What turns the last layer's values into the output. */
 export const endingOf = (model: Pick<Model, 'handle'>): Ending => factsOf(model).ending
 
-/** What was found about a model when it was loaded, and by probes since: nothing of most models. */
-export function modelNotes(model: Pick<Model, 'handle'>): readonly ModelNote[] {
-  const { notes, rows } = factsOf(model)
+/**
+ * What was found about a model when it was loaded, and by probes since: nothing of most models.
+ *
+ * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_DISPOSED
+ */
+export function modelNotes(model: Model): readonly ModelNote[] {
+  const { notes, rows } = factsOf(checkModel(model))
   if (!rows || rows.independent) return notes
   const layer = rows.layer || null
   if (rows.random) {

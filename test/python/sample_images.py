@@ -105,6 +105,9 @@ def write(folder):
     add("grey16.png", deep, decoded(deep))  # Pillow clips at 255
     dark = encoded(Image.fromarray(np.minimum(grey.astype(np.uint16) * 2, 400)), format="png")
     add("grey16_dark.png", dark, decoded(dark))
+    signed = np.linspace(-300, 300, 6).astype(np.int16).reshape(2, 3)
+    content = encoded(Image.fromarray(signed.astype(np.uint16)), format="tiff", tiffinfo={339: 2})
+    add("grey16_signed.tiff", content, decoded(content))
     dark = encoded(Image.fromarray(np.minimum(grey.astype(np.uint16) * 2, 400)), format="tiff")
     add("grey16_dark.tiff", dark, decoded(dark))
     add("rgb16.png", sixteen_bit(pixels, 2), pixels)
