@@ -12,6 +12,8 @@ export interface Pixels {
 export interface DecodeOptions {
   maxPixels: number
   background: number | undefined
+  /** The most pixels a side: larger images are made smaller as they are decoded, which takes less time and memory. */
+  within?: number
   /** Called when the header has been read, with the bytes that the pixels will take; waits until they may be allocated. */
   reserve?: (bytes: number) => Promise<void>
 }
@@ -25,7 +27,7 @@ export interface DecodeOptions {
 export async function decode(
   bytes: Uint8Array,
   name: string,
-  { maxPixels, background, reserve }: DecodeOptions,
+  { maxPixels, background, within, reserve }: DecodeOptions,
   { signal }: CallOptions,
 ): Promise<Pixels> {
   if (bytes.byteLength === 0)
@@ -44,6 +46,7 @@ export async function decode(
       // Models are trained on pixels as Pillow gives them, which does not apply colour profiles. CMYK needs one.
       ignoreIcc: header.space !== 'cmyk',
     })
+    if (within !== undefined) image.resize(within, within, { fit: 'inside', withoutEnlargement: true })
     const level = background === undefined ? 0 : Math.round(background * 255)
     const opaque =
       background === undefined ? image.removeAlpha() : image.flatten({ background: { r: level, g: level, b: level } })

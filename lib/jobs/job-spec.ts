@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { normalize } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { either, expect, invalid } from '../base/check.js'
+import { digestFile } from '../base/digest.js'
 import { GradCamError } from '../base/errors.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
@@ -147,8 +145,7 @@ function shortly(value: unknown): string {
 }
 
 async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(file), hash).catch((cause: NodeJS.ErrnoException) => {
+  return await digestFile(file).catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT'
     throw new GradCamError(
       missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
@@ -156,5 +153,4 @@ async function digestOf(file: string): Promise<string> {
       { cause },
     )
   })
-  return hash.digest('hex')
 }
