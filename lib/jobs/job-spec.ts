@@ -107,14 +107,13 @@ const isBatchFile = (value: unknown): value is BatchFile => batchFiles.some((kin
  * @throws GradCamError ERR_JOB_CHANGED with the differences
  */
 export function checkSameJob(before: JobSpec, now: JobSpec): void {
-  for (const [name, spec] of Object.entries({ before, now })) checkSpec(name, spec)
-  const changes = Object.keys(now).flatMap((key) => {
+  const [old, wanted] = [plainSpec('before', before), plainSpec('now', now)]
+  const changes = Object.keys(wanted).flatMap((key) => {
     const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
     if (name === 'model')
-      return before.model.sha256 === now.model.sha256 ? [] : [`model: ${before.model.path} has changed`]
-    if (isDeepStrictEqual(before[name], JSON.parse(JSON.stringify(now[name])))) return []
-    return [difference(name, before[name], now[name])]
+      return old.model.sha256 === wanted.model.sha256 ? [] : [`model: ${old.model.path} has changed`]
+    return isDeepStrictEqual(old[name], wanted[name]) ? [] : [difference(name, old[name], wanted[name])]
   })
   if (changes.length > 0)
     throw new GradCamError('ERR_JOB_CHANGED', `This is not the job that is to be resumed; ${changes.join('; ')}.`, {
@@ -123,9 +122,11 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
     })
 }
 
-function checkSpec(name: string, spec: unknown): void {
-  const { model } = expect.options(spec as JobSpec, name)
+/** As job.json holds it, checked as far as this reads it. */
+function plainSpec(name: string, spec: JobSpec): JobSpec {
+  const { model } = expect.options(spec, name)
   expect.string(`${name}.model.sha256`, expect.options(model, `${name}.model`).sha256)
+  return expect.json(name, spec) as JobSpec
 }
 
 /** Of long lists only their lengths and the first difference: there may be a thousand labels. */
