@@ -85,15 +85,21 @@ withFaults('killed at any call, nothing is half-written, and the job goes on lat
   const whole = resultsOf(out)
   const calls = callsOf[0] ?? 40
   const places = step === 1 ? Array.from({ length: calls }, (_, i) => i + 1) : [5, 14, 20, 27, 33, calls - 4]
+  let killed = 0
   for (const at of places) {
     rmSync(out, { recursive: true })
-    mkdirSync(out)
     const { signal, stderr } = await run(folder, control, 'kill', at)
-    const where = `${control.read().what}, call ${at} of ${calls}`
-    t.is(signal, 'SIGKILL', `${where}: ${stderr}`)
+    const { what, count } = control.read()
+    const where = `${what}, call ${at} of ${calls}`
+    mkdirSync(out, { recursive: true })
+    // The manifest is flushed by time: a run may make one call less than another.
+    if (count < at) t.true(at > calls - 3, where)
+    else t.is(signal, 'SIGKILL', `${where}: ${stderr}`)
+    if (signal === 'SIGKILL') killed++
     t.deepEqual(halfWritten(out, whole), [], where)
     await runSmallJob(model, folder, true)
     t.deepEqual(differences(out, whole), [], where)
   }
+  t.log(`killed at ${killed} of ${calls} calls`)
   control.close()
 })
