@@ -1,4 +1,4 @@
-// Runs the cases of one kind that its parent names: see run-cases.mjs. usage: child.mjs KIND FOLDER
+// Runs the cases that its parent names: see run-cases.mjs. usage: child.mjs ADDRESS FOLDER, of the module of a kind.
 import { GradCamError, errorCodes, liveTensors, setNumThreads } from 'libtorch-gradcam'
 
 const [kind = '', folder = ''] = process.argv.slice(2)
@@ -16,8 +16,8 @@ function outcomeOf(error) {
 }
 
 setNumThreads(1)
-const { prepare } = await import(`./kinds/${kind}.mjs`)
-const { run, allowed = () => false } = await prepare(folder)
+const { prepare } = await import(kind)
+const { run, allowed = () => false, keepsTensors = false } = await prepare(folder)
 const before = liveTensors()
 const send = (message) => process.send?.(message)
 
@@ -35,7 +35,7 @@ async function runCase(id) {
   await new Promise((resolve) => setImmediate(resolve))
   for (const rejection of rejections.splice(0)) problems.push(`unhandled ${rejection}`.slice(0, 300))
   const left = liveTensors() - before
-  if (left > 0 && kind !== 'api') problems.push(`${left} tensors are left`)
+  if (left > 0 && !keepsTensors) problems.push(`${left} tensors are left`)
   send({ outcome, problems })
 }
 

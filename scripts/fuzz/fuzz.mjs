@@ -41,7 +41,14 @@ try {
     const began = performance.now()
     const ids = [...corpusIds(kind), ...Array.from({ length: last - first + 1 }, (_, i) => String(first + i))]
     const until = began + (minutes * 60_000) / chosen.length
-    const { outcomes, findings, cases, peak, next } = await runCases(kind, ids, { folder, until })
+    const { outcomes, findings, cases, peak, next } = await runCases(
+      new URL(`kinds/${kind}.mjs`, import.meta.url).href,
+      ids,
+      {
+        folder,
+        until,
+      },
+    )
     const isKnown = ({ id, found }) => known[kind]?.some((one) => one.id === id && new RegExp(one.found).test(found))
     const fresh = findings.filter((finding) => !isKnown(finding))
     unknown += fresh.length

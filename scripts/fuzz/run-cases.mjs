@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 /** What a case may take. */
-const limits = { milliseconds: 10_000, bytes: 2 * 2 ** 30 }
+const usual = { milliseconds: 10_000, bytes: 2 * 2 ** 30 }
 
 /**
  * @typedef {object} Finding what must not happen
@@ -32,18 +32,19 @@ function residentBytes(/** @type {number} */ pid) {
 }
 
 /**
- * @param {string} kind
+ * @param {string} kind the address of the module that runs the cases: see kinds
  * @param {readonly string[]} ids of the cases: 'corpus:NAME', or the number of a seed
- * @param {{ folder: string, until: number }} options a folder that may be written to, and when to stop (performance.now())
+ * @param {{ folder: string, until?: number, limits?: typeof usual }} options a folder that may be written to, when to stop
+ *   (performance.now()), and what a case may take
  * @returns {Promise<Ran>}
  */
-export async function runCases(kind, ids, { folder, until }) {
+export async function runCases(kind, ids, { folder, until = Infinity, limits = usual }) {
   /** @type {Ran} */
   const ran = { outcomes: {}, findings: [], cases: 0, peak: 0, next: '' }
   let at = 0
   while (at < ids.length && performance.now() < until) {
     const before = at
-    at = await runChild(kind, ids, at, { folder, until, ran })
+    at = await runChild(kind, ids, at, { folder, until, limits, ran })
     if (at === before) throw new Error(`the process for ${kind} ends before its first case: see above`)
   }
   ran.next = ids[at] ?? ''
@@ -51,7 +52,7 @@ export async function runCases(kind, ids, { folder, until }) {
 }
 
 /** One process, up to the case that ends it. Resolves with the position of the next case. */
-function runChild(kind, ids, from, { folder, until, ran }) {
+function runChild(kind, ids, from, { folder, until, limits, ran }) {
   return new Promise((resolve) => {
     const env = { ...process.env, OMP_NUM_THREADS: '1' }
     const process_ = fork(child, [kind, folder], { env, silent: true, cwd: folder })

@@ -67,6 +67,8 @@ export async function prepare() {
       const output = await model.forward(input).catch((error) => error)
       return output instanceof Tensor && output.shape.join() === '2,5' ? [] : [`the model does not run: ${output}`]
     },
+    // What a call made may be garbage that is not collected yet.
+    keepsTensors: true,
     // An argument's own error is passed on as it is.
     allowed: (error) => error instanceof Trap,
   }
