@@ -1,10 +1,10 @@
-import type { Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { BatchEntry } from '../batch/input.js'
 import type { BatchResult } from '../batch/result.js'
 import { settled } from '../base/callback.js'
 import { expect, isRecord, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { notAFile } from '../images/read-source.js'
 import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
 import { toErrorLine, toResultLine, type InputFile, type JobLine, type SinkFiles } from './job-line.js'
 import type { JobSpec } from './job-spec.js'
@@ -241,13 +241,6 @@ class JobRun {
     const message = `There are ${labels} labels for the model's ${outputs} classes. The first label is taken for class 0.`
     await settled(this.parts.onWarning?.({ code: 'LABEL_COUNT', message, details: { labels, outputs } }))
   }
-}
-
-/** A pipe may never give anything, and reading it cannot be stopped. A missing file and a folder have errors of their own. */
-function notAFile(path: string, found: Stats): GradCamError | null {
-  if (found.isFile() || found.isDirectory()) return null
-  const message = `The image '${path}' cannot be read: it is a pipe or a device. Save it to a file.`
-  return new GradCamError('ERR_IMAGE_UNREADABLE', message)
 }
 
 /** Ends as soon as the signal is aborted, even while it waits for an entry. */

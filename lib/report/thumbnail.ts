@@ -1,7 +1,8 @@
+import { stat } from 'node:fs/promises'
 import { GradCamError } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
 import { decode } from '../images/decode.js'
-import { readSource, sourceName } from '../images/read-source.js'
+import { notAFile, readSource, sourceName } from '../images/read-source.js'
 import { loadSharp } from '../images/sharp.js'
 
 /** A small copy of an image, or why there is none. */
@@ -22,6 +23,9 @@ export type Thumbnail =
  */
 export async function thumbnail(path: string, side: number, maxPixels: number): Promise<Thumbnail> {
   try {
+    const found = await stat(path).catch(() => null)
+    const special = found && notAFile(path, found)
+    if (special) throw special
     const bytes = await readSource(path, {})
     const limits = { maxPixels, background: undefined, within: side }
     const { data, height, width } = await decode(bytes, sourceName(path), limits, {})

@@ -98,14 +98,21 @@ test('the names of inputs that are no files lead nowhere', async (t) => {
   const out = join(folder, 'out')
   gradcam(['batch', join(folder, 'in'), '--out', out, ...common])
   const [line] = lines(out)
-  const inputs = ['https://example.org/a.jpg', 'javascript:alert(1)', '//example.org/b.jpg', 'key of an object']
+  const inputs = [
+    'https://example.org/a.jpg',
+    'javascript:alert(1)',
+    '//example.org/b.jpg',
+    'key of an object',
+    '/dev/zero',
+  ]
   const forged = inputs.map((input, i) => JSON.stringify({ ...line, id: `${i}.jpg`, input }))
   writeFileSync(join(out, 'manifest.jsonl'), `${forged.join('\n')}\n`)
   t.is(gradcam(['report', out]).code, 0)
-  for (const [id, { input, thumbnail }] of itemsOf(join(out, 'report.html'))) {
+  for (const [id, { input, thumbnail, facts }] of itemsOf(join(out, 'report.html'))) {
     t.is(thumbnail, null, id)
     // A path with two slashes is one of this machine: the page links to it as such.
     if (id === '2.jpg') t.regex(input ?? '', /^(\.\.\/)+example\.org\/b\.jpg$/)
+    else if (id === '4.jpg') t.regex(facts['Image'] ?? '', /it is a pipe or a device/)
     else t.is(input, null, id)
   }
 })
