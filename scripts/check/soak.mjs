@@ -22,7 +22,6 @@ import {
   Tensor,
 } from 'libtorch-gradcam'
 import sharp from 'sharp'
-import { formatTable } from '#internal'
 
 const points = 12
 /** What the process may have more in the last third than in the third before, beside a hundredth of it: noise of the heap. */
@@ -51,7 +50,7 @@ function read() {
 }
 
 /** What must not grow, now. */
-async function measure() {
+async function measure(/** @type {ScriptModule | null} */ kept) {
   for (let times = 0; times < 3; times++) {
     globalThis.gc?.()
     await sleep(30)
@@ -64,6 +63,8 @@ async function measure() {
     tensors: liveTensors(),
     files: readdirSync('/proc/self/fd').length,
     threads: number('Threads'),
+    // Each in a compilation unit of its own.
+    splits: kept?.splitMemory().splits ?? 0,
   }
 }
 
@@ -148,8 +149,27 @@ const jpeg = await sharp({ create: { width: 96, height: 72, channels: 3, backgro
 /** @type {Record<string, number>} */
 const errors = {}
 const rows = []
+const width = 13
+
+/** Measures, and prints a row of the table. */
+async function note(/** @type {number} */ explanations) {
+  const row = { explanations, seconds: seconds(), ...(await measure(model)) }
+  if (rows.length === 0)
+    console.log(
+      Object.keys(row)
+        .map((key) => key.padStart(width))
+        .join(''),
+    )
+  console.log(
+    Object.values(row)
+      .map((value) => String(Math.round(value)).padStart(width))
+      .join(''),
+  )
+  rows.push(row)
+}
+
 for (let i = 0; i < count; i++) {
-  if (i % Math.ceil(count / points) === 0) rows.push({ explanations: i, seconds: seconds(), ...(await measure()) })
+  if (i % Math.ceil(count / points) === 0) await note(i)
   const name = names[i % names.length]
   const round = Math.floor(i / names.length)
   const [size, batch] = [sizes[round % sizes.length], batches[round % batches.length]]
@@ -173,22 +193,17 @@ for (let i = 0; i < count; i++) {
     input.dispose()
   }
 }
-rows.push({ explanations: count, seconds: seconds(), ...(await measure()) })
+await note(count)
 
-const cell = (value) => ({ text: typeof value === 'number' ? String(Math.round(value)) : value, alignRight: true })
-const keys = Object.keys(rows[0])
-console.log(
-  formatTable([keys.map((key) => ({ text: key })), ...rows.map((row) => keys.map((key) => cell(row[key])))]).join('\n'),
-)
 for (const explainers of kept.values()) for (const explainer of explainers) explainer[Symbol.dispose]()
 model.dispose()
-const left = await measure()
+const left = await measure(null)
 console.log(`released: ${Math.round(left.residentMB)} MB, ${left.tensors} tensors, ${left.files} files`)
 
 const middle = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
 const third = Math.floor(rows.length / 3)
 const problems = Object.entries(errors).map(([error, times]) => `${times} times ${error}`)
-for (const key of /** @type {const} */ (['residentMB', 'tensors', 'files', 'threads'])) {
+for (const key of /** @type {const} */ (['residentMB', 'tensors', 'files', 'threads', 'splits'])) {
   const [before, after] = [rows.slice(-2 * third, -third), rows.slice(-third)].map((some) =>
     middle(some.map((row) => row[key])),
   )
