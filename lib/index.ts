@@ -16,7 +16,15 @@ export { FileSource, type FileSourceOptions } from './jobs/file-source.js'
 export { FolderSink } from './jobs/folder-sink.js'
 export { FolderStore, readJobSpec, type FolderStoreOptions } from './jobs/folder-store.js'
 export type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './jobs/job.js'
-export type { JobErrorLine, JobLine, JobResultLine } from './jobs/job-line.js'
+export type {
+  FileDigest,
+  InputFile,
+  JobErrorLine,
+  JobLine,
+  JobResultLine,
+  SinkFiles,
+  WrittenFile,
+} from './jobs/job-line.js'
 export { checkSameJob, makeJobSpec, type JobSpec, type JobSpecOptions } from './jobs/job-spec.js'
 export { readManifest } from './jobs/manifest.js'
 export { ModelExplainer, type ModelExplainerOptions } from './jobs/model-explainer.js'

@@ -37,6 +37,7 @@ export interface BatchCall {
   readonly trust: 'trusted' | 'untrusted'
   readonly resume: boolean
   readonly retryFailed: boolean
+  readonly verify: boolean
   readonly json: boolean
 }
 
@@ -89,8 +90,15 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   },
   ...trustOption,
   ...svgOption,
-  resume: { type: 'boolean', help: 'continue the job in DIR: inputs that have a result are left as they are' },
+  resume: {
+    type: 'boolean',
+    help: 'continue the job in DIR: inputs that have a result, and have not changed since, are left as they are',
+  },
   'retry-failed': { type: 'boolean', help: 'with --resume: try again what failed' },
+  verify: {
+    type: 'boolean',
+    help: 'with --resume: read every result and every input, and compare its SHA-256 with the manifest, not its size and time',
+  },
   json: { type: 'boolean', help: 'print the lines of the manifest as they are written, and a summary, as JSON' },
 }
 
@@ -104,6 +112,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   if (!out) throw usageError(`batch requires --out DIR, the folder to write to. ${see}`)
   if (values['retry-failed'] === true && values['resume'] !== true)
     throw usageError('--retry-failed requires --resume: a new job has nothing that failed yet.')
+  if (values['verify'] === true && values['resume'] !== true)
+    throw usageError('--verify requires --resume: a new job has nothing to compare with yet.')
   const method = choice(values, 'method', methodNames)
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
@@ -131,6 +141,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
     trust: readTrust(values).trust,
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
+    verify: values['verify'] === true,
     json: values['json'] === true,
   }
 }

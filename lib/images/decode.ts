@@ -17,6 +17,8 @@ export interface DecodeLimits {
 
 export interface DecodeOptions extends DecodeLimits {
   background: number | undefined
+  /** The most pixels a side: larger images are made smaller as they are decoded, which takes less time and memory. */
+  within?: number
   /** Called when the header has been read, with the bytes that the pixels will take; waits until they may be allocated. */
   reserve?: (bytes: number) => Promise<void>
 }
@@ -30,7 +32,7 @@ export interface DecodeOptions extends DecodeLimits {
 export async function decode(
   bytes: Uint8Array,
   name: string,
-  { maxPixels, decodeSeconds, svg, background, reserve }: DecodeOptions,
+  { maxPixels, decodeSeconds, svg, background, within, reserve }: DecodeOptions,
   { signal }: CallOptions,
 ): Promise<Pixels> {
   if (bytes.byteLength === 0)
@@ -65,9 +67,11 @@ export async function decode(
       // Models are trained on pixels as Pillow gives them, which does not apply colour profiles. CMYK needs one.
       ignoreIcc: header.space !== 'cmyk',
     })
+    if (within !== undefined) image.resize(within, within, { fit: 'inside', withoutEnlargement: true })
     const timeout = { seconds: Math.max(1, Math.ceil(decodeSeconds)) }
     if (isDeepGrey(header)) {
       const grey = sharp(bytes, { limitInputPixels: maxPixels, autoOrient: true }).timeout(timeout)
+      if (within !== undefined) grey.resize(within, within, { fit: 'inside', withoutEnlargement: true })
       return await cancellable(signal, () => deepGrey(grey))
     }
     return await cancellable(signal, () => toPixels(image.timeout(timeout), background))

@@ -1,7 +1,7 @@
 import { GradCamError } from '../../base/errors.js'
 import { pickLayer } from '../../cam/pick-layer.js'
 import { methodNames, methods } from '../../methods/table.js'
-import { saveImage } from '../../images/index.js'
+import { saveOutput } from '../../images/save-image.js'
 import { ScriptModule } from '../../model/script-module.js'
 import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
@@ -124,7 +124,7 @@ async function save({ images }: Finding, pathOf: (kind: string) => string): Prom
   try {
     for (const [kind, image] of Object.entries(images)) {
       files[kind] = pathOf(kind)
-      await saveImage(image, pathOf(kind))
+      await saveOutput(image, pathOf(kind))
     }
   } finally {
     for (const image of Object.values(images)) image.dispose()
