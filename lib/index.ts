@@ -16,7 +16,15 @@ export { FileSource, type FileSourceOptions } from './jobs/file-source.js'
 export { FolderSink } from './jobs/folder-sink.js'
 export { FolderStore, readJobSpec, type FolderStoreOptions } from './jobs/folder-store.js'
 export type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './jobs/job.js'
-export type { JobErrorLine, JobLine, JobResultLine } from './jobs/job-line.js'
+export type {
+  FileDigest,
+  InputFile,
+  JobErrorLine,
+  JobLine,
+  JobResultLine,
+  SinkFiles,
+  WrittenFile,
+} from './jobs/job-line.js'
 export { checkSameJob, makeJobSpec, type JobSpec, type JobSpecOptions } from './jobs/job-spec.js'
 export { readManifest } from './jobs/manifest.js'
 export { ModelExplainer, type ModelExplainerOptions } from './jobs/model-explainer.js'
@@ -113,6 +121,9 @@ export type {
 } from './model/model.js'
 export { ScriptModule, type LoadOptions } from './model/script-module.js'
 export type { TrialOptions } from './model/trial.js'
+export { pickLayer } from './cam/pick-layer.js'
+export { modelNotes, type ModelNote } from './model/model-notes.js'
+export type { MapCondition } from './explain/condition.js'
 export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
 export { className, parseTarget, readLabels, type ClassTarget } from './target/labels.js'
 export type { BoxTarget, ClassChoice, Target, TargetData, TargetOptions } from './target/target.js'

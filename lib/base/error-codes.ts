@@ -179,6 +179,11 @@ export const errorCodes = {
   ERR_USAGE: { group: 'command line', meaning: 'The command line was called with wrong arguments.', status: 400 },
 
   ERR_TORCH: { group: 'run', meaning: 'LibTorch refused an operation; the message is its own.', status: 422 },
+  ERR_BATCH_SIZE: {
+    group: 'run',
+    meaning: 'The model does not give a row for each image of a batch of this size.',
+    status: 422,
+  },
   ERR_OUT_OF_MEMORY: {
     group: 'run',
     meaning: 'A tensor did not fit into memory, or into the limit of setTensorMemoryLimit.',

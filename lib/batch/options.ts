@@ -4,6 +4,7 @@ import { expect, invalid } from '../base/check.js'
 import type { DecodeLimits } from '../images/decode.js'
 import { checkDecodeLimits } from '../images/load-image.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
+import type { Reshape } from '../cam/reshape.js'
 import type { MethodName } from '../methods/table.js'
 import type { Model } from '../model/model.js'
 import type { BatchTarget } from './target.js'
@@ -32,11 +33,16 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   layer?: string | undefined
   /** For methods that make maps of a layer: see {@link ExecutionOptions}. */
   precision?: 'bfloat16' | 'float16' | undefined
+  /** For a layer that does not return [N, C, h, w]. */
+  reshape?: Reshape | undefined
   /** For inputs without a target of their own; 'argmax' by default. */
   target?: BatchTarget
   /** What is done to images, not to tensors: a preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
-  /** Inputs explained in one pass, where their shapes are the same. 8 by default; halved when memory runs out. */
+  /**
+   * Inputs explained in one pass, where their shapes are the same. 8 by default; halved when memory runs out, or the
+   * model does not take as many. 1 for a model that does not take images independently, as a first probe shows.
+   */
   batchSize?: number
   /**
    * The most inputs that are in progress at once, from the moment an input is taken until its result is taken. By default

@@ -1,7 +1,9 @@
 import { GradCamError } from '../base/errors.js'
-import type { Pixels } from '../images/decode.js'
+import type { Pixels } from '../images/pixels.js'
 import type { MapValues } from '../images/draw-map.js'
 import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
+import type { MapCondition } from '../explain/condition.js'
+import type { ModelNote } from '../model/model-notes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { encodeMap, type BatchFile, type EncodeMapOptions } from './encode.js'
 
@@ -11,7 +13,7 @@ export interface TopClass {
   readonly class: number
   /** The model's output for it. */
   readonly score: number
-  /** The softmax over all outputs. */
+  /** The softmax over all outputs; of a model that ends in softmax or sigmoid its output, which is a probability already. */
   readonly probability: number
 }
 
@@ -23,6 +25,8 @@ export interface ExplainedInput {
   readonly score: number
   readonly outputs: number
   readonly top: readonly TopClass[]
+  readonly condition: MapCondition
+  readonly notes: readonly ModelNote[]
   readonly sha256: string | null
   readonly milliseconds: number
   readonly map: MapValues
@@ -46,6 +50,10 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly outputs: number
   /** The five highest classes, the highest first; empty where the output is not [N, C]. */
   readonly top: readonly TopClass[]
+  /** Whether the map says something, and if not, why. */
+  readonly condition: MapCondition
+  /** What makes results of the model depend on more than the image: nothing for most models. */
+  readonly notes: readonly ModelNote[]
   /** SHA-256 of the image file in hexadecimal digits, where the option `sha256` asked for it. */
   readonly sha256: string | null
   /** From when the input was taken until it was explained. */
@@ -62,13 +70,16 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
 
   /** @internal */
   constructor(explained: ExplainedInput) {
-    const { index, id, target, score, outputs, top, sha256, milliseconds, framing, image, warnings } = explained
+    const { index, id, target, score, outputs, top, condition, notes, warnings, sha256, milliseconds, framing, image } =
+      explained
     this.index = index
     this.id = id
     this.target = target
     this.score = score
     this.outputs = outputs
     this.top = top
+    this.condition = condition
+    this.notes = notes
     this.sha256 = sha256
     this.milliseconds = milliseconds
     this.framing = framing

@@ -1,4 +1,5 @@
 import { GradCamError } from '../base/errors.js'
+import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { nearestName } from '../base/nearest.js'
 import { parseTarget, type ClassTarget } from '../target/labels.js'
 import type { Option, Values } from './command.js'
@@ -74,6 +75,21 @@ export function parseSize(text: string, name = 'size'): [number, number] {
   return [height, width]
 }
 
+/** A value of --reshape: a name, or JSON. */
+export function parseReshape(text: string | undefined): PlainReshape | null {
+  if (text === undefined) return null
+  if (text === 'vit' || text === 'swin') return text
+  try {
+    const reshape = JSON.parse(text) as PlainReshape
+    toNativeReshape(reshape)
+    return reshape
+  } catch {
+    throw usageError(
+      `--reshape requires vit, swin, or JSON such as '{"tokens":"input","skip":2}' or '{"permute":[0,2,1]}', not "${text}".`,
+    )
+  }
+}
+
 /** The same with the number of channels before it, 3 where it is not given, as [1, channels, height, width]. */
 export function parseInputShape(text: string): [number, number, number, number] {
   const sizes = integers(text)
@@ -83,6 +99,13 @@ export function parseInputShape(text: string): [number, number, number, number] 
       `--size requires height and width in pixels, e.g. 224x224, or 1x28x28 for one channel, not "${text}".`,
     )
   return [1, channels, height, width]
+}
+
+/** The option --reshape of several commands. */
+export const reshapeOption: Option = {
+  type: 'string',
+  value: 'HOW',
+  help: 'for layers that do not return [N, C, h, w]: vit for tokens after a class token, swin for [N, h, w, C], or JSON',
 }
 
 function integers(text: string): number[] {

@@ -7,7 +7,17 @@ import { methodNames, methods } from '../methods/table.js'
 import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
 import { isPresetName } from '../preprocess/presets.js'
 import { readLabels } from '../target/labels.js'
-import { choice, readTarget, readTrust, single, svgOption, trustOption, usageError } from './arguments.js'
+import {
+  choice,
+  parseReshape,
+  readTarget,
+  readTrust,
+  reshapeOption,
+  single,
+  svgOption,
+  trustOption,
+  usageError,
+} from './arguments.js'
 import type { Option, Values } from './command.js'
 
 /** What `gradcam batch` was asked for. */
@@ -27,6 +37,7 @@ export interface BatchCall {
   readonly trust: 'trusted' | 'untrusted'
   readonly resume: boolean
   readonly retryFailed: boolean
+  readonly verify: boolean
   readonly json: boolean
 }
 
@@ -36,7 +47,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   layer: {
     type: 'string',
     value: 'PATH',
-    help: 'the layer to explain, see gradcam layers; by default the last one with a spatial output',
+    help: 'the layer to explain, see gradcam layers; by default the one that `gradcam layers --size` marks',
   },
   target: {
     type: 'string',
@@ -44,6 +55,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     help: 'the class to explain, by number or label; argmax (the default) is the top one of each image',
   },
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
+  reshape: reshapeOption,
   precision: {
     type: 'string',
     value: 'TYPE',
@@ -78,8 +90,15 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   },
   ...trustOption,
   ...svgOption,
-  resume: { type: 'boolean', help: 'continue the job in DIR: inputs that have a result are left as they are' },
+  resume: {
+    type: 'boolean',
+    help: 'continue the job in DIR: inputs that have a result, and have not changed since, are left as they are',
+  },
   'retry-failed': { type: 'boolean', help: 'with --resume: try again what failed' },
+  verify: {
+    type: 'boolean',
+    help: 'with --resume: read every result and every input, and compare its SHA-256 with the manifest, not its size and time',
+  },
   json: { type: 'boolean', help: 'print the lines of the manifest as they are written, and a summary, as JSON' },
 }
 
@@ -93,9 +112,13 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   if (!out) throw usageError(`batch requires --out DIR, the folder to write to. ${see}`)
   if (values['retry-failed'] === true && values['resume'] !== true)
     throw usageError('--retry-failed requires --resume: a new job has nothing that failed yet.')
+  if (values['verify'] === true && values['resume'] !== true)
+    throw usageError('--verify requires --resume: a new job has nothing to compare with yet.')
   const method = choice(values, 'method', methodNames)
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
+  const reshape = parseReshape(single(values, 'reshape'))
+  if (reshape && !methods[method].layered) throw usageError(`${method} takes no --reshape. Leave it out.`)
   const preprocessName = single(values, 'preprocess') ?? 'imagenet'
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
@@ -109,7 +132,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   return {
     sources,
     out,
-    job: { model, method, precision, layer, target, preprocess, write, alpha, labels },
+    job: { model, method, precision, layer, reshape, target, preprocess, write, alpha, labels },
     preprocessName,
     devices,
     batchSize: readCount(values, 'batch') ?? 8,
@@ -118,6 +141,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
     trust: readTrust(values).trust,
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
+    verify: values['verify'] === true,
     json: values['json'] === true,
   }
 }

@@ -4,6 +4,7 @@ import { methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
 import { denormalize, loadImage, normalize, overlay, type Normalization } from '../images/index.js'
+import type { MapCondition } from '../explain/condition.js'
 import type { Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -39,6 +40,8 @@ export interface Finding {
   readonly outputs: number
   /** The pixel where the map is greatest; null where no value is above 0; absent for maps that differ from pixel to pixel. */
   readonly peak?: { readonly x: number; readonly y: number } | null
+  /** Whether the map says something, and if not, why. */
+  readonly condition: MapCondition
   /** How many ReLUs were guided; absent for methods without a rule for them. */
   readonly relus?: number
   /** The sum of the attributions less the change of the score; absent for methods that do not compute it. */
@@ -107,12 +110,13 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  #draw({ method, layer, map, intercepted, delta }: MethodMap, pixels: Tensor) {
+  #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, pixels: Tensor) {
     using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), this.#options.size))
     const draw = (kind: string) => (kind === 'overlay' ? overlay(pixels, large) : normalize(large))
     return {
       method,
       layer,
+      condition: conditions[0] ?? { state: 'ok' as const, reason: null },
       ...(isFine(method) ? {} : { peak: peakOf(large) }),
       ...(intercepted === null ? {} : { relus: intercepted }),
       ...(delta?.[0] === undefined ? {} : { delta: delta[0] }),

@@ -1,7 +1,18 @@
 import { imagenet, type Normalization } from '../images/index.js'
 import { methodNames, methods as table, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
-import { choice, choiceOfSeveral, parseSize, readTarget, readTrust, several, single, usageError } from './arguments.js'
+import type { PlainReshape } from '../cam/reshape.js'
+import {
+  choice,
+  choiceOfSeveral,
+  parseReshape,
+  parseSize,
+  readTarget,
+  readTrust,
+  several,
+  single,
+  usageError,
+} from './arguments.js'
 import type { Values } from './command.js'
 import { readLabels, type ClassTarget } from '../target/labels.js'
 import { parseMethodSettings } from './method-settings.js'
@@ -19,6 +30,7 @@ export interface ExplainJob {
   readonly labels: readonly string[] | null
   readonly methods: readonly MethodName[]
   readonly settings: MethodSettings
+  readonly reshape: PlainReshape | null
   readonly size: readonly [number, number]
   readonly sizeGiven: boolean
   readonly normalization: Normalization | false
@@ -47,6 +59,9 @@ export async function readJob(values: Values, images: readonly string[]): Promis
         'Leave it out, or use gradcam or guided-gradcam.',
     )
   const settings = parseMethodSettings(values, methods)
+  const reshape = parseReshape(single(values, 'reshape'))
+  if (reshape && !methods.some((name) => table[name].layered))
+    throw usageError(`${methods.join(' and ')} take no --reshape, which is for layers. Leave it out.`)
   const size = single(values, 'size')
   const labelsFile = single(values, 'labels')
   // Numbers are checked before a file is read; a name is checked with the labels.
@@ -61,6 +76,7 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     labels,
     methods,
     settings,
+    reshape,
     size: parsedSize,
     sizeGiven: size !== undefined,
     normalization,

@@ -4,6 +4,7 @@ import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { BusyPoll } from '../addon/busy-poll.js'
+import { rememberRows, rowsOf } from '../model/model-notes.js'
 import { checkModel, toPositional, type Model } from '../model/model.js'
 import { scoreOf, toNativeTarget, type Target, type TargetOptions } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
@@ -85,6 +86,7 @@ export function disposeExplained(explained: NativeExplained): void {
 
 /** @internal What a pass of its own gave. */
 export interface Run<Output extends Value> {
+  model: Model
   output: Output
   intercepted: number
   execution: ExecutionPath
@@ -222,7 +224,9 @@ export abstract class Explainer implements Disposable {
   ): Promise<NativeExplained> {
     if (typeof target !== 'function') {
       using wanted = toNativeTarget(target)
-      return await cancellable(signal, (ticket) => pass.backward(wanted.target, ticket), disposeExplained)
+      const explained = await cancellable(signal, (ticket) => pass.backward(wanted.target, ticket), disposeExplained)
+      rememberRows(this.model, explained.rows)
+      return explained
     }
     if (output === undefined)
       throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to explain yet: call forward(input) first.')
@@ -250,7 +254,9 @@ export abstract class Explainer implements Disposable {
         ),
       )
       const execution = executionPath(result.whyHooked)
+      rememberRows(this.model, result.rows)
       return {
+        model: this.model,
         output: wrapValue(result.output) as Output,
         intercepted: result.intercepted,
         execution,
@@ -264,7 +270,8 @@ export abstract class Explainer implements Disposable {
       const output = found.output as Output
       try {
         const explained = await this.#differentiate(pass, kept, target, signal)
-        return { ...found, output, explained, warnings: joinWarnings(found.warnings, explained.warnings) }
+        const warnings = joinWarnings(found.warnings, explained.warnings)
+        return { ...found, model: this.model, output, explained, warnings }
       } catch (error) {
         disposeValue(output)
         throw error
@@ -274,6 +281,20 @@ export abstract class Explainer implements Disposable {
     } finally {
       pass.dispose()
     }
+  }
+
+  /**
+   * Whether several copies of the inputs may run in one batch: not where an image was seen to come out differently beside
+   * another one. The first call for a model finds out, by two small runs.
+   */
+  protected async runsInBatches(inputs: Value | readonly Value[], signal: AbortSignal | undefined): Promise<boolean> {
+    this.assertOpen()
+    const known = rowsOf(this.model)
+    if (known) return known.independent
+    const values = toPositional(inputs).map(unwrapValue)
+    const rows = await cancellable(signal, (ticket) => this.#pass.probe(values, ticket))
+    rememberRows(this.model, rows)
+    return rows.independent
   }
 
   /** One forward, and a backward for each of the top `k` classes. */
@@ -297,7 +318,7 @@ export abstract class Explainer implements Disposable {
         const explained = await this.#differentiate(pass, undefined, target, signal)
         const { intercepted, execution } = result
         const warnings = joinWarnings(result.warnings, explained.warnings)
-        found.push({ output: shareValue(first), intercepted, execution, explained, warnings })
+        found.push({ model: this.model, output: shareValue(first), intercepted, execution, explained, warnings })
       }
       return found
     } catch (error) {

@@ -6,8 +6,8 @@ import { disposeValue, type Value } from '../tensor/values.js'
 /** The classes and scores of inputs, from a forward without a graph. */
 export class ScorePass extends Explainer {
   /** @param execution by default the model runs frozen and optimised, where it allows that, which has to be prepared once */
-  constructor(model: Model, execution: Execution = 'auto') {
-    super(model, { layers: [], scoresOnly: true, inputGradient: false, guided: 'none', execution })
+  constructor(model: Model, execution: Execution = 'auto', input = 0) {
+    super(model, { layers: [], input, scoresOnly: true, inputGradient: false, guided: 'none', execution })
   }
 
   /** @throws GradCamError ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE */
@@ -18,6 +18,11 @@ export class ScorePass extends Explainer {
     const { output, ...explained } = await this.look(inputs, options)
     disposeValue(output)
     return explained
+  }
+
+  /** Whether several copies may run in one batch: see `runsInBatches` of explainers. */
+  async takesSeveral(inputs: Value | readonly Value[], signal: AbortSignal | undefined): Promise<boolean> {
+    return await this.runsInBatches(inputs, signal)
   }
 
   /** The same with the model's output, for the caller to dispose. */

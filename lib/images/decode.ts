@@ -1,11 +1,12 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import { GradCamError } from '../base/errors.js'
+import type { Metadata } from 'sharp'
+import { findBitmap } from './bitmap.js'
 import { refuseLarge, tookTooLong } from './image-limits.js'
-import { loadSharp } from './sharp.js'
+import type { Pixels } from './pixels.js'
+import { loadSharp, type Sharp } from './sharp.js'
 import { checkSvg, isSvg, renderSvg } from './svg.js'
-import { toPixels, type Pixels } from './to-pixels.js'
-
-export type { Pixels } from './to-pixels.js'
+import { toPixels } from './to-pixels.js'
 
 /** What an image may ask for at most. */
 export interface DecodeLimits {
@@ -16,6 +17,8 @@ export interface DecodeLimits {
 
 export interface DecodeOptions extends DecodeLimits {
   background: number | undefined
+  /** The most pixels a side: larger images are made smaller as they are decoded, which takes less time and memory. */
+  within?: number
   /** Called when the header has been read, with the bytes that the pixels will take; waits until they may be allocated. */
   reserve?: (bytes: number) => Promise<void>
 }
@@ -29,7 +32,7 @@ export interface DecodeOptions extends DecodeLimits {
 export async function decode(
   bytes: Uint8Array,
   name: string,
-  { maxPixels, decodeSeconds, svg, background, reserve }: DecodeOptions,
+  { maxPixels, decodeSeconds, svg, background, within, reserve }: DecodeOptions,
   { signal }: CallOptions,
 ): Promise<Pixels> {
   if (bytes.byteLength === 0)
@@ -44,6 +47,12 @@ export async function decode(
       await reserve?.(pixels.data.byteLength)
       return pixels
     }
+    const bitmap = findBitmap(bytes)
+    if (bitmap) {
+      refuseLarge(name, bitmap, maxPixels)
+      await reserve?.(bitmap.width * bitmap.height * 3)
+      return bitmap.read()
+    }
     const sharp = await loadSharp()
     // The header alone, so that an image too large is refused with its size before memory is taken for it.
     const header = await cancellable(signal, () => sharp(bytes, { limitInputPixels: false }).metadata())
@@ -57,13 +66,38 @@ export async function decode(
       failOn: 'error',
       // Models are trained on pixels as Pillow gives them, which does not apply colour profiles. CMYK needs one.
       ignoreIcc: header.space !== 'cmyk',
-    }).timeout({ seconds: Math.max(1, Math.ceil(decodeSeconds)) })
-    return await cancellable(signal, () => toPixels(image, background))
+    })
+    if (within !== undefined) image.resize(within, within, { fit: 'inside', withoutEnlargement: true })
+    const timeout = { seconds: Math.max(1, Math.ceil(decodeSeconds)) }
+    if (isDeepGrey(header)) {
+      const grey = sharp(bytes, { limitInputPixels: maxPixels, autoOrient: true }).timeout(timeout)
+      if (within !== undefined) grey.resize(within, within, { fit: 'inside', withoutEnlargement: true })
+      return await cancellable(signal, () => deepGrey(grey))
+    }
+    return await cancellable(signal, () => toPixels(image.timeout(timeout), background))
   } catch (error) {
     if (error instanceof GradCamError || signal?.aborted) throw error
     if ((error as Error).message.startsWith('timeout: ')) throw tookTooLong(name, decodeSeconds)
-    throw corrupt(name, error as Error)
+    throw corrupt(name, bytes, error as Error)
   }
+}
+
+/** Grey of 16 bits: Pillow clips it at 255 where it makes RGB of it, so that is what a model sees in Python. */
+function isDeepGrey({ depth, channels, space }: Metadata): boolean {
+  return (depth === 'ushort' || depth === 'short') && channels === 1 && /^(b-w|grey16)$/.test(space)
+}
+
+async function deepGrey(image: ReturnType<Sharp>): Promise<Pixels> {
+  const { data: raw, info } = await image
+    .pipelineColourspace('grey16')
+    .toColourspace('grey16')
+    .raw({ depth: 'ushort' })
+    .toBuffer({ resolveWithObject: true })
+  const values = new Uint16Array(raw.buffer, raw.byteOffset, raw.byteLength / 2)
+  const data = new Uint8Array(info.width * info.height * 3)
+  for (let i = 0; i < info.width * info.height; i++)
+    data.fill(Math.min(255, values[i * info.channels] as number), i * 3, i * 3 + 3)
+  return { data, height: info.height, width: info.width }
 }
 
 function svgRefused(name: string): GradCamError {
@@ -74,13 +108,36 @@ function svgRefused(name: string): GradCamError {
   )
 }
 
-function corrupt(name: string, cause: Error): GradCamError {
+/** Formats that are recognised and not read, by their first bytes. */
+function formatOf(bytes: Uint8Array): string | null {
+  const start = Buffer.from(bytes.subarray(0, 32)).toString('latin1')
+  if (/^....ftyp(heic|heix|hevc|hevx|heim|heis|mif1|msf1)/s.test(start)) return /avif/.test(start) ? null : 'HEIC'
+  if (start.startsWith('\0\0\0\x0cjP  ') || start.startsWith('\xff\x4f\xff\x51')) return 'JPEG 2000'
+  if (start.startsWith('\0\0\0\x0cJXL ') || start.startsWith('\xff\x0a')) return 'JPEG XL'
+  if (start.startsWith('\x76\x2f\x31\x01')) return 'OpenEXR'
+  if (start.startsWith('\0\0\x01\0')) return 'an icon (ICO)'
+  return null
+}
+
+function corrupt(name: string, bytes: Uint8Array, cause: Error): GradCamError {
   const decoder = cause.message.split('\n')[0] as string
+  const known = formatOf(bytes)
+  const supported =
+    'JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP and PNM can be read, and SVG on request: convert it to one of these.'
+  if (known)
+    return new GradCamError('ERR_IMAGE_CORRUPT', `${name} is ${known}, which cannot be read.`, {
+      remedy: supported,
+      details: { decoder, format: known },
+      cause,
+    })
+  if (decoder.endsWith('is not supported'))
+    return new GradCamError('ERR_IMAGE_CORRUPT', `${name} cannot be read: ${decoder}.`, {
+      remedy: 'Save it as PNG or JPEG.',
+      details: { decoder },
+      cause,
+    })
   const [problem, remedy] = decoder.endsWith('unsupported image format')
-    ? [
-        `${name} is not an image of a supported format, or is cut short.`,
-        'JPEG, PNG, WebP, AVIF, GIF and TIFF can be read, and SVG on request: convert it to one of these.',
-      ]
+    ? [`${name} is not an image of a supported format, or is cut short.`, supported]
     : [
         `${name} is a damaged or incomplete image (${decoder}).`,
         'Copy or download it again, or save it again as PNG or JPEG.',

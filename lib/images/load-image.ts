@@ -45,10 +45,10 @@ export const defaultMaxPixels = 178_956_970
 export const defaultDecodeSeconds = 60
 
 /**
- * Reads an image as input for a model: JPEG, PNG, WebP, AVIF, GIF or TIFF, on request SVG, decoded by sharp.
+ * Reads an image as input for a model: JPEG, PNG, WebP, AVIF, GIF or TIFF, on request SVG, decoded by sharp; BMP or PNM.
  *
- * The image is turned upright by its EXIF orientation; grey, palette and CMYK become RGB, 16 bits per channel 8; of an
- * animation the first frame is taken. Embedded colour profiles are ignored, as in Pillow and torchvision, but for CMYK.
+ * The image is turned upright by its EXIF orientation; grey, palette and CMYK become RGB, 16 bits per channel 8 (grey is
+ * clipped at 255, as by Pillow, so that 12-bit grey should be scaled before); of an animation the first frame is taken. Embedded colour profiles are ignored, as in Pillow and torchvision, but for CMYK.
  * Resizing is Pillow's, byte for byte, so that a model sees what it sees in Python.
  *
  * @param source a path, a `file:` URL, or the bytes of the file

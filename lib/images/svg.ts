@@ -1,7 +1,7 @@
 import { GradCamError } from '../base/errors.js'
 import { runNodeChild } from '../base/node-child.js'
 import { refuseLarge, tookTooLong } from './image-limits.js'
-import type { Pixels } from './to-pixels.js'
+import type { Pixels } from './pixels.js'
 
 /** The largest SVG that is rendered, in bytes and in pixels. */
 export const largestSvg = { bytes: 4 * 2 ** 20, pixels: 25_000_000 } as const

@@ -1,11 +1,5 @@
 import type { Sharp as SharpImage } from 'sharp'
-
-/** A decoded image: red, green and blue of each pixel, row by row from the top. */
-export interface Pixels {
-  readonly data: Uint8Array
-  readonly height: number
-  readonly width: number
-}
+import type { Pixels } from './pixels.js'
 
 /** Red, green and blue of each pixel, in 8 bits, without transparency: see `background` of `loadImage`. */
 export async function toPixels(image: SharpImage, background: number | undefined): Promise<Pixels> {

@@ -2,6 +2,8 @@ import { toMapLevels, type MapLevels } from '../batch/levels.js'
 import type { BatchExplanation } from '../batch/result.js'
 import { GradCamError } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
+import type { MapCondition } from '../explain/condition.js'
+import type { ModelNote } from '../model/model-notes.js'
 import type { Region } from '../preprocess/framing.js'
 import type { JobSpec } from './job-spec.js'
 
@@ -17,6 +19,31 @@ interface JobInputLine {
   readonly sha256: string | null
 }
 
+/** What a file held. */
+export interface FileDigest {
+  /** Its size. */
+  readonly bytes: number
+  /** SHA-256 of its bytes in hexadecimal digits. */
+  readonly sha256: string
+}
+
+/** A file as a sink wrote it. */
+export interface WrittenFile extends FileDigest {
+  /** For a folder its path relative to it. */
+  readonly name: string
+}
+
+/** What a sink says of the files of one result, by kind: their names, or also what they hold. */
+export type SinkFiles = Readonly<Record<string, string | WrittenFile>>
+
+/** The file of an input, when it was explained. */
+export interface InputFile {
+  /** Its size. */
+  readonly bytes: number
+  /** When it was last changed, in milliseconds since 1970. */
+  readonly modified: number
+}
+
 /** An input that was explained. */
 export interface JobResultLine extends JobInputLine {
   /** The class that was explained. */
@@ -27,6 +54,10 @@ export interface JobResultLine extends JobInputLine {
   readonly score: number
   /** The five highest classes, the highest first, with the softmax over all classes. */
   readonly top: readonly { class: number; label: string | null; score: number; probability: number }[]
+  /** Whether the map says something, and if not, why. Lines of earlier versions have none. */
+  readonly condition?: MapCondition
+  /** What makes results of the model depend on more than the image; left out where nothing does. */
+  readonly notes?: readonly ModelNote[]
   readonly method: string
   /** Null for a method that requires no layer. */
   readonly layer: string | null
@@ -38,6 +69,10 @@ export interface JobResultLine extends JobInputLine {
   readonly map: MapLevels
   /** The files of the result by kind, as the sink named them: for a folder relative to it. */
   readonly files: Readonly<Record<string, string>>
+  /** What these files hold, by kind; absent where the sink does not say, and in jobs of version 0.1.0. */
+  readonly digests?: Readonly<Record<string, FileDigest>>
+  /** Absent where the input is not a file, and in jobs of version 0.1.0. */
+  readonly inputFile?: InputFile
   /** From when the input was taken until it was explained. */
   readonly milliseconds: number
 }
@@ -52,10 +87,10 @@ export interface JobErrorLine extends JobInputLine {
   }
 }
 
-/** The line of an input that was explained. Its `extra` is the names of its files. */
+/** The line of an input that was explained. Its `extra` is its files. */
 export function toResultLine(
-  result: BatchExplanation<Readonly<Record<string, string>>>,
-  { input }: Pick<JobLine, 'input'>,
+  result: BatchExplanation<SinkFiles>,
+  { input, inputFile }: Pick<JobResultLine, 'input' | 'inputFile'>,
   spec: JobSpec,
   layer: string | null,
 ): JobResultLine {
@@ -70,14 +105,27 @@ export function toResultLine(
     label: label(target),
     score,
     top: result.top.map((one) => ({ ...one, label: label(one.class) })),
+    condition: result.condition,
+    ...(result.notes.length > 0 && { notes: result.notes }),
     method: spec.method,
     layer,
     size,
     region,
     map: toMapLevels({ data: map.toTypedArray() as Float32Array, height, width }),
-    files: result.extra,
+    ...filesOf(result.extra),
+    ...(inputFile && { inputFile }),
     milliseconds: Math.round(milliseconds),
   }
+}
+
+function filesOf(written: SinkFiles): Pick<JobResultLine, 'files' | 'digests'> {
+  const files: Record<string, string> = {}
+  const digests: Record<string, FileDigest> = {}
+  for (const [kind, file] of Object.entries(written)) {
+    files[kind] = typeof file === 'string' ? file : file.name
+    if (typeof file !== 'string') digests[kind] = { bytes: file.bytes, sha256: file.sha256 }
+  }
+  return { files, ...(Object.keys(digests).length > 0 && { digests }) }
 }
 
 /** The line of an input that failed. */

@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { normalize } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { either, expect, invalid } from '../base/check.js'
+import { digestFile } from '../base/digest.js'
 import { GradCamError } from '../base/errors.js'
+import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 
@@ -22,6 +21,8 @@ export interface JobSpec {
   readonly precision: 'bfloat16' | 'float16' | null
   /** The layer to explain; null for a method that requires none, or where the default layer is used. */
   readonly layer: string | null
+  /** How the output of the layer becomes [N, C, h, w]; left out where it is that. */
+  readonly reshape?: PlainReshape
   /** What to explain of inputs without a target of their own. */
   readonly target: BatchTarget
   /** What is done to images. */
@@ -48,6 +49,8 @@ export interface JobSpecOptions {
   precision?: 'bfloat16' | 'float16' | null
   /** For methods that require a layer; by default the last one with a spatial output. */
   layer?: string | null
+  /** For a layer that does not return [N, C, h, w]; where the default layer is used, it is that of the layer. */
+  reshape?: PlainReshape | null
   /** 'argmax' by default. Plain data without tensors. */
   target?: BatchTarget
   /** A preset's name or a description; 'imagenet' by default. */
@@ -78,6 +81,10 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     target = 'argmax',
     alpha = 0.5,
   } = expect.options(options)
+  const { reshape = null } = options
+  if (reshape !== null) toNativeReshape(reshape)
+  if (reshape !== null && !methods[method].layered)
+    throw invalid('reshape', `left out for the method ${method}, which takes no layer`, reshape)
   const { write = ['overlay'], labels = null, base = '', sources: given = [] } = options
   expect.path('model', file)
   expect.string('base', base)
@@ -96,7 +103,20 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     .list('sources', given, isString, 'paths')
     .map((source) => normalize(source).replace(/(.)[/\\]$/, '$1'))
   const model = { path: file, sha256: await digestOf(file) }
-  return { model, method, precision, layer, target, preprocess, write, alpha, labels, sources, base }
+  return {
+    model,
+    method,
+    precision,
+    layer,
+    ...(reshape !== null && { reshape }),
+    target,
+    preprocess,
+    write,
+    alpha,
+    labels,
+    sources,
+    base,
+  }
 }
 
 const isString = (value: unknown): value is string => typeof value === 'string'
@@ -109,14 +129,13 @@ const isBatchFile = (value: unknown): value is BatchFile => batchFiles.some((kin
  * @throws GradCamError ERR_JOB_CHANGED with the differences
  */
 export function checkSameJob(before: JobSpec, now: JobSpec): void {
-  for (const [name, spec] of Object.entries({ before, now })) checkSpec(name, spec)
-  const changes = Object.keys(now).flatMap((key) => {
+  const [old, wanted] = [plainSpec('before', before), plainSpec('now', now)]
+  const changes = Object.keys(wanted).flatMap((key) => {
     const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
     if (name === 'model')
-      return before.model.sha256 === now.model.sha256 ? [] : [`model: ${before.model.path} has changed`]
-    if (isDeepStrictEqual(before[name], JSON.parse(JSON.stringify(now[name])))) return []
-    return [difference(name, before[name], now[name])]
+      return old.model.sha256 === wanted.model.sha256 ? [] : [`model: ${old.model.path} has changed`]
+    return isDeepStrictEqual(old[name], wanted[name]) ? [] : [difference(name, old[name], wanted[name])]
   })
   if (changes.length > 0)
     throw new GradCamError('ERR_JOB_CHANGED', `This is not the job that is to be resumed; ${changes.join('; ')}.`, {
@@ -125,9 +144,11 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
     })
 }
 
-function checkSpec(name: string, spec: unknown): void {
-  const { model } = expect.options(spec as JobSpec, name)
+/** As job.json holds it, checked as far as this reads it. */
+function plainSpec(name: string, spec: JobSpec): JobSpec {
+  const { model } = expect.options(spec, name)
   expect.string(`${name}.model.sha256`, expect.options(model, `${name}.model`).sha256)
+  return expect.json(name, spec) as JobSpec
 }
 
 /** Of long lists only their lengths and the first difference: there may be a thousand labels. */
@@ -147,8 +168,7 @@ function shortly(value: unknown): string {
 }
 
 async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(file), hash).catch((cause: NodeJS.ErrnoException) => {
+  return await digestFile(file).catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT'
     throw new GradCamError(
       missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
@@ -156,5 +176,4 @@ async function digestOf(file: string): Promise<string> {
       { cause },
     )
   })
-  return hash.digest('hex')
 }

@@ -4,10 +4,11 @@ import { explainAll } from '../batch/explain-all.js'
 import type { BatchEntry } from '../batch/input.js'
 import type { ExplainAllOptions } from '../batch/options.js'
 import type { BatchExplanation, BatchResult } from '../batch/result.js'
+import { pickLayer } from '../cam/pick-layer.js'
+import type { PlainReshape } from '../cam/reshape.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { methods } from '../methods/table.js'
-import { defaultLayer } from '../model/default-layer.js'
 import { isModel, type Model } from '../model/model.js'
 import { ScriptModule } from '../model/script-module.js'
 import { framingOf } from '../preprocess/framing.js'
@@ -37,7 +38,7 @@ export class ModelExplainer implements JobExplainer {
   readonly #devices: readonly string[]
   readonly #trust: 'trusted' | 'untrusted'
   #models: readonly Model[] = []
-  #job: { readonly spec: JobSpec; readonly layer: string | null } | null = null
+  #job: ({ readonly spec: JobSpec } & Chosen) | null = null
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(options: ModelExplainerOptions = {}) {
@@ -60,9 +61,9 @@ export class ModelExplainer implements JobExplainer {
     this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#trust))
     try {
       const [model] = this.#models
-      const layer = model ? await layerOf(model, spec) : null
-      this.#job = { spec, layer }
-      return { layer, devices: this.#models.map(({ device }) => device) }
+      const chosen: Chosen = model ? await layerOf(model, spec) : { layer: null }
+      this.#job = { spec, ...chosen }
+      return { ...chosen, devices: this.#models.map(({ device }) => device) }
     } catch (error) {
       await this.close()
       throw error
@@ -74,7 +75,7 @@ export class ModelExplainer implements JobExplainer {
     finish: (result: BatchExplanation<unknown>) => Promise<Extra>,
   ): AsyncIterable<BatchResult<Extra>> {
     if (!this.#job) throw new GradCamError('ERR_CLOSED', 'The explainer is not open. Call open() first.')
-    const { spec, layer } = this.#job
+    const { spec, layer, reshape } = this.#job
     const { method, precision, target, preprocess } = spec
     return explainAll<Extra>(inputs, {
       maxWait: 1000,
@@ -83,6 +84,7 @@ export class ModelExplainer implements JobExplainer {
       method,
       ...(precision && { precision }),
       ...(layer !== null && { layer }),
+      ...(reshape !== undefined && { reshape }),
       target,
       preprocess,
       order: 'ready',
@@ -122,9 +124,14 @@ async function loadReplicas(
   }
 }
 
-/** The layer of the job, or the last one with a spatial output at the size that images are framed to. */
-async function layerOf(model: Model, { layer, method, preprocess }: JobSpec): Promise<string | null> {
-  if (layer !== null || !methods[method].layered) return layer
+/** The layer that is explained, and how its output becomes [N, C, h, w]. */
+type Chosen = Pick<JobPlan, 'layer' | 'reshape'>
+
+/** The layer of the job, or the one that is picked at the size that images are framed to. */
+async function layerOf(model: Model, { layer, reshape, method, preprocess }: JobSpec): Promise<Chosen> {
+  if (layer !== null || !methods[method].layered) return { layer, ...(reshape !== undefined && { reshape }) }
   const { size } = framingOf([224, 224], preprocess)
-  return (await defaultLayer(model, [1, 3, ...size])).path
+  const picked = await pickLayer(model, [1, 3, ...size])
+  const own = reshape ?? (picked.reshape as PlainReshape | undefined)
+  return { layer: picked.layer, ...(own !== undefined && { reshape: own }) }
 }

@@ -9,8 +9,10 @@
 #include <cstring>
 
 #include "convert.h"
+#include "core/base/cuda_libraries.h"
 #include "core/base/error.h"
 #include "core/base/process_limits.h"
+#include "core/maps/maps.h"
 #include "core/memory/caching_allocator.h"
 #include "core/model/readers.h"
 #include "handles.h"
@@ -18,10 +20,6 @@
 #include "metrics.h"
 #include "operators.h"
 #include "plan.h"
-
-#ifndef GRADCAM_CUDA_LIBTORCH
-#define GRADCAM_CUDA_LIBTORCH 0
-#endif
 
 namespace gradcam::node {
 
@@ -31,7 +29,9 @@ Napi::Value info(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto object = Napi::Object::New(info.Env());
     object.Set("torchVersion", TORCH_VERSION);
-    object.Set("cudaBuild", Napi::Boolean::New(info.Env(), GRADCAM_CUDA_LIBTORCH));
+    const auto& [built, loaded, problem] = cuda_libraries();
+    object.Set("cudaBuild", built);
+    object.Set("cudaProblem", problem);
     object.Set("cuda", torch::cuda::is_available());
     object.Set("cudaDevices", static_cast<double>(torch::cuda::device_count()));
     object.Set("threads", Environment::of(info.Env()).executors().threads());
@@ -180,8 +180,19 @@ Napi::Value layer_methods(const Napi::CallbackInfo& info) {
   return names;
 }
 
+// layoutOf(shape, spatial sizes of the input) -> 'channels-first', 'tokens' or 'channels-last'
+Napi::Value layout_name(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto layout = layout_of(to_integers(info[0], "shape"), to_integers(info[1], "input size"));
+    return Napi::String::New(info.Env(), layout == Layout::tokens          ? "tokens"
+                                         : layout == Layout::channels_last ? "channels-last"
+                                                                           : "channels-first");
+  });
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   install_caching_allocator();
+  cuda_libraries();  // before anything asks for a device
   const auto environment = Environment::create(env);
   environment->tensor_class = Napi::Persistent(TensorHandle::define(env));
   environment->model_class = Napi::Persistent(ModelHandle::define(env));
@@ -195,6 +206,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"loadModel", load_model},
       {"pass", make_pass},
       {"layerMethods", layer_methods},
+      {"layoutOf", layout_name},
       {"randomNormal", random_normal},
       {"operator", call_operator},
       {"operatorAsync", call_operator_async},

@@ -79,6 +79,7 @@ class PassHandle : public Napi::ObjectWrap<PassHandle> {
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value backward(const Napi::CallbackInfo& info);
   Napi::Value explain(const Napi::CallbackInfo& info);
+  Napi::Value probe(const Napi::CallbackInfo& info);
   Napi::Value fork(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
   const std::shared_ptr<Pass>& pass() const;

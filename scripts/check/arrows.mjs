@@ -27,7 +27,7 @@ export const floors = {
   ],
   'native/core': [
     ['base'],
-    ['memory', 'kernels'],
+    ['memory', 'kernels', 'graphs'],
     ['autograd', 'methods', 'targets', 'rescale', 'metrics', 'images'],
     ['hooks'],
     ['split', 'maps'],

@@ -23,6 +23,16 @@ const failing: Record<string, { code: string; message: RegExp }> = {
   'truncated.png': { code: 'ERR_IMAGE_CORRUPT', message: /truncated\.png' is a damaged or incomplete image/ },
   'empty.png': { code: 'ERR_IMAGE_CORRUPT', message: /empty\.png' is empty\. Copy or download it again/ },
   'text.png': { code: 'ERR_IMAGE_CORRUPT', message: /text\.png' is not an image of a supported format.*convert it/ },
+  'truncated.bmp': { code: 'ERR_IMAGE_CORRUPT', message: /truncated\.bmp' is a damaged.*pixels are missing/ },
+  'truncated.ppm': { code: 'ERR_IMAGE_CORRUPT', message: /truncated\.ppm' is a damaged.*pixels are missing/ },
+  'compressed.bmp': {
+    code: 'ERR_IMAGE_CORRUPT',
+    message: /BMP with compression 1 and 24 bits a pixel is not supported/,
+  },
+  'damaged.bmp': { code: 'ERR_IMAGE_CORRUPT', message: /its header is (damaged|cut short)/ },
+  'no_size.ppm': { code: 'ERR_IMAGE_CORRUPT', message: /a number is expected in it/ },
+  'photo.heic': { code: 'ERR_IMAGE_CORRUPT', message: /photo\.heic' is HEIC, which cannot be read.*convert it/ },
+  'photo.jp2': { code: 'ERR_IMAGE_CORRUPT', message: /photo\.jp2' is JPEG 2000, which cannot be read/ },
   'bomb.png': { code: 'ERR_IMAGE_TOO_LARGE', message: /30000 x 30000 = 900000000 pixels.*maxPixels/ },
 }
 

@@ -11,7 +11,8 @@ import {
   type Framing,
 } from '../../lib/index.js'
 import type { Preprocess, PreprocessInput } from '../../lib/index.js'
-import { decode, type Pixels } from '../../lib/images/decode.js'
+import { decode } from '../../lib/images/decode.js'
+import type { Pixels } from '../../lib/images/pixels.js'
 import { drawGrey, drawOverlay } from '../../lib/images/draw-map.js'
 import { frameImage } from '../../lib/images/frame-image.js'
 import { preprocessReference } from '../support/preprocess.js'

@@ -1,11 +1,20 @@
 import { doctor, type Check, type DoctorReport } from '../../setup/doctor.js'
-import { parseInputShape, readTrust, several, single, trustOption, usageError } from '../arguments.js'
+import {
+  parseInputShape,
+  parseReshape,
+  readTrust,
+  reshapeOption,
+  several,
+  single,
+  trustOption,
+  usageError,
+} from '../arguments.js'
 import { checkModel, type ModelQuestion } from '../check-model.js'
 import type { Command, Values } from '../command.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
-  usage: '[MODEL --size HxW [--layer PATH]…] [--device D] [--untrusted] [--json]',
+  usage: '[MODEL --size HxW [--layer PATH]… [--reshape HOW]] [--device D] [--untrusted] [--json]',
   description: [
     'Prints what was found on this machine and is used, and for everything that is missing how to fix it. With a model file it',
     'also prints whether the model loads and runs, and how explanations run at its layers: split, which is faster than a',
@@ -14,6 +23,7 @@ export const command: Command = {
   options: {
     size: { type: 'string', value: 'HxW', help: "of the model's input; CxHxW where it does not have 3 channels" },
     layer: { type: 'string', multiple: true, value: 'PATH', help: 'instead of the layers that are suggested' },
+    reshape: reshapeOption,
     device: { type: 'string', value: 'D', help: 'for the model: cpu (the default), cuda, cuda:N, or auto' },
     ...trustOption,
     json: { type: 'boolean', help: 'print it as JSON' },
@@ -40,8 +50,11 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
     return null
   }
   if (size === undefined) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
+  const reshape = parseReshape(single(values, 'reshape'))
+  if (reshape && layers.length === 0)
+    throw usageError('--reshape goes with --layer: the suggested layers have their own.')
   const shape = parseInputShape(size)
-  return { file, shape, layers, loading: { device: device ?? 'cpu', ...readTrust(values, shape) } }
+  return { file, shape, layers, reshape, loading: { device: device ?? 'cpu', ...readTrust(values, shape) } }
 }
 
 function print({ ok, checks }: DoctorReport): string {

@@ -1,6 +1,7 @@
 import { GradCamError } from '../../base/errors.js'
+import { pickLayer } from '../../cam/pick-layer.js'
 import { methodNames, methods } from '../../methods/table.js'
-import { saveImage } from '../../images/index.js'
+import { saveOutput } from '../../images/save-image.js'
 import { ScriptModule } from '../../model/script-module.js'
 import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
@@ -10,7 +11,8 @@ import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
-import { defaultLayer } from '../../model/default-layer.js'
+import { modelNotes } from '../../model/model-notes.js'
+import { reshapeOption } from '../arguments.js'
 
 export const command: Command = {
   usage: 'IMAGE… --model FILE --out DIR [options]',
@@ -34,7 +36,7 @@ export const command: Command = {
       type: 'string',
       multiple: true,
       value: 'PATH',
-      help: 'the layer to explain, see gradcam layers; by default the last one with a spatial output; may be repeated',
+      help: 'the layer to explain, see gradcam layers; by default the one that it marks; may be repeated',
     },
     target: {
       type: 'string',
@@ -48,6 +50,7 @@ export const command: Command = {
       value: 'NAME,…',
       help: 'one or more of the above, with commas between or repeated; gradcam by default',
     },
+    reshape: reshapeOption,
     size: { type: 'string', value: 'HxW', help: `what images are resized to; ${defaultSize.join('x')} by default` },
     normalize: {
       type: 'string',
@@ -77,9 +80,11 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const began = performance.now()
   const report = explainReport(job)
   using model = await ScriptModule.load(job.model, { device: job.device, ...job.trust })
-  const picked = layered && job.layers.length === 0 ? await defaultLayer(model, [1, 3, ...job.size]) : null
-  const layers = picked ? [picked.path] : job.layers
-  using explainer = new ImageExplainer(model, { ...job, layers })
+  const picked = layered && job.layers.length === 0 ? await pickLayer(model, [1, 3, ...job.size]) : null
+  const layers = picked ? [picked.layer] : job.layers
+  const reshape = job.reshape ?? picked?.reshape
+  const settings = { ...job.settings, ...(reshape !== undefined && { reshape }) }
+  using explainer = new ImageExplainer(model, { ...job, layers, settings })
   await makeFolder(job.out)
   const variants = job.methods.flatMap((method) =>
     (methods[method].layered ? layers : [null]).flatMap((layer) =>
@@ -109,6 +114,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
       report.failure(image, error)
     }
   }
+  report.notes(modelNotes(model))
   report.end(images.length - failed, files, (performance.now() - began) / 1000)
   return failed > 0 ? 1 : 0
 }
@@ -118,7 +124,7 @@ async function save({ images }: Finding, pathOf: (kind: string) => string): Prom
   try {
     for (const [kind, image] of Object.entries(images)) {
       files[kind] = pathOf(kind)
-      await saveImage(image, pathOf(kind))
+      await saveOutput(image, pathOf(kind))
     }
   } finally {
     for (const image of Object.values(images)) image.dispose()

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/graphs/findings.h"
 #include "core/hooks/hook_registry.h"
 
 namespace gradcam {
@@ -28,6 +29,21 @@ struct Capabilities {
   bool hookable;        // submodules can be observed and hooked
   bool splittable;      // `split` is worth a try
   bool differentiable;  // its operators have gradients
+};
+
+// What was found in a model's code when it was loaded.
+struct CodeFacts {
+  std::vector<Finding> findings;
+  Ending ending = Ending::other;
+  std::string changes;  // the state that its runs change, for messages; empty where they change none
+};
+
+// Whether a row of a batch comes out as its image does alone.
+struct RowsFound {
+  bool independent = true;
+  std::string why;      // where it does not: what was seen, in a sentence
+  std::string layer;    // and the first layer where it was
+  bool random = false;  // two runs of one image differ already
 };
 
 // A loaded model in eval mode, whose parameters require no gradients, whatever the format of its file: what passes run.
@@ -61,6 +77,16 @@ class Model {
   // A copy with random parameters in the modules of these paths, and in all below them; it shares the other parameters
   // with this one, which stays as it is. Must not be called while this one runs.
   virtual std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed) = 0;
+
+  virtual const CodeFacts& code() const;
+  // While it lives, runs work on a copy of the state that they change, and when it goes the model is as it was. Null
+  // where runs change nothing.
+  virtual std::shared_ptr<void> keep_state() { return nullptr; }
+  // A run that leaves the model as it was.
+  IValue run_and_restore(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel);
+
+  // Found by the first probe, see probe_rows.
+  std::optional<RowsFound> rows;
 
   // The hookable module at `path`. Throws an Error, ERR_LAYER_NOT_FOUND with the paths that there are.
   ModuleId module_at(const std::string& path) const;

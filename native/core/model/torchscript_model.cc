@@ -8,6 +8,8 @@
 
 #include "core/base/device.h"
 #include "core/base/error.h"
+#include "core/graphs/inline_forks.h"
+#include "core/graphs/state_writes.h"
 #include "core/memory/caching_allocator.h"
 #include "core/split/split_graph.h"
 #include "core/split/split_ops.h"
@@ -82,9 +84,28 @@ TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& optio
     submodules_.push_back({path, class_name(*type), count_parameters(submodule), type->findMethod("forward") != nullptr,
                            submodule._ivalue().get()});
   }
+  read_code();
   if (device_.is_cpu()) rewrite_max_pools(module_);
   insert_loop_checks(module_);
   trampolines_.emplace(module_, hooks_);
+}
+
+// Before the trampolines take the place of the code.
+void TorchScriptModel::read_code() {
+  for (auto* function : module_._ivalue()->compilation_unit()->get_functions()) {
+    function->ensure_defined();
+    if (const auto* with_graph = jit::tryToGraphFunction(*function)) hooks_.forks |= inline_forks(*with_graph->graph());
+  }
+  auto* forward = jit::tryToGraphFunction(module_.get_method("forward").function());
+  if (!forward) return;
+  auto& graph = *forward->graph();
+  const auto* self = module_._ivalue().get();
+  code_.findings = find_findings(graph, self);
+  code_.ending = find_ending(graph, self);
+  const auto writes = find_state_writes(graph, self);
+  if (writes.empty()) return;
+  code_.changes = writes.text();
+  state_.emplace(module_, writes);
 }
 
 Capabilities TorchScriptModel::capabilities() const {

@@ -7,6 +7,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "core/base/error.h"
+#include "core/graphs/state_writes.h"
 #include "fixed_rewrites.h"
 #include "split_bytes.h"
 #include "split_dump.h"
@@ -90,6 +91,9 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   auto graphs = whole           ? keep_whole(*graph)
                 : plan.at_input ? cut_at_input(*graph, plan.layers.size())
                                 : cut_at_first_tap(*graph, plan.layers.size());
+  // A split runs on its own copy of the state, and freezing takes the values of now for constants.
+  if (const auto writes = find_state_writes(*graph, /*self=*/nullptr); !writes.empty())
+    throw CannotSplit("the model changes " + writes.text() + " as it runs");
   split->tap_layers_ = std::move(graphs.tap_layers);
   if (graphs.head) {
     rewrite_fixed(*graphs.head);
