@@ -4,10 +4,10 @@ import { Malformed } from './malformed.js'
 import { readPickle } from './pickle.js'
 import { checkPickledTensors } from './pickled-tensors.js'
 import { checkSourceDepth } from './source-nesting.js'
-import { readZipDirectory, readZipRecord, show, type ZipRecord } from './zip-directory.js'
+import { readZipDirectory, readZipRecords, show, type ZipRecord } from './zip-directory.js'
 
-/** The largest pickle that is read. Weights are in records of their own. */
-const largestPickle = 256 * 2 ** 20
+/** The largest pickle or source that is read. Weights are in records of their own. */
+const largestRecord = 256 * 2 ** 20
 
 /** What the check of a model file found. */
 export interface CheckedFile {
@@ -57,26 +57,32 @@ async function checkArchive(source: ByteSource): Promise<CheckedFile> {
   const sources: SourceRecord[] = []
   // Any other archive is refused later, with what it is.
   if (!records.has('constants.pkl') || !records.has('data.pkl')) return { sources, isOld: records.has('model.json') }
-  for (const record of records.all) {
-    const inside = records.nameInside(record).toLowerCase()
-    // LibTorch does not tell 'data.pkl' from 'DATA.PKL'.
-    if (inside === 'data.pkl' || inside === 'constants.pkl') await checkPickle(source, records, record)
-    else if (/^code\/.*\.py$/.test(inside)) {
-      const text = (await readZipRecord(source, record)).toString('utf8')
+  const read = records.all.filter(
+    (record) => isPickle(records.nameInside(record)) || isSource(records.nameInside(record)),
+  )
+  const large = read.find(({ size }) => size > largestRecord)
+  if (large)
+    throw new Malformed(
+      `record ${show(large.name)} has ${large.size} bytes, and more than ${largestRecord} are refused`,
+    )
+  for await (const [record, bytes] of readZipRecords(source, read)) {
+    const name = records.nameInside(record)
+    if (isPickle(name)) await checkPickle(records, record, bytes)
+    else {
+      const text = bytes.toString('utf8')
       within(record, () => checkSourceDepth(text))
-      sources.push({ name: records.nameInside(record), text })
+      sources.push({ name, text })
     }
   }
   return { sources, isOld: false }
 }
 
-async function checkPickle(source: ByteSource, records: Archive, record: ZipRecord): Promise<void> {
-  if (record.size > largestPickle)
-    throw new Malformed(
-      `the pickle ${show(record.name)} has ${record.size} bytes, and more than ${largestPickle} are refused`,
-    )
+// LibTorch does not tell 'data.pkl' from 'DATA.PKL'.
+const isPickle = (name: string): boolean => /^(?:data|constants)\.pkl$/i.test(name)
+const isSource = (name: string): boolean => /^code\/.*\.py$/i.test(name)
+
+async function checkPickle(records: Archive, record: ZipRecord, bytes: Buffer): Promise<void> {
   const folder = records.nameInside(record).replace(/\.pkl$/i, '')
-  const bytes = await readZipRecord(source, record)
   const value = await readPickle(bytes).catch((error: unknown) => within(record, () => rethrow(error)))
   within(record, () => checkPickledTensors(value, (key) => records.sizeOf(`${folder}/${key}`)))
 }

@@ -22,6 +22,9 @@ const localSize = 30
 const longestComment = 0xffff
 /** PyTorch aligns records to 64 bytes. */
 const usualPadding = 128
+/** Records are read together where they are not further apart, and together not larger, unless a single one is. */
+const widestGap = 2 ** 17
+const largestPiece = 2 ** 23
 /** Deflate makes at most 1032 bytes of one. */
 const mostInflation = 1032
 
@@ -47,11 +50,41 @@ export async function readZipDirectory(source: ByteSource): Promise<ZipRecord[]>
   return records
 }
 
-/** The bytes of a record. Throws {@link Malformed}. */
-export async function readZipRecord(source: ByteSource, record: ZipRecord): Promise<Buffer> {
-  // In one piece as a rule: the directory says all but how long the padding is.
-  const expected = localSize + Buffer.byteLength(record.name) + usualPadding + record.compressedSize
-  const piece = await source.read(record.offset, Math.min(expected, source.size - record.offset))
+/**
+ * Reads records, in pieces of the file that hold many of them: PyTorch writes hundreds of small ones side by side.
+ *
+ * Throws {@link Malformed}, also while the result is iterated.
+ */
+export async function* readZipRecords(
+  source: ByteSource,
+  records: readonly ZipRecord[],
+): AsyncGenerator<readonly [record: ZipRecord, bytes: Buffer]> {
+  const ordered = records.toSorted((a, b) => a.offset - b.offset)
+  for (let first = 0; first < ordered.length;) {
+    const start = (ordered[first] as ZipRecord).offset
+    let end = start
+    let last = first
+    for (; last < ordered.length; last++) {
+      const record = ordered[last] as ZipRecord
+      const recordEnd = Math.min(source.size, record.offset + expectedLength(record))
+      if (last > first && (record.offset > end + widestGap || recordEnd > start + largestPiece)) break
+      end = Math.max(end, recordEnd)
+    }
+    const piece = await source.read(start, end - start)
+    for (; first < last; first++) {
+      const record = ordered[first] as ZipRecord
+      yield [record, await readZipRecord(source, record, piece.subarray(record.offset - start))]
+    }
+  }
+}
+
+/** How long a record is with its header as a rule: the directory says all but how long the padding is. */
+function expectedLength({ name, compressedSize }: ZipRecord): number {
+  return localSize + Buffer.byteLength(name) + usualPadding + compressedSize
+}
+
+/** @param piece what was read of the file from the record's header on */
+async function readZipRecord(source: ByteSource, record: ZipRecord, piece: Buffer): Promise<Buffer> {
   const start = localSize + piece.readUInt16LE(26) + piece.readUInt16LE(28)
   if (piece.readUInt32LE(0) !== 0x04034b50 || record.offset + start + record.compressedSize > source.size)
     throw new Malformed(`record ${show(record.name)} is not where the directory says`)

@@ -1,11 +1,13 @@
 import test from 'ava'
 import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { GradCamError, ScriptModule, Tensor, type LoadOptions } from '../../lib/index.js'
 import { refusedAmong, refusedInSource } from '../../lib/model-file/refused-operators.js'
 import { harmfulModels } from '../support/harmful.js'
 import { smallNets } from '../support/models.js'
 import { toTensor } from '../support/to-tensor.js'
 import { gradcam } from '../support/package-copy.js'
+import { lines, workplace } from '../support/workplace.js'
 
 const models = await harmfulModels()
 const nets = await smallNets()
@@ -121,4 +123,13 @@ test('gradcam layers --untrusted refuses and accepts', (t) => {
   const accepted = gradcam(['layers', models.file('Plain'), '--untrusted', '--size', '16x16'])
   t.is(accepted.code, 0, accepted.stderr)
   t.regex(accepted.stdout, /late/)
+})
+
+test('gradcam batch --untrusted refuses, and has explained nothing', async (t) => {
+  const { folder, batch } = await workplace(t, ['a.jpg'])
+  const refused = batch(['in', '--model', models.file('SavesFile'), '--layer', 'conv', '--out', 'out', '--untrusted'])
+  t.is(refused.code, 1)
+  t.regex(refused.stderr, /The model is refused, because nobody trusts it: it calls aten::save\./)
+  t.deepEqual(lines(join(folder, 'out')), [])
+  t.is(batch(['in', '--model', models.file('Plain'), '--layer', 'conv', '--out', 'other', '--untrusted']).code, 0)
 })
