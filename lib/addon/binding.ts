@@ -37,8 +37,21 @@ export interface SubmoduleInfo {
 export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
 
 export interface ModelHandle {
-  facts(): { device: string; dtype: string | null; hookable: boolean; splittable: boolean; differentiable: boolean }
+  facts(): {
+    device: string
+    dtype: string | null
+    hookable: boolean
+    splittable: boolean
+    differentiable: boolean
+    /** See Finding in native/core/graphs/findings.h. */
+    findings: { kind: 'random' | 'batch-statistics'; operator: string; layer: string }[]
+    ending: '' | 'softmax' | 'log_softmax' | 'sigmoid'
+    /** The state that its runs change, for messages; '' where they change none. */
+    changes: string
+  }
   modules(): SubmoduleInfo[]
+  /** The operators that its code may call, by qualified name: 'aten::conv2d'. */
+  operators(): string[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
@@ -46,6 +59,14 @@ export interface ModelHandle {
   /** Its split models: see SplitCache in native/core/split_cache.h. */
   splits(): { kept: number; bytes: number; limit: number; built: number }
   dispose(): void
+}
+
+/** Whether a row of a batch comes out as its image does alone: see RowsFound in native/core/model/model.h. */
+export interface NativeRows {
+  independent: boolean
+  why: string
+  layer: string
+  random: boolean
 }
 
 /** How a layer's output becomes [N, C, ...]: see LayerShape in native/core/maps/maps.h. */
@@ -56,6 +77,10 @@ export type NativeReshape =
 
 export interface PassPlan {
   layers: readonly string[]
+  /** Which call of a layer that runs several times, from 0; the last by default. */
+  call?: number
+  /** Which of the model's inputs holds the images; 0 by default. */
+  input?: number
   methods?: readonly string[]
   /** False keeps negative values in the maps; true by default. */
   relu?: boolean
@@ -77,7 +102,7 @@ export interface PassPlan {
   /** The dtype of the part before the first layer; the model's own by default. */
   precision?: 'bfloat16' | 'float16'
   reluRule?: 'guided' | 'deconvnet'
-  /** The baseline of DeepLIFT: expanded to the first input. */
+  /** The baseline of DeepLIFT: expanded to the input. */
   baseline?: TensorHandle
 }
 
@@ -88,6 +113,8 @@ export interface NativeForward {
   intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
+  /** What LibTorch and the model warned of, where they did. */
+  warnings?: readonly string[]
 }
 
 /** See Target in native/core/targets/target.h. Without classes it is the top class. */
@@ -123,11 +150,24 @@ export interface NativeExplained {
    * The activation and gradient are null after `explain`, which frees them; after a backward the gradient is null where no
    * method needs one.
    */
-  layers: { shape: number[]; activation: TensorHandle | null; gradient: TensorHandle | null }[]
+  layers: {
+    shape: number[]
+    calls: number
+    /** Per image, what is zero or not finite; empty where every map of the pass says something. */
+    zeroActivation: boolean[]
+    zeroGradient: boolean[]
+    nonFinite: boolean[]
+    activation: TensorHandle | null
+    gradient: TensorHandle | null
+  }[]
   /** By method, then by layer; or a single one of all layers. */
   maps: NativeMap[][]
   inputGradient: TensorHandle | null
   fullGrad: TensorHandle | null
+  /** What LibTorch and the model warned of, where they did. */
+  warnings?: readonly string[]
+  /** What the model's probe found, where there was one. */
+  rows: NativeRows | null
 }
 
 export interface PassHandle {
@@ -141,6 +181,8 @@ export interface PassHandle {
     target: readonly number[] | NativeTarget | undefined,
     ticket: number,
   ): Promise<NativeExplained & NativeForward>
+  /** Finds out once per model whether a row of a batch comes out as its image does alone. */
+  probe(inputs: readonly NativeValue[], ticket: number): Promise<NativeRows>
   /** Another pass of the same plan, which shares the split model. */
   fork(): PassHandle
   dispose(): void
@@ -161,6 +203,8 @@ export interface NativeSeenPart extends NativeFraming {
 export interface NativeInfo {
   torchVersion: string
   cudaBuild: boolean
+  /** Why the CUDA libraries are not loaded although there is a driver; else empty. */
+  cudaProblem: string
   cuda: boolean
   cudaDevices: number
   /** Intra-op threads that LibTorch uses for one operator. */
@@ -174,6 +218,8 @@ export interface NativeBinding {
   emptyCache(): void
   /** Infinity for no limit. */
   limitMemory(bytes: number): void
+  /** See native/core/base/process_limits.h. It holds until the process ends. */
+  limitProcess(bytes: number, seconds: number): void
   setThreads(threads: number): void
   manualSeed(seed: number): void
   /** Stops all executor threads for good. */
@@ -182,6 +228,8 @@ export interface NativeBinding {
   setErrorFactory(
     factory: (code: never, problem: string, remedy?: string, details?: Readonly<Record<string, unknown>>) => Error,
   ): void
+  /** `listener` is called with warnings of LibTorch and models where the result of a call has no place for them. */
+  setWarningListener(listener: (texts: readonly string[]) => void): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void
 
@@ -214,6 +262,8 @@ export interface NativeBinding {
   impute(images: TensorHandle, keep: TensorHandle, ticket: number): Promise<TensorHandle>
   /** The names that a plan's methods may have. */
   layerMethods(): string[]
+  /** What the dimensions of a layer's output are, by the spatial sizes of the input: see layout_of in native/core/maps/maps.h. */
+  layoutOf(shape: readonly number[], inputSize: readonly number[]): 'channels-first' | 'tokens' | 'channels-last'
 
   /** Fills `planes`. The arrays must not be changed until the promise settles; the same holds for `drawMap`. */
   frameImage(

@@ -1,5 +1,6 @@
 import type { TensorHandle } from '../addon/binding.js'
 import { expect } from '../base/check.js'
+import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import {
   Explainer,
   toExecutionPlan,
@@ -52,10 +53,22 @@ export class GuidedBackprop extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<GuidedBackpropExplanation<Output>> {
-    const { output, intercepted, explained, execution } = await this.run(inputs, options)
+    const { output, intercepted, explained, execution, warnings } = await this.run(inputs, options)
     const gradient = Tensor.own(explained.inputGradient as TensorHandle)
     const { classes: targets, scores } = explained
-    return new GuidedBackpropExplanation({ output, gradient, intercepted, targets, scores, execution })
+    const { model } = this
+    const conditions = await conditionsOfTensor(gradient, model, { scores, gradient: true }, options)
+    return new GuidedBackpropExplanation({
+      model,
+      output,
+      gradient,
+      intercepted,
+      targets,
+      scores,
+      execution,
+      conditions,
+      warnings,
+    })
   }
 }
 

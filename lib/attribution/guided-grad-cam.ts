@@ -1,8 +1,10 @@
 import { Cam } from '../cam/cam.js'
 import type { CamMethod } from '../cam/cam-methods.js'
 import { expect } from '../base/check.js'
+import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import type { ExplainOptions } from '../explain/explainer.js'
 import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
+import { joinWarnings } from '../explain/warnings.js'
 import { interpolate } from '../tensor/interpolate.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Model } from '../model/model.js'
@@ -56,8 +58,18 @@ export class GuidedGradCam implements Disposable {
       using large = interpolate(map.cam, [height, width], { mode: this.#mode })
       const attribution = guided.attribution.mul(large)
       const { targets, scores } = map
+      const { model } = this.#cam
       const intercepted = guided.intercepted as number
-      return new GuidedGradCamExplanation({ output: guided.output, attribution, targets, scores, intercepted })
+      const own = await conditionsOfTensor(attribution, model, { scores, gradient: true }, options)
+      // Where the map of the layer says nothing, its reason is nearer to the cause.
+      const ofMap = map.maps[0]?.conditions ?? []
+      const conditions = own.map((condition, i) => {
+        return condition.state === 'zero' && ofMap[i]?.state === 'zero' ? ofMap[i] : condition
+      })
+      const { output } = guided
+      const warnings = joinWarnings(map.warnings, guided.warnings)
+      const found = { model, output, attribution, targets, scores, intercepted, conditions, warnings }
+      return new GuidedGradCamExplanation(found)
     } catch (error) {
       disposeValue(guided.output)
       throw error

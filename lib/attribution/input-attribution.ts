@@ -1,8 +1,10 @@
 import type { TensorHandle } from '../addon/binding.js'
 import { expect, invalid } from '../base/check.js'
 import { Explainer, type Explained, type ExplainOptions, type Run } from '../explain/explainer.js'
+import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { inParts } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
+import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -28,10 +30,12 @@ export interface InputAttributionOptions {
   /** For integrated gradients: the points of the quadrature, 50 by default, 10,000 at most. */
   readonly steps?: number
   readonly smooth?: Smoothing
+  /** Which of the model's inputs the attribution is of, from 0, where there are several. The first by default. */
+  readonly input?: number
   /**
    * How many images a pass takes at most, where noisy copies and steps are batched; 16 by default, and never less than the
-   * batch itself; fewer where memory runs out. The result does not depend on it. Models with several inputs take one copy per
-   * pass, and so do targets that are functions or have a mask per image.
+   * batch itself; fewer where memory runs out. The result does not depend on it: a model for which it would, as a first probe
+   * shows, takes one copy per pass. So do models with several inputs, and targets that are functions or have a mask per image.
    */
   readonly batchSize?: number
 }
@@ -75,18 +79,27 @@ function toPass({ intercepted, explained }: Pick<Run<Value>, 'intercepted' | 'ex
  */
 export class InputAttribution extends Explainer {
   readonly method: InputMethod
-  readonly #options: Required<Pick<InputAttributionOptions, 'baseline' | 'steps' | 'batchSize'>>
+  readonly #options: Required<Pick<InputAttributionOptions, 'baseline' | 'steps' | 'batchSize' | 'input'>>
   readonly #smoothing: Required<Smoothing> | null
   /** The model as it is, for scores without a gradient. */
   readonly #scores: ScorePass
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(model: Model, options: InputAttributionOptions) {
-    const { method, scope = 'all', baseline = 0, steps = 50, batchSize = 16, smooth } = expect.options(options)
+    const {
+      method,
+      scope = 'all',
+      baseline = 0,
+      steps = 50,
+      batchSize = 16,
+      smooth,
+      input = 0,
+    } = expect.options(options)
     expect.oneOf('method', method, inputMethods)
     expect.oneOf('scope', scope, ['all', 'modules'])
     expect.integer('steps', steps, { min: 1, max: mostSteps })
     expect.count('batchSize', batchSize)
+    expect.integer('input', input, { min: 0 })
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
       throw invalid('baseline', 'a finite number or a Tensor', baseline)
     const smoothing = smooth === undefined ? null : checkSmoothing(smooth)
@@ -94,14 +107,15 @@ export class InputAttribution extends Explainer {
     using from = baseline instanceof Tensor ? baseline.detach() : Tensor.full([], baseline, { dtype: 'float64' })
     super(model, {
       layers: [],
+      input,
       inputGradient: true,
       guided: ruled ? scope : 'none',
       reluRule: method === 'deconvnet' ? 'deconvnet' : 'guided',
       ...(method === 'deeplift' && { baseline: from.handle }),
     })
     this.method = method
-    this.#scores = new ScorePass(model, 'hooked')
-    this.#options = { baseline, steps, batchSize }
+    this.#scores = new ScorePass(model, 'hooked', input)
+    this.#options = { baseline, steps, batchSize, input }
     this.#smoothing = smoothing
   }
 
@@ -111,17 +125,24 @@ export class InputAttribution extends Explainer {
     options: ExplainOptions<Output> = {},
   ): Promise<InputExplanation<Output>> {
     const { target, signal } = expect.options(options)
-    const [input, ...others] = toPositional(inputs)
-    const { output, targets, scores, pass } = await this.#first(inputs, { target, signal })
+    const given = toPositional(inputs)
+    const { input: at } = this.#options
+    const input = given[at]
+    const others = given.length > 1
+    const replaced = (changed: Tensor): Value[] => given.map((value, i) => (i === at ? changed : value))
+    const { output, targets, scores, pass, warnings: firstWarnings } = await this.#first(inputs, { target, signal })
     using _first = pass // disposed here, whether the method uses it or not
     try {
       using x = (input as Tensor).to({ device: this.model.device })
-      const single = others.length > 0 || isOfOneBatch(target)
+      const inCopies = this.#smoothing !== null || this.method === 'integrated-gradients'
+      const single = others || isOfOneBatch(target) || (inCopies && !(await this.runsInBatches(inputs, signal)))
+      let warnings = firstWarnings
       const passes: Passes = {
         run: async (copied, copies) => {
           const fixed = fixedTarget(target, targets, copies)
-          const { output: unused, ...run } = await this.run([copied, ...others], { target: fixed, signal })
+          const { output: unused, ...run } = await this.run(replaced(copied), { target: fixed, signal })
           disposeValue(unused)
+          warnings = joinWarnings(warnings, run.warnings)
           return toPass(run)
         },
         most: single ? 1 : Math.max(1, Math.floor(this.#options.batchSize / (x.shape[0] ?? 1))),
@@ -134,11 +155,16 @@ export class InputAttribution extends Explainer {
       try {
         const atBaseline = async (start: Tensor) => {
           const fixed = fixedTarget(target, targets, 1)
-          return (await this.#scores.score([start, ...others], { target: fixed, signal })).scores
+          const atStart = await this.#scores.score(replaced(start), { target: fixed, signal })
+          warnings = joinWarnings(warnings, atStart.warnings)
+          return atStart.scores
         }
         const delta = await this.#delta(x, attribution, scores, atBaseline)
         const ruled = rulesOf[method] ? intercepted : null
-        return new InputExplanation({ method, output, attribution, targets, scores, intercepted: ruled, delta })
+        const { model } = this
+        const conditions = await conditionsOfTensor(attribution, model, { scores, gradient: true }, { signal })
+        const found = { model, method, output, attribution, targets, scores, intercepted: ruled, delta, conditions }
+        return new InputExplanation({ ...found, ...(warnings && { warnings }) })
       } catch (error) {
         attribution.dispose()
         throw error
@@ -155,7 +181,7 @@ export class InputAttribution extends Explainer {
     options: ExplainOptions<Output>,
   ): Promise<Explained & { readonly output: Output; readonly pass: Pass | null }> {
     if (this.#smoothing || this.method === 'integrated-gradients') {
-      const [input] = toPositional(inputs)
+      const input = toPositional(inputs)[this.#options.input]
       this.assertOpen()
       if (!(input instanceof Tensor) || !/float/.test(input.dtype))
         throw invalid('inputs', 'a floating-point Tensor, or an array that begins with one', inputs)
@@ -163,7 +189,7 @@ export class InputAttribution extends Explainer {
     }
     const run = await this.run(inputs, options)
     const { classes: targets, scores } = run.explained
-    return { output: run.output, targets, scores, pass: toPass(run) }
+    return { output: run.output, targets, scores, pass: toPass(run), warnings: run.warnings }
   }
 
   /**

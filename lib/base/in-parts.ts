@@ -4,9 +4,16 @@ import { GradCamError } from './errors.js'
 export const isOutOfMemory = (error: unknown): boolean =>
   error instanceof GradCamError && error.code === 'ERR_OUT_OF_MEMORY'
 
+/** Whether the model does not give a row for each image of a batch of this size. */
+export const isBatchSize = (error: unknown): boolean => error instanceof GradCamError && error.code === 'ERR_BATCH_SIZE'
+
+/** Whether less at a time may do: memory ran out, or the model, or LibTorch, does not take a batch of this size. */
+export const mayRunInParts = (error: unknown): boolean =>
+  error instanceof GradCamError && ['ERR_OUT_OF_MEMORY', 'ERR_BATCH_SIZE', 'ERR_TORCH'].includes(error.code)
+
 /**
  * Does `count` things, at most `most` at a time: `run(from, to)` those from `from` up to, not including, `to`. Where memory
- * runs out parts are halved, down to one thing each. A run that fails must leave everything as it was.
+ * runs out, or the model does not take as many, parts are halved, down to one thing each. A run that fails must leave everything as it was.
  */
 export async function inParts(
   count: number,
@@ -19,7 +26,7 @@ export async function inParts(
       await run(from, to)
       from = to
     } catch (error) {
-      if (to - from === 1 || !isOutOfMemory(error)) throw error
+      if (to - from === 1 || !mayRunInParts(error)) throw error
       most = Math.ceil((to - from) / 2)
     }
   }

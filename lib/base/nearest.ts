@@ -7,17 +7,51 @@ export function nearestName(wanted: string, names: readonly string[]): string | 
 }
 
 /**
- * The few paths that are most like one that does not exist, the nearest first. A path that ends in what was asked for
- * ('features.conv2' for 'conv2') comes before all others: that is most often what was meant.
+ * The few paths that are most like one that does not exist, the nearest first. Paths are compared by their components from
+ * the end: one that ends in what was asked for ('features.conv2' for 'conv2'), or in the end of it ('layer4.1' for
+ * 'module.layer4.1'), comes before all others: that is most often what was meant. Python's ways to write a path, 'layer4[-1]',
+ * are understood.
  */
 export function nearestPaths(wanted: string, paths: readonly string[], count = 3): string[] {
-  const isTail = (path: string) => wanted !== '' && path.endsWith(wanted)
-  const tails = ranked(wanted, paths.filter(isTail))
+  const asked = componentsOf(wanted, paths)
+  const rank = new Map(paths.map((path) => [path, sharedEnd(asked, path.split('.'))]))
+  const meant = paths
+    .filter((path) => (rank.get(path) ?? 0) > 0)
+    .sort((a, b) => (rank.get(b) ?? 0) - (rank.get(a) ?? 0))
+  const best = rank.get(meant[0] ?? '') ?? 0
+  const tails = ranked(
+    wanted,
+    meant.filter((path) => rank.get(path) === best),
+  )
   const others = ranked(
     wanted,
-    paths.filter((path) => !isTail(path)),
+    paths.filter((path) => rank.get(path) !== best || best === 0),
   )
   return [...tails, ...others].slice(0, count).map(({ name }) => name)
+}
+
+/** How many components two paths share at their ends, where the whole of the shorter one is shared; else 0. */
+function sharedEnd(asked: readonly string[], path: readonly string[]): number {
+  const most = Math.min(asked.length, path.length)
+  for (let i = 1; i <= most; i++) if (asked.at(-i) !== path.at(-i)) return 0
+  return most
+}
+
+/** The components of a path as it may be written in Python: indices in brackets, from the end where they are negative. */
+function componentsOf(wanted: string, paths: readonly string[]): string[] {
+  const components = wanted
+    .replace(/\[(-?\d+)\]/g, '.$1')
+    .split(/[./]/)
+    .filter((component) => component !== '')
+  return components.map((component, i) => {
+    if (!/^-\d+$/.test(component)) return component
+    const before = components[i - 1]
+    const last = paths.flatMap((path) => {
+      const parts = path.split('.')
+      return parts.at(-2) === before && /^\d+$/.test(parts.at(-1) ?? '') ? [Number(parts.at(-1))] : []
+    })
+    return last.length === 0 ? component : String(Math.max(...last) + 1 + Number(component))
+  })
 }
 
 /** By distance, then by name. */

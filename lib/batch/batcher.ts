@@ -82,6 +82,12 @@ export class Batcher {
     this.#batches.unshift([...batch])
   }
 
+  /** Puts back the inputs of a batch. Batches that are taken from now on have one input each. */
+  single(batch: readonly Ready[]): void {
+    this.#batchSize = 1
+    this.#batches.unshift([...batch])
+  }
+
   /** Completes the batches that are not full. */
   flush(): void {
     this.#batches.push(...this.#groups.values())

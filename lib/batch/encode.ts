@@ -1,6 +1,6 @@
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import type { Pixels } from '../images/decode.js'
+import type { Pixels } from '../images/pixels.js'
 import { loadSharp } from '../images/sharp.js'
 import { drawGrey, drawOverlay, type MapValues } from '../images/draw-map.js'
 import type { Framing } from '../preprocess/framing.js'

@@ -1,10 +1,9 @@
 import { expect, invalid, isRecord, toList } from '../base/check.js'
 import { isModel, type Model } from '../model/model.js'
 import type { BatchInput } from './input.js'
-import type { MapExplainer } from '../methods/map-explainer.js'
 import { makeExplainer } from './methods.js'
 import { readSettings, type ExplainAllOptions } from './options.js'
-import { Pipeline } from './pipeline.js'
+import { Pipeline, type BatchExplainer } from './pipeline.js'
 import type { BatchResult } from './result.js'
 
 /** The results of {@link explainAll}. Leaving the loop early, or `return()`, stops the run and frees all that it holds. */
@@ -72,15 +71,16 @@ const isIterable = (source: unknown): boolean =>
 
 function make(
   models: readonly Model[],
-  { method, layer, precision }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision'>,
-): MapExplainer[] {
-  const made: MapExplainer[] = []
+  { method, layer, precision, reshape }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision' | 'reshape'>,
+): BatchExplainer[] {
+  const made: BatchExplainer[] = []
+  const own = { ...(precision !== undefined && { precision }), ...(reshape !== undefined && { reshape }) }
   try {
     for (const model of models)
-      made.push(makeExplainer(method ?? 'gradcam', model, layer ?? null, precision === undefined ? {} : { precision }))
+      made.push({ model, explainer: makeExplainer(method ?? 'gradcam', model, layer ?? null, own) })
     return made
   } catch (error) {
-    for (const explainer of made) explainer[Symbol.dispose]()
+    for (const { explainer } of made) explainer[Symbol.dispose]()
     throw error
   }
 }

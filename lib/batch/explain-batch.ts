@@ -4,6 +4,8 @@ import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import type { Item } from './input.js'
 import type { MethodMap, MapExplainer } from '../methods/map-explainer.js'
+import { endingOf, modelNotes, type Ending } from '../model/model-notes.js'
+import type { Model } from '../model/model.js'
 import type { Prepared } from './prepare.js'
 import type { ExplainedInput, TopClass } from './result.js'
 import { jointTarget } from './target.js'
@@ -22,32 +24,38 @@ const topClasses = 5
 /** Explains inputs of one shape and of one kind of target, in one pass. */
 export async function explainBatch(
   explainer: MapExplainer,
+  model: Model,
   batch: readonly Ready[],
   signal: AbortSignal,
 ): Promise<ExplainedInput[]> {
   const inputs = batch.map(({ prepared }) => prepared.input)
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
   const target = jointTarget(batch.map(({ item }) => item.target))
-  const { output, targets, scores, maps } = await explainer.explain(input, { target, signal })
+  const { output, targets, scores, maps, warnings = [] } = await explainer.explain(input, { target, signal })
   try {
-    const [{ map }] = maps as [MethodMap]
+    const [{ map, conditions }] = maps as [MethodMap]
     using _map = map
     using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
     const [, , height = 1, width = 1] = near.shape
     const cells = near.toTypedArray() as Float32Array
     const outputs = await outputRows(output, batch.length, signal)
+    const notes = modelNotes(model)
+    const ending = endingOf(model)
     return batch.map(({ item, prepared, began }, i) => ({
       index: item.index,
       id: item.id,
       target: targets[i] ?? 0,
       score: scores[i] ?? 0,
       outputs: outputs?.[i]?.length ?? 0,
-      top: outputs ? highest(outputs[i] as Float32Array) : [],
+      top: outputs ? highest(outputs[i] as Float32Array, ending) : [],
+      condition: conditions[i] ?? { state: 'ok', reason: null },
+      notes,
       sha256: prepared.sha256,
       milliseconds: performance.now() - began,
       map: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width },
       image: prepared.image,
       framing: prepared.framing ?? wholeOf(prepared.input),
+      warnings,
     }))
   } finally {
     disposeValue(output)
@@ -63,7 +71,7 @@ async function outputRows(output: Value, images: number, signal: AbortSignal): P
   return Array.from({ length: images }, (_, i) => all.subarray(i * each, (i + 1) * each))
 }
 
-function highest(outputs: Float32Array): TopClass[] {
+function highest(outputs: Float32Array, ending: Ending): TopClass[] {
   const indices: number[] = []
   for (let rank = 0; rank < Math.min(topClasses, outputs.length); rank++) {
     let best = -1
@@ -75,6 +83,8 @@ function highest(outputs: Float32Array): TopClass[] {
   const sum = outputs.reduce((total, value) => total + Math.exp(value - peak), 0)
   return indices.map((index) => {
     const score = outputs[index] as number
+    // A model that ends in softmax or sigmoid gives probabilities already.
+    if (ending === 'softmax' || ending === 'sigmoid') return { class: index, score, probability: score }
     return { class: index, score, probability: Math.exp(score - peak) / sum }
   })
 }

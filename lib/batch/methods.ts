@@ -1,7 +1,7 @@
 import { expect, invalid } from '../base/check.js'
-import type { ExecutionOptions } from '../explain/explainer.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
+import type { MethodSettings } from '../methods/options.js'
 import type { Model } from '../model/model.js'
 
 /** An explainer of one method, whose results have one map each. */
@@ -9,15 +9,17 @@ export function makeExplainer(
   name: MethodName,
   model: Model,
   layer: string | null,
-  execution: ExecutionOptions = {},
+  settings: Pick<MethodSettings, 'precision' | 'reshape'> = {},
 ): MapExplainer {
   expect.oneOf('method', name, methodNames)
   const { layered, by } = methods[name]
   if (layered && (typeof layer !== 'string' || layer === ''))
     throw invalid('layer', `the path of a layer, e.g. 'features', for the method ${name}`, layer ?? undefined)
   if (!layered && layer) throw invalid('layer', `left out for the method ${name}, which takes none`, layer)
-  if (execution.precision !== undefined && by !== 'Cam')
-    throw invalid('precision', `left out for the method ${name}, which takes none`, execution.precision)
-  const [explainer] = makeMapExplainers(model, [name], layer === null ? [] : [layer], execution)
+  if (settings.precision !== undefined && by !== 'Cam')
+    throw invalid('precision', `left out for the method ${name}, which takes none`, settings.precision)
+  if (settings.reshape !== undefined && !layered)
+    throw invalid('reshape', `left out for the method ${name}, which takes no layer`, settings.reshape)
+  const [explainer] = makeMapExplainers(model, [name], layer === null ? [] : [layer], settings)
   return explainer as MapExplainer
 }

@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os'
 import type { CallOptions } from '../addon/abort.js'
 import { expect, invalid } from '../base/check.js'
-import { defaultMaxPixels } from '../images/index.js'
+import type { DecodeLimits } from '../images/decode.js'
+import { checkDecodeLimits } from '../images/load-image.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
+import type { Reshape } from '../cam/reshape.js'
 import type { MethodName } from '../methods/table.js'
 import type { Model } from '../model/model.js'
 import type { BatchTarget } from './target.js'
@@ -31,11 +33,16 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   layer?: string | undefined
   /** For methods that make maps of a layer: see {@link ExecutionOptions}. */
   precision?: 'bfloat16' | 'float16' | undefined
+  /** For a layer that does not return [N, C, h, w]. */
+  reshape?: Reshape | undefined
   /** For inputs without a target of their own; 'argmax' by default. */
   target?: BatchTarget
   /** What is done to images, not to tensors: a preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
-  /** Inputs explained in one pass, where their shapes are the same. 8 by default; halved when memory runs out. */
+  /**
+   * Inputs explained in one pass, where their shapes are the same. 8 by default; halved when memory runs out, or the
+   * model does not take as many. 1 for a model that does not take images independently, as a first probe shows.
+   */
   batchSize?: number
   /**
    * The most inputs that are in progress at once, from the moment an input is taken until its result is taken. By default
@@ -48,6 +55,10 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   concurrency?: number
   /** Images with more pixels than this are refused, as by `loadImage`. */
   maxPixels?: number
+  /** Images that take longer to decode are refused, as by `loadImage`. */
+  decodeSeconds?: number
+  /** Whether images may be SVG, as for `loadImage`. False by default. */
+  svg?: boolean
   /** Milliseconds after which a batch that is not full is explained, while the source gives nothing more. 100 by default. */
   maxWait?: number
   /** Whether results come in the order of the inputs ('input', the default), or as soon as they are 'ready'. */
@@ -73,7 +84,7 @@ export interface BatchSettings<Extra> extends CallOptions {
   readonly window: number
   readonly memory: number
   readonly concurrency: number
-  readonly maxPixels: number
+  readonly limits: DecodeLimits
   readonly maxWait: number
   readonly order: 'input' | 'ready'
   readonly onError: 'skip' | 'throw'
@@ -94,7 +105,7 @@ export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas:
     window: Math.max(batchSize, whole(options, 'window', batchSize * (2 * replicas + 2))),
     memory: whole(options, 'memory', 512 * 2 ** 20),
     concurrency: whole(options, 'concurrency', Math.min(4, availableParallelism())),
-    maxPixels: whole(options, 'maxPixels', defaultMaxPixels),
+    limits: checkDecodeLimits(options),
     maxWait: milliseconds(options.maxWait ?? 100),
     order: expect.oneOf('order', options.order ?? 'input', ['input', 'ready']),
     onError: expect.oneOf('onError', options.onError ?? 'skip', ['skip', 'throw']),

@@ -2,8 +2,11 @@ import { settled } from '../base/callback.js'
 import { explainBatch, type Ready } from './explain-batch.js'
 import { Batcher } from './batcher.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
-import { isOutOfMemory } from '../base/in-parts.js'
+import { isBatchSize, isOutOfMemory } from '../base/in-parts.js'
+import { ScorePass } from '../explain/score-pass.js'
 import type { MapExplainer } from '../methods/map-explainer.js'
+import { rowsOf } from '../model/model-notes.js'
+import type { Model } from '../model/model.js'
 import type { BatchSettings } from './options.js'
 import { digestOf, prepare } from './prepare.js'
 import { BatchExplanation, BatchFailure, type BatchResult } from './result.js'
@@ -13,8 +16,13 @@ import { MemoryBudget } from './memory-budget.js'
 /** Batches that one replica has at a time: one that runs, and the next, so that it never waits for JavaScript. */
 const batchesAhead = 2
 
-interface Replica {
+/** A model, and what explains by it. */
+export interface BatchExplainer {
+  readonly model: Model
   readonly explainer: MapExplainer
+}
+
+interface Replica extends BatchExplainer {
   running: number
 }
 
@@ -46,11 +54,11 @@ export class Pipeline<Extra> {
 
   constructor(
     source: AsyncIterable<BatchInput> | Iterable<BatchInput>,
-    explainers: readonly MapExplainer[],
+    explainers: readonly BatchExplainer[],
     private readonly settings: BatchSettings<Extra>,
   ) {
     this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-    this.#replicas = explainers.map((explainer) => ({ explainer, running: 0 }))
+    this.#replicas = explainers.map((one) => ({ ...one, running: 0 }))
     this.#memory = new MemoryBudget(settings.memory, () => this.#pump())
     this.#batcher = new Batcher(settings.batchSize)
     this.#results = new ResultQueue(settings.order === 'input')
@@ -165,14 +173,14 @@ export class Pipeline<Extra> {
     const { index, id } = item
     const began = performance.now()
     const reserve = (bytes: number): Promise<void> => this.#memory.take(index, bytes)
-    const { preprocess, maxPixels, sha256 } = this.settings
+    const { preprocess, limits, sha256 } = this.settings
     const arrived = (result: Ready | BatchFailure): void => {
       this.#preparing--
       this.#batcher.put(index, result)
     }
     this.#preparing++
     this.#track(
-      prepare(item, { preprocess, maxPixels, sha256, reserve, signal: this.#ending.signal }).then(
+      prepare(item, { preprocess, limits, sha256, reserve, signal: this.#ending.signal }).then(
         (prepared) => arrived({ item, prepared, began }),
         (error: unknown) => arrived(new BatchFailure(index, id, error, digestOf(error))),
       ),
@@ -196,7 +204,13 @@ export class Pipeline<Extra> {
   async #explain(batch: readonly Ready[], replica: Replica): Promise<void> {
     let retried = false
     try {
-      for (const found of await explainBatch(replica.explainer, batch, this.#ending.signal)) {
+      const { explainer, model } = replica
+      if (batch.length > 1 && !(await this.#takesSeveral(model, batch))) {
+        retried = true
+        this.#batcher.single(batch)
+        return
+      }
+      for (const found of await explainBatch(explainer, model, batch, this.#ending.signal)) {
         const result = new BatchExplanation<Extra>(found)
         if (this.settings.finish) this.#toFinish.push(result)
         else this.#settle(result)
@@ -205,7 +219,7 @@ export class Pipeline<Extra> {
       if (this.#ending.signal.aborted) return
       // The cause may be a single input, e.g. its target: the others are explained without it.
       retried = batch.length > 1
-      if (retried && isOutOfMemory(error)) this.#batcher.halve(batch)
+      if (retried && (isOutOfMemory(error) || isBatchSize(error))) this.#batcher.halve(batch)
       else if (retried) this.#batcher.retry(batch)
       else
         for (const { item, prepared } of batch)
@@ -214,6 +228,14 @@ export class Pipeline<Extra> {
       replica.running--
       if (!retried) for (const { prepared } of batch) prepared.input.dispose()
     }
+  }
+
+  /** Whether the images of a batch come out as they do alone. The first batch of a model finds out. */
+  async #takesSeveral(model: Model, batch: readonly Ready[]): Promise<boolean> {
+    const known = rowsOf(model)
+    if (known) return known.independent
+    using probe = new ScorePass(model, 'hooked')
+    return await probe.takesSeveral((batch[0] as Ready).prepared.input, this.#ending.signal)
   }
 
   #finish(result: BatchExplanation<Extra>): void {

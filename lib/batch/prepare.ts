@@ -1,6 +1,7 @@
 import type { CallOptions } from '../addon/abort.js'
 import { digest } from '../base/digest.js'
-import { decode, type Pixels } from '../images/decode.js'
+import { decode, type DecodeLimits } from '../images/decode.js'
+import type { Pixels } from '../images/pixels.js'
 import { readSource, sourceName } from '../images/read-source.js'
 import { frameImage } from '../images/frame-image.js'
 import { framingOf, type Framing } from '../preprocess/framing.js'
@@ -21,7 +22,7 @@ export interface Prepared {
 
 export interface PrepareOptions extends CallOptions {
   readonly preprocess: Preprocess
-  readonly maxPixels: number
+  readonly limits: DecodeLimits
   readonly sha256: boolean
   /** Called with the bytes that the pixels will take; resolves when the memory budget admits them. */
   readonly reserve: (bytes: number) => Promise<void>
@@ -34,8 +35,8 @@ export async function prepare(item: Item, options: PrepareOptions): Promise<Prep
   const bytes = await readSource(source, options)
   const sha256 = options.sha256 ? await digest(bytes) : null
   try {
-    const limits = { maxPixels: options.maxPixels, background: undefined, reserve: options.reserve }
-    const image = await decode(bytes, sourceName(source), limits, options)
+    const decoding = { ...options.limits, background: undefined, reserve: options.reserve }
+    const image = await decode(bytes, sourceName(source), decoding, options)
     const framing = framingOf([image.height, image.width], options.preprocess)
     const planes = await frameImage(image, framing, options.preprocess)
     options.signal?.throwIfAborted()

@@ -1,7 +1,9 @@
 import { GradCamError } from '../base/errors.js'
-import type { Pixels } from '../images/decode.js'
+import type { Pixels } from '../images/pixels.js'
 import type { MapValues } from '../images/draw-map.js'
 import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
+import type { MapCondition } from '../explain/condition.js'
+import type { ModelNote } from '../model/model-notes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { encodeMap, type BatchFile, type EncodeMapOptions } from './encode.js'
 
@@ -11,7 +13,7 @@ export interface TopClass {
   readonly class: number
   /** The model's output for it. */
   readonly score: number
-  /** The softmax over all outputs. */
+  /** The softmax over all outputs; of a model that ends in softmax or sigmoid its output, which is a probability already. */
   readonly probability: number
 }
 
@@ -23,11 +25,14 @@ export interface ExplainedInput {
   readonly score: number
   readonly outputs: number
   readonly top: readonly TopClass[]
+  readonly condition: MapCondition
+  readonly notes: readonly ModelNote[]
   readonly sha256: string | null
   readonly milliseconds: number
   readonly map: MapValues
   readonly image: Pixels | null
   readonly framing: Framing
+  readonly warnings: readonly string[]
 }
 
 /** The explanation of one input. It owns its map and its image: dispose it after use. */
@@ -45,6 +50,10 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly outputs: number
   /** The five highest classes, the highest first; empty where the output is not [N, C]. */
   readonly top: readonly TopClass[]
+  /** Whether the map says something, and if not, why. */
+  readonly condition: MapCondition
+  /** What makes results of the model depend on more than the image: nothing for most models. */
+  readonly notes: readonly ModelNote[]
   /** SHA-256 of the image file in hexadecimal digits, where the option `sha256` asked for it. */
   readonly sha256: string | null
   /** From when the input was taken until it was explained. */
@@ -53,22 +62,28 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly framing: Framing
   /** [height, width] of the image, or of the tensor. */
   readonly size: readonly [height: number, width: number]
+  /** What LibTorch and the model warned of when the batch of the input was explained, each text once. */
+  readonly warnings: readonly string[]
   #explained: ExplainedInput | null
   #map: Tensor | undefined
   #extra: Extra | undefined
 
   /** @internal */
   constructor(explained: ExplainedInput) {
-    const { index, id, target, score, outputs, top, sha256, milliseconds, framing, image } = explained
+    const { index, id, target, score, outputs, top, condition, notes, warnings, sha256, milliseconds, framing, image } =
+      explained
     this.index = index
     this.id = id
     this.target = target
     this.score = score
     this.outputs = outputs
     this.top = top
+    this.condition = condition
+    this.notes = notes
     this.sha256 = sha256
     this.milliseconds = milliseconds
     this.framing = framing
+    this.warnings = warnings
     this.size = image ? [image.height, image.width] : [framing.size[0], framing.size[1]]
     this.#explained = explained
   }

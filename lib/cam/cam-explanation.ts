@@ -1,8 +1,11 @@
-import type { NativeMap } from '../addon/binding.js'
-import type { CamMethod } from './cam-methods.js'
+import type { NativeExplained, NativeMap } from '../addon/binding.js'
+import { camMethods, type CamMethod, type CamMethodFacts } from './cam-methods.js'
 import { show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { conditionOf, type MapCondition } from '../explain/condition.js'
 import { disposeExplained, type ExecutionPath, type Explained, type Run } from '../explain/explainer.js'
+import { endingOf, modelNotes, type ModelNote } from '../model/model-notes.js'
+import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 
@@ -19,6 +22,36 @@ export interface CamMap {
   readonly allZero: readonly boolean[]
   /** For each image, whether the map holds NaN or an infinity: the model overflowed, or was given such an image. */
   readonly nonFinite: readonly boolean[]
+  /** For each image, whether the map says something, and if not, why. */
+  readonly conditions: readonly MapCondition[]
+  /** How often the pass called the layer; null likewise. The last call is explained, unless `call` says which. */
+  readonly calls: number | null
+}
+
+/** The condition of each image of a map. */
+export function camConditions(
+  model: Model,
+  { layers, scores }: Pick<NativeExplained, 'layers' | 'scores'>,
+  { allZero, nonFinite }: Pick<NativeMap, 'allZero' | 'nonFinite'>,
+  method: CamMethod,
+  layer: { readonly path: string; readonly index: number } | null,
+): MapCondition[] {
+  const { target, reruns }: CamMethodFacts = camMethods[method]
+  const evidence = layer ? layers[layer.index] : undefined
+  return allZero.map((zero, image) =>
+    conditionOf({
+      zero,
+      nonFinite: nonFinite[image] ?? false,
+      score: scores.length === allZero.length ? scores[image] : undefined,
+      ending: endingOf(model),
+      gradient: target && reruns === undefined,
+      zeroActivation: evidence?.zeroActivation[image],
+      zeroGradient: evidence?.zeroGradient[image],
+      nonFiniteActivation: evidence?.nonFinite[image],
+      layer: layer?.path ?? 'of them',
+      dtype: model.dtype,
+    }),
+  )
 }
 
 /** The position of the map of a layer and a method in the native result. */
@@ -65,6 +98,10 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
   readonly maps: readonly CamMap[]
   /** Whether the pass ran split or hooked. */
   readonly execution: ExecutionPath
+  /** What LibTorch and the model warned of meanwhile, each text once. */
+  readonly warnings: readonly string[]
+  /** What makes results of this model depend on more than the image: nothing for most models. */
+  readonly notes: readonly ModelNote[]
   readonly #run: Run<Output>
   readonly #aggregated: boolean
   #disposed = false
@@ -74,19 +111,33 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     const { explained } = run
     this.output = run.output
     this.execution = run.execution
+    this.notes = modelNotes(run.model)
     this.targets = explained.classes
     this.scores = explained.scores
+    this.warnings = run.warnings
     this.layers = layers
     this.methods = methods
     this.#run = run
     this.#aggregated = aggregated
-    const describe = (method: CamMethod, { map, allZero, nonFinite }: NativeMap, i: number): CamMap => ({
+    const describe = (
+      method: CamMethod,
+      { map, allZero, nonFinite }: Pick<NativeMap, 'map' | 'allZero' | 'nonFinite'>,
+      i: number,
+    ): CamMap => ({
       method,
       layer: aggregated ? null : (layers[i] ?? null),
       layerShape: aggregated ? null : (explained.layers[i]?.shape ?? null),
       map: Tensor.own(map),
       allZero,
       nonFinite,
+      conditions: camConditions(
+        run.model,
+        explained,
+        { allZero, nonFinite },
+        method,
+        aggregated ? null : { path: layers[i] as string, index: i },
+      ),
+      calls: aggregated ? null : (explained.layers[i]?.calls ?? null),
     })
     this.maps = methods.flatMap((method, m) => (explained.maps[m] ?? []).map((map, i) => describe(method, map, i)))
   }

@@ -36,11 +36,22 @@ export interface CamOptions extends ExecutionOptions {
   readonly eigenSmooth?: boolean
   /** For layers that return something else than [N, C, h, w], such as a transformer's tokens. */
   readonly reshape?: Reshape
+  /**
+   * Which call of a layer that runs several times in a pass is explained, from 0; the last by default. Methods that run
+   * the model again require it for such a layer.
+   */
+  readonly call?: number
+  /**
+   * Which of the model's inputs holds the images, from 0, where there are several: its size is that of the maps of
+   * `compat: 'pytorch-grad-cam'`, and Score-CAM masks it. The first by default.
+   */
+  readonly input?: number
   /** Of random maps; the same seed gives the same maps. An integer from 0 on, 0 by default. */
   readonly seed?: number
   /**
    * For Score-CAM and Ablation-CAM, how many copies of an image run at a time: more take more memory, and the result does
-   * not depend on it beyond rounding. Fewer where memory runs out. 32 by default; 1 for models that take one image alone.
+   * not depend on it beyond rounding: a model for which it would, as a first probe shows, runs them one by one. Fewer where
+   * memory runs out. 32 by default.
    */
   readonly chunkSize?: number
 }

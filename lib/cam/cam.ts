@@ -1,10 +1,11 @@
-import type { NativeExplained, PassPlan, TensorHandle } from '../addon/binding.js'
+import type { NativeExplained, NativeMap, PassPlan, TensorHandle } from '../addon/binding.js'
 import { explainAugmented } from './augment.js'
-import { CamExplanation, mapIndex } from './cam-explanation.js'
+import { camConditions, CamExplanation, mapIndex } from './cam-explanation.js'
 import type { CamExplainOptions, CamOptions } from './cam-options.js'
 import { checkMethods, type CamMethod } from './cam-methods.js'
 import { expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import type { MapCondition } from '../explain/condition.js'
 import { Explainer, toExecutionPlan, type ExplainOptions, type Run } from '../explain/explainer.js'
 import { toNativeReshape } from './reshape.js'
 import type { Model } from '../model/model.js'
@@ -17,7 +18,7 @@ const compats = ['paper', 'pytorch-grad-cam', 'captum'] as const
 const aggregates = ['each', 'mean', 'max', 'product'] as const
 
 function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
-  const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape } = options
+  const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape, input, call } = options
   const aggregate = options.aggregate ?? (compat === 'pytorch-grad-cam' ? 'mean' : 'each')
   const paths = expect.strings('layers', layers, "['features']")
   expect.oneOf('compat', compat, compats)
@@ -27,6 +28,8 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   expect.boolean('eigenSmooth', eigenSmooth)
   expect.seed('seed', seed)
   expect.count('chunkSize', chunkSize)
+  if (input !== undefined) expect.integer('input', input, { min: 0 })
+  if (call !== undefined) expect.integer('call', call, { min: 0 })
   if (typeof reshape === 'function' && methods.includes('ablationcam'))
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
@@ -35,6 +38,8 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
     )
   return {
     layers: paths,
+    ...(input !== undefined && { input }),
+    ...(call !== undefined && { call }),
     methods,
     relu: compat !== 'captum',
     eigenSmooth,
@@ -57,7 +62,8 @@ const share = (handle: TensorHandle): Tensor => Tensor.own(handle).detach()
  *
  * All methods and layers share one forward and one backward; methods that need no gradient skip the backward.
  * Score-CAM and Ablation-CAM then run the model, or what follows the layer, once more for each channel; their target must
- * be plain data, not a function. A layer that runs several times in one pass is explained at its last call. Half-precision activations are
+ * be plain data, not a function. A layer that runs several times in one pass is explained at its last call, or at that of
+ * `call`. Half-precision activations are
  * taken to float32 before any formula.
  *
  * ```ts
@@ -96,6 +102,15 @@ export class Cam extends Explainer {
     const { maps } = this.explained
     const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
     return share(maps[byMethod]?.[byLayer]?.map as TensorHandle)
+  }
+
+  /** For each image, whether the map of `get` says something, and if not, why. */
+  conditions(layer?: string, method?: CamMethod): MapCondition[] {
+    const { explained } = this
+    const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
+    const map = explained.maps[byMethod]?.[byLayer] as NativeMap
+    const at = this.#aggregated ? null : { path: this.layers[byLayer] as string, index: byLayer }
+    return camConditions(this.model, explained, map, this.methods[byMethod] as CamMethod, at)
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { TensorHandle } from '../addon/binding.js'
 import { GradCamError } from '../base/errors.js'
+import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explain/explainer.js'
 import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
 import { checkModel, type Model } from '../model/model.js'
@@ -46,11 +47,13 @@ export class FullGrad extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<FullGradExplanation<Output>> {
-    const { output, explained } = await this.run(inputs, options)
+    const { output, explained, warnings } = await this.run(inputs, options)
     const cam = Tensor.own(explained.fullGrad as TensorHandle).detach()
     const { classes: targets, scores } = explained
     disposeExplained(explained)
-    return new FullGradExplanation({ output, cam, targets, scores })
+    const { model } = this
+    const conditions = await conditionsOfTensor(cam, model, { scores, gradient: true }, options)
+    return new FullGradExplanation({ model, output, cam, targets, scores, conditions, warnings })
   }
 }
 

@@ -22,6 +22,9 @@ export type Reshape =
   | { readonly permute: readonly number[] }
   | ((tensor: Tensor) => Tensor)
 
+/** The same as plain data. */
+export type PlainReshape = Exclude<Reshape, (tensor: Tensor) => Tensor>
+
 const named: Record<string, Exclude<Reshape, string>> = {
   vit: { tokens: 'input', skip: 1 },
   swin: { permute: [0, 3, 1, 2] },

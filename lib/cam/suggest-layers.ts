@@ -1,4 +1,5 @@
 import { Cam } from './cam.js'
+import { native } from '../addon/native.js'
 import type { CallOptions } from '../addon/abort.js'
 import { expect } from '../base/check.js'
 import type { Reshape } from './reshape.js'
@@ -28,7 +29,7 @@ const mostTried = 12
  * The layers that are worth a class activation map, best first: the last one with spatial positions, then the last of each
  * finer resolution, for LayerCAM and for maps of several layers. For a transformer, whose last block often passes on only its
  * class token, it is the last layer whose spatial positions have a gradient. It runs the model once, and a transformer once
- * more for each layer that is tried. Where one layer is enough and the model is not a transformer, `defaultLayer` is quicker.
+ * more for each layer that is tried. `pickLayer` is the first of them.
  *
  * @param inputs as `model.forward` takes them; sizes matter, values hardly do
  * @returns an empty list for a model without spatial outputs. There is nothing to dispose.
@@ -43,12 +44,23 @@ export async function suggestLayers(
   expect.options(options)
   const input = toPositional(inputs)[0]
   const [height = 0, width = 0] = input instanceof Tensor ? input.shape.slice(2) : []
-  const outputs = (await observeLayers(model, inputs, options)).filter(({ path }) => path !== '')
-  const tokens = await lastTokens({ model, inputs, options }, outputs, [height, width])
+  return await suggestFrom({ model, inputs, options }, await observeLayers(model, inputs, options), [height, width])
+}
+
+/** @internal The same, where the outputs of one pass are known. */
+export async function suggestFrom(
+  pass: TrialPass,
+  observed: readonly LayerOutput[],
+  inputSize: readonly [number, number],
+): Promise<LayerSuggestion[]> {
+  const outputs = withoutAttention(observed.filter(({ path }) => path !== ''))
+  const position = (suggested: LayerSuggestion): number => outputs.findIndex(({ path }) => path === suggested.layer)
+  const tokens = await lastTokens(pass, outputs, inputSize)
+  const lastStage = channelsLast(outputs, inputSize)
+  // Windows of a stage are tokens, too: what comes last is nearest to the class.
+  if (lastStage && (!tokens || position(lastStage) > position(tokens))) return [lastStage]
   if (tokens) return [tokens]
-  const lastStage = channelsLast(outputs, [height, width])
-  if (lastStage) return [lastStage]
-  const last = lastSpatialLayer(outputs)
+  const last = lastSpatialLayer(outputs.filter((output) => isChannelsFirst(output, inputSize)))
   if (!last) return []
   const size = (output: LayerOutput) => (output.shape as readonly number[]).slice(2)
   const suggestions = [
@@ -66,6 +78,21 @@ export async function suggestLayers(
     const reason = `The last layer of ${size(finer).join(' x ')}: a finer grid, earlier features; for LayerCAM, or beside other layers.`
     suggestions.push(suggestion(finer, undefined, reason))
   }
+}
+
+const isChannelsFirst = ({ shape }: LayerOutput, inputSize: readonly number[]): boolean =>
+  shape?.length === 4 && native().layoutOf(shape, inputSize) === 'channels-first'
+
+/**
+ * Without the weights of attention, [N, heads, T, T], which have the form of a map: outputs of a softmax, and squares of as
+ * many rows as a layer has tokens [N, T, C].
+ */
+function withoutAttention(outputs: readonly LayerOutput[]): LayerOutput[] {
+  const tokens = new Set(outputs.map(({ shape }) => (shape?.length === 3 ? shape[1] : undefined)))
+  return outputs.filter(({ shape, typeName }) => {
+    const [, , rows, columns] = shape ?? []
+    return shape?.length !== 4 || !(/softmax/i.test(typeName) || (rows === columns && tokens.has(rows)))
+  })
 }
 
 function suggestion(output: LayerOutput, reshape: Reshape | undefined, reason: string): LayerSuggestion {
@@ -109,7 +136,7 @@ async function lastTokens(
 }
 
 /** A model and what it is run on to find out what matters. */
-interface TrialPass {
+export interface TrialPass {
   readonly model: Model
   readonly inputs: Value | readonly Value[]
   readonly options: CallOptions
@@ -133,8 +160,8 @@ async function positionsMatter({ model, inputs, options }: TrialPass, layer: str
 /** The last layer that returns [N, h, w, C], where the last spatial one is such. */
 function channelsLast(outputs: readonly LayerOutput[], input: readonly [number, number]): LayerSuggestion | null {
   const last = outputs.findLast(({ shape }) => shape?.length === 4 && isEitherWay(shape, input))
-  const [, first = 0, second = 0, third = 0] = last?.shape ?? []
-  if (!last || isInProportion(second, third, input)) return null
+  const [, first = 0, second = 0] = last?.shape ?? []
+  if (!last || native().layoutOf(last.shape as readonly number[], input) !== 'channels-last') return null
   return suggestion(
     last,
     'swin',

@@ -1,7 +1,8 @@
 import { GradCamError } from '../base/errors.js'
+import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { nearestName } from '../base/nearest.js'
 import { parseTarget, type ClassTarget } from '../target/labels.js'
-import type { Values } from './command.js'
+import type { Option, Values } from './command.js'
 
 /** The error for a command that was called wrongly: exit code 2. */
 export function usageError(message: string): GradCamError {
@@ -74,6 +75,21 @@ export function parseSize(text: string, name = 'size'): [number, number] {
   return [height, width]
 }
 
+/** A value of --reshape: a name, or JSON. */
+export function parseReshape(text: string | undefined): PlainReshape | null {
+  if (text === undefined) return null
+  if (text === 'vit' || text === 'swin') return text
+  try {
+    const reshape = JSON.parse(text) as PlainReshape
+    toNativeReshape(reshape)
+    return reshape
+  } catch {
+    throw usageError(
+      `--reshape requires vit, swin, or JSON such as '{"tokens":"input","skip":2}' or '{"permute":[0,2,1]}', not "${text}".`,
+    )
+  }
+}
+
 /** The same with the number of channels before it, 3 where it is not given, as [1, channels, height, width]. */
 export function parseInputShape(text: string): [number, number, number, number] {
   const sizes = integers(text)
@@ -85,6 +101,34 @@ export function parseInputShape(text: string): [number, number, number, number] 
   return [1, channels, height, width]
 }
 
+/** The option --reshape of several commands. */
+export const reshapeOption: Option = {
+  type: 'string',
+  value: 'HOW',
+  help: 'for layers that do not return [N, C, h, w]: vit for tokens after a class token, swin for [N, h, w, C], or JSON',
+}
+
 function integers(text: string): number[] {
   return /^\d{1,6}(?:[xX×]\d{1,6})*$/.test(text) ? text.split(/[xX×]/).map(Number) : []
+}
+
+/** Options of every command that loads a model. */
+export const trustOption: Readonly<Record<'untrusted', Option>> = {
+  untrusted: {
+    type: 'boolean',
+    help: 'refuse a model that reaches files, and try it in a process of its own first; see SECURITY.md',
+  },
+}
+
+/** An option of every command that reads images. */
+export const svgOption: Readonly<Record<'svg', Option>> = {
+  svg: { type: 'boolean', help: 'also accept SVG, which is rendered in a process of its own' },
+}
+
+/** What `--untrusted` means for loading a model that runs on inputs of this shape, where it is known. */
+export function readTrust(
+  values: Values,
+  shape: readonly number[] | null = null,
+): { readonly trust: 'trusted' | 'untrusted'; readonly trial?: { readonly shape: readonly number[] } } {
+  return { trust: values['untrusted'] === true ? 'untrusted' : 'trusted', ...(shape && { trial: { shape } }) }
 }

@@ -7,7 +7,17 @@ import { methodNames, methods } from '../methods/table.js'
 import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
 import { isPresetName } from '../preprocess/presets.js'
 import { readLabels } from '../target/labels.js'
-import { choice, readTarget, single, usageError } from './arguments.js'
+import {
+  choice,
+  parseReshape,
+  readTarget,
+  readTrust,
+  reshapeOption,
+  single,
+  svgOption,
+  trustOption,
+  usageError,
+} from './arguments.js'
 import type { Option, Values } from './command.js'
 
 /** What `gradcam batch` was asked for. */
@@ -22,6 +32,9 @@ export interface BatchCall {
   readonly batchSize: number
   /** Null for the default. */
   readonly maxPixels: number | null
+  /** Whether images may be SVG. */
+  readonly svg: boolean
+  readonly trust: 'trusted' | 'untrusted'
   readonly resume: boolean
   readonly retryFailed: boolean
   readonly verify: boolean
@@ -34,7 +47,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   layer: {
     type: 'string',
     value: 'PATH',
-    help: 'the layer to explain, see gradcam layers; by default the last one with a spatial output',
+    help: 'the layer to explain, see gradcam layers; by default the one that `gradcam layers --size` marks',
   },
   target: {
     type: 'string',
@@ -42,6 +55,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     help: 'the class to explain, by number or label; argmax (the default) is the top one of each image',
   },
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
+  reshape: reshapeOption,
   precision: {
     type: 'string',
     value: 'TYPE',
@@ -74,6 +88,8 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     value: 'N',
     help: `larger images are refused; ${defaultMaxPixels} by default (the limit of Pillow), which takes 2 GB of memory`,
   },
+  ...trustOption,
+  ...svgOption,
   resume: {
     type: 'boolean',
     help: 'continue the job in DIR: inputs that have a result, and have not changed since, are left as they are',
@@ -101,6 +117,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const method = choice(values, 'method', methodNames)
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
+  const reshape = parseReshape(single(values, 'reshape'))
+  if (reshape && !methods[method].layered) throw usageError(`${method} takes no --reshape. Leave it out.`)
   const preprocessName = single(values, 'preprocess') ?? 'imagenet'
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
@@ -114,11 +132,13 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   return {
     sources,
     out,
-    job: { model, method, precision, layer, target, preprocess, write, alpha, labels },
+    job: { model, method, precision, layer, reshape, target, preprocess, write, alpha, labels },
     preprocessName,
     devices,
     batchSize: readCount(values, 'batch') ?? 8,
     maxPixels: readCount(values, 'max-pixels'),
+    svg: values['svg'] === true,
+    trust: readTrust(values).trust,
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
     verify: values['verify'] === true,

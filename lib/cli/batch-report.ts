@@ -108,7 +108,10 @@ function bar(): View {
   }
 }
 
-function saySummary({ explained, failed, before, files, seconds, errors, inputs }: JobSummary, out: string): void {
+function saySummary(
+  { explained, failed, before, files, seconds, errors, inputs, conditions, notes }: JobSummary,
+  out: string,
+): void {
   const now = inputs - before
   const codes = Object.entries(errors)
     .sort(([, a], [, b]) => b - a)
@@ -117,10 +120,13 @@ function saySummary({ explained, failed, before, files, seconds, errors, inputs 
     `${counted(explained, 'image')} explained`,
     `${failed} failed${codes.length ? ` (${codes.join(', ')})` : ''}`,
   ]
+  const empty = Object.entries(conditions).map(([state, count]) => `${count} ${state}`)
+  if (empty.length > 0) parts.push(`of the maps ${empty.join(', ')}`)
   if (before > 0) parts.push(`${before} of these before`)
   say(
     `${parts.join(', ')}; ${counted(files, 'file')} in ${out}, ${seconds.toFixed(1)} s, ${(now / seconds).toFixed(1)}/s`,
   )
+  for (const { message } of notes) process.stderr.write(`gradcam: ${inOneLine(message)}\n`)
 }
 
 /** The flags of options that the library's remedies speak of. */

@@ -1,11 +1,14 @@
 import { basename } from 'node:path'
 import { Cam } from '../cam/cam.js'
+import type { PlainReshape } from '../cam/reshape.js'
 import type { Check } from '../setup/doctor.js'
 import { GradCamError } from '../base/errors.js'
 import { manualSeed } from '../addon/runtime.js'
 import type { Model } from '../model/model.js'
-import { ScriptModule } from '../model/script-module.js'
+import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import type { ExecutionPath } from '../explain/explainer.js'
+import { ScorePass } from '../explain/score-pass.js'
+import { modelNotes, type ModelNote } from '../model/model-notes.js'
 import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue } from '../tensor/values.js'
@@ -19,7 +22,16 @@ export interface ModelQuestion {
   readonly shape: readonly number[]
   /** None for the layers that are suggested. */
   readonly layers: readonly string[]
-  readonly device: string
+  /** For these layers. */
+  readonly reshape: PlainReshape | null
+  readonly loading: LoadOptions
+}
+
+const noteNames: Readonly<Record<ModelNote['code'], string>> = {
+  RANDOM: 'Random',
+  BATCH_STATISTICS: 'Batch norm',
+  ROWS: 'Batches',
+  STATE: 'State',
 }
 
 /** The fastest of these runs counts: other work of the machine only makes a run slower. */
@@ -29,10 +41,10 @@ const timedRuns = 3
  * Whether a model file loads and runs, and for each layer whether explanations run split or hooked, why, and how long one
  * takes compared to a plain forward pass.
  */
-export async function checkModel({ file, shape, layers, device }: ModelQuestion): Promise<Check[]> {
+export async function checkModel({ file, shape, layers, reshape, loading }: ModelQuestion): Promise<Check[]> {
   const name = 'Model'
   try {
-    using model = await ScriptModule.load(file, { device })
+    using model = await ScriptModule.load(file, loading)
     manualSeed(0)
     using noise = Tensor.rand(shape)
     const forwardMs = await fastest(async () => disposeValue(await model.forward(noise))).catch((error: unknown) => {
@@ -44,8 +56,14 @@ export async function checkModel({ file, shape, layers, device }: ModelQuestion)
     const size = `${root?.typeName ?? 'Module'}, ${humanCount(parameters)} parameters`
     const found = `${basename(file)}: ${size}; a forward pass of [${shape.join(', ')}] takes ${forwardMs.toFixed(1)} ms`
     const checks: Check[] = [{ name, status: 'ok', found, details: { file, parameters, forwardMs } }]
+    using scores = new ScorePass(model, 'hooked')
+    await scores.takesSeveral(noise, undefined)
+    for (const { code, message, layer, operator } of modelNotes(model))
+      checks.push({ name: noteNames[code], status: 'note', found: message, details: { code, layer, operator } })
     const chosen: readonly Pick<LayerSuggestion, 'layer' | 'reshape'>[] =
-      layers.length > 0 ? layers.map((layer) => ({ layer, reshape: undefined })) : await suggestLayers(model, noise)
+      layers.length > 0
+        ? layers.map((layer) => ({ layer, reshape: reshape ?? undefined }))
+        : await suggestLayers(model, noise)
     for (const one of chosen) checks.push(await checkLayer(model, one, noise, forwardMs))
     if (chosen.length === 0)
       checks.push({

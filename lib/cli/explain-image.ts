@@ -1,8 +1,10 @@
+import { announceWarnings } from '../addon/warnings.js'
 import { interpolate } from '../tensor/interpolate.js'
 import { methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
 import { denormalize, loadImage, normalize, overlay, type Normalization } from '../images/index.js'
+import type { MapCondition } from '../explain/condition.js'
 import type { Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -38,6 +40,8 @@ export interface Finding {
   readonly outputs: number
   /** The pixel where the map is greatest; null where no value is above 0; absent for maps that differ from pixel to pixel. */
   readonly peak?: { readonly x: number; readonly y: number } | null
+  /** Whether the map says something, and if not, why. */
+  readonly condition: MapCondition
   /** How many ReLUs were guided; absent for methods without a rule for them. */
   readonly relus?: number
   /** The sum of the attributions less the change of the score; absent for methods that do not compute it. */
@@ -54,6 +58,8 @@ export interface ImageExplainerOptions {
   /** [height, width] that images are resized to. */
   readonly size: readonly [number, number]
   readonly normalization: Normalization | false
+  /** Whether images may be SVG. */
+  readonly svg: boolean
 }
 
 /** Explains images one after another. */
@@ -73,8 +79,8 @@ export class ImageExplainer implements Disposable {
 
   /** Reads an image and explains it for each target at each layer by each method, with as few passes as that takes. */
   async *explain(image: string, targets: readonly ClassTarget[]): AsyncGenerator<Finding> {
-    const { size, normalization } = this.#options
-    using input = await loadImage(image, { size, normalize: normalization })
+    const { size, normalization, svg } = this.#options
+    using input = await loadImage(image, { size, normalize: normalization, svg })
     using pixels = normalization ? denormalize(input, normalization) : input.detach()
     const running = this.#explainers.map((explainer) => explainer.explainEach(input, targets))
     try {
@@ -88,8 +94,13 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  *#findings(pixels: Tensor, target: ClassTarget, { output, targets, scores, maps }: MethodMaps): Generator<Finding> {
+  *#findings(
+    pixels: Tensor,
+    target: ClassTarget,
+    { output, targets, scores, maps, warnings }: MethodMaps,
+  ): Generator<Finding> {
     const outputs = output instanceof Tensor ? output.size : 0
+    announceWarnings(warnings)
     const found = { target, outputs, class: targets[0] ?? 0, score: scores[0] ?? 0 }
     try {
       for (const one of maps) yield { ...found, ...this.#draw(one, pixels) }
@@ -99,12 +110,13 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  #draw({ method, layer, map, intercepted, delta }: MethodMap, pixels: Tensor) {
+  #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, pixels: Tensor) {
     using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), this.#options.size))
     const draw = (kind: string) => (kind === 'overlay' ? overlay(pixels, large) : normalize(large))
     return {
       method,
       layer,
+      condition: conditions[0] ?? { state: 'ok' as const, reason: null },
       ...(isFine(method) ? {} : { peak: peakOf(large) }),
       ...(intercepted === null ? {} : { relus: intercepted }),
       ...(delta?.[0] === undefined ? {} : { delta: delta[0] }),

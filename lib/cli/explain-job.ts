@@ -1,7 +1,18 @@
 import { imagenet, type Normalization } from '../images/index.js'
 import { methodNames, methods as table, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
-import { choice, choiceOfSeveral, parseSize, readTarget, several, single, usageError } from './arguments.js'
+import type { PlainReshape } from '../cam/reshape.js'
+import {
+  choice,
+  choiceOfSeveral,
+  parseReshape,
+  parseSize,
+  readTarget,
+  readTrust,
+  several,
+  single,
+  usageError,
+} from './arguments.js'
 import type { Values } from './command.js'
 import { readLabels, type ClassTarget } from '../target/labels.js'
 import { parseMethodSettings } from './method-settings.js'
@@ -19,10 +30,14 @@ export interface ExplainJob {
   readonly labels: readonly string[] | null
   readonly methods: readonly MethodName[]
   readonly settings: MethodSettings
+  readonly reshape: PlainReshape | null
   readonly size: readonly [number, number]
   readonly sizeGiven: boolean
   readonly normalization: Normalization | false
   readonly device: string
+  readonly trust: ReturnType<typeof readTrust>
+  /** Whether images may be SVG. */
+  readonly svg: boolean
   readonly out: string
   readonly json: boolean
   readonly verbose: boolean
@@ -44,6 +59,9 @@ export async function readJob(values: Values, images: readonly string[]): Promis
         'Leave it out, or use gradcam or guided-gradcam.',
     )
   const settings = parseMethodSettings(values, methods)
+  const reshape = parseReshape(single(values, 'reshape'))
+  if (reshape && !methods.some((name) => table[name].layered))
+    throw usageError(`${methods.join(' and ')} take no --reshape, which is for layers. Leave it out.`)
   const size = single(values, 'size')
   const labelsFile = single(values, 'labels')
   // Numbers are checked before a file is read; a name is checked with the labels.
@@ -58,10 +76,13 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     labels,
     methods,
     settings,
+    reshape,
     size: parsedSize,
     sizeGiven: size !== undefined,
     normalization,
     device: single(values, 'device') ?? 'cpu',
+    trust: readTrust(values, [1, 3, ...parsedSize]),
+    svg: values['svg'] === true,
     out,
     json: values['json'] === true,
     verbose: values['verbose'] === true,

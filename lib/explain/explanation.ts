@@ -1,10 +1,15 @@
 import type { Explained } from './explainer.js'
+import { modelNotes, type ModelNote } from '../model/model-notes.js'
+import type { Model } from '../model/model.js'
+import type { MapCondition } from './condition.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 
 /** The fields that every explanation has. */
 export interface ExplanationFields<Output extends Value> extends Explained {
+  readonly model: Model
   readonly output: Output
+  readonly conditions: readonly MapCondition[]
 }
 
 /** An explanation that is one tensor, and the output that it explains. It owns both. */
@@ -13,12 +18,22 @@ export abstract class TensorExplanation<Output extends Value> implements Explain
   readonly output: Output
   readonly targets: readonly number[]
   readonly scores: readonly number[]
+  /** For each image, whether the result says something, and if not, why. */
+  readonly conditions: readonly MapCondition[]
+  /** What makes results of this model depend on more than the image: nothing for most models. */
+  readonly notes: readonly ModelNote[]
+  /** What LibTorch and the model warned of meanwhile, each text once. */
+  readonly warnings: readonly string[]
   readonly #found: Tensor
 
-  protected constructor({ output, targets, scores }: ExplanationFields<Output>, found: Tensor) {
+  protected constructor(explained: ExplanationFields<Output>, found: Tensor) {
+    const { model, output, targets, scores, conditions, warnings = [] } = explained
+    this.conditions = conditions
+    this.notes = modelNotes(model)
     this.output = output
     this.targets = targets
     this.scores = scores
+    this.warnings = warnings
     this.#found = found
   }
 

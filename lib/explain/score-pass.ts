@@ -6,8 +6,8 @@ import { disposeValue, type Value } from '../tensor/values.js'
 /** The classes and scores of inputs, from a forward without a graph. */
 export class ScorePass extends Explainer {
   /** @param execution by default the model runs frozen and optimised, where it allows that, which has to be prepared once */
-  constructor(model: Model, execution: Execution = 'auto') {
-    super(model, { layers: [], scoresOnly: true, inputGradient: false, guided: 'none', execution })
+  constructor(model: Model, execution: Execution = 'auto', input = 0) {
+    super(model, { layers: [], input, scoresOnly: true, inputGradient: false, guided: 'none', execution })
   }
 
   /** @throws GradCamError ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE */
@@ -20,13 +20,18 @@ export class ScorePass extends Explainer {
     return explained
   }
 
+  /** Whether several copies may run in one batch: see `runsInBatches` of explainers. */
+  async takesSeveral(inputs: Value | readonly Value[], signal: AbortSignal | undefined): Promise<boolean> {
+    return await this.runsInBatches(inputs, signal)
+  }
+
   /** The same with the model's output, for the caller to dispose. */
   async look<Output extends Value = Tensor>(
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<Explained & { output: Output }> {
-    const { output, explained } = await this.run(inputs, options)
+    const { output, explained, warnings } = await this.run(inputs, options)
     disposeExplained(explained)
-    return { output, targets: explained.classes, scores: explained.scores }
+    return { output, targets: explained.classes, scores: explained.scores, warnings }
   }
 }

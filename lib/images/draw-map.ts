@@ -1,5 +1,5 @@
 import { native } from '../addon/native.js'
-import type { Pixels } from './decode.js'
+import type { Pixels } from './pixels.js'
 import { jetTable } from './jet.js'
 import { seenRegion, type Framing, type Size } from './frame-image.js'
 

@@ -1,5 +1,5 @@
 import { native } from '../addon/native.js'
-import type { Pixels } from './decode.js'
+import type { Pixels } from './pixels.js'
 import { expect, invalid, toList } from '../base/check.js'
 import type { Normalization } from './normalization.js'
 import type { Size } from '../tensor/interpolate.js'

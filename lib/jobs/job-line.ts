@@ -2,6 +2,8 @@ import { toMapLevels, type MapLevels } from '../batch/levels.js'
 import type { BatchExplanation } from '../batch/result.js'
 import { GradCamError } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
+import type { MapCondition } from '../explain/condition.js'
+import type { ModelNote } from '../model/model-notes.js'
 import type { Region } from '../preprocess/framing.js'
 import type { JobSpec } from './job-spec.js'
 
@@ -52,6 +54,10 @@ export interface JobResultLine extends JobInputLine {
   readonly score: number
   /** The five highest classes, the highest first, with the softmax over all classes. */
   readonly top: readonly { class: number; label: string | null; score: number; probability: number }[]
+  /** Whether the map says something, and if not, why. Lines of earlier versions have none. */
+  readonly condition?: MapCondition
+  /** What makes results of the model depend on more than the image; left out where nothing does. */
+  readonly notes?: readonly ModelNote[]
   readonly method: string
   /** Null for a method that requires no layer. */
   readonly layer: string | null
@@ -99,6 +105,8 @@ export function toResultLine(
     label: label(target),
     score,
     top: result.top.map((one) => ({ ...one, label: label(one.class) })),
+    condition: result.condition,
+    ...(result.notes.length > 0 && { notes: result.notes }),
     method: spec.method,
     layer,
     size,

@@ -5,6 +5,7 @@ import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { either, expect, invalid } from '../base/check.js'
 import { digestFile } from '../base/digest.js'
 import { GradCamError } from '../base/errors.js'
+import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 
@@ -20,6 +21,8 @@ export interface JobSpec {
   readonly precision: 'bfloat16' | 'float16' | null
   /** The layer to explain; null for a method that requires none, or where the default layer is used. */
   readonly layer: string | null
+  /** How the output of the layer becomes [N, C, h, w]; left out where it is that. */
+  readonly reshape?: PlainReshape
   /** What to explain of inputs without a target of their own. */
   readonly target: BatchTarget
   /** What is done to images. */
@@ -46,6 +49,8 @@ export interface JobSpecOptions {
   precision?: 'bfloat16' | 'float16' | null
   /** For methods that require a layer; by default the last one with a spatial output. */
   layer?: string | null
+  /** For a layer that does not return [N, C, h, w]; where the default layer is used, it is that of the layer. */
+  reshape?: PlainReshape | null
   /** 'argmax' by default. Plain data without tensors. */
   target?: BatchTarget
   /** A preset's name or a description; 'imagenet' by default. */
@@ -76,6 +81,10 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     target = 'argmax',
     alpha = 0.5,
   } = expect.options(options)
+  const { reshape = null } = options
+  if (reshape !== null) toNativeReshape(reshape)
+  if (reshape !== null && !methods[method].layered)
+    throw invalid('reshape', `left out for the method ${method}, which takes no layer`, reshape)
   const { write = ['overlay'], labels = null, base = '', sources: given = [] } = options
   expect.path('model', file)
   expect.string('base', base)
@@ -94,7 +103,20 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     .list('sources', given, isString, 'paths')
     .map((source) => normalize(source).replace(/(.)[/\\]$/, '$1'))
   const model = { path: file, sha256: await digestOf(file) }
-  return { model, method, precision, layer, target, preprocess, write, alpha, labels, sources, base }
+  return {
+    model,
+    method,
+    precision,
+    layer,
+    ...(reshape !== null && { reshape }),
+    target,
+    preprocess,
+    write,
+    alpha,
+    labels,
+    sources,
+    base,
+  }
 }
 
 const isString = (value: unknown): value is string => typeof value === 'string'

@@ -1,6 +1,7 @@
 import type { BatchExplanation, BatchResult } from '../batch/result.js'
 import type { BatchEntry } from '../batch/input.js'
 import type { BatchTarget } from '../batch/target.js'
+import type { PlainReshape } from '../cam/reshape.js'
 import type { ImageSource } from '../images/index.js'
 import type { JobLine, SinkFiles } from './job-line.js'
 import type { JobSpec } from './job-spec.js'
@@ -74,6 +75,8 @@ export interface ResultSink {
 export interface JobPlan {
   /** The layer that is explained; null for a method that requires none. */
   readonly layer: string | null
+  /** How its output becomes [N, C, h, w]; left out where it is that. */
+  readonly reshape?: PlainReshape | undefined
   /** The device of each replica of the model. */
   readonly devices: readonly string[]
 }

@@ -1,12 +1,14 @@
+import { announceWarnings } from '../addon/warnings.js'
 import { numThreads } from '../addon/runtime.js'
 import { explainAll } from '../batch/explain-all.js'
 import type { BatchEntry } from '../batch/input.js'
 import type { ExplainAllOptions } from '../batch/options.js'
 import type { BatchExplanation, BatchResult } from '../batch/result.js'
+import { pickLayer } from '../cam/pick-layer.js'
+import type { PlainReshape } from '../cam/reshape.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { methods } from '../methods/table.js'
-import { defaultLayer } from '../model/default-layer.js'
 import { isModel, type Model } from '../model/model.js'
 import { ScriptModule } from '../model/script-module.js'
 import { framingOf } from '../preprocess/framing.js'
@@ -16,7 +18,7 @@ import type { JobSpec } from './job-spec.js'
 /** How {@link ModelExplainer} runs a model: nothing of this changes a result. */
 export interface ModelExplainerOptions extends Pick<
   ExplainAllOptions,
-  'batchSize' | 'window' | 'memory' | 'concurrency' | 'maxPixels' | 'maxWait'
+  'batchSize' | 'window' | 'memory' | 'concurrency' | 'maxPixels' | 'decodeSeconds' | 'svg' | 'maxWait'
 > {
   /**
    * The model of the job, or several replicas of it, already loaded. They are not disposed. By default the file that the
@@ -25,23 +27,27 @@ export interface ModelExplainerOptions extends Pick<
   model?: Model | readonly Model[]
   /** Devices to load the model on, e.g. ['cuda:0', 'cuda:1']; ['cpu'] by default. Replicas on the CPU share its threads. */
   devices?: readonly string[]
+  /** Whether that file is trusted: see `LoadOptions`. */
+  trust?: 'trusted' | 'untrusted'
 }
 
 /** Explains the inputs of a job with models in this process, by `explainAll`. */
 export class ModelExplainer implements JobExplainer {
-  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices'>
+  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices' | 'trust'>
   readonly #given: readonly Model[] | null
   readonly #devices: readonly string[]
+  readonly #trust: 'trusted' | 'untrusted'
   #models: readonly Model[] = []
-  #job: { readonly spec: JobSpec; readonly layer: string | null } | null = null
+  #job: ({ readonly spec: JobSpec } & Chosen) | null = null
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(options: ModelExplainerOptions = {}) {
-    const { model, devices = ['cpu'], ...tuning } = expect.options(options)
+    const { model, devices = ['cpu'], trust = 'trusted', ...tuning } = expect.options(options)
     const models: unknown[] | null = model === undefined ? null : (toList(model) ?? [model])
     if (models && (models.length === 0 || !models.every(isModel)))
       throw invalid('model', 'a loaded model, such as a ScriptModule, or an array of at least one', model)
     this.#tuning = tuning
+    this.#trust = expect.oneOf('trust', trust, ['trusted', 'untrusted'])
     this.#devices = expect.strings('devices', devices, "['cpu']")
     this.#given = models
   }
@@ -52,12 +58,12 @@ export class ModelExplainer implements JobExplainer {
    */
   async open(spec: JobSpec): Promise<JobPlan> {
     expect.string('spec.model.path', expect.options(expect.options(spec, 'spec').model, 'spec.model').path)
-    this.#models = this.#given ?? (await loadReplicas(spec.model.path, this.#devices))
+    this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#trust))
     try {
       const [model] = this.#models
-      const layer = model ? await layerOf(model, spec) : null
-      this.#job = { spec, layer }
-      return { layer, devices: this.#models.map(({ device }) => device) }
+      const chosen: Chosen = model ? await layerOf(model, spec) : { layer: null }
+      this.#job = { spec, ...chosen }
+      return { ...chosen, devices: this.#models.map(({ device }) => device) }
     } catch (error) {
       await this.close()
       throw error
@@ -69,7 +75,7 @@ export class ModelExplainer implements JobExplainer {
     finish: (result: BatchExplanation<unknown>) => Promise<Extra>,
   ): AsyncIterable<BatchResult<Extra>> {
     if (!this.#job) throw new GradCamError('ERR_CLOSED', 'The explainer is not open. Call open() first.')
-    const { spec, layer } = this.#job
+    const { spec, layer, reshape } = this.#job
     const { method, precision, target, preprocess } = spec
     return explainAll<Extra>(inputs, {
       maxWait: 1000,
@@ -78,11 +84,15 @@ export class ModelExplainer implements JobExplainer {
       method,
       ...(precision && { precision }),
       ...(layer !== null && { layer }),
+      ...(reshape !== undefined && { reshape }),
       target,
       preprocess,
       order: 'ready',
       sha256: true,
-      finish,
+      finish: (result) => {
+        announceWarnings(result.warnings) // lines of a job have no place for them
+        return finish(result)
+      },
     })
   }
 
@@ -94,13 +104,19 @@ export class ModelExplainer implements JobExplainer {
 }
 
 /** Loads the model once for each device. The threads of LibTorch are divided among replicas on the CPU. */
-async function loadReplicas(file: string, devices: readonly string[]): Promise<Model[]> {
+async function loadReplicas(
+  { model: { path }, preprocess }: JobSpec,
+  devices: readonly string[],
+  trust: 'trusted' | 'untrusted',
+): Promise<Model[]> {
   const onCpu = devices.filter((device) => device === 'cpu').length
   const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
   const threads = shared ? { threads: Math.max(1, Math.floor(numThreads() / onCpu)) } : {}
   const models: Model[] = []
   try {
-    for (const device of devices) models.push(await ScriptModule.load(file, { device, ...threads }))
+    const { size } = framingOf([224, 224], preprocess)
+    const trial = { shape: [1, 3, ...size] }
+    for (const device of devices) models.push(await ScriptModule.load(path, { device, ...threads, trust, trial }))
     return models
   } catch (error) {
     for (const model of models) model.dispose()
@@ -108,9 +124,14 @@ async function loadReplicas(file: string, devices: readonly string[]): Promise<M
   }
 }
 
-/** The layer of the job, or the last one with a spatial output at the size that images are framed to. */
-async function layerOf(model: Model, { layer, method, preprocess }: JobSpec): Promise<string | null> {
-  if (layer !== null || !methods[method].layered) return layer
+/** The layer that is explained, and how its output becomes [N, C, h, w]. */
+type Chosen = Pick<JobPlan, 'layer' | 'reshape'>
+
+/** The layer of the job, or the one that is picked at the size that images are framed to. */
+async function layerOf(model: Model, { layer, reshape, method, preprocess }: JobSpec): Promise<Chosen> {
+  if (layer !== null || !methods[method].layered) return { layer, ...(reshape !== undefined && { reshape }) }
   const { size } = framingOf([224, 224], preprocess)
-  return (await defaultLayer(model, [1, 3, ...size])).path
+  const picked = await pickLayer(model, [1, 3, ...size])
+  const own = reshape ?? (picked.reshape as PlainReshape | undefined)
+  return { layer: picked.layer, ...(own !== undefined && { reshape: own }) }
 }

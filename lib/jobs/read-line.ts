@@ -61,6 +61,10 @@ const resultShape: Readonly<Record<keyof JobResultLine, Check>> = {
   files: mapOf((file) => typeof file === 'string' && isBelow(file)),
   digests: ifGiven(mapOf(shaped({ bytes: isCount, sha256: isSha256 }))),
   inputFile: ifGiven(shaped({ bytes: isCount, modified: isNumber })),
+  condition: ifGiven(shaped({ state: isString, reason: orNull(isString) })),
+  notes: ifGiven(
+    listOf(shaped({ code: isString, layer: orNull(isString), operator: orNull(isString), message: isString })),
+  ),
   milliseconds: isNumber,
 }
 

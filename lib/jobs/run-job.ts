@@ -7,6 +7,8 @@ import { GradCamError } from '../base/errors.js'
 import { notAFile } from '../images/read-source.js'
 import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
 import { toErrorLine, toResultLine, type InputFile, type JobLine, type SinkFiles } from './job-line.js'
+import type { MapCondition } from '../explain/condition.js'
+import type { ModelNote } from '../model/model-notes.js'
 import type { JobSpec } from './job-spec.js'
 
 /** How many inputs a job is done with, those of earlier runs included. */
@@ -46,6 +48,10 @@ export interface JobSummary extends JobCounts {
   readonly seconds: number
   /** How often each code of an error occurred in this run; 'other' for errors without a code. */
   readonly errors: Readonly<Record<string, number>>
+  /** How many maps of this run say nothing, by their condition: none for most jobs. */
+  readonly conditions: Readonly<Partial<Record<MapCondition['state'], number>>>
+  /** What makes results of the model depend on more than the image: nothing for most models. */
+  readonly notes: readonly ModelNote[]
   /** Whether the signal ended the job before all inputs were done. */
   readonly interrupted: boolean
 }
@@ -165,6 +171,8 @@ class JobRun {
   readonly #entries = new Map<string, JobEntry & { readonly inputFile?: InputFile }>()
   readonly #counts = { explained: 0, failed: 0, files: 0 }
   readonly #errors: Record<string, number> = {}
+  readonly #conditions: Partial<Record<MapCondition['state'], number>> = {}
+  #notes: readonly ModelNote[] = []
   #warned = false
 
   constructor(
@@ -199,7 +207,18 @@ class JobRun {
     const { explained, failed, files } = this.#counts
     const interrupted = this.parts.signal?.aborted ?? false
     const before = this.parts.claim.done.size
-    return { explained, failed, inputs: explained + failed, before, files, seconds, errors: this.#errors, interrupted }
+    return {
+      explained,
+      failed,
+      inputs: explained + failed,
+      before,
+      files,
+      seconds,
+      errors: this.#errors,
+      conditions: this.#conditions,
+      notes: this.#notes,
+      interrupted,
+    }
   }
 
   async #record(line: JobLine): Promise<void> {
@@ -212,6 +231,9 @@ class JobRun {
     } else {
       this.#counts.explained++
       this.#counts.files += Object.keys(line.files).length
+      const { state = 'ok' } = line.condition ?? {}
+      if (state !== 'ok') this.#conditions[state] = (this.#conditions[state] ?? 0) + 1
+      this.#notes = line.notes ?? this.#notes
     }
     await settled(this.parts.onProgress?.({ line, ...this.#counts }))
   }

@@ -4,12 +4,17 @@ import { extname, join } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 import type { FileEntry } from './entry-id.js'
 
-/** The extensions of images in a folder; other files there are not inputs. */
-export const imageExtensions = '.jpg .jpeg .jpe .jfif .png .webp .avif .gif .tif .tiff .svg'.split(' ')
+/** The extensions of images that are read in a folder. */
+export const imageExtensions =
+  '.jpg .jpeg .jpe .jfif .png .webp .avif .gif .tif .tiff .svg .bmp .dib .pbm .pgm .ppm .pnm'.split(' ')
+
+/** Of images that cannot be read: they are inputs, too, which fail by name instead of being left out. */
+const otherExtensions = '.heic .heif .hif .jp2 .j2k .jpf .jpx .jpm .jxl .ico .tga .exr .dcm .dicom .psd'.split(' ')
 
 /** Whether a file in a folder is an input. */
 export function isImageName(path: string): boolean {
-  return imageExtensions.includes(extname(path).toLowerCase())
+  const extension = extname(path).toLowerCase()
+  return imageExtensions.includes(extension) || otherExtensions.includes(extension)
 }
 
 /**

@@ -2,6 +2,7 @@ import type { CallOptions } from '../addon/abort.js'
 import { Cam } from '../cam/cam.js'
 import { camMethods, type CamMethod } from '../cam/cam-methods.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
+import type { MapCondition } from '../explain/condition.js'
 import type { Explained, ExplainOptions } from '../explain/explainer.js'
 import { FullGrad } from '../cam/full-grad.js'
 import { GuidedGradCam } from '../attribution/guided-grad-cam.js'
@@ -31,6 +32,8 @@ export interface MethodMap {
    * methods.
    */
   readonly delta: readonly number[] | null
+  /** For each image, whether the map says something, and if not, why. */
+  readonly conditions: readonly MapCondition[]
 }
 
 /** The maps of a batch that methods made in the passes that they share. The caller disposes the output and the maps. */
@@ -43,6 +46,8 @@ export interface MethodMaps {
   readonly scores: readonly number[]
   /** By layer, and within a layer by method. */
   readonly maps: readonly MethodMap[]
+  /** What LibTorch and the model warned of meanwhile, each text once. */
+  readonly warnings?: readonly string[]
 }
 
 /** A target that can be given to several methods in turn. */
@@ -70,6 +75,7 @@ interface Attributing extends Disposable {
 type Attributed = Explained &
   Disposable & {
     readonly output: Value
+    readonly conditions: readonly MapCondition[]
     readonly intercepted?: number | null
     readonly delta?: readonly number[] | null
   } & ({ readonly attribution: Tensor } | { readonly cam: Tensor })
@@ -85,8 +91,10 @@ type Maker = (
 const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   Cam: (model, names, layers, settings) => [ofLayers(model, names as readonly CamMethod[], layers, settings)],
   FullGrad: (model) => [single('fullgrad', null, new FullGrad(model))],
-  GuidedGradCam: (model, _, layers) =>
-    layers.map((layer) => single('guided-gradcam', layer, new GuidedGradCam(model, { layer }))),
+  GuidedGradCam: (model, _, layers, settings) =>
+    layers.map((layer) =>
+      single('guided-gradcam', layer, new GuidedGradCam(model, { layer, ...pick(settings, ['reshape']) })),
+    ),
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
       const own = pick(settings, ['steps', 'smooth'])
@@ -143,27 +151,33 @@ function ofLayers(
   layers: readonly string[],
   settings: MethodSettings,
 ): MapExplainer {
-  const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed'])
+  const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed', 'reshape'])
   // For a method that runs the model for each channel a split always pays; one that was asked for is made in any case.
   const execution = names.some((name) => 'reruns' in camMethods[name]) ? 'auto' : (settings.execution ?? 'auto')
   const cam = new Cam(model, { layers, methods: names, execution, ...own })
-  const toMap = (layer: string, method: CamMethod, map: Tensor): MethodMap => {
-    return { method, layer, map, intercepted: null, delta: null }
+  const toMap = (layer: string, method: CamMethod, map: Tensor, conditions: readonly MapCondition[]): MethodMap => {
+    return { method, layer, map, intercepted: null, delta: null, conditions }
   }
   const each = layers.flatMap((layer) => names.map((method) => [layer, method] as const))
   return {
     explain: async (input, options) => {
       using explained = await cam.explain<Value>(input, options)
-      const { targets, scores } = explained
-      const maps = each.map(([layer, method]) => toMap(layer, method, explained.get(layer, method).detach()))
-      return { output: shareValue(explained.output), targets, scores, maps }
+      const { targets, scores, warnings } = explained
+      const conditions = (layer: string, method: CamMethod): readonly MapCondition[] =>
+        explained.maps.find((one) => one.layer === layer && one.method === method)?.conditions ?? []
+      const maps = each.map(([layer, method]) =>
+        toMap(layer, method, explained.get(layer, method).detach(), conditions(layer, method)),
+      )
+      return { output: shareValue(explained.output), targets, scores, maps, warnings }
     },
     async *explainEach(input, targets) {
       const output = await cam.forward<Value>(input)
       try {
         for (const target of targets) {
           const explained = await cam.backward<Value>(target)
-          const maps = each.map(([layer, method]) => toMap(layer, method, cam.get(layer, method)))
+          const maps = each.map(([layer, method]) =>
+            toMap(layer, method, cam.get(layer, method), cam.conditions(layer, method)),
+          )
           yield { output: shareValue(output), ...explained, maps }
         }
       } finally {
@@ -178,13 +192,13 @@ function ofLayers(
 function single(method: MethodName, layer: string | null, explainer: Attributing): MapExplainer {
   const explain: MapExplainer['explain'] = async (input, options) => {
     using explained = await explainer.explain(input, options)
-    const { targets, scores, intercepted = null, delta = null } = explained
+    const { targets, scores, conditions, intercepted = null, delta = null, warnings = [] } = explained
     const map =
       'cam' in explained
         ? explained.cam.detach()
         : await callOperatorAsync(operators.mean, [explained.attribution, 1, true], options)
-    const maps = [{ method, layer, map, intercepted, delta }]
-    return { output: shareValue(explained.output), targets, scores, maps }
+    const maps = [{ method, layer, map, intercepted, delta, conditions }]
+    return { output: shareValue(explained.output), targets, scores, maps, warnings }
   }
   return {
     explain,

@@ -1,4 +1,5 @@
 import { camMethods, type CamMethod, type CamMethodFacts } from '../cam/cam-methods.js'
+import type { Reshape } from '../cam/reshape.js'
 import type { Execution } from '../explain/explainer.js'
 import { inputMethods } from '../attribution/input-attribution.js'
 import type { Smoothing } from '../attribution/smoothing.js'
@@ -10,6 +11,8 @@ export interface MethodSettings {
   readonly precision?: 'bfloat16' | 'float16'
   readonly eigenSmooth?: boolean
   readonly chunkSize?: number
+  /** For layers that do not return [N, C, h, w]. */
+  readonly reshape?: Reshape
   readonly seed?: number
   readonly steps?: number
   readonly smooth?: Smoothing

@@ -1,5 +1,6 @@
 import { checkSmoothing, type Smoothing } from '../attribution/smoothing.js'
-import { expect } from '../base/check.js'
+import { expect, invalid } from '../base/check.js'
+import { toNativeReshape, type Reshape } from '../cam/reshape.js'
 import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { methodOptions, type MethodSettings } from './options.js'
@@ -19,6 +20,7 @@ const settings: Readonly<Record<SettingName, Setting>> = {
   execution: { of: cams, check: (name, value) => expect.oneOf(name, value, ['auto', 'split', 'hooked']) },
   precision: { of: cams, check: (name, value) => expect.oneOf(name, value, ['bfloat16', 'float16']) },
   eigenSmooth: { of: methodOptions.eigenSmooth.of, check: (name, value) => expect.boolean(name, value) },
+  reshape: { of: methodOptions.reshape.of, check: checkReshape },
   chunkSize: { of: methodOptions.chunkSize.of, check: expect.count },
   seed: { of: methodOptions.seed.of, check: expect.seed },
   steps: { of: methodOptions.steps.of, check: expect.count },
@@ -61,6 +63,18 @@ export function readMethodSettings(
 
 function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(settings, name)
+}
+
+function checkReshape(name: string, value: unknown): void {
+  try {
+    toNativeReshape(value as Reshape)
+  } catch {
+    throw invalid(
+      name,
+      "'vit', 'swin', { tokens: 'input' | [rows, columns], skip }, { permute: [...] } with each dimension once, or a function",
+      value,
+    )
+  }
 }
 
 /** A misspelt name is refused: it comes from a request or a file, which no compiler has checked. */

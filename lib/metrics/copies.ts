@@ -34,7 +34,7 @@ export async function scoreCopies(
   { batchSize, signal }: { batchSize: number; signal?: AbortSignal | undefined },
 ): Promise<number[]> {
   const scores: number[] = []
-  await inParts(copies.length, batchSize, async (from, to) => {
+  await inParts(copies.length, scorer.atOnce(batchSize), async (from, to) => {
     const part = copies.slice(from, to)
     const of = part.map(({ image }) => image)
     const { device } = tensors[0]

@@ -2,6 +2,7 @@ import { isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { Explained } from '../explain/explainer.js'
 import { inParts } from '../base/in-parts.js'
+import { rowsOf } from '../model/model-notes.js'
 import type { ScorePass } from '../explain/score-pass.js'
 import type { ClassChoice, TargetData } from '../target/target.js'
 import { boxesOfCopies, type BoxTarget } from '../target/target-box.js'
@@ -83,7 +84,8 @@ export class Scorer {
         )
     const classes: number[] = []
     const scores: number[] = []
-    await inParts(imageCount, options.batchSize, async (from, to) => {
+    const most = (await takesSeveral(pass, input, options)) ? options.batchSize : 1
+    await inParts(imageCount, most, async (from, to) => {
       const of = Array.from({ length: to - from }, (_, i) => from + i)
       using images = await on(options.signal).narrow(input, 0, from, of.length)
       await checkFinite(images, options.signal)
@@ -93,6 +95,11 @@ export class Scorer {
       scores.push(...found.scores)
     })
     return new Scorer(pass, target, options, { classes, scores })
+  }
+
+  /** How many copies may be scored at once, of `batchSize`. */
+  atOnce(batchSize: number): number {
+    return rowsOf(this.#pass.model)?.independent === false ? 1 : batchSize
   }
 
   /**
@@ -114,6 +121,11 @@ export class Scorer {
       ? (copied(target as unknown as Fields, classes, of) as unknown as TargetData)
       : classes
   }
+}
+
+/** Whether images may be scored in one batch. */
+async function takesSeveral(pass: ScorePass, input: Tensor, { batchSize, signal }: ScorerOptions): Promise<boolean> {
+  return batchSize === 1 || (await pass.takesSeveral(input, signal))
 }
 
 function copied(data: Fields, classes: unknown, of: readonly number[]): Record<string, unknown> {

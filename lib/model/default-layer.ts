@@ -22,6 +22,8 @@ export function lastSpatialLayer(outputs: readonly LayerOutput[]): LayerOutput |
 }
 
 /**
+ * @deprecated Use `pickLayer`, which also finds the layers of transformers, with their `reshape`.
+ *
  * The layer to explain where the caller names none: the {@link lastSpatialLayer} of one pass over a blank input. For
  * several candidates with reasons, and for transformers, use `suggestLayers`.
  *

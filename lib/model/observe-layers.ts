@@ -1,8 +1,10 @@
-import type { CallOptions } from '../addon/abort.js'
+import { cancellable, type CallOptions } from '../addon/abort.js'
+import type { NativeValue } from '../addon/binding.js'
+import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
-import { checkModel, type HookHandle, type Model } from './model.js'
+import { checkModel, toPositional, type HookHandle, type Model } from './model.js'
 import { Tensor } from '../tensor/tensor.js'
-import { disposeValue, type Value } from '../tensor/values.js'
+import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
 
 /** What one submodule returned in a pass, at the last of its calls. */
 export interface LayerOutput {
@@ -46,10 +48,28 @@ export async function observeLayers(
       })
       hooks.push(hook)
     }
-    disposeValue(await model.forward<Value>(inputs, options))
+    await runOnce(model, inputs, options)
     return [...seen.values()]
   } finally {
     for (const hook of hooks) hook.remove()
+  }
+}
+
+/** A pass, which leaves the model as it was, unlike a forward of its own. */
+async function runOnce(model: Model, inputs: Value | readonly Value[], { signal }: CallOptions): Promise<void> {
+  const pass = native().pass(model.handle, {
+    layers: [],
+    scoresOnly: true,
+    inputGradient: false,
+    guided: 'none',
+    execution: 'hooked',
+  })
+  try {
+    const late = ({ output, kept }: { output: NativeValue; kept: NativeValue }): void =>
+      disposeValue(wrapValue([output, kept]))
+    late(await cancellable(signal, (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket), late))
+  } finally {
+    pass.dispose()
   }
 }
 

@@ -8,7 +8,9 @@ import {
   type ExplainOptions,
   type Run,
 } from '../explain/explainer.js'
+import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { inParts } from '../base/in-parts.js'
+import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
 import type { ClassChoice, Target } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
@@ -28,12 +30,14 @@ export type { PerturbationMethod }
 export type InputPerturbationOptions = {
   /**
    * How many images a run takes at most; 16 by default, and never less than the batch itself; fewer where memory runs out. It
-   * bounds the memory, and the result does not depend on it. Models with several inputs take one changed batch per run, and so
-   * do targets that are functions or have a mask per image.
+   * bounds the memory, and the result does not depend on it: a model for which it would, as a first probe shows, takes one changed
+   * batch per run. So do models with several inputs, and targets that are functions or have a mask per image.
    */
   readonly batchSize?: number
   /** 'split' here is all of the model frozen and optimised, which 'auto' (the default) takes where the model allows it. */
   readonly execution?: Execution
+  /** Which of the model's inputs is changed, from 0, where there are several. The first by default. */
+  readonly input?: number
 } & (
   | ({ readonly method: 'occlusion' } & OcclusionOptions)
   | ({ readonly method: 'feature-ablation' } & FeatureAblationOptions)
@@ -69,18 +73,21 @@ export class InputPerturbation extends Explainer {
   readonly method: PerturbationMethod
   readonly #options: InputPerturbationOptions
   readonly #batchSize: number
+  readonly #input: number
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(model: Model, options: InputPerturbationOptions) {
     const given = { ...expect.options(options) }
-    const { method, batchSize = 16, execution } = given
+    const { method, batchSize = 16, execution, input = 0 } = given
     expect.oneOf('method', method, perturbationMethods)
     expect.count('batchSize', batchSize)
+    expect.integer('input', input, { min: 0 })
     const { baseline = 0 } = given as OcclusionOptions
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
       throw invalid('baseline', 'a finite number or a Tensor', baseline)
     super(model, {
       layers: [],
+      input,
       scoresOnly: true,
       inputGradient: false,
       guided: 'none',
@@ -89,6 +96,7 @@ export class InputPerturbation extends Explainer {
     this.method = method
     this.#options = given
     this.#batchSize = batchSize
+    this.#input = input
   }
 
   /**
@@ -105,7 +113,9 @@ export class InputPerturbation extends Explainer {
     const { target, signal, onProgress } = expect.options(options)
     if (onProgress !== undefined) expect.function('onProgress', onProgress)
     this.assertOpen()
-    const [input, ...others] = toPositional(inputs)
+    const given = toPositional(inputs)
+    const input = given[this.#input]
+    const others = given.length > 1
     if (!(input instanceof Tensor) || input.shape.length < 2 || input.size === 0)
       throw invalid('inputs', 'a Tensor [N, ...] with at least one element, or an array that begins with one', inputs)
     using x = tidy(() => input.detach().to({ device: this.model.device }))
@@ -117,20 +127,22 @@ export class InputPerturbation extends Explainer {
     try {
       const { run, target: used } = await this.#scoreInput(inputs, target, signal)
       const { output, execution, explained } = run
+      let { warnings } = run
       disposeExplained(explained)
       try {
         const { classes: targets, scores } = explained
-        const single = others.length > 0 || isOfOneBatch(used)
+        const single = others || isOfOneBatch(used) || !(await this.runsInBatches(inputs, signal))
         const most = single ? 1 : Math.max(1, Math.floor(this.#batchSize / (x.shape[0] as number)))
         using sum = new WeightedMasks(perturbation.divisor)
         using whole = x.unsqueeze(0)
         const { count } = perturbation
         await inParts(count, most, async (from, to) => {
           using masks = await perturbation.masks(from, to, { signal })
-          const changed = await this.#score(perturbation, whole, masks, others, {
+          const { scores: changed, warnings: more } = await this.#score(perturbation, whole, masks, given, {
             target: fixedTarget(used, targets, to - from),
             signal,
           })
+          warnings = joinWarnings(warnings, more)
           const images = Array.from({ length: x.shape[0] as number }, (_, n) => Math.min(n, scores.length - 1))
           const weights = images.map((n) =>
             Array.from({ length: to - from }, (_, i) =>
@@ -141,8 +153,11 @@ export class InputPerturbation extends Explainer {
           await settled(onProgress?.(to, count))
         })
         const attribution = sum.result(x)
-        const { method } = this
-        return new PerturbationExplanation({ method, output, attribution, targets, scores, runs: count, execution })
+        const { method, model } = this
+        const conditions = await conditionsOfTensor(attribution, model, { scores, gradient: false }, { signal })
+        const runs = { runs: count, execution }
+        const found = { model, method, output, attribution, targets, scores, ...runs, conditions, warnings }
+        return new PerturbationExplanation(found)
       } catch (error) {
         disposeValue(output)
         throw error
@@ -157,15 +172,18 @@ export class InputPerturbation extends Explainer {
     perturbation: Perturbation,
     x: Tensor,
     masks: Tensor,
-    others: readonly Value[],
+    given: readonly Value[],
     options: ExplainOptions<Output>,
-  ): Promise<readonly number[]> {
+  ): Promise<{ readonly scores: readonly number[]; readonly warnings: readonly string[] }> {
     using versions = await perturbation.apply(x, masks, options)
     using batch = versions.flatten(0, 1)
-    const { output, explained } = await this.run<Output>([batch, ...others], options)
+    const { output, explained, warnings } = await this.run<Output>(
+      given.map((value, i) => (i === this.#input ? batch : value)),
+      options,
+    )
     disposeValue(output)
     disposeExplained(explained)
-    return explained.scores
+    return { scores: explained.scores, warnings }
   }
 
   /** Scores the input as it is, and decides the target that all versions are scored by. */

@@ -40,6 +40,8 @@ export function toItem(line: JobLine, small: Thumbnail | null, input: string | n
   const facts = {
     Explained: line.label === null ? `class ${line.target}` : `${line.label} (class ${line.target})`,
     Score: shortly(line.score),
+    ...(line.condition && line.condition.state !== 'ok' && { Map: line.condition.reason ?? line.condition.state }),
+    ...(line.notes && { Model: line.notes.map(({ message }) => message).join(' ') }),
     Method: line.layer === null ? line.method : `${line.method} at ${line.layer}`,
     Input: `${line.input}, ${size[1]} x ${size[0]}`,
     ...(small && 'missing' in small && { Image: small.missing === 'gone' ? 'no longer there' : small.reason }),

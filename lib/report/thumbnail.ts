@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { GradCamError } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
 import { decode } from '../images/decode.js'
+import { defaultDecodeSeconds } from '../images/load-image.js'
 import { notAFile, readSource, sourceName } from '../images/read-source.js'
 import { loadSharp } from '../images/sharp.js'
 
@@ -27,10 +28,13 @@ export async function thumbnail(path: string, side: number, maxPixels: number): 
     const special = found && notAFile(path, found)
     if (special) throw special
     const bytes = await readSource(path, {})
-    const limits = { maxPixels, background: undefined, within: side }
+    // An SVG is in a job only where SVG was asked for.
+    const limits = { maxPixels, decodeSeconds: defaultDecodeSeconds, svg: true, background: undefined, within: side }
     const { data, height, width } = await decode(bytes, sourceName(path), limits, {})
     const sharp = await loadSharp()
     const small = await sharp(data, { raw: { height, width, channels: 3 } })
+      // What sharp does not decode, e.g. BMP, comes in its full size.
+      .resize(side, side, { fit: 'inside', withoutEnlargement: true })
       .jpeg({ quality: 70 })
       .toBuffer()
     return { url: `data:image/jpeg;base64,${small.toString('base64')}` }

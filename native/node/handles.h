@@ -53,6 +53,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
  private:
   Napi::Value facts(const Napi::CallbackInfo& info);
   Napi::Value modules(const Napi::CallbackInfo& info);
+  Napi::Value operators(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value add_hook(const Napi::CallbackInfo& info);
   void remove_hook(const Napi::CallbackInfo& info);
@@ -78,6 +79,7 @@ class PassHandle : public Napi::ObjectWrap<PassHandle> {
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value backward(const Napi::CallbackInfo& info);
   Napi::Value explain(const Napi::CallbackInfo& info);
+  Napi::Value probe(const Napi::CallbackInfo& info);
   Napi::Value fork(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
   const std::shared_ptr<Pass>& pass() const;

@@ -11,9 +11,10 @@ Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "ModelHandle",
       {InstanceMethod<&ModelHandle::facts>("facts"), InstanceMethod<&ModelHandle::modules>("modules"),
-       InstanceMethod<&ModelHandle::forward>("forward"), InstanceMethod<&ModelHandle::add_hook>("addHook"),
-       InstanceMethod<&ModelHandle::remove_hook>("removeHook"), InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
-       InstanceMethod<&ModelHandle::splits>("splits"), InstanceMethod<&ModelHandle::dispose>("dispose")});
+       InstanceMethod<&ModelHandle::operators>("operators"), InstanceMethod<&ModelHandle::forward>("forward"),
+       InstanceMethod<&ModelHandle::add_hook>("addHook"), InstanceMethod<&ModelHandle::remove_hook>("removeHook"),
+       InstanceMethod<&ModelHandle::check_layer>("checkLayer"), InstanceMethod<&ModelHandle::splits>("splits"),
+       InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
 Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor) {
@@ -40,7 +41,22 @@ void ModelHandle::release() {
 
 void ModelHandle::dispose(const Napi::CallbackInfo&) { release(); }
 
-// facts() -> { device, dtype, hookable, splittable, differentiable }
+const char* name_of(Ending ending) {
+  switch (ending) {
+    case Ending::softmax:
+      return "softmax";
+    case Ending::log_softmax:
+      return "log_softmax";
+    case Ending::sigmoid:
+      return "sigmoid";
+    case Ending::other:
+      break;
+  }
+  return "";
+}
+
+// facts() -> { device, dtype, hookable, splittable, differentiable, findings: [{ kind, operator, layer }], ending,
+// changes }
 Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto env = info.Env();
@@ -53,6 +69,19 @@ Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
     facts.Set("hookable", hookable);
     facts.Set("splittable", splittable);
     facts.Set("differentiable", differentiable);
+    const auto& code = model.code();
+    auto findings = Napi::Array::New(env, code.findings.size());
+    for (uint32_t i = 0; i < code.findings.size(); ++i) {
+      const auto& [kind, op, layer] = code.findings[i];
+      auto finding = Napi::Object::New(env);
+      finding.Set("kind", kind == Finding::Kind::random ? "random" : "batch-statistics");
+      finding.Set("operator", op);
+      finding.Set("layer", layer);
+      findings[i] = finding;
+    }
+    facts.Set("findings", findings);
+    facts.Set("ending", name_of(code.ending));
+    facts.Set("changes", code.changes);
     return facts;
   });
 }
@@ -70,6 +99,15 @@ Napi::Value ModelHandle::modules(const Napi::CallbackInfo& info) {
       entry.Set("hookable", submodules[i].hookable);
       list[i] = entry;
     }
+    return list;
+  });
+}
+
+Napi::Value ModelHandle::operators(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto names = unwrap_model(info.This())->operators();
+    auto list = Napi::Array::New(info.Env(), names.size());
+    for (uint32_t i = 0; i < names.size(); ++i) list[i] = names[i];
     return list;
   });
 }

@@ -31,8 +31,17 @@ Napi::Array to_array(Napi::Env env, const std::vector<MethodMap>& maps) {
   return array;
 }
 
-// { classes, scores, layers: [{ shape, activation, gradient }], maps: [[{ map, allZero, nonFinite }]], inputGradient,
-// fullGrad }
+Napi::Object to_object(Napi::Env env, const RowsFound& rows) {
+  auto object = Napi::Object::New(env);
+  object.Set("independent", rows.independent);
+  object.Set("why", rows.why);
+  object.Set("layer", rows.layer);
+  object.Set("random", rows.random);
+  return object;
+}
+
+// { classes, scores, layers: [{ shape, calls, zeroActivation, zeroGradient, nonFinite, activation, gradient }], maps:
+// [[{ map, allZero, nonFinite }]], inputGradient, fullGrad, rows }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
   auto classes = Napi::Array::New(env);
@@ -49,6 +58,10 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
     auto shape = Napi::Array::New(env, sizes.size());
     for (uint32_t d = 0; d < sizes.size(); ++d) shape[d] = static_cast<double>(sizes[d]);
     layer.Set("shape", shape);
+    layer.Set("calls", static_cast<double>(explained.layers[i].calls));
+    layer.Set("zeroActivation", to_flags(env, explained.layers[i].zero_activation));
+    layer.Set("zeroGradient", to_flags(env, explained.layers[i].zero_gradient));
+    layer.Set("nonFinite", to_flags(env, explained.layers[i].non_finite));
     layer.Set("activation", tensor_or_null(env, explained.layers[i].activation));
     layer.Set("gradient", tensor_or_null(env, explained.layers[i].gradient));
     layers[i] = layer;
@@ -59,6 +72,7 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
   object.Set("maps", maps);
   object.Set("inputGradient", tensor_or_null(env, explained.input_gradient));
   object.Set("fullGrad", tensor_or_null(env, explained.full_grad));
+  object.Set("rows", explained.rows ? Napi::Value(to_object(env, *explained.rows)) : env.Null());
   return object;
 }
 
@@ -68,8 +82,8 @@ Napi::Function PassHandle::define(Napi::Env env) {
   return DefineClass(
       env, "PassHandle",
       {InstanceMethod<&PassHandle::forward>("forward"), InstanceMethod<&PassHandle::backward>("backward"),
-       InstanceMethod<&PassHandle::explain>("explain"), InstanceMethod<&PassHandle::fork>("fork"),
-       InstanceMethod<&PassHandle::dispose>("dispose")});
+       InstanceMethod<&PassHandle::explain>("explain"), InstanceMethod<&PassHandle::probe>("probe"),
+       InstanceMethod<&PassHandle::fork>("fork"), InstanceMethod<&PassHandle::dispose>("dispose")});
 }
 
 Napi::Object PassHandle::wrap(Napi::Env env, std::shared_ptr<Pass> pass, std::shared_ptr<Executor> executor) {
@@ -118,7 +132,8 @@ Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
           object.Set("intercepted", result.intercepted);
           object.Set("whyHooked", result.why_hooked);
           return object;
-        });
+        },
+        WarningsGo::into_result);
   });
 }
 
@@ -137,7 +152,8 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
     }
     return environment_->submit<Explained>(
         *executor_, info[1].ToNumber(), std::move(work),
-        [](Napi::Env env, Explained& explained) -> Napi::Value { return to_object(env, explained); });
+        [](Napi::Env env, Explained& explained) -> Napi::Value { return to_object(env, explained); },
+        WarningsGo::into_result);
   });
 }
 
@@ -168,7 +184,19 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
           object.Set("intercepted", result.intercepted);
           object.Set("whyHooked", result.why_hooked);
           return object;
-        });
+        },
+        WarningsGo::into_result);
+  });
+}
+
+// probe(inputs, ticket) -> { independent, why, layer }
+Napi::Value PassHandle::probe(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto inputs = to_inputs(info[0], pass()->model().forward_schema());
+    return environment_->submit<RowsFound>(
+        *executor_, info[1].ToNumber(),
+        [pass = pass(), inputs](const CancelFlag& cancel) { return pass->probe(inputs, &cancel); },
+        [](Napi::Env env, RowsFound& rows) -> Napi::Value { return to_object(env, rows); });
   });
 }
 

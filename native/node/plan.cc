@@ -125,7 +125,11 @@ Goal to_goal(const Napi::Object& object) {
                                          {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
   if (object.Get("scoresOnly").ToBoolean()) return ScoresOnly{};
   if (object.Get("fullGrad").ToBoolean()) return FullGradient{layers};
-  if (!object.Get("inputGradient").ToBoolean()) return LayerMaps{layers, to_map_plan(object)};
+  if (!object.Get("inputGradient").ToBoolean()) {
+    LayerMaps maps{layers, to_map_plan(object), {}};
+    if (const auto call = object.Get("call"); call.IsNumber()) maps.call = call.As<Napi::Number>().Int64Value();
+    return maps;
+  }
   if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())
     return RescaledGradient{unwrap_tensor(baseline).detach()};
   if (scope) return GuidedGradient{*scope, rule};
@@ -140,6 +144,8 @@ PassPlan to_pass_plan(const Napi::Object& object) {
   plan.execution = parse_name<Execution>(
       object.Get("execution"), "execution",
       {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});
+  plan.input = static_cast<size_t>(number_or(object.Get("input"), 0));
+  plan.input_said = object.Get("input").IsNumber();
   if (const auto precision = object.Get("precision"); !precision.IsUndefined())
     plan.head_dtype =
         parse_name<at::ScalarType>(precision, "precision", {{"bfloat16", at::kBFloat16}, {"float16", at::kHalf}});

@@ -12,7 +12,7 @@ export const floors = {
   lib: [
     ['base'],
     ['addon'],
-    ['tensor', 'setup'],
+    ['tensor', 'setup', 'model-file'],
     ['model', 'target', 'images'],
     ['explain', 'preprocess'],
     ['cam', 'perturbation', 'metrics'],
@@ -27,7 +27,7 @@ export const floors = {
   ],
   'native/core': [
     ['base'],
-    ['memory', 'kernels'],
+    ['memory', 'kernels', 'graphs'],
     ['autograd', 'methods', 'targets', 'rescale', 'metrics', 'images'],
     ['hooks'],
     ['split', 'maps'],

@@ -29,3 +29,18 @@ test('paths that end in what was asked for come first, then the most similar one
   t.deepEqual(nearestPaths('anything', []), [])
   t.is(nearestPaths('', paths).length, 3)
 })
+
+test('paths are compared by their components from the end, as Python writes them, too', (t) => {
+  const paths = ['features', 'layer4', 'layer4.0', 'layer4.1', 'layer4.2', 'layer4.2.relu', 'xlayer4.2']
+  for (const [wanted, meant] of [
+    ['module.layer4.1', 'layer4.1'],
+    ['model.layer4.2.relu', 'layer4.2.relu'],
+    ['layer4[-1]', 'layer4.2'],
+    ['model.layer4[-1].relu', 'layer4.2.relu'],
+    ['layer4[1]', 'layer4.1'],
+    ['layer4/1', 'layer4.1'],
+    ['.layer4.1.', 'layer4.1'],
+    ['relu', 'layer4.2.relu'],
+  ] as const)
+    t.is(nearestPaths(wanted, paths)[0], meant, wanted)
+})

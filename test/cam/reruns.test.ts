@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { Cam, ScriptModule, type CamMethod, type CamOptions, type Target } from '../../lib/index.js'
+import { Cam, ScriptModule, type CamMethod, type CamOptions, type Target, type Tensor } from '../../lib/index.js'
 import { cachedFolder } from '../support/cached-folder.js'
 import { pythonPackagesOrNull } from '../support/numpy.js'
 import { assertSame } from '../support/parity.js'
@@ -75,6 +75,13 @@ const targetOf = ({ target, part }: Case): Target<never> => {
   return { ...target, ...(part && { of: part }) } as unknown as Target<never>
 }
 
+/** How often a pass calls a layer. */
+async function callsOf(model: ScriptModule, layer: string, input: Tensor): Promise<number> {
+  using cam = new Cam(model, { layers: [layer], methods: ['eigencam'] })
+  using found = await cam.explain(input)
+  return found.maps[0]?.calls ?? 0
+}
+
 for (const [name, one] of Object.entries(cases)) {
   run(`${name}: running again gives what the formulas say, split and hooked, in chunks of any size`, async (t) => {
     using input = toTensor(derived!.input(name))
@@ -88,7 +95,8 @@ for (const [name, one] of Object.entries(cases)) {
       for (const execution of executions as NonNullable<CamOptions['execution']>[]) {
         for (const chunkSize of [1, 3, 32]) {
           const options: CamOptions = { layers: [layer], methods, execution, chunkSize, compat: 'captum' }
-          using cam = new Cam(model, { ...options, ...(reshape && { reshape }) })
+          const call = hooked ? { call: (await callsOf(model, layer, input)) - 1 } : {} // the last, as in the formulas
+          using cam = new Cam(model, { ...options, ...call, ...(reshape && { reshape }) })
           using found = await cam.explain(input, { target: targetOf(one) })
           for (const method of methods) {
             const expected = derived!.tensor(name, 'maps', method)

@@ -236,7 +236,7 @@ test.serial('to a person it says what it picked, what it found, and where the fi
   t.is(code, 0)
   t.is(stderr, '')
   t.regex(stdout, /224x224 \(the default/)
-  t.regex(stdout, /at features \[1, 8, 112, 112\], the last layer with a spatial output/)
+  t.regex(stdout, /at features \[1, 8, 112, 112\] \(--layer for another\)/)
   t.regex(stdout, /class 2, score -?\d/)
   t.true(stdout.includes(join(folder, 'noise-gcam.png')) && stdout.includes(join(folder, 'noise-overlay.png')))
   t.false(stdout.includes('\u001b'), 'no colours into a pipe')

@@ -139,7 +139,7 @@ test.serial('the tree says what each layer is and returned, and which one explai
   t.regex(line('step'), /← explain uses this, called 2 times$/)
   t.regex(line('head'), /^└─ head/)
   t.is(lines.filter((text) => text.includes('← explain uses')).length, 1)
-  t.regex(stdout, /^explain uses step, the last layer with a spatial output/m)
+  t.regex(stdout, /^explain uses step, unless --layer names another\. The last layer/m)
   t.false(stdout.includes('\u001b'), 'no colours into a pipe')
   const classes = lines.slice(2, 11).map((text) => text.search(/(Conv2d|Unit|ReLU|Linear)/))
   t.is(new Set(classes).size, 1, 'one column')
@@ -183,7 +183,7 @@ test.serial('what cannot be shown: one line, and the exit code', (t) => {
     [[file, '--depth', '0'], 2, /--depth requires/],
     [[file, '--dept', '1'], 2, /Did you mean --depth\?/],
     [[file, '--under', 'featurs'], 1, /Nearest: 'features'/],
-    [[file, '--size', '1x16x20'], 1, /\[1, 1, 16, 20\].*another input size/],
+    [[file, '--size', '1x16x20'], 1, /\[1, 1, 16, 20\]\. It takes 3 channels, not 1\./],
     [[join('no', 'such.pt')], 1, /does not exist/],
     [[nets.bad('eager_module.pt')], 1, /torch\.jit\.script/],
   ] as const) {

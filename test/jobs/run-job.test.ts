@@ -127,6 +127,8 @@ test.serial('a service runs a job without a file: bytes from a queue, lines and 
     before: 0,
     files: 4,
     errors: { other: 1, ERR_IMAGE_CORRUPT: 1 },
+    conditions: {},
+    notes: [],
     interrupted: false,
   })
   t.is(progress.length, 6)

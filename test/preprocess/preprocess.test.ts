@@ -11,7 +11,8 @@ import {
   type Framing,
 } from '../../lib/index.js'
 import type { Preprocess, PreprocessInput } from '../../lib/index.js'
-import { decode, type Pixels } from '../../lib/images/decode.js'
+import { decode } from '../../lib/images/decode.js'
+import type { Pixels } from '../../lib/images/pixels.js'
 import { drawGrey, drawOverlay } from '../../lib/images/draw-map.js'
 import { frameImage } from '../../lib/images/frame-image.js'
 import { preprocessReference } from '../support/preprocess.js'
@@ -28,8 +29,10 @@ const cases: Record<string, PreprocessInput> = {
 const peer = await preprocessReference()
 const withPeer = needing('packages', peer)
 
+const limits = { maxPixels: 1e8, decodeSeconds: 60, svg: false, background: undefined }
+
 async function frame(file: string, how: Preprocess): Promise<{ planes: Float32Array; framing: Framing }> {
-  const image = await decode(readFileSync(file), file, { maxPixels: 1e8, background: undefined }, {})
+  const image = await decode(readFileSync(file), file, limits, {})
   const framing = framingOf([image.height, image.width], how)
   return { planes: await frameImage(image, framing, how), framing }
 }

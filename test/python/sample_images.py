@@ -101,7 +101,15 @@ def write(folder):
     add("grey_alpha.png", encoded(Image.fromarray(np.dstack([grey, alpha])), format="png"), three(grey))
     grey_jpeg = encoded(Image.fromarray(grey), format="jpeg", quality=95)
     add("grey.jpg", grey_jpeg, decoded(grey_jpeg))
-    add("grey16.png", sixteen_bit(grey[..., None], 0), three(grey))
+    deep = sixteen_bit(grey[..., None], 0)
+    add("grey16.png", deep, decoded(deep))  # Pillow clips at 255
+    dark = encoded(Image.fromarray(np.minimum(grey.astype(np.uint16) * 2, 400)), format="png")
+    add("grey16_dark.png", dark, decoded(dark))
+    signed = np.linspace(-300, 300, 6).astype(np.int16).reshape(2, 3)
+    content = encoded(Image.fromarray(signed.astype(np.uint16)), format="tiff", tiffinfo={339: 2})
+    add("grey16_signed.tiff", content, decoded(content))
+    dark = encoded(Image.fromarray(np.minimum(grey.astype(np.uint16) * 2, 400)), format="tiff")
+    add("grey16_dark.tiff", dark, decoded(dark))
     add("rgb16.png", sixteen_bit(pixels, 2), pixels)
     add("palette.png", encoded(image.quantize(16), format="png"), np.asarray(image.quantize(16).convert("RGB")))
     add("one_bit.png", encoded(Image.fromarray(grey > 100), format="png"), three(((grey > 100) * 255).astype(np.uint8)))
@@ -113,6 +121,48 @@ def write(folder):
     one_pixel = np.array([[[10, 200, 30]]], dtype=np.uint8)
     add("one_pixel.png", encoded(Image.fromarray(one_pixel), format="png"), one_pixel)
 
+    odd = Image.fromarray(np.random.default_rng(1).integers(0, 256, (7, 13, 3), dtype=np.uint8))
+    bitmaps = {
+        "rgb.bmp": odd,
+        "rgba.bmp": odd.convert("RGBA"),
+        "grey.bmp": odd.convert("L"),
+        "palette.bmp": odd.quantize(16),
+        "one_bit.bmp": odd.convert("1"),
+        "core.dib": odd,
+    }
+    for name, kind in bitmaps.items():
+        content = encoded(kind, format=name.split(".")[1])
+        if name == "core.dib":  # the header of OS/2, from before that of Windows
+            content = encoded(kind, format="bmp")
+            core = struct.pack("<IHHHH", 12, odd.width, odd.height, 1, 24)
+            content = b"BM" + struct.pack("<IHHI", 26 + len(content) - 54, 0, 0, 26) + core + content[54:]
+        add(name, content, decoded(content))
+    fields = np.random.default_rng(2).integers(0, 1 << 15, (5, 6), dtype=np.uint16)
+    header = struct.pack("<IiiHHIIiiII", 40, 6, -5, 1, 16, 0, 0, 0, 0, 0, 0)
+    content = b"BM" + struct.pack("<IHHI", 54 + 60, 0, 0, 54) + header + fields.tobytes()
+    add("fifteen_bits_from_the_top.bmp", content, decoded(content))
+    for name, kind in {"rgb.ppm": odd, "grey.pgm": odd.convert("L"), "one_bit.pbm": odd.convert("1")}.items():
+        content = encoded(kind, format="ppm")
+        add(name, content, decoded(content))
+    low = b"P5 # a comment\n6 1\n100\n" + bytes([0, 1, 33, 50, 99, 100])
+    add("of_100.pgm", low, decoded(low))
+    wide = b"P5 6 1 65535\n" + np.array([0, 1, 255, 256, 1000, 65535], dtype=">u2").tobytes()
+    add("wide.pgm", wide, decoded(wide))
+    wide = b"P6 2 1 1000\n" + np.array([0, 1, 499, 500, 999, 1000], dtype=">u2").tobytes()
+    add("wide.ppm", wide, decoded(wide))
+    text = b"P3\n# text\n2 2 255\n1 2 3  4 5 6\n255 254 253\n9 8 7\n"
+    add("text.ppm", text, decoded(text))
+    text = b"P1\n3 2\n1 0 1\n011\n"
+    add("text.pbm", text, decoded(text))
+
+    bmp = encoded(odd, format="bmp")
+    add("truncated.bmp", bmp[:-40], None)
+    add("truncated.ppm", encoded(odd, format="ppm")[:-3], None)
+    add("compressed.bmp", bmp[:30] + struct.pack("<I", 1) + bmp[34:], None)
+    add("damaged.bmp", bmp[:14] + b"\xff" * 40 + bmp[54:], None)
+    add("no_size.ppm", b"P6\nmany\n", None)
+    add("photo.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), None)
+    add("photo.jp2", b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(200), None)
     add("truncated.jpg", jpeg[: len(jpeg) // 2], None)
     random = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     add("truncated.png", encoded(Image.fromarray(random), format="png")[:4000], None)

@@ -72,6 +72,8 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
         devices: call.devices,
         batchSize: call.batchSize,
         maxWait: source.repeatable ? Infinity : 1000,
+        svg: call.svg,
+        trust: call.trust,
         ...(call.maxPixels !== null && { maxPixels: call.maxPixels }),
       }),
       signal,
@@ -101,13 +103,15 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
 }
 
 function onStart(
-  { layer, devices, changed = 0, ...counts }: JobStart,
+  { layer, reshape, devices, changed = 0, ...counts }: JobStart,
   call: BatchCall,
   source: FileSource,
   report: BatchReport,
 ) {
   const { method, model } = call.job
-  const at = layer === null ? '' : ` at ${layer}`
+  const how =
+    reshape === undefined ? '' : `, reshaped by ${typeof reshape === 'string' ? reshape : JSON.stringify(reshape)},`
+  const at = layer === null ? '' : ` at ${layer}${how}`
   report.start(`${method} of ${model}${at} on ${devices.join(', ')}, images as ${call.preprocessName}`, counts)
   if (changed > 0)
     report.note(`${counted(changed, 'input')} explained again: the image or the result had changed since the last run.`)

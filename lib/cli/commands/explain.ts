@@ -1,7 +1,9 @@
 import { GradCamError } from '../../base/errors.js'
+import { pickLayer } from '../../cam/pick-layer.js'
 import { methodNames, methods } from '../../methods/table.js'
 import { saveOutput } from '../../images/save-image.js'
 import { ScriptModule } from '../../model/script-module.js'
+import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
 import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
@@ -9,7 +11,8 @@ import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
-import { defaultLayer } from '../../model/default-layer.js'
+import { modelNotes } from '../../model/model-notes.js'
+import { reshapeOption } from '../arguments.js'
 
 export const command: Command = {
   usage: 'IMAGE… --model FILE --out DIR [options]',
@@ -33,7 +36,7 @@ export const command: Command = {
       type: 'string',
       multiple: true,
       value: 'PATH',
-      help: 'the layer to explain, see gradcam layers; by default the last one with a spatial output; may be repeated',
+      help: 'the layer to explain, see gradcam layers; by default the one that it marks; may be repeated',
     },
     target: {
       type: 'string',
@@ -47,6 +50,7 @@ export const command: Command = {
       value: 'NAME,…',
       help: 'one or more of the above, with commas between or repeated; gradcam by default',
     },
+    reshape: reshapeOption,
     size: { type: 'string', value: 'HxW', help: `what images are resized to; ${defaultSize.join('x')} by default` },
     normalize: {
       type: 'string',
@@ -60,6 +64,8 @@ export const command: Command = {
     },
     ...methodFlags,
     device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
+    ...trustOption,
+    ...svgOption,
     json: { type: 'boolean', help: 'print one JSON object a line for each explanation and each failure' },
   },
   positionals: true,
@@ -73,10 +79,12 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const names = [...job.targets.keys()]
   const began = performance.now()
   const report = explainReport(job)
-  using model = await ScriptModule.load(job.model, { device: job.device })
-  const picked = layered && job.layers.length === 0 ? await defaultLayer(model, [1, 3, ...job.size]) : null
-  const layers = picked ? [picked.path] : job.layers
-  using explainer = new ImageExplainer(model, { ...job, layers })
+  using model = await ScriptModule.load(job.model, { device: job.device, ...job.trust })
+  const picked = layered && job.layers.length === 0 ? await pickLayer(model, [1, 3, ...job.size]) : null
+  const layers = picked ? [picked.layer] : job.layers
+  const reshape = job.reshape ?? picked?.reshape
+  const settings = { ...job.settings, ...(reshape !== undefined && { reshape }) }
+  using explainer = new ImageExplainer(model, { ...job, layers, settings })
   await makeFolder(job.out)
   const variants = job.methods.flatMap((method) =>
     (methods[method].layered ? layers : [null]).flatMap((layer) =>
@@ -106,6 +114,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
       report.failure(image, error)
     }
   }
+  report.notes(modelNotes(model))
   report.end(images.length - failed, files, (performance.now() - began) / 1000)
   return failed > 0 ? 1 : 0
 }
@@ -129,6 +138,8 @@ function isAboutImage(error: unknown): boolean {
     'ERR_IMAGE_UNREADABLE',
     'ERR_IMAGE_CORRUPT',
     'ERR_IMAGE_TOO_LARGE',
+    'ERR_IMAGE_TIMEOUT',
+    'ERR_IMAGE_SVG',
   ]
   return error instanceof GradCamError && codes.includes(error.code)
 }

@@ -2,10 +2,10 @@ import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
 import type { Model, NamedModule } from '../../model/model.js'
 import { ScriptModule } from '../../model/script-module.js'
-import { lastSpatialLayer } from '../../model/default-layer.js'
+import { suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
 import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
 import { Tensor } from '../../tensor/tensor.js'
-import { parseInputShape, single, usageError } from '../arguments.js'
+import { parseInputShape, readTrust, single, trustOption, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
@@ -14,7 +14,7 @@ import { formatTable, type Cell } from '../table.js'
 import { counted, humanCount } from '../../base/units.js'
 
 export const command: Command = {
-  usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--json]',
+  usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
   description: [
     'Shows the layers of a TorchScript model as a tree: name, class, number of parameters. With --size the model runs',
     'once on noise of that size, and the tree shows what each layer returned, and which one explain uses by default.',
@@ -29,6 +29,7 @@ export const command: Command = {
     under: { type: 'string', value: 'PATH', help: 'only the layers inside this one' },
     depth: { type: 'string', value: 'N|all', help: 'how many levels to show; by default what fits on a screen' },
     device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
+    ...trustOption,
     json: { type: 'boolean', help: 'print all layers as JSON, with their full paths' },
   },
   positionals: true,
@@ -41,11 +42,15 @@ export const command: Command = {
     const depth = parseDepth(single(values, 'depth'))
     const under = single(values, 'under') ?? ''
 
-    using model = await ScriptModule.load(file, { device: single(values, 'device') ?? 'cpu' })
+    using model = await ScriptModule.load(file, {
+      device: single(values, 'device') ?? 'cpu',
+      ...readTrust(values, shape),
+    })
     const modules = model.namedModules()
     if (!modules.some(({ path }) => path === under)) model.checkLayer(under) // throws, with the nearest names
-    const outputs = shape && (await runOnce(model, shape))
-    const listing = { file, under, depth, modules, shape, outputs }
+    const seen = shape && (await runOnce(model, shape))
+    const { outputs, picked } = seen ?? { outputs: null, picked: null }
+    const listing = { file, under, depth, modules, shape, outputs, picked }
     process.stdout.write(values['json'] ? toJson(listing, model.device) : toText(listing))
     return 0
   },
@@ -59,6 +64,8 @@ interface LayerListing {
   readonly modules: readonly NamedModule[]
   readonly shape: readonly number[] | null
   readonly outputs: readonly LayerOutput[] | null
+  /** The layer that explain uses by default. */
+  readonly picked: LayerSuggestion | null
 }
 
 function parseDepth(text: string | undefined): number | undefined {
@@ -68,39 +75,44 @@ function parseDepth(text: string | undefined): number | undefined {
   throw usageError(`--depth requires a number of at least 1, or all, not "${text}".`)
 }
 
-async function runOnce(model: Model, shape: readonly number[]): Promise<LayerOutput[]> {
+/** What the layers return, and which one explain uses by default. */
+type Seen = Readonly<Pick<LayerListing, 'picked'>> & { readonly outputs: readonly LayerOutput[] }
+
+async function runOnce(model: Model, shape: readonly number[]): Promise<Seen> {
   manualSeed(0)
   using noise = Tensor.rand(shape)
-  return await observeLayers(model, noise).catch((error: unknown) => {
+  const outputs = await observeLayers(model, noise).catch((error: unknown) => {
     throw refusedInput(error, shape)
   })
+  const [, , height = 0, width = 0] = shape
+  const [picked = null] = await suggestFrom({ model, inputs: noise, options: {} }, outputs, [height, width])
+  return { outputs, picked }
 }
 
-function toJson({ file, modules, shape, outputs }: LayerListing, device: string): string {
+function toJson({ file, modules, shape, outputs, picked }: LayerListing, device: string): string {
   const byPath = new Map(outputs?.map((output) => [output.path, output]))
   const layers = modules.map((module) => {
     if (!outputs) return module
     const output = byPath.get(module.path)
     return { ...module, calls: output?.calls ?? 0, shape: output?.shape ?? null, output: output?.description ?? null }
   })
-  const suggested = outputs ? { suggestedLayer: lastSpatialLayer(outputs)?.path ?? null } : {}
+  const suggested = outputs ? { suggestedLayer: picked?.layer ?? null, suggestedReshape: picked?.reshape ?? null } : {}
   return `${JSON.stringify({ file, device, inputShape: shape, ...suggested, layers }, null, 2)}\n`
 }
 
 function toText(listing: LayerListing): string {
-  const { modules, under, outputs } = listing
+  const { modules, under, outputs, picked } = listing
   const tree = moduleTree(modules, under)
   const depth = listing.depth ?? comfortableDepth(tree)
   const shown = tree.filter((row) => row.depth <= depth)
   const byPath = new Map(outputs?.map((output) => [output.path, output]))
-  const picked = outputs && lastSpatialLayer(outputs)
   const rows = shown.map((row) => {
     const { path } = row.module
-    const isPicked = path === picked?.path
+    const isPicked = path === picked?.layer
     return cells(row, { isFolded: row.depth === depth, ran: outputs !== null, output: byPath.get(path), isPicked })
   })
   const table = rows.length > 0 ? [...formatTable(rows), ''] : []
-  return `${[...heading(listing), '', ...table, ...footing(listing, tree, depth, picked)].join('\n')}\n`
+  return `${[...heading(listing), '', ...table, ...footing(listing, tree, depth)].join('\n')}\n`
 }
 
 function heading({ file, modules, under, shape, outputs }: LayerListing): string[] {
@@ -142,19 +154,20 @@ function cells({ module, branch, name, inside }: ModuleRow, { isFolded, ran, out
   ]
 }
 
-function footing(
-  listing: LayerListing,
-  tree: readonly ModuleRow[],
-  depth: number,
-  picked: LayerOutput | null,
-): string[] {
-  const { outputs, under } = listing
+/** The reshape as a flag. */
+function asOption({ reshape }: LayerSuggestion): string {
+  if (reshape === undefined) return ''
+  return ` with --reshape ${typeof reshape === 'string' ? reshape : `'${JSON.stringify(reshape)}'`}`
+}
+
+function footing(listing: LayerListing, tree: readonly ModuleRow[], depth: number): string[] {
+  const { outputs, under, picked } = listing
   const lines: string[] = []
   if (tree.length === 0)
     return ['There are no layers inside. If the model was frozen (torch.jit.freeze), save it without freezing.']
   if (outputs && picked)
-    lines.push(`explain uses ${picked.path}, the last layer with a spatial output, unless --layer names another.`)
-  else if (outputs) lines.push('No layer has a spatial output [N, C, h, w], which Grad-CAM requires.')
+    lines.push(`explain uses ${picked.layer}${asOption(picked)}, unless --layer names another. ${picked.reason}`)
+  else if (outputs) lines.push('No layer has an output with spatial positions, which Grad-CAM requires.')
   else
     lines.push(
       'With --size, e.g. --size 224x224, it shows what each layer returns, and which one explain uses by default.',

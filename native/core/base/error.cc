@@ -55,4 +55,13 @@ bool is_out_of_memory(const std::exception& error) {
   return false;
 }
 
+bool may_run_in_parts(const std::exception& error) {
+  if (is_out_of_memory(error)) return true;
+  const auto* own = dynamic_cast<const Error*>(&error);
+  if (own) return own->code() == kBatchSize;
+  // The interpreter turns an error of LibTorch into one of several classes of its own.
+  return dynamic_cast<const c10::Error*>(&error) ||
+         std::string(error.what()).find("Traceback of TorchScript") != std::string::npos;
+}
+
 }  // namespace gradcam

@@ -47,4 +47,10 @@ std::string concise_message(const std::exception& error);
 // True where LibTorch ran out of host or device memory; on the host only the text shows it.
 bool is_out_of_memory(const std::exception& error);
 
+// The code of an error about a batch for which the model does not give a row for each image.
+inline constexpr const char* kBatchSize = "ERR_BATCH_SIZE";
+
+// Whether fewer images at a time may do: memory ran out, or the model, or LibTorch, does not take a batch this large.
+bool may_run_in_parts(const std::exception& error);
+
 }  // namespace gradcam

@@ -65,6 +65,7 @@ class HookRegistry {
   CallObserver* observer = nullptr;
   const CancelFlag* cancel = nullptr;
   ModuleId innermost = nullptr;  // the module that is being called
+  bool forks = false;            // the model's code forks: all of it then runs on the thread of the run
 
   // The interpreter replaces an exception by its text. The first exception of a run is kept here, and the run rethrows
   // it.

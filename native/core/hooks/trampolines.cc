@@ -2,6 +2,8 @@
 
 #include <ATen/core/builtin_function.h>
 
+#include <functional>
+#include <iterator>
 #include <unordered_set>
 #include <utility>
 
@@ -13,13 +15,25 @@ namespace jit = torch::jit;
 
 namespace {
 
+// Runs a function on top of the stack. What it forks runs at once, on this thread: what a run observes belongs to one
+// chain of calls.
+void run_here(jit::Function& function, size_t arity, bool forks, jit::Stack& stack) {
+  if (!forks) return function.run(stack);
+  jit::Stack own(std::make_move_iterator(stack.end() - static_cast<long>(arity)), std::make_move_iterator(stack.end()));
+  stack.resize(stack.size() - arity);
+  const auto result = function.runAsync(own, [](const std::function<void()>& fork) { fork(); });
+  result->waitAndThrow();
+  stack.push_back(result->value());
+}
+
 // One call of one module: pre-hooks, the original, the run's observer, forward hooks. The observer comes before the
 // forward hooks because it captures the value that the layer itself returned; its replacement has the same elements.
 void call_with_hooks(jit::Function& original, size_t arity, HookRegistry& registry, jit::Stack& stack) {
   if (registry.cancel) registry.cancel->check();
   const auto self = stack[stack.size() - arity].toObject();
   const ModuleId id = self.get();
-  if (registry.innermost == id) return original.run(stack);  // a method that calls another of the same module
+  if (registry.innermost == id)
+    return run_here(original, arity, registry.forks, stack);  // a method that calls another of the same module
   struct Enter {
     ModuleId& innermost;
     ModuleId outer;
@@ -28,7 +42,7 @@ void call_with_hooks(jit::Function& original, size_t arity, HookRegistry& regist
   const auto& type = *self->type();
   const auto hooks = registry.hooks_of(id);
   const bool observed = registry.observer && registry.observer->observes(id, type);
-  if (!hooks && !observed) return original.run(stack);
+  if (!hooks && !observed) return run_here(original, arity, registry.forks, stack);
 
   Inputs inputs(stack.end() - static_cast<long>(arity) + 1, stack.end());
   std::shared_ptr<BackwardHookCall> backward;
@@ -44,7 +58,7 @@ void call_with_hooks(jit::Function& original, size_t arity, HookRegistry& regist
     stack.erase(stack.end() - static_cast<long>(arity) + 1, stack.end());
     stack.insert(stack.end(), inputs.begin(), inputs.end());
   }
-  original.run(stack);
+  run_here(original, arity, registry.forks, stack);
   if (observed) registry.observer->after(id, type, inputs, stack.back());
   if (hooks) {
     // Looked up again, as PyTorch does: the module itself or a hook may have added or removed some.

@@ -77,6 +77,45 @@ Tensor custom_shape(const Tensor& tensor, const LayerShape& shape, const std::st
 
 }  // namespace
 
+// How far the proportions of a map may be from those of its input: small maps are rounded, and borders are cut off.
+constexpr double kProportion = 1.3;
+
+namespace {
+
+bool is_in_proportion(int64_t rows, int64_t columns, const std::vector<int64_t>& input) {
+  if (rows < 1 || columns < 1 || input[0] < 1 || input[1] < 1) return false;
+  const double ratio = static_cast<double>(rows) * static_cast<double>(input[1]) /
+                       (static_cast<double>(columns) * static_cast<double>(input[0]));
+  return ratio < kProportion && ratio > 1 / kProportion;
+}
+
+void require_channels_first(const Tensor& tensor, const std::vector<int64_t>& input_size, const std::string& path) {
+  const auto returned = "Layer '" + path + "' returned a tensor of shape " + text_of(tensor);
+  switch (layout_of(tensor.sizes(), input_size)) {
+    case Layout::channels_first:
+      return;
+    case Layout::tokens:
+      throw Error("ERR_LAYER_OUTPUT", returned + ", which has no rows and columns, although the input has.",
+                  Remedy{"Say by `reshape` what it is: 'vit' for tokens [N, 1 + h w, C], { tokens: 'input', skip: 0 } "
+                         "for tokens without a class token, or { permute: [0, 1, 2] } for [N, C, length]."});
+    case Layout::channels_last:
+      throw Error("ERR_LAYER_OUTPUT",
+                  returned + ", which has the proportions of the input where [N, h, w, C] has them.",
+                  Remedy{"Say by `reshape` what it is: 'swin' for [N, h, w, C], or { permute: [0, 1, 2, 3] } for "
+                         "[N, C, h, w]."});
+  }
+}
+
+}  // namespace
+
+Layout layout_of(at::IntArrayRef shape, const std::vector<int64_t>& input_size) {
+  if (input_size.size() != 2) return Layout::channels_first;
+  if (shape.size() == 3) return Layout::tokens;
+  const bool last = shape.size() == 4 && shape[1] * shape[2] > 1 && is_in_proportion(shape[1], shape[2], input_size) &&
+                    !is_in_proportion(shape[2], shape[3], input_size);
+  return last ? Layout::channels_last : Layout::channels_first;
+}
+
 Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
                       const std::string& path) {
   if (shape.kind == LayerShape::Kind::custom) return custom_shape(tensor, shape, path);
@@ -102,6 +141,7 @@ Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::
                                           " dimensions.");
     return tensor.permute(shape.order);
   }
+  require_channels_first(tensor, input_size, path);
   return tensor;
 }
 

@@ -51,6 +51,15 @@ struct MethodMap {
 // Maps are computed in at least float32.
 Tensor at_least_float32(const Tensor& tensor);
 
+// What the dimensions of a layer's output are, as far as its shape tells: the last two of a map of an image have about
+// the proportions of the image. `input_size`: the spatial sizes of the model's input.
+enum class Layout {
+  channels_first,  // [N, C, spatial...]
+  tokens,          // [N, T, C], where the input has rows and columns
+  channels_last,   // [N, h, w, C]
+};
+Layout layout_of(at::IntArrayRef shape, const std::vector<int64_t>& input_size);
+
 // An activation, or its gradient, as [N, C, spatial...]. Throws ERR_LAYER_OUTPUT where `shape` does not fit it.
 Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
                       const std::string& path);

@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/error.h"
 
@@ -18,6 +19,16 @@ namespace {
 }
 
 }  // namespace
+
+const CodeFacts& Model::code() const {
+  static const CodeFacts kNothingFound;
+  return kNothingFound;
+}
+
+IValue Model::run_and_restore(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
+  const auto kept = keep_state();
+  return run(std::move(inputs), observer, cancel);
+}
 
 ModuleId Model::module_at(const std::string& path) const {
   const auto& all = submodules();

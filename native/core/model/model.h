@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/graphs/findings.h"
 #include "core/hooks/hook_registry.h"
 
 namespace gradcam {
@@ -30,6 +31,21 @@ struct Capabilities {
   bool differentiable;  // its operators have gradients
 };
 
+// What was found in a model's code when it was loaded.
+struct CodeFacts {
+  std::vector<Finding> findings;
+  Ending ending = Ending::other;
+  std::string changes;  // the state that its runs change, for messages; empty where they change none
+};
+
+// Whether a row of a batch comes out as its image does alone.
+struct RowsFound {
+  bool independent = true;
+  std::string why;      // where it does not: what was seen, in a sentence
+  std::string layer;    // and the first layer where it was
+  bool random = false;  // two runs of one image differ already
+};
+
 // A loaded model in eval mode, whose parameters require no gradients, whatever the format of its file: what passes run.
 // Runs belong to one thread at a time; registering hooks and asking for layers may happen on any.
 class Model {
@@ -44,6 +60,8 @@ class Model {
   virtual std::optional<at::ScalarType> dtype() const = 0;
   // Arguments of `run`, after `self`.
   virtual const c10::FunctionSchema& forward_schema() const = 0;
+  // The operators that its code may call, by qualified name, each once: "aten::conv2d".
+  virtual std::vector<std::string> operators() const = 0;
   virtual HookRegistry& hooks() = 0;
 
   // One forward pass. Tensors on another device are moved to the model's. `observer` and `cancel` may be null.
@@ -59,6 +77,16 @@ class Model {
   // A copy with random parameters in the modules of these paths, and in all below them; it shares the other parameters
   // with this one, which stays as it is. Must not be called while this one runs.
   virtual std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed) = 0;
+
+  virtual const CodeFacts& code() const;
+  // While it lives, runs work on a copy of the state that they change, and when it goes the model is as it was. Null
+  // where runs change nothing.
+  virtual std::shared_ptr<void> keep_state() { return nullptr; }
+  // A run that leaves the model as it was.
+  IValue run_and_restore(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel);
+
+  // Found by the first probe, see probe_rows.
+  std::optional<RowsFound> rows;
 
   // The hookable module at `path`. Throws an Error, ERR_LAYER_NOT_FOUND with the paths that there are.
   ModuleId module_at(const std::string& path) const;

@@ -1,13 +1,19 @@
 #include "torchscript_model.h"
 
+#include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/base/device.h"
 #include "core/base/error.h"
+#include "core/graphs/inline_forks.h"
+#include "core/graphs/state_writes.h"
 #include "core/memory/caching_allocator.h"
 #include "core/split/split_graph.h"
+#include "core/split/split_ops.h"
+#include "loop_checks.h"
 #include "max_pool_rewrite.h"
 #include "randomize.h"
 
@@ -78,23 +84,53 @@ TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& optio
     submodules_.push_back({path, class_name(*type), count_parameters(submodule), type->findMethod("forward") != nullptr,
                            submodule._ivalue().get()});
   }
+  read_code();
   if (device_.is_cpu()) rewrite_max_pools(module_);
+  insert_loop_checks(module_);
   trampolines_.emplace(module_, hooks_);
+}
+
+// Before the trampolines take the place of the code.
+void TorchScriptModel::read_code() {
+  for (auto* function : module_._ivalue()->compilation_unit()->get_functions()) {
+    function->ensure_defined();
+    if (const auto* with_graph = jit::tryToGraphFunction(*function)) hooks_.forks |= inline_forks(*with_graph->graph());
+  }
+  auto* forward = jit::tryToGraphFunction(module_.get_method("forward").function());
+  if (!forward) return;
+  auto& graph = *forward->graph();
+  const auto* self = module_._ivalue().get();
+  code_.findings = find_findings(graph, self);
+  code_.ending = find_ending(graph, self);
+  const auto writes = find_state_writes(graph, self);
+  if (writes.empty()) return;
+  code_.changes = writes.text();
+  state_.emplace(module_, writes);
 }
 
 Capabilities TorchScriptModel::capabilities() const {
   return {/*hookable=*/!frozen_, /*splittable=*/true, /*differentiable=*/true};
 }
 
+std::vector<std::string> TorchScriptModel::operators() const {
+  std::set<std::string> names;
+  for (auto* function : module_._ivalue()->compilation_unit()->get_functions())
+    if (const auto* with_graph = jit::tryToGraphFunction(*function))
+      for_each_node(with_graph->graph()->block(), [&](jit::Node* node) { names.insert(node->kind().toQualString()); });
+  return {names.begin(), names.end()};
+}
+
 IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
   for (auto& input : inputs)
     input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : to_device(t, device_); });
   const RunScope scope(hooks_, observer, cancel);
+  const CancelScope in_loops(cancel);
   // The profiling executor would fuse operators and hide ReLUs inside differentiable graphs of its own.
   const jit::GraphOptimizerEnabledGuard unoptimized(false);
   try {
     return module_.get_method("forward")(std::move(inputs));
   } catch (...) {
+    if (cancel) cancel->check();  // the interpreter turned Cancelled into text
     if (hooks_.failure) std::rethrow_exception(hooks_.failure);
     throw;
   }

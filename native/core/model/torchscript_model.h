@@ -9,6 +9,7 @@
 #include "core/hooks/trampolines.h"
 #include "core/split/split_cache.h"
 #include "model.h"
+#include "module_state.h"
 
 namespace gradcam {
 
@@ -28,18 +29,22 @@ class TorchScriptModel final : public Model {
   at::Device device() const override { return device_; }
   std::optional<at::ScalarType> dtype() const override { return dtype_; }
   const c10::FunctionSchema& forward_schema() const override { return schema_; }
+  std::vector<std::string> operators() const override;
   HookRegistry& hooks() override { return hooks_; }
 
   IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) override;
   std::shared_ptr<SplitModel> split(const SplitPlan& plan) override;
   void give_up_split(const SplitPlan& plan, const std::string& reason) override { splits_.give_up(plan, reason); }
   const SplitCache& splits() const override { return splits_; }
+  const CodeFacts& code() const override { return code_; }
+  std::shared_ptr<void> keep_state() override { return state_ ? state_->keep() : nullptr; }
   std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed) override;
 
  private:
   TorchScriptModel(torch::jit::Module module, const ModelOptions& options);
 
   std::shared_ptr<SplitModel> build_split(const SplitPlan& plan) const;
+  void read_code();
 
   // Of the models that this one was copied from: functions that are not methods stay in the unit of the original.
   std::vector<std::shared_ptr<torch::jit::CompilationUnit>> units_;
@@ -52,6 +57,8 @@ class TorchScriptModel final : public Model {
   c10::FunctionSchema schema_;
   std::vector<SubmoduleInfo> submodules_;
   bool frozen_ = false;
+  CodeFacts code_;
+  std::optional<ModuleState> state_;
   SplitCache splits_;
 };
 

@@ -1,5 +1,6 @@
 #include "execution.h"
 
+#include <algorithm>
 #include <array>
 
 #include "core/base/error.h"
@@ -38,11 +39,19 @@ const LayerMethod* method_amplifying_rounding(const PassPlan& plan) {
 }
 
 // The first that holds decides. Hooks come last: they are the one reason that the caller can remove later.
-constexpr std::array<Reason, 8> kReasons = {{
+constexpr std::array<Reason, 10> kReasons = {{
     {kPassesAndReruns, [](const Question& q) { return q.plan.execution == Execution::hooked; }, "it was requested"},
     // oneDNN's convolutions turn NaN into zero where a ReLU is fused into them.
     {kPassesAndReruns, [](const Question& q) { return q.model.device().is_cpu() && !all_finite(q.inputs); },
      "the input contains NaN or infinity, which the split model's operators would hide"},
+    {kPassesAndReruns,
+     [](const Question& q) {
+       const auto& found = q.model.code().findings;
+       return q.automatic() && !q.plan.head_dtype && std::any_of(found.begin(), found.end(), [](const auto& one) {
+                return one.kind == Finding::Kind::batch_statistics;
+              });
+     },
+     "statistics of the batch amplify rounding errors"},
     {kPasses, [](const Question& q) { return q.plan.explains<FullGradient>() != nullptr; },
      "FullGrad captures every layer that has a bias"},
     {kPasses, [](const Question& q) { return q.plan.explains<RescaledGradient>() != nullptr; },
@@ -55,6 +64,12 @@ constexpr std::array<Reason, 8> kReasons = {{
        return guided && guided->scope == ReluScope::modules;
      },
      "only hooks can tell ReLU modules from functional ReLUs"},
+    {kPasses,
+     [](const Question& q) {
+       const auto* layers = q.plan.explains<LayerMaps>();
+       return layers && layers->call.value_or(0) > 0;
+     },
+     "a later call of the layer is explained"},
     {kPasses,
      [](const Question& q) { return q.automatic() && !q.plan.head_dtype && method_amplifying_rounding(q.plan); },
      "amplifies rounding errors", [](const Question& q) { return method_amplifying_rounding(q.plan)->name; }},

@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "core/maps/maps.h"
+#include "core/model/model.h"
 
 namespace gradcam {
 
@@ -14,6 +16,9 @@ struct LayerResult {
   Tensor activation, gradient;  // no gradient where no method needs one
   Tensor curvature;             // see LayerEvidence
   std::vector<int64_t> shape;   // of what the layer returned
+  int64_t calls = 1;            // how often the pass called the layer
+  // Why a map says nothing, per image; empty where all maps of the pass say something.
+  std::vector<bool> zero_activation, zero_gradient, non_finite;
 };
 
 // The result of a backward pass.
@@ -24,6 +29,7 @@ struct Explained {
   std::vector<std::vector<MethodMap>> maps;  // by method, then by layer, or one of all layers where they are aggregated
   Tensor input_gradient;                     // the shape of the input
   Tensor full_grad;                          // [N, 1, H, W]
+  std::optional<RowsFound> rows;             // what the model's probe found, where there was one
 };
 
 }  // namespace gradcam

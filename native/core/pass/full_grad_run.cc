@@ -15,7 +15,7 @@ void FullGradRun::capture(const std::vector<IValue>& inputs, const CancelFlag* c
     biases_[layer] = implicit_bias(context_.layer_objects[layer], given, output);
     return biases_[layer].defined();
   });
-  captured_.output = context_.model.run(copy_inputs(inputs), &observer, cancel);
+  captured_.output = context_.model.run_and_restore(copy_inputs(inputs), &observer, cancel);
 }
 
 // Layers that the run did not reach, that have no bias or that the score does not depend on add nothing.

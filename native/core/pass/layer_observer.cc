@@ -40,6 +40,9 @@ void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) 
                     (output.isTensor() ? "a tensor of integers" : "a " + output.tagKind()) +
                     ", not one floating-point tensor.",
                 Remedy{"Pick a layer inside or after it."});
+  const auto call = captured_.calls[layer]++;
+  const auto* maps = context_.plan.explains<LayerMaps>();
+  if (maps && maps->call && *maps->call != call) return;
   Tensor value = output.toTensor();
   if (filter_ && !filter_(layer, inputs, value)) return;
   if (shares_storage(value, inputs)) value = value.clone();
@@ -49,7 +52,6 @@ void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) 
   }
   output = value.clone();
   captured_.activations[layer] = std::move(value);
-  ++captured_.calls[layer];
 }
 
 }  // namespace gradcam

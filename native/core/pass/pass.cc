@@ -1,10 +1,13 @@
 #include "pass.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "execution.h"
 #include "full_grad_run.h"
 #include "hooked_run.h"
 #include "rescale_run.h"
+#include "row_probe.h"
 #include "split_run.h"
 
 namespace gradcam {
@@ -17,10 +20,46 @@ std::unique_ptr<Run> make_unsplit_run(const RunContext& context) {
   return std::make_unique<HookedRun>(context);
 }
 
-void require_differentiable(const std::vector<IValue>& inputs) {
-  if (inputs.empty() || !inputs.front().isTensor() || !inputs.front().toTensor().is_floating_point())
+void require_differentiable(const std::vector<IValue>& inputs, size_t input) {
+  if (input >= inputs.size() || !inputs[input].isTensor() || !inputs[input].toTensor().is_floating_point())
     throw Error("ERR_INVALID_ARGUMENT",
-                "The gradient at the input needs a first input that is a floating-point tensor.");
+                "The gradient at the input needs input " + std::to_string(input) + " to be a floating-point tensor.");
+}
+
+// The rows of what a class is taken from; none where that is not a tensor.
+std::optional<int64_t> rows_of_output(const IValue& output) {
+  if (!output.isTensor() || !output.toTensor().defined() || output.toTensor().dim() < 1) return std::nullopt;
+  return output.toTensor().size(0);
+}
+
+// A model that ends in softmax or sigmoid gives probabilities already.
+Target for_ending(Target target, Ending ending) {
+  if (target.score == Target::Score::probability && (ending == Ending::softmax || ending == Ending::sigmoid))
+    target.score = Target::Score::logit;
+  return target;
+}
+
+std::vector<bool> per_image(const Tensor& holds) {
+  const auto flags = holds.flatten(1).all(1).to(at::kCPU).contiguous();
+  return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
+}
+
+// Looks at the evidence where a map is zero or not finite: which of its parts is.
+void say_why_maps_are_empty(Explained& explained, int64_t images) {
+  const auto any = [](const std::vector<bool>& flags) {
+    return std::find(flags.begin(), flags.end(), true) != flags.end();
+  };
+  bool empty = false;
+  for (const auto& by_layer : explained.maps)
+    for (const auto& map : by_layer) empty |= any(map.all_zero) || any(map.non_finite);
+  if (!empty) return;
+  for (auto& layer : explained.layers) {
+    if (layer.activation.dim() < 2 || layer.activation.size(0) != images) continue;
+    layer.zero_activation = per_image(layer.activation.eq(0));
+    layer.non_finite = per_image(layer.activation.isfinite());
+    layer.non_finite.flip();
+    if (layer.gradient.defined()) layer.zero_gradient = per_image(layer.gradient.eq(0));
+  }
 }
 
 }  // namespace
@@ -41,17 +80,44 @@ void Pass::release() {
   rerunner_.reset();
   run_.reset();
   input_size_.clear();
+  images_.reset();
 }
 
 const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
   release();
-  if (plan_.at_input()) require_differentiable(inputs);
+  if (plan_.at_input()) require_differentiable(inputs, plan_.input);
   const at::AutoGradMode with_graph(plan_.needs_gradient());
   auto run = run_forward(inputs, cancel);
   if (plan_.reruns()) rerunner_ = std::make_unique<Rerunner>(context(), inputs, run->captured());
-  input_size_ = spatial_size(inputs);
+  input_size_ = spatial_size(inputs, plan_.input);
   run_ = std::move(run);
+  count_images(inputs);
+  if (images_.value_or(1) > 1 && !model_->rows) probe_batch(inputs, cancel);
   return run_->output();
+}
+
+// Several images of the caller's are explained together in any case; the result then says whether they depend on each
+// other.
+void Pass::probe_batch(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
+  try {
+    probe(inputs, cancel);
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const std::exception&) {
+    // It is not known, then: the pass itself has run.
+  }
+}
+
+// One image without a dimension for the batch, [C, H, W], is one image for a model that returns one row for it.
+void Pass::count_images(const std::vector<IValue>& inputs) {
+  images_ = image_count(inputs, plan_.input);
+  if (!images_ || inputs[plan_.input].toTensor().dim() != 3) return;
+  const bool may_be_channels = *images_ == 3 || *images_ == 4;
+  if (may_be_channels && rows_of_output(run_->output()) == 1) images_ = 1;
+}
+
+const RowsFound& Pass::probe(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
+  return probe_rows(*model_, inputs, plan_.input, cancel);
 }
 
 std::unique_ptr<Run> Pass::run_forward(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
@@ -74,15 +140,17 @@ Run& Pass::finished_run() const {
   return *run_;
 }
 
-Explained Pass::backward(const Target& target, bool keep_graph, const CancelFlag* cancel) {
+Explained Pass::backward(const Target& given, bool keep_graph, const CancelFlag* cancel) {
   const auto& run = finished_run();
+  const auto target = for_ending(given, model_->code().ending);
   const at::AutoGradMode with_graph(true);
-  auto resolved = resolve_target(run.output(), target);
+  auto resolved = resolve_target(run.output(), target, images_);
   auto explained = run.differentiate(resolved.scores.sum(), keep_graph);
   resolved.scores = resolved.scores.detach();
   make_maps(explained, score_channels(target, resolved, explained, cancel));
   explained.classes = std::move(resolved.classes);
   explained.scores = resolved.scores.to(at::kCPU, at::kDouble);
+  explained.rows = model_->rows;
   return explained;
 }
 
@@ -110,7 +178,8 @@ std::vector<ChannelScores> Pass::score_channels(const Target& target, const Reso
   if (!rerunner_) return {};
   std::vector<Tensor> activations;
   for (const auto& layer : explained.layers) activations.push_back(layer.activation);
-  const auto chunk = plan_.explains<LayerMaps>()->maps.chunk_size;
+  auto chunk = plan_.explains<LayerMaps>()->maps.chunk_size;
+  if (chunk > 1 && !probe_rows(*model_, rerunner_->inputs(), plan_.input, cancel).independent) chunk = 1;
   return rerunner_->score_channels({target, resolved, chunk, cancel}, activations);
 }
 
@@ -120,13 +189,20 @@ void Pass::make_maps(Explained& explained, const std::vector<ChannelScores>& sco
   const at::NoGradGuard no_graph;
   std::vector<std::vector<Tensor>> by_method(goal->maps.methods.size());
   for (size_t i = 0; i < explained.layers.size(); ++i) {
-    const auto& layer = explained.layers[i];
+    auto& layer = explained.layers[i];
+    layer.calls = finished_run().calls(i);
     const auto rerun = scores.empty() ? ChannelScores{} : scores[i];
     LayerEvidence evidence{layer.activation, layer.gradient, layer.curvature, rerun.score, rerun.ablated, rerun.masked};
     auto maps = layer_maps(goal->maps, std::move(evidence), goal->layers[i], i, input_size_);
+    for (const auto& map : maps)
+      require_rows(map.size(0), images_, "Layer '" + goal->layers[i] + "'", "ERR_LAYER_OUTPUT",
+                   "It sees several parts of each image, so that there is no one map of it. Pick a layer before or "
+                   "after that.");
     for (size_t m = 0; m < maps.size(); ++m) by_method[m].push_back(std::move(maps[m]));
   }
   for (const auto& by_layer : by_method) explained.maps.push_back(finish_maps(goal->maps, by_layer));
+  if (!explained.maps.empty() && !explained.maps[0].empty())
+    say_why_maps_are_empty(explained, explained.maps[0][0].map.size(0));
 }
 
 }  // namespace gradcam

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ class Pass {
 
   // How many ReLUs follow the rule of the plan, or nonlinearities DeepLIFT's.
   int intercepted() const { return run_ ? run_->intercepted() : 0; }
+  // Whether this model takes the images of a batch one by one: see probe_rows.
+  const RowsFound& probe(const std::vector<IValue>& inputs, const CancelFlag* cancel);
   // Why the last forward ran hooked; empty where it ran split.
   const std::string& why_hooked() const { return why_hooked_; }
   const Model& model() const { return *model_; }
@@ -47,13 +50,16 @@ class Pass {
   std::vector<ChannelScores> score_channels(const Target& target, const ResolvedTarget& resolved,
                                             const Explained& explained, const CancelFlag* cancel) const;
   void make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const;
+  void count_images(const std::vector<IValue>& inputs);
+  void probe_batch(const std::vector<IValue>& inputs, const CancelFlag* cancel);
 
   const std::shared_ptr<Model> model_;
   const PassPlan plan_;
   const std::vector<ModuleId> layer_objects_;
   std::unique_ptr<Run> run_;            // the last forward
   std::unique_ptr<Rerunner> rerunner_;  // for methods that run the model again
-  std::vector<int64_t> input_size_;     // the spatial sizes of the first input
+  std::vector<int64_t> input_size_;     // the spatial sizes of the input
+  std::optional<int64_t> images_;       // how many it holds, where that is known
   std::string why_hooked_;
 };
 

@@ -16,9 +16,10 @@ namespace gradcam {
 struct LayerMaps {
   std::vector<std::string> layers;
   MapPlan maps;
+  std::optional<int64_t> call;  // of a layer that runs several times, from 0; by default the last
 };
 
-// The gradient at the first input.
+// The gradient at the input.
 struct InputGradient {};
 
 // The same, where ReLUs follow a rule of their own.
@@ -30,7 +31,7 @@ struct GuidedGradient {
 
 // The same, where nonlinearities follow DeepLIFT's rescale rule: see RescaleRecorder.
 struct RescaledGradient {
-  Tensor baseline;  // can be expanded to the first input
+  Tensor baseline;  // can be expanded to the input
 };
 
 // FullGrad's map. The layers are those with a bias.
@@ -50,6 +51,8 @@ struct PassPlan {
   Goal goal;
   Execution execution = Execution::automatic;
   std::optional<at::ScalarType> head_dtype;  // what comes before the first layer computes in it; requires a split
+  size_t input = 0;                          // which one of the model's inputs holds the images
+  bool input_said = false;                   // the caller said so
 
   template <typename Alternative>
   const Alternative* explains() const {
@@ -57,7 +60,7 @@ struct PassPlan {
   }
   // The layers whose activations are captured.
   const std::vector<std::string>& layers() const;
-  // Whether the gradient at the first input is computed.
+  // Whether the gradient at the input is computed.
   bool at_input() const;
   // False where no graph is recorded: scores, and methods that use activations alone.
   bool needs_gradient() const;

@@ -14,14 +14,14 @@ namespace gradcam {
 
 namespace {
 
-// Replaces what a layer returns at its last call, which is the one that is explained.
+// Replaces what a layer returns at the call that is explained, the `calls`-th.
 class ReplaceOutput : public CallObserver {
  public:
   ReplaceOutput(ModuleId layer, int64_t calls, Tensor value) : layer_(layer), left_(calls), value_(std::move(value)) {}
 
   bool observes(ModuleId object, const c10::ClassType&) const override { return object == layer_; }
   void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
-    if (--left_ == 0) output = value_;
+    if (--left_ == 0) output = value_.clone();  // the model may change it in place
   }
 
  private:
@@ -30,12 +30,11 @@ class ReplaceOutput : public CallObserver {
   Tensor value_;
 };
 
-int64_t image_count(const std::vector<IValue>& inputs) {
-  if (!inputs.empty() && inputs.front().isTensor() && inputs.front().toTensor().dim() > 0)
-    return inputs.front().toTensor().size(0);
-  throw Error(
-      "ERR_INVALID_ARGUMENT",
-      "Methods that run the model again, on copies of the images, need a first input that is a tensor [N, ...].");
+int64_t images_to_copy(const std::vector<IValue>& inputs, size_t input) {
+  if (input < inputs.size() && inputs[input].isTensor() && inputs[input].toTensor().dim() > 0)
+    return inputs[input].toTensor().size(0);
+  throw Error("ERR_INVALID_ARGUMENT",
+              "Methods that run the model again, on copies of the images, need an input that is a tensor [N, ...].");
 }
 
 void require_row_per_image(const Tensor& activation, int64_t images, const std::string& path) {
@@ -74,15 +73,15 @@ Tensor in_working_layout(SplitModel& split, const std::function<Tensor(bool chan
 
 }  // namespace
 
-std::vector<int64_t> spatial_size(const std::vector<IValue>& inputs) {
-  if (inputs.empty() || !inputs.front().isTensor() || inputs.front().toTensor().dim() <= 2) return {};
-  return inputs.front().toTensor().sizes().slice(2).vec();
+std::vector<int64_t> spatial_size(const std::vector<IValue>& inputs, size_t input) {
+  if (input >= inputs.size() || !inputs[input].isTensor() || inputs[input].toTensor().dim() <= 2) return {};
+  return inputs[input].toTensor().sizes().slice(2).vec();
 }
 
 Rerunner::Rerunner(const RunContext& context, const std::vector<IValue>& inputs, Captured& captured)
     : context_(context),
       goal_(*context.plan.explains<LayerMaps>()),
-      input_size_(spatial_size(inputs)),
+      input_size_(spatial_size(inputs, context.plan.input)),
       cut_(std::move(captured.cut)),
       calls_(captured.calls) {
   for (const auto& input : inputs)
@@ -99,7 +98,12 @@ std::vector<ChannelScores> Rerunner::score_channels(const CopyScorer& scorer, co
 }
 
 ChannelScores Rerunner::score_layer(const CopyScorer& scorer, size_t layer, const Tensor& activation) {
-  const auto images = image_count(inputs_);
+  if (calls_[layer] > 1 && (!goal_.call || (inputs_.size() > 1 && !context_.plan.input_said)))
+    throw Error("ERR_INVALID_ARGUMENT",
+                "The forward pass calls layer '" + goal_.layers[layer] + "' " + std::to_string(calls_[layer]) +
+                    " times, so it must be said which call a method that runs the model again explains (`call`)" +
+                    (inputs_.size() > 1 ? ", and which input it changes (`input`)." : "."));
+  const auto images = images_to_copy(inputs_, context_.plan.input);
   const auto& path = goal_.layers[layer];
   const auto channels = at_least_float32(channels_first(activation, goal_.maps.shape, input_size_, path));
   require_row_per_image(channels, images, path);
@@ -136,16 +140,17 @@ Tensor Rerunner::score_ablated(const CopyScorer& scorer, const Copies& copies, s
     }
   }
   const auto dims = layer_dims(goal_.maps.shape);
-  const auto images = image_count(inputs_);
+  const auto images = images_to_copy(inputs_, context_.plan.input);
   return scorer.scores(copies, [&](const Copies& some) {
-    ReplaceOutput replace(context_.layer_objects[layer], std::max<int64_t>(calls_[layer], 1),
+    ReplaceOutput replace(context_.layer_objects[layer],
+                          goal_.call.value_or(std::max<int64_t>(calls_[layer], 1) - 1) + 1,
                           ablate(activation, dims, some));
-    return context_.model.run(inputs_of(inputs_, images, images_of(some)), &replace, scorer.cancel);
+    return context_.model.run_and_restore(inputs_of(inputs_, images, images_of(some)), &replace, scorer.cancel);
   });
 }
 
 Tensor Rerunner::score_ablated_tails(const CopyScorer& scorer, const Copies& copies, size_t layer) {
-  const auto images = image_count(inputs_);
+  const auto images = images_to_copy(inputs_, context_.plan.input);
   const auto dims = layer_dims(goal_.maps.shape);
   const bool cut_here = cut_ && cut_->split->first_layer() == layer;
   const auto split =
@@ -171,8 +176,8 @@ Tensor Rerunner::score_ablated_tails(const CopyScorer& scorer, const Copies& cop
 
 // The scores of the first input under the masks that channels make.
 Tensor Rerunner::score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels) {
-  if (!inputs_.front().toTensor().is_floating_point())
-    throw Error("ERR_INVALID_ARGUMENT", "Score-CAM masks the first input, which must be a floating-point tensor.");
+  if (!inputs_.at(context_.plan.input).toTensor().is_floating_point())
+    throw Error("ERR_INVALID_ARGUMENT", "Score-CAM masks the input, which must be a floating-point tensor.");
   if (runs_split()) {
     try {
       return score_masked_split(scorer, copies, channels);
@@ -181,7 +186,8 @@ Tensor Rerunner::score_masked(const CopyScorer& scorer, const Copies& copies, co
     }
   }
   return scorer.scores(copies, [&](const Copies& some) {
-    return context_.model.run(masked_inputs(some, channels, /*channels_last=*/false), nullptr, scorer.cancel);
+    return context_.model.run_and_restore(masked_inputs(some, channels, /*channels_last=*/false), nullptr,
+                                          scorer.cancel);
   });
 }
 
@@ -199,9 +205,9 @@ Tensor Rerunner::score_masked_split(const CopyScorer& scorer, const Copies& copi
 
 // Made for each chunk of copies: the masks of all channels at once would take a copy of the input for each.
 std::vector<IValue> Rerunner::masked_inputs(const Copies& some, const Tensor& channels, bool channels_last) const {
-  auto inputs = inputs_of(inputs_, image_count(inputs_), images_of(some));
-  auto input = inputs.front().toTensor();
-  inputs.front() = input.mul_(channel_masks(channels, some, input_size_).to(input.options()));
+  auto inputs = inputs_of(inputs_, images_to_copy(inputs_, context_.plan.input), images_of(some));
+  auto input = inputs.at(context_.plan.input).toTensor();
+  inputs.at(context_.plan.input) = input.mul_(channel_masks(channels, some, input_size_).to(input.options()));
   for (auto& each : inputs) each = to_layout(each, channels_last);
   return inputs;
 }

@@ -21,6 +21,8 @@ class Rerunner {
   // Keeps copies of the inputs, and of what `captured` holds for this. The plan explains layers.
   Rerunner(const RunContext& context, const std::vector<IValue>& inputs, Captured& captured);
 
+  const std::vector<IValue>& inputs() const { return inputs_; }
+
   // By layer. `activations`: what the layers returned in the pass.
   std::vector<ChannelScores> score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations);
 
@@ -41,7 +43,7 @@ class Rerunner {
   std::vector<int64_t> calls_;  // by layer: how often a hooked run called it
 };
 
-// The spatial sizes of the first input; empty where it has none.
-std::vector<int64_t> spatial_size(const std::vector<IValue>& inputs);
+// The spatial sizes of an input; empty where it has none.
+std::vector<int64_t> spatial_size(const std::vector<IValue>& inputs, size_t input);
 
 }  // namespace gradcam

@@ -35,10 +35,10 @@ void RescaleRun::capture(const std::vector<IValue>& inputs, const CancelFlag* ca
     at_baseline.push_back(map_tensors(input, [](const Tensor& t) { return t.detach().clone(); }));
   const auto& goal = *context_.plan.explains<RescaledGradient>();
   const auto leaf = baseline_like(goal.baseline, captured_.input.detach()).requires_grad_();
-  at_baseline.front() = leaf.clone();
+  at_baseline.at(context_.plan.input) = leaf.clone();
   RescaleRecorder recorder;
-  recorder.at_baseline([&] { return context_.model.run(std::move(at_baseline), nullptr, cancel); });
-  captured_.output = recorder.at_input([&] { return context_.model.run(at_input, nullptr, cancel); });
+  recorder.at_baseline([&] { return context_.model.run_and_restore(std::move(at_baseline), nullptr, cancel); });
+  captured_.output = recorder.at_input([&] { return context_.model.run_and_restore(at_input, nullptr, cancel); });
   captured_.intercepted = recorder.rules();
 }
 

@@ -2,6 +2,7 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include "core/autograd/gradient_holes.h"
 #include "core/base/error.h"
 #include "input_graph.h"
 
@@ -14,6 +15,21 @@ void require_graph(const Tensor& score) {
   throw Error("ERR_NO_GRADIENT",
               "The score does not depend on what is explained: the model computes it under no_grad, from integers, or "
               "from detached values. Explain an output that is differentiable.");
+}
+
+// A gradient that leaves out a branch would look like any other.
+void require_whole_gradient(const Tensor& score, const std::vector<Tensor>& differentiated_by) {
+  const auto missing = operators_without_gradient(score, differentiated_by);
+  if (missing.empty()) return;
+  std::string names;
+  for (const auto& name : missing) names += (names.empty() ? "" : ", ") + name;
+  const bool quantized = names.find("quantized") != std::string::npos || names.find("quantize") != std::string::npos;
+  throw Error("ERR_NO_GRADIENT",
+              "The score depends on what is explained through " + names +
+                  ", which has no derivative, so the gradient would leave that part out.",
+              Remedy{quantized ? "Export the model before it is quantized, or use a method that needs no gradient."
+                               : "Pick a layer after it, or use a method that needs no gradient."},
+              {{"operators", missing}});
 }
 
 // H A, as the gradient of <G, A> where A is held constant. Zero where G does not depend on A: there the score is linear
@@ -29,6 +45,7 @@ Tensor curvature(const Tensor& gradient, const Tensor& activation) {
 Explained differentiate_layers(const LayerMaps& goal, const std::vector<Tensor>& activations, const Tensor& score,
                                bool keep_graph) {
   require_graph(score);
+  require_whole_gradient(score, activations);
   const bool curved = goal.maps.needs() == Needs::curvature;
   const auto gradients = torch::autograd::grad({score}, activations, {}, keep_graph || curved, /*create_graph=*/curved,
                                                /*allow_unused=*/true);
@@ -46,6 +63,7 @@ Explained differentiate_layers(const LayerMaps& goal, const std::vector<Tensor>&
 
 Explained differentiate_input(const Tensor& input, const Tensor& score, bool keep_graph) {
   require_graph(score);
+  require_whole_gradient(score, {input});
   const auto gradients = torch::autograd::grad({score}, {input}, {}, keep_graph, /*create_graph=*/false,
                                                /*allow_unused=*/true);
   if (!gradients.front().defined())
@@ -55,11 +73,19 @@ Explained differentiate_input(const Tensor& input, const Tensor& score, bool kee
   return explained;
 }
 
-void require_captured(const std::vector<std::string>& layers, const std::vector<Tensor>& activations) {
-  for (size_t i = 0; i < activations.size(); ++i)
-    if (!activations[i].defined())
-      throw Error("ERR_LAYER_NOT_REACHED", "The forward pass never called layer '" + layers[i] + "' with this input.",
-                  Remedy{"Pick a layer on the way to the output."});
+void require_captured(const LayerMaps& goal, const Captured& captured) {
+  for (size_t i = 0; i < goal.layers.size(); ++i) {
+    if (captured.activations[i].defined()) continue;
+    const auto calls = captured.calls[i];
+    if (goal.call && calls > 0)
+      throw Error("ERR_LAYER_NOT_REACHED", "The forward pass called layer '" + goal.layers[i] + "' " +
+                                               std::to_string(calls) + (calls == 1 ? " time" : " times") +
+                                               ", so there is no call " + std::to_string(*goal.call) +
+                                               ", counted from 0.");
+    throw Error("ERR_LAYER_NOT_REACHED",
+                "The forward pass never called layer '" + goal.layers[i] + "' with this input.",
+                Remedy{"Pick a layer on the way to the output."});
+  }
 }
 
 void require_guided(const GuidedGradient& goal, const Captured& captured) {
@@ -96,7 +122,7 @@ void Run::forward(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
 Explained Run::differentiate(const Tensor& score, bool keep_graph) const {
   if (context_.plan.explains<ScoresOnly>()) return {};
   const auto* layers = context_.plan.explains<LayerMaps>();
-  if (layers) require_captured(layers->layers, captured_.activations);
+  if (layers) require_captured(*layers, captured_);
   if (const auto* guided = context_.plan.explains<GuidedGradient>()) require_guided(*guided, captured_);
   if (!context_.plan.needs_gradient()) {
     Explained explained;
@@ -113,8 +139,9 @@ std::vector<IValue> Run::copy_inputs(const std::vector<IValue>& inputs) {
     copies.push_back(map_tensors(input, [](const Tensor& t) { return t.detach().clone(); }));
   if (context_.plan.at_input()) {
     // A leaf of our own: the caller's tensor keeps its requiresGrad and its grad.
-    captured_.input = copies.front().toTensor().to(context_.model.device()).requires_grad_();
-    copies.front() = captured_.input.clone();
+    auto& copy = copies.at(context_.plan.input);
+    captured_.input = copy.toTensor().to(context_.model.device()).requires_grad_();
+    copy = captured_.input.clone();
   }
   return copies;
 }

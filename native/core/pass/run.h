@@ -53,12 +53,14 @@ class Run {
   const IValue& output() const { return captured_.output; }
   Captured& captured() { return captured_; }
   int intercepted() const { return captured_.intercepted; }
+  // How often a layer was called.
+  int64_t calls(size_t layer) const { return captured_.calls.at(layer); }
 
  protected:
   explicit Run(const RunContext& context);
 
   virtual void capture(const std::vector<IValue>& inputs, const CancelFlag* cancel) = 0;
-  // Copies outside the caller's graph, since the model may change its inputs in place. Where the gradient at the first
+  // Copies outside the caller's graph, since the model may change its inputs in place. Where the gradient at the
   // input is computed, that is a copy of the leaf that is captured.
   std::vector<IValue> copy_inputs(const std::vector<IValue>& inputs);
 

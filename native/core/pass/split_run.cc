@@ -1,5 +1,7 @@
 #include "split_run.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/model/copy_inputs.h"
 #include "core/split/split_graph.h"
@@ -44,6 +46,7 @@ void SplitRun::capture(const std::vector<IValue>& inputs, const CancelFlag* canc
       throw CannotSplit("one of its target layers does not depend on the first");
   captured_.output = std::move(result.output);
   captured_.activations = std::move(result.activations);
+  std::fill(captured_.calls.begin(), captured_.calls.end(), 1);
 }
 
 // Makes the first value of the cut a leaf, and keeps the cut where the tail is to run again.

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/base/error.h"
-#include "core/targets/target_output.h"
 
 namespace gradcam {
 
@@ -41,7 +40,7 @@ Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
       parts.push_back(scores_of_chunk(some, run));
       from += count;
     } catch (const std::exception& e) {
-      if (count == 1 || !is_out_of_memory(e)) throw;
+      if (count == 1 || !may_run_in_parts(e)) throw;
       most = (count + 1) / 2;
     }
   }
@@ -50,15 +49,8 @@ Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
 
 Tensor CopyScorer::scores_of_chunk(const Copies& some, const RunCopies& run) const {
   const auto output = run(some);
-  // resolve_target counts the images of detections.
-  const auto rows = target.score == Target::Score::box ? Tensor() : output_tensor(output, target.path);
-  if (rows.defined() && (rows.dim() < 1 || rows.size(0) != static_cast<int64_t>(some.size())))
-    throw Error("ERR_TARGET",
-                "The model was run again on " + std::to_string(some.size()) +
-                    " copies of the images, but its output does not have one row for each: it does not accept any "
-                    "number of images.",
-                Remedy{"Use a method that runs it once, such as 'gradcam', or chunkSize 1."});
-  return resolve_target(output, target_of_copies(target, resolved, images_of(some))).scores.to(at::kDouble);
+  return resolve_target(output, target_of_copies(target, resolved, images_of(some)), static_cast<int64_t>(some.size()))
+      .scores.to(at::kDouble);
 }
 
 }  // namespace gradcam

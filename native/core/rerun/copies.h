@@ -32,14 +32,14 @@ struct CopyPlan {
 using RunCopies = std::function<IValue(const Copies&)>;
 
 // Computes the scores of many copies, at most `chunk` of them at a time, so that memory does not grow with the number
-// of channels. Where memory runs out, chunks are halved.
+// of channels. Where memory runs out, or the model does not take as many images, chunks are halved.
 struct CopyScorer {
   const Target& target;
   const ResolvedTarget& resolved;
   int64_t chunk;
   const CancelFlag* cancel;
 
-  // [copies] in float64, on the device of the output. Throws ERR_TARGET unless the output has one row for each copy.
+  // [copies] in float64, on the device of the output. Throws ERR_TARGET unless the output of a copy has one row.
   Tensor scores(const Copies& copies, const RunCopies& run) const;
 
  private:

@@ -3,9 +3,11 @@
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
 #include <torch/csrc/jit/passes/frozen_graph_optimizations.h>
+#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "core/base/error.h"
+#include "core/graphs/state_writes.h"
 #include "fixed_rewrites.h"
 #include "split_bytes.h"
 #include "split_dump.h"
@@ -73,7 +75,10 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   const bool whole = plan.layers.empty() && !plan.at_input;
   auto counted = shared_storages(module);
   if (!whole) insert_taps(module, plan.layers);
-  const auto inputs = module.get_method("forward").graph()->inputs().size();
+  const auto unfrozen = module.get_method("forward").graph();
+  jit::Inline(*unfrozen);  // as freezing does first: functions that are not methods have checks for cancellation, too
+  remove_checks(*unfrozen);
+  const auto inputs = unfrozen->inputs().size();
   const auto frozen = jit::freeze_module(module);
   auto graph = frozen.get_method("forward").graph();
   jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
@@ -82,9 +87,13 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   split->plan_ = plan;
   split->takes_self_ = graph->inputs().size() == inputs;
   if (split->takes_self_) split->self_ = frozen._ivalue();
+  split->unit_ = frozen._ivalue()->compilation_unit();
   auto graphs = whole           ? keep_whole(*graph)
                 : plan.at_input ? cut_at_input(*graph, plan.layers.size())
                                 : cut_at_first_tap(*graph, plan.layers.size());
+  // A split runs on its own copy of the state, and freezing takes the values of now for constants.
+  if (const auto writes = find_state_writes(*graph, /*self=*/nullptr); !writes.empty())
+    throw CannotSplit("the model changes " + writes.text() + " as it runs");
   split->tap_layers_ = std::move(graphs.tap_layers);
   if (graphs.head) {
     rewrite_fixed(*graphs.head);

@@ -82,9 +82,35 @@ ResolvedTarget resolve_detections(const IValue& output, const Target& target) {
 
 }  // namespace
 
-ResolvedTarget resolve_target(const IValue& output, const Target& target) {
-  if (target.score == Target::Score::box) return resolve_detections(output, target);
-  const auto logits = output_tensor(output, target.path);
+void require_rows(int64_t rows, std::optional<int64_t> images, const std::string& what, const std::string& code,
+                  const std::string& remedy) {
+  if (!images || rows == *images) return;
+  const auto returned = what + " returned " + std::to_string(rows) + (rows == 1 ? " row" : " rows") + " for " +
+                        std::to_string(*images) + (*images == 1 ? " image" : " images");
+  if (*images == 1) throw Error(code, returned + ".", Remedy{remedy});
+  throw Error(kBatchSize, returned + ", so it cannot be told which belongs to which image.",
+              Remedy{"Give it fewer images at a time."}, {{"rows", rows}, {"images", *images}});
+}
+
+namespace {
+
+void require_row_per_image(const Tensor& table, std::optional<int64_t> images) {
+  require_rows(table.size(0), images, "The model", "ERR_TARGET",
+               "The first dimension of what is explained must be the images. Explain another part of the output "
+               "(`of`), or pass a function that turns the output into a scalar Tensor.");
+}
+
+}  // namespace
+
+ResolvedTarget resolve_target(const IValue& output, const Target& target, std::optional<int64_t> images_given) {
+  if (target.score == Target::Score::box) {
+    auto resolved = resolve_detections(output, target);
+    require_row_per_image(resolved.scores, images_given);
+    return resolved;
+  }
+  auto logits = output_tensor(output, target.path);
+  // A model that drops dimensions of size one gives [C] for one image.
+  if (images_given == 1 && logits.dim() == 1 && logits.size(0) > 1) logits = logits.unsqueeze(0);
   const bool masked = target.score == Target::Score::mask;
   if (masked ? logits.dim() != 4 : logits.dim() < 1 || logits.dim() > 2)
     throw Error(
@@ -94,6 +120,7 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target) {
             : "A class index needs logits of shape [N, C] or [N], but the model returned " + shape_text(logits) + ".",
         Remedy{"Pass a function that turns the output into a scalar Tensor instead."});
   const auto table = logits.dim() == 1 ? logits.unsqueeze(1) : logits;
+  require_row_per_image(table, images_given);
   const int64_t images = table.size(0), count = table.size(1);
   if (table.numel() == 0) throw Error("ERR_TARGET", "The model returned no logits: the batch is empty.");
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <torch/script.h>
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -44,9 +45,15 @@ struct ResolvedTarget {
   Tensor labels;                 // boxes: [N, B]
 };
 
-// Each image's score. Logits are [N, C], or [N] for a model with a single output. ERR_TARGET, ERR_TARGET_COUNT,
-// ERR_TARGET_OUT_OF_RANGE.
-ResolvedTarget resolve_target(const IValue& output, const Target& target);
+// Each image's score. Logits are [N, C], or [N] for a model with a single output; for one image they may be [C].
+// `images`: N, where it is known. ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE; ERR_BATCH_SIZE for several
+// images that do not have one row each.
+ResolvedTarget resolve_target(const IValue& output, const Target& target, std::optional<int64_t> images = {});
+
+// Throws where something of a model, e.g. "The model", returned another number of rows than there are images:
+// ERR_BATCH_SIZE for several images, `code` for one. `remedy` says what to do for one.
+void require_rows(int64_t rows, std::optional<int64_t> images, const std::string& what, const std::string& code,
+                  const std::string& remedy);
 
 // The target of copies of images, by the number of each one's image. Copies keep their image's class even if the model
 // would predict another one for them.

@@ -25,6 +25,8 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
   const of = (name: string, options: object) => ({ [name]: [model, { ...metric, ...options }] })
   return {
     suggestLayers: [model, input, call],
+    pickLayer: [model, [1, 3, 16, 20], call],
+    modelNotes: [model],
     interpolate: [map, [8, 8], { mode: 'bilinear', alignCorners: false, antialias: false }],
     interpolateAsync: [map, [8, 8], { mode: 'bilinear', alignCorners: false, antialias: false, signal }],
     colorize: [map],

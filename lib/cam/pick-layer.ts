@@ -1,0 +1,49 @@
+import { cancellable, type CallOptions } from '../addon/abort.js'
+import { native } from '../addon/native.js'
+import { expect } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
+import { refusedInput } from '../model/refused-input.js'
+import { checkModel, type Model } from '../model/model.js'
+import { Tensor } from '../tensor/tensor.js'
+import { suggestLayers, type LayerSuggestion } from './suggest-layers.js'
+
+/**
+ * The layer to explain where none is named, and its `reshape`: the first that {@link suggestLayers} suggests for noise of
+ * this shape.
+ *
+ * @param shape of the input, [1, C, H, W]
+ * @throws GradCamError ERR_LAYER_OUTPUT when no layer has a spatial output, ERR_MODEL_FROZEN, and what `model.forward`
+ *   throws
+ */
+export async function pickLayer(
+  model: Model,
+  shape: readonly number[],
+  options: CallOptions = {},
+): Promise<LayerSuggestion> {
+  checkModel(model)
+  expect.list('shape', shape, isSize, 'the sizes of an input, e.g. [1, 3, 224, 224]')
+  using noise = await noiseOf(shape, options)
+  const [layer] = await suggestLayers(model, noise, options).catch((error: unknown) => {
+    throw refusedInput(error, shape)
+  })
+  if (layer) return layer
+  // A frozen model has an error of its own, which says why it has no layers.
+  if (model.namedModules().length === 1) model.checkLayer('features')
+  throw new GradCamError(
+    'ERR_LAYER_OUTPUT',
+    `No layer of the model has more than one spatial position for an input of [${shape.join(', ')}], so there is no map to ` +
+      'draw. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
+  )
+}
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
+
+/** Noise of a seed of its own: the generator of the process is left alone. */
+async function noiseOf(shape: readonly number[], { signal }: CallOptions): Promise<Tensor> {
+  const handle = await cancellable(
+    signal,
+    (ticket) => native().randomUniform(shape, 'float32', 0, ticket),
+    (late) => late.dispose(),
+  )
+  return Tensor.own(handle)
+}

@@ -1,0 +1,95 @@
+import type { ModelHandle, NativeRows } from '../addon/binding.js'
+import { checkModel, type Model } from './model.js'
+
+/** Something about a model that makes its results depend on more than the image, or that changes how it runs. */
+export interface ModelNote {
+  /**
+   * - RANDOM: its code draws random numbers, so that two runs differ.
+   * - BATCH_STATISTICS: a normalisation uses the statistics of the batch, so that an image's result depends on the others.
+   * - ROWS: an image was seen to come out differently beside another one; methods that run many copies run them one by one.
+   * - STATE: a run changes the model's state, which is put back after each pass.
+   */
+  readonly code: 'RANDOM' | 'BATCH_STATISTICS' | 'ROWS' | 'STATE'
+  /** The path of the layer; null where it is not known. */
+  readonly layer: string | null
+  /** E.g. 'aten::dropout'; null likewise. */
+  readonly operator: string | null
+  /** What it is, what follows from it, and what to do, in sentences. */
+  readonly message: string
+}
+
+/** What turns the last layer's values into the output of a model; null where that is not one of these. */
+export type Ending = 'softmax' | 'log_softmax' | 'sigmoid' | null
+
+interface Facts {
+  readonly notes: readonly ModelNote[]
+  readonly ending: Ending
+  rows: NativeRows | null
+}
+
+const known = new WeakMap<ModelHandle, Facts>()
+
+function factsOf({ handle }: Pick<Model, 'handle'>): Facts {
+  const before = known.get(handle)
+  if (before) return before
+  const { findings, ending, changes } = handle.facts()
+  const notes = findings.map(({ kind, operator, layer }) => noteOf(kind, operator, layer))
+  if (changes !== '')
+    notes.push({
+      code: 'STATE',
+      layer: null,
+      operator: null,
+      message: `A run of the model changes ${changes}. Each pass starts from the state that the model was loaded or left with, and puts it back.`,
+    })
+  const facts: Facts = { notes, ending: ending === '' ? null : ending, rows: null }
+  known.set(handle, facts)
+  return facts
+}
+
+const recipe = 'Export it again in evaluation mode: model.eval(), and then torch.jit.script or torch.jit.trace.'
+
+function noteOf(kind: 'random' | 'batch-statistics', operator: string, layer: string): ModelNote {
+  const at = layer === '' ? operator : `${operator} at layer '${layer}'`
+  return kind === 'random'
+    ? {
+        code: 'RANDOM',
+        layer: layer || null,
+        operator,
+        message: `The model draws random numbers by ${at}: two runs of one image differ. ${recipe}`,
+      }
+    : {
+        code: 'BATCH_STATISTICS',
+        layer: layer || null,
+        operator,
+        message: `The model normalises by the statistics of the batch, by ${at}: an image's result depends on the images beside it. ${recipe}`,
+      }
+}
+
+/** @internal What a probe found, which is a note where it is not as it should be. */
+export function rememberRows(model: Pick<Model, 'handle'>, rows: NativeRows | null): void {
+  if (rows) factsOf(model).rows = rows
+}
+
+/** @internal What is known of the rows of a batch; null before the first probe. */
+export const rowsOf = (model: Pick<Model, 'handle'>): NativeRows | null => factsOf(model).rows
+
+/** @internal What turns the last layer's values into the output. */
+export const endingOf = (model: Pick<Model, 'handle'>): Ending => factsOf(model).ending
+
+/**
+ * What was found about a model when it was loaded, and by probes since: nothing of most models.
+ *
+ * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_DISPOSED
+ */
+export function modelNotes(model: Model): readonly ModelNote[] {
+  const { notes, rows } = factsOf(checkModel(model))
+  if (!rows || rows.independent) return notes
+  const layer = rows.layer || null
+  if (rows.random) {
+    if (notes.some(({ code }) => code === 'RANDOM')) return notes
+    const message = `The model gives random results: ${rows.why}`
+    return [...notes, { code: 'RANDOM', layer, operator: null, message }]
+  }
+  const message = `The model does not take images independently of each other: ${rows.why} Methods that run copies of an image run them one by one.`
+  return [...notes, { code: 'ROWS', layer, operator: null, message }]
+}

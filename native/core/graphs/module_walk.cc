@@ -1,0 +1,301 @@
+#include "module_walk.h"
+
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/ir/constants.h>
+
+#include <deque>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace gradcam {
+
+namespace jit = torch::jit;
+using jit::Block;
+using jit::Graph;
+using jit::Node;
+using jit::Value;
+
+namespace {
+
+// Generated code may be nested deeply, or call one function from very many places: what lies beyond is not looked at.
+constexpr int kDeepest = 64;
+constexpr size_t kMostCalls = 100000;
+
+std::string join(const std::string& path, const std::string& name) {
+  return path.empty() || name.empty() ? path + name : path + "." + name;
+}
+
+// The path of a module, or of an attribute, below that of the frame; nothing where it is not an attribute of `self`.
+std::optional<std::string> path_below(const Frame& frame, const Value* value) {
+  const auto* node = value->node();
+  if (node->kind() == c10::prim::GetAttr) {
+    const auto parent = path_below(frame, node->input());
+    if (!parent) return std::nullopt;
+    return join(*parent, node->s(c10::attr::name));
+  }
+  if (!frame.graph->inputs().empty() && value == frame.graph->inputs().front()) return std::string();
+  return std::nullopt;
+}
+
+// The module that a value is; null where that is not known.
+const c10::ivalue::Object* module_of(const Frame& frame, const Value* value) {
+  const auto* node = value->node();
+  if (node->kind() == c10::prim::GetAttr) {
+    const auto* parent = module_of(frame, node->input());
+    if (!parent) return nullptr;
+    const auto slot = parent->type()->findAttributeSlot(node->s(c10::attr::name));
+    if (!slot) return nullptr;
+    const auto& attribute = parent->getSlot(*slot);
+    return attribute.isModule() ? &attribute.toObjectRef() : nullptr;
+  }
+  const auto inputs = frame.graph->inputs();
+  return !inputs.empty() && value == inputs.front() ? frame.self : nullptr;
+}
+
+std::optional<Frame> callee(const Frame& frame, Node* node) {
+  jit::Function* function = nullptr;
+  Frame inner{nullptr, frame.path, &frame, node, nullptr};
+  if (node->kind() == c10::prim::CallMethod) {
+    const auto type = node->input(0)->type()->cast<c10::ClassType>();
+    if (!type) return std::nullopt;
+    function = type->findMethod(node->s(c10::attr::name));
+    if (const auto below = path_below(frame, node->input(0))) inner.path = join(frame.path, *below);
+    inner.self = module_of(frame, node->input(0));
+  } else if (node->kind() == c10::prim::CallFunction) {
+    const auto type = node->input(0)->type()->cast<c10::FunctionType>();
+    if (!type) return std::nullopt;
+    function = type->function();
+    inner.skipped = 1;
+  } else if (node->kind() == c10::prim::fork) {
+    inner.graph = node->g(c10::attr::Subgraph).get();
+    return inner;
+  }
+  if (!function) return std::nullopt;
+  auto* with_graph = jit::tryToGraphFunction(*function);
+  if (!with_graph) return std::nullopt;
+  function->ensure_defined();
+  inner.graph = with_graph->graph().get();
+  return inner;
+}
+
+// A value that does not depend on the input: modules are in evaluation mode, and attributes that are flags, numbers or
+// texts are what they are. (Those that a run changes are numbers that count, which decide no branches here.)
+std::optional<c10::IValue> known_value(const Frame& frame, const Value* value, int depth);
+
+std::optional<bool> known_flag(const Frame& frame, const Value* value, int depth = 0) {
+  const auto known = known_value(frame, value, depth);
+  return known && known->isBool() ? std::optional(known->toBool()) : std::nullopt;
+}
+
+std::optional<c10::IValue> known_attribute(const Frame& frame, const Node* node) {
+  const auto& name = node->s(c10::attr::name);
+  if (name == "training") return c10::IValue(false);
+  const auto* module = module_of(frame, node->input());
+  if (!module) return std::nullopt;
+  const auto slot = module->type()->findAttributeSlot(name);
+  if (!slot) return std::nullopt;
+  const auto& attribute = module->getSlot(*slot);
+  return attribute.isBool() || attribute.isString() || attribute.isNone() ? std::optional(attribute) : std::nullopt;
+}
+
+std::optional<c10::IValue> known_operation(const Frame& frame, const Node* node, int depth) {
+  const std::string name = node->kind().is_aten() ? node->kind().toUnqualString() : "";
+  const auto flag = [&](size_t input) { return known_flag(frame, node->input(input), depth + 1); };
+  if (name == "__not__") {
+    const auto one = flag(0);
+    return one ? std::optional(c10::IValue(!*one)) : std::nullopt;
+  }
+  if (name == "__and__" || name == "__or__") {
+    const auto left = flag(0), right = flag(1);
+    const bool decisive = name == "__or__";
+    if (left == decisive || right == decisive) return c10::IValue(decisive);
+    return left && right ? std::optional(c10::IValue(!decisive)) : std::nullopt;
+  }
+  const bool same = name == "eq" || name == "__is__";
+  if (!same && name != "ne" && name != "__isnot__") return std::nullopt;
+  const auto left = known_value(frame, node->input(0), depth + 1);
+  const auto right = known_value(frame, node->input(1), depth + 1);
+  if (!left || !right) return std::nullopt;
+  if (left->isString() && right->isString()) return c10::IValue((left->toStringRef() == right->toStringRef()) == same);
+  if (left->isNone() || right->isNone()) return c10::IValue((left->isNone() && right->isNone()) == same);
+  if (left->isBool() && right->isBool()) return c10::IValue((left->toBool() == right->toBool()) == same);
+  return std::nullopt;
+}
+
+std::optional<c10::IValue> known_value(const Frame& frame, const Value* value, int depth) {
+  if (depth > kDeepest) return std::nullopt;
+  const auto* node = value->node();
+  switch (node->kind()) {
+    case c10::prim::Constant:
+      return jit::toIValue(value);
+    case c10::prim::GetAttr:
+      return known_attribute(frame, node);
+    case c10::prim::If: {
+      const auto condition = known_flag(frame, node->input(0), depth + 1);
+      if (condition)
+        return known_value(frame, node->blocks()[*condition ? 0 : 1]->outputs()[value->offset()], depth + 1);
+      const auto then = known_flag(frame, node->blocks()[0]->outputs()[value->offset()], depth + 1);
+      const auto otherwise = known_flag(frame, node->blocks()[1]->outputs()[value->offset()], depth + 1);
+      return then && then == otherwise ? std::optional(c10::IValue(*then)) : std::nullopt;
+    }
+    case c10::prim::Param: {
+      const bool is_input = !node->owningBlock()->owningNode();
+      const auto index = value->offset() + frame.skipped;
+      if (!is_input || !frame.caller || index >= frame.call->inputs().size()) return std::nullopt;
+      return known_value(*frame.caller, frame.call->input(index), depth + 1);
+    }
+    default:
+      return known_operation(frame, node, depth);
+  }
+}
+
+// The blocks of a node that may run.
+std::vector<Block*> blocks_of(const Frame& frame, Node* node) {
+  if (node->kind() == c10::prim::If)
+    if (const auto condition = known_flag(frame, node->input(0))) return {node->blocks()[*condition ? 0 : 1]};
+  return node->blocks().vec();
+}
+
+class Walk {
+ public:
+  explicit Walk(const std::function<void(const Frame&, Node*)>& visit) : visit_(visit) {}
+
+  void frame(const Frame& frame, int depth) { block(frame, frame.graph->block(), depth); }
+
+ private:
+  void block(const Frame& frame, Block* block, int depth) {
+    for (auto* node : block->nodes()) {
+      visit_(frame, node);
+      for (auto* inner : blocks_of(frame, node)) this->block(frame, inner, depth);
+      if (depth >= kDeepest || calls_ >= kMostCalls) continue;
+      if (const auto inner = callee(frame, node)) {
+        ++calls_;
+        this->frame(*inner, depth + 1);
+      }
+    }
+  }
+
+  const std::function<void(const Frame&, Node*)>& visit_;
+  size_t calls_ = 0;
+};
+
+// Operators that pass on their first input or a part of it, although their schema does not say so.
+bool passes_on(const Node* node) {
+  switch (node->kind()) {
+    case c10::prim::TupleUnpack:
+    case c10::prim::TupleIndex:
+    case c10::prim::TupleSlice:
+    case c10::prim::ListUnpack:
+    case c10::prim::unchecked_cast:
+    case c10::prim::unchecked_unwrap_optional:
+    case c10::aten::__getitem__:
+    case c10::aten::wait:
+      return true;
+    default:
+      return node->kind() == c10::Symbol::aten("_unwrap_optional") || node->kind() == c10::Symbol::prim("data");
+  }
+}
+
+bool constructs(const Node* node) {
+  return node->kind() == c10::prim::TupleConstruct || node->kind() == c10::prim::ListConstruct ||
+         node->kind() == c10::prim::DictConstruct;
+}
+
+class Trace {
+ public:
+  Trace(bool past_writes, const std::function<void(const Frame&, Node*)>& found)
+      : past_writes_(past_writes), found_(found) {}
+
+  void value(const Frame& frame, Value* value, int depth) {
+    if (depth > 1000 || !seen_.emplace(&frame, value).second) return;
+    auto* node = value->node();
+    if (node->kind() == c10::prim::Param) return parameter(frame, value, depth);
+    if (node->kind() == c10::prim::If) {
+      for (auto* block : blocks_of(frame, node)) this->value(frame, block->outputs()[value->offset()], depth + 1);
+      return;
+    }
+    if (node->kind() == c10::prim::Loop) {
+      this->value(frame, node->input(value->offset() + 2), depth + 1);
+      this->value(frame, node->blocks()[0]->outputs()[value->offset() + 1], depth + 1);
+      return;
+    }
+    if (const auto inner = callee(frame, node)) {
+      const auto& kept = frames_.emplace_back(*inner);
+      this->value(kept, kept.graph->outputs().at(node->kind() == c10::prim::fork ? 0 : value->offset()), depth + 1);
+      return;
+    }
+    if (constructs(node)) {
+      for (auto* input : node->inputs()) this->value(frame, input, depth + 1);
+      return;
+    }
+    if (passes_on(node)) return this->value(frame, node->input(0), depth + 1);
+    if (node->kind() == c10::prim::GetAttr || node->kind() == c10::prim::Constant || !follow_alias(frame, value, depth))
+      found_(frame, node);
+  }
+
+ private:
+  // An input of a graph is what its caller gave; a value that a loop carries comes from before it, or from its end.
+  void parameter(const Frame& frame, Value* value, int depth) {
+    auto* block = value->node()->owningBlock();
+    auto* owner = block->owningNode();
+    const auto index = value->offset();
+    if (!owner) {
+      if (frame.caller && index + frame.skipped < frame.call->inputs().size())
+        this->value(*frame.caller, frame.call->input(index + frame.skipped), depth + 1);
+      return;
+    }
+    if (owner->kind() != c10::prim::Loop || index == 0) return;
+    this->value(frame, owner->input(index + 1), depth + 1);
+    this->value(frame, block->outputs()[index], depth + 1);
+  }
+
+  // A view or an in-place operator: its schema says which inputs its output may share memory with.
+  bool follow_alias(const Frame& frame, Value* value, int depth) {
+    const auto* schema = value->node()->maybeSchema();
+    if (!schema || value->offset() >= schema->returns().size()) return false;
+    if (!schema->returns()[value->offset()].alias_info()) return false;
+    bool followed = false;
+    for (size_t i = 0; i < schema->arguments().size() && i < value->node()->inputs().size(); ++i) {
+      const auto* alias = schema->arguments()[i].alias_info();
+      if (!alias) continue;
+      if (alias->isWrite() && !past_writes_) return false;
+      this->value(frame, value->node()->input(i), depth + 1);
+      followed = true;
+    }
+    return followed;
+  }
+
+  const bool past_writes_;
+  const std::function<void(const Frame&, Node*)>& found_;
+  std::deque<Frame> frames_;
+  std::set<std::pair<const Frame*, const Value*>> seen_;
+};
+
+}  // namespace
+
+void walk_calls(Graph& graph, const c10::ivalue::Object* self, const std::function<void(const Frame&, Node*)>& visit) {
+  Frame whole{&graph, ""};
+  whole.self = self;
+  Walk(visit).frame(whole, 0);
+}
+
+void for_each_origin(const Frame& frame, Value* value, bool past_writes,
+                     const std::function<void(const Frame&, Node*)>& found) {
+  Trace(past_writes, found).value(frame, value, 0);
+}
+
+bool is_always_true(const Frame& frame, const Node* node, const std::string& argument) {
+  const auto* schema = node->maybeSchema();
+  const auto index = schema ? schema->argumentIndexWithName(argument) : std::nullopt;
+  if (!index || *index >= static_cast<int>(node->inputs().size())) return false;
+  return known_flag(frame, node->input(static_cast<size_t>(*index))) == true;
+}
+
+std::string attribute_path(const Frame& frame, const Node* get_attr) {
+  const auto below = path_below(frame, get_attr->output());
+  return below ? join(frame.path, *below) : join(frame.path, get_attr->s(c10::attr::name));
+}
+
+}  // namespace gradcam

@@ -1,0 +1,38 @@
+#pragma once
+#include <torch/csrc/jit/ir/ir.h>
+#include <torch/script.h>
+
+#include <functional>
+#include <string>
+
+namespace gradcam {
+
+// A graph that a run of a model executes, and the call that leads there.
+struct Frame {
+  torch::jit::Graph* graph;
+  std::string path;  // of the module whose method it is, e.g. "features.conv"; a function has that of its caller
+  const Frame* caller = nullptr;
+  torch::jit::Node* call = nullptr;           // in the caller's graph
+  const c10::ivalue::Object* self = nullptr;  // that module; null where it is not known
+  size_t skipped = 0;                         // inputs of the call before the first input of the graph
+};
+
+// Calls `visit` for every node that `graph` can reach, through calls of methods, of functions and of forked code, too.
+// A call that cannot be followed (through an interface, or of C++ code) is a node like any other.
+void walk_calls(torch::jit::Graph& graph, const c10::ivalue::Object* self,
+                const std::function<void(const Frame&, torch::jit::Node*)>& visit);
+
+// Where a value comes from: follows it backward through views, containers, branches, loops and calls. `found` is called
+// for each node that makes it: one that computes a new value, a constant, or a GetAttr. A value that is an input of the
+// outermost graph comes from none. An operator that changes its input in place makes a new value if `past_writes` is
+// false; otherwise the value comes from where its input comes from.
+void for_each_origin(const Frame& frame, torch::jit::Value* value, bool past_writes,
+                     const std::function<void(const Frame&, torch::jit::Node*)>& found);
+
+// Whether a flag of a node is known to be true in evaluation mode, whatever the input is.
+bool is_always_true(const Frame& frame, const torch::jit::Node* node, const std::string& argument);
+
+// The path of the attribute that a GetAttr reads, below the outermost module: "features.norm.running_mean".
+std::string attribute_path(const Frame& frame, const torch::jit::Node* get_attr);
+
+}  // namespace gradcam

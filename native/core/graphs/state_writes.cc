@@ -1,0 +1,75 @@
+#include "state_writes.h"
+
+#include <torch/csrc/jit/ir/constants.h>
+
+#include <algorithm>
+
+#include "module_walk.h"
+
+namespace gradcam {
+
+namespace jit = torch::jit;
+using jit::Node;
+using jit::Value;
+
+namespace {
+
+// The inputs that a node changes in place.
+std::vector<Value*> written_inputs(const Frame& frame, Node* node) {
+  std::vector<Value*> written;
+  // In training mode it updates its statistics, which its schema does not tell.
+  if (node->kind() == c10::aten::batch_norm && is_always_true(frame, node, "training"))
+    return {node->input(3), node->input(4)};
+  const auto* schema = node->maybeSchema();
+  if (!schema) return written;
+  for (size_t i = 0; i < schema->arguments().size() && i < node->inputs().size(); ++i) {
+    const auto* alias = schema->arguments()[i].alias_info();
+    if (alias && alias->isWrite()) written.push_back(node->input(i));
+  }
+  return written;
+}
+
+template <typename T>
+void add_once(std::vector<T>& list, const T& value) {
+  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+}
+
+}  // namespace
+
+std::string StateWrites::text() const {
+  const auto by = operators.empty() ? std::string() : " (" + operators.front() + ")";
+  return (attributes.empty() ? std::string("a constant of its code") : "its attribute '" + attributes.front() + "'") +
+         by;
+}
+
+StateWrites find_state_writes(jit::Graph& graph, const c10::ivalue::Object* self) {
+  StateWrites writes;
+  walk_calls(graph, self, [&](const Frame& frame, Node* node) {
+    if (node->kind() == c10::prim::SetAttr) {
+      const auto* of = node->input(0)->node();
+      const auto object = of->kind() == c10::prim::GetAttr ? attribute_path(frame, of) : frame.path;
+      add_once(writes.attributes, object.empty() ? node->s(c10::attr::name) : object + "." + node->s(c10::attr::name));
+      add_once(writes.operators, std::string("an assignment"));
+      return;
+    }
+    for (auto* value : written_inputs(frame, node))
+      for_each_origin(frame, value, /*past_writes=*/true, [&](const Frame& at, Node* origin) {
+        if (origin->kind() == c10::prim::GetAttr) {
+          if (origin->output()->type()->kind() == c10::TypeKind::NoneType) return;  // a batch norm without statistics
+          add_once(writes.attributes, attribute_path(at, origin));
+        } else if (origin->kind() == c10::prim::Constant) {
+          const auto constant = jit::toIValue(origin->output());
+          if (!constant || !constant->isTensor()) return;
+          const auto& tensor = constant->toTensor();
+          const auto known = [&](const at::Tensor& other) { return other.is_same(tensor); };
+          if (std::none_of(writes.constants.begin(), writes.constants.end(), known)) writes.constants.push_back(tensor);
+        } else {
+          return;
+        }
+        add_once(writes.operators, std::string(node->kind().toQualString()));
+      });
+  });
+  return writes;
+}
+
+}  // namespace gradcam

@@ -1,0 +1,204 @@
+#include "row_probe.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/rerun/repeat.h"
+
+namespace gradcam {
+
+namespace {
+
+// Beyond the rounding by which a kernel for two images may differ from one for a single image.
+double tolerance_of(at::ScalarType type) { return type == at::kHalf || type == at::kBFloat16 ? 5e-2 : 1e-3; }
+
+bool same_values(const Tensor& some, const Tensor& other) {
+  if (!some.is_floating_point()) return at::equal(some, other);
+  const auto a = some.to(at::kDouble), b = other.to(at::kDouble);
+  if (at::equal(a, b) || !b.isfinite().all().item<bool>()) return true;
+  // Beside the largest value: one that is zero but for rounding has no relative error.
+  const auto allowed = tolerance_of(some.scalar_type()) * b.abs().max().item<double>();
+  return (a - b).abs().max().item<double>() <= allowed;
+}
+
+// The part of `pair`, of two images, that belongs to the first, where `alone` is of that image alone. Undefined where
+// that cannot be told.
+Tensor first_of(const Tensor& pair, const Tensor& alone) {
+  if (pair.sizes() == alone.sizes()) return {};
+  if (pair.dim() == alone.dim() + 1 && pair.size(0) == 2) return pair[0];  // it drops dimensions of size one
+  if (pair.dim() != alone.dim()) return {};
+  for (int64_t dim = 0; dim < pair.dim(); ++dim) {
+    if (pair.size(dim) == alone.size(dim)) continue;
+    if (pair.size(dim) != 2 * alone.size(dim)) return {};
+    return pair.narrow(dim, 0, alone.size(dim));
+  }
+  return {};
+}
+
+enum class Verdict { same, differs, unknown };
+
+Verdict compare(const IValue& pair, const IValue& alone) {
+  if (pair.isTensor() && alone.isTensor()) {
+    const auto &two = pair.toTensor(), &one = alone.toTensor();
+    if (!two.defined() || !one.defined() || one.numel() == 0) return Verdict::unknown;
+    const auto first = first_of(two, one);
+    if (!first.defined() || first.sizes() != one.sizes()) return Verdict::unknown;
+    return same_values(first, one) ? Verdict::same : Verdict::differs;
+  }
+  std::vector<IValue> some, others;
+  const auto parts = [](const IValue& value) {
+    if (value.isTuple()) return value.toTupleRef().elements().vec();
+    if (value.isList()) return value.toListRef().vec();
+    std::vector<IValue> found;
+    if (value.isGenericDict())
+      for (const auto& entry : value.toGenericDict()) found.push_back(entry.value());
+    return found;
+  };
+  some = parts(pair);
+  others = parts(alone);
+  auto verdict = Verdict::unknown;
+  for (size_t i = 0; i < std::min(some.size(), others.size()); ++i) {
+    const auto part = compare(some[i], others[i]);
+    if (part == Verdict::differs) return part;
+    if (part == Verdict::same) verdict = part;
+  }
+  return verdict;
+}
+
+// A value that does not depend on how many images there are, although the images differ: [1, 5] for one and for two.
+bool ignores_count(const IValue& pair, const IValue& alone) {
+  return pair.isTensor() && alone.isTensor() && pair.toTensor().defined() && alone.toTensor().defined() &&
+         alone.toTensor().dim() > 0 && pair.toTensor().sizes() == alone.toTensor().sizes() &&
+         !same_values(pair.toTensor(), alone.toTensor());
+}
+
+// What every module returned, in the order in which they returned.
+class Recorder : public CallObserver {
+ public:
+  struct Call {
+    ModuleId module;
+    Inputs inputs;
+    IValue output;
+  };
+
+  bool observes(ModuleId, const c10::ClassType&) const override { return true; }
+  void after(ModuleId module, const c10::ClassType&, const Inputs& inputs, IValue& output) override {
+    const auto copy = [](const IValue& value) {
+      return map_tensors(value, [](const Tensor& t) { return t.detach().clone(); });
+    };
+    Inputs copied;
+    for (const auto& input : inputs) copied.push_back(copy(input));
+    calls.push_back({module, std::move(copied), copy(output)});
+  }
+
+  std::vector<Call> calls;
+};
+
+std::string path_of(const Model& model, ModuleId id) {
+  for (const auto& info : model.submodules())
+    if (info.id == id) return info.path;
+  return {};
+}
+
+// The first module whose output differs; that of "norm" where its input is the same, else what comes before it.
+std::string first_difference(const Model& model, const Recorder& pair, const Recorder& alone,
+                             Verdict (*compared)(const IValue&, const IValue&), std::string& layer) {
+  for (size_t i = 0; i < std::min(pair.calls.size(), alone.calls.size()); ++i) {
+    const auto &two = pair.calls[i], &one = alone.calls[i];
+    if (two.module != one.module) break;
+    bool inputs_differ = false;
+    for (size_t k = 0; k < std::min(two.inputs.size(), one.inputs.size()); ++k)
+      inputs_differ |= compared(two.inputs[k], one.inputs[k]) == Verdict::differs;
+    if (!inputs_differ && compared(two.output, one.output) != Verdict::differs) continue;
+    layer = path_of(model, one.module);
+    if (layer.empty()) return "in the model's own code";
+    return (inputs_differ ? "before layer '" : "at layer '") + layer + "'";
+  }
+  return "in the model's own code";
+}
+
+Verdict compare_equal(const IValue& some, const IValue& others) {
+  if (some.isTensor() && others.isTensor() && some.toTensor().defined() && others.toTensor().defined())
+    return some.toTensor().sizes() == others.toTensor().sizes() && same_values(some.toTensor(), others.toTensor())
+               ? Verdict::same
+               : Verdict::differs;
+  return compare(some, others);
+}
+
+class Probe {
+ public:
+  Probe(Model& model, std::vector<IValue> alone, std::vector<IValue> pair, const CancelFlag* cancel)
+      : model_(model), alone_(std::move(alone)), pair_(std::move(pair)), cancel_(cancel) {}
+
+  RowsFound find() {
+    const auto alone = run(alone_, nullptr);
+    IValue pair;
+    try {
+      pair = run(pair_, nullptr);
+    } catch (const std::exception& e) {
+      if (!may_run_in_parts(e) || is_out_of_memory(e)) throw;
+      return {false, "it runs on one image, but not on two: " + concise_message(e), ""};
+    }
+    if (ignores_count(pair, alone)) return {false, "it returns as many rows for two images as for one.", ""};
+    if (compare(pair, alone) != Verdict::differs) return {};
+    return explain(alone);
+  }
+
+ private:
+  IValue run(const std::vector<IValue>& inputs, CallObserver* observer) {
+    std::vector<IValue> own;
+    for (const auto& input : inputs)
+      own.push_back(map_tensors(input, [](const Tensor& t) { return t.detach().clone(); }));
+    return model_.run_and_restore(std::move(own), observer, cancel_);
+  }
+
+  RowsFound explain(const IValue& alone) {
+    RowsFound found{false, "", ""};
+    Recorder one, other;
+    const auto again = run(alone_, &one);
+    const bool repeats = compare_equal(again, alone) != Verdict::differs;
+    found.random = !repeats;
+    run(repeats ? pair_ : alone_, &other);
+    const auto where = first_difference(model_, other, one, repeats ? compare : compare_equal, found.layer);
+    found.why = repeats ? "an image comes out differently alone and beside another one, first " + where + "."
+                        : "two runs of one image come out differently, first " + where + ".";
+    return found;
+  }
+
+  Model& model_;
+  const std::vector<IValue> alone_, pair_;
+  const CancelFlag* cancel_;
+};
+
+// Another image than that of the first row: mirrored, so that its details lie elsewhere, and with other statistics.
+void change_second_row(Tensor& pair) {
+  auto second = pair[1];
+  const auto mirrored = second.dim() > 0 ? second.flip({second.dim() - 1}) : second.clone();
+  second.copy_(pair.is_floating_point() ? mirrored.mul(-0.5) : mirrored);
+}
+
+}  // namespace
+
+std::optional<int64_t> image_count(const std::vector<IValue>& inputs, size_t input) {
+  if (input >= inputs.size() || !inputs[input].isTensor() || !inputs[input].toTensor().defined()) return std::nullopt;
+  const auto& tensor = inputs[input].toTensor();
+  if (tensor.dim() < 2) return std::nullopt;
+  return tensor.size(0);
+}
+
+const RowsFound& probe_rows(Model& model, const std::vector<IValue>& inputs, size_t input, const CancelFlag* cancel) {
+  if (model.rows) return *model.rows;
+  const auto images = image_count(inputs, input);
+  static const RowsFound kUnknown;
+  if (!images || *images < 1 || model.hooks().has_hooks()) return kUnknown;
+  const at::NoGradGuard no_graph;
+  auto pair = inputs_of(inputs, *images, {0, 0});
+  auto changed = pair[input].toTensor();
+  if (changed.size(0) != 2) return kUnknown;
+  change_second_row(changed);
+  model.rows = Probe(model, inputs_of(inputs, *images, {0}), std::move(pair), cancel).find();
+  return *model.rows;
+}
+
+}  // namespace gradcam

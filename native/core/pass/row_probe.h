@@ -1,0 +1,20 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/base/cancel.h"
+#include "core/model/model.h"
+
+namespace gradcam {
+
+// How many images a batch holds, by the first dimension of its input; unknown where that is not a tensor of at least
+// two dimensions.
+std::optional<int64_t> image_count(const std::vector<IValue>& inputs, size_t input);
+
+// Whether the first image of the inputs comes out alone as it does in a batch with another one: not where a model uses
+// statistics of the batch, draws random numbers, or was traced for one image. The first call for a model finds out, by
+// two small runs, and the model remembers it.
+const RowsFound& probe_rows(Model& model, const std::vector<IValue>& inputs, size_t input, const CancelFlag* cancel);
+
+}  // namespace gradcam
