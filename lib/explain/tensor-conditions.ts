@@ -20,7 +20,8 @@ export async function conditionsOfTensor(
 ): Promise<MapCondition[]> {
   const images = values.shape[0] ?? 0
   if (images === 0 || values.size === 0) return []
-  using rows = values.detach().reshape([images, values.size / images])
+  using detached = values.detach()
+  using rows = detached.reshape([images, values.size / images])
   // Of the largest and the least value of an image one is NaN or infinite where any value is.
   using most = await callOperatorAsync(operators.amax, [rows, [1]], call)
   using least = await callOperatorAsync(operators.amin, [rows, [1]], call)
