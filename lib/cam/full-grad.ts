@@ -1,6 +1,6 @@
 import type { TensorHandle } from '../addon/binding.js'
 import { GradCamError } from '../base/errors.js'
-import { conditionsOfTensor } from '../explain/tensor-conditions.js'
+import { conditionsOrDispose } from '../explain/tensor-conditions.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explain/explainer.js'
 import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
 import { checkModel, type Model } from '../model/model.js'
@@ -51,7 +51,7 @@ export class FullGrad extends Explainer {
     const cam = Tensor.own(explained.fullGrad as TensorHandle).detach()
     const { classes: targets, scores } = explained
     disposeExplained(explained)
-    const conditions = await conditionsOfTensor(cam, this.model, { scores, gradient: true }, options)
+    const conditions = await conditionsOrDispose(output, cam, this.model, { scores, gradient: true }, options)
     return new FullGradExplanation({ model: this.model, output, cam, targets, scores, conditions })
   }
 }

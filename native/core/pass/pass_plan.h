@@ -51,8 +51,8 @@ struct PassPlan {
   Goal goal;
   Execution execution = Execution::automatic;
   std::optional<at::ScalarType> head_dtype;  // what comes before the first layer computes in it; requires a split
-  size_t input = 0;         // which one of the model's inputs holds the images
-  bool input_said = false;  // the caller said so
+  size_t input = 0;                          // which one of the model's inputs holds the images
+  bool input_said = false;                   // the caller said so
 
   template <typename Alternative>
   const Alternative* explains() const {
