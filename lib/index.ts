@@ -16,7 +16,15 @@ export { FileSource, type FileSourceOptions } from './jobs/file-source.js'
 export { FolderSink } from './jobs/folder-sink.js'
 export { FolderStore, readJobSpec, type FolderStoreOptions } from './jobs/folder-store.js'
 export type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './jobs/job.js'
-export type { JobErrorLine, JobLine, JobResultLine } from './jobs/job-line.js'
+export type {
+  FileDigest,
+  InputFile,
+  JobErrorLine,
+  JobLine,
+  JobResultLine,
+  SinkFiles,
+  WrittenFile,
+} from './jobs/job-line.js'
 export { checkSameJob, makeJobSpec, type JobSpec, type JobSpecOptions } from './jobs/job-spec.js'
 export { readManifest } from './jobs/manifest.js'
 export { ModelExplainer, type ModelExplainerOptions } from './jobs/model-explainer.js'
@@ -27,7 +35,7 @@ export { doctor, type Check, type DoctorReport } from './setup/doctor.js'
 export type { DType, TensorOptions, TypedArray } from './tensor/dtype.js'
 export type { NestedNumbers } from './tensor/elements.js'
 export { errorCodes, type ErrorCodeInfo } from './base/error-codes.js'
-export { GradCamError, type GradCamErrorCode, type GradCamErrorOptions } from './base/errors.js'
+export { GradCamError, type GradCamErrorCode, type GradCamErrorData, type GradCamErrorOptions } from './base/errors.js'
 export type { Execution, ExecutionOptions, ExecutionPath, Explained, ExplainOptions } from './explain/explainer.js'
 export { FullGrad, FullGradExplanation } from './cam/full-grad.js'
 export { GradCam, type GradCamOptions, GradCamExplanation } from './cam/grad-cam.js'
@@ -112,6 +120,7 @@ export type {
   SplitMemory,
 } from './model/model.js'
 export { ScriptModule, type LoadOptions } from './model/script-module.js'
+export type { TrialOptions } from './model/trial.js'
 export { pickLayer } from './cam/pick-layer.js'
 export { modelNotes, type ModelNote } from './model/model-notes.js'
 export type { MapCondition } from './explain/condition.js'

@@ -13,7 +13,7 @@
       'conditions': [
         ['OS=="linux"', {
           # See CMakeLists.txt for the reasons.
-          'ldflags': ['<@(link_flags)', '-Wl,--no-as-needed', '-Wl,-z,nodelete', '-Wl,--disable-new-dtags', '-Wl,-rpath,<(libtorch_lib)'],
+          'ldflags': ['<@(link_flags)', '-Wl,-z,nodelete', '-Wl,--disable-new-dtags', '-Wl,-rpath,<(libtorch_lib)'],
         }],
         ['OS=="mac"', {
           'xcode_settings': {

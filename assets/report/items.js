@@ -40,7 +40,7 @@ export function createItems(job, readBlock) {
 /**
  * The image of an item, or null.
  *
- * @param item its `thumbnail`, a URL or null, and `input`, the URL of the image file
+ * @param item its `thumbnail`, a URL or null, and `input`, the URL of the image file or null
  * @param {boolean} full whether to try the image file first, which may be missing
  */
 export async function loadItemImage(item, full) {

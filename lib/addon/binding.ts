@@ -50,6 +50,8 @@ export interface ModelHandle {
     changes: string
   }
   modules(): SubmoduleInfo[]
+  /** The operators that its code may call, by qualified name: 'aten::conv2d'. */
+  operators(): string[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
@@ -111,6 +113,8 @@ export interface NativeForward {
   intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
+  /** What LibTorch and the model warned of, where they did. */
+  warnings?: readonly string[]
 }
 
 /** See Target in native/core/targets/target.h. Without classes it is the top class. */
@@ -160,6 +164,8 @@ export interface NativeExplained {
   maps: NativeMap[][]
   inputGradient: TensorHandle | null
   fullGrad: TensorHandle | null
+  /** What LibTorch and the model warned of, where they did. */
+  warnings?: readonly string[]
   /** What the model's probe found, where there was one. */
   rows: NativeRows | null
 }
@@ -197,6 +203,8 @@ export interface NativeSeenPart extends NativeFraming {
 export interface NativeInfo {
   torchVersion: string
   cudaBuild: boolean
+  /** Why the CUDA libraries are not loaded although there is a driver; else empty. */
+  cudaProblem: string
   cuda: boolean
   cudaDevices: number
   /** Intra-op threads that LibTorch uses for one operator. */
@@ -210,6 +218,8 @@ export interface NativeBinding {
   emptyCache(): void
   /** Infinity for no limit. */
   limitMemory(bytes: number): void
+  /** See native/core/base/process_limits.h. It holds until the process ends. */
+  limitProcess(bytes: number, seconds: number): void
   setThreads(threads: number): void
   manualSeed(seed: number): void
   /** Stops all executor threads for good. */
@@ -218,6 +228,8 @@ export interface NativeBinding {
   setErrorFactory(
     factory: (code: never, problem: string, remedy?: string, details?: Readonly<Record<string, unknown>>) => Error,
   ): void
+  /** `listener` is called with warnings of LibTorch and models where the result of a call has no place for them. */
+  setWarningListener(listener: (texts: readonly string[]) => void): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void
 

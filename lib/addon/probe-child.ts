@@ -7,6 +7,7 @@ import { loadAddon } from './loader.js'
 export interface RuntimeFacts {
   readonly torchVersion: string
   readonly cudaBuild: boolean
+  readonly cudaProblem: string
   readonly cuda: boolean
   readonly cudaDevices: number
   readonly threads: number

@@ -53,7 +53,7 @@ export class GuidedBackprop extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<GuidedBackpropExplanation<Output>> {
-    const { output, intercepted, explained, execution } = await this.run(inputs, options)
+    const { output, intercepted, explained, execution, warnings } = await this.run(inputs, options)
     const gradient = Tensor.own(explained.inputGradient as TensorHandle)
     const { classes: targets, scores } = explained
     const { model } = this
@@ -67,6 +67,7 @@ export class GuidedBackprop extends Explainer {
       scores,
       execution,
       conditions,
+      warnings,
     })
   }
 }

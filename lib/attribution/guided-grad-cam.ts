@@ -4,6 +4,7 @@ import { expect } from '../base/check.js'
 import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import type { ExplainOptions } from '../explain/explainer.js'
 import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
+import { joinWarnings } from '../explain/warnings.js'
 import { interpolate } from '../tensor/interpolate.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Model } from '../model/model.js'
@@ -66,7 +67,9 @@ export class GuidedGradCam implements Disposable {
         return condition.state === 'zero' && ofMap[i]?.state === 'zero' ? ofMap[i] : condition
       })
       const { output } = guided
-      return new GuidedGradCamExplanation({ model, output, attribution, targets, scores, intercepted, conditions })
+      const warnings = joinWarnings(map.warnings, guided.warnings)
+      const found = { model, output, attribution, targets, scores, intercepted, conditions, warnings }
+      return new GuidedGradCamExplanation(found)
     } catch (error) {
       disposeValue(guided.output)
       throw error

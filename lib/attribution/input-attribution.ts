@@ -4,6 +4,7 @@ import { Explainer, type Explained, type ExplainOptions, type Run } from '../exp
 import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { inParts } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
+import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -129,17 +130,19 @@ export class InputAttribution extends Explainer {
     const input = given[at]
     const others = given.length > 1
     const replaced = (changed: Tensor): Value[] => given.map((value, i) => (i === at ? changed : value))
-    const { output, targets, scores, pass } = await this.#first(inputs, { target, signal })
+    const { output, targets, scores, pass, warnings: firstWarnings } = await this.#first(inputs, { target, signal })
     using _first = pass // disposed here, whether the method uses it or not
     try {
       using x = (input as Tensor).to({ device: this.model.device })
       const inCopies = this.#smoothing !== null || this.method === 'integrated-gradients'
       const single = others || isOfOneBatch(target) || (inCopies && !(await this.runsInBatches(inputs, signal)))
+      let warnings = firstWarnings
       const passes: Passes = {
         run: async (copied, copies) => {
           const fixed = fixedTarget(target, targets, copies)
           const { output: unused, ...run } = await this.run(replaced(copied), { target: fixed, signal })
           disposeValue(unused)
+          warnings = joinWarnings(warnings, run.warnings)
           return toPass(run)
         },
         most: single ? 1 : Math.max(1, Math.floor(this.#options.batchSize / (x.shape[0] ?? 1))),
@@ -152,14 +155,16 @@ export class InputAttribution extends Explainer {
       try {
         const atBaseline = async (start: Tensor) => {
           const fixed = fixedTarget(target, targets, 1)
-          return (await this.#scores.score(replaced(start), { target: fixed, signal })).scores
+          const atStart = await this.#scores.score(replaced(start), { target: fixed, signal })
+          warnings = joinWarnings(warnings, atStart.warnings)
+          return atStart.scores
         }
         const delta = await this.#delta(x, attribution, scores, atBaseline)
         const ruled = rulesOf[method] ? intercepted : null
         const { model } = this
         const conditions = await conditionsOfTensor(attribution, model, { scores, gradient: true }, { signal })
         const found = { model, method, output, attribution, targets, scores, intercepted: ruled, delta, conditions }
-        return new InputExplanation(found)
+        return new InputExplanation({ ...found, ...(warnings && { warnings }) })
       } catch (error) {
         attribution.dispose()
         throw error
@@ -184,7 +189,7 @@ export class InputAttribution extends Explainer {
     }
     const run = await this.run(inputs, options)
     const { classes: targets, scores } = run.explained
-    return { output: run.output, targets, scores, pass: toPass(run) }
+    return { output: run.output, targets, scores, pass: toPass(run), warnings: run.warnings }
   }
 
   /**

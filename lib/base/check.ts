@@ -176,6 +176,19 @@ export const expect = {
     throw invalid(name, `[height, width] in whole pixels, each ${range}`, value, code && { code })
   },
 
+  /** Plain data: a copy of it as JSON holds it. */
+  json(name: string, value: unknown): unknown {
+    let text: string | undefined
+    try {
+      text = JSON.stringify(value) as string | undefined
+    } catch (error) {
+      // JSON has no cycles and no bigints; what else a getter of the caller throws is the caller's own.
+      if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+    }
+    if (text === undefined) throw invalid(name, 'plain data that JSON can hold', value)
+    return JSON.parse(text)
+  },
+
   /** An AbortSignal, or nothing. */
   signal(value: unknown, name = 'signal'): AbortSignal | undefined {
     if (value === undefined || isSignal(value)) return value

@@ -72,6 +72,11 @@ export const errorCodes = {
     meaning: 'The file is something else than a TorchScript model.',
     status: 422,
   },
+  ERR_MODEL_UNTRUSTED: {
+    group: 'model file',
+    meaning: 'A model that was loaded as untrusted calls an operator that is refused, or failed its trial.',
+    status: 422,
+  },
   ERR_MODEL_NO_FORWARD: { group: 'model file', meaning: 'The model has no forward method.', status: 422 },
   ERR_MODEL_FROZEN: {
     group: 'model file',
@@ -163,6 +168,12 @@ export const errorCodes = {
     status: 422,
   },
   ERR_IMAGE_TOO_LARGE: { group: 'image', meaning: 'The image has more pixels than maxPixels allows.', status: 413 },
+  ERR_IMAGE_TIMEOUT: { group: 'image', meaning: 'The image took longer to decode than decodeSeconds.', status: 422 },
+  ERR_IMAGE_SVG: {
+    group: 'image',
+    meaning: 'The image is an SVG that was not asked for, is too large, or refers to something outside itself.',
+    status: 415,
+  },
   ERR_IMAGE_WRITE: { group: 'image', meaning: 'The image cannot be encoded or written.', status: 500 },
 
   ERR_USAGE: { group: 'command line', meaning: 'The command line was called with wrong arguments.', status: 400 },

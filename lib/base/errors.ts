@@ -10,6 +10,15 @@ export interface GradCamErrorOptions extends ErrorOptions {
   readonly details?: Readonly<Record<string, unknown>> | undefined
 }
 
+/** An error as data. */
+export interface GradCamErrorData {
+  readonly code: GradCamErrorCode
+  readonly message: string
+  readonly remedy?: string
+  readonly details?: Readonly<Record<string, unknown>>
+  readonly warnings?: readonly string[]
+}
+
 /**
  * Every error of this package. `code` tells programs what is wrong, `message` tells people: what was wrong, what is
  * expected, and what to do. The last part, where there is one, is also in `remedy`, and the facts are in `details`.
@@ -21,6 +30,8 @@ export class GradCamError extends Error {
   declare readonly remedy?: string
   /** The facts in the message, by name. */
   declare readonly details?: Readonly<Record<string, unknown>>
+  /** What LibTorch and the model warned of before a call failed, each text once; absent where they did not. */
+  declare readonly warnings?: readonly string[]
   readonly #problem: string
 
   /** @param problem what was wrong; with the remedy it makes the message */
@@ -40,8 +51,14 @@ export class GradCamError extends Error {
   }
 
   /** The error as data, which is also what JSON.stringify writes. The stack and the cause are left out. */
-  toJSON(): { code: GradCamErrorCode; message: string; remedy?: string; details?: Readonly<Record<string, unknown>> } {
-    const { code, message, remedy, details } = this
-    return { code, message, ...(remedy !== undefined && { remedy }), ...(details !== undefined && { details }) }
+  toJSON(): GradCamErrorData {
+    const { code, message, remedy, details, warnings } = this
+    return {
+      code,
+      message,
+      ...(remedy !== undefined && { remedy }),
+      ...(details !== undefined && { details }),
+      ...(warnings !== undefined && { warnings }),
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { Pixels } from '../images/pixels.js'
 import { loadSharp } from '../images/sharp.js'
@@ -65,15 +66,9 @@ export function describeBatchFile(file: BatchFile): Pick<Encoding, 'ending' | 'h
 
 /** See {@link BatchExplanation.encode}. */
 export async function encodeMap(drawable: Drawable, file: BatchFile, options: EncodeMapOptions = {}): Promise<Buffer> {
-  const { alpha = 0.5 } = options
-  if (!Object.hasOwn(encodings, file))
-    throw new GradCamError(
-      'ERR_INVALID_ARGUMENT',
-      `There is no kind of file '${file}'. The kinds are ${batchFiles.join(', ')}.`,
-    )
-  if (!(alpha >= 0 && alpha <= 1))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `alpha is ${alpha}: give a number from 0 to 1.`)
-  return await encodings[file].encode(drawable, alpha)
+  const { alpha = 0.5 } = expect.options(options)
+  const { encode } = encodings[expect.oneOf('file', file, batchFiles)]
+  return await encode(drawable, expect.number('alpha', alpha, { min: 0, max: 1 }))
 }
 
 async function drawn({ id, map, image, framing }: Drawable, alpha: number) {

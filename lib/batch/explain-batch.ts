@@ -31,7 +31,7 @@ export async function explainBatch(
   const inputs = batch.map(({ prepared }) => prepared.input)
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
   const target = jointTarget(batch.map(({ item }) => item.target))
-  const { output, targets, scores, maps } = await explainer.explain(input, { target, signal })
+  const { output, targets, scores, maps, warnings = [] } = await explainer.explain(input, { target, signal })
   try {
     const [{ map, conditions }] = maps as [MethodMap]
     using _map = map
@@ -55,6 +55,7 @@ export async function explainBatch(
       map: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width },
       image: prepared.image,
       framing: prepared.framing ?? wholeOf(prepared.input),
+      warnings,
     }))
   } finally {
     disposeValue(output)

@@ -1,7 +1,6 @@
-import { inspect } from 'node:util'
-import { GradCamError } from '../base/errors.js'
+import { expect, invalid, isInstance, isRecord } from '../base/check.js'
 import type { ImageSource } from '../images/index.js'
-import { Tensor } from '../tensor/tensor.js'
+import { checkTensorShape, Tensor } from '../tensor/tensor.js'
 import { checkBatchTarget, type BatchTarget } from './target.js'
 
 /** An image or a tensor with a name and a target of its own. */
@@ -33,50 +32,49 @@ export interface Item {
 
 /** Reads one input. Throws ERR_INVALID_ARGUMENT, ERR_SHAPE or ERR_TARGET for an invalid one. */
 export function readInput(input: BatchInput, index: number, target: BatchTarget): Item {
-  const entry = toEntry(input, index)
-  const { source, tensor } = entry
+  const name = `source[${index}]`
+  const { source, tensor, id, target: own = target } = toEntry(input, name)
   if ((source === undefined) === (tensor === undefined))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `Input ${index} requires either 'source' or 'tensor'.`)
-  if (tensor !== undefined) checkTensor(tensor, index)
-  const own = entry.target ?? target
+    throw invalid(name, 'an object with either `source` or `tensor`', input)
+  if (id !== undefined) expect.string(`${name}.id`, id)
+  if (tensor !== undefined) checkTensorShape(`${name}.tensor`, tensor, '[C, H, W] or [1, C, H, W]', isOneInput)
   checkBatchTarget(own)
   return {
     index,
-    id: entry.id ?? nameOf(source, index),
+    id: id ?? nameOf(source, index),
     source: source ?? null,
     tensor: tensor?.detach() ?? null,
     target: own,
   }
 }
 
+const isOneInput = (shape: readonly number[]): boolean =>
+  (shape.length === 3 || (shape.length === 4 && shape[0] === 1)) && !shape.includes(0)
+
 /** The name of an input that could not be read. */
 export function idOf(input: unknown, index: number): string {
-  if (typeof input === 'string' || input instanceof URL) return nameOf(input, index)
-  const id: unknown = typeof input === 'object' && input !== null ? (input as BatchEntry).id : undefined
-  return typeof id === 'string' ? id : String(index)
+  try {
+    const id = isRecord(input) ? input['id'] : undefined
+    return typeof id === 'string' ? id : nameOf(input, index)
+  } catch {
+    return String(index) // reading it was what failed
+  }
 }
 
-function toEntry(input: BatchInput, index: number): BatchEntry {
-  if (typeof input === 'string' || input instanceof URL || input instanceof Uint8Array) return { source: input }
+function toEntry(input: BatchInput, name: string): BatchEntry {
+  const isSource = typeof input === 'string' || isInstance(input, URL) || isInstance(input, Uint8Array)
+  if (isSource) return { source: input }
   if (input instanceof Tensor) return { tensor: input }
-  if (typeof input === 'object' && input !== null) return input
-  throw new GradCamError(
-    'ERR_INVALID_ARGUMENT',
-    `Input ${index} is ${inspect(input)}: give a path, bytes, a Tensor, or { source or tensor, id, target }.`,
-  )
+  if (isRecord(input)) return input
+  throw invalid(name, 'a path, bytes, a Tensor or { source or tensor, id, target }', input)
 }
 
+/** A URL as text; an object that only says to be one is refused where it is read. */
 function nameOf(source: unknown, index: number): string {
-  return typeof source === 'string' || source instanceof URL ? String(source) : String(index)
-}
-
-function checkTensor(tensor: unknown, index: number): void {
-  if (!(tensor instanceof Tensor))
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `The tensor of input ${index} is ${inspect(tensor)}: give a Tensor.`)
-  const { shape } = tensor
-  if (!(shape.length === 3 || (shape.length === 4 && shape[0] === 1)) || tensor.size === 0)
-    throw new GradCamError(
-      'ERR_SHAPE',
-      `Input ${index} is a tensor of [${shape.join(', ')}]: give one image, [C, H, W] or [1, C, H, W].`,
-    )
+  if (typeof source === 'string') return source
+  try {
+    return isInstance(source, URL) ? String(source) : String(index)
+  } catch {
+    return String(index)
+  }
 }

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os'
 import type { CallOptions } from '../addon/abort.js'
 import { expect, invalid } from '../base/check.js'
-import { defaultMaxPixels } from '../images/index.js'
+import type { DecodeLimits } from '../images/decode.js'
+import { checkDecodeLimits } from '../images/load-image.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { MethodName } from '../methods/table.js'
@@ -54,6 +55,10 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   concurrency?: number
   /** Images with more pixels than this are refused, as by `loadImage`. */
   maxPixels?: number
+  /** Images that take longer to decode are refused, as by `loadImage`. */
+  decodeSeconds?: number
+  /** Whether images may be SVG, as for `loadImage`. False by default. */
+  svg?: boolean
   /** Milliseconds after which a batch that is not full is explained, while the source gives nothing more. 100 by default. */
   maxWait?: number
   /** Whether results come in the order of the inputs ('input', the default), or as soon as they are 'ready'. */
@@ -79,7 +84,7 @@ export interface BatchSettings<Extra> extends CallOptions {
   readonly window: number
   readonly memory: number
   readonly concurrency: number
-  readonly maxPixels: number
+  readonly limits: DecodeLimits
   readonly maxWait: number
   readonly order: 'input' | 'ready'
   readonly onError: 'skip' | 'throw'
@@ -100,7 +105,7 @@ export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas:
     window: Math.max(batchSize, whole(options, 'window', batchSize * (2 * replicas + 2))),
     memory: whole(options, 'memory', 512 * 2 ** 20),
     concurrency: whole(options, 'concurrency', Math.min(4, availableParallelism())),
-    maxPixels: whole(options, 'maxPixels', defaultMaxPixels),
+    limits: checkDecodeLimits(options),
     maxWait: milliseconds(options.maxWait ?? 100),
     order: expect.oneOf('order', options.order ?? 'input', ['input', 'ready']),
     onError: expect.oneOf('onError', options.onError ?? 'skip', ['skip', 'throw']),

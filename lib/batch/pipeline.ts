@@ -173,14 +173,14 @@ export class Pipeline<Extra> {
     const { index, id } = item
     const began = performance.now()
     const reserve = (bytes: number): Promise<void> => this.#memory.take(index, bytes)
-    const { preprocess, maxPixels, sha256 } = this.settings
+    const { preprocess, limits, sha256 } = this.settings
     const arrived = (result: Ready | BatchFailure): void => {
       this.#preparing--
       this.#batcher.put(index, result)
     }
     this.#preparing++
     this.#track(
-      prepare(item, { preprocess, maxPixels, sha256, reserve, signal: this.#ending.signal }).then(
+      prepare(item, { preprocess, limits, sha256, reserve, signal: this.#ending.signal }).then(
         (prepared) => arrived({ item, prepared, began }),
         (error: unknown) => arrived(new BatchFailure(index, id, error, digestOf(error))),
       ),

@@ -1,6 +1,6 @@
-import { createHash, webcrypto } from 'node:crypto'
 import type { CallOptions } from '../addon/abort.js'
-import { decode } from '../images/decode.js'
+import { digest } from '../base/digest.js'
+import { decode, type DecodeLimits } from '../images/decode.js'
 import type { Pixels } from '../images/pixels.js'
 import { readSource, sourceName } from '../images/read-source.js'
 import { frameImage } from '../images/frame-image.js'
@@ -22,14 +22,11 @@ export interface Prepared {
 
 export interface PrepareOptions extends CallOptions {
   readonly preprocess: Preprocess
-  readonly maxPixels: number
+  readonly limits: DecodeLimits
   readonly sha256: boolean
   /** Called with the bytes that the pixels will take; resolves when the memory budget admits them. */
   readonly reserve: (bytes: number) => Promise<void>
 }
-
-/** Bytes that are hashed on the event loop: about a millisecond's work. */
-const hashedAtOnce = 1 << 20
 
 /** Reads, decodes and frames an image: on threads of libuv's pool and on the addon's thread for images. */
 export async function prepare(item: Item, options: PrepareOptions): Promise<Prepared> {
@@ -38,8 +35,8 @@ export async function prepare(item: Item, options: PrepareOptions): Promise<Prep
   const bytes = await readSource(source, options)
   const sha256 = options.sha256 ? await digest(bytes) : null
   try {
-    const limits = { maxPixels: options.maxPixels, background: undefined, reserve: options.reserve }
-    const image = await decode(bytes, sourceName(source), limits, options)
+    const decoding = { ...options.limits, background: undefined, reserve: options.reserve }
+    const image = await decode(bytes, sourceName(source), decoding, options)
     const framing = framingOf([image.height, image.width], options.preprocess)
     const planes = await frameImage(image, framing, options.preprocess)
     options.signal?.throwIfAborted()
@@ -61,9 +58,4 @@ function prepareTensor(tensor: Tensor): Prepared {
   using given = tensor
   const input = given.reshape([1, ...given.shape.slice(-3)])
   return { input, image: null, framing: null, sha256: null }
-}
-
-async function digest(bytes: Uint8Array): Promise<string> {
-  if (bytes.byteLength <= hashedAtOnce) return createHash('sha256').update(bytes).digest('hex')
-  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex')
 }

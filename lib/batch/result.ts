@@ -32,6 +32,7 @@ export interface ExplainedInput {
   readonly map: MapValues
   readonly image: Pixels | null
   readonly framing: Framing
+  readonly warnings: readonly string[]
 }
 
 /** The explanation of one input. It owns its map and its image: dispose it after use. */
@@ -61,13 +62,16 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly framing: Framing
   /** [height, width] of the image, or of the tensor. */
   readonly size: readonly [height: number, width: number]
+  /** What LibTorch and the model warned of when the batch of the input was explained, each text once. */
+  readonly warnings: readonly string[]
   #explained: ExplainedInput | null
   #map: Tensor | undefined
   #extra: Extra | undefined
 
   /** @internal */
   constructor(explained: ExplainedInput) {
-    const { index, id, target, score, outputs, top, condition, notes, sha256, milliseconds, framing, image } = explained
+    const { index, id, target, score, outputs, top, condition, notes, warnings, sha256, milliseconds, framing, image } =
+      explained
     this.index = index
     this.id = id
     this.target = target
@@ -79,6 +83,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     this.sha256 = sha256
     this.milliseconds = milliseconds
     this.framing = framing
+    this.warnings = warnings
     this.size = image ? [image.height, image.width] : [framing.size[0], framing.size[1]]
     this.#explained = explained
   }

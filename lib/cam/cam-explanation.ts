@@ -98,6 +98,8 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
   readonly maps: readonly CamMap[]
   /** Whether the pass ran split or hooked. */
   readonly execution: ExecutionPath
+  /** What LibTorch and the model warned of meanwhile, each text once. */
+  readonly warnings: readonly string[]
   /** What makes results of this model depend on more than the image: nothing for most models. */
   readonly notes: readonly ModelNote[]
   readonly #run: Run<Output>
@@ -112,6 +114,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     this.notes = modelNotes(run.model)
     this.targets = explained.classes
     this.scores = explained.scores
+    this.warnings = run.warnings
     this.layers = layers
     this.methods = methods
     this.#run = run

@@ -47,12 +47,13 @@ export class FullGrad extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<FullGradExplanation<Output>> {
-    const { output, explained } = await this.run(inputs, options)
+    const { output, explained, warnings } = await this.run(inputs, options)
     const cam = Tensor.own(explained.fullGrad as TensorHandle).detach()
     const { classes: targets, scores } = explained
     disposeExplained(explained)
-    const conditions = await conditionsOrDispose(output, cam, this.model, { scores, gradient: true }, options)
-    return new FullGradExplanation({ model: this.model, output, cam, targets, scores, conditions })
+    const { model } = this
+    const conditions = await conditionsOrDispose(output, cam, model, { scores, gradient: true }, options)
+    return new FullGradExplanation({ model, output, cam, targets, scores, conditions, warnings })
   }
 }
 

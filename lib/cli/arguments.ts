@@ -111,3 +111,24 @@ export const reshapeOption: Option = {
 function integers(text: string): number[] {
   return /^\d{1,6}(?:[xX×]\d{1,6})*$/.test(text) ? text.split(/[xX×]/).map(Number) : []
 }
+
+/** Options of every command that loads a model. */
+export const trustOption: Readonly<Record<'untrusted', Option>> = {
+  untrusted: {
+    type: 'boolean',
+    help: 'refuse a model that reaches files, and try it in a process of its own first; see SECURITY.md',
+  },
+}
+
+/** An option of every command that reads images. */
+export const svgOption: Readonly<Record<'svg', Option>> = {
+  svg: { type: 'boolean', help: 'also accept SVG, which is rendered in a process of its own' },
+}
+
+/** What `--untrusted` means for loading a model that runs on inputs of this shape, where it is known. */
+export function readTrust(
+  values: Values,
+  shape: readonly number[] | null = null,
+): { readonly trust: 'trusted' | 'untrusted'; readonly trial?: { readonly shape: readonly number[] } } {
+  return { trust: values['untrusted'] === true ? 'untrusted' : 'trusted', ...(shape && { trial: { shape } }) }
+}

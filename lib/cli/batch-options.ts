@@ -7,7 +7,17 @@ import { methodNames, methods } from '../methods/table.js'
 import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
 import { isPresetName } from '../preprocess/presets.js'
 import { readLabels } from '../target/labels.js'
-import { choice, parseReshape, readTarget, reshapeOption, single, usageError } from './arguments.js'
+import {
+  choice,
+  parseReshape,
+  readTarget,
+  readTrust,
+  reshapeOption,
+  single,
+  svgOption,
+  trustOption,
+  usageError,
+} from './arguments.js'
 import type { Option, Values } from './command.js'
 
 /** What `gradcam batch` was asked for. */
@@ -22,8 +32,12 @@ export interface BatchCall {
   readonly batchSize: number
   /** Null for the default. */
   readonly maxPixels: number | null
+  /** Whether images may be SVG. */
+  readonly svg: boolean
+  readonly trust: 'trusted' | 'untrusted'
   readonly resume: boolean
   readonly retryFailed: boolean
+  readonly verify: boolean
   readonly json: boolean
 }
 
@@ -74,8 +88,17 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     value: 'N',
     help: `larger images are refused; ${defaultMaxPixels} by default (the limit of Pillow), which takes 2 GB of memory`,
   },
-  resume: { type: 'boolean', help: 'continue the job in DIR: inputs that have a result are left as they are' },
+  ...trustOption,
+  ...svgOption,
+  resume: {
+    type: 'boolean',
+    help: 'continue the job in DIR: inputs that have a result, and have not changed since, are left as they are',
+  },
   'retry-failed': { type: 'boolean', help: 'with --resume: try again what failed' },
+  verify: {
+    type: 'boolean',
+    help: 'with --resume: read every result and every input, and compare its SHA-256 with the manifest, not its size and time',
+  },
   json: { type: 'boolean', help: 'print the lines of the manifest as they are written, and a summary, as JSON' },
 }
 
@@ -89,6 +112,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   if (!out) throw usageError(`batch requires --out DIR, the folder to write to. ${see}`)
   if (values['retry-failed'] === true && values['resume'] !== true)
     throw usageError('--retry-failed requires --resume: a new job has nothing that failed yet.')
+  if (values['verify'] === true && values['resume'] !== true)
+    throw usageError('--verify requires --resume: a new job has nothing to compare with yet.')
   const method = choice(values, 'method', methodNames)
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
@@ -112,8 +137,11 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
     devices,
     batchSize: readCount(values, 'batch') ?? 8,
     maxPixels: readCount(values, 'max-pixels'),
+    svg: values['svg'] === true,
+    trust: readTrust(values).trust,
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
+    verify: values['verify'] === true,
     json: values['json'] === true,
   }
 }

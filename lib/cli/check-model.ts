@@ -5,7 +5,7 @@ import type { Check } from '../setup/doctor.js'
 import { GradCamError } from '../base/errors.js'
 import { manualSeed } from '../addon/runtime.js'
 import type { Model } from '../model/model.js'
-import { ScriptModule } from '../model/script-module.js'
+import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import type { ExecutionPath } from '../explain/explainer.js'
 import { ScorePass } from '../explain/score-pass.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
@@ -24,7 +24,7 @@ export interface ModelQuestion {
   readonly layers: readonly string[]
   /** For these layers. */
   readonly reshape: PlainReshape | null
-  readonly device: string
+  readonly loading: LoadOptions
 }
 
 const noteNames: Readonly<Record<ModelNote['code'], string>> = {
@@ -41,10 +41,10 @@ const timedRuns = 3
  * Whether a model file loads and runs, and for each layer whether explanations run split or hooked, why, and how long one
  * takes compared to a plain forward pass.
  */
-export async function checkModel({ file, shape, layers, reshape, device }: ModelQuestion): Promise<Check[]> {
+export async function checkModel({ file, shape, layers, reshape, loading }: ModelQuestion): Promise<Check[]> {
   const name = 'Model'
   try {
-    using model = await ScriptModule.load(file, { device })
+    using model = await ScriptModule.load(file, loading)
     manualSeed(0)
     using noise = Tensor.rand(shape)
     const forwardMs = await fastest(async () => disposeValue(await model.forward(noise))).catch((error: unknown) => {

@@ -1,3 +1,4 @@
+import { announceWarnings } from '../addon/warnings.js'
 import { interpolate } from '../tensor/interpolate.js'
 import { methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
@@ -57,6 +58,8 @@ export interface ImageExplainerOptions {
   /** [height, width] that images are resized to. */
   readonly size: readonly [number, number]
   readonly normalization: Normalization | false
+  /** Whether images may be SVG. */
+  readonly svg: boolean
 }
 
 /** Explains images one after another. */
@@ -76,8 +79,8 @@ export class ImageExplainer implements Disposable {
 
   /** Reads an image and explains it for each target at each layer by each method, with as few passes as that takes. */
   async *explain(image: string, targets: readonly ClassTarget[]): AsyncGenerator<Finding> {
-    const { size, normalization } = this.#options
-    using input = await loadImage(image, { size, normalize: normalization })
+    const { size, normalization, svg } = this.#options
+    using input = await loadImage(image, { size, normalize: normalization, svg })
     using pixels = normalization ? denormalize(input, normalization) : input.detach()
     const running = this.#explainers.map((explainer) => explainer.explainEach(input, targets))
     try {
@@ -91,8 +94,13 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  *#findings(pixels: Tensor, target: ClassTarget, { output, targets, scores, maps }: MethodMaps): Generator<Finding> {
+  *#findings(
+    pixels: Tensor,
+    target: ClassTarget,
+    { output, targets, scores, maps, warnings }: MethodMaps,
+  ): Generator<Finding> {
     const outputs = output instanceof Tensor ? output.size : 0
+    announceWarnings(warnings)
     const found = { target, outputs, class: targets[0] ?? 0, score: scores[0] ?? 0 }
     try {
       for (const one of maps) yield { ...found, ...this.#draw(one, pixels) }

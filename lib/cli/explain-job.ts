@@ -8,6 +8,7 @@ import {
   parseReshape,
   parseSize,
   readTarget,
+  readTrust,
   several,
   single,
   usageError,
@@ -34,6 +35,9 @@ export interface ExplainJob {
   readonly sizeGiven: boolean
   readonly normalization: Normalization | false
   readonly device: string
+  readonly trust: ReturnType<typeof readTrust>
+  /** Whether images may be SVG. */
+  readonly svg: boolean
   readonly out: string
   readonly json: boolean
   readonly verbose: boolean
@@ -77,6 +81,8 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     sizeGiven: size !== undefined,
     normalization,
     device: single(values, 'device') ?? 'cpu',
+    trust: readTrust(values, [1, 3, ...parsedSize]),
+    svg: values['svg'] === true,
     out,
     json: values['json'] === true,
     verbose: values['verbose'] === true,

@@ -10,14 +10,19 @@ const signals = { SIGINT: 130, SIGTERM: 143 } as const
 /**
  * Listens for SIGINT, SIGTERM and the end of standard output. The first of them aborts the signal, with an
  * {@link Interruption} as the reason, so that the inputs in progress are finished. A second SIGINT or SIGTERM ends the
- * process at once.
+ * process at once, whatever its threads do: by the signal itself, as if nobody listened.
  */
 export function onInterrupt(): { readonly signal: AbortSignal; readonly dispose: () => void } {
   const stopping = new AbortController()
   const names = Object.keys(signals) as (keyof typeof signals)[]
   const onSignal = (name: NodeJS.Signals): void => {
     const exitCode = signals[name as keyof typeof signals]
-    if (stopping.signal.aborted) process.exit(exitCode)
+    if (stopping.signal.aborted) {
+      // Not process.exit(), which waits for threads.
+      process.removeAllListeners(name)
+      process.kill(process.pid, name)
+      return
+    }
     process.stderr.write(`\ngradcam: finishing the images in progress; ${name} once more ends it at once\n`)
     stopping.abort({ exitCode } satisfies Interruption)
   }

@@ -36,7 +36,7 @@ export function parseMethodSettings(values: Values, methods: readonly MethodName
     return readMethodSettings(given, methods)
   } catch (error) {
     // The library's message begins with the name of the setting, which is that of the option.
-    throw error instanceof GradCamError ? usageError(`--${error.message}`) : error
+    throw error instanceof GradCamError ? usageError(error.message.replace(/^`(\w+)`/, '--$1')) : error
   }
 }
 

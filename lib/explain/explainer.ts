@@ -11,6 +11,8 @@ import { Tensor, tidy } from '../tensor/tensor.js'
 import { topClasses } from '../target/top-classes.js'
 import { disposeValue, shareValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
 
+import { joinWarnings } from './warnings.js'
+
 /** What every explainer's `explain` takes. */
 export interface ExplainOptions<Output extends Value = Tensor> extends CallOptions {
   /** The top class of each image by default. */
@@ -71,6 +73,8 @@ export interface Explained {
   readonly targets: readonly number[]
   /** The score explained for each image; the one score of the batch when the target was a function. */
   readonly scores: readonly number[]
+  /** What LibTorch and the model warned of meanwhile, each text once; absent where no pass of the model's own is explained. */
+  readonly warnings?: readonly string[]
 }
 
 export function disposeExplained(explained: NativeExplained): void {
@@ -87,6 +91,7 @@ export interface Run<Output extends Value> {
   intercepted: number
   execution: ExecutionPath
   explained: NativeExplained
+  warnings: readonly string[]
 }
 
 /** What a plan needs of the model's format. A frozen model is refused by its layers, with how to save it. */
@@ -117,6 +122,8 @@ export abstract class Explainer implements Disposable {
   #output: Value | undefined
   #explained: NativeExplained | undefined
   #intercepted: number | undefined
+  /** Of the last forward. */
+  #warnings: readonly string[] = []
   #execution: ExecutionPath | undefined
   /** How many forwards were started, and the number of the last that failed. */
   #forwards = 0
@@ -143,7 +150,7 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     this.#forget()
     const turn = ++this.#forwards
-    const { output, kept, intercepted, execution } = await this.#forwardIn(this.#pass, inputs, signal).catch(
+    const { output, kept, intercepted, execution, warnings } = await this.#forwardIn(this.#pass, inputs, signal).catch(
       (error: unknown) => {
         this.#failed = turn // results of an earlier forward on the native side must not be explained instead
         throw error
@@ -155,6 +162,7 @@ export abstract class Explainer implements Disposable {
       this.#output = kept
       this.#intercepted = intercepted
       this.#execution = execution
+      this.#warnings = warnings
     }
     return output as Output
   }
@@ -164,13 +172,26 @@ export abstract class Explainer implements Disposable {
     pass: PassHandle,
     inputs: Value | readonly Value[],
     signal: AbortSignal | undefined,
-  ): Promise<{ output: Value; kept: Value; intercepted: number; execution: ExecutionPath }> {
-    const { output, kept, intercepted, whyHooked } = await cancellable(
+  ): Promise<{
+    output: Value
+    kept: Value
+    intercepted: number
+    execution: ExecutionPath
+    warnings: readonly string[]
+  }> {
+    const { output, kept, intercepted, whyHooked, warnings } = await cancellable(
       signal,
       (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket),
       (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
     )
-    return { output: wrapValue(output), kept: wrapValue(kept), intercepted, execution: executionPath(whyHooked) }
+    const execution = executionPath(whyHooked)
+    return {
+      output: wrapValue(output),
+      kept: wrapValue(kept),
+      intercepted,
+      execution,
+      warnings: joinWarnings(warnings),
+    }
   }
 
   /**
@@ -191,7 +212,8 @@ export abstract class Explainer implements Disposable {
     if (this.#explained) disposeExplained(this.#explained)
     if (this.#closed) disposeExplained(explained)
     else this.#explained = explained
-    return { targets: explained.classes, scores: explained.scores }
+    const warnings = joinWarnings(this.#warnings, explained.warnings)
+    return { targets: explained.classes, scores: explained.scores, warnings }
   }
 
   async #differentiate<Output extends Value>(
@@ -239,6 +261,7 @@ export abstract class Explainer implements Disposable {
         intercepted: result.intercepted,
         execution,
         explained: result,
+        warnings: joinWarnings(result.warnings),
       }
     }
     const pass = this.#pass.fork()
@@ -246,7 +269,9 @@ export abstract class Explainer implements Disposable {
       const { kept, ...found } = await this.#forwardIn(pass, inputs, signal)
       const output = found.output as Output
       try {
-        return { ...found, model: this.model, output, explained: await this.#differentiate(pass, kept, target, signal) }
+        const explained = await this.#differentiate(pass, kept, target, signal)
+        const warnings = joinWarnings(found.warnings, explained.warnings)
+        return { ...found, model: this.model, output, explained, warnings }
       } catch (error) {
         disposeValue(output)
         throw error
@@ -292,7 +317,8 @@ export abstract class Explainer implements Disposable {
         const target = { kind: 'class', class: classes, ...(of === undefined ? {} : { of }) } as const
         const explained = await this.#differentiate(pass, undefined, target, signal)
         const { intercepted, execution } = result
-        found.push({ model: this.model, output: shareValue(first), intercepted, execution, explained })
+        const warnings = joinWarnings(result.warnings, explained.warnings)
+        found.push({ model: this.model, output: shareValue(first), intercepted, execution, explained, warnings })
       }
       return found
     } catch (error) {
@@ -340,6 +366,7 @@ export abstract class Explainer implements Disposable {
     disposeValue(this.#output)
     if (this.#explained) disposeExplained(this.#explained)
     this.#output = this.#explained = this.#intercepted = this.#execution = undefined
+    this.#warnings = []
   }
 
   /** Frees all that the explainer holds. The model stays as it was. Safe to call again. */

@@ -22,14 +22,18 @@ export abstract class TensorExplanation<Output extends Value> implements Explain
   readonly conditions: readonly MapCondition[]
   /** What makes results of this model depend on more than the image: nothing for most models. */
   readonly notes: readonly ModelNote[]
+  /** What LibTorch and the model warned of meanwhile, each text once. */
+  readonly warnings: readonly string[]
   readonly #found: Tensor
 
-  protected constructor({ model, output, targets, scores, conditions }: ExplanationFields<Output>, found: Tensor) {
+  protected constructor(explained: ExplanationFields<Output>, found: Tensor) {
+    const { model, output, targets, scores, conditions, warnings = [] } = explained
     this.conditions = conditions
     this.notes = modelNotes(model)
     this.output = output
     this.targets = targets
     this.scores = scores
+    this.warnings = warnings
     this.#found = found
   }
 

@@ -30,8 +30,8 @@ export class ScorePass extends Explainer {
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output> = {},
   ): Promise<Explained & { output: Output }> {
-    const { output, explained } = await this.run(inputs, options)
+    const { output, explained, warnings } = await this.run(inputs, options)
     disposeExplained(explained)
-    return { output, targets: explained.classes, scores: explained.scores }
+    return { output, targets: explained.classes, scores: explained.scores, warnings }
   }
 }

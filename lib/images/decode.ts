@@ -2,31 +2,51 @@ import { cancellable, type CallOptions } from '../addon/abort.js'
 import { GradCamError } from '../base/errors.js'
 import type { Metadata } from 'sharp'
 import { findBitmap } from './bitmap.js'
+import { refuseLarge, tookTooLong } from './image-limits.js'
 import type { Pixels } from './pixels.js'
 import { loadSharp, type Sharp } from './sharp.js'
+import { checkSvg, isSvg, renderSvg } from './svg.js'
+import { toPixels } from './to-pixels.js'
 
-export interface DecodeOptions {
-  maxPixels: number
+/** What an image may ask for at most. */
+export interface DecodeLimits {
+  readonly maxPixels: number
+  readonly decodeSeconds: number
+  readonly svg: boolean
+}
+
+export interface DecodeOptions extends DecodeLimits {
   background: number | undefined
+  /** The most pixels a side: larger images are made smaller as they are decoded, which takes less time and memory. */
+  within?: number
   /** Called when the header has been read, with the bytes that the pixels will take; waits until they may be allocated. */
   reserve?: (bytes: number) => Promise<void>
 }
 
 /**
  * Decodes the bytes of an image file on a thread of libuv's pool: upright by its EXIF orientation, 8 bits per channel,
- * the first frame or page.
+ * the first frame or page. An SVG is rendered in a process of its own, where it is accepted at all.
  *
- * Throws ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE.
+ * Throws ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE, ERR_IMAGE_TIMEOUT, ERR_IMAGE_SVG.
  */
 export async function decode(
   bytes: Uint8Array,
   name: string,
-  { maxPixels, background, reserve }: DecodeOptions,
+  { maxPixels, decodeSeconds, svg, background, within, reserve }: DecodeOptions,
   { signal }: CallOptions,
 ): Promise<Pixels> {
   if (bytes.byteLength === 0)
     throw new GradCamError('ERR_IMAGE_CORRUPT', `${name} is empty.`, { remedy: 'Copy or download it again.' })
+  // Before anything parses it.
+  const isVector = isSvg(bytes)
+  if (isVector && !svg) throw svgRefused(name)
+  if (isVector) checkSvg(bytes, name)
   try {
+    if (isVector) {
+      const pixels = await renderSvg(bytes, name, { maxPixels, decodeSeconds, background, signal })
+      await reserve?.(pixels.data.byteLength)
+      return pixels
+    }
     const bitmap = findBitmap(bytes)
     if (bitmap) {
       refuseLarge(name, bitmap, maxPixels)
@@ -36,6 +56,7 @@ export async function decode(
     const sharp = await loadSharp()
     // The header alone, so that an image too large is refused with its size before memory is taken for it.
     const header = await cancellable(signal, () => sharp(bytes, { limitInputPixels: false }).metadata())
+    if (header.format === 'svg') throw svgRefused(name)
     refuseLarge(name, header, maxPixels)
     await reserve?.(header.width * header.height * 3)
     const image = sharp(bytes, {
@@ -46,17 +67,17 @@ export async function decode(
       // Models are trained on pixels as Pillow gives them, which does not apply colour profiles. CMYK needs one.
       ignoreIcc: header.space !== 'cmyk',
     })
-    if (isDeepGrey(header))
-      return await deepGrey(sharp(bytes, { limitInputPixels: maxPixels, autoOrient: true }), signal)
-    const level = background === undefined ? 0 : Math.round(background * 255)
-    const opaque =
-      background === undefined ? image.removeAlpha() : image.flatten({ background: { r: level, g: level, b: level } })
-    const { data, info } = await cancellable(signal, () =>
-      opaque.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }),
-    )
-    return { data, height: info.height, width: info.width }
+    if (within !== undefined) image.resize(within, within, { fit: 'inside', withoutEnlargement: true })
+    const timeout = { seconds: Math.max(1, Math.ceil(decodeSeconds)) }
+    if (isDeepGrey(header)) {
+      const grey = sharp(bytes, { limitInputPixels: maxPixels, autoOrient: true }).timeout(timeout)
+      if (within !== undefined) grey.resize(within, within, { fit: 'inside', withoutEnlargement: true })
+      return await cancellable(signal, () => deepGrey(grey))
+    }
+    return await cancellable(signal, () => toPixels(image.timeout(timeout), background))
   } catch (error) {
     if (error instanceof GradCamError || signal?.aborted) throw error
+    if ((error as Error).message.startsWith('timeout: ')) throw tookTooLong(name, decodeSeconds)
     throw corrupt(name, bytes, error as Error)
   }
 }
@@ -66,14 +87,12 @@ function isDeepGrey({ depth, channels, space }: Metadata): boolean {
   return (depth === 'ushort' || depth === 'short') && channels === 1 && /^(b-w|grey16)$/.test(space)
 }
 
-async function deepGrey(image: ReturnType<Sharp>, signal: AbortSignal | undefined): Promise<Pixels> {
-  const { data: raw, info } = await cancellable(signal, () =>
-    image
-      .pipelineColourspace('grey16')
-      .toColourspace('grey16')
-      .raw({ depth: 'ushort' })
-      .toBuffer({ resolveWithObject: true }),
-  )
+async function deepGrey(image: ReturnType<Sharp>): Promise<Pixels> {
+  const { data: raw, info } = await image
+    .pipelineColourspace('grey16')
+    .toColourspace('grey16')
+    .raw({ depth: 'ushort' })
+    .toBuffer({ resolveWithObject: true })
   const values = new Uint16Array(raw.buffer, raw.byteOffset, raw.byteLength / 2)
   const data = new Uint8Array(info.width * info.height * 3)
   for (let i = 0; i < info.width * info.height; i++)
@@ -81,16 +100,11 @@ async function deepGrey(image: ReturnType<Sharp>, signal: AbortSignal | undefine
   return { data, height: info.height, width: info.width }
 }
 
-function refuseLarge(name: string, { width, height }: { width: number; height: number }, maxPixels: number): void {
-  if (width * height <= maxPixels) return
-  throw new GradCamError(
-    'ERR_IMAGE_TOO_LARGE',
-    `${name} has ${width} x ${height} = ${width * height} pixels; more than ${maxPixels} are refused, since a small file ` +
-      'may claim to hold more than memory does.',
-    {
-      remedy: 'Make it smaller, or raise maxPixels if you trust it.',
-      details: { width, height, maxPixels },
-    },
+function svgRefused(name: string): GradCamError {
+  return new GradCamError(
+    'ERR_IMAGE_SVG',
+    `${name} is an SVG, a document that may take any time to render, and is refused unless it is asked for.`,
+    { remedy: 'Allow it with the option svg, or convert it to PNG.' },
   )
 }
 
@@ -108,7 +122,8 @@ function formatOf(bytes: Uint8Array): string | null {
 function corrupt(name: string, bytes: Uint8Array, cause: Error): GradCamError {
   const decoder = cause.message.split('\n')[0] as string
   const known = formatOf(bytes)
-  const supported = 'JPEG, PNG, WebP, AVIF, GIF, TIFF, SVG, BMP and PNM can be read: convert it to one of these.'
+  const supported =
+    'JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP and PNM can be read, and SVG on request: convert it to one of these.'
   if (known)
     return new GradCamError('ERR_IMAGE_CORRUPT', `${name} is ${known}, which cannot be read.`, {
       remedy: supported,

@@ -1,6 +1,6 @@
 export { colorize } from './colorize.js'
 export { encodeImage, imageFormats, type EncodeOptions, type ImageFormat } from './encode-image.js'
-export { defaultMaxPixels, loadImage, type LoadImageOptions } from './load-image.js'
+export { defaultDecodeSeconds, defaultMaxPixels, loadImage, type LoadImageOptions } from './load-image.js'
 export { denormalize, imagenet, standardize, type Normalization } from './normalization.js'
 export { normalize } from './normalize.js'
 export { overlay, type OverlayOptions } from './overlay.js'

@@ -3,7 +3,7 @@ import { callOperatorAsync } from '../tensor/dispatch.js'
 import { expect } from '../base/check.js'
 import { functions } from '../tensor/operators.js'
 import type { Tensor } from '../tensor/tensor.js'
-import { decode } from './decode.js'
+import { decode, type DecodeLimits } from './decode.js'
 import { frameImage, resamples, type Resample } from './frame-image.js'
 import { checkNormalization, type Normalization } from './normalization.js'
 import { readSource, sourceName, type ImageSource } from './read-source.js'
@@ -28,13 +28,24 @@ export interface LoadImageOptions extends CallOptions {
   background?: number
   /** Images with more pixels than this are refused. {@link defaultMaxPixels} by default. */
   maxPixels?: number
+  /** Images that take longer to decode are refused. {@link defaultDecodeSeconds} by default. */
+  decodeSeconds?: number
+  /**
+   * Whether an SVG is accepted. False by default: it is a document that may take any time and much memory to render. It is
+   * then rendered in a process of its own, at most 4 MiB of it to at most 25 million pixels, and must not refer to anything
+   * outside itself.
+   */
+  svg?: boolean
 }
 
 /** The limit above which Pillow, too, regards an image as a decompression bomb. */
 export const defaultMaxPixels = 178_956_970
 
+/** The largest images take some seconds to decode. */
+export const defaultDecodeSeconds = 60
+
 /**
- * Reads an image as input for a model: JPEG, PNG, WebP, AVIF, GIF, TIFF or SVG, decoded by sharp, BMP or PNM.
+ * Reads an image as input for a model: JPEG, PNG, WebP, AVIF, GIF or TIFF, on request SVG, decoded by sharp; BMP or PNM.
  *
  * The image is turned upright by its EXIF orientation; grey, palette and CMYK become RGB, 16 bits per channel 8 (grey is
  * clipped at 255, as by Pillow, so that 12-bit grey should be scaled before); of an animation the first frame is taken. Embedded colour profiles are ignored, as in Pillow and torchvision, but for CMYK.
@@ -42,13 +53,13 @@ export const defaultMaxPixels = 178_956_970
  *
  * @param source a path, a `file:` URL, or the bytes of the file
  * @returns [1, 3, H, W] float32, in [0, 1] unless `normalize` is given
- * @throws GradCamError ERR_IMAGE_NOT_FOUND, ERR_IMAGE_UNREADABLE, ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE, ERR_SHAPE,
- *   ERR_INVALID_ARGUMENT
+ * @throws GradCamError ERR_IMAGE_NOT_FOUND, ERR_IMAGE_UNREADABLE, ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE, ERR_IMAGE_TIMEOUT,
+ *   ERR_IMAGE_SVG, ERR_SHAPE, ERR_INVALID_ARGUMENT
  */
 export async function loadImage(source: ImageSource, options: LoadImageOptions = {}): Promise<Tensor> {
-  const { size, maxPixels, background, normalize, resample, device, signal } = check(options)
+  const { size, limits, background, normalize, resample, device, signal } = check(options)
   const bytes = await readSource(source, { signal })
-  const pixels = await decode(bytes, sourceName(source), { maxPixels, background }, { signal })
+  const pixels = await decode(bytes, sourceName(source), { ...limits, background }, { signal })
   const resized = size ?? ([pixels.height, pixels.width] as const)
   const { mean, std } = normalize || unscaled
   const framing = { resized, offset: [0, 0] as const, size: resized }
@@ -72,13 +83,26 @@ interface Checked extends CallOptions {
   readonly normalize: Normalization | false
   readonly device: string
   readonly background: number | undefined
-  readonly maxPixels: number
+  readonly limits: DecodeLimits
+}
+
+/** Options that bound what an image may ask for. */
+export type DecodeLimitOptions = Pick<LoadImageOptions, 'maxPixels' | 'decodeSeconds' | 'svg'>
+
+/** With the defaults filled in. Throws ERR_INVALID_ARGUMENT. */
+export function checkDecodeLimits(options: DecodeLimitOptions): DecodeLimits {
+  const { maxPixels = defaultMaxPixels, decodeSeconds = defaultDecodeSeconds, svg = false } = options
+  return {
+    maxPixels: expect.count('maxPixels', maxPixels),
+    decodeSeconds: expect.number('decodeSeconds', decodeSeconds, { min: 1, max: 86_400 }),
+    svg: expect.boolean('svg', svg),
+  }
 }
 
 /** The options with all defaults. Refuses what can be refused before work starts. */
 function check(options: LoadImageOptions): Checked {
   const given = expect.options(options)
-  const { resample = 'bilinear', normalize = false, device = 'cpu', background, maxPixels = defaultMaxPixels } = given
+  const { resample = 'bilinear', normalize = false, device = 'cpu', background } = given
   const size =
     given.size === undefined ? undefined : expect.size('size', given.size, { code: 'ERR_SHAPE', max: longestSide })
   return {
@@ -88,7 +112,7 @@ function check(options: LoadImageOptions): Checked {
       normalize === false ? false : checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null]),
     device: expect.string('device', device),
     background: background === undefined ? undefined : expect.number('background', background, { min: 0, max: 1 }),
-    maxPixels: expect.count('maxPixels', maxPixels),
+    limits: checkDecodeLimits(given),
     signal: expect.signal(given.signal),
   }
 }

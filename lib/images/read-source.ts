@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import { expect, invalid, isInstance, show } from '../base/check.js'
@@ -26,6 +27,17 @@ export async function readSource(source: ImageSource, { signal }: CallOptions): 
     if (signal?.aborted) throw error
     throw unreadable(path, error as NodeJS.ErrnoException)
   }
+}
+
+/**
+ * The error for a pipe or a device: it may never give anything, or never end, and reading it cannot be stopped. Null for
+ * others: a missing file and a folder have errors of their own. For paths that the caller did not name itself, such as those
+ * of a list or a manifest.
+ */
+export function notAFile(path: string, found: Stats): GradCamError | null {
+  if (found.isFile() || found.isDirectory()) return null
+  const message = `The image '${path}' cannot be read: it is a pipe or a device. Save it to a file.`
+  return new GradCamError('ERR_IMAGE_UNREADABLE', message)
 }
 
 function pathOf(source: string | URL): string {

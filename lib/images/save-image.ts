@@ -1,6 +1,7 @@
 import { extname } from 'node:path'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { writeWhole } from '../base/write-file.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { encodeImage, imageFormats, type EncodeOptions, type ImageFormat } from './encode-image.js'
 import { replaceFile } from './replace-file.js'
@@ -21,12 +22,22 @@ export interface SaveImageOptions extends EncodeOptions {
 export async function saveImage(tensor: Tensor, path: string | URL, options: SaveImageOptions = {}): Promise<void> {
   expect.options(options)
   const file = expect.path('path', path)
-  const bytes = await encodeImage(tensor, options.format ?? formatOf(file), options)
-  try {
-    await replaceFile(file, bytes)
-  } catch (error) {
-    throw unwritable(file, error as NodeJS.ErrnoException)
-  }
+  await write(file, await encodeImage(tensor, options.format ?? formatOf(file), options), replaceFile)
+}
+
+/** The same for a path whose name the package chose, as PNG: a link that has it is replaced, and not followed. */
+export async function saveOutput(tensor: Tensor, file: string): Promise<void> {
+  await write(file, await encodeImage(tensor), writeWhole)
+}
+
+async function write(
+  file: string,
+  bytes: Uint8Array,
+  how: (file: string, bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  await how(file, bytes).catch((error: NodeJS.ErrnoException) => {
+    throw unwritable(file, error)
+  })
 }
 
 function formatOf(file: string): ImageFormat {

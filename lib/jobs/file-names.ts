@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, isAbsolute, join, sep } from 'node:path'
 import { batchFiles, describeBatchFile, type BatchFile } from '../batch/encode.js'
 
 /** In the folder of the results: files that are still being written. */
@@ -16,6 +16,12 @@ const endings = batchFiles.map((file) => `.${describeBatchFile(file).ending}`)
 /** The path of an input's file of that kind, relative to the folder of the results. */
 export function fileOf(id: string, file: BatchFile): string {
   return `${stemOf(id)}.${describeBatchFile(file).ending}`
+}
+
+/** Whether a path is relative and stays below its folder, by what it says. */
+export function isBelow(path: string): boolean {
+  const parts = path.split(sep === '\\' ? /[/\\]/ : '/')
+  return path !== '' && !isAbsolute(path) && !parts.includes('..') && !path.includes('\0')
 }
 
 /** Whether a folder of that name, with any number of ^ after it, could have the path of an input's file. */

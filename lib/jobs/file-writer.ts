@@ -1,8 +1,9 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isInstance } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { makeFolder } from '../base/make-folder.js'
+import { makeFoldersBelow, writeWhole } from '../base/write-file.js'
 import { partialFolder } from './file-names.js'
 
 const reasons: Readonly<Record<string, string>> = {
@@ -16,6 +17,7 @@ const reasons: Readonly<Record<string, string>> = {
   EEXIST: 'a file has the path of a folder. Choose another folder',
   ENOTDIR: 'a file has the path of a folder. Choose another folder',
   ENAMETOOLONG: 'its name is too long. Choose a folder with a shorter path',
+  ELOOP: 'a link has its path, or that of its folder, and could lead anywhere. Remove the link',
 }
 
 /** Failures of a disk: every other file would meet them too. */
@@ -27,13 +29,9 @@ export function isDiskFailure(error: unknown): boolean {
   return fatal.has((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '')
 }
 
-/**
- * Writes each file completely or not at all, even where the process or the machine dies: it is written under another name,
- * synchronised to the disk, and then renamed. Incomplete files stay in a folder of their own.
- */
+/** Writes each file below a folder whole or not at all. Incomplete files stay in a folder of their own. */
 export class FileWriter {
   readonly #partial: string
-  readonly #folders = new Set<string>()
   #count = 0
 
   constructor(private readonly folder: string) {
@@ -43,10 +41,12 @@ export class FileWriter {
   /** Makes the folder, and removes the incomplete files of an earlier process. */
   async start(): Promise<void> {
     await makeFolder(this.folder)
-    await rm(this.#partial, { recursive: true, force: true })
-    await mkdir(this.#partial).catch((error: unknown) => {
+    try {
+      await rm(this.#partial, { recursive: true, force: true })
+      await mkdir(this.#partial)
+    } catch (error) {
       throw unwritable(this.#partial, error as NodeJS.ErrnoException)
-    })
+    }
   }
 
   /**
@@ -57,17 +57,10 @@ export class FileWriter {
     const partial = join(this.#partial, String(this.#count++))
     const path = join(this.folder, file)
     try {
-      await this.#makeFolder(dirname(path))
-      const handle = await open(partial, 'w')
-      try {
-        await handle.writeFile(bytes)
-        await handle.datasync()
-      } finally {
-        await handle.close()
-      }
-      await rename(partial, path)
+      await makeFoldersBelow(this.folder, dirname(file))
+      // A name that a power cut takes is a file that is missing, and is made again when the job is resumed.
+      await writeWhole(path, bytes, { partial, syncFolder: false })
     } catch (error) {
-      await rm(partial, { force: true }).catch(() => {})
       throw unwritable(path, error as NodeJS.ErrnoException)
     }
   }
@@ -76,16 +69,11 @@ export class FileWriter {
   async end(): Promise<void> {
     await rm(this.#partial, { recursive: true, force: true })
   }
-
-  async #makeFolder(folder: string): Promise<void> {
-    if (this.#folders.has(folder)) return
-    await mkdir(folder, { recursive: true })
-    this.#folders.add(folder)
-  }
 }
 
-/** The error for a file that cannot be written, with the reason and what to do about it. */
+/** The error for a file that cannot be written, with the reason and what to do about it. An error of the package stays. */
 export function unwritable(path: string, cause: NodeJS.ErrnoException): GradCamError {
+  if (isInstance(cause, GradCamError)) return cause
   const reason = reasons[cause.code ?? ''] ?? cause.message
   return new GradCamError(
     'ERR_IMAGE_WRITE',

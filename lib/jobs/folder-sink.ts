@@ -1,11 +1,12 @@
-import { isAbsolute, sep } from 'node:path'
 import type { BatchFile } from '../batch/encode.js'
 import { BatchExplanation } from '../batch/result.js'
 import { expect, invalid, isInstance, show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { fileOf } from './file-names.js'
+import { fileOf, isBelow } from './file-names.js'
+import { digest } from '../base/digest.js'
 import { FileWriter, isDiskFailure } from './file-writer.js'
 import type { ResultSink } from './job.js'
+import type { WrittenFile } from './job-line.js'
 import type { JobSpec } from './job-spec.js'
 
 /**
@@ -29,17 +30,18 @@ export class FolderSink implements ResultSink {
   }
 
   /**
-   * @returns the path of each file, relative to the folder, by kind
+   * @returns by kind the path of each file, relative to the folder, its size and its digest
    * @throws GradCamError ERR_IMAGE_WRITE, ERR_INVALID_ARGUMENT for an id that leads out of the folder
    */
-  async write(result: BatchExplanation<unknown>): Promise<Readonly<Record<string, string>>> {
+  async write(result: BatchExplanation<unknown>): Promise<Readonly<Record<string, WrittenFile>>> {
     if (!isInstance(result, BatchExplanation)) throw invalid('result', 'a BatchExplanation', result)
     checkId(result.id)
-    const files: Record<string, string> = {}
+    const files: Record<string, WrittenFile> = {}
     for (const kind of this.#spec.write) {
-      const file = fileOf(result.id, kind)
-      await this.#writer.write(file, await result.encode(kind, { alpha: this.#spec.alpha }))
-      files[kind] = file
+      const name = fileOf(result.id, kind)
+      const bytes = await result.encode(kind, { alpha: this.#spec.alpha })
+      await this.#writer.write(name, bytes)
+      files[kind] = { name, bytes: bytes.length, sha256: await digest(bytes) }
     }
     return files
   }
@@ -57,7 +59,6 @@ const isString = (value: unknown): value is BatchFile => typeof value === 'strin
 
 /** Ids of {@link FileSource} are safe; those of another source may come from anywhere. */
 function checkId(id: string): void {
-  const parts = id.split(sep === '\\' ? /[/\\]/ : '/')
-  if (id !== '' && !isAbsolute(id) && !parts.includes('..') && !id.includes('\0')) return
+  if (isBelow(id)) return
   throw new GradCamError('ERR_INVALID_ARGUMENT', `The id ${show(id)} is not a path below the folder of the results.`)
 }

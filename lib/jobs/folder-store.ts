@@ -1,14 +1,14 @@
-import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { describeWait, nameHolder, withLock, type LockWait } from '../base/lock.js'
 import { makeFolder } from '../base/make-folder.js'
+import { openToRead, writeWhole } from '../base/write-file.js'
 import { unwritable } from './file-writer.js'
 import type { JobClaim, JobStore } from './job.js'
 import type { JobLine } from './job-line.js'
 import { checkSameJob, type JobSpec } from './job-spec.js'
-import { hasLines, ManifestWriter, manifestPath, pruneManifest } from './manifest.js'
+import { hasLines, ManifestWriter, manifestPath, pruneManifest, type Pruned } from './manifest.js'
 
 /** Of job.json and manifest.jsonl. Files without a version have the format of version 1. */
 const formatVersion = 1
@@ -19,6 +19,12 @@ export interface FolderStoreOptions {
   resume?: boolean
   /** Whether inputs that failed before are tried again. False by default. */
   retryFailed?: boolean
+  /**
+   * Whether every result and every input of a job that is resumed is read and compared with its digest in the manifest: one
+   * that has changed is explained again. Otherwise sizes and times are compared, and files are read where a time differs.
+   * False by default.
+   */
+  verify?: boolean
   /** Called with a message while it is not known whether a process on another host, which held the lock, is alive. */
   onWait?: ((message: string) => void) | undefined
 }
@@ -37,9 +43,10 @@ export class FolderStore implements JobStore {
     private readonly options: FolderStoreOptions = {},
   ) {
     expect.path('folder', folder)
-    const { resume = false, retryFailed = false, onWait } = expect.options(options)
+    const { resume = false, retryFailed = false, verify = false, onWait } = expect.options(options)
     expect.boolean('resume', resume)
     expect.boolean('retryFailed', retryFailed)
+    expect.boolean('verify', verify)
     if (onWait !== undefined) expect.function('onWait', onWait)
   }
 
@@ -53,14 +60,14 @@ export class FolderStore implements JobStore {
     const { lost, unlock } = await this.#lock()
     this.#unlock = unlock
     try {
-      return { done: await this.#start(spec), lost }
+      return { ...(await this.#start(spec)), lost }
     } catch (error) {
       await this.#unlock()
       throw error
     }
   }
 
-  async #start(spec: JobSpec): Promise<ReadonlyMap<string, boolean>> {
+  async #start(spec: JobSpec): Promise<Pruned> {
     const { folder, options } = this
     // A job without a line has no results that those of another job could be mixed with, e.g. where it could not start.
     const before = (await hasLines(folder)) ? await readJobSpec(folder) : null
@@ -71,9 +78,10 @@ export class FolderStore implements JobStore {
       })
     if (before) checkSameJob(before, spec)
     else await writeJobSpec(folder, spec)
-    const done = await pruneManifest(folder, !options.retryFailed)
+    const keepFailed = !options.retryFailed
+    const pruned = await pruneManifest(folder, { keepFailed, verify: options.verify ?? false })
     this.#manifest = await ManifestWriter.open(folder).catch((error: NodeJS.ErrnoException) => this.#refuse(error))
-    return done
+    return pruned
   }
 
   async record(line: JobLine): Promise<void> {
@@ -127,7 +135,7 @@ export class FolderStore implements JobStore {
  */
 export async function readJobSpec(folder: string): Promise<JobSpec | null> {
   const path = jobPath(expect.path('folder', folder))
-  const text = await readFile(path, 'utf8').catch(() => null)
+  const text = await readOwn(path)
   if (text === null) return null
   const { version = 1, ...spec } = parse(text, path)
   if (version === formatVersion) return spec
@@ -136,6 +144,22 @@ export async function readJobSpec(folder: string): Promise<JobSpec | null> {
     `'${path}' has the format version ${JSON.stringify(version)}; this version of the package reads ${formatVersion}. ` +
       'Use the version of the package that wrote it, or choose another folder.',
   )
+}
+
+/** Null where there is no such file. */
+async function readOwn(path: string): Promise<string | null> {
+  try {
+    await using file = await openToRead(path)
+    return await file.readFile('utf8')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return null
+    const remedy = 'Change its permissions, or choose another folder.'
+    throw new GradCamError('ERR_FILE_UNREADABLE', `'${path}' cannot be read (${code ?? message}).`, {
+      remedy,
+      cause: error,
+    })
+  }
 }
 
 function jobPath(folder: string): string {
@@ -155,18 +179,8 @@ function parse(text: string, path: string): JobSpec & { readonly version?: unkno
 
 async function writeJobSpec(folder: string, spec: JobSpec): Promise<void> {
   const path = jobPath(folder)
-  const partial = `${path}.partial`
-  try {
-    const file = await open(partial, 'w')
-    try {
-      await file.writeFile(`${JSON.stringify({ version: formatVersion, ...spec }, null, 2)}\n`)
-      await file.datasync()
-    } finally {
-      await file.close()
-    }
-    await rename(partial, path)
-  } catch (error) {
-    await rm(partial, { force: true }).catch(() => {})
-    throw unwritable(path, error as NodeJS.ErrnoException)
-  }
+  const text = `${JSON.stringify({ version: formatVersion, ...spec }, null, 2)}\n`
+  await writeWhole(path, text, { partial: `${path}.partial` }).catch((error: NodeJS.ErrnoException) => {
+    throw unwritable(path, error)
+  })
 }

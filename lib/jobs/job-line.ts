@@ -19,6 +19,31 @@ interface JobInputLine {
   readonly sha256: string | null
 }
 
+/** What a file held. */
+export interface FileDigest {
+  /** Its size. */
+  readonly bytes: number
+  /** SHA-256 of its bytes in hexadecimal digits. */
+  readonly sha256: string
+}
+
+/** A file as a sink wrote it. */
+export interface WrittenFile extends FileDigest {
+  /** For a folder its path relative to it. */
+  readonly name: string
+}
+
+/** What a sink says of the files of one result, by kind: their names, or also what they hold. */
+export type SinkFiles = Readonly<Record<string, string | WrittenFile>>
+
+/** The file of an input, when it was explained. */
+export interface InputFile {
+  /** Its size. */
+  readonly bytes: number
+  /** When it was last changed, in milliseconds since 1970. */
+  readonly modified: number
+}
+
 /** An input that was explained. */
 export interface JobResultLine extends JobInputLine {
   /** The class that was explained. */
@@ -44,6 +69,10 @@ export interface JobResultLine extends JobInputLine {
   readonly map: MapLevels
   /** The files of the result by kind, as the sink named them: for a folder relative to it. */
   readonly files: Readonly<Record<string, string>>
+  /** What these files hold, by kind; absent where the sink does not say, and in jobs of version 0.1.0. */
+  readonly digests?: Readonly<Record<string, FileDigest>>
+  /** Absent where the input is not a file, and in jobs of version 0.1.0. */
+  readonly inputFile?: InputFile
   /** From when the input was taken until it was explained. */
   readonly milliseconds: number
 }
@@ -58,10 +87,10 @@ export interface JobErrorLine extends JobInputLine {
   }
 }
 
-/** The line of an input that was explained. Its `extra` is the names of its files. */
+/** The line of an input that was explained. Its `extra` is its files. */
 export function toResultLine(
-  result: BatchExplanation<Readonly<Record<string, string>>>,
-  { input }: Pick<JobLine, 'input'>,
+  result: BatchExplanation<SinkFiles>,
+  { input, inputFile }: Pick<JobResultLine, 'input' | 'inputFile'>,
   spec: JobSpec,
   layer: string | null,
 ): JobResultLine {
@@ -83,9 +112,20 @@ export function toResultLine(
     size,
     region,
     map: toMapLevels({ data: map.toTypedArray() as Float32Array, height, width }),
-    files: result.extra,
+    ...filesOf(result.extra),
+    ...(inputFile && { inputFile }),
     milliseconds: Math.round(milliseconds),
   }
+}
+
+function filesOf(written: SinkFiles): Pick<JobResultLine, 'files' | 'digests'> {
+  const files: Record<string, string> = {}
+  const digests: Record<string, FileDigest> = {}
+  for (const [kind, file] of Object.entries(written)) {
+    files[kind] = typeof file === 'string' ? file : file.name
+    if (typeof file !== 'string') digests[kind] = { bytes: file.bytes, sha256: file.sha256 }
+  }
+  return { files, ...(Object.keys(digests).length > 0 && { digests }) }
 }
 
 /** The line of an input that failed. */

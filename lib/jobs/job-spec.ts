@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { normalize } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { either, expect, invalid } from '../base/check.js'
+import { digestFile } from '../base/digest.js'
 import { GradCamError } from '../base/errors.js'
 import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
@@ -131,14 +129,13 @@ const isBatchFile = (value: unknown): value is BatchFile => batchFiles.some((kin
  * @throws GradCamError ERR_JOB_CHANGED with the differences
  */
 export function checkSameJob(before: JobSpec, now: JobSpec): void {
-  for (const [name, spec] of Object.entries({ before, now })) checkSpec(name, spec)
-  const changes = Object.keys(now).flatMap((key) => {
+  const [old, wanted] = [plainSpec('before', before), plainSpec('now', now)]
+  const changes = Object.keys(wanted).flatMap((key) => {
     const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
     if (name === 'model')
-      return before.model.sha256 === now.model.sha256 ? [] : [`model: ${before.model.path} has changed`]
-    if (isDeepStrictEqual(before[name], JSON.parse(JSON.stringify(now[name])))) return []
-    return [difference(name, before[name], now[name])]
+      return old.model.sha256 === wanted.model.sha256 ? [] : [`model: ${old.model.path} has changed`]
+    return isDeepStrictEqual(old[name], wanted[name]) ? [] : [difference(name, old[name], wanted[name])]
   })
   if (changes.length > 0)
     throw new GradCamError('ERR_JOB_CHANGED', `This is not the job that is to be resumed; ${changes.join('; ')}.`, {
@@ -147,9 +144,11 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
     })
 }
 
-function checkSpec(name: string, spec: unknown): void {
-  const { model } = expect.options(spec as JobSpec, name)
+/** As job.json holds it, checked as far as this reads it. */
+function plainSpec(name: string, spec: JobSpec): JobSpec {
+  const { model } = expect.options(spec, name)
   expect.string(`${name}.model.sha256`, expect.options(model, `${name}.model`).sha256)
+  return expect.json(name, spec) as JobSpec
 }
 
 /** Of long lists only their lengths and the first difference: there may be a thousand labels. */
@@ -169,8 +168,7 @@ function shortly(value: unknown): string {
 }
 
 async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(file), hash).catch((cause: NodeJS.ErrnoException) => {
+  return await digestFile(file).catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT'
     throw new GradCamError(
       missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
@@ -178,5 +176,4 @@ async function digestOf(file: string): Promise<string> {
       { cause },
     )
   })
-  return hash.digest('hex')
 }

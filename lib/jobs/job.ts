@@ -3,7 +3,7 @@ import type { BatchEntry } from '../batch/input.js'
 import type { BatchTarget } from '../batch/target.js'
 import type { PlainReshape } from '../cam/reshape.js'
 import type { ImageSource } from '../images/index.js'
-import type { JobLine } from './job-line.js'
+import type { JobLine, SinkFiles } from './job-line.js'
 import type { JobSpec } from './job-spec.js'
 
 /** One input of a job. */
@@ -33,6 +33,8 @@ export interface JobSource {
 export interface JobClaim {
   /** The ids of the inputs that are done, and whether they were explained (true) or have failed (false). */
   readonly done: ReadonlyMap<string, boolean>
+  /** How many inputs were done and are not any more, because their files have changed since. */
+  readonly changed?: number
   /** Aborted when the claim is lost, e.g. because another process took over the lock. The job then ends with its reason. */
   readonly lost?: AbortSignal
 }
@@ -60,9 +62,9 @@ export interface ResultSink {
    * Writes the files of one result, e.g. those that `spec.write` names. Calls overlap. The result is valid until the
    * promise settles. What it throws makes the input fail, or ends the job: see {@link isFatal}.
    *
-   * @returns the name of each file, by kind; `{}` where there is nothing to write
+   * @returns the name of each file, by kind, or its name, size and digest; `{}` where there is nothing to write
    */
-  write(result: BatchExplanation<unknown>): Promise<Readonly<Record<string, string>>>
+  write(result: BatchExplanation<unknown>): Promise<SinkFiles>
   /** Whether an error of {@link write} would meet every other result as well, e.g. that of a full disk. */
   isFatal?(error: unknown): boolean
   /** Called once after {@link open}, unless the claim of the job was lost. */

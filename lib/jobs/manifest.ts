@@ -1,9 +1,12 @@
-import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { openToAppend, openToRead, writeWhole } from '../base/write-file.js'
 import { unwritable } from './file-writer.js'
-import type { JobLine, JobErrorLine, JobResultLine } from './job-line.js'
+import type { JobLine } from './job-line.js'
+import { readLine } from './read-line.js'
+import { isStale } from './stale-lines.js'
 
 /** The file in a folder of results that has a line for each input. */
 export function manifestPath(folder: string): string {
@@ -12,14 +15,14 @@ export function manifestPath(folder: string): string {
 
 /**
  * The lines of the manifest in a folder of results: those that are complete, and the first for each input. A line that was
- * cut off when its writer died is left out.
+ * cut off when its writer died is left out, and so is one that is not a {@link JobLine}: its input counts as not done.
  *
  * @returns nothing where there is no manifest
  * @throws GradCamError ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT
  */
 export async function* readManifest(folder: string): AsyncGenerator<JobLine, undefined> {
   const seen = new Set<string>()
-  const file = await open(manifestPath(expect.path('folder', folder))).catch((error: NodeJS.ErrnoException) => {
+  const file = await openToRead(manifestPath(expect.path('folder', folder))).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     const reason = error.code ?? error.message
     throw new GradCamError('ERR_FILE_UNREADABLE', `The manifest in ${show(folder)} cannot be read (${reason}).`, {
@@ -28,11 +31,15 @@ export async function* readManifest(folder: string): AsyncGenerator<JobLine, und
     })
   })
   if (!file) return
-  for await (const text of file.readLines()) {
-    const line = parse(text)
-    if (!line || seen.has(line.id)) continue
-    seen.add(line.id)
-    yield line
+  try {
+    for await (const text of file.readLines()) {
+      const line = readLine(text)
+      if (!line || seen.has(line.id)) continue
+      seen.add(line.id)
+      yield line
+    }
+  } finally {
+    await file.close() // where the caller left early
   }
 }
 
@@ -40,16 +47,6 @@ export async function* readManifest(folder: string): AsyncGenerator<JobLine, und
 export async function hasLines(folder: string): Promise<boolean> {
   for await (const _ of readManifest(folder)) return true
   return false
-}
-
-function parse(text: string): JobLine | null {
-  try {
-    const line = JSON.parse(text) as Partial<JobResultLine & JobErrorLine> | null
-    const whole = typeof line?.id === 'string' && (line.error !== undefined || typeof line.files === 'object')
-    return whole ? (line as JobLine) : null
-  } catch {
-    return null
-  }
 }
 
 /** Lines of the last milliseconds may be lost in a power cut; their inputs are then explained again. */
@@ -66,7 +63,7 @@ export class ManifestWriter {
   ) {}
 
   static async open(folder: string): Promise<ManifestWriter> {
-    const file = await open(manifestPath(folder), 'a')
+    const file = await openToAppend(manifestPath(folder))
     return new ManifestWriter(file, (await file.stat()).size)
   }
 
@@ -91,56 +88,64 @@ export class ManifestWriter {
   }
 
   async close(): Promise<void> {
-    await this.file.datasync()
-    await this.file.close()
+    try {
+      await this.file.datasync()
+    } finally {
+      await this.file.close()
+    }
   }
 }
 
-/**
- * Rewrites a manifest without its stale lines: those with a missing file, and failures unless `keepFailed`.
- *
- * @returns the inputs that are done, by id, and whether they were explained
- */
-export async function pruneManifest(folder: string, keepFailed: boolean): Promise<Map<string, boolean>> {
+/** What {@link pruneManifest} keeps. */
+export interface PruneOptions {
+  /** Whether failures are kept. */
+  readonly keepFailed: boolean
+  /** Whether files are read, and not only looked at: see {@link isStale}. */
+  readonly verify: boolean
+}
+
+/** What a manifest holds once it is pruned. */
+export interface Pruned {
+  /** The inputs that are done, by id, and whether they were explained. */
+  readonly done: ReadonlyMap<string, boolean>
+  /** How many inputs were explained and are not done any more. */
+  readonly changed: number
+}
+
+/** Lines whose files are looked at, at a time. */
+const lookedAtOnce = 64
+
+/** Rewrites a manifest without its stale lines (see {@link isStale}), and without failures unless they are to be kept. */
+export async function pruneManifest(folder: string, options: PruneOptions): Promise<Pruned> {
+  const path = manifestPath(folder)
   const done = new Map<string, boolean>()
-  const partial = `${manifestPath(folder)}.partial`
-  try {
-    await copyLines(folder, partial, keepFailed, done)
-    await rename(partial, manifestPath(folder))
-  } catch (error) {
-    await rm(partial, { force: true }).catch(() => {})
-    throw unwritable(manifestPath(folder), error as NodeJS.ErrnoException)
+  let changed = 0
+  const copy = async (file: FileHandle): Promise<void> => {
+    for await (const lines of inGroups(readManifest(folder), lookedAtOnce)) {
+      const kept = await Promise.all(lines.map((line) => isKept(folder, line, options)))
+      changed += lines.filter((line, i) => !('error' in line) && !kept[i]).length
+      const left = lines.filter((_, i) => kept[i])
+      for (const line of left) done.set(line.id, !('error' in line))
+      await file.appendFile(left.map((line) => `${JSON.stringify(line)}\n`).join(''))
+    }
   }
-  return done
+  await writeWhole(path, copy, { partial: `${path}.partial` }).catch((error: NodeJS.ErrnoException) => {
+    throw unwritable(path, error)
+  })
+  return { done, changed }
 }
 
-async function copyLines(
-  folder: string,
-  partial: string,
-  keepFailed: boolean,
-  done: Map<string, boolean>,
-): Promise<void> {
-  const file = await open(partial, 'w')
-  try {
-    let lines: string[] = []
-    const write = async (): Promise<void> => {
-      await file.appendFile(lines.join(''))
-      lines = []
-    }
-    for await (const line of readManifest(folder)) {
-      if ('error' in line ? !keepFailed : !(await allExist(folder, Object.values(line.files)))) continue
-      done.set(line.id, !('error' in line))
-      lines.push(`${JSON.stringify(line)}\n`)
-      if (lines.length === 1000) await write()
-    }
-    await write()
-    await file.datasync()
-  } finally {
-    await file.close()
-  }
+async function isKept(folder: string, line: JobLine, { keepFailed, verify }: PruneOptions): Promise<boolean> {
+  return 'error' in line ? keepFailed : !(await isStale(folder, line, verify))
 }
 
-async function allExist(folder: string, files: readonly string[]): Promise<boolean> {
-  const found = await Promise.all(files.map((file) => stat(join(folder, file)).catch(() => null)))
-  return found.every((one) => one?.isFile() && one.size > 0)
+async function* inGroups<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[], undefined> {
+  let group: T[] = []
+  for await (const item of items) {
+    group.push(item)
+    if (group.length < size) continue
+    yield group
+    group = []
+  }
+  if (group.length > 0) yield group
 }

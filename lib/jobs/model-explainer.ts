@@ -1,3 +1,4 @@
+import { announceWarnings } from '../addon/warnings.js'
 import { numThreads } from '../addon/runtime.js'
 import { explainAll } from '../batch/explain-all.js'
 import type { BatchEntry } from '../batch/input.js'
@@ -17,7 +18,7 @@ import type { JobSpec } from './job-spec.js'
 /** How {@link ModelExplainer} runs a model: nothing of this changes a result. */
 export interface ModelExplainerOptions extends Pick<
   ExplainAllOptions,
-  'batchSize' | 'window' | 'memory' | 'concurrency' | 'maxPixels' | 'maxWait'
+  'batchSize' | 'window' | 'memory' | 'concurrency' | 'maxPixels' | 'decodeSeconds' | 'svg' | 'maxWait'
 > {
   /**
    * The model of the job, or several replicas of it, already loaded. They are not disposed. By default the file that the
@@ -26,23 +27,27 @@ export interface ModelExplainerOptions extends Pick<
   model?: Model | readonly Model[]
   /** Devices to load the model on, e.g. ['cuda:0', 'cuda:1']; ['cpu'] by default. Replicas on the CPU share its threads. */
   devices?: readonly string[]
+  /** Whether that file is trusted: see `LoadOptions`. */
+  trust?: 'trusted' | 'untrusted'
 }
 
 /** Explains the inputs of a job with models in this process, by `explainAll`. */
 export class ModelExplainer implements JobExplainer {
-  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices'>
+  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices' | 'trust'>
   readonly #given: readonly Model[] | null
   readonly #devices: readonly string[]
+  readonly #trust: 'trusted' | 'untrusted'
   #models: readonly Model[] = []
   #job: ({ readonly spec: JobSpec } & Chosen) | null = null
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(options: ModelExplainerOptions = {}) {
-    const { model, devices = ['cpu'], ...tuning } = expect.options(options)
+    const { model, devices = ['cpu'], trust = 'trusted', ...tuning } = expect.options(options)
     const models: unknown[] | null = model === undefined ? null : (toList(model) ?? [model])
     if (models && (models.length === 0 || !models.every(isModel)))
       throw invalid('model', 'a loaded model, such as a ScriptModule, or an array of at least one', model)
     this.#tuning = tuning
+    this.#trust = expect.oneOf('trust', trust, ['trusted', 'untrusted'])
     this.#devices = expect.strings('devices', devices, "['cpu']")
     this.#given = models
   }
@@ -53,7 +58,7 @@ export class ModelExplainer implements JobExplainer {
    */
   async open(spec: JobSpec): Promise<JobPlan> {
     expect.string('spec.model.path', expect.options(expect.options(spec, 'spec').model, 'spec.model').path)
-    this.#models = this.#given ?? (await loadReplicas(spec.model.path, this.#devices))
+    this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#trust))
     try {
       const [model] = this.#models
       const chosen: Chosen = model ? await layerOf(model, spec) : { layer: null }
@@ -84,7 +89,10 @@ export class ModelExplainer implements JobExplainer {
       preprocess,
       order: 'ready',
       sha256: true,
-      finish,
+      finish: (result) => {
+        announceWarnings(result.warnings) // lines of a job have no place for them
+        return finish(result)
+      },
     })
   }
 
@@ -96,13 +104,19 @@ export class ModelExplainer implements JobExplainer {
 }
 
 /** Loads the model once for each device. The threads of LibTorch are divided among replicas on the CPU. */
-async function loadReplicas(file: string, devices: readonly string[]): Promise<Model[]> {
+async function loadReplicas(
+  { model: { path }, preprocess }: JobSpec,
+  devices: readonly string[],
+  trust: 'trusted' | 'untrusted',
+): Promise<Model[]> {
   const onCpu = devices.filter((device) => device === 'cpu').length
   const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
   const threads = shared ? { threads: Math.max(1, Math.floor(numThreads() / onCpu)) } : {}
   const models: Model[] = []
   try {
-    for (const device of devices) models.push(await ScriptModule.load(file, { device, ...threads }))
+    const { size } = framingOf([224, 224], preprocess)
+    const trial = { shape: [1, 3, ...size] }
+    for (const device of devices) models.push(await ScriptModule.load(path, { device, ...threads, trust, trial }))
     return models
   } catch (error) {
     for (const model of models) model.dispose()

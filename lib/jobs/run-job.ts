@@ -4,8 +4,9 @@ import type { BatchResult } from '../batch/result.js'
 import { settled } from '../base/callback.js'
 import { expect, isRecord, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { notAFile } from '../images/read-source.js'
 import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
-import { toErrorLine, toResultLine, type JobLine } from './job-line.js'
+import { toErrorLine, toResultLine, type InputFile, type JobLine, type SinkFiles } from './job-line.js'
 import type { MapCondition } from '../explain/condition.js'
 import type { ModelNote } from '../model/model-notes.js'
 import type { JobSpec } from './job-spec.js'
@@ -19,7 +20,10 @@ export interface JobCounts {
 }
 
 /** Sent once, when a job begins. */
-export interface JobStart extends JobPlan, JobCounts {}
+export interface JobStart extends JobPlan, JobCounts {
+  /** See {@link JobClaim.changed}; absent where there are none. */
+  readonly changed?: number
+}
 
 /** Sent after every input that was recorded. */
 export interface JobProgress extends JobCounts {
@@ -84,8 +88,6 @@ const hopeless: readonly string[] = [
   'ERR_DISPOSED',
   'ERR_CLOSED',
 ]
-
-type Files = Readonly<Record<string, string>>
 
 /** The functions that each part must have. */
 const functionsOf = {
@@ -166,7 +168,7 @@ type RunParts = RunJobOptions & { readonly claim: JobClaim; readonly plan: JobPl
 class JobRun {
   readonly #stop: AbortSignal
   /** The inputs in progress, by id. */
-  readonly #entries = new Map<string, JobEntry>()
+  readonly #entries = new Map<string, JobEntry & { readonly inputFile?: InputFile }>()
   readonly #counts = { explained: 0, failed: 0, files: 0 }
   readonly #errors: Record<string, number> = {}
   readonly #conditions: Partial<Record<MapCondition['state'], number>> = {}
@@ -184,11 +186,12 @@ class JobRun {
 
   async start(): Promise<void> {
     const { explainer, sink, plan } = this.parts
-    await settled(this.parts.onStart?.({ ...plan, ...this.#counts }))
-    const results = explainer.explain<Files>(this.#inputs(), (result) => sink.write(result))
+    const { changed } = this.parts.claim
+    await settled(this.parts.onStart?.({ ...plan, ...this.#counts, ...(changed && { changed }) }))
+    const results = explainer.explain<SinkFiles>(this.#inputs(), (result) => sink.write(result))
     let explained = 0
     for await (using result of results) {
-      const entry = this.#entries.get(result.id) as JobEntry
+      const entry = this.#entries.get(result.id) as JobEntry & { readonly inputFile?: InputFile }
       if (result.ok) explained++
       else if (sink.isFatal?.(result.error) || (explained === 0 && isHopeless(result.error, entry))) throw result.error
       await this.#checkLabels(result)
@@ -239,17 +242,20 @@ class JobRun {
     for await (const entry of untilAborted(this.parts.source.entries(), this.#stop)) {
       if (this.parts.claim.done.has(entry.id)) continue
       const { id, input, source = input, target } = entry
-      const error = entry.error ?? (typeof source === 'string' ? await notAFile(source) : null)
+      const found = typeof source === 'string' ? await stat(source).catch(() => null) : null
+      const error = entry.error ?? (found && notAFile(String(source), found))
       if (error) {
         await this.#record(toErrorLine(entry, error, null))
         continue
       }
-      this.#entries.set(id, entry)
+      // Looked at before it is read: what changes in between has another time, and is seen when the job is resumed.
+      const inputFile = found?.isFile() && { inputFile: { bytes: found.size, modified: found.mtimeMs } }
+      this.#entries.set(id, { ...entry, ...inputFile })
       yield { id, source, ...(target !== undefined && { target }) }
     }
   }
 
-  async #checkLabels(result: BatchResult<Files>): Promise<void> {
+  async #checkLabels(result: BatchResult<SinkFiles>): Promise<void> {
     const labels = this.spec.labels?.length
     if (this.#warned || labels === undefined || !result.ok || result.outputs === 0 || result.outputs === labels) return
     this.#warned = true
@@ -257,14 +263,6 @@ class JobRun {
     const message = `There are ${labels} labels for the model's ${outputs} classes. The first label is taken for class 0.`
     await settled(this.parts.onWarning?.({ code: 'LABEL_COUNT', message, details: { labels, outputs } }))
   }
-}
-
-/** A pipe may never give anything, and reading it cannot be stopped. A missing file and a folder have errors of their own. */
-async function notAFile(path: string): Promise<GradCamError | null> {
-  const found = await stat(path).catch(() => null)
-  if (!found || found.isFile() || found.isDirectory()) return null
-  const message = `The image '${path}' cannot be read: it is a pipe or a device. Save it to a file.`
-  return new GradCamError('ERR_IMAGE_UNREADABLE', message)
 }
 
 /** Ends as soon as the signal is aborted, even while it waits for an entry. */

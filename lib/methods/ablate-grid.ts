@@ -6,37 +6,23 @@ import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
-/** An explainer for each size of images, made when the first one comes. */
+/** Feature ablation of images of any size. */
 export interface GridAblation extends Disposable {
   explain(input: Tensor, options: ExplainOptions<Value>): Promise<PerturbationExplanation<Value>>
 }
 
-/** Feature ablation of the cells of a grid, which is laid over images of any size. */
+/**
+ * Feature ablation of the cells of a grid, which is laid over images of any size. The grid is made for each call: a server
+ * may meet any number of sizes, and what is costly about an explainer belongs to its model.
+ */
 export function ablateGrid(model: Model, cell: readonly number[] | undefined): GridAblation {
-  const bySize = new Map<string, { features: Tensor; explainer: InputPerturbation }>()
-  const make = (size: readonly [number, number]) => {
-    const features = gridFeatures(size, cell as [number, number] | undefined)
-    try {
-      return { features, explainer: new InputPerturbation(model, { method: 'feature-ablation', features }) }
-    } catch (error) {
-      features.dispose()
-      throw error
-    }
-  }
   return {
-    explain: (input, options) => {
+    explain: async (input, options) => {
       const [, , height = 1, width = 1] = input.shape
-      const key = `${height}x${width}`
-      const made = bySize.get(key) ?? make([height, width])
-      bySize.set(key, made)
-      return made.explainer.explain<Value>(input, options)
+      using features = gridFeatures([height, width], cell as [number, number] | undefined)
+      using explainer = new InputPerturbation(model, { method: 'feature-ablation', features })
+      return await explainer.explain<Value>(input, options)
     },
-    [Symbol.dispose]: () => {
-      for (const { features, explainer } of bySize.values()) {
-        explainer.dispose()
-        features.dispose()
-      }
-      bySize.clear()
-    },
+    [Symbol.dispose]: () => {},
   }
 }

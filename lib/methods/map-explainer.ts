@@ -46,6 +46,8 @@ export interface MethodMaps {
   readonly scores: readonly number[]
   /** By layer, and within a layer by method. */
   readonly maps: readonly MethodMap[]
+  /** What LibTorch and the model warned of meanwhile, each text once. */
+  readonly warnings?: readonly string[]
 }
 
 /** A target that can be given to several methods in turn. */
@@ -160,13 +162,13 @@ function ofLayers(
   return {
     explain: async (input, options) => {
       using explained = await cam.explain<Value>(input, options)
-      const { targets, scores } = explained
+      const { targets, scores, warnings } = explained
       const conditions = (layer: string, method: CamMethod): readonly MapCondition[] =>
         explained.maps.find((one) => one.layer === layer && one.method === method)?.conditions ?? []
       const maps = each.map(([layer, method]) =>
         toMap(layer, method, explained.get(layer, method).detach(), conditions(layer, method)),
       )
-      return { output: shareValue(explained.output), targets, scores, maps }
+      return { output: shareValue(explained.output), targets, scores, maps, warnings }
     },
     async *explainEach(input, targets) {
       const output = await cam.forward<Value>(input)
@@ -190,13 +192,13 @@ function ofLayers(
 function single(method: MethodName, layer: string | null, explainer: Attributing): MapExplainer {
   const explain: MapExplainer['explain'] = async (input, options) => {
     using explained = await explainer.explain(input, options)
-    const { targets, scores, conditions, intercepted = null, delta = null } = explained
+    const { targets, scores, conditions, intercepted = null, delta = null, warnings = [] } = explained
     const map =
       'cam' in explained
         ? explained.cam.detach()
         : await callOperatorAsync(operators.mean, [explained.attribution, 1, true], options)
     const maps = [{ method, layer, map, intercepted, delta, conditions }]
-    return { output: shareValue(explained.output), targets, scores, maps }
+    return { output: shareValue(explained.output), targets, scores, maps, warnings }
   }
   return {
     explain,

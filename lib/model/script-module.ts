@@ -4,6 +4,7 @@ import { native } from '../addon/native.js'
 import { expect, invalid, isInstance } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { checkByteLimit, checkThreads } from '../addon/runtime.js'
+import { checkModelFile } from '../model-file/check.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
@@ -20,6 +21,7 @@ import {
   type RandomizedOptions,
   type SplitMemory,
 } from './model.js'
+import { checkTrial, readWhole, refuseOperators, tryUntrusted, type TrialOptions } from './trial.js'
 
 export interface LoadOptions extends CallOptions {
   /** 'cpu' (the default), 'cuda', 'cuda:N', or 'auto' for CUDA where LibTorch sees a device. */
@@ -34,6 +36,14 @@ export interface LoadOptions extends CallOptions {
    * model's parameters where that is more; Infinity for no limit. The split that was used last is kept whatever it holds.
    */
   splitMemory?: number
+  /**
+   * 'trusted' by default: a model file is a program, which LibTorch runs with the rights of this process. An 'untrusted' one is
+   * refused where it calls an operator that reaches files or other processes, and is loaded and run once in a process of its
+   * own first, with limits on memory and time. That does not make it harmless: see SECURITY.md.
+   */
+  trust?: 'trusted' | 'untrusted'
+  /** How an untrusted model is tried. */
+  trial?: TrialOptions
 }
 
 /**
@@ -67,10 +77,10 @@ export class ScriptModule implements Model {
    * @param source the path of the file, or its bytes
    * @throws GradCamError ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_MODEL_CORRUPT; for files that are something else
    *   ERR_MODEL_IS_STATE_DICT, ERR_MODEL_IS_EAGER_PICKLE, ERR_MODEL_IS_EXPORTED_PROGRAM, ERR_MODEL_NOT_TORCHSCRIPT, each
-   *   with how to export it; ERR_DEVICE
+   *   with how to export it; ERR_DEVICE; ERR_MODEL_UNTRUSTED
    */
   static async load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<ScriptModule> {
-    const { device: where = 'cpu', threads, splitMemory, signal } = expect.options(options)
+    const { device: where = 'cpu', threads, splitMemory, trust = 'trusted', trial, signal } = expect.options(options)
     if (typeof source !== 'string' && !isInstance(source, URL) && !isInstance(source, Uint8Array))
       throw invalid('source', 'a path, a file: URL, or a Buffer with the bytes of the file', source)
     if (source === '') throw new GradCamError('ERR_FILE_NOT_FOUND', 'The path of the model is empty.')
@@ -78,12 +88,23 @@ export class ScriptModule implements Model {
     const own = threads === undefined ? 0 : checkThreads(threads)
     if (splitMemory !== undefined) checkByteLimit(splitMemory)
     expect.string('device', where)
+    expect.signal(signal)
+    const untrusted = expect.oneOf('trust', trust, ['trusted', 'untrusted']) === 'untrusted'
+    const limits = checkTrial(trial)
+    // Bytes of the caller's may change while others are awaited, and an untrusted file as well.
+    const checked = isInstance(from, Uint8Array) ? Buffer.from(from) : untrusted ? await readWhole(from) : from
+    const name = isInstance(from, Uint8Array) ? 'The buffer' : `'${from}'`
+    const found = await checkModelFile(checked, name)
+    if (signal?.aborted) throw signal.reason
+    if (isInstance(checked, Uint8Array) && untrusted) await tryUntrusted(checked, name, found, { ...limits, signal })
     const handle = await cancellable(
       signal,
-      (ticket) => native().loadModel(from, where, own, splitMemory, ticket),
+      (ticket) => native().loadModel(checked, where, own, splitMemory, ticket),
       (late) => late.dispose(),
     )
-    return new ScriptModule(handle)
+    const model = new ScriptModule(handle)
+    if (untrusted) refuseOperators(handle.operators())
+    return model
   }
 
   /** @internal The native model, for the explainers. */

@@ -10,6 +10,7 @@ import {
 } from '../explain/explainer.js'
 import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { inParts } from '../base/in-parts.js'
+import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
 import type { ClassChoice, Target } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
@@ -126,6 +127,7 @@ export class InputPerturbation extends Explainer {
     try {
       const { run, target: used } = await this.#scoreInput(inputs, target, signal)
       const { output, execution, explained } = run
+      let { warnings } = run
       disposeExplained(explained)
       try {
         const { classes: targets, scores } = explained
@@ -136,10 +138,11 @@ export class InputPerturbation extends Explainer {
         const { count } = perturbation
         await inParts(count, most, async (from, to) => {
           using masks = await perturbation.masks(from, to, { signal })
-          const changed = await this.#score(perturbation, whole, masks, given, {
+          const { scores: changed, warnings: more } = await this.#score(perturbation, whole, masks, given, {
             target: fixedTarget(used, targets, to - from),
             signal,
           })
+          warnings = joinWarnings(warnings, more)
           const images = Array.from({ length: x.shape[0] as number }, (_, n) => Math.min(n, scores.length - 1))
           const weights = images.map((n) =>
             Array.from({ length: to - from }, (_, i) =>
@@ -152,7 +155,8 @@ export class InputPerturbation extends Explainer {
         const attribution = sum.result(x)
         const { method, model } = this
         const conditions = await conditionsOfTensor(attribution, model, { scores, gradient: false }, { signal })
-        const found = { model, method, output, attribution, targets, scores, runs: count, execution, conditions }
+        const runs = { runs: count, execution }
+        const found = { model, method, output, attribution, targets, scores, ...runs, conditions, warnings }
         return new PerturbationExplanation(found)
       } catch (error) {
         disposeValue(output)
@@ -170,16 +174,16 @@ export class InputPerturbation extends Explainer {
     masks: Tensor,
     given: readonly Value[],
     options: ExplainOptions<Output>,
-  ): Promise<readonly number[]> {
+  ): Promise<{ readonly scores: readonly number[]; readonly warnings: readonly string[] }> {
     using versions = await perturbation.apply(x, masks, options)
     using batch = versions.flatten(0, 1)
-    const { output, explained } = await this.run<Output>(
+    const { output, explained, warnings } = await this.run<Output>(
       given.map((value, i) => (i === this.#input ? batch : value)),
       options,
     )
     disposeValue(output)
     disposeExplained(explained)
-    return explained.scores
+    return { scores: explained.scores, warnings }
   }
 
   /** Scores the input as it is, and decides the target that all versions are scored by. */

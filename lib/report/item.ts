@@ -1,5 +1,6 @@
 import type { MapLevels } from '../batch/levels.js'
 import type { JobLine, JobResultLine } from '../jobs/job-line.js'
+import type { Thumbnail } from './thumbnail.js'
 
 /** What a page filters and sorts by: id, target, label, score, confidence, failed. See assets/report/items.js. */
 export type IndexRow = readonly [string, number | null, string | null, number | null, number | null, boolean]
@@ -11,10 +12,10 @@ export interface Item {
   readonly region?: JobResultLine['region']
   readonly map?: MapLevels
   readonly top?: JobResultLine['top']
-  /** A data: URL; null where the image does not exist any more. */
+  /** A data: URL; null where the image does not exist any more or cannot be read. */
   readonly thumbnail: string | null
-  /** The image itself, relative to the page. */
-  readonly input: string
+  /** The image itself, relative to the page; null where it is not a file. */
+  readonly input: string | null
   /** Where the map is highest, in words. */
   readonly where?: string
   readonly facts: Readonly<Record<string, string>>
@@ -30,8 +31,10 @@ function confidence({ target, top }: JobResultLine): number | null {
   return top.find((one) => one.class === target)?.probability ?? null
 }
 
-export function toItem(line: JobLine, thumbnail: string | null, input: string): Item {
+/** @param small null for an input that failed */
+export function toItem(line: JobLine, small: Thumbnail | null, input: string | null): Item {
   const digest = line.sha256 === null ? {} : { 'SHA-256': line.sha256 }
+  const thumbnail = small && 'url' in small ? small.url : null
   if ('error' in line) return { error: line.error, thumbnail, input, facts: { Input: line.input, ...digest } }
   const { size, region, map, top } = line
   const facts = {
@@ -41,7 +44,7 @@ export function toItem(line: JobLine, thumbnail: string | null, input: string): 
     ...(line.notes && { Model: line.notes.map(({ message }) => message).join(' ') }),
     Method: line.layer === null ? line.method : `${line.method} at ${line.layer}`,
     Input: `${line.input}, ${size[1]} x ${size[0]}`,
-    ...(thumbnail === null && { Image: 'no longer there' }),
+    ...(small && 'missing' in small && { Image: small.missing === 'gone' ? 'no longer there' : small.reason }),
     Files: Object.values(line.files).join(', ') || 'none',
     ...digest,
   }

@@ -1,16 +1,19 @@
-import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
-import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import { createHash } from 'node:crypto'
+import { readFile, type FileHandle } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { settled } from '../base/callback.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { packageRoot } from '../base/paths.js'
+import { writeWhole } from '../base/write-file.js'
+import { defaultMaxPixels } from '../images/index.js'
 import { unwritable } from '../jobs/file-writer.js'
 import { readJobSpec } from '../jobs/folder-store.js'
 import type { JobLine } from '../jobs/job-line.js'
 import { readManifest } from '../jobs/manifest.js'
 import { bundleModules } from './bundle-modules.js'
 import { toIndexRow, toItem, type IndexRow, type Item } from './item.js'
-import { thumbnail } from './thumbnail.js'
+import { thumbnail, type Thumbnail } from './thumbnail.js'
 
 /** Items in one block of text, which the page parses at once. */
 const block = 200
@@ -29,6 +32,8 @@ const sizes: readonly (readonly [items: number, pixels: number])[] = [
 export interface ReportOptions {
   /** The longer side of thumbnails, in pixels; by default 320, or less where there are many. */
   readonly thumbnail?: number | undefined
+  /** Images with more pixels than this get no thumbnail, as `loadImage` refuses them. */
+  readonly maxPixels?: number | undefined
   /** Called with the number of items written, and of all items. */
   readonly onProgress?: (done: number, of: number) => void
 }
@@ -37,13 +42,18 @@ export interface ReportOptions {
 export interface ReportSummary {
   /** How many items the page shows. */
   readonly items: number
-  /** How many of them have no image any more: the page shows only their map. */
+  /** How many results are shown by their map alone: their image does not exist any more, or cannot be read. */
   readonly withoutImage: number
+  /** How many of these images exist. Their items say why they cannot be read. */
+  readonly unreadable: number
 }
 
 /**
  * Writes one HTML page of a job. The page is a single file that opens without a server: it contains every map, and every
- * image as a thumbnail.
+ * image as a thumbnail. Its Content-Security-Policy lets it run its own script and show images, and nothing else.
+ *
+ * The manifest names the images. Where it comes from somebody else it may name any image that this process can read, and the
+ * page then contains a copy of it.
  *
  * @param folder of the results: see {@link FolderStore}
  * @param file the path of the page; a page that exists is replaced
@@ -51,10 +61,11 @@ export interface ReportSummary {
  *   ERR_IMAGE_WRITE
  */
 export async function writeReport(folder: string, file: string, options: ReportOptions = {}): Promise<ReportSummary> {
-  const { thumbnail: size, onProgress } = expect.options(options)
+  const { thumbnail: size, maxPixels = defaultMaxPixels, onProgress } = expect.options(options)
   expect.path('folder', folder)
   expect.path('file', file)
   if (size !== undefined) expect.integer('thumbnail', size, { min: 1, max: 65_535 })
+  expect.count('maxPixels', maxPixels)
   if (onProgress !== undefined) expect.function('onProgress', onProgress)
   const index: IndexRow[] = []
   const lines: JobLine[] = []
@@ -70,45 +81,39 @@ export async function writeReport(folder: string, file: string, options: ReportO
   const about = job ? `${job.method} of ${job.model.path}${job.layer === null ? '' : ` at ${job.layer}`}` : ''
   const [before, after] = await page(title, { index, block, about })
   const target = resolve(file)
-  const partial = `${target}.partial`
-  let withoutImage = 0
-  try {
-    const handle = await open(partial, 'w')
-    try {
-      await handle.appendFile(before)
-      for (let first = 0; first < lines.length; first += block) {
-        const items = await makeItems(lines.slice(first, first + block), pixels, dirname(target))
-        withoutImage += items.filter((item) => !item.error && item.thumbnail === null).length
-        await appendBlock(handle, first / block, items)
-        await settled(onProgress?.(Math.min(lines.length, first + block), lines.length))
-      }
-      await handle.appendFile(after)
-      await handle.datasync()
-    } finally {
-      await handle.close()
+  const missing = { gone: 0, unreadable: 0 }
+  const makeItem = async (line: JobLine): Promise<Item> => {
+    const small: Thumbnail | null = 'error' in line ? null : await thumbnail(line.input, pixels, maxPixels)
+    if (small && 'missing' in small) missing[small.missing]++
+    return toItem(line, small, address(dirname(target), line.input))
+  }
+  const write = async (handle: FileHandle): Promise<void> => {
+    await handle.appendFile(before)
+    for (let first = 0; first < lines.length; first += block) {
+      await appendBlock(handle, first / block, await eachOf(lines.slice(first, first + block), makeItem))
+      await settled(onProgress?.(Math.min(lines.length, first + block), lines.length))
     }
-    await rename(partial, target)
-  } catch (error) {
-    await rm(partial, { force: true }).catch(() => {})
-    throw error instanceof GradCamError ? error : unwritable(target, error as NodeJS.ErrnoException)
+    await handle.appendFile(after)
   }
-  return { items: lines.length, withoutImage }
+  await writeWhole(target, write).catch((error: NodeJS.ErrnoException) => {
+    // What a callback threw is its caller's own.
+    throw error.syscall === undefined ? error : unwritable(target, error)
+  })
+  const { gone, unreadable } = missing
+  return { items: lines.length, withoutImage: gone + unreadable, unreadable }
 }
 
-async function makeItems(lines: readonly JobLine[], pixels: number, folder: string): Promise<Item[]> {
-  const items: Item[] = []
-  for (let first = 0; first < lines.length; first += atOnce) {
-    const some = lines.slice(first, first + atOnce).map(async (line) => {
-      const image = 'error' in line ? null : await thumbnail(line.input, pixels)
-      return toItem(line, image, address(folder, line.input))
-    })
-    items.push(...(await Promise.all(some)))
-  }
-  return items
+/** The results of `make`, which works on a few at a time. */
+async function eachOf<T, Made>(all: readonly T[], make: (one: T) => Promise<Made>): Promise<Made[]> {
+  const made: Made[] = []
+  for (let first = 0; first < all.length; first += atOnce)
+    made.push(...(await Promise.all(all.slice(first, first + atOnce).map(make))))
+  return made
 }
 
-/** A path as a page in `folder` links to it. */
-function address(folder: string, path: string): string {
+/** A path as a page in `folder` links to it. The names of other inputs, such as keys of objects, lead nowhere. */
+function address(folder: string, path: string): string | null {
+  if (!isAbsolute(path)) return null
   return relative(folder, path).split(sep).map(encodeURIComponent).join('/')
 }
 
@@ -136,5 +141,21 @@ async function page(title: string, job: unknown): Promise<[string, string]> {
     return parts[names.slice(0, 3).find((name) => name !== undefined) ?? ''] ?? ''
   })
   const [before = '', after = ''] = whole.split('<!-- {{items}} -->')
-  return [before, after]
+  return [before.replace('{{policy}}', () => policyOf(whole)), after]
+}
+
+/**
+ * What a page may do: show images of files and data, and run its own script and styles, known by their digests. Were a text
+ * of the manifest ever taken for markup, it could neither run nor load anything.
+ */
+function policyOf(html: string): string {
+  const digestOf = (element: RegExp): string => {
+    // A browser takes a digest of the text after it has made one character of the ends of lines.
+    const text = (element.exec(html)?.[1] ?? '').replaceAll('\r\n', '\n')
+    return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+  }
+  const script = digestOf(/<script type="module">(.*?)<\/script>/s)
+  const style = digestOf(/<style>(.*?)<\/style>/s)
+  const images = "'self' data: file:"
+  return `default-src 'none'; img-src ${images}; script-src ${script}; style-src ${style}; base-uri 'none'; form-action 'none'`
 }

@@ -102,14 +102,9 @@ function prepareGyp(work: string, { libtorch, werror, sanitize, unity }: BuildPl
     // As system headers: warnings inside headers of other projects cannot be fixed here.
     flags: [...flags, ...headers.map((folder) => `-isystem${folder}`), ...(werror ? ['-Werror'] : []), ...sanitizer],
     link_flags: sanitizer,
-    libraries: ['torch', 'torch_cpu', 'c10', ...(libtorch.cuda ? ['torch_cuda', 'c10_cuda'] : [])].map((name) =>
-      libraryPath(libtorch.root, name),
-    ),
+    libraries: ['torch_cpu', 'c10'].map((name) => libraryPath(libtorch.root, name)),
     libtorch_lib: join(libtorch.root, 'lib'),
-    defines: [
-      `_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11Abi ? 1 : 0}`,
-      ...(libtorch.cuda ? ['GRADCAM_CUDA_LIBTORCH=1'] : []),
-    ],
+    defines: [`_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11Abi ? 1 : 0}`],
   }
   writeIfChanged(join(work, 'found.gypi'), JSON.stringify({ variables }, null, 2))
 }

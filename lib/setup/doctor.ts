@@ -140,13 +140,18 @@ async function checkAddon(): Promise<{ check: Check; facts?: RuntimeFacts }> {
   return { check: { name, status: 'ok', found, details: { ...details, loads: true } }, facts: probe.facts }
 }
 
-async function checkDevices({ cuda, cudaDevices, cudaBuild }: RuntimeFacts): Promise<Check> {
+async function checkDevices({ cuda, cudaDevices, cudaBuild, cudaProblem }: RuntimeFacts): Promise<Check> {
   const details = { cpu: true, cuda, cudaDevices, cudaBuild }
   const name = 'Devices'
   if (cuda) return { name, status: 'ok', found: `cpu, cuda (${cudaDevices})`, details }
   const driver = await hasNvidiaDriver()
   const found = 'cpu; cuda: false'
   if (!driver) return { name, status: 'ok', found: `${found} (no NVIDIA driver on this machine)`, details }
+  if (cudaProblem) {
+    const why = `${found}: LibTorch's CUDA libraries do not load (${cudaProblem})`
+    const remedy = 'Install PyTorch with all that it depends on, and run this again.'
+    return { name, status: 'note', found: why, remedy, details: { ...details, cudaProblem } }
+  }
   if (cudaBuild) {
     const remedy = 'Check nvidia-smi and CUDA_VISIBLE_DEVICES: LibTorch finds no GPU that it can use.'
     return { name, status: 'note', found: `${found}, although there is an NVIDIA driver`, remedy, details }

@@ -9,7 +9,9 @@
 #include <cstring>
 
 #include "convert.h"
+#include "core/base/cuda_libraries.h"
 #include "core/base/error.h"
+#include "core/base/process_limits.h"
 #include "core/maps/maps.h"
 #include "core/memory/caching_allocator.h"
 #include "core/model/readers.h"
@@ -19,10 +21,6 @@
 #include "operators.h"
 #include "plan.h"
 
-#ifndef GRADCAM_CUDA_LIBTORCH
-#define GRADCAM_CUDA_LIBTORCH 0
-#endif
-
 namespace gradcam::node {
 
 namespace {
@@ -31,7 +29,9 @@ Napi::Value info(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto object = Napi::Object::New(info.Env());
     object.Set("torchVersion", TORCH_VERSION);
-    object.Set("cudaBuild", Napi::Boolean::New(info.Env(), GRADCAM_CUDA_LIBTORCH));
+    const auto& [built, loaded, problem] = cuda_libraries();
+    object.Set("cudaBuild", built);
+    object.Set("cudaProblem", problem);
     object.Set("cuda", torch::cuda::is_available());
     object.Set("cudaDevices", static_cast<double>(torch::cuda::device_count()));
     object.Set("threads", Environment::of(info.Env()).executors().threads());
@@ -71,6 +71,16 @@ void manual_seed(const Napi::CallbackInfo& info) {
 // setErrorFactory(factory: (code, message, details: object | undefined) -> error)
 void set_error_factory(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).errors().set_factory(info[0].As<Napi::Function>());
+}
+
+// setWarningListener(listener: (texts: string[]) => void): for warnings of calls whose results have no place for them
+void set_warning_listener(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).warning_listener = Napi::Persistent(info[0].As<Napi::Function>());
+}
+
+// limitProcess(bytes, seconds)
+void limit_this_process(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { limit_process(to_byte_limit(info[0]), info[1].ToNumber().Uint32Value()); });
 }
 
 void stop(const Napi::CallbackInfo& info) { Environment::of(info.Env()).stop(); }
@@ -129,11 +139,12 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
     const int threads = info[2].ToNumber();
     if (info[3].IsNumber()) options.split_bytes = to_byte_limit(info[3]);
     auto& environment = Environment::of(info.Env());
+    // On the model's own executor: a file whose code never returns holds up nothing else.
+    auto executor = environment.executors().take(threads);
     return environment.submit<std::shared_ptr<Model>>(
-        environment.executors().operators(), info[4].ToNumber(),
-        [source, options](const CancelFlag&) { return open_model(*source, options); },
-        [threads](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
-          return ModelHandle::wrap(env, model, Environment::of(env).executors().take(threads));
+        *executor, info[4].ToNumber(), [source, options](const CancelFlag&) { return open_model(*source, options); },
+        [executor](Napi::Env env, std::shared_ptr<Model>& model) -> Napi::Value {
+          return ModelHandle::wrap(env, model, executor);
         });
   });
 }
@@ -181,6 +192,7 @@ Napi::Value layout_name(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   install_caching_allocator();
+  cuda_libraries();  // before anything asks for a device
   const auto environment = Environment::create(env);
   environment->tensor_class = Napi::Persistent(TensorHandle::define(env));
   environment->model_class = Napi::Persistent(ModelHandle::define(env));
@@ -209,11 +221,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
       {"setThreads", set_threads},
       {"setErrorFactory", set_error_factory},
+      {"setWarningListener", set_warning_listener},
       {"cancel", cancel},
       {"manualSeed", manual_seed},
       {"stop", stop},
       {"emptyCache", empty_cache},
       {"limitMemory", limit_memory},
+      {"limitProcess", limit_this_process},
   };
   for (const auto& [name, procedure] : procedures) exports.Set(name, Napi::Function::New(env, procedure, name));
   exports.Set("TensorHandle", environment->tensor_class.Value());

@@ -2,6 +2,26 @@
 
 namespace gradcam::node {
 
+namespace {
+
+Napi::Array to_array(Napi::Env env, const std::vector<std::string>& texts) {
+  auto array = Napi::Array::New(env, texts.size());
+  for (uint32_t i = 0; i < texts.size(); ++i) array[i] = Napi::String::New(env, texts[i]);
+  return array;
+}
+
+}  // namespace
+
+Napi::Value with_warnings(const Napi::Value& value, const std::vector<std::string>& warnings) {
+  if (warnings.empty() || !value.IsObject()) return value;
+  try {
+    value.As<Napi::Object>().Set("warnings", to_array(value.Env(), warnings));
+  } catch (const Napi::Error&) {
+    // A hook threw an object that cannot be changed.
+  }
+  return value;
+}
+
 std::shared_ptr<Environment> Environment::create(Napi::Env env) {
   auto environment = std::make_shared<Environment>(env);
   env.SetInstanceData(new std::shared_ptr<Environment>(environment));
@@ -30,6 +50,11 @@ void Environment::on_environment_end(void* data) {
   self->tensor_class.Reset();
   self->model_class.Reset();
   self->pass_class.Reset();
+  self->warning_listener.Reset();
+}
+
+void Environment::announce(const std::vector<std::string>& warnings) const {
+  if (!warnings.empty() && !warning_listener.IsEmpty()) warning_listener.Call({to_array(env_, warnings)});
 }
 
 void Environment::end_job(uint32_t ticket) {

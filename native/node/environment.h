@@ -5,8 +5,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "core/base/warnings.h"
 #include "executor_pool.h"
 #include "javascript_errors.h"
 #include "javascript_thread.h"
@@ -14,6 +17,10 @@
 #include "tickets.h"
 
 namespace gradcam::node {
+
+// Where the warnings of a job that succeeds go: to the listener of the environment, or into the object that it results
+// in, as `warnings`. Those of a job that fails are in the error.
+enum class WarningsGo { to_listener, into_result };
 
 // What one JavaScript environment (the main thread, or a worker) owns. There are no statics: two workers share nothing.
 // Handles keep it alive, since the order in which Node finalizes objects and instance data is not defined.
@@ -28,7 +35,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   // result. `ticket` is the caller's number for cancelling it, 0 for none.
   template <typename Result>
   Napi::Promise submit(Executor& executor, uint32_t ticket, std::function<Result(const CancelFlag&)> work,
-                       std::function<Napi::Value(Napi::Env, Result&)> finish);
+                       std::function<Napi::Value(Napi::Env, Result&)> finish,
+                       WarningsGo warnings_go = WarningsGo::to_listener);
 
   // On an executor thread: runs `body` on the JavaScript thread and waits for it. Throws Cancelled when the environment
   // ends first, HookThrew when `body` throws.
@@ -53,7 +61,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   };
   std::shared_ptr<const Kept> keep(const Napi::Object& object);
 
-  // Cancels what runs and ends the executors' threads. What is submitted afterwards never runs.
+  // Cancels what runs and ends the executors' threads; one that does not end within Executor::kLongestWait is left to
+  // itself. What is submitted afterwards never runs.
   void stop();
 
   Napi::Env env() const { return env_; }
@@ -64,6 +73,11 @@ class Environment : public std::enable_shared_from_this<Environment> {
   // Handles that hold a tensor.
   int64_t live_tensors = 0;
   Napi::FunctionReference tensor_class, model_class, pass_class;
+  // Called with an array of texts.
+  Napi::FunctionReference warning_listener;
+
+  // On the JavaScript thread.
+  void announce(const std::vector<std::string>& warnings) const;
 
  private:
   static void on_environment_end(void* self);
@@ -77,19 +91,25 @@ class Environment : public std::enable_shared_from_this<Environment> {
   JavascriptThread javascript_;
 };
 
+// The value, which gets the warnings as `warnings` where there are any and it is an object.
+Napi::Value with_warnings(const Napi::Value& value, const std::vector<std::string>& warnings);
+
 template <typename Result>
 Napi::Promise Environment::submit(Executor& executor, uint32_t ticket, std::function<Result(const CancelFlag&)> work,
-                                  std::function<Napi::Value(Napi::Env, Result&)> finish) {
+                                  std::function<Napi::Value(Napi::Env, Result&)> finish, WarningsGo warnings_go) {
   struct Outcome {
     std::optional<Result> result;
     std::exception_ptr error;
+    std::vector<std::string> warnings;
   };
   const auto deferred = Napi::Promise::Deferred::New(env_);
   const auto cancel = tickets_.issue(ticket);
   javascript_.job_began();
   auto self = shared_from_this();
-  auto run = [self, ticket, deferred, cancel, work = std::move(work), finish = std::move(finish)]() mutable {
+  auto run = [self, ticket, deferred, cancel, work = std::move(work), finish = std::move(finish),
+              warnings_go]() mutable {
     auto outcome = std::make_shared<Outcome>();
+    CollectedWarnings warnings;
     try {
       cancel->check();
       outcome->result = work(*cancel);
@@ -97,11 +117,15 @@ Napi::Promise Environment::submit(Executor& executor, uint32_t ticket, std::func
       outcome->error = std::current_exception();
     }
     work = nullptr;  // what it held is freed before the caller learns of the end
-    self->javascript_.post([self, ticket, deferred, finish, outcome](Napi::Env env) {
+    outcome->warnings = warnings.take();
+    self->javascript_.post([self, ticket, deferred, finish, warnings_go, outcome](Napi::Env env) {
       self->end_job(ticket);
-      if (outcome->error) return deferred.Reject(self->errors_.to_javascript(outcome->error));
+      const auto& warnings = outcome->warnings;
+      if (outcome->error) return deferred.Reject(with_warnings(self->errors_.to_javascript(outcome->error), warnings));
       try {
-        deferred.Resolve(finish(env, *outcome->result));
+        const auto result = finish(env, *outcome->result);
+        if (warnings_go == WarningsGo::to_listener) self->announce(warnings);
+        deferred.Resolve(warnings_go == WarningsGo::to_listener ? result : with_warnings(result, warnings));
       } catch (const Napi::Error& error) {
         deferred.Reject(error.Value());
       } catch (...) {

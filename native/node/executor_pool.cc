@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "core/memory/caching_allocator.h"
@@ -74,6 +75,8 @@ void ExecutorPool::set_threads(int threads) {
 void ExecutorPool::stop() {
   stopped_ = true;
   for (auto& owned : all_) owned.executor->stop();
+  const auto until = std::chrono::steady_clock::now() + Executor::kLongestWait;
+  for (auto& owned : all_) owned.executor->wait_for_end(until);
 }
 
 }  // namespace gradcam::node

@@ -6,8 +6,8 @@
 
 namespace gradcam::node {
 
-// The executors of one environment, each with a thread of its own: of models, so that these run side by side, one of
-// operators and of loading, and one of images. Used on the JavaScript thread alone.
+// The executors of one environment, each with a thread of its own: of models, which are loaded and run there, so that
+// these run side by side, one of operators, and one of images. Used on the JavaScript thread alone.
 //
 // The JavaScript thread, the executor of operators and the one of images have no intra-op threads but themselves: each
 // thread that opens a parallel region gets a team of its own from OpenMP, and once the teams have more threads than
@@ -27,7 +27,8 @@ class ExecutorPool {
   int threads() const { return threads_; }
   void set_threads(int threads);
 
-  // Cancels what runs and ends the threads. What is submitted afterwards never runs.
+  // Cancels what runs and ends the threads, which takes at most Executor::kLongestWait for all of them. What is
+  // submitted afterwards never runs.
   void stop();
 
  private:

@@ -29,8 +29,11 @@ void JavascriptThread::run_task(napi_env env, napi_value, void*, void* data) {
 }
 
 void JavascriptThread::post(Task task) {
-  auto* data = new Task(std::move(task));
-  if (napi_call_threadsafe_function(function_, data, napi_tsfn_nonblocking) != napi_ok) delete data;
+  auto data = std::make_unique<Task>(std::move(task));
+  // Held during the call: once the environment has ended, the function is gone, and the caller may outlive both.
+  std::lock_guard lock(mutex_);
+  if (ended_) return;
+  if (napi_call_threadsafe_function(function_, data.get(), napi_tsfn_nonblocking) == napi_ok) data.release();
 }
 
 uint32_t JavascriptThread::call(const std::function<uint32_t(Napi::Env)>& body) {

@@ -11,9 +11,10 @@ Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "ModelHandle",
       {InstanceMethod<&ModelHandle::facts>("facts"), InstanceMethod<&ModelHandle::modules>("modules"),
-       InstanceMethod<&ModelHandle::forward>("forward"), InstanceMethod<&ModelHandle::add_hook>("addHook"),
-       InstanceMethod<&ModelHandle::remove_hook>("removeHook"), InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
-       InstanceMethod<&ModelHandle::splits>("splits"), InstanceMethod<&ModelHandle::dispose>("dispose")});
+       InstanceMethod<&ModelHandle::operators>("operators"), InstanceMethod<&ModelHandle::forward>("forward"),
+       InstanceMethod<&ModelHandle::add_hook>("addHook"), InstanceMethod<&ModelHandle::remove_hook>("removeHook"),
+       InstanceMethod<&ModelHandle::check_layer>("checkLayer"), InstanceMethod<&ModelHandle::splits>("splits"),
+       InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
 Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor) {
@@ -98,6 +99,15 @@ Napi::Value ModelHandle::modules(const Napi::CallbackInfo& info) {
       entry.Set("hookable", submodules[i].hookable);
       list[i] = entry;
     }
+    return list;
+  });
+}
+
+Napi::Value ModelHandle::operators(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto names = unwrap_model(info.This())->operators();
+    auto list = Napi::Array::New(info.Env(), names.size());
+    for (uint32_t i = 0; i < names.size(); ++i) list[i] = names[i];
     return list;
   });
 }

@@ -101,7 +101,10 @@ at::IValue run(Call& call) {
 Napi::Value call_operator(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto call = resolve(info);
-    return to_javascript(info.Env(), run(call));
+    CollectedWarnings warnings;
+    const auto result = to_javascript(info.Env(), run(call));
+    Environment::of(info.Env()).announce(warnings.take());
+    return result;
   });
 }
 

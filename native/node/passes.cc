@@ -132,7 +132,8 @@ Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
           object.Set("intercepted", result.intercepted);
           object.Set("whyHooked", result.why_hooked);
           return object;
-        });
+        },
+        WarningsGo::into_result);
   });
 }
 
@@ -151,7 +152,8 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
     }
     return environment_->submit<Explained>(
         *executor_, info[1].ToNumber(), std::move(work),
-        [](Napi::Env env, Explained& explained) -> Napi::Value { return to_object(env, explained); });
+        [](Napi::Env env, Explained& explained) -> Napi::Value { return to_object(env, explained); },
+        WarningsGo::into_result);
   });
 }
 
@@ -182,7 +184,8 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
           object.Set("intercepted", result.intercepted);
           object.Set("whyHooked", result.why_hooked);
           return object;
-        });
+        },
+        WarningsGo::into_result);
   });
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change, once a day: clang-tidy on everything, every source compiled alone, in which a missing
-# include shows that a batch hides, and the numeric tests as other processors would run them.
+# include shows that a batch hides, the numeric tests as other processors would run them, and the campaign of
+# docs/reliability.md: faults of disks, fuzzing, a soak and sanitizers.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export CI=true GRADCAM_WERROR=1
@@ -22,6 +23,22 @@ npm run lint:cpp -- --all
 
 step 'numeric tests as on other processors'
 GRADCAM_UNITY=0 npm run test:processors
+
+step 'a job with each call of the system failing, and killed at each'
+GRADCAM_TEST_FAULTS_EVERY=1 npx ava dist/test/jobs/faults.test.js
+
+# Other seeds every day.
+step 'fuzzing'
+first=$(($(date +%s) / 86400 * 25000))
+node scripts/fuzz/fuzz.mjs models images api lists --seeds "$first-$((first + 24999))" --minutes 60
+
+step 'soak'
+node --expose-gc scripts/check/soak.mjs --count 20000
+
+for sanitizer in address thread; do
+  step "sanitizer: $sanitizer"
+  node scripts/check/sanitize.mjs "$sanitizer"
+done
 
 step 'coverage'
 GRADCAM_UNITY=0 npm run coverage

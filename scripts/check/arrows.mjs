@@ -12,7 +12,7 @@ export const floors = {
   lib: [
     ['base'],
     ['addon'],
-    ['tensor', 'setup'],
+    ['tensor', 'setup', 'model-file'],
     ['model', 'target', 'images'],
     ['explain', 'preprocess'],
     ['cam', 'perturbation', 'metrics'],

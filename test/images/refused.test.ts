@@ -102,7 +102,22 @@ test.serial('maxPixels is the most that is let in', async (t) => {
   t.deepEqual(image.shape, [1, 3, 2, 2])
   await refuses(t, () => loadImage(png, { maxPixels: 3 }), { code: 'ERR_IMAGE_TOO_LARGE', message: /2 x 2 = 4 pixels/ })
   const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="100000" height="100000"/>')
-  await refuses(t, () => loadImage(svg), { code: 'ERR_IMAGE_TOO_LARGE' })
+  await refuses(t, () => loadImage(svg, { svg: true }), { code: 'ERR_IMAGE_TOO_LARGE' })
+})
+
+test.serial('an image that takes longer to decode than it may is refused, and one that does not is not', async (t) => {
+  // Interlaced, so that it has to be decoded as a whole: some seconds.
+  const large = await sharp({ create: { width: 12_000, height: 12_000, channels: 3, background: '#123456' } })
+    .png({ progressive: true, compressionLevel: 1 })
+    .toBuffer()
+  await refuses(t, () => loadImage(large, { size: [8, 8], decodeSeconds: 1 }), {
+    code: 'ERR_IMAGE_TIMEOUT',
+    message: /took longer than 1 s to decode\. Raise decodeSeconds/,
+  })
+  using image = await loadImage(large, { size: [8, 8] })
+  t.deepEqual(image.shape, [1, 3, 8, 8])
+  for (const decodeSeconds of [0, -1, NaN, Infinity, '1' as never])
+    await refuses(t, () => loadImage(png, { decodeSeconds }), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
 async function refuses(

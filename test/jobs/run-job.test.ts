@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  checkSameJob,
   FileSource,
   FolderSink,
   FolderStore,
@@ -336,6 +337,22 @@ test.serial('an id of another source cannot lead out of the folder of the result
   t.deepEqual(written.sort(), ['fine..jpg', 'sub/fine'])
   for (const line of store.lines.values()) if ('error' in line) t.is(line.error.code, 'ERR_INVALID_ARGUMENT', line.id)
   t.deepEqual(readdirSync(folder), ['out'])
+})
+
+test.serial('specifications that are compared must be plain data', async (t) => {
+  const spec = await makeJobSpec({ model: sampleModel })
+  t.notThrows(() => checkSameJob(spec, structuredClone(spec)))
+  t.notThrows(() => checkSameJob(spec, { ...spec, layer: undefined as never }), 'as if it were not there')
+  const cyclic: unknown[] = []
+  cyclic.push(cyclic)
+  for (const labels of [cyclic, [1n]])
+    for (const [before, now] of [
+      [spec, { ...spec, labels: labels as never }],
+      [{ ...spec, labels: labels as never }, spec],
+    ] as const)
+      t.throws(() => checkSameJob(before, now), { code: 'ERR_INVALID_ARGUMENT', message: /must be plain data/ })
+  const noJson = { ...spec, toJSON: () => undefined }
+  t.throws(() => checkSameJob(noJson, spec), { code: 'ERR_INVALID_ARGUMENT', message: /`before` must be plain data/ })
 })
 
 test.serial('the options of a job are checked, and have defaults', async (t) => {

@@ -29,8 +29,10 @@ const cases: Record<string, PreprocessInput> = {
 const peer = await preprocessReference()
 const withPeer = needing('packages', peer)
 
+const limits = { maxPixels: 1e8, decodeSeconds: 60, svg: false, background: undefined }
+
 async function frame(file: string, how: Preprocess): Promise<{ planes: Float32Array; framing: Framing }> {
-  const image = await decode(readFileSync(file), file, { maxPixels: 1e8, background: undefined }, {})
+  const image = await decode(readFileSync(file), file, limits, {})
   const framing = framingOf([image.height, image.width], how)
   return { planes: await frameImage(image, framing, how), framing }
 }

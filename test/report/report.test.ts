@@ -35,7 +35,7 @@ const middle = (page: Page) =>
 
 test.serial('the command says where the page is', (t) => {
   t.is(made.code, 0, made.stderr)
-  t.deepEqual(JSON.parse(made.stdout), { file: join(out, 'report.html'), items: 6, withoutImage: 0 })
+  t.deepEqual(JSON.parse(made.stdout), { file: join(out, 'report.html'), items: 6, withoutImage: 0, unreadable: 0 })
 })
 
 inBrowser('all results are shown, the surest first, and nothing is loaded from anywhere', async (t) => {

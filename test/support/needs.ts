@@ -18,6 +18,7 @@ const needs = {
   posix: { what: 'a POSIX system', inCi: false },
   mount: { what: 'the right to mount a file system', inCi: false },
   user: { what: 'a user that is not root', inCi: false },
+  faults: { what: 'Linux with the GNU C library, and a C compiler', inCi: false },
 } as const satisfies Record<string, { what: string; inCi: boolean }>
 
 export type Need = keyof typeof needs

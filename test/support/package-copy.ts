@@ -39,14 +39,10 @@ export function smallAddon(torchVersion = 'small'): string {
 #include <napi.h>
 #include <torch/script.h>
 
-#ifndef GRADCAM_CUDA_LIBTORCH
-#define GRADCAM_CUDA_LIBTORCH 0
-#endif
-
 static Napi::Value info(const Napi::CallbackInfo& call) {
   auto facts = Napi::Object::New(call.Env());
   facts.Set("torchVersion", "${torchVersion}");
-  facts.Set("cudaBuild", Napi::Boolean::New(call.Env(), GRADCAM_CUDA_LIBTORCH));
+  facts.Set("cudaBuild", false);
   facts.Set("cuda", false);
   facts.Set("cudaDevices", 0);
   facts.Set("threads", 1);

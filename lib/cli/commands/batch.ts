@@ -10,6 +10,7 @@ import { makeJobSpec, type JobSpec } from '../../jobs/job-spec.js'
 import { ModelExplainer } from '../../jobs/model-explainer.js'
 import { runJob, type JobStart, type JobSummary, type JobWarning } from '../../jobs/run-job.js'
 import { imageExtensions } from '../../jobs/walk-folder.js'
+import { counted } from '../../base/units.js'
 import { presets } from '../../preprocess/presets.js'
 import { usageError } from '../arguments.js'
 import { batchOptions, readBatchCall, type BatchCall } from '../batch-options.js'
@@ -63,6 +64,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
       store: new FolderStore(out, {
         resume: call.resume,
         retryFailed: call.retryFailed,
+        verify: call.verify,
         onWait: (message) => process.stderr.write(`gradcam: ${inOneLine(message)}\n`),
       }),
       sink: new FolderSink(out),
@@ -70,6 +72,8 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
         devices: call.devices,
         batchSize: call.batchSize,
         maxWait: source.repeatable ? Infinity : 1000,
+        svg: call.svg,
+        trust: call.trust,
         ...(call.maxPixels !== null && { maxPixels: call.maxPixels }),
       }),
       signal,
@@ -99,7 +103,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
 }
 
 function onStart(
-  { layer, reshape, devices, ...counts }: JobStart,
+  { layer, reshape, devices, changed = 0, ...counts }: JobStart,
   call: BatchCall,
   source: FileSource,
   report: BatchReport,
@@ -109,6 +113,8 @@ function onStart(
     reshape === undefined ? '' : `, reshaped by ${typeof reshape === 'string' ? reshape : JSON.stringify(reshape)},`
   const at = layer === null ? '' : ` at ${layer}${how}`
   report.start(`${method} of ${model}${at} on ${devices.join(', ')}, images as ${call.preprocessName}`, counts)
+  if (changed > 0)
+    report.note(`${counted(changed, 'input')} explained again: the image or the result had changed since the last run.`)
   // Counted while the job runs, which must not wait for it.
   if (source.repeatable && !call.json) void source.count().then(report.total, () => {})
 }

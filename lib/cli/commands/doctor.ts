@@ -1,11 +1,20 @@
 import { doctor, type Check, type DoctorReport } from '../../setup/doctor.js'
-import { parseInputShape, parseReshape, reshapeOption, several, single, usageError } from '../arguments.js'
+import {
+  parseInputShape,
+  parseReshape,
+  readTrust,
+  reshapeOption,
+  several,
+  single,
+  trustOption,
+  usageError,
+} from '../arguments.js'
 import { checkModel, type ModelQuestion } from '../check-model.js'
 import type { Command, Values } from '../command.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
-  usage: '[MODEL --size HxW [--layer PATH]… [--reshape HOW]] [--device D] [--json]',
+  usage: '[MODEL --size HxW [--layer PATH]… [--reshape HOW]] [--device D] [--untrusted] [--json]',
   description: [
     'Prints what was found on this machine and is used, and for everything that is missing how to fix it. With a model file it',
     'also prints whether the model loads and runs, and how explanations run at its layers: split, which is faster than a',
@@ -16,6 +25,7 @@ export const command: Command = {
     layer: { type: 'string', multiple: true, value: 'PATH', help: 'instead of the layers that are suggested' },
     reshape: reshapeOption,
     device: { type: 'string', value: 'D', help: 'for the model: cpu (the default), cuda, cuda:N, or auto' },
+    ...trustOption,
     json: { type: 'boolean', help: 'print it as JSON' },
   },
   positionals: true,
@@ -35,7 +45,7 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
   const device = single(values, 'device')
   if (more.length > 0) throw usageError(`doctor takes one model file, not ${more.length + 1}.`)
   if (file === undefined) {
-    for (const [name, value] of Object.entries({ size, layer: layers[0], device }))
+    for (const [name, value] of Object.entries({ size, layer: layers[0], device, untrusted: values['untrusted'] }))
       if (value !== undefined) throw usageError(`--${name} is for a model file, and none was given.`)
     return null
   }
@@ -43,7 +53,8 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
   const reshape = parseReshape(single(values, 'reshape'))
   if (reshape && layers.length === 0)
     throw usageError('--reshape goes with --layer: the suggested layers have their own.')
-  return { file, shape: parseInputShape(size), layers, reshape, device: device ?? 'cpu' }
+  const shape = parseInputShape(size)
+  return { file, shape, layers, reshape, loading: { device: device ?? 'cpu', ...readTrust(values, shape) } }
 }
 
 function print({ ok, checks }: DoctorReport): string {

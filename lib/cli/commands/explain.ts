@@ -1,8 +1,9 @@
 import { GradCamError } from '../../base/errors.js'
 import { pickLayer } from '../../cam/pick-layer.js'
 import { methodNames, methods } from '../../methods/table.js'
-import { saveImage } from '../../images/index.js'
+import { saveOutput } from '../../images/save-image.js'
 import { ScriptModule } from '../../model/script-module.js'
+import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
 import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
@@ -63,6 +64,8 @@ export const command: Command = {
     },
     ...methodFlags,
     device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
+    ...trustOption,
+    ...svgOption,
     json: { type: 'boolean', help: 'print one JSON object a line for each explanation and each failure' },
   },
   positionals: true,
@@ -76,7 +79,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const names = [...job.targets.keys()]
   const began = performance.now()
   const report = explainReport(job)
-  using model = await ScriptModule.load(job.model, { device: job.device })
+  using model = await ScriptModule.load(job.model, { device: job.device, ...job.trust })
   const picked = layered && job.layers.length === 0 ? await pickLayer(model, [1, 3, ...job.size]) : null
   const layers = picked ? [picked.layer] : job.layers
   const reshape = job.reshape ?? picked?.reshape
@@ -121,7 +124,7 @@ async function save({ images }: Finding, pathOf: (kind: string) => string): Prom
   try {
     for (const [kind, image] of Object.entries(images)) {
       files[kind] = pathOf(kind)
-      await saveImage(image, pathOf(kind))
+      await saveOutput(image, pathOf(kind))
     }
   } finally {
     for (const image of Object.values(images)) image.dispose()
@@ -135,6 +138,8 @@ function isAboutImage(error: unknown): boolean {
     'ERR_IMAGE_UNREADABLE',
     'ERR_IMAGE_CORRUPT',
     'ERR_IMAGE_TOO_LARGE',
+    'ERR_IMAGE_TIMEOUT',
+    'ERR_IMAGE_SVG',
   ]
   return error instanceof GradCamError && codes.includes(error.code)
 }

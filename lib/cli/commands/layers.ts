@@ -5,7 +5,7 @@ import { ScriptModule } from '../../model/script-module.js'
 import { suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
 import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
 import { Tensor } from '../../tensor/tensor.js'
-import { parseInputShape, single, usageError } from '../arguments.js'
+import { parseInputShape, readTrust, single, trustOption, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
@@ -14,7 +14,7 @@ import { formatTable, type Cell } from '../table.js'
 import { counted, humanCount } from '../../base/units.js'
 
 export const command: Command = {
-  usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--json]',
+  usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
   description: [
     'Shows the layers of a TorchScript model as a tree: name, class, number of parameters. With --size the model runs',
     'once on noise of that size, and the tree shows what each layer returned, and which one explain uses by default.',
@@ -29,6 +29,7 @@ export const command: Command = {
     under: { type: 'string', value: 'PATH', help: 'only the layers inside this one' },
     depth: { type: 'string', value: 'N|all', help: 'how many levels to show; by default what fits on a screen' },
     device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
+    ...trustOption,
     json: { type: 'boolean', help: 'print all layers as JSON, with their full paths' },
   },
   positionals: true,
@@ -41,7 +42,10 @@ export const command: Command = {
     const depth = parseDepth(single(values, 'depth'))
     const under = single(values, 'under') ?? ''
 
-    using model = await ScriptModule.load(file, { device: single(values, 'device') ?? 'cpu' })
+    using model = await ScriptModule.load(file, {
+      device: single(values, 'device') ?? 'cpu',
+      ...readTrust(values, shape),
+    })
     const modules = model.namedModules()
     if (!modules.some(({ path }) => path === under)) model.checkLayer(under) // throws, with the nearest names
     const seen = shape && (await runOnce(model, shape))

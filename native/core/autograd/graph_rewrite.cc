@@ -2,6 +2,8 @@
 
 #include <unordered_map>
 
+#include "in_place_view.h"
+
 namespace gradcam {
 
 void rewrite_graph(const std::vector<torch::Tensor>& ends, const Rewrite& rewrite) {
@@ -25,6 +27,7 @@ void rewrite_graph(const std::vector<torch::Tensor>& ends, const Rewrite& rewrit
       }
       edge.function = entry->second;
     }
+    update_edges_inside(*above);
   }
 }
 

@@ -17,10 +17,11 @@ enum class ReluRule {
               // arXiv:1311.2901
 };
 
-// Whether `output` was recorded by a ReLU.
-bool is_relu_output(const Tensor& output);
+// The node that recorded the ReLU whose output this is; none where it is not the output of one.
+NodePtr relu_that_made(const Tensor& output);
 
-// Applies the rule to the nodes of ReLUs that it is called with: module or functional, in place or not.
+// Applies the rule to the nodes of ReLUs that it is called with: module or functional, in place or not, on a view or
+// not.
 class ReluRuler {
  public:
   // On those `among` alone, where it is given.
@@ -34,6 +35,9 @@ class ReluRuler {
   const std::string& other() const { return other_; }
 
  private:
+  // Whether the rule applies to the activation that `node` records; it is counted then.
+  bool rules(const NodePtr& node, const torch::autograd::Node& activation);
+
   ReluRule rule_;
   std::optional<std::unordered_set<const torch::autograd::Node*>> among_;
   int count_ = 0;

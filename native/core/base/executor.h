@@ -1,9 +1,7 @@
 #pragma once
-#include <atomic>
-#include <condition_variable>
-#include <deque>
+#include <chrono>
 #include <functional>
-#include <mutex>
+#include <memory>
 #include <thread>
 
 #include "cancel.h"
@@ -18,27 +16,30 @@ class Executor {
     CancelFlagPtr cancel;
   };
 
-  Executor() = default;
-  ~Executor() { stop(); }
+  // How long the end of an executor waits for a job that does not look at its flag: an operator cannot be interrupted.
+  static constexpr std::chrono::seconds kLongestWait{5};
+
+  Executor();
+  ~Executor() { wait_for_end(std::chrono::steady_clock::now() + kLongestWait); }
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
   // The first job starts the thread, so that a process which runs nothing has none.
   void submit(Job job);
 
-  // Cancels the running job, drops the waiting ones, and returns when the thread has ended. Safe to call twice.
+  // Cancels the running job and drops the waiting ones. Safe to call twice.
   void stop();
 
- private:
-  void loop();
-  void spin_briefly() const;  // until the next job, at most for a moment
+  // The same, and returns when the thread has ended, at the latest at `until`. A thread that goes on then is left to
+  // itself: see abandoned_threads.h.
+  void wait_for_end(std::chrono::steady_clock::time_point until);
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Job> waiting_;
-  CancelFlagPtr running_;
-  bool stopping_ = false;
-  std::atomic<bool> called_{false};  // there is a waiting job, or the end: read without the lock while spinning
+ private:
+  struct State;  // shared with the thread, which may outlive the executor
+
+  static void loop(State& state);
+
+  std::shared_ptr<State> state_;
   std::thread thread_;
 };
 

@@ -60,6 +60,8 @@ class Model {
   virtual std::optional<at::ScalarType> dtype() const = 0;
   // Arguments of `run`, after `self`.
   virtual const c10::FunctionSchema& forward_schema() const = 0;
+  // The operators that its code may call, by qualified name, each once: "aten::conv2d".
+  virtual std::vector<std::string> operators() const = 0;
   virtual HookRegistry& hooks() = 0;
 
   // One forward pass. Tensors on another device are moved to the model's. `observer` and `cancel` may be null.

@@ -45,7 +45,9 @@ bool is_torchscript(const ModelFile& file) {
 
 Loaded read_torchscript(ModelFile& file, const ModelOptions& options) {
   try {
-    auto module = torch::jit::load(file.rewound(), options.device);
+    // Without the records of source positions, which are read when an error is described: they are not needed for that
+    // here, and nothing has checked them.
+    auto module = torch::jit::load(file.rewound(), options.device, /*load_debug_files=*/false);
     if (!module.find_method("forward"))
       throw Error("ERR_MODEL_NO_FORWARD",
                   file.name() +

@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/base/device.h"
 #include "core/base/error.h"
@@ -11,6 +12,8 @@
 #include "core/graphs/state_writes.h"
 #include "core/memory/caching_allocator.h"
 #include "core/split/split_graph.h"
+#include "core/split/split_ops.h"
+#include "loop_checks.h"
 #include "max_pool_rewrite.h"
 #include "randomize.h"
 
@@ -83,6 +86,7 @@ TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& optio
   }
   read_code();
   if (device_.is_cpu()) rewrite_max_pools(module_);
+  insert_loop_checks(module_);
   trampolines_.emplace(module_, hooks_);
 }
 
@@ -108,15 +112,25 @@ Capabilities TorchScriptModel::capabilities() const {
   return {/*hookable=*/!frozen_, /*splittable=*/true, /*differentiable=*/true};
 }
 
+std::vector<std::string> TorchScriptModel::operators() const {
+  std::set<std::string> names;
+  for (auto* function : module_._ivalue()->compilation_unit()->get_functions())
+    if (const auto* with_graph = jit::tryToGraphFunction(*function))
+      for_each_node(with_graph->graph()->block(), [&](jit::Node* node) { names.insert(node->kind().toQualString()); });
+  return {names.begin(), names.end()};
+}
+
 IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
   for (auto& input : inputs)
     input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : to_device(t, device_); });
   const RunScope scope(hooks_, observer, cancel);
+  const CancelScope in_loops(cancel);
   // The profiling executor would fuse operators and hide ReLUs inside differentiable graphs of its own.
   const jit::GraphOptimizerEnabledGuard unoptimized(false);
   try {
     return module_.get_method("forward")(std::move(inputs));
   } catch (...) {
+    if (cancel) cancel->check();  // the interpreter turned Cancelled into text
     if (hooks_.failure) std::rethrow_exception(hooks_.failure);
     throw;
   }

@@ -29,6 +29,7 @@ class TorchScriptModel final : public Model {
   at::Device device() const override { return device_; }
   std::optional<at::ScalarType> dtype() const override { return dtype_; }
   const c10::FunctionSchema& forward_schema() const override { return schema_; }
+  std::vector<std::string> operators() const override;
   HookRegistry& hooks() override { return hooks_; }
 
   IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) override;

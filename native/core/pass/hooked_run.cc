@@ -14,8 +14,11 @@ class ReluModuleObserver : public CallObserver {
   bool observes(ModuleId, const c10::ClassType& type) const override {
     return type.name() && type.name()->name() == "ReLU";
   }
-  void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
-    if (output.isTensor() && is_relu_output(output.toTensor())) found_.push_back(output.toTensor().grad_fn());
+  void after(ModuleId, const c10::ClassType&, const Inputs& inputs, IValue& output) override {
+    // A traced module returns nothing where nobody used its result: it changed its input in place.
+    const auto& result = output.isNone() && !inputs.empty() ? inputs.front() : output;
+    if (!result.isTensor()) return;
+    if (auto node = relu_that_made(result.toTensor())) found_.push_back(std::move(node));
   }
 
  private:

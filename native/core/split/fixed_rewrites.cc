@@ -128,6 +128,7 @@ void insert_cancel_checks(jit::Graph& graph) {
     if (kHeavy.count(node->kind())) heavy.push_back(node);
   });
   for (auto* node : heavy) graph.create(ops::check_cancelled, 0)->insertBefore(node);
+  check_loops(graph);
 }
 
 }  // namespace gradcam

@@ -3,6 +3,7 @@
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
 #include <torch/csrc/jit/passes/frozen_graph_optimizations.h>
+#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "core/base/error.h"
@@ -74,7 +75,10 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   const bool whole = plan.layers.empty() && !plan.at_input;
   auto counted = shared_storages(module);
   if (!whole) insert_taps(module, plan.layers);
-  const auto inputs = module.get_method("forward").graph()->inputs().size();
+  const auto unfrozen = module.get_method("forward").graph();
+  jit::Inline(*unfrozen);  // as freezing does first: functions that are not methods have checks for cancellation, too
+  remove_checks(*unfrozen);
+  const auto inputs = unfrozen->inputs().size();
   const auto frozen = jit::freeze_module(module);
   auto graph = frozen.get_method("forward").graph();
   jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
@@ -83,6 +87,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   split->plan_ = plan;
   split->takes_self_ = graph->inputs().size() == inputs;
   if (split->takes_self_) split->self_ = frozen._ivalue();
+  split->unit_ = frozen._ivalue()->compilation_unit();
   auto graphs = whole           ? keep_whole(*graph)
                 : plan.at_input ? cut_at_input(*graph, plan.layers.size())
                                 : cut_at_first_tap(*graph, plan.layers.size());

@@ -68,7 +68,9 @@ class SplitModel {
   SplitModel() = default;
 
   SplitPlan plan_;
-  IValue self_;  // the frozen module, where its graph still takes it as input: only that keeps its compilation unit
+  // The nodes of the graphs refer to the functions that they were inlined from, which LibTorch names in errors.
+  std::shared_ptr<torch::jit::CompilationUnit> unit_;
+  IValue self_;  // the frozen module, where its graph still takes it as input
   bool takes_self_ = false;
   std::unique_ptr<torch::jit::Function> head_, tail_;
   std::vector<size_t> tap_layers_;  // the layer of each tap, in the order of execution

@@ -7,6 +7,7 @@
 
 #include "core/kernels/fixed_batch_norm.h"
 #include "core/kernels/fixed_convolution.h"
+#include "split_graph.h"
 
 namespace gradcam {
 
@@ -59,6 +60,27 @@ void register_operators() {
       jit::Operator("gradcam::fixed_convolution(...) -> Tensor", make_fixed_convolution,
                     c10::AliasAnalysisKind::PURE_FUNCTION),
   });
+}
+
+void check_loops(jit::Graph& graph) {
+  register_operators();
+  std::vector<jit::Node*> loops;
+  for_each_node(graph.block(), [&](jit::Node* node) {
+    if (node->kind() == c10::prim::Loop) loops.push_back(node);
+  });
+  for (auto* loop : loops) {
+    auto* turn = loop->blocks().at(0);
+    if (turn->nodes().begin()->kind() != ops::check_cancelled)  // as in a copy of a graph that has them
+      turn->prependNode(graph.create(ops::check_cancelled, 0));
+  }
+}
+
+void remove_checks(jit::Graph& graph) {
+  std::vector<jit::Node*> checks;
+  for_each_node(graph.block(), [&](jit::Node* node) {
+    if (node->kind() == ops::check_cancelled) checks.push_back(node);
+  });
+  for (auto* check : checks) check->destroy();
 }
 
 CancelScope::CancelScope(const CancelFlag* cancel) : outer_(std::exchange(current_cancel, cancel)) {}

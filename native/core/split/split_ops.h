@@ -16,6 +16,11 @@ extern const c10::Symbol fixed_convolution;  // (Tensor input, Tensor weight, Te
 
 void register_operators();
 
+// Has every loop of the graph check for cancellation before each turn.
+void check_loops(torch::jit::Graph& graph);
+// Removes the checks again: they stand in the way of optimisations.
+void remove_checks(torch::jit::Graph& graph);
+
 // While it lives, graphs that run on this thread check `cancel`, which may be null, where they check for cancellation.
 class CancelScope {
  public:

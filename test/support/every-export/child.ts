@@ -9,6 +9,7 @@ import {
   Tensor,
   errorCodes,
 } from '../../../lib/index.js'
+import { finish } from './finish.js'
 import { subjectsOf, type Subject } from './subjects.js'
 import { badModels, kinds, Trap } from './values.js'
 
@@ -43,25 +44,6 @@ function judge(error: unknown): void {
   refused++
   if (error instanceof GradCamError ? Object.hasOwn(errorCodes, error.code) : error instanceof Trap) return
   untyped.add(`${current}: ${error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 200) : String(error)}`)
-}
-
-/** Frees a result, and takes two results of an iterator and then returns it. */
-async function finish(result: unknown): Promise<void> {
-  if (result instanceof Tensor) return result.dispose()
-  if (Array.isArray(result)) for (const inner of result) await finish(inner)
-  if (typeof result !== 'object' || result === null || !(result instanceof ScriptModule)) {
-    const { next, return: end } = (result ?? {}) as Partial<AsyncIterator<unknown, unknown>>
-    if (typeof next === 'function' && typeof end === 'function') {
-      const iterator = result as Required<AsyncIterator<unknown, unknown>>
-      try {
-        for (let i = 0; i < 2; i++) await finish((await iterator.next()).value)
-      } finally {
-        await iterator.return(undefined)
-      }
-    }
-  }
-  const dispose = (result as Partial<Disposable> | null)?.[Symbol.dispose]
-  if (typeof dispose === 'function') dispose.call(result)
 }
 
 async function tryCall(subject: Subject, args: readonly unknown[], what: string): Promise<void> {

@@ -85,7 +85,23 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
     lastSpatialLayer: [[{ path: 'a', typeName: 'Conv2d', calls: 1, shape: [1, 2, 4, 4], description: '' }]],
     moduleTree: [model.namedModules(), ''],
     makeMapExplainers: [model, ['gradcam'], ['features'], { chunkSize: 4 }],
-    readMethodSettings: [{ masks: 10 }, ['rise']],
+    readMethodSettings: [
+      {
+        execution: 'auto',
+        precision: 'bfloat16',
+        eigenSmooth: true,
+        chunkSize: 4,
+        seed: 0,
+        steps: 2,
+        smooth: { kind: 'mean', samples: 2, sigma: 1, seed: 0 },
+        window: [8, 8],
+        stride: [8, 8],
+        masks: 10,
+      },
+      ['gradcam', 'scorecam', 'rise', 'integrated-gradients', 'occlusion'],
+    ],
+    'an input of explainAll': [{ id: 'a', source: undefined, tensor: input.select(0, 0), target: 1 }],
+    'BatchExplanation#encode': ['npy', { alpha: 0.5 }],
     toMapLevels: [{ data: new Float32Array(4), height: 2, width: 2 }],
     readLabels: ['labels.txt'],
     parseTarget: ['cat', ['cat', 'dog']],
@@ -108,7 +124,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
     checkSameJob: [{ model: { path: 'a', sha256: 'b' } }, { model: { path: 'a', sha256: 'b' } }],
     readJobSpec: ['results'],
     readManifest: ['results'],
-    writeReport: ['results', 'page.html', { thumbnail: 100, onProgress: () => {} }],
+    writeReport: ['results', 'page.html', { thumbnail: 100, maxPixels: 1000, onProgress: () => {} }],
     runJob: [
       { model: { path: 'plain.pt', sha256: '' }, write: [] },
       {
@@ -126,7 +142,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
         onWarning: () => {},
       },
     ],
-    FolderStore: ['results', { resume: true, retryFailed: false, onWait: () => {} }],
+    FolderStore: ['results', { resume: true, retryFailed: false, verify: false, onWait: () => {} }],
     FolderSink: ['results'],
     ModelExplainer: [{ model, devices: ['cpu'] }],
     'FileSource.open': [['image.png'], { labels: ['cat'], exclude: 'results' }],
@@ -235,7 +251,7 @@ const ending: readonly (string | symbol)[] = ['constructor', 'dispose', 'close',
 /** Protected and internal in TypeScript: only the package calls them. */
 const internal: readonly (string | symbol)[] = [
   ...['assertOpen', 'explained', 'relus', 'run', 'runTop', 'withMaps', 'handle'],
-  ...['measure', 'scorer', 'compare', 'exchange', 'options'],
+  ...['measure', 'scorer', 'compare', 'exchange', 'options', 'extra'],
 ]
 
 /** Methods, getters and setters of an object, its own and inherited. */
@@ -299,6 +315,12 @@ export async function subjectsOf(model: ScriptModule, input: Tensor, map: Tensor
     }
   const explanation = await new lib.Cam(model, { layers: ['features'] }).explain(input)
   objects.push(['CamExplanation', explanation])
+  const job = { model, layer: 'features', onError: 'throw' } as const
+  const { value } = await lib.explainAll([input.select(0, 0)], job).next()
+  objects.push(['BatchExplanation', value as lib.BatchExplanation])
+  const one = 'an input of explainAll'
+  const explainOne = ([entry]: readonly unknown[]) => lib.explainAll([entry as lib.BatchInput], job)
+  subjects.push({ name: one, valid: valid[one] ?? [], call: explainOne })
   for (const [name, object] of objects) {
     // So that methods that read the results of a pass have some.
     if (object instanceof lib.Cam || object instanceof lib.GuidedBackprop || object instanceof lib.FullGrad) {

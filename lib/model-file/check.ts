@@ -1,0 +1,126 @@
+import { GradCamError } from '../base/errors.js'
+import { bytesOf, openFile, type ByteSource } from './byte-source.js'
+import { Malformed } from './malformed.js'
+import { readPickle } from './pickle.js'
+import { checkPickledTensors } from './pickled-tensors.js'
+import { checkSourceDepth } from './source-nesting.js'
+import { readZipDirectory, readZipRecord, show, type ZipRecord } from './zip-directory.js'
+
+/** The largest pickle that is read. Weights are in records of their own. */
+const largestPickle = 256 * 2 ** 20
+
+/** What the check of a model file found. */
+export interface CheckedFile {
+  /** All source, where it is a TorchScript file. */
+  readonly sources: readonly SourceRecord[]
+  /** Whether it is a TorchScript file of PyTorch before 1.1, whose code is not checked. */
+  readonly isOld: boolean
+}
+
+const nothing: CheckedFile = { sources: [], isOld: false }
+
+/** A record of source in a TorchScript archive. */
+export interface SourceRecord {
+  readonly name: string
+  readonly text: string
+}
+
+/**
+ * Checks the structure of a model file before LibTorch sees it: that the archive's records lie within the file, that every
+ * tensor lies within its storage and every storage within its record, and that neither values nor source are nested deeper
+ * than LibTorch can follow. Nothing of the file is executed. A file that is not a zip archive, or cannot be opened, is left
+ * to whoever reads it next.
+ *
+ * @param name what the errors call it: "'model.pt'"
+ * @throws GradCamError ERR_MODEL_CORRUPT
+ */
+export async function checkModelFile(file: string | Uint8Array, name: string): Promise<CheckedFile> {
+  const source = file instanceof Uint8Array ? bytesOf(file) : await openFile(file).catch(() => null)
+  if (!source) return nothing
+  try {
+    const isArchive = source.size >= 4 && (await source.read(0, 2)).toString('latin1') === 'PK'
+    return isArchive ? await checkArchive(source) : nothing
+  } catch (cause) {
+    if (!(cause instanceof Malformed)) throw cause
+    throw new GradCamError('ERR_MODEL_CORRUPT', `${name} cannot be read as a TorchScript file: ${cause.message}.`, {
+      remedy: 'It is incomplete or damaged, or was written by a newer PyTorch: copy or export it again.',
+      details: { problem: cause.message },
+      cause,
+    })
+  } finally {
+    await source.close()
+  }
+}
+
+async function checkArchive(source: ByteSource): Promise<CheckedFile> {
+  const records = new Archive(await readZipDirectory(source))
+  const sources: SourceRecord[] = []
+  // Any other archive is refused later, with what it is.
+  if (!records.has('constants.pkl') || !records.has('data.pkl')) return { sources, isOld: records.has('model.json') }
+  for (const record of records.all) {
+    const inside = records.nameInside(record).toLowerCase()
+    // LibTorch does not tell 'data.pkl' from 'DATA.PKL'.
+    if (inside === 'data.pkl' || inside === 'constants.pkl') await checkPickle(source, records, record)
+    else if (/^code\/.*\.py$/.test(inside)) {
+      const text = (await readZipRecord(source, record)).toString('utf8')
+      within(record, () => checkSourceDepth(text))
+      sources.push({ name: records.nameInside(record), text })
+    }
+  }
+  return { sources, isOld: false }
+}
+
+async function checkPickle(source: ByteSource, records: Archive, record: ZipRecord): Promise<void> {
+  if (record.size > largestPickle)
+    throw new Malformed(
+      `the pickle ${show(record.name)} has ${record.size} bytes, and more than ${largestPickle} are refused`,
+    )
+  const folder = records.nameInside(record).replace(/\.pkl$/i, '')
+  const bytes = await readZipRecord(source, record)
+  const value = await readPickle(bytes).catch((error: unknown) => within(record, () => rethrow(error)))
+  within(record, () => checkPickledTensors(value, (key) => records.sizeOf(`${folder}/${key}`)))
+}
+
+function rethrow(error: unknown): never {
+  throw error
+}
+
+/** Names the record in what is wrong with it. */
+function within<Result>(record: ZipRecord, check: () => Result): Result {
+  try {
+    return check()
+  } catch (error) {
+    throw error instanceof Malformed ? new Malformed(`in ${show(record.name)}, ${error.message}`) : error
+  }
+}
+
+/** The records of an archive as LibTorch finds them: below the folder of the first, whatever the case of their letters. */
+class Archive {
+  readonly #root: string
+  readonly #sizes = new Map<string, number>()
+
+  constructor(readonly all: readonly ZipRecord[]) {
+    const [first] = all
+    const slash = first?.name.indexOf('/') ?? -1
+    this.#root = first && slash >= 0 ? first.name.slice(0, slash + 1) : ''
+    for (const { name, size } of all) {
+      // Classes may differ in the case of a letter.
+      const key = /\/code\//.test(name) ? name : name.toLowerCase()
+      if (this.#sizes.has(key)) throw new Malformed(`the archive has two records of the name ${show(name)}`)
+      this.#sizes.set(key, size)
+    }
+  }
+
+  /** Without the folder; '' where it is in another one. */
+  nameInside({ name }: ZipRecord): string {
+    return name.startsWith(this.#root) ? name.slice(this.#root.length) : ''
+  }
+
+  has(name: string): boolean {
+    return this.sizeOf(name) !== undefined
+  }
+
+  sizeOf(name: string): number | undefined {
+    return this.#sizes.get((this.#root + name).toLowerCase())
+  }
+}

@@ -1,0 +1,4 @@
+/** What is wrong in the structure of a model file, as the end of a sentence: `the pickle data.pkl ends in an opcode`. */
+export class Malformed extends Error {
+  override readonly name = 'Malformed'
+}

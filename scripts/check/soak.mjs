@@ -1,0 +1,216 @@
+// Does thousands of explanations, and looks whether anything grows: npm run soak -- [--count 100000]
+//
+// Every method, with images of several sizes and counts, by explainers that are kept and by new ones; models that are loaded
+// and released, randomised copies, calls that are stopped, jobs with images, and workers that come and go. Resident memory,
+// tensors, file descriptors and threads are measured at twelve points; in the second half none of them may grow.
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import {
+  disposeValue,
+  emptyCache,
+  explainAll,
+  GradCam,
+  GradCamError,
+  liveTensors,
+  makeMapExplainers,
+  methods,
+  ScriptModule,
+  Tensor,
+} from 'libtorch-gradcam'
+import sharp from 'sharp'
+
+const points = 12
+/** What the process may have more in the last third than in the third before, beside a hundredth of it: noise of the heap. */
+const slackMB = 8
+
+const file = fileURLToPath(new URL('../../samples/animals-densenet.pt', import.meta.url))
+const names = /** @type {(keyof typeof methods)[]} */ (Object.keys(methods))
+const settings = /** @type {const} */ ({
+  seed: 0,
+  steps: 3,
+  masks: 6,
+  chunkSize: 8,
+  window: [16, 16],
+  stride: [16, 16],
+})
+const sizes = [32, 48, 64, 40, 32]
+const batches = [1, 1, 2, 1, 3]
+
+function read() {
+  if (!globalThis.gc) throw new Error('run it as npm run soak, or node --expose-gc scripts/check/soak.mjs')
+  if (process.platform !== 'linux') throw new Error('it reads /proc, which Linux alone has')
+  const { values } = parseArgs({ options: { count: { type: 'string', default: '100000' } } })
+  const count = Number(values.count)
+  if (!Number.isSafeInteger(count) || count < points) throw new Error(`--count requires a number of at least ${points}`)
+  return count
+}
+
+/** What must not grow, now. */
+async function measure(/** @type {ScriptModule | null} */ kept) {
+  for (let times = 0; times < 3; times++) {
+    globalThis.gc?.()
+    await sleep(30)
+  }
+  emptyCache()
+  const status = readFileSync('/proc/self/status', 'utf8')
+  const number = (name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1])
+  return {
+    residentMB: number('VmRSS') / 1024,
+    tensors: liveTensors(),
+    files: readdirSync('/proc/self/fd').length,
+    threads: number('Threads'),
+    // Each in a compilation unit of its own.
+    splits: kept?.splitMemory().splits ?? 0,
+  }
+}
+
+/** One explanation by each of the explainers of a method. */
+async function explainWith(explainers, input, target) {
+  for (const explainer of explainers) {
+    const { output, maps } = await explainer.explain(input, { target })
+    disposeValue(output)
+    for (const { map } of maps) map.dispose()
+  }
+}
+
+const make = (model, name) =>
+  makeMapExplainers(model, [name], methods[name].layered ? ['features'] : [], settingsOf(name))
+
+/** Those that a method does not take are refused. */
+function settingsOf(name) {
+  const taken =
+    { rise: ['masks', 'seed'], occlusion: ['window', 'stride'], 'integrated-gradients': ['steps'] }[name] ?? []
+  return Object.fromEntries(taken.map((key) => [key, settings[key]]))
+}
+
+const workerSource = `
+  const { workerData, parentPort } = require('node:worker_threads')
+  ;(async () => {
+    const { ScriptModule, GradCam, Tensor } = await import('libtorch-gradcam')
+    const model = await ScriptModule.load(workerData)
+    const cam = new GradCam(model, ['features'])
+    const input = Tensor.rand([1, 3, 32, 32])
+    const found = await cam.explain(input, { target: 1 })
+    parentPort.postMessage(found.cam.shape.length)
+  })()`
+
+/** A worker that ends with its model, explainer and tensors still open. */
+async function useWorker() {
+  const worker = new Worker(workerSource, { eval: true, workerData: file })
+  await once(worker, 'message')
+  await worker.terminate()
+}
+
+async function useModel() {
+  const model = await ScriptModule.load(file)
+  const copy = await model.randomized({ seed: 1 })
+  const input = Tensor.rand([1, 3, 32, 32])
+  for (const one of [model, copy]) {
+    const cam = new GradCam(one, ['features'])
+    const found = await cam.explain(input, { target: 0 })
+    found.dispose()
+    cam.dispose()
+  }
+  for (const one of [input, copy, model]) one.dispose()
+}
+
+async function useJob(model, image) {
+  const finish = async (result) => void (await result.encode('overlay'))
+  for await (const result of explainAll([image, image, Buffer.from('torn')], { model, layer: 'features', finish }))
+    result.dispose()
+}
+
+/** A call that is stopped before it began, or in its middle. */
+async function useSignal(model, input, inMiddle) {
+  const stop = new AbortController()
+  const cam = new GradCam(model, ['features'])
+  const running = cam.explain(input, { target: 0, signal: stop.signal })
+  if (inMiddle) await sleep(1)
+  stop.abort()
+  await running.then(
+    (found) => found.dispose(),
+    () => {},
+  )
+  cam.dispose()
+}
+
+const count = read()
+const began = performance.now()
+const seconds = () => Math.round((performance.now() - began) / 1000)
+const model = await ScriptModule.load(file)
+const kept = new Map(names.map((name) => [name, make(model, name)]))
+const jpeg = await sharp({ create: { width: 96, height: 72, channels: 3, background: '#4080c0' } })
+  .jpeg()
+  .toBuffer()
+/** @type {Record<string, number>} */
+const errors = {}
+const rows = []
+const width = 13
+
+/** Measures, and prints a row of the table. */
+async function note(/** @type {number} */ explanations) {
+  const row = { explanations, seconds: seconds(), ...(await measure(model)) }
+  if (rows.length === 0)
+    console.log(
+      Object.keys(row)
+        .map((key) => key.padStart(width))
+        .join(''),
+    )
+  console.log(
+    Object.values(row)
+      .map((value) => String(Math.round(value)).padStart(width))
+      .join(''),
+  )
+  rows.push(row)
+}
+
+for (let i = 0; i < count; i++) {
+  if (i % Math.ceil(count / points) === 0) await note(i)
+  const name = names[i % names.length]
+  const round = Math.floor(i / names.length)
+  const [size, batch] = [sizes[round % sizes.length], batches[round % batches.length]]
+  const input = Tensor.rand([batch, 3, size, size])
+  try {
+    const isKept = round % 2 === 0
+    const explainers = isKept ? (kept.get(name) ?? []) : make(model, name)
+    try {
+      await explainWith(explainers, input, i % 8)
+    } finally {
+      if (!isKept) for (const explainer of explainers) explainer[Symbol.dispose]()
+    }
+    if (i % 50 === 7) await useSignal(model, input, i % 100 === 7)
+    if (i % 50 === 17) await useJob(model, jpeg)
+    if (i % 100 === 27) await useModel()
+    if (i % 500 === 37) await useWorker()
+  } catch (error) {
+    if (!(error instanceof GradCamError)) throw error
+    errors[`${name}: ${error.message}`] = (errors[`${name}: ${error.message}`] ?? 0) + 1
+  } finally {
+    input.dispose()
+  }
+}
+await note(count)
+
+for (const explainers of kept.values()) for (const explainer of explainers) explainer[Symbol.dispose]()
+model.dispose()
+const left = await measure(null)
+console.log(`released: ${Math.round(left.residentMB)} MB, ${left.tensors} tensors, ${left.files} files`)
+
+const middle = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
+const third = Math.floor(rows.length / 3)
+const problems = Object.entries(errors).map(([error, times]) => `${times} times ${error}`)
+for (const key of /** @type {const} */ (['residentMB', 'tensors', 'files', 'threads', 'splits'])) {
+  const [before, after] = [rows.slice(-2 * third, -third), rows.slice(-third)].map((some) =>
+    middle(some.map((row) => row[key])),
+  )
+  const allowed = key === 'residentMB' ? slackMB + before / 100 : 0
+  if (after > before + allowed) problems.push(`${key} grows: ${before.toFixed(0)}, then ${after.toFixed(0)}`)
+}
+if (left.tensors > 0) problems.push(`${left.tensors} tensors are left`)
+for (const problem of problems) console.log(problem)
+console.log(problems.length === 0 ? 'flat' : 'not flat')
+process.exitCode = problems.length === 0 ? 0 : 1
