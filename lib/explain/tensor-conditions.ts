@@ -1,7 +1,8 @@
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { functions, operators } from '../tensor/operators.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { tidy, type Tensor } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 import { endingOf } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
 import { conditionOf, type MapCondition } from './condition.js'
@@ -39,4 +40,18 @@ export async function conditionsOfTensor(
       dtype: model.dtype,
     }),
   )
+}
+
+/** The same, where the explanation that owns the values and the output is made of it: both are disposed where it fails. */
+export async function conditionsOrDispose(
+  output: Value,
+  ...given: Parameters<typeof conditionsOfTensor>
+): Promise<MapCondition[]> {
+  try {
+    return await conditionsOfTensor(...given)
+  } catch (error) {
+    disposeValue(output)
+    given[0].dispose()
+    throw error
+  }
 }
