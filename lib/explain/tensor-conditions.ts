@@ -1,7 +1,7 @@
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { functions, operators } from '../tensor/operators.js'
-import { tidy, type Tensor } from '../tensor/tensor.js'
+import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { endingOf } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
