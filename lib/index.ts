@@ -111,6 +111,7 @@ export type {
   RandomizedOptions,
   SplitMemory,
 } from './model/model.js'
+export type { ModelInput, ModelInputSize } from './model/model-input.js'
 export { ScriptModule, type LoadOptions } from './model/script-module.js'
 export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
 export { className, parseTarget, readLabels, type ClassTarget } from './target/labels.js'

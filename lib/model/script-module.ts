@@ -1,11 +1,14 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { HookKind, ModelHandle } from '../addon/binding.js'
+import { toNativePlan } from '../exported/plan.js'
 import { native } from '../addon/native.js'
 import { expect, invalid, isInstance } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { checkByteLimit, checkThreads } from '../addon/runtime.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { toModelInput, type ModelInput } from './model-input.js'
+import { readPlan } from './open-plan.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
 import {
   toPositional,
@@ -37,13 +40,14 @@ export interface LoadOptions extends CallOptions {
 }
 
 /**
- * A TorchScript model in eval mode, loaded from a `.pt` file that torch.jit.script or torch.jit.trace saved. What its
- * members do is said at {@link Model}.
+ * A model in eval mode: a TorchScript file (`.pt`) that torch.jit.script or torch.jit.trace saved, or an exported program
+ * (`.pt2`) of torch.export.save, which is rebuilt with its modules. What its members do is said at {@link Model}.
  */
 export class ScriptModule implements Model {
   readonly device: string
   readonly dtype: DType | null
   readonly capabilities: ModelCapabilities
+  readonly inputs: readonly ModelInput[] | null
   readonly #handle: ModelHandle
   #modules: readonly NamedModule[] | undefined
   #disposed = false
@@ -53,21 +57,22 @@ export class ScriptModule implements Model {
     return typeof value === 'object' && value !== null && #handle in value
   }
 
-  private constructor(handle: ModelHandle) {
+  private constructor(handle: ModelHandle, inputs: readonly ModelInput[] | null) {
     const { device, dtype, ...capabilities } = handle.facts()
     this.#handle = handle
     this.device = device
     this.dtype = dtype as DType | null
     this.capabilities = capabilities
+    this.inputs = inputs
   }
 
   /**
-   * Loads a TorchScript file.
+   * Loads a TorchScript file or an exported program.
    *
    * @param source the path of the file, or its bytes
    * @throws GradCamError ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_MODEL_CORRUPT; for files that are something else
-   *   ERR_MODEL_IS_STATE_DICT, ERR_MODEL_IS_EAGER_PICKLE, ERR_MODEL_IS_EXPORTED_PROGRAM, ERR_MODEL_NOT_TORCHSCRIPT, each
-   *   with how to export it; ERR_DEVICE
+   *   ERR_MODEL_IS_STATE_DICT, ERR_MODEL_IS_EAGER_PICKLE, ERR_MODEL_NOT_TORCHSCRIPT, each with how to export it; for
+   *   exported programs ERR_MODEL_UNSUPPORTED, ERR_MODEL_OPERATOR; ERR_DEVICE
    */
   static async load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<ScriptModule> {
     const { device: where = 'cpu', threads, splitMemory, signal } = expect.options(options)
@@ -78,12 +83,15 @@ export class ScriptModule implements Model {
     const own = threads === undefined ? 0 : checkThreads(threads)
     if (splitMemory !== undefined) checkByteLimit(splitMemory)
     expect.string('device', where)
-    const handle = await cancellable(
-      signal,
-      (ticket) => native().loadModel(from, where, own, splitMemory, ticket),
-      (late) => late.dispose(),
-    )
-    return new ScriptModule(handle)
+    let inputs: readonly ModelInput[] | null = null
+    const start = (ticket: number): Promise<ModelHandle> => {
+      const plan = readPlan(from, where === 'auto' ? (native().info().cuda ? 'cuda' : 'cpu') : where)
+      if (!plan) return native().loadModel(from, where, own, splitMemory, ticket)
+      inputs = plan.inputs.map(toModelInput)
+      return native().loadPlan(toNativePlan(plan), where, own, splitMemory, ticket)
+    }
+    const handle = await cancellable(signal, start, (late) => late.dispose())
+    return new ScriptModule(handle, inputs)
   }
 
   /** @internal The native model, for the explainers. */
@@ -128,7 +136,7 @@ export class ScriptModule implements Model {
       (ticket) => native().randomizedModel(handle, paths, seed, ticket),
       (late) => late.dispose(),
     )
-    return new ScriptModule(copy)
+    return new ScriptModule(copy, this.inputs)
   }
 
   checkLayer(path: string): void {

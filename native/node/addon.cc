@@ -15,6 +15,7 @@
 #include "handles.h"
 #include "images.h"
 #include "metrics.h"
+#include "model_plan.h"
 #include "operators.h"
 #include "plan.h"
 
@@ -181,6 +182,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"tensor", make_tensor},
       {"backward", backward},
       {"loadModel", load_model},
+      {"loadPlan", load_plan},
+      {"saveTorchScript", save_torchscript},
       {"pass", make_pass},
       {"layerMethods", layer_methods},
       {"randomNormal", random_normal},

@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url'
 export const floors = {
   lib: [
     ['base'],
-    ['addon'],
-    ['tensor', 'setup'],
+    ['addon', 'archive'],
+    ['tensor', 'setup', 'exported'],
     ['model', 'target', 'images'],
     ['explain', 'preprocess'],
     ['cam', 'perturbation', 'metrics'],

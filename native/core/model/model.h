@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/hooks/hook_registry.h"
+#include "input_contract.h"
 
 namespace gradcam {
 
@@ -45,6 +46,8 @@ class Model {
   // Arguments of `run`, after `self`.
   virtual const c10::FunctionSchema& forward_schema() const = 0;
   virtual HookRegistry& hooks() = 0;
+  // What its inputs may be. `run` and passes refuse others.
+  virtual const InputContract& contract() const = 0;
 
   // One forward pass. Tensors on another device are moved to the model's. `observer` and `cancel` may be null.
   virtual IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) = 0;

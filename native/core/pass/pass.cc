@@ -1,5 +1,7 @@
 #include "pass.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "execution.h"
 #include "full_grad_run.h"
@@ -45,6 +47,7 @@ void Pass::release() {
 
 const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
   release();
+  check_inputs(model_->contract(), inputs);
   if (plan_.at_input()) require_differentiable(inputs);
   const at::AutoGradMode with_graph(plan_.needs_gradient());
   auto run = run_forward(inputs, cancel);
@@ -109,8 +112,8 @@ std::vector<ChannelScores> Pass::score_channels(const Target& target, const Reso
   if (!rerunner_) return {};
   std::vector<Tensor> activations;
   for (const auto& layer : explained.layers) activations.push_back(layer.activation);
-  const auto chunk = plan_.explains<LayerMaps>()->maps.chunk_size;
-  return rerunner_->score_channels({target, resolved, chunk, cancel}, activations);
+  const auto chunk = std::min(plan_.explains<LayerMaps>()->maps.chunk_size, model_->contract().batch().max);
+  return rerunner_->score_channels({target, resolved, chunk, model_->contract().batch().min, cancel}, activations);
 }
 
 void Pass::make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const {

@@ -48,7 +48,10 @@ Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
   return at::cat(parts);
 }
 
-Tensor CopyScorer::scores_of_chunk(const Copies& some, const RunCopies& run) const {
+Tensor CopyScorer::scores_of_chunk(const Copies& chosen, const RunCopies& run) const {
+  const auto count = static_cast<int64_t>(chosen.size());
+  auto some = chosen;
+  some.resize(static_cast<size_t>(std::max(count, least)), chosen.back());
   const auto output = run(some);
   // resolve_target counts the images of detections.
   const auto rows = target.score == Target::Score::box ? Tensor() : output_tensor(output, target.path);
@@ -57,7 +60,8 @@ Tensor CopyScorer::scores_of_chunk(const Copies& some, const RunCopies& run) con
                 "The model was run again on " + std::to_string(some.size()) +
                     " copies of the images, but its output does not have one row for each: it does not accept any "
                     "number of images. Use a method that runs it once, such as 'gradcam', or chunkSize 1.");
-  return resolve_target(output, target_of_copies(target, resolved, images_of(some))).scores.to(at::kDouble);
+  const auto scores = resolve_target(output, target_of_copies(target, resolved, images_of(some))).scores;
+  return scores.narrow(0, 0, count).to(at::kDouble);
 }
 
 }  // namespace gradcam
