@@ -112,6 +112,14 @@ export type {
   SplitMemory,
 } from './model/model.js'
 export type { ModelInput, ModelInputSize } from './model/model-input.js'
+export type { LoadedWeights } from './model/open-plan.js'
+export { convertModel, type ConvertOptions } from './model/convert.js'
+export {
+  architectures,
+  imagenetLabels,
+  type Architecture,
+  type PublishedWeights,
+} from './architectures/architecture.js'
 export { ScriptModule, type LoadOptions } from './model/script-module.js'
 export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
 export { className, parseTarget, readLabels, type ClassTarget } from './target/labels.js'

@@ -239,6 +239,8 @@ export interface NativeBinding {
     splitBytes: number | undefined,
     ticket: number,
   ): Promise<ModelHandle>
+  /** Loads a library of operators for as long as the process lives. Its code runs. */
+  loadLibrary(path: string, ticket: number): Promise<void>
   /** Writes the module of a plan as a TorchScript file. */
   saveTorchScript(plan: NativePlan, path: string, ticket: number): Promise<void>
   pass(model: ModelHandle, plan: PassPlan): PassHandle

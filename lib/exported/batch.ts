@@ -42,7 +42,9 @@ const unary = set(
     'clamp_ clamp_min clamp_min_ clamp_max pow dropout dropout_ feature_dropout contiguous clone alias detach to _to_copy ' +
     'erf reciprocal sin cos square float zeros_like ones_like',
 )
-const elementwise = set('add add_ sub sub_ rsub mul mul_ div div_ maximum minimum where pow prelu')
+const elementwise = set(
+  'add add_ sub sub_ rsub mul mul_ div div_ maximum minimum where pow prelu masked_fill expand_as',
+)
 const perRow = set(
   'conv1d conv2d conv3d convolution conv_transpose2d batch_norm _native_batch_norm_legit_no_training group_norm ' +
     'native_group_norm instance_norm max_pool1d max_pool2d max_pool2d_with_indices avg_pool2d adaptive_avg_pool1d ' +
@@ -54,7 +56,7 @@ const alongDims = set(
   'mean sum amax amin softmax _softmax log_softmax _log_softmax var std argmax cumsum roll flip slice split ' +
     'split_with_sizes chunk select unbind linalg_vector_norm norm argsort topk max min prod tensor_split narrow',
 )
-const views = set('view reshape _unsafe_view unflatten')
+const views = set('view reshape _unsafe_view')
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1)
 
@@ -84,6 +86,8 @@ class BatchAnalysis {
     if (node.target === sameValue) return this.#make(node, this.#values.get(taken[0] as string))
     const operator = operatorOf(node)
     if (operator?.space !== 'aten') return false
+    // A constant of a size that is written in the program: it takes no more than the dtype of an input.
+    if (/^new_(?:zeros|ones|full)$/.test(operator.name)) return true
     return this.#make(node, this.#resultOf(node, operator.name, taken))
   }
 
@@ -169,6 +173,11 @@ class BatchAnalysis {
       if (a === undefined || b === undefined) return null
       return { ...state, dim: dim === a ? b : dim === b ? a : dim }
     }
+    if (name === 'unflatten') {
+      const at = dims('dim')?.[0]
+      const more = (integersOf(node, 'sizes')?.length ?? 1) - 1
+      return at === undefined || at === dim ? null : { ...state, dim: at < dim ? dim + more : dim }
+    }
     if (name === 't') return { ...state, dim: 1 - dim }
     if (name === 'flatten') return this.#view(node, { state, x }, false)
     if (views.has(name)) return this.#view(node, { state, x }, true)
@@ -211,7 +220,7 @@ class BatchAnalysis {
     if (!isWritten) return { dim: found, times }
     const input = node.inputs.findIndex(({ arg }) => memberOf(arg)[0] === 'as_ints')
     const sizes = memberOf(node.inputs[input]?.arg ?? {})[1] as number[]
-    if (input < 0 || operatorOf(node)?.name === 'unflatten' || sizes.length !== to.length) return null
+    if (input < 0 || sizes.length !== to.length) return null
     // The others are written out: -1 may stand for one alone.
     const text = (textOf: (value: string) => string): string => {
       const one = `torch.size(${textOf(x)}, ${state.dim})`

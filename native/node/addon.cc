@@ -184,6 +184,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"loadModel", load_model},
       {"loadPlan", load_plan},
       {"saveTorchScript", save_torchscript},
+      {"loadLibrary", load_library},
       {"pass", make_pass},
       {"layerMethods", layer_methods},
       {"randomNormal", random_normal},

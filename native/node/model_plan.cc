@@ -4,6 +4,7 @@
 
 #include "convert.h"
 #include "core/base/error.h"
+#include "core/model/operator_library.h"
 #include "core/model/readers.h"
 #include "handles.h"
 
@@ -135,6 +136,20 @@ Napi::Value save_torchscript(const Napi::CallbackInfo& info) {
         environment.executors().operators(), info[2].ToNumber(),
         [plan, path](const CancelFlag&) {
           save_as_torchscript(*plan, path);
+          return true;
+        },
+        [](Napi::Env env, bool&) { return env.Undefined(); });
+  });
+}
+
+Napi::Value load_library(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto path = to_text(info[0], "The path of a library");
+    auto& environment = Environment::of(info.Env());
+    return environment.submit<bool>(
+        environment.executors().operators(), info[1].ToNumber(),
+        [path](const CancelFlag&) {
+          load_operator_library(path);
           return true;
         },
         [](Napi::Env env, bool&) { return env.Undefined(); });

@@ -13,4 +13,7 @@ Napi::Value load_plan(const Napi::CallbackInfo& info);
 // saveTorchScript(plan, path, ticket)
 Napi::Value save_torchscript(const Napi::CallbackInfo& info);
 
+// loadLibrary(path, ticket)
+Napi::Value load_library(const Napi::CallbackInfo& info);
+
 }  // namespace gradcam::node

@@ -13,6 +13,7 @@ export const floors = {
     ['base'],
     ['addon', 'archive'],
     ['tensor', 'setup', 'exported'],
+    ['architectures'],
     ['model', 'target', 'images'],
     ['explain', 'preprocess'],
     ['cam', 'perturbation', 'metrics'],

@@ -2,6 +2,7 @@ import { doctor, type Check, type DoctorReport } from '../../setup/doctor.js'
 import { parseInputShape, several, single, usageError } from '../arguments.js'
 import { checkModel, type ModelQuestion } from '../check-model.js'
 import type { Command, Values } from '../command.js'
+import { modelFlags, readModelChoice } from '../model-options.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
@@ -13,6 +14,7 @@ export const command: Command = {
   ].join('\n'),
   options: {
     size: { type: 'string', value: 'HxW', help: "of the model's input; CxHxW where it does not have 3 channels" },
+    ...modelFlags,
     layer: { type: 'string', multiple: true, value: 'PATH', help: 'instead of the layers that are suggested' },
     device: { type: 'string', value: 'D', help: 'for the model: cpu (the default), cuda, cuda:N, or auto' },
     json: { type: 'boolean', help: 'print it as JSON' },
@@ -38,8 +40,11 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
       if (value !== undefined) throw usageError(`--${name} is for a model file, and none was given.`)
     return null
   }
-  if (size === undefined) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
-  return { file, shape: parseInputShape(size), layers, device: device ?? 'cpu' }
+  const shape = size === undefined ? null : parseInputShape(size)
+  // The size may be in the file, or in what the weights were published for.
+  if (shape === null && !file.endsWith('.pt2') && single(values, 'weights') === undefined)
+    throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
+  return { ...readModelChoice(file, values), shape, layers, device: device ?? 'cpu' }
 }
 
 function print({ ok, checks }: DoctorReport): string {

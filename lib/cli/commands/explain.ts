@@ -1,12 +1,12 @@
 import { GradCamError } from '../../base/errors.js'
 import { methodNames, methods } from '../../methods/table.js'
 import { saveImage } from '../../images/index.js'
-import { ScriptModule } from '../../model/script-module.js'
 import type { Command } from '../command.js'
 import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
+import { imageSizeOf, loadChoice, modelFlags } from '../model-options.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
 import { defaultLayer } from '../../model/default-layer.js'
@@ -14,7 +14,7 @@ import { defaultLayer } from '../../model/default-layer.js'
 export const command: Command = {
   usage: 'IMAGE… --model FILE --out DIR [options]',
   description: [
-    'Shows what a TorchScript model looked at in each image. In DIR, by --method:',
+    'Shows what a model looked at in each image. In DIR, by --method:',
     ...methodNames.map(
       (name) =>
         `  ${name.padEnd(20)}  ${methods[name].title.padEnd(20)}  ${kindsOf(name)
@@ -27,7 +27,12 @@ export const command: Command = {
     'Exit code: 0, or 1 when an image failed (the others are explained all the same), or 2 for a wrong call.',
   ].join('\n'),
   options: {
-    model: { type: 'string', value: 'FILE', help: 'the model: a .pt file that torch.jit saved' },
+    model: {
+      type: 'string',
+      value: 'FILE',
+      help: 'the model: a .pt file that torch.jit saved, a .pt2 file of torch.export.save, or an architecture by name',
+    },
+    ...modelFlags,
     out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
     layer: {
       type: 'string',
@@ -47,7 +52,11 @@ export const command: Command = {
       value: 'NAME,…',
       help: 'one or more of the above, with commas between or repeated; gradcam by default',
     },
-    size: { type: 'string', value: 'HxW', help: `what images are resized to; ${defaultSize.join('x')} by default` },
+    size: {
+      type: 'string',
+      value: 'HxW',
+      help: `what images are resized to; by default what the model was exported for, else ${defaultSize.join('x')}`,
+    },
     normalize: {
       type: 'string',
       value: 'HOW',
@@ -66,14 +75,16 @@ export const command: Command = {
   run: async (values, positionals) => explainAll(await readJob(values, positionals)),
 }
 
-async function explainAll(job: ExplainJob): Promise<number> {
+async function explainAll(asked: ExplainJob): Promise<number> {
+  const began = performance.now()
+  using model = await loadChoice(asked.modelChoice, asked.device)
+  const size = asked.sizeGiven ? null : imageSizeOf(model)
+  const job = size ? { ...asked, size, sizeGiven: true } : asked
   const { images } = job
   const layered = job.methods.some((name) => methods[name].layered)
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
-  const began = performance.now()
   const report = explainReport(job)
-  using model = await ScriptModule.load(job.model, { device: job.device })
   const picked = layered && job.layers.length === 0 ? await defaultLayer(model, [1, 3, ...job.size]) : null
   const layers = picked ? [picked.path] : job.layers
   using explainer = new ImageExplainer(model, { ...job, layers })
