@@ -229,10 +229,7 @@ class PickleMachine {
         if (value === undefined) throw m.#invalid('refers to something outside the file')
         m.#stack.push(value)
       },
-    } satisfies Record<string, (m: PickleMachine) => unknown>).map(([key, step]) => [
-      key.charCodeAt(0),
-      step as (m: PickleMachine) => void,
-    ]),
+    } satisfies Record<string, (m: PickleMachine) => unknown>).map(([key, step]) => [key.charCodeAt(0), step]),
   )
 
   #recall(index: number): void {

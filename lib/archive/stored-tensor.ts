@@ -49,7 +49,7 @@ export function rowMajor(sizes: readonly number[]): number[] {
 export function checkStored(name: string, tensor: StoredTensor): StoredTensor {
   const { storage, dtype, sizes, strides, offset } = tensor
   const refuse = (what: string) => damaged(storage.source.name, `tensor '${name}' ${what}`)
-  if (!Object.hasOwn(elementBytes, dtype)) throw refuse(`has the dtype ${String(dtype)}, which is not known`)
+  if (!Object.hasOwn(elementBytes, dtype)) throw refuse(`has the dtype ${dtype as string}, which is not known`)
   if (sizes.length !== strides.length || sizes.length > mostDimensions)
     throw refuse('has sizes that do not fit its strides')
   if (![...sizes, ...strides, offset].every((n) => Number.isSafeInteger(n) && n >= 0))

@@ -28,12 +28,11 @@ class PickledStorage {
 
 /** A tensor of a pickle. */
 export class PickledTensor {
+  /** @param dtype that of the storage where it is null */
   constructor(
-    readonly storage: PickledStorage,
-    readonly dtype: StoredDType | null,
-    readonly offset: number,
-    readonly sizes: readonly number[],
-    readonly strides: readonly number[],
+    private readonly storage: PickledStorage,
+    private readonly dtype: StoredDType | null,
+    private readonly view: Pick<StoredTensor, 'sizes' | 'strides' | 'offset'>,
   ) {}
 
   /** @throws GradCamError ERR_MODEL_CORRUPT where it reaches past its storage */
@@ -41,8 +40,7 @@ export class PickledTensor {
     const { range, dtype: own } = this.storage
     const dtype = this.dtype ?? own
     if (!range || !dtype) throw damaged(file, `tensor '${name}' has no storage`)
-    const { sizes, strides, offset } = this
-    return checkStored(name, { storage: range, dtype, sizes, strides, offset })
+    return checkStored(name, { storage: range, dtype, ...this.view })
   }
 }
 
@@ -78,7 +76,7 @@ const rebuilders: Readonly<Record<string, (args: readonly unknown[]) => unknown>
 
 function rebuilt(storage: unknown, dtype: StoredDType | null, [offset, sizes, strides]: readonly unknown[]): unknown {
   if (!(storage instanceof PickledStorage)) throw new TypeError('not a storage')
-  return new PickledTensor(storage, dtype, Number(offset), numbers(sizes), numbers(strides))
+  return new PickledTensor(storage, dtype, { offset: Number(offset), sizes: numbers(sizes), strides: numbers(strides) })
 }
 
 function dtypeOf(value: unknown): StoredDType | null {

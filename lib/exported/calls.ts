@@ -78,8 +78,10 @@ export function groupCalls(nodes: readonly GraphNode[], isConstant: (value: stri
     if (isCheck(each)) continue
     const node = withoutDetach(each, constants, isConstant)
     const stack = isSymbolic(node) ? [] : parseStack(node.metadata['nn_module_stack'])
+    // The first entry is the model itself: a node with no other stands in none of its modules.
+    const isPlaced = stack.length > 0
     if (stack[0]?.path === '') root.type = (stack.shift() as StackEntry).type
-    if (stack.length > 0) open = enter(open, stack)
+    if (isPlaced) open = enter(open, stack)
     const call = isSymbolic(node) ? placeSymbolic(node, open, home) : (open.at(-1) as Call)
     if (!isSymbolic(node)) call.items.push(node)
     for (const name of madeBy(node)) home.set(name, call)

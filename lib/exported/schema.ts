@@ -49,7 +49,7 @@ export interface Program {
     readonly module_call_graph?: readonly CallEntry[] | null
   }
   readonly range_constraints: Readonly<
-    Record<string, { readonly min_val?: number | null; readonly max_val?: number | null }>
+    Record<string, { readonly min_val?: number | string | null; readonly max_val?: number | string | null }>
   >
   readonly schema_version: { readonly major: number; readonly minor: number }
   readonly torch_version?: string | null

@@ -12,7 +12,7 @@ import { MethodWriter } from './methods.js'
 import { makePlan, type ModelPlan } from './plan.js'
 import { readProgramFile, type ProgramFile } from './program-file.js'
 import { flatten } from './regions.js'
-import { memberOf, type GraphNode, type Program } from './schema.js'
+import { memberOf, type GraphNode, type Program, type Union } from './schema.js'
 import { unsupported } from './unsupported.js'
 
 /** The major version of the schema that is read. */
@@ -88,7 +88,7 @@ class Translation {
     if (tensors.length === 0 || tensors.some(({ sizes }) => !isFixed(sizes[0]))) return null
     const outputs = signature.output_specs.flatMap((spec) => {
       const [kind, value] = memberOf(spec)
-      return kind === 'user_output' ? [(value as { arg: object }).arg as Readonly<Record<string, unknown>>] : []
+      return kind === 'user_output' ? [(value as { arg: Union }).arg] : []
     })
     return judgeBatch(nodes, graph.tensor_values, { inputs: tensors.map(({ name }) => name), outputs })
   }

@@ -44,7 +44,7 @@ const hostileNumbers = [
 export function mutant(/** @type {Buffer} */ bytes, /** @type {number} */ seed) {
   const random = randomOf(seed)
   const pick = (/** @type {number} */ n) => Math.floor(random() * n)
-  let copy = Buffer.from(bytes)
+  const copy = Buffer.from(bytes)
   const kind = pick(6)
   if (kind === 0) return copy.subarray(0, pick(copy.length))
   if (kind === 1) {

@@ -71,7 +71,7 @@ for (const each of exportedCases) {
         for (const chunkSize of [3, 32]) {
           using cam = new Cam(model, { layers: [layers[0]!], methods: ['scorecam'], chunkSize })
           using found = await cam.explain(input, { target: { kind: 'class', class: each.target as number[] } })
-          using map = found.get(layers[0]!)
+          const map = found.get(layers[0]!)
           assertParity(t, map, programs!.reference.tensor(net, 'scorecam', 'map'), `${kind}, chunks of ${chunkSize}`)
         }
       }
@@ -98,8 +98,8 @@ run('a batch that the export fixed: explainers run in parts of it, forward refus
       using one = five.slice(0, at, at + 1)
       using two = Tensor.cat([one, one], 0)
       using alone = await cam.explain(two, { target: 1 })
-      using map = alone.get('features')
-      using whole = found.get('features')
+      const map = alone.get('features')
+      const whole = found.get('features')
       using expected = map.slice(0, 0, 1)
       using actual = whole.slice(0, at, at + 1)
       assertSame(t, actual, { shape: [...expected.shape], data: expected.toTypedArray() } as never, `${method} ${at}`)

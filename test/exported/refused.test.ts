@@ -102,7 +102,12 @@ for (const [what, record, from, to] of [
     'torch.ops.aten.conv2d.default',
     'torch.ops.aten.from_file.long',
   ],
-  ['a value that is never made', /models\/.*json$/, '{"as_tensor": {"name": "x"}}', '{"as_tensor": {"name": "y"}}'],
+  [
+    'a value that is never made',
+    /models\/.*json$/,
+    '"input", "arg": {"as_tensor": {"name": "x"}',
+    '"input", "arg": {"as_tensor": {"name": "y"}',
+  ],
   ['a record that is missing', /weights_config/, '"path_name": "weight_0"', '"path_name": "weight_Z"'],
 ] as const)
   run(`a program that lies is refused with a code: ${what}`, async (t) => {

@@ -6,7 +6,6 @@ JOB.json: {"models": {NAME: {"layers", "target", "output", "size", "guided", "sc
 Each is exported twice: for one image, and with a dynamic batch.
 """
 
-import io
 import json
 import sys
 import warnings
@@ -19,7 +18,6 @@ from torch import nn
 import models
 import reference
 import reruns
-from arithmetic import is_float64
 from job import answer
 from tensors import Store
 
@@ -31,12 +29,20 @@ def save(model, args, file, **options):
     return file.name
 
 
-def write_programs(name, model, x, folder):
+def write_programs(name, job, folder):
+    """Not while the programs are answered for: what watches the gates there would be exported, too."""
+    model, x = models.build(name, job.get("seed", 0)), models.example(name, 1, job.get("size"))
     dynamic = {0: torch.export.Dim("batch", min=1, max=64)}
     return {
         "static": save(model, (x[:1].clone(),), folder / f"{name}.static.pt2"),
         "dynamic": save(model, (x.clone(),), folder / f"{name}.dynamic.pt2", dynamic_shapes=(dynamic,)),
+        "traced": write_traced(model, x, folder / f"{name}.traced.pt"),
     }
+
+
+def write_traced(model, x, file):
+    models.trace(model, x).save(str(file))
+    return file.name
 
 
 def run_model(name, job, folder, store):
@@ -49,19 +55,14 @@ def run_model(name, job, folder, store):
     }
     if job.get("guided"):
         cases["guided"] = reference.case_guided(models.build(name, job.get("seed", 0)), x, "all", target, output)
-    files = {}
-    if not is_float64():
-        if job.get("score_cam"):
-            exact, xs = models.build(name, job.get("seed", 0)).double(), x.double()
-            scores = [reruns.score_of("class", None, i, {"class": target}) for i in range(len(xs))]
-            maps = [reruns.score_cam(exact, job["layers"][0], xi, s) for xi, s in zip(xs, scores)]
-            cases["scorecam"] = {"map": torch.stack([torch.from_numpy(m) for m in maps]).unsqueeze(1).clamp(min=0)}
-        files = write_programs(name, model, x, folder)
-        files["traced"] = f"{name}.traced.pt"
-        models.trace(model, x).save(str(folder / files["traced"]))
+    if job.get("score_cam"):
+        exact, xs = models.build(name, job.get("seed", 0)).double(), x.double()
+        scores = [reruns.score_of("class", None, i, {"class": target}) for i in range(len(xs))]
+        maps = [reruns.score_cam(exact, job["layers"][0], xi, s) for xi, s in zip(xs, scores)]
+        cases["scorecam"] = {"map": torch.stack([torch.from_numpy(m) for m in maps]).unsqueeze(1).clamp(min=0)}
     modules = [path for path, _ in model.named_modules()]
     return {
-        "files": files,
+        "files": {},
         "input": store(x),
         "modules": modules,
         "cases": {case: reference.stored(value, store) for case, value in cases.items()},
@@ -162,4 +163,9 @@ def write_special(folder):
 
 if __name__ == "__main__":
     answer(run_model)
-    write_special(Path(sys.argv[2]))
+    folder = Path(sys.argv[2])
+    index = json.loads((folder / "index.json").read_text())
+    for name, job in json.loads(Path(sys.argv[1]).read_text())["models"].items():
+        index["models"][name]["files"] = write_programs(name, job, folder)
+    (folder / "index.json").write_text(json.dumps(index))
+    write_special(folder)

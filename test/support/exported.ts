@@ -28,7 +28,7 @@ export const exportedCases: readonly ExportedCase[] = [
     guided: true,
   },
   { net: 'resnet18_double', layers: ['layer4', 'layer2.0.conv1'], target: [1, 3], size: [2, 3, 64, 64], guided: true },
-  { net: 'vgg11_double', layers: ['features.18', 'features.8'], target: [2, 5], size: [2, 3, 64, 64], guided: true },
+  { net: 'vgg11_double', layers: ['features.11', 'features.8'], target: [2, 5], size: [2, 3, 64, 64], guided: true },
   { net: 'vit', layers: ['patch_embed'], target: [0, 1, 2] },
   { net: 'plain_double', layers: ['features', 'features.4'], target: [1, 2], guided: true },
   { net: 'plain', layers: ['features', 'features.0'], target: [0, 1], guided: true, score_cam: true },
