@@ -16,14 +16,14 @@ const families: readonly (readonly [string, RegExp])[] = [
 ]
 
 /** What a file of weights holds, in a few sentences. */
-export function describeWeights({ name, tensors, key }: WeightsFile): string {
+export function describeWeights({ name, format, tensors, key }: WeightsFile): string {
   const names = [...tensors.keys()]
   const elements = [...tensors.values()].reduce((sum, { sizes }) => sum + sizes.reduce((a, b) => a * b, 1), 0)
   const shown = [...tensors].slice(0, 3).map(([each, { sizes }]) => `${each} [${sizes.join(', ')}]`)
   const found = families.find(([, pattern]) => names.some((each) => pattern.test(each)))
   const where = key === null ? '' : ` under '${key}'`
   const family = found ? ` The names look like those of a ${found[0]}.` : ''
-  return `${name} holds weights alone${where}: ${tensors.size} tensors with ${elements} elements, ${shown.join(', ')}, …${family}`
+  return `${name} holds weights alone (${format})${where}: ${tensors.size} tensors with ${elements} elements, ${shown.join(', ')}, …${family}`
 }
 
 /**

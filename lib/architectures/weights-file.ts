@@ -8,6 +8,7 @@ import { GradCamError } from '../base/errors.js'
 /** The tensors of a file of weights, by name, and where in the file they were found. */
 export interface WeightsFile {
   readonly name: string
+  readonly format: 'safetensors' | 'torch.save'
   readonly tensors: ReadonlyMap<string, StoredTensor>
   /** The key of the dict that holds them, e.g. 'state_dict' in a checkpoint; null where they are the file itself. */
   readonly key: string | null
@@ -35,7 +36,8 @@ export function readWeights(from: string | Uint8Array): WeightsFile {
   using source = openBytes(from)
   if (typeof from === 'string' && from.endsWith('.json')) return readSharded(source, from)
   const start = source.read(0, Math.min(source.size, 16))
-  if (isSafetensors(start)) return { name: source.name, tensors: readSafetensors(source), key: null }
+  if (isSafetensors(start))
+    return { name: source.name, format: 'safetensors', tensors: readSafetensors(source), key: null }
   if (start.subarray(0, 2).toString('latin1') === 'PK' || isOldTorchSave(start)) return readSaved(source)
   throw new GradCamError('ERR_WEIGHTS', `${source.name} is not a file of weights that is known here.`, {
     remedy: 'Give a file of torch.save (a state dict or a checkpoint), safetensors, or the index (.json) of several.',
@@ -66,7 +68,7 @@ function readSharded(source: ByteSource, path: string): WeightsFile {
     if (!tensor) throw damaged(source.name, `'${file}' has no tensor '${name}'`)
     tensors.set(name, tensor)
   }
-  return { name: source.name, tensors, key: null }
+  return { name: source.name, format: 'safetensors', tensors, key: null }
 }
 
 function readSaved(source: ByteSource): WeightsFile {
@@ -82,7 +84,7 @@ function readSaved(source: ByteSource): WeightsFile {
   const tensors = new Map<string, StoredTensor>()
   for (const [name, tensor] of found.dict)
     if (tensor instanceof PickledTensor) tensors.set(String(name), tensor.stored(String(name), source.name))
-  return { name: source.name, tensors, key: found.key }
+  return { name: source.name, format: 'torch.save', tensors, key: found.key }
 }
 
 /** The dict with the most tensors, among the value and those one level inside it. */

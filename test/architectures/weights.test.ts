@@ -134,7 +134,7 @@ test('each architecture has a plan, and each of its published weights a preproce
 test.serial('explain runs on an architecture with weights; architectures lists it', (t) => {
   const listed = gradcam(['architectures'])
   t.is(listed.code, 0, listed.stderr)
-  t.regex(listed.stdout, /densenet121 +8\.0 M +any size +densenet121-a639ec97\.pth/)
+  t.regex(listed.stdout, /densenet121 +7\.98M +any size +densenet121-a639ec97\.pth/)
   const out = temporaryFolder(t)
   const image = join(packageRoot, 'samples', 'cat_dog.png')
   const weights = ['--weights', file('parallel.ckpt')]

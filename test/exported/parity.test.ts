@@ -69,7 +69,7 @@ for (const each of exportedCases) {
         using model = await ScriptModule.load(programs!.file(net, kind))
         using input = toTensor(programs!.reference.input(net))
         for (const chunkSize of [3, 32]) {
-          using cam = new Cam(model, { layers: [layers[0]!], methods: ['scorecam'], chunkSize })
+          using cam = new Cam(model, { layers: [layers[0]!], methods: ['scorecam'], chunkSize, compat: 'captum' })
           using found = await cam.explain(input, { target: { kind: 'class', class: each.target as number[] } })
           const map = found.get(layers[0]!)
           assertParity(t, map, programs!.reference.tensor(net, 'scorecam', 'map'), `${kind}, chunks of ${chunkSize}`)

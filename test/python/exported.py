@@ -55,11 +55,11 @@ def run_model(name, job, folder, store):
     }
     if job.get("guided"):
         cases["guided"] = reference.case_guided(models.build(name, job.get("seed", 0)), x, "all", target, output)
-    if job.get("score_cam"):
+    if job.get("score_cam"):  # before max(., 0), which leaves nothing of some
         exact, xs = models.build(name, job.get("seed", 0)).double(), x.double()
         scores = [reruns.score_of("class", None, i, {"class": target}) for i in range(len(xs))]
         maps = [reruns.score_cam(exact, job["layers"][0], xi, s) for xi, s in zip(xs, scores)]
-        cases["scorecam"] = {"map": torch.stack([torch.from_numpy(m) for m in maps]).unsqueeze(1).clamp(min=0)}
+        cases["scorecam"] = {"map": torch.stack([torch.from_numpy(m) for m in maps]).unsqueeze(1)}
     modules = [path for path, _ in model.named_modules()]
     return {
         "files": {},
