@@ -64,7 +64,7 @@ const orders = {
   name: (a, b) => (a.id < b.id ? -1 : 1),
 }
 
-/** Null is no bound. */
+/** Null means no bound. */
 const within = (score, [from, to]) => (from === null || score >= from) && (to === null || score <= to)
 
 /**

@@ -210,7 +210,9 @@ export interface NativeBinding {
   /** Stops all executor threads for good. */
   stop(): void
   /** `factory` makes the errors that the addon throws. */
-  setErrorFactory(factory: (code: never, message: string, details?: Readonly<Record<string, unknown>>) => Error): void
+  setErrorFactory(
+    factory: (code: never, problem: string, remedy?: string, details?: Readonly<Record<string, unknown>>) => Error,
+  ): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void
 

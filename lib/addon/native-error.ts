@@ -5,8 +5,13 @@ import { nearestPaths } from '../base/nearest.js'
 export type NativeErrorDetails = Readonly<Record<string, unknown>>
 
 /** The error that JavaScript sees for one of the addon's. */
-export function nativeError(code: GradCamErrorCode, message: string, details?: NativeErrorDetails): GradCamError {
-  return new GradCamError(code, message + suggestion(details), { details })
+export function nativeError(
+  code: GradCamErrorCode,
+  problem: string,
+  remedy?: string,
+  details?: NativeErrorDetails,
+): GradCamError {
+  return new GradCamError(code, problem + suggestion(details), { remedy, details })
 }
 
 /** Names that may have been meant, where the details say what was asked for and what there is. */

@@ -41,7 +41,7 @@ export function unknownArchitecture(weights: WeightsFile, cause: GradCamError): 
     `${describeWeights(weights)}${problem} They come without the model that uses them.`,
     {
       remedy:
-        `Give its architecture: ScriptModule.load('${named}', { weights: … }), or --model ${named} --weights FILE ` +
+        `Give its architecture: ScriptModule.load('${named}', { weights: … }) ` +
         '(`gradcam architectures` lists them); or build the model in Python, load them with load_state_dict, and save it ' +
         'with torch.export.save or torch.jit.script(model).save(...).',
       details: { key: weights.key, tensors: weights.tensors.size, architecture: fitting },

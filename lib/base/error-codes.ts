@@ -166,7 +166,7 @@ export const errorCodes = {
   ERR_DEVICE: { group: 'argument', meaning: 'There is no such device, or it cannot be used.', status: 500 },
   ERR_HOOK_RESULT: {
     group: 'argument',
-    meaning: 'A hook returned something that cannot take the place of a value.',
+    meaning: 'A hook returned something that cannot replace a value.',
     status: 500,
   },
 

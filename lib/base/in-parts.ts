@@ -1,6 +1,6 @@
 import { GradCamError } from './errors.js'
 
-/** Whether it failed for want of memory alone, so that less at a time may do. */
+/** Whether it failed for lack of memory alone, so that less at a time may do. */
 export const isOutOfMemory = (error: unknown): boolean =>
   error instanceof GradCamError && error.code === 'ERR_OUT_OF_MEMORY'
 

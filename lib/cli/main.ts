@@ -44,6 +44,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/doctor.js'),
   },
   build: { summary: 'build the native addon for this machine', load: () => import('./commands/build.js') },
+  cache: { summary: 'what this package keeps on this machine', load: () => import('./commands/cache.js') },
 }
 
 const common: Readonly<Record<string, Option>> = {

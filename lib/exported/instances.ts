@@ -12,7 +12,9 @@ export class Instance {
   type = ''
   /** The path of each child by its name: the child's own path ends in another name where modules are shared. */
   readonly children = new Map<string, string>()
-  readonly methods: { readonly name: string; readonly key: string; readonly text: string }[] = []
+  readonly methods: { readonly name: string; readonly text: string }[] = []
+  /** The name of the method that does what a text says. */
+  readonly methodNames = new Map<string, string>()
 }
 
 /** A tensor at its module. */

@@ -106,9 +106,10 @@ export class Interfaces {
     if (!call.parent) for (const name of this.values.returned) take(name)
     const tensors = [...inputs].filter((name) => !this.isSize(name))
     const prologue: SizeStep[] = []
+    const tried = new Map<string, boolean>()
     // Sizes are worked out of the tensors inside, so that a module keeps the arguments that it had.
     const sizes = [...inputs].filter(
-      (name) => this.isSize(name) && !(call.parent && this.#workOut(name, tensors, prologue)),
+      (name) => this.isSize(name) && !(call.parent && this.#workOut(name, { tensors, tried }, prologue)),
     )
     for (const { name } of prologue) {
       const calls = this.#workedOut.get(name)
@@ -129,22 +130,36 @@ export class Interfaces {
   }
 
   /** Adds the steps that compute a size of the sizes of `tensors`; false where it cannot be done. */
-  #workOut(name: string, tensors: readonly string[], steps: SizeStep[]): boolean {
-    if (steps.some((step) => step.name === name)) return true
+  #workOut(
+    name: string,
+    from: { tensors: readonly string[]; tried: Map<string, boolean> },
+    steps: SizeStep[],
+  ): boolean {
+    const known = from.tried.get(name)
+    if (known !== undefined) return known
+    const before = steps.length
+    const isDone = this.#findSteps(name, from, steps)
+    // What was worked out on the way is taken back with it.
+    if (!isDone) for (const step of steps.splice(before)) from.tried.delete(step.name)
+    from.tried.set(name, isDone)
+    return isDone
+  }
+
+  #findSteps(
+    name: string,
+    from: { tensors: readonly string[]; tried: Map<string, boolean> },
+    steps: SizeStep[],
+  ): boolean {
     const { tensor_values: meta, sym_int_values: sizes } = this.values.program.graph_module.graph
     const value = sizes?.[name]?.as_expr?.expr_str
-    for (const tensor of value === undefined ? [] : tensors) {
+    for (const tensor of value === undefined ? [] : from.tensors) {
       const dim = (meta[tensor]?.sizes ?? []).findIndex((size) => size.as_expr?.expr_str === value)
       if (dim >= 0) return steps.push({ name, tensor, dim }) > 0
     }
     const node = this.#symbolic.get(name)
     if (!node || /sym_size|sym_stride|sym_numel|sym_storage/.test(node.target)) return false
-    const before = steps.length
-    for (const operand of node.inputs.flatMap(({ arg }) => namesIn(arg)))
-      if (!this.#workOut(operand, tensors, steps)) {
-        steps.length = before
-        return false
-      }
+    const operands = node.inputs.flatMap(({ arg }) => namesIn(arg))
+    if (!operands.every((operand) => this.#workOut(operand, from, steps))) return false
     return steps.push({ name, node }) > 0
   }
 }

@@ -54,7 +54,7 @@ export class MethodWriter {
     const instance = this.script.instances.at('')
     instance.type = root.type || 'Module'
     const typed = args.map((arg, i) => this.#typed(arg, inputs[i] as string))
-    instance.methods.push({ name: 'forward', key: '', text: this.#counted(methodText('forward', typed, lines)) })
+    instance.methods.push({ name: 'forward', text: this.#counted(methodText('forward', typed, lines)) })
   }
 
   #counted(text: string): string {
@@ -138,10 +138,11 @@ export class MethodWriter {
     )
     const typed = args.map((arg, i) => this.#typed(arg, inputs[i] as string))
     const key = methodText('', typed, lines)
-    const known = instance.methods.find((method) => method.key === key)
-    if (known) return known.name
+    const known = instance.methodNames.get(key)
+    if (known !== undefined) return known
     const name = `forward${instance.methods.length || ''}`
-    instance.methods.push({ name, key, text: this.#counted(methodText(name, typed, lines)) })
+    instance.methods.push({ name, text: this.#counted(methodText(name, typed, lines)) })
+    instance.methodNames.set(key, name)
     return name
   }
 

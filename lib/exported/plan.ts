@@ -73,19 +73,23 @@ export function makePlan(
   }
 }
 
+/** LibTorch walks through modules by recursion. */
+const deepestModule = 200
+
 /** All paths, each after those of its children. */
 function calleesFirst(instances: Instances): string[] {
   const order: string[] = []
   const state = new Map<string, 'open' | 'done'>()
-  const visit = (path: string): void => {
+  const visit = (path: string, depth: number): void => {
     if (state.get(path) === 'done') return
+    if (depth > deepestModule) throw unsupported(`nests modules deeper than ${deepestModule}`)
     if (state.get(path) === 'open') throw unsupported(`has a module '${path}' that lies inside itself`)
     state.set(path, 'open')
-    for (const child of instances.byPath.get(path)?.children.values() ?? []) visit(child)
+    for (const child of instances.byPath.get(path)?.children.values() ?? []) visit(child, depth + 1)
     state.set(path, 'done')
     order.push(path)
   }
-  visit('')
+  visit('', 0)
   return order
 }
 

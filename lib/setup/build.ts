@@ -16,6 +16,7 @@ import {
   type Builder,
   type BuildInfo,
 } from '../addon/build-info.js'
+import { cacheAddon, findCachedAddon } from './addon-cache.js'
 import { builders, logFile, workFolder, type BuildPlan } from './build-with.js'
 import { probeAddon } from '../addon/probe.js'
 import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp, toolMissing } from './tools.js'
@@ -31,6 +32,8 @@ export interface BuildOptions {
   readonly sanitize?: string
   /** Compile sources in batches (default true). */
   readonly unity?: boolean
+  /** Compile even where this machine has an addon that was built from the same (default false). */
+  readonly fresh?: boolean
   /** Compilers at once: as many as cores and memory allow (LibTorch's headers take about 2 GB each). */
   readonly jobs?: number
   /** Called with each line for the user. */
@@ -40,8 +43,8 @@ export interface BuildOptions {
 }
 
 export interface BuildResult {
-  /** False when the addon of an earlier build is still current. */
-  readonly built: boolean
+  /** Compiled now; taken from the user's cache, where a build from the same lay; or 'current', which it was before. */
+  readonly how: 'compiled' | 'cached' | 'current'
   readonly addon: string
   readonly builder: Builder
   readonly libtorch: LibTorch
@@ -49,8 +52,8 @@ export interface BuildResult {
 
 /**
  * Builds the addon against the LibTorch that is found (or installed, where there is none). Does nothing when LibTorch,
- * sources, builder and settings are those of the last build. The addon of an earlier build stays in place until the new
- * one has been loaded in a process of its own.
+ * sources, builder and settings are those of the last build, and compiles nothing where any project of this user was built
+ * from the same. The addon of an earlier build stays in place until the new one has been loaded in a process of its own.
  *
  * Throws ERR_TOOL_MISSING, ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INSTALL, ERR_LOCK_FAILED or ERR_BUILD.
  */
@@ -63,7 +66,9 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
   return withLock(join(buildFolder, '.lock'), waiting, async () => {
     const info = describeBuild(libtorch, builder, options)
     const result = { addon: addonFile, builder, libtorch }
-    if (isCurrent(info)) return { built: false, ...result }
+    if (isCurrent(info)) return { how: 'current', ...result }
+    const key = cacheKey(info, libtorch, options)
+    if (await takeCached(key, info, options)) return { how: 'cached', ...result }
     await checkTools(builder)
     const plan: BuildPlan = {
       libtorch,
@@ -78,7 +83,8 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
       `Building the addon with ${builder} against LibTorch ${libtorch.version} (${libtorch.source}: ${libtorch.root}).`,
     )
     await compile(info, plan)
-    return { built: true, ...result }
+    if (key !== null) cacheAddon(key, addonFile)
+    return { how: 'compiled', ...result }
   })
 }
 
@@ -91,16 +97,42 @@ async function compile(info: Omit<BuildInfo, 'addon'>, plan: BuildPlan): Promise
   writeFileSync(settingsFile, info.settings)
   writeFileSync(logFile, '')
   const made = await builders[builder](plan)
+  await putInPlace(made, info, plan.sanitize)
+  // An installed package is built once: half a gigabyte of object files has no further use there.
+  if (packageRoot.includes(`${sep}node_modules${sep}`)) rmSync(workFolder(builder), { recursive: true, force: true })
+}
+
+async function putInPlace(made: string, info: Omit<BuildInfo, 'addon'>, sanitize: string): Promise<void> {
   const next = join(buildFolder, `new-${process.pid}.node`)
   copyFileSync(made, next)
-  await tryOut(next, plan.sanitize)
+  await tryOut(next, sanitize)
   // The record goes first and comes back last: between the two the addon counts as not built, never as something else.
   rmSync(buildInfoFile, { force: true })
   renameSync(next, addonFile)
   writeFileSync(`${buildInfoFile}.new`, `${JSON.stringify({ ...info, addon: addonStamp() }, null, 2)}\n`)
   renameSync(`${buildInfoFile}.new`, buildInfoFile)
-  // An installed package is built once: half a gigabyte of object files has no further use there.
-  if (packageRoot.includes(`${sep}node_modules${sep}`)) rmSync(workFolder(builder), { recursive: true, force: true })
+}
+
+/** Puts an addon of the user's cache in place. One that does not load here is passed over. */
+async function takeCached(
+  key: string | null,
+  info: Omit<BuildInfo, 'addon'>,
+  { fresh = false }: BuildOptions,
+): Promise<boolean> {
+  const cached = key === null || fresh ? null : findCachedAddon(key)
+  if (cached === null) return false
+  try {
+    await putInPlace(cached, info, '')
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What an addon depends on, whichever project builds it; null for one with a sanitizer, which is not kept. */
+function cacheKey(info: Omit<BuildInfo, 'addon'>, libtorch: LibTorch, options: BuildOptions): string | null {
+  if (options.sanitize) return null
+  return hashText(info.builder, info.sources, ...settingsOf(libtorch, options))
 }
 
 function defaultJobs(): number {
@@ -121,14 +153,19 @@ async function tryOut(addon: string, sanitize: string): Promise<void> {
 }
 
 function describeBuild(libtorch: LibTorch, builder: Builder, options: BuildOptions): Omit<BuildInfo, 'addon'> {
-  const { cxx11Abi, ...rest } = libtorch
+  const { cxx11Abi: _, ...rest } = libtorch
+  const settings = hashText(packageRoot, ...settingsOf(libtorch, options))
+  return { builder, platform, libtorch: rest, settings, sources: hashSources() }
+}
+
+/** All that a build depends on besides the sources and where they lie. */
+function settingsOf(libtorch: LibTorch, options: BuildOptions): string[] {
   const environment = ['CXX', 'CXXFLAGS', 'LDFLAGS', 'CMAKE_GENERATOR'].map(
     (name) => `${name}=${process.env[name] ?? ''}`,
   )
   const { werror = false, sanitize = '', unity = true } = options
-  const flags = [String(cxx11Abi), String(werror), sanitize, String(unity), ...environment]
-  const settings = hashText(platform, libtorch.root, libtorch.fingerprint, packageRoot, ...flags, ...headerVersions())
-  return { builder, platform, libtorch: rest, settings, sources: hashSources() }
+  const flags = [String(libtorch.cxx11Abi), String(werror), sanitize, String(unity), ...environment]
+  return [platform, libtorch.root, libtorch.fingerprint, ...flags, ...headerVersions()]
 }
 
 /** The versions of the headers that are compiled in, wherever npm put them: dependencies may lie beside an installed package. */

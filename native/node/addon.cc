@@ -97,12 +97,12 @@ Napi::Value backward(const Napi::CallbackInfo& info) {
     const auto tensor = unwrap_tensor(info[0]);
     const auto gradient = info[1].IsNull() ? Tensor() : unwrap_tensor(info[1]);
     if (!tensor.requires_grad())
-      throw Error("ERR_NO_GRADIENT",
-                  "This Tensor does not depend on anything that requires a gradient. Set requiresGrad "
-                  "on an input before it is computed.");
+      throw Error("ERR_NO_GRADIENT", "This Tensor does not depend on anything that requires a gradient.",
+                  Remedy{"Set requiresGrad "
+                         "on an input before it is computed."});
     if (!gradient.defined() && tensor.numel() != 1)
-      throw Error("ERR_SHAPE",
-                  "Only a scalar can be differentiated without a gradient of its own. Sum it, or pass one.");
+      throw Error("ERR_SHAPE", "Only a scalar can be differentiated without a gradient of its own.",
+                  Remedy{"Sum it, or pass one."});
     const bool retain = info[2].ToBoolean();
     auto& environment = Environment::of(info.Env());
     return environment.submit<bool>(

@@ -108,13 +108,13 @@ at::Device parse_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   if (name != "cuda" && (!name.starts_with("cuda:") || name.size() > 8 || name.size() == 5 ||
                          name.find_first_not_of("0123456789", 5) != std::string::npos))
-    throw Error("ERR_DEVICE", "There is no device '" + name + "'. Use 'cpu', 'cuda', 'cuda:N' or 'auto'.");
+    throw Error("ERR_DEVICE", "There is no device '" + name + "'.", Remedy{"Use 'cpu', 'cuda', 'cuda:N' or 'auto'."});
   const int index = name == "cuda" ? 0 : std::stoi(name.substr(5));
   const auto count = static_cast<int>(torch::cuda::device_count());
   if (count == 0)
-    throw Error("ERR_DEVICE", "'" + name +
-                                  "' was asked for, but LibTorch sees no CUDA device here. Use 'cpu' or 'auto'; "
-                                  "`gradcam doctor` shows whether this LibTorch is a CUDA build.");
+    throw Error("ERR_DEVICE", "'" + name + "' was asked for, but LibTorch sees no CUDA device here.",
+                Remedy{"Use 'cpu' or 'auto'; "
+                       "`gradcam doctor` shows whether this LibTorch is a CUDA build."});
   if (index >= count)
     throw Error("ERR_DEVICE",
                 "There is no device '" + name + "': LibTorch sees " + std::to_string(count) + ", numbered from 0.");

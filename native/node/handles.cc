@@ -35,7 +35,8 @@ const Tensor& unwrap_tensor(const Napi::Value& value) {
 
 const ModelHandle& unwrap_model_handle(const Napi::Value& value) {
   const auto& handle = *unwrap<ModelHandle>(value, kModelTag, "ScriptModule");
-  if (!handle.model()) throw Error("ERR_DISPOSED", "This ScriptModule was disposed. Load it again to use it.");
+  if (!handle.model())
+    throw Error("ERR_DISPOSED", "This ScriptModule was disposed.", Remedy{"Load it again to use it."});
   return handle;
 }
 
@@ -110,8 +111,8 @@ void TensorHandle::set_requires_grad(const Napi::CallbackInfo& info, const Napi:
     const bool wanted = value.As<Napi::Boolean>();
     if (!wanted && tensor.requires_grad() && !tensor.is_leaf())
       throw Error("ERR_INVALID_ARGUMENT",
-                  "An operator made this Tensor, so it is part of a graph and requires a gradient. "
-                  "Use detach() to get it off the graph.");
+                  "An operator made this Tensor, so it is part of a graph and requires a gradient.",
+                  Remedy{"Use detach() to get it off the graph."});
     tensor.set_requires_grad(wanted);
   });
 }

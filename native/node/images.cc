@@ -76,7 +76,7 @@ Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
     const auto size = to_size(info[1], "The image's size");
     const auto framing = to_framing(info[2]);
     const auto* kernel = find_kernel(to_text(info[3], "resample"));
-    if (!kernel) throw Error("ERR_INVALID_ARGUMENT", "Unknown filter. Use bilinear, bicubic or lanczos.");
+    if (!kernel) throw Error("ERR_INVALID_ARGUMENT", "Unknown filter.", Remedy{"Use bilinear, bicubic or lanczos."});
     const auto fill = to_integers(info[4], "fill");
     const std::array<uint8_t, 3> color = {static_cast<uint8_t>(fill.at(0)), static_cast<uint8_t>(fill.at(1)),
                                           static_cast<uint8_t>(fill.at(2))};

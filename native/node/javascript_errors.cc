@@ -5,21 +5,23 @@
 
 namespace gradcam::node {
 
-Napi::Value JavascriptErrors::make(const std::string& code, const std::string& message, const ErrorDetails& details) {
+Napi::Value JavascriptErrors::make(const Error& error) {
   if (factory_.IsEmpty()) {
-    auto error = Napi::Error::New(env_, message);
-    error.Set("code", Napi::String::New(env_, code));
-    return error.Value();
+    auto plain = Napi::Error::New(env_, error.what());
+    plain.Set("code", Napi::String::New(env_, error.code()));
+    return plain.Value();
   }
   auto object = Napi::Object::New(env_);
-  for (const auto& [name, value] : details) object.Set(name, node::to_javascript(env_, value));
-  const auto given = details.empty() ? env_.Undefined() : Napi::Value(object);
-  return factory_.Call({Napi::String::New(env_, code), Napi::String::New(env_, message), given});
+  for (const auto& [name, value] : error.details()) object.Set(name, node::to_javascript(env_, value));
+  const auto details = error.details().empty() ? env_.Undefined() : Napi::Value(object);
+  const auto remedy = error.remedy().empty() ? env_.Undefined() : Napi::String::New(env_, error.remedy());
+  return factory_.Call(
+      {Napi::String::New(env_, error.code()), Napi::String::New(env_, error.problem()), remedy, details});
 }
 
 Napi::Value JavascriptErrors::take_thrown(const HookThrew& error) {
   const auto found = thrown_.find(error.thrown);
-  if (found == thrown_.end()) return make("ERR_TORCH", error.what());
+  if (found == thrown_.end()) return make(Error("ERR_TORCH", error.what()));
   const Napi::Value thrown = found->second.Value().Get(uint32_t{0});
   thrown_.erase(found);
   return thrown;
@@ -31,16 +33,16 @@ Napi::Value JavascriptErrors::to_javascript(std::exception_ptr error) {
   } catch (const HookThrew& e) {
     return take_thrown(e);
   } catch (const Error& e) {
-    return make(e.code(), e.what(), e.details());
+    return make(e);
   } catch (const Cancelled&) {
-    return make("ERR_ABORTED", "The call was aborted.");
+    return make(Error("ERR_ABORTED", "The call was aborted."));
   } catch (const Napi::Error& e) {
     return e.Value();
   } catch (const std::exception& e) {
     if (is_out_of_memory(e))
-      return make("ERR_OUT_OF_MEMORY", "LibTorch ran out of memory: " + concise_message(e) +
-                                           " Use smaller batches or images, or dispose tensors earlier.");
-    return make("ERR_TORCH", "LibTorch refused: " + concise_message(e));
+      return make(Error("ERR_OUT_OF_MEMORY", "LibTorch ran out of memory: " + concise_message(e),
+                        Remedy{"Use smaller batches or images, or dispose tensors earlier."}));
+    return make(Error("ERR_TORCH", "LibTorch refused: " + concise_message(e)));
   }
 }
 

@@ -23,7 +23,7 @@ class JavascriptErrors {
  public:
   explicit JavascriptErrors(Napi::Env env) : env_(env) {}
 
-  // `factory(code, message, details)` makes the errors from now on.
+  // `factory(code, problem, remedy, details)` makes the errors from now on.
   void set_factory(const Napi::Function& factory) { factory_ = Napi::Persistent(factory); }
 
   // A GradCamError, or the very value that a hook threw.
@@ -35,7 +35,7 @@ class JavascriptErrors {
   void clear();
 
  private:
-  Napi::Value make(const std::string& code, const std::string& message, const ErrorDetails& details = {});
+  Napi::Value make(const Error& error);
   Napi::Value take_thrown(const HookThrew& error);
 
   Napi::Env env_;

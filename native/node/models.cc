@@ -131,7 +131,7 @@ auto from_hook(Convert&& convert) -> decltype(convert()) {
     return convert();
   } catch (const Error& error) {
     if (error.code() != "ERR_INVALID_ARGUMENT") throw;
-    throw Error("ERR_HOOK_RESULT", std::string(error.what()) + " Return undefined to leave values alone.");
+    throw Error("ERR_HOOK_RESULT", error.what(), Remedy{"Return undefined to leave values alone."});
   }
 }
 
@@ -149,9 +149,10 @@ ForwardPreHook forward_pre_hook(Hook function) {
       }
       const auto array = values.As<Napi::Array>();
       if (array.Length() != inputs.size())
-        throw Error("ERR_HOOK_RESULT", "A forward pre-hook returned " + std::to_string(array.Length()) +
-                                           " values where the module takes " + std::to_string(inputs.size()) +
-                                           ". Return all inputs, or undefined to leave them alone.");
+        throw Error("ERR_HOOK_RESULT",
+                    "A forward pre-hook returned " + std::to_string(array.Length()) +
+                        " values where the module takes " + std::to_string(inputs.size()) + ".",
+                    Remedy{"Return all inputs, or undefined to leave them alone."});
       replaced.emplace();
       for (uint32_t i = 0; i < array.Length(); ++i)
         replaced->push_back(from_hook([&] {

@@ -85,7 +85,7 @@ PassHandle::PassHandle(const Napi::CallbackInfo& info)
 }
 
 const std::shared_ptr<Pass>& PassHandle::pass() const {
-  if (!pass_) throw Error("ERR_CLOSED", "This explainer was closed. Make a new one to explain more.");
+  if (!pass_) throw Error("ERR_CLOSED", "This explainer was closed.", Remedy{"Make a new one to explain more."});
   return pass_;
 }
 

@@ -10,7 +10,7 @@ namespace gradcam::node {
 // The flags by which JavaScript cancels jobs, by the numbers that it gave them. Used on the JavaScript thread alone.
 class Tickets {
  public:
-  // A flag for a new job; 0 is no ticket, for a job that cannot be cancelled.
+  // A flag for a new job; 0 is not a ticket, for a job that cannot be cancelled.
   CancelFlagPtr issue(uint32_t ticket) {
     auto flag = std::make_shared<CancelFlag>();
     if (ticket) flags_[ticket] = flag;

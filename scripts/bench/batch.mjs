@@ -3,7 +3,7 @@
 //
 //   node scripts/bench/batch.mjs --model FILE.pt --layer features [--images 1000] [--batch 8] [--python python3]
 //
-// The images are made anew: JPEGs of 500 x 375. Prints one JSON object.
+// The images are made for each run: JPEGs of 500 x 375. Prints one JSON object.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'

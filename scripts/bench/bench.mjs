@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { formatTable } from '#internal'
+import { against } from './against.mjs'
 import { machine } from './machine.mjs'
 import { measure } from './measure.mjs'
 import { readOptions, workloads } from './options.mjs'
@@ -26,6 +27,10 @@ if (options.help !== undefined) {
   process.exit(0)
 }
 
+if (options.against !== undefined) {
+  const other = await (async () => against(options.against, say))().catch(refuse(1))
+  options.contestants.splice(1, 0, other)
+}
 const { contestants, models, batches, size, device, threads } = options
 const images = batches.at(-1)
 const { libtorch, tools, files, index } = await prepare({ contestants, models, size, images }, say).catch(refuse(1))

@@ -30,8 +30,10 @@ export const contestants = [
 
 // Each gives the command line and environment of a contestant's process for a job.
 
-function ours({ make, explain, method }, job) {
-  const args = [join(workers, 'ours.mjs'), JSON.stringify({ ...job, method: method ?? job.method, make, explain })]
+/** `root`: another checkout, whose own worker and addon run. */
+export function ours({ make, explain, method, root }, job) {
+  const worker = root ? join(root, 'scripts', 'bench', 'workers', 'ours.mjs') : join(workers, 'ours.mjs')
+  const args = [worker, JSON.stringify({ ...job, method: method ?? job.method, make, explain })]
   return { command: process.execPath, args, env: process.env }
 }
 

@@ -19,6 +19,7 @@ const usage = `npm run bench -- [options]
   --size N             width and height of the images (224)
   --device DEVICE      cpu, cuda or cuda:N
   --quick              densenet121, two workloads, batches 1 and 8, 3 rounds
+  --against REF        also this package of another commit, or of the folder of a checkout that is built
   --json FILE          out/bench.json
   --write-docs         puts the table into docs/performance.md
 `
@@ -33,6 +34,7 @@ const definitions = /** @satisfies {import('node:util').ParseArgsConfig['options
   size: { type: 'string', default: '224' },
   device: { type: 'string', default: 'cpu' },
   quick: { type: 'boolean', default: false },
+  against: { type: 'string' },
   json: { type: 'string', default: 'out/bench.json' },
   'write-docs': { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -64,6 +66,7 @@ export function readOptions(args) {
     threads: count('--threads', values.threads),
     size: count('--size', values.size),
     device: values.device,
+    against: values.against,
     json: values.json,
     writeDocs: values['write-docs'],
   }
@@ -73,7 +76,8 @@ const list = (text) => text.split(',').filter(Boolean)
 
 function count(option, text) {
   const number = Number(text)
-  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${option}: '${text}' is no integer from 1 on`)
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new Error(`${option}: '${text}' is not an integer of at least 1`)
   return number
 }
 

@@ -15,7 +15,7 @@ export function summary(skips, ci) {
     const required = ci && of.some(({ inCi }) => inCi)
     failed ||= required
     const tests = of.length === 1 ? '1 test was' : `${of.length} tests were`
-    lines.push('', `${tests} skipped, for want of ${what}${required ? ' (CI has to have it)' : ''}:`)
+    lines.push('', `${tests} skipped, for lack of ${what}${required ? ' (CI has to have it)' : ''}:`)
     for (const why of new Set(of.map((skip) => skip.why))) if (why) lines.push(`  ${why.replaceAll('\n', '\n  ')}`)
     for (const file of new Set(of.map((skip) => skip.file))) {
       const titles = of.filter((skip) => skip.file === file).map(({ title }) => title)

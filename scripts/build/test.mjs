@@ -1,5 +1,5 @@
 // `npm test`: AVA, with its arguments, and at the end what was skipped and why: nothing is skipped in silence. In CI, what it
-// could have had must be there: a test that was skipped for want of it is a failure. See test/support/needs.ts.
+// could have had must be there: a test that was skipped for lack of it is a failure. See test/support/needs.ts.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'

@@ -1,4 +1,4 @@
-// Proves the lock: processes that all want it at once, many rounds of it, and some killed meanwhile. Prints how often two
+// Proves the lock: processes that all take it at once, many rounds of it, and some killed meanwhile. Prints how often two
 // were inside at once and exits with 1 if ever. Needs `npm run build` (or `npx tsc`) first.
 //
 //   node scripts/check/lock-storm.mjs [--rounds 10000] [--processes 4] [--callers 2] [--kills 0.25] [--hosts] [--module FILE]

@@ -27,7 +27,7 @@ const size = [224, 224]
 const began = performance.now()
 const model = await ScriptModule.load(file)
 const pixels = await loadImage(image, { size }) // [1, 3, 224, 224] from 0 to 1
-const input = await loadImage(image, { size, normalize: imagenet }) // the same, as the model wants it
+const input = await loadImage(image, { size, normalize: imagenet }) // the same, as the model requires it
 
 const gradCam = new GradCam(model, [layer])
 const guided = new GuidedBackprop(model)

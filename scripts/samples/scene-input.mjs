@@ -1,7 +1,7 @@
 import { imagenet, standardize, Tensor } from 'libtorch-gradcam'
 import { sceneSide } from './scenes.mjs'
 
-/** A scene's pixels as the bundled model wants them, [1, 3, side, side]. */
+/** A scene's pixels as the bundled model requires them, [1, 3, side, side]. */
 export function toInput(rgb) {
   const steps = []
   const keep = (tensor) => {

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-# Idle OpenMP threads spin by default: on two cores that other programs want as well, that makes a step five times as long.
+# Idle OpenMP threads spin by default: on two cores that other programs use as well, that makes a step five times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch

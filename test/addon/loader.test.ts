@@ -56,7 +56,7 @@ function built(t: ExecutionContext) {
   return { root, libtorch, addon, info }
 }
 
-test('no addon: one error that says what was looked for and how to mend it', (t) => {
+test('no addon: one error that says what was looked for and what to do', (t) => {
   const { code, stdout } = load(copyPackage(t))
   t.is(code, 0)
   t.regex(stdout, /^GradCamError ERR_ADDON_NOT_BUILT .*gradcam\.node does not exist\. Run: npx gradcam build\./)

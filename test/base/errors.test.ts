@@ -3,7 +3,15 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { GradCam, GuidedBackprop, ScriptModule, Tensor, liveTensors, type GradCamErrorCode } from '../../lib/index.js'
+import {
+  GradCam,
+  GradCamError,
+  GuidedBackprop,
+  ScriptModule,
+  Tensor,
+  liveTensors,
+  type GradCamErrorCode,
+} from '../../lib/index.js'
 import { heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { assertSame } from '../support/parity.js'
@@ -60,6 +68,24 @@ const bad: Record<string, [GradCamErrorCode, RegExp]> = {
   'eager_module.pt': ['ERR_MODEL_IS_EAGER_PICKLE', /nets Plain.*torch\.jit\.script/],
   'legacy_eager_module.pt': ['ERR_MODEL_IS_EAGER_PICKLE', /nets Plain.*torch\.jit\.script/],
 }
+
+test.serial('what the addon refuses carries its remedy as data, which ends the message', async (t) => {
+  using model = await ScriptModule.load(plain)
+  using input = toTensor(nets.input('plain'))
+  using gradCam = new GradCam(model, ['features'])
+  for (const [what, remedy] of [
+    [() => ScriptModule.load(tmpdir()), 'Give the path of a TorchScript file (.pt).'],
+    [
+      () => gradCam.explain(input, { target: [0, 0, 0, 0, 0] }),
+      'Give one class for all of them, or exactly one per image.',
+    ],
+    [() => ScriptModule.load(plain, { device: 'tpu' }), "Use 'cpu', 'cuda', 'cuda:N' or 'auto'."],
+  ] as const) {
+    const error = await t.throwsAsync(async () => what(), { instanceOf: GradCamError })
+    t.is(error?.remedy, remedy)
+    t.is(error?.message, `${error?.problem} ${remedy}`)
+  }
+})
 
 test('every bad file that Python wrote is tried here', (t) => {
   // A file of torch.export is a model.

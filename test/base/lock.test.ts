@@ -66,7 +66,7 @@ class Inside {
   }
 }
 
-test('a storm: processes that all want one lock, killed at random, are never inside together', async (t) => {
+test('a storm: processes that all take one lock, killed at random, are never inside together', async (t) => {
   const storm = { folder: temporaryFolder(t), rounds: 100, processes: 3, callers: 2, kills: 0.25 }
   const { kills, entries, doubles } = await lockStorm(storm)
   t.is(doubles, 0)
@@ -178,7 +178,7 @@ const dead: Readonly<Record<string, string>> = {
 }
 
 for (const [whose, text] of Object.entries(dead))
-  test(`on a local disk a lock file of ${whose} that nobody holds is no obstacle`, async (t) => {
+  test(`on a local disk a lock file of ${whose} that nobody holds does not block`, async (t) => {
     const file = lockIn(t)
     writeFileSync(file, text)
     await t.notThrowsAsync(tryOnce(file, { ...lockSystem, isLocal: () => true }))

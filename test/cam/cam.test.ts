@@ -84,19 +84,22 @@ test.serial('Shapley-CAM is Grad-CAM where the score is piecewise linear, and is
   }
 })
 
-test.serial('CAM is Grad-CAM times the number of places, and is refused where the head is another', async (t) => {
-  using model = await load('pooled_linear')
-  using input = toTensor(nets.input('pooled_linear'))
-  using cam = new Cam(model, { layers: ['features'], methods: ['cam', 'gradcam'], compat: 'captum' })
-  using found = await cam.explain(input, { target: 2 })
-  using scaled = found.get('features', 'gradcam').mul(16 * 20)
-  assertSame(t, found.cam, values(scaled), 'CAM', 1e-10)
-  using other = await load('curved')
-  using refused = new Cam(other, { layers: ['features'], methods: ['cam'] })
-  await t.throwsAsync(refused.explain(input), { code: 'ERR_LAYER_OUTPUT', message: /gradient differs/ })
-})
+test.serial(
+  'CAM is Grad-CAM times the number of spatial positions, and is refused where the head is another',
+  async (t) => {
+    using model = await load('pooled_linear')
+    using input = toTensor(nets.input('pooled_linear'))
+    using cam = new Cam(model, { layers: ['features'], methods: ['cam', 'gradcam'], compat: 'captum' })
+    using found = await cam.explain(input, { target: 2 })
+    using scaled = found.get('features', 'gradcam').mul(16 * 20)
+    assertSame(t, found.cam, values(scaled), 'CAM', 1e-10)
+    using other = await load('curved')
+    using refused = new Cam(other, { layers: ['features'], methods: ['cam'] })
+    await t.throwsAsync(refused.explain(input), { code: 'ERR_LAYER_OUTPUT', message: /gradient differs/ })
+  },
+)
 
-test.serial('CAM before a ReLU that is no layer: the logit is the mean of the map and a bias', async (t) => {
+test.serial('CAM before a ReLU that is not a layer: the logit is the mean of the map and a bias', async (t) => {
   using model = await ScriptModule.load(join(packageRoot, 'samples', 'animals-densenet.pt'))
   using cam = new Cam(model, { layers: ['features'], methods: ['cam'], compat: 'captum' })
   const biases: number[][] = []

@@ -8,7 +8,7 @@ import { toTensor } from '../support/to-tensor.js'
 const nets = await smallNets()
 const values = (tensor: Tensor) => ({ shape: [...tensor.shape], data: tensor.toTypedArray() as Float32Array })
 /** The tokens of an image of 32 x 48 in patches of 8. */
-const places = (tokens: Tensor) => {
+const positions = (tokens: Tensor) => {
   const [images = 0, , channels = 0] = tokens.shape
   return tokens.slice(1, 1).transpose(1, 2).reshape([images, channels, 4, 6])
 }
@@ -21,7 +21,7 @@ for (const kind of ['scripted', 'traced'] as const) {
           'vit',
           ['blocks.0.norm1', 'blocks.1.norm1'],
           'vit',
-          places,
+          positions,
           ['gradcam', 'layercam', 'eigencam', 'shapleycam', 'scorecam'],
         ],
         ['channels_last', ['stage'], 'swin', (x: Tensor) => x.permute([0, 3, 1, 2]), ['hirescam', 'xgradcam']],
@@ -60,7 +60,7 @@ test.serial('GradCam and GuidedGradCam take it, and so do forward, backward and 
   const seen: number[][] = []
   const reshape = (tokens: Tensor) => {
     seen.push([...tokens.shape])
-    return places(tokens)
+    return positions(tokens)
   }
   using cam = new GradCam(model, [layer], { reshape })
   using found = await cam.explain(input, { target: (logits) => logits.select(1, 1).sum() })
@@ -78,7 +78,7 @@ test.serial('GradCam and GuidedGradCam take it, and so do forward, backward and 
 test.serial('calls that overlap, and a busy event loop, do not meet', async (t) => {
   using model = await ScriptModule.load(nets.file('vit'))
   using input = toTensor(nets.input('vit'))
-  using cam = new GradCam(model, ['blocks.0.norm1'], { reshape: places })
+  using cam = new GradCam(model, ['blocks.0.norm1'], { reshape: positions })
   const all = await Promise.all(Array.from({ length: 4 }, (_, i) => cam.explain(input, { target: i % 3 })))
   using again = await cam.explain(input, { target: 0 })
   assertParity(t, all[0]!.cam, values(again.cam), 'the first', 1e-6)
@@ -107,20 +107,20 @@ test.serial('what a function must not do is a typed error, and its own error com
     await t.throwsAsync(cam.explain(input), expected, String(reshape))
   }
   let calls = 0
-  const uneven = (x: Tensor) => (calls++ === 0 ? places(x) : places(x).slice(3, 1))
+  const uneven = (x: Tensor) => (calls++ === 0 ? positions(x) : positions(x).slice(3, 1))
   using cam = new GradCam(model, ['blocks.0.norm1'], { reshape: uneven })
   await t.throwsAsync(cam.explain(input), { code: 'ERR_LAYER_OUTPUT', message: /for its gradient/ })
-  t.throws(() => new Cam(model, { layers: ['blocks.0'], methods: ['ablationcam'], reshape: places }), {
+  t.throws(() => new Cam(model, { layers: ['blocks.0'], methods: ['ablationcam'], reshape: positions }), {
     code: 'ERR_INVALID_ARGUMENT',
     message: /Ablation-CAM/,
   })
   t.is(liveTensors(), before)
 })
 
-test.serial('closing the explainer while the function is wanted is safe', async (t) => {
+test.serial('closing the explainer while the function is needed is safe', async (t) => {
   using model = await ScriptModule.load(nets.file('vit'))
   using input = toTensor(nets.input('vit'))
-  const cam = new GradCam(model, ['blocks.0.norm1'], { reshape: places })
+  const cam = new GradCam(model, ['blocks.0.norm1'], { reshape: positions })
   const controller = new AbortController()
   const running = cam.explain(input, { target: 1 })
   const stopped = cam.explain(input, { target: 1, signal: controller.signal })

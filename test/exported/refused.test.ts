@@ -5,9 +5,10 @@ import test from 'ava'
 import { convertModel, ScriptModule, Tensor } from '../../lib/index.js'
 import { openBytes } from '../../lib/archive/byte-source.js'
 import { Zip } from '../../lib/archive/zip.js'
+import { packageRoot } from '../../lib/base/paths.js'
 import { exportedPrograms } from '../support/exported.js'
 import { needing } from '../support/needs.js'
-import { gradcam, temporaryFolder } from '../support/package-copy.js'
+import { gradcam, runNode, temporaryFolder } from '../support/package-copy.js'
 import { toTensor } from '../support/to-tensor.js'
 
 const programs = await exportedPrograms()
@@ -128,4 +129,11 @@ run('a weight whose bytes changed is refused by its checksum', async (t) => {
   writeFileSync(out, bytes)
   for (const from of [bytes, out])
     await t.throwsAsync(ScriptModule.load(from), { code: 'ERR_MODEL_CORRUPT', message: /checksum/ })
+})
+
+run('mutated files neither end the process nor hang', (t) => {
+  const script = join(packageRoot, 'scripts', 'fuzz', 'model-files.mjs')
+  const ended = runNode([script, programs!.file('plain', 'static'), '--count', '80', '--seed', '20000'])
+  t.is(ended.code, 0, `${ended.stdout}${ended.stderr}`)
+  t.regex(ended.stdout, /80 mutants, \{.*ERR_MODEL_CORRUPT/)
 })

@@ -66,7 +66,7 @@ test('colorize gives each map of a batch its own colours, infinities the ends an
   t.true((pixels[5] as number[])[1]! > 0.9, 'the middle of jet is green')
 })
 
-test('colorize takes every floating dtype, and refuses what is no map', (t) => {
+test('colorize takes every floating dtype, and refuses what is not a map', (t) => {
   for (const dtype of ['float64', 'float16', 'bfloat16'] as const) {
     using map = Tensor.from([0, 0.25, 0.75, 1], [1, 1, 2, 2], { dtype })
     using wide = map.to({ dtype: 'float32' })

@@ -182,7 +182,7 @@ onLinux('loading a large image leaves the JavaScript thread free', async (t) => 
   t.true(ours < all * 0.4)
 })
 
-test.serial('a file that was overwritten is read anew', async (t) => {
+test.serial('a file that was overwritten is read again', async (t) => {
   const path = join(folder, 'again.png')
   writeFileSync(path, png)
   using first = await loadImage(path)

@@ -245,7 +245,7 @@ test('a job whose options changed is refused, with the difference', async (t) =>
   t.is(other.code, 2)
   t.regex(other.stderr, /target: "argmax" before, 3 now; write: \["overlay"\] before, \["grey"\] now/)
   t.is(readFileSync(join(out, 'manifest.jsonl'), 'utf8'), text)
-  // Where it runs and how fast is no change, nor how the folder is spelt.
+  // Where it runs and how fast is not a change, nor how the folder is spelt.
   t.is(batch([join(folder, 'in/')], out, ['--resume', '--device', 'cpu:2', '--batch', '3']).code, 0)
   appendFileSync(join(out, 'job.json'), '{')
   t.regex(batch([join(folder, 'in')], out, ['--resume']).stderr, /job\.json' is damaged/)

@@ -125,7 +125,7 @@ for (const name of names) {
     t.true((await settledLiveTensors(before)) <= before)
   })
 
-  test.serial(`${name}: a constant map says nothing, and is no error`, async (t) => {
+  test.serial(`${name}: a constant map says nothing, and is not an error`, async (t) => {
     const { model, input, targets, boxes, maps } = await plain()
     for (const value of [0, 0.5]) {
       using metric = create(name, model)
@@ -274,7 +274,7 @@ test('a cascade has a copy for each module with parameters, from the top; one th
   await useless.add(input, input.mean(1, true), { targets })
   t.true(useless.result().perImage.every((rho) => Math.abs(rho - 1) < 1e-12))
 
-  // What lies behind the layer does not change what it shows, what lies before it does.
+  // What lies after the layer does not change what it shows, what lies before it does.
   const eigen: ExplainMaps = async (evaluated, images, options) => {
     using cam = new Cam(evaluated, { layers: ['features'], methods: ['eigencam'] })
     using found = await cam.explain(images, options)

@@ -9,7 +9,7 @@ const modelFile = new URL('../../../samples/animals-densenet.pt', import.meta.ur
 
 const scenes = 200
 
-/** [1, 3, side, side], as the model wants it. */
+/** [1, 3, side, side], as the model requires it. */
 function toInput(rgb: Uint8Array): Tensor {
   using pixels = Tensor.from(rgb, [1, sceneSide, sceneSide, 3])
   using planes = pixels.permute([0, 3, 1, 2])

@@ -31,7 +31,7 @@ async function forwardAndBackward(model: ScriptModule, input: Tensor): Promise<v
   await sum.backward()
 }
 
-/** What a promise rejects with, whatever that is: t.throwsAsync wants an Error. */
+/** What a promise rejects with, whatever that is: t.throwsAsync requires an Error. */
 async function rejection(promise: Promise<unknown>): Promise<{ thrown: unknown }> {
   try {
     await promise
@@ -134,7 +134,7 @@ for (const [kind, register] of Object.entries(kinds)) {
     t.notThrows(() => handle.remove(), 'the model is gone, and its hooks with it')
   })
 
-  test.serial(`a ${kind} on a disposed model, on no layer, or that is no function is refused`, async (t) => {
+  test.serial(`a ${kind} on a disposed model, on no layer, or that is not a function is refused`, async (t) => {
     const { model } = await load('siblings')
     t.throws(() => register(model, 'secund', () => {}), { code: 'ERR_LAYER_NOT_FOUND', message: /'second'/ })
     t.throws(() => register(model, 'second', 'no function' as never), { code: 'ERR_INVALID_ARGUMENT' })

@@ -99,7 +99,7 @@ test.serial('idle memory is given up for a limit', (t) => {
 })
 
 for (const bytes of [-1, 0.5, NaN, '1' as never])
-  test.serial(`${String(bytes)} is no limit`, (t) => {
+  test.serial(`${String(bytes)} is not a limit`, (t) => {
     t.throws(() => setTensorMemoryLimit(bytes), { code: 'ERR_INVALID_ARGUMENT' })
   })
 

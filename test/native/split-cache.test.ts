@@ -56,7 +56,7 @@ test('all explainers of a model share its splits', async (t) => {
   const first = await mapOf(model, input, ['features'])
   const { splits, bytes, made } = model.splitMemory()
   t.deepEqual({ splits, made }, { splits: 1, made: 1 })
-  // The net's own weights are 1.4 MB; a split has them folded, and once more in the order that oneDNN wants.
+  // The net's own weights are 1.4 MB; a split has them folded, and once more in the order that oneDNN requires.
   t.true(bytes > 1.3e6 && bytes < 4e6, `${bytes}`)
   t.deepEqual(await mapOf(model, input, ['features']), first)
   {

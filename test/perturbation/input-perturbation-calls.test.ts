@@ -52,7 +52,7 @@ test.serial('nothing depends on the batch size or on what else is in the batch',
 })
 
 test.serial(
-  'by default a window is an eighth of each dimension behind the channels, and moves by half of it',
+  'by default a window is an eighth of each dimension after the channels, and moves by half of it',
   async (t) => {
     using model = await load('plain')
     using input = toTensor(nets.input('plain')) // [2, 3, 16, 20]
@@ -94,7 +94,7 @@ test.serial('every kind of target goes through the changed inputs, and a functio
   t.true(relativeError(logits.attribution.toTypedArray(), asData.attribution.toTypedArray()) > 0.1)
 })
 
-test.serial('of several inputs the first is changed; hooks run, and a detach is no obstacle', async (t) => {
+test.serial('of several inputs the first is changed; hooks run, and a detach does not block', async (t) => {
   using model = await load('multi_input')
   using input = toTensor(nets.input('multi_input'))
   using scale = Tensor.full([1], 2)

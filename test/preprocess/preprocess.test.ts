@@ -175,7 +175,7 @@ const wrong: [unknown, RegExp][] = [
   [{ input_size: [3, 28, 28], crop_pct: 2 }, /`crop_pct` must be a number above 0 up to 1, but is 2/],
   [{ input_size: [3, 28, 28], crop_mode: 'random' }, /`crop_mode` must be .*, but is 'random'/],
 ]
-test('what is no preprocessing is refused, with what is wrong', (t) => {
+test('what is not a preprocessing is refused, with what is wrong', (t) => {
   for (const [input, message] of wrong) {
     const error = t.throws(() => readPreprocess(input as PreprocessInput), { instanceOf: GradCamError, message })
     t.is(error.code, 'ERR_INVALID_ARGUMENT')

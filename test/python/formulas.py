@@ -46,12 +46,12 @@ def elementwise(a, g):
 
 
 def grad_cam_plus_plus(a, g):
-    """Equation 19 place by place, and equation 5 for the weights."""
+    """Equation 19 position by position, and equation 5 for the weights."""
     weights = []
     for ak, gk in zip(a, g):
         total = 0.0
-        for place in np.ndindex(gk.shape):
-            d = gk[place]
+        for position in np.ndindex(gk.shape):
+            d = gk[position]
             if d > 0:
                 total += d**2 / (2 * d**2 + ak.sum() * d**3 + 1e-6) * d
         weights.append(total)
@@ -67,7 +67,7 @@ def layer_cam(a, g):
 
 
 def principal(x, guide):
-    """X v by a full SVD of the table of places by channels; positively correlated with the guide."""
+    """X v by a full SVD of the table of spatial positions by channels; positively correlated with the guide."""
     table = x.reshape(len(x), -1).T
     table = table - table.mean(axis=0)
     projection = table @ np.linalg.svd(table)[2][0]
@@ -91,9 +91,9 @@ def smooth_grad_cam(a, g):
 def kpca_cam(a, _g):
     table = a.reshape(len(a), -1).T
     table = table - table.mean(axis=0)
-    places = len(table)
-    kernel = np.array([[np.tanh(table[i] @ table[j] / len(a) + 1) for j in range(places)] for i in range(places)])
-    centring = np.eye(places) - np.full((places, places), 1 / places)
+    positions = len(table)
+    kernel = np.array([[np.tanh(table[i] @ table[j] / len(a) + 1) for j in range(positions)] for i in range(positions)])
+    centring = np.eye(positions) - np.full((positions, positions), 1 / positions)
     values, vectors = np.linalg.eigh(centring @ kernel @ centring)
     first = vectors[:, np.argmax(values)] * np.sqrt(values.max())
     return (first * np.sign(first[np.argmax(np.abs(first))])).reshape(a.shape[1:])

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from gates import at_gate
 
 # The document's hooks are PyTorch's older kind, which warns where a module records several autograd nodes. It reads
-# the gradient of the module's output from the last of them, which is the one wanted.
+# the gradient of the module's output from the last of them, which is the one asked for.
 warnings.filterwarnings("ignore", message=".*non-full backward hook.*")
 warnings.filterwarnings("ignore", message=".*register_full_backward_hook.*")
 

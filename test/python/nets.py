@@ -104,7 +104,7 @@ class ReluFree(nn.Module):
 
 
 class CalledTwice(nn.Module):
-    """One convolution and one ReLU serve two places of the pass."""
+    """One convolution and one ReLU serve two calls of the pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class Segmentation(nn.Module):
 
 
 class Curved(nn.Module):
-    """Behind `features` the score is no piecewise linear function, so that second derivatives are not zero."""
+    """After `features` the score is not a piecewise linear function, so that second derivatives are not zero."""
 
     def __init__(self) -> None:
         super().__init__()

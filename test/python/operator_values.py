@@ -1,4 +1,4 @@
-"""What PyTorch in Python computes for a list of expressions, and the gradients behind them.
+"""What PyTorch in Python computes for a list of expressions, and their gradients.
 
     python3 test/python/operator_values.py JOB.json OUT
 

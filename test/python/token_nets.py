@@ -34,7 +34,7 @@ class Block(nn.Module):
 
 class TinyVit(nn.Module):
     """A vision transformer (Dosovitskiy et al. 2021, arXiv:2010.11929): float [N, 3, 32, 48], patches of 8 in a grid of
-    4 x 6 behind a class token, logits [N, 7]."""
+    4 x 6 after a class token, logits [N, 7]."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -63,6 +63,6 @@ class ChannelsLast(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stage(F.relu(self.embed(x)).permute(0, 2, 3, 1))
-        # Not normalised before it is pooled: place by place LayerNorm's gradient is at right angles to its input, which
+        # Not normalised before it is pooled: position by position LayerNorm's gradient is at right angles to its input, which
         # would leave HiResCAM with nothing but rounding errors.
         return self.head(self.norm(x.mean(dim=(1, 2))))

@@ -36,7 +36,7 @@ for (const [how, line] of Object.entries({
   'an import over several lines': "import {\n  main,\n} from '../cli/main.js'",
   'an export': "export { main } from '../cli/main.js'",
   'an import for its effect': "import '../cli/main.js'",
-  'an import when it is wanted': "const main = await import('../cli/main.js')",
+  'an import when it is needed': "const main = await import('../cli/main.js')",
   'the type of an import': "type Main = import('../cli/main.js').Main",
 }))
   test(`an arrow that runs up is found: ${how}`, (t) => {

@@ -30,10 +30,10 @@ test('the end of npm test names what was skipped, why and where', (t) => {
   const skips = [{ ...cuda, title: 'one' }, peers, { ...cuda, title: 'two' }]
   const lines = [
     '',
-    '2 tests were skipped, for want of a CUDA device:',
+    '2 tests were skipped, for lack of a CUDA device:',
     '  test/a.test.js: 2 tests',
     '',
-    '1 test was skipped, for want of the peers:',
+    '1 test was skipped, for lack of the peers:',
     '  no index\n  no wheel',
     '  test/b.test.js: maps are equal',
   ]
@@ -45,7 +45,7 @@ test('in CI what it has to have is a failure, and what it cannot have is named',
   t.false(summary([{ ...cuda, title: 'one' }], true).failed)
   const both = summary([{ ...cuda, title: 'one' }, peers], true)
   t.true(both.failed)
-  t.true(both.lines.includes('1 test was skipped, for want of the peers (CI has to have it):'))
+  t.true(both.lines.includes('1 test was skipped, for lack of the peers (CI has to have it):'))
 })
 
 test('no test is skipped but by test/support/needs.ts, which notes it', (t) => {

@@ -23,7 +23,7 @@ function readInfo(root: string): BuildInfo {
 function setUp(t: ExecutionContext, cuda = false) {
   const root = copyPackage(t)
   const libtorch = linkableLibTorch(join(temporaryFolder(t), 'torch'), { cuda })
-  return { root, libtorch, env: { LIBTORCH: libtorch, GRADCAM_WERROR: undefined } }
+  return { root, libtorch, env: { LIBTORCH: libtorch, GRADCAM_CACHE: temporaryFolder(t), GRADCAM_WERROR: undefined } }
 }
 
 test('the package under test is built: npm run build does nothing, in less than 3 s', (t) => {
@@ -101,7 +101,7 @@ test('a build that fails says where and leaves the addon of before in place', (t
   t.is(gradcam(['build'], env, root).code, 0)
   const before = stamp(root)
 
-  writeFileSync(source(root), `${smallAddon()}\nint broken = "this is no number";\n`)
+  writeFileSync(source(root), `${smallAddon()}\nint broken = "this is not a number";\n`)
   const failed = gradcam(['build'], env, root)
   t.is(failed.code, 1)
   t.regex(failed.stderr, /^gradcam: The addon could not be built: .*build\.log/m)
@@ -154,7 +154,11 @@ test('a package folder that cannot be written is said so', (t) => {
 
 test('a LibTorch that has the names but not the libraries fails at linking, not at run time', (t) => {
   const { root } = setUp(t)
-  const { code } = gradcam(['build'], { LIBTORCH: fakeLibTorch(join(temporaryFolder(t), 'torch')) }, root)
+  const { code } = gradcam(
+    ['build'],
+    { LIBTORCH: fakeLibTorch(join(temporaryFolder(t), 'torch')), GRADCAM_CACHE: temporaryFolder(t) },
+    root,
+  )
   t.is(code, 1)
   t.false(existsSync(addon(root)))
 })

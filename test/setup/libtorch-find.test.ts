@@ -58,7 +58,7 @@ test('the PyTorch that python3 imports is found without importing it, and a priv
   t.true(second.tried.some((line) => line.includes('python3')))
 
   const cuda = await searchLibTorch({ env: noPython, cuda: true })
-  t.is(cuda.libtorch, null, 'a CPU build will not do where a CUDA build is wanted')
+  t.is(cuda.libtorch, null, 'a CPU build will not do where a CUDA build is required')
 })
 
 test('a python3 whose torch is no LibTorch is passed over, and what was tried says why', async (t) => {

@@ -4,7 +4,7 @@ import { crc32, deflateSync } from 'node:zlib'
 import { loadSharp } from '../../lib/images/sharp.js'
 import { jpegOf } from './batch.js'
 
-/** [height, width] of what is explained, or the code of the error; null for what is no input. */
+/** [height, width] of what is explained, or the code of the error; null for what is not an input. */
 export type Expected = readonly [number, number] | string | null
 
 /**

@@ -41,7 +41,7 @@ export function linkableLibTorch(root: string, options: FakeLibTorch = {}): stri
 
 /** Compiles C++ into a shared library. */
 export function compileLibrary(file: string, source: string, ...flags: string[]): void {
-  // -x none: what follows is no source but libraries and flags for the linker.
+  // -x none: what follows is not a source but libraries and flags for the linker.
   const args = ['-shared', '-fPIC', '-o', file, '-x', 'c++', '-', '-x', 'none', ...flags]
   execFileSync(process.env['CXX'] ?? 'c++', args, { input: source, stdio: ['pipe', 'pipe', 'pipe'] })
 }

@@ -62,7 +62,7 @@ const leftovers: readonly (string | null)[] = [
 const roundLimit = 60_000
 
 /**
- * Processes that all want one lock at the same moment, round after round, and some that are killed meanwhile. Who was
+ * Processes that all take one lock at the same moment, round after round, and some that are killed meanwhile. Who was
  * inside when is known by one clock, apart from the lock.
  */
 export async function lockStorm(options: StormOptions): Promise<StormResult> {

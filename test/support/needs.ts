@@ -42,7 +42,7 @@ export function noteSkip(need: Need, title: string): void {
   const skip: Skip = { file, title, what, why: reasons.get(need) ?? null, inCi }
   const record = process.env['GRADCAM_SKIPS']
   if (record) appendFileSync(record, `${JSON.stringify(skip)}\n`)
-  else process.stderr.write(`skipped, for want of ${what}: ${title}\n`)
+  else process.stderr.write(`skipped, for lack of ${what}: ${title}\n`)
 }
 
 /**

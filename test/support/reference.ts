@@ -82,14 +82,14 @@ export class Reference {
   tensor(model: string, of: string, name: string): Judged {
     return this.judged(model, (cases) => {
       const entry = entryOf(cases, of, name)
-      if (typeof entry !== 'object' || Array.isArray(entry)) throw new Error(`${model} ${of} ${name} is no tensor`)
+      if (typeof entry !== 'object' || Array.isArray(entry)) throw new Error(`${model} ${of} ${name} is not a tensor`)
       return entry
     })
   }
 
   number(model: string, of: string, name: string): number {
     const entry = entryOf(this.model(model).cases, of, name)
-    if (typeof entry !== 'number') throw new Error(`${model} ${of} ${name} is no number`)
+    if (typeof entry !== 'number') throw new Error(`${model} ${of} ${name} is not a number`)
     return entry
   }
 

@@ -179,7 +179,7 @@ run('metrics score changed copies by boxes, each image its own in any company', 
   })
 })
 
-run('what matches nothing, or is no box, is a typed error and leaves nothing behind', async (t) => {
+run('what matches nothing, or is not a box, is a typed error and leaves nothing behind', async (t) => {
   using model = await load(list)
   using input = toTensor(peer!.input(list))
   using plain = await load('tuple_detector')

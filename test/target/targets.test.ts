@@ -50,7 +50,7 @@ test.serial('a named tuple is read by the names of its fields', async (t) => {
   t.deepEqual(byName.scores, byPosition.scores)
 })
 
-test.serial('what is no target is refused by name, and leaves nothing behind', async (t) => {
+test.serial('what is not a target is refused by name, and leaves nothing behind', async (t) => {
   using model = await ScriptModule.load(nets.file('plain'))
   using input = toTensor(nets.input('plain'))
   using cam = new Cam(model, { layers: ['features'] })

@@ -11,10 +11,12 @@ export const command: Command = {
   usage: '[--with cmake-js|node-gyp]',
   description: [
     'Builds the native addon against the LibTorch that is found: the one that LIBTORCH names, else the PyTorch that',
-    "python3 imports, else a PyTorch that pip puts into this user's cache folder. Does nothing when it is built already.",
+    "python3 imports, else a PyTorch that pip puts into this user's cache folder. Does nothing when it is built already,",
+    'and compiles nothing where another project of this user was built from the same.',
   ].join('\n'),
   options: {
     with: { type: 'string', value: 'BUILDER', help: 'cmake-js or node-gyp; cmake-js where there is a CMake' },
+    fresh: { type: 'boolean', help: 'compile, also where the cache has an addon that was built from the same' },
     werror: { type: 'boolean', help: 'let a warning in our own C++ fail the build (or set GRADCAM_WERROR=1)' },
     sanitize: { type: 'string', value: 'NAMES', help: 'build with sanitizers, e.g. address,undefined' },
     // GRADCAM_UNITY=0 is described in CONTRIBUTING.md: it is for those who work on the C++.
@@ -32,6 +34,7 @@ export const command: Command = {
     const progress = buildProgress(process.stderr, values['verbose'] === true)
     const options: BuildOptions = {
       werror: values['werror'] === true || process.env['GRADCAM_WERROR'] === '1',
+      fresh: values['fresh'] === true,
       unity: process.env['GRADCAM_UNITY'] !== '0',
       say: progress.say,
       onOutput: progress.onOutput,
@@ -42,8 +45,10 @@ export const command: Command = {
     const result = await build(options).finally(progress.end)
     const file = relative(process.cwd(), result.addon)
     const seconds = ((Date.now() - started) / 1000).toFixed(0)
-    const what = result.built ? `Built in ${seconds} s: ${file}` : `Up to date: ${file}`
-    process.stdout.write(`${what} (${result.builder}, LibTorch ${result.libtorch.version})\n`)
+    const what = { compiled: `Built in ${seconds} s`, cached: 'Taken from the cache', current: 'Up to date' }[
+      result.how
+    ]
+    process.stdout.write(`${what}: ${file} (${result.builder}, LibTorch ${result.libtorch.version})\n`)
     return 0
   },
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GradCamError } from '../../base/errors.js'
-import { cacheFolder, listFolder } from './cache.js'
+import { cacheFolder, listFolder } from '../cache.js'
 import { compareVersions, describeLibTorch, missingFiles, type LibTorch } from '../../addon/describe.js'
 import { askPython, type PythonFacts } from './python.js'
 

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GradCamError } from '../../base/errors.js'
 import { lastLines, run } from '../../base/processes.js'
-import { keepPartial, makePartial } from './cache.js'
+import { keepPartial, makePartial } from '../cache.js'
 import type { InstallRecord } from './find.js'
 import { pythonCommand, type PythonFacts } from './python.js'
 

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { GradCamError } from '../../base/errors.js'
-import { cacheFolder } from './cache.js'
+import { cacheFolder } from '../cache.js'
 import { missingFiles } from '../../addon/describe.js'
 import { hasNvidiaDriver } from './driver.js'
 import { listPrivate, readInstallRecord, torchIn } from './find.js'

@@ -11,17 +11,32 @@ namespace gradcam {
 // The facts of an error's message as data, by name: JavaScript gets them as an object.
 using ErrorDetails = std::vector<std::pair<std::string, at::IValue>>;
 
+// What to do about an error, in whole sentences: the end of its message.
+struct Remedy {
+  std::string text;
+};
+
 // An error with a stable code (the list is in lib/base). All mistakes that a caller can make are reported by one of
 // these; whatever else is thrown is LibTorch's own and is reported as ERR_TORCH.
 class Error : public std::runtime_error {
  public:
-  Error(std::string code, const std::string& message, ErrorDetails details = {})
-      : std::runtime_error(message), code_(std::move(code)), details_(std::move(details)) {}
+  Error(std::string code, const std::string& problem, ErrorDetails details = {})
+      : Error(std::move(code), problem, Remedy{}, std::move(details)) {}
+  Error(std::string code, const std::string& problem, Remedy remedy, ErrorDetails details = {})
+      : std::runtime_error(remedy.text.empty() ? problem : problem + " " + remedy.text),
+        code_(std::move(code)),
+        problem_(problem),
+        remedy_(std::move(remedy.text)),
+        details_(std::move(details)) {}
   const std::string& code() const { return code_; }
+  // What was wrong: what() without the remedy.
+  const std::string& problem() const { return problem_; }
+  // Empty where there is none.
+  const std::string& remedy() const { return remedy_; }
   const ErrorDetails& details() const { return details_; }
 
  private:
-  std::string code_;
+  std::string code_, problem_, remedy_;
   ErrorDetails details_;
 };
 

@@ -100,14 +100,14 @@ Gradients BackwardHookCall::call(const Gradients& grad_inputs, const Gradients& 
     auto replaced = hook(current, grad_outputs);
     if (!replaced) continue;
     if (inputs_.positions.empty())
-      throw Error(
-          "ERR_HOOK_RESULT",
-          "A full backward hook returned gradients for inputs that do not require one. Return undefined, or set "
-          "requiresGrad on the model's input.");
+      throw Error("ERR_HOOK_RESULT", "A full backward hook returned gradients for inputs that do not require one.",
+                  Remedy{"Return undefined, or set "
+                         "requiresGrad on the model's input."});
     if (replaced->size() != current.size())
-      throw Error("ERR_HOOK_RESULT", "A full backward hook returned " + std::to_string(replaced->size()) +
-                                         " gradients where the module has " + std::to_string(current.size()) +
-                                         " input tensors. Return one for each, or undefined.");
+      throw Error("ERR_HOOK_RESULT",
+                  "A full backward hook returned " + std::to_string(replaced->size()) +
+                      " gradients where the module has " + std::to_string(current.size()) + " input tensors.",
+                  Remedy{"Return one for each, or undefined."});
     current = std::move(*replaced);
   }
   return current;

@@ -28,10 +28,12 @@ std::vector<int64_t> token_grid(const LayerShape& shape, int64_t tokens, const s
   int64_t positions = grid.empty() ? 0 : 1;
   for (const auto size : grid) positions *= size;
   if (positions != tokens || tokens < 1)
-    throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' has " + std::to_string(tokens) + " tokens after the first " +
-                                        std::to_string(shape.skip) +
-                                        ", which do not fill the given grid, or one with the aspect ratio of the "
-                                        "input. Give their grid: { tokens: [rows, columns], skip }.");
+    throw Error("ERR_LAYER_OUTPUT",
+                "Layer '" + path + "' has " + std::to_string(tokens) + " tokens after the first " +
+                    std::to_string(shape.skip) +
+                    ", which do not fill the given grid, or one with the aspect ratio of the "
+                    "input.",
+                Remedy{"Give their grid: { tokens: [rows, columns], skip }."});
   return grid;
 }
 
@@ -67,9 +69,10 @@ std::vector<bool> per_image(const Tensor& map, const Tensor& holds) {
 Tensor custom_shape(const Tensor& tensor, const LayerShape& shape, const std::string& path) {
   auto shaped = shape.custom(tensor);
   if (shaped.is_floating_point() && shaped.dim() >= 3 && shaped.numel() > 0) return shaped;
-  throw Error("ERR_LAYER_OUTPUT", "The reshape function returned a tensor of shape " + text_of(shaped) +
-                                      " for the output of layer '" + path + "', of shape " + text_of(tensor) +
-                                      ". Return floating-point numbers, [N, C, h, w].");
+  throw Error("ERR_LAYER_OUTPUT",
+              "The reshape function returned a tensor of shape " + text_of(shaped) + " for the output of layer '" +
+                  path + "', of shape " + text_of(tensor) + ".",
+              Remedy{"Return floating-point numbers, [N, C, h, w]."});
 }
 
 }  // namespace
@@ -78,13 +81,16 @@ Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::
                       const std::string& path) {
   if (shape.kind == LayerShape::Kind::custom) return custom_shape(tensor, shape, path);
   if (tensor.dim() < 3 || tensor.numel() == 0)
-    throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
-                                        ", which has no spatial dimensions for a map. Pick a layer whose "
-                                        "output is [N, C, h, w].");
+    throw Error("ERR_LAYER_OUTPUT",
+                "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
+                    ", which has no spatial dimensions for a map.",
+                Remedy{"Pick a layer whose "
+                       "output is [N, C, h, w]."});
   if (shape.kind == LayerShape::Kind::tokens) {
     if (tensor.dim() != 3 || tensor.size(1) < shape.skip)
-      throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) +
-                                          ", but tokens are [N, T, C]. Pick a layer inside the transformer.");
+      throw Error("ERR_LAYER_OUTPUT",
+                  "Layer '" + path + "' returned a tensor of shape " + text_of(tensor) + ", but tokens are [N, T, C].",
+                  Remedy{"Pick a layer inside the transformer."});
     auto sizes = token_grid(shape, tensor.size(1) - shape.skip, input_size, path);
     sizes.insert(sizes.begin(), {tensor.size(0), tensor.size(2)});
     return tensor.slice(1, shape.skip).transpose(1, 2).reshape(sizes);

@@ -16,11 +16,11 @@ Tensor first_projection(const Tensor& x) {
   return first.squeeze(-1) * values.select(1, values.size(1) - 1).clamp_min(0).sqrt().unsqueeze(-1);
 }
 
-Tensor principal(const Tensor& contribution, Tensor (*guide)(const Tensor& places)) {
+Tensor principal(const Tensor& contribution, Tensor (*guide)(const Tensor& positions)) {
   const Tables tables(contribution);
   const auto projection = first_projection(tables.centred);
-  // The projection sums to zero over the places, so the guide need not be centred.
-  const auto agreement = (projection * guide(tables.places)).sum(1, /*keepdim=*/true);
+  // The projection sums to zero over the positions, so the guide need not be centred.
+  const auto agreement = (projection * guide(tables.positions)).sum(1, /*keepdim=*/true);
   return tables.map(at::where(agreement.lt(0), -projection, projection), contribution);
 }
 
@@ -33,11 +33,11 @@ Tensor principal(const Tensor& contribution, Tensor (*guide)(const Tensor& place
 Tensor eigen_cam(const LayerEvidence& e) { return e.activation; }
 
 Tensor principal_of_strength(const Tensor& contribution) {
-  return principal(contribution, [](const Tensor& places) { return places.abs().sum(-1); });
+  return principal(contribution, [](const Tensor& positions) { return positions.abs().sum(-1); });
 }
 
 Tensor principal_of_evidence(const Tensor& contribution) {
-  return principal(contribution, [](const Tensor& places) { return places.sum(-1); });
+  return principal(contribution, [](const Tensor& positions) { return positions.sum(-1); });
 }
 
 }  // namespace gradcam

@@ -16,7 +16,7 @@ struct LayerEvidence {
   Tensor curvature;   // H A, the Hessian of the score times A; undefined likewise
   // What methods ask for that run the model again, in float64; undefined likewise.
   Tensor score;           // [N]: of the image as it is
-  Tensor ablated_scores;  // [N, C]: with zeros in the place of each channel
+  Tensor ablated_scores;  // [N, C]: with zeros instead of each channel
   Tensor masked_scores;   // [N, C]: of the input under the mask that each channel makes
   uint64_t seed = 0;
 };

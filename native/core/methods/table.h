@@ -5,17 +5,17 @@
 
 namespace gradcam {
 
-// [N, C, spatial...] as tables of places by channels in float64, for decompositions: a Gram matrix squares the
-// condition number, which float32 has no room for.
+// [N, C, spatial...] as tables of spatial positions by channels in float64, for decompositions: a Gram matrix squares
+// the condition number, which float32 has no room for.
 struct Tables {
   explicit Tables(const Tensor& contribution)
-      : places(contribution.flatten(2).transpose(1, 2).to(at::kDouble)),
-        finite(places.flatten(1).isfinite().all(1).view({-1, 1, 1})) {
-    places = places.masked_fill(finite.logical_not(), 0);
-    centred = places - places.mean(1, /*keepdim=*/true);
+      : positions(contribution.flatten(2).transpose(1, 2).to(at::kDouble)),
+        finite(positions.flatten(1).isfinite().all(1).view({-1, 1, 1})) {
+    positions = positions.masked_fill(finite.logical_not(), 0);
+    centred = positions - positions.mean(1, /*keepdim=*/true);
   }
 
-  // [N, places] as a map like `contribution`, NaN for images that were not finite.
+  // [N, positions] as a map like `contribution`, NaN for images that were not finite.
   Tensor map(const Tensor& projection, const Tensor& like) const {
     auto shape = like.sizes().vec();
     shape[1] = 1;
@@ -24,7 +24,7 @@ struct Tables {
     return known.reshape(shape).to(like.scalar_type());
   }
 
-  Tensor places, finite, centred;  // [N, places, C], [N, 1, 1], [N, places, C]
+  Tensor positions, finite, centred;  // [N, positions, C], [N, 1, 1], [N, positions, C]
 };
 
 }  // namespace gradcam

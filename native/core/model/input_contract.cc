@@ -62,17 +62,20 @@ std::string remedy(const InputContract& contract, size_t dim) {
 }
 
 [[noreturn]] void refuse_input(const InputContract& contract, const InputSpec& spec, const Tensor& tensor, size_t dim) {
-  throw Error("ERR_SHAPE",
-              "The model's input '" + spec.name + "' takes " + spec_text(spec) + ", but was given " +
-                  given_text(tensor) + ". " + remedy(contract, dim),
-              {{"input", spec.name}, {"shape", tensor.sizes().vec()}, {"dimension", static_cast<int64_t>(dim)}});
+  throw Error(
+      "ERR_SHAPE",
+      "The model's input '" + spec.name + "' takes " + spec_text(spec) + ", but was given " + given_text(tensor) + ".",
+      Remedy{remedy(contract, dim)},
+      {{"input", spec.name}, {"shape", tensor.sizes().vec()}, {"dimension", static_cast<int64_t>(dim)}});
 }
 
 void check_tensor(const InputContract& contract, const InputSpec& spec, const Tensor& tensor,
                   std::map<std::string, int64_t>& symbols) {
   if (spec.dtype && tensor.scalar_type() != *spec.dtype)
-    throw Error("ERR_DTYPE", "The model's input '" + spec.name + "' takes " + spec_text(spec) + ", but was given " +
-                                 given_text(tensor) + ". Convert the input, or export the model for another dtype.");
+    throw Error("ERR_DTYPE",
+                "The model's input '" + spec.name + "' takes " + spec_text(spec) + ", but was given " +
+                    given_text(tensor) + ".",
+                Remedy{"Convert the input, or export the model for another dtype."});
   if (tensor.dim() != static_cast<int64_t>(spec.sizes.size())) refuse_input(contract, spec, tensor, 1);
   for (size_t dim = 0; dim < spec.sizes.size(); ++dim) {
     const auto& allowed = spec.sizes[dim];

@@ -24,9 +24,11 @@ ModuleId Model::module_at(const std::string& path) const {
   const auto found = std::find_if(all.begin(), all.end(), [&](const auto& info) { return info.path == path; });
   if (found != all.end()) {
     if (found->hookable) return found->id;
-    throw Error("ERR_LAYER_NOT_HOOKABLE", "'" + path + "' (" + found->type_name +
-                                              ") is a container that the model never calls, so nothing can be seen "
-                                              "there. Pick one of the layers inside it.");
+    throw Error("ERR_LAYER_NOT_HOOKABLE",
+                "'" + path + "' (" + found->type_name +
+                    ") is a container that the model never calls, so nothing can be seen "
+                    "there.",
+                Remedy{"Pick one of the layers inside it."});
   }
   if (capabilities().hookable) throw_not_found(path, all);
   throw Error(

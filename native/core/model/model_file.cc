@@ -19,12 +19,12 @@ std::unique_ptr<std::istream> open(const ModelSource& source, const std::string&
   auto file = std::make_unique<std::ifstream>(source.path, std::ios::binary);
   char first = 0;
   if (*file && !file->read(&first, 1) && errno == EISDIR)  // a folder opens, and fails at the first read
-    throw Error("ERR_FILE_UNREADABLE", name + " is a folder. Give the path of a TorchScript file (.pt).");
+    throw Error("ERR_FILE_UNREADABLE", name + " is a folder.", Remedy{"Give the path of a TorchScript file (.pt)."});
   if (file->is_open()) return file;
   if (errno == ENOENT || errno == ENOTDIR)
-    throw Error("ERR_FILE_NOT_FOUND", name +
-                                          " does not exist. Check the path; a relative one starts at the "
-                                          "working directory of the process.");
+    throw Error("ERR_FILE_NOT_FOUND", name + " does not exist.",
+                Remedy{"Check the path; a relative one starts at the "
+                       "working directory of the process."});
   throw Error("ERR_FILE_UNREADABLE", name + " cannot be opened: " + std::strerror(errno) + ".");
 }
 

@@ -16,7 +16,8 @@ namespace jit = torch::jit;
 namespace {
 
 [[noreturn]] void refuse_plan(const std::string& what) {
-  throw Error("ERR_MODEL_CORRUPT", "The model cannot be built: " + what + ". The file is damaged: export it again.");
+  throw Error("ERR_MODEL_CORRUPT", "The model cannot be built: " + what + ".",
+              Remedy{"The file is damaged: export it again."});
 }
 
 // `ops.torchvision.nms`, as TorchScript files write it.
@@ -93,15 +94,15 @@ void add_children(const ModelPlan& plan, std::vector<jit::Module>& modules) {
   if (const auto at = text.find(sign); at != std::string::npos) {
     const auto from = at + sign.size();
     auto name = text.substr(from, text.find_first_of(" .\n", from) - from);
-    throw Error("ERR_MODEL_OPERATOR",
-                "The model uses the operator " + name +
-                    ", which is not registered. Load the library that has it: `libraries` of ScriptModule.load, or "
-                    "--library FILE. Where LibTorch itself should have it, the file was written by a newer PyTorch.",
-                {{"operator", name}});
+    throw Error(
+        "ERR_MODEL_OPERATOR", "The model uses the operator " + name + ", which is not registered.",
+        Remedy{"Load the library that has it: the option `libraries`. Where LibTorch itself should have it, the "
+               "file was written by a newer PyTorch."},
+        {{"operator", name}});
   }
-  throw Error("ERR_MODEL_UNSUPPORTED", "Module '" + path +
-                                           "' of the exported program cannot be compiled: " + concise_message(cause) +
-                                           " Save the model as TorchScript (torch.jit.trace).");
+  throw Error("ERR_MODEL_UNSUPPORTED",
+              "Module '" + path + "' of the exported program cannot be compiled: " + concise_message(cause),
+              Remedy{"Save the model as TorchScript (torch.jit.trace)."});
 }
 
 }  // namespace

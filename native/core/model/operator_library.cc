@@ -18,13 +18,13 @@ void load_operator_library(const std::string& path) {
   const std::lock_guard lock(mutex);
   if (loaded.count(path)) return;
   if (!std::ifstream(path).good())
-    throw Error("ERR_FILE_NOT_FOUND",
-                "The operator library '" + path + "' does not exist or cannot be read. Check its path.");
+    throw Error("ERR_FILE_NOT_FOUND", "The operator library '" + path + "' does not exist or cannot be read.",
+                Remedy{"Check its path."});
   try {
     loaded.emplace(path, std::make_unique<at::DynamicLibrary>(path.c_str()));
   } catch (const std::exception& cause) {
-    throw Error("ERR_MODEL_OPERATOR", "The operator library '" + path + "' cannot be loaded: " +
-                                          concise_message(cause) + " It must be built for LibTorch's own version.");
+    throw Error("ERR_MODEL_OPERATOR", "The operator library '" + path + "' cannot be loaded: " + concise_message(cause),
+                Remedy{"It must be built for LibTorch's own version."});
   }
 }
 

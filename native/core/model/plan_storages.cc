@@ -11,9 +11,8 @@ namespace gradcam {
 namespace {
 
 [[noreturn]] void refuse_weights(const std::string& what) {
-  throw Error("ERR_MODEL_CORRUPT", "The weights cannot be read: " + what +
-                                       ". The file is incomplete or damaged, or changed while it was read: copy or "
-                                       "export it again.");
+  throw Error("ERR_MODEL_CORRUPT", "The weights cannot be read: " + what + ".",
+              Remedy{"The file is incomplete or damaged, or changed while it was read: copy or export it again."});
 }
 
 // CRC-32 of zip archives (ISO 3309), eight bytes at a time: the tables give the remainder of a byte that seven or fewer

@@ -130,9 +130,8 @@ std::shared_ptr<Model> TorchScriptModel::randomized(const std::vector<std::strin
   }
   auto copy = trampolines_->copy_original(module_, CopiedState::own);
   if (!randomize_parameters(copy, paths, seed))
-    throw Error(
-        frozen_ ? "ERR_MODEL_FROZEN" : "ERR_INVALID_ARGUMENT",
-        "There is no parameter to randomise there. Pick modules that have some, and a model that is not frozen.");
+    throw Error(frozen_ ? "ERR_MODEL_FROZEN" : "ERR_INVALID_ARGUMENT", "There is no parameter to randomise there.",
+                Remedy{"Pick modules that have some, and a model that is not frozen."});
   std::shared_ptr<TorchScriptModel> model(
       new TorchScriptModel(std::move(copy), {device_, splits_.max_bytes()}, contract_));
   model->units_ = units_;

@@ -96,7 +96,8 @@ void refuse_if_split_required(const PassPlan& plan, const std::string& why) {
     throw Error("ERR_NOT_SPLITTABLE",
                 "The model cannot be split at its target layers, which a reduced precision and execution 'split' "
                 "require: " +
-                    why + ". Leave both options out, or pick another layer.");
+                    why + ".",
+                Remedy{"Leave both options out, or pick another layer."});
 }
 
 }  // namespace gradcam

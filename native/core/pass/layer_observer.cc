@@ -35,9 +35,11 @@ void LayerObserver::after(ModuleId object, const c10::ClassType&, const Inputs& 
 // other parts of the model still use that value: then a copy is captured.
 void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) {
   if (!output.isTensor() || !output.toTensor().is_floating_point())
-    throw Error("ERR_LAYER_OUTPUT", "Layer '" + context_.plan.layers()[layer] + "' returned " +
-                                        (output.isTensor() ? "a tensor of integers" : "a " + output.tagKind()) +
-                                        ", not one floating-point tensor. Pick a layer inside or after it.");
+    throw Error("ERR_LAYER_OUTPUT",
+                "Layer '" + context_.plan.layers()[layer] + "' returned " +
+                    (output.isTensor() ? "a tensor of integers" : "a " + output.tagKind()) +
+                    ", not one floating-point tensor.",
+                Remedy{"Pick a layer inside or after it."});
   Tensor value = output.toTensor();
   if (filter_ && !filter_(layer, inputs, value)) return;
   if (shares_storage(value, inputs)) value = value.clone();

@@ -100,7 +100,8 @@ Explained Pass::backward(const Tensor& score, bool keep_graph) {
         throw Error("ERR_TARGET",
                     std::string(method->name) +
                         " runs the model again and needs the score of each output, which a target that is a "
-                        "function of one output cannot give. Give a class, or a target as plain data.");
+                        "function of one output cannot give.",
+                    Remedy{"Give a class, or a target as plain data."});
   auto explained = run.differentiate(score.sum(), keep_graph);
   make_maps(explained, {});
   explained.scores = score.detach().reshape({1}).to(at::kCPU, at::kDouble);

@@ -40,10 +40,11 @@ int64_t image_count(const std::vector<IValue>& inputs) {
 
 void require_row_per_image(const Tensor& activation, int64_t images, const std::string& path) {
   if (activation.size(0) == images) return;
-  throw Error("ERR_LAYER_OUTPUT", "Layer '" + path + "' returned " + std::to_string(activation.size(0)) + " rows for " +
-                                      std::to_string(images) +
-                                      " images, so that its channels cannot be taken from one image at a time. Pick "
-                                      "another layer, or a method that does not run the model again.");
+  throw Error("ERR_LAYER_OUTPUT",
+              "Layer '" + path + "' returned " + std::to_string(activation.size(0)) + " rows for " +
+                  std::to_string(images) + " images, so that its channels cannot be taken from one image at a time.",
+              Remedy{"Pick "
+                     "another layer, or a method that does not run the model again."});
 }
 
 std::vector<int64_t> all_twice(int64_t count) {
@@ -116,9 +117,11 @@ ChannelScores Rerunner::score_layer(const CopyScorer& scorer, size_t layer, cons
   }
   if (goal_.maps.reruns(Rerun::masked)) {
     if (input_size_.size() + 2 != static_cast<size_t>(channels.dim()))
-      throw Error("ERR_LAYER_OUTPUT", "The channels of layer '" + path +
-                                          "' cannot be upsampled to masks of the model's input, which has another "
-                                          "number of spatial dimensions. Pick another layer, or another method.");
+      throw Error("ERR_LAYER_OUTPUT",
+                  "The channels of layer '" + path +
+                      "' cannot be upsampled to masks of the model's input, which has another "
+                      "number of spatial dimensions.",
+                  Remedy{"Pick another layer, or another method."});
     // A constant channel makes a mask of zeros: one run serves all of them.
     const auto flat = channels.flatten(2);
     const CopyPlan plan(flat.amax(-1).eq(flat.amin(-1)).logical_not());

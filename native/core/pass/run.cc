@@ -35,8 +35,9 @@ Explained differentiate_layers(const LayerMaps& goal, const std::vector<Tensor>&
   Explained explained;
   for (size_t i = 0; i < activations.size(); ++i) {
     if (!gradients[i].defined())
-      throw Error("ERR_NO_GRADIENT", "The score does not depend on layer '" + goal.layers[i] +
-                                         "', so it has no gradient there. Pick a layer on the way to that output.");
+      throw Error("ERR_NO_GRADIENT",
+                  "The score does not depend on layer '" + goal.layers[i] + "', so it has no gradient there.",
+                  Remedy{"Pick a layer on the way to that output."});
     explained.layers.emplace_back(activations[i].detach(), gradients[i].detach());
     if (curved) explained.layers.back().curvature = curvature(gradients[i], activations[i]);
   }
@@ -57,8 +58,8 @@ Explained differentiate_input(const Tensor& input, const Tensor& score, bool kee
 void require_captured(const std::vector<std::string>& layers, const std::vector<Tensor>& activations) {
   for (size_t i = 0; i < activations.size(); ++i)
     if (!activations[i].defined())
-      throw Error("ERR_LAYER_NOT_REACHED", "The forward pass never called layer '" + layers[i] +
-                                               "' with this input. Pick a layer on the way to the output.");
+      throw Error("ERR_LAYER_NOT_REACHED", "The forward pass never called layer '" + layers[i] + "' with this input.",
+                  Remedy{"Pick a layer on the way to the output."});
 }
 
 void require_guided(const GuidedGradient& goal, const Captured& captured) {
@@ -72,8 +73,9 @@ void require_guided(const GuidedGradient& goal, const Captured& captured) {
     throw Error("ERR_ACTIVATION",
                 "The pass goes through " + captured.unruled_activation +
                     ", for which guided backprop and deconvnet have no rule: theirs are for ReLU (and "
-                    "ReLU6) alone, and the plain gradient instead of a rule would be another method. Use the "
-                    "plain gradient, smoothed, or integrated gradients.");
+                    "ReLU6) alone, and the plain gradient instead of a rule would be another method.",
+                Remedy{"Use the "
+                       "plain gradient, smoothed, or integrated gradients."});
 }
 
 }  // namespace

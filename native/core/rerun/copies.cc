@@ -59,7 +59,8 @@ Tensor CopyScorer::scores_of_chunk(const Copies& chosen, const RunCopies& run) c
     throw Error("ERR_TARGET",
                 "The model was run again on " + std::to_string(some.size()) +
                     " copies of the images, but its output does not have one row for each: it does not accept any "
-                    "number of images. Use a method that runs it once, such as 'gradcam', or chunkSize 1.");
+                    "number of images.",
+                Remedy{"Use a method that runs it once, such as 'gradcam', or chunkSize 1."});
   const auto scores = resolve_target(output, target_of_copies(target, resolved, images_of(some))).scores;
   return scores.narrow(0, 0, count).to(at::kDouble);
 }

@@ -66,9 +66,11 @@ std::string plain_name(const std::string& name) {
 }
 
 [[noreturn]] void refuse_difference(const std::string& what) {
-  throw Error("ERR_ACTIVATION", "DeepLIFT compares the run at the input with the run at the baseline, but " + what +
-                                    ", so that part of the difference of the scores cannot be attributed to the "
-                                    "input. Use integrated gradients, or another baseline.");
+  throw Error("ERR_ACTIVATION",
+              "DeepLIFT compares the run at the input with the run at the baseline, but " + what +
+                  ", so that part of the difference of the scores cannot be attributed to the "
+                  "input.",
+              Remedy{"Use integrated gradients, or another baseline."});
 }
 
 }  // namespace

@@ -13,9 +13,10 @@ namespace {
 std::vector<int64_t> spread(const std::vector<int64_t>& given, int64_t images, int64_t count) {
   auto classes = given.size() == 1 ? std::vector<int64_t>(static_cast<size_t>(images), given.front()) : given;
   if (static_cast<int64_t>(classes.size()) != images)
-    throw Error("ERR_TARGET_COUNT", std::to_string(given.size()) + " targets were given for a batch of " +
-                                        std::to_string(images) +
-                                        " images. Give one class for all of them, or exactly one per image.");
+    throw Error(
+        "ERR_TARGET_COUNT",
+        std::to_string(given.size()) + " targets were given for a batch of " + std::to_string(images) + " images.",
+        Remedy{"Give one class for all of them, or exactly one per image."});
   for (const auto index : classes)
     if (index < 0 || index >= count)
       throw Error("ERR_TARGET_OUT_OF_RANGE", "There is no class " + std::to_string(index) + ": the model has " +
@@ -59,8 +60,9 @@ Tensor masked_scores(const Tensor& output, const std::vector<int64_t>& classes, 
   const auto mask = given.to(output.options());
   const bool fits = mask.dim() == 2 || (mask.dim() == 3 && mask.size(0) == output.size(0));
   if (!fits || mask.size(-1) != output.size(3) || mask.size(-2) != output.size(2))
-    throw Error("ERR_TARGET", "The mask has the shape " + shape_text(mask) + ", but the output is " +
-                                  shape_text(output) + ". Give [H, W] or [N, H, W] of the output's own size.");
+    throw Error("ERR_TARGET",
+                "The mask has the shape " + shape_text(mask) + ", but the output is " + shape_text(output) + ".",
+                Remedy{"Give [H, W] or [N, H, W] of the output's own size."});
   return (pick(output, classes) * mask).flatten(1).sum(1);
 }
 
@@ -85,11 +87,12 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target) {
   const auto logits = output_tensor(output, target.path);
   const bool masked = target.score == Target::Score::mask;
   if (masked ? logits.dim() != 4 : logits.dim() < 1 || logits.dim() > 2)
-    throw Error("ERR_TARGET",
-                masked
-                    ? "A class with a mask needs an output of shape [N, C, H, W], but it is " + shape_text(logits) + "."
-                    : "A class index needs logits of shape [N, C] or [N], but the model returned " +
-                          shape_text(logits) + ". Pass a function that turns the output into a scalar Tensor instead.");
+    throw Error(
+        "ERR_TARGET",
+        masked
+            ? "A class with a mask needs an output of shape [N, C, H, W], but it is " + shape_text(logits) + "."
+            : "A class index needs logits of shape [N, C] or [N], but the model returned " + shape_text(logits) + ".",
+        Remedy{"Pass a function that turns the output into a scalar Tensor instead."});
   const auto table = logits.dim() == 1 ? logits.unsqueeze(1) : logits;
   const int64_t images = table.size(0), count = table.size(1);
   if (table.numel() == 0) throw Error("ERR_TARGET", "The model returned no logits: the batch is empty.");

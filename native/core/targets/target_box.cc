@@ -101,10 +101,11 @@ Match match(const Detections& found, const Tensor& box, std::optional<int64_t> l
             size_t image) {
   const auto refuse = [&](const std::string& best) -> Match {
     if (target.may_miss) return {Tensor(), label.value_or(-1)};
-    throw Error("ERR_TARGET", "No detection" + (label ? " of label " + std::to_string(*label) : std::string()) +
-                                  " in image " + std::to_string(image) + " overlaps the box " + box_text(box) +
-                                  " by an IoU above " + text_of(target.iou) + best +
-                                  " Give the box of a detection, in pixels of the model's input, or a lower `iou`.");
+    throw Error("ERR_TARGET",
+                "No detection" + (label ? " of label " + std::to_string(*label) : std::string()) + " in image " +
+                    std::to_string(image) + " overlaps the box " + box_text(box) + " by an IoU above " +
+                    text_of(target.iou) + best,
+                Remedy{"Give the box of a detection, in pixels of the model's input, or a lower `iou`."});
   };
   if (found.boxes.size(0) == 0) return refuse(": there are no detections at all.");
   const auto iou = overlaps(found.boxes, box.to(found.boxes.options()));
@@ -126,9 +127,10 @@ ResolvedBoxes resolve_boxes(const IValue& output, const std::vector<Step>& path,
   const auto images = static_cast<int64_t>(detections.size()), boxes = target.boxes.size(1);
   for (const auto& given : {target.boxes, target.labels})
     if (given.defined() && given.size(0) != 1 && given.size(0) != images)
-      throw Error("ERR_TARGET_COUNT", "Boxes or labels of " + std::to_string(given.size(0)) +
-                                          " images were given for a batch of " + std::to_string(images) +
-                                          ". Give them once for all images, or for each.");
+      throw Error("ERR_TARGET_COUNT",
+                  "Boxes or labels of " + std::to_string(given.size(0)) + " images were given for a batch of " +
+                      std::to_string(images) + ".",
+                  Remedy{"Give them once for all images, or for each."});
   const auto given_boxes = target.boxes.expand({images, boxes, 4});
   const auto given_labels = target.labels.defined() ? target.labels.expand({images, boxes}) : Tensor();
   ResolvedBoxes resolved;

@@ -70,9 +70,9 @@ Tensor output_tensor(const IValue& output, const std::vector<Step>& path) {
     for (const auto& step : path) where += "[" + text_of(step) + "]";
     throw Error("ERR_TARGET",
                 "The model" + (path.empty() ? std::string(" returned a ") : "'s " + where + " is a ") +
-                    value.tagKind() +
-                    ", so a class index does not say which of its tensors to explain. Give the path to one "
-                    "(`of`), or a function that turns the output into a scalar Tensor.");
+                    value.tagKind() + ", so a class index does not say which of its tensors to explain.",
+                Remedy{"Give the path to one "
+                       "(`of`), or a function that turns the output into a scalar Tensor."});
   }
   return value.toTensor();
 }

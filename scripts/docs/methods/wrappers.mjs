@@ -1,4 +1,4 @@
-// What is no method of its own but goes with others: a page each, in the form of the methods' pages.
+// What is not a method of its own but goes with others: a page each, in the form of the methods' pages.
 export const wrappers = {
   'finer-cam': {
     title: 'Finer-CAM',

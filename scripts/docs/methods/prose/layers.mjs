@@ -24,7 +24,7 @@ the weighted sum of the channels. Where the layer is only averaged and multiplie
 a ReLU network, the cells of the map (before the cut at zero) add up to the score less the share of the biases.`,
     use: [
       'Instead of Grad-CAM wherever the head is more than an average and a linear layer: what it shows was used by the model.',
-      'At a layer before a ReLU that is no layer, as in DenseNet: the gradient is zero where the ReLU is, so that the map is CAM of what follows the ReLU, but for the factor h w.',
+      'At a layer before a ReLU that is not a layer, as in DenseNet: the gradient is zero where the ReLU is, so that the map is CAM of what follows the ReLU, but for the factor h w.',
     ],
     avoid: ['Early layers with noisy gradients: the map is as noisy. Grad-CAM or eigen smoothing is calmer.'],
     others: [

@@ -1,0 +1,66 @@
+import { copyFileSync, existsSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import { cacheFolder, keepPartial, listFolder, makePartial } from './cache.js'
+
+/** So many built addons are kept, the last ones that were used: 2 MB each. */
+const kept = 16
+const file = 'gradcam.node'
+
+/** Where this user's built addons lie, for all projects on the machine. */
+export const addonsFolder = (): string => join(cacheFolder(), 'addons')
+
+/**
+ * The addon that was built from these sources, with these settings and this LibTorch, by any project of this user; null
+ * where there is none.
+ *
+ * @param key a hash of all that the addon depends on
+ */
+export function findCachedAddon(key: string): string | null {
+  const found = join(addonsFolder(), key, file)
+  if (!existsSync(found)) return null
+  touch(join(addonsFolder(), key))
+  return found
+}
+
+/**
+ * Keeps an addon for other projects, and removes those that were not used for longest. A cache that cannot be written is
+ * not an error: the addon is compiled again next time.
+ */
+export function cacheAddon(key: string, addon: string): void {
+  const folder = addonsFolder()
+  try {
+    const partial = makePartial(folder)
+    copyFileSync(addon, join(partial, file))
+    keepPartial(partial, key, folder)
+    for (const old of cachedAddons().slice(kept)) removeCachedAddon(old)
+  } catch {
+    // Without a cache it works as well.
+  }
+}
+
+/** The keys of the addons that are kept, the one used last first. */
+export function cachedAddons(): string[] {
+  const folder = addonsFolder()
+  const used = (key: string): number => statSync(join(folder, key), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  return listFolder(folder)
+    .filter((key) => existsSync(join(folder, key, file)))
+    .map((key) => ({ key, used: used(key) }))
+    .sort((a, b) => b.used - a.used)
+    .map(({ key }) => key)
+}
+
+/** Removes one. Its name goes first, so that no process finds half of it. */
+export function removeCachedAddon(key: string): void {
+  const gone = join(addonsFolder(), `.partial-${key}`)
+  renameSync(join(addonsFolder(), key), gone)
+  rmSync(gone, { recursive: true, force: true })
+}
+
+function touch(path: string): void {
+  try {
+    const now = new Date()
+    utimesSync(path, now, now)
+  } catch {
+    // A read-only cache still serves.
+  }
+}

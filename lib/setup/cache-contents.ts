@@ -1,0 +1,74 @@
+import { lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { describeWait, withLock, type LockWait } from '../base/lock.js'
+import { addonsFolder, cachedAddons, removeCachedAddon } from './addon-cache.js'
+import { cacheFolder, cleanPartials, listFolder } from './cache.js'
+
+/** One thing that this package keeps in the user's cache folder. */
+export interface CacheEntry {
+  readonly kind: 'PyTorch' | 'addon'
+  /** Its folder. */
+  readonly path: string
+  /** In bytes, of all its files. */
+  readonly bytes: number
+  /** When it was last put there or, an addon, used. */
+  readonly used: Date
+}
+
+/** How {@link cleanCache} cleans. */
+export interface CleanOptions {
+  /** The installs of PyTorch too (default false). */
+  readonly all?: boolean
+  /** Called with each line for the user. */
+  readonly say?: (line: string) => void
+}
+
+/** What lies in the cache folder: installs of PyTorch, and addons that were built. */
+export function listCache(): CacheEntry[] {
+  const cache = cacheFolder()
+  const installs = listFolder(cache).filter((name) => name.startsWith('pytorch-'))
+  return [
+    ...installs.map((name) => entry('PyTorch', join(cache, name))),
+    ...cachedAddons().map((key) => entry('addon', join(addonsFolder(), key))),
+  ]
+}
+
+/**
+ * Removes the built addons and what interrupted installs left, with `all` the installs of PyTorch too. A running process
+ * keeps what it has loaded.
+ *
+ * @returns what was removed
+ * @throws GradCamError ERR_LOCK_FAILED
+ */
+export async function cleanCache({ all = false, say = () => {} }: CleanOptions = {}): Promise<CacheEntry[]> {
+  const cache = cacheFolder()
+  const removed = listCache().filter(({ kind }) => all || kind === 'addon')
+  if (listFolder(cache).length === 0) return []
+  const waiting = (wait: LockWait): void => say(describeWait(wait, 'is installing PyTorch'))
+  await withLock(join(cache, '.install-lock'), waiting, async () => {
+    cleanPartials(cache)
+    cleanPartials(addonsFolder())
+    for (const key of cachedAddons()) removeCachedAddon(key)
+    for (const { kind, path } of removed) if (kind === 'PyTorch') removeFolder(path)
+  })
+  return removed
+}
+
+/** Its name goes first: an install is there whole or not at all. */
+function removeFolder(path: string): void {
+  renameSync(path, `${path}.removed`)
+  rmSync(`${path}.removed`, { recursive: true, force: true })
+}
+
+function entry(kind: CacheEntry['kind'], path: string): CacheEntry {
+  return { kind, path, bytes: sizeOf(path), used: statSync(path).mtime }
+}
+
+function sizeOf(folder: string): number {
+  let bytes = 0
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const found = lstatSync(join(folder, name), { throwIfNoEntry: false })
+    if (found?.isFile()) bytes += found.size
+  }
+  return bytes
+}
