@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { GradCamError } from '../base/errors.js'
 
 /** The bytes of a file that is being read, wherever they are: a file on disk, or a buffer of the caller. */
@@ -41,8 +41,11 @@ class FileSource implements ByteSource {
 
   constructor(readonly origin: string) {
     this.name = `'${origin}'`
+    const found = statSync(origin)
+    // Opening a pipe would wait for its writer.
+    if (!found.isFile()) throw new Error('it is not a file')
     this.#descriptor = openSync(origin, 'r')
-    this.size = fstatSync(this.#descriptor).size
+    this.size = found.size
   }
 
   read(at: number, length: number): Buffer {

@@ -41,7 +41,7 @@ export async function convertModel(
     await rename(partial, to)
   } catch (error) {
     await rm(partial, { force: true }).catch(() => {})
-    if (error instanceof GradCamError && error.code !== 'ERR_TORCH') throw error
+    if (error instanceof GradCamError ? error.code !== 'ERR_TORCH' : signal?.aborted) throw error
     throw new GradCamError('ERR_FILE_UNREADABLE', `'${to}' cannot be written: ${(error as Error).message}`, {
       remedy: 'Check the folder and its rights.',
       cause: error,

@@ -54,7 +54,7 @@ function zipOf(source: ByteSource): Zip | null {
     if (source.size < 4 || source.read(0, 2).toString('latin1') !== 'PK') return null
     return new Zip({ source, position: 0, length: source.size })
   } catch (error) {
-    if (error instanceof GradCamError || (error as NodeJS.ErrnoException).code === 'EISDIR') return null
+    if (error instanceof GradCamError) return null
     throw error
   }
 }
