@@ -19,7 +19,7 @@ const families: readonly (readonly [string, RegExp])[] = [
 export function describeWeights({ name, format, tensors, key }: WeightsFile): string {
   const names = [...tensors.keys()]
   const elements = [...tensors.values()].reduce((sum, { sizes }) => sum + sizes.reduce((a, b) => a * b, 1), 0)
-  const shown = [...tensors].slice(0, 3).map(([each, { sizes }]) => `${each} [${sizes.join(', ')}]`)
+  const shown = [...tensors].slice(0, 1).map(([each, { sizes }]) => `${each} [${sizes.join(', ')}]`)
   const found = families.find(([, pattern]) => names.some((each) => pattern.test(each)))
   const where = key === null ? '' : ` under '${key}'`
   const family = found ? ` The names look like those of a ${found[0]}.` : ''
@@ -36,18 +36,13 @@ export function unknownArchitecture(weights: WeightsFile, cause: GradCamError): 
   const fitting = fittingArchitecture(weights)
   const named = fitting ?? 'NAME'
   const problem = fitting === null ? '' : ` They fit the architecture '${fitting}'.`
-  return new GradCamError(
-    cause.code,
-    `${describeWeights(weights)}${problem} They come without the model that uses them.`,
-    {
-      remedy:
-        `Give its architecture: ScriptModule.load('${named}', { weights: … }) ` +
-        '(`gradcam architectures` lists them); or build the model in Python, load them with load_state_dict, and save it ' +
-        'with torch.export.save or torch.jit.script(model).save(...).',
-      details: { key: weights.key, tensors: weights.tensors.size, architecture: fitting },
-      cause,
-    },
-  )
+  return new GradCamError(cause.code, `${describeWeights(weights)}${problem}`, {
+    remedy:
+      `Load them into it: ScriptModule.load('${named}', { weights: … }), see \`gradcam architectures\`; or in Python build the model, ` +
+      'load_state_dict, and torch.export.save or torch.jit.script(model).save(...).',
+    details: { key: weights.key, tensors: weights.tensors.size, architecture: fitting },
+    cause,
+  })
 }
 
 /** The first architecture that the weights fit. */
