@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import * as prettier from 'prettier'
 import { architectures, defaultLayer, GradCam, ScriptModule, Tensor } from 'libtorch-gradcam'
 import { packageRoot } from '#internal'
 
@@ -142,5 +143,6 @@ for (const name of wanted) {
     rmSync(folder, { recursive: true })
   }
   const sorted = [...rows].sort(([a], [b]) => all.indexOf(a) - all.indexOf(b)).map(([, row]) => row)
-  writeFileSync(file, intro + head + sorted.join(''))
+  const options = { ...(await prettier.resolveConfig(file)), parser: 'markdown' }
+  writeFileSync(file, await prettier.format(intro + head + sorted.join(''), options))
 }
