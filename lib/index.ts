@@ -119,6 +119,15 @@ export type {
   RandomizedOptions,
   SplitMemory,
 } from './model/model.js'
+export type { ModelInput, ModelInputSize } from './model/model-input.js'
+export type { LoadedWeights } from './model/open-plan.js'
+export { convertModel, type ConvertOptions } from './model/convert.js'
+export {
+  architectures,
+  imagenetLabels,
+  type Architecture,
+  type PublishedWeights,
+} from './architectures/architecture.js'
 export { ScriptModule, type LoadOptions } from './model/script-module.js'
 export type { TrialOptions } from './model/trial.js'
 export { pickLayer } from './cam/pick-layer.js'

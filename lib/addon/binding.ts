@@ -211,6 +211,37 @@ export interface NativeInfo {
   threads: number
 }
 
+/** How the addon builds a nested module: see ModelPlan in native/core/model/model_plan.h. Positions are those in the lists. */
+export interface NativePlan {
+  readonly files: readonly (string | Uint8Array)[]
+  readonly storages: readonly {
+    readonly file: number
+    readonly position: number
+    readonly bytes: number
+    readonly crc32?: number
+  }[]
+  readonly modules: readonly { readonly path: string; readonly type: string }[]
+  readonly tensors: readonly {
+    readonly module: number
+    readonly name: string
+    readonly isParameter: boolean
+    readonly storage: number
+    readonly dtype: string
+    readonly sizes: readonly number[]
+    readonly strides: readonly number[]
+    readonly offset: number
+  }[]
+  readonly children: readonly { readonly module: number; readonly name: string; readonly child: number }[]
+  readonly methods: readonly { readonly module: number; readonly text: string }[]
+  readonly inputs: readonly {
+    readonly name: string
+    readonly isTensor: boolean
+    readonly dtype: string | null
+    readonly sizes: readonly { min: number; max: number; multiple: number; symbol: string }[]
+  }[]
+  readonly fixedBatch: { readonly operator: string } | null
+}
+
 export interface NativeBinding {
   info(): NativeInfo
   liveTensors(): number
@@ -251,6 +282,17 @@ export interface NativeBinding {
     splitBytes: number | undefined,
     ticket: number,
   ): Promise<ModelHandle>
+  loadPlan(
+    plan: NativePlan,
+    device: string,
+    threads: number,
+    splitBytes: number | undefined,
+    ticket: number,
+  ): Promise<ModelHandle>
+  /** Loads a library of operators for as long as the process lives. Its code runs. */
+  loadLibrary(path: string, ticket: number): Promise<void>
+  /** Writes the module of a plan as a TorchScript file. */
+  saveTorchScript(plan: NativePlan, path: string, ticket: number): Promise<void>
   pass(model: ModelHandle, plan: PassPlan): PassHandle
   /** Standard normal numbers of a seed, the same as `torch.randn` makes with a CPU generator of it. */
   randomNormal(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>

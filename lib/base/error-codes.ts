@@ -77,6 +77,21 @@ export const errorCodes = {
     meaning: 'A model that was loaded as untrusted calls an operator that is refused, or failed its trial.',
     status: 422,
   },
+  ERR_MODEL_UNSUPPORTED: {
+    group: 'model file',
+    meaning: 'The exported program (.pt2) uses something that has no translation.',
+    status: 422,
+  },
+  ERR_MODEL_OPERATOR: {
+    group: 'model file',
+    meaning: 'The model uses an operator of a library that is not loaded.',
+    status: 422,
+  },
+  ERR_WEIGHTS: {
+    group: 'model file',
+    meaning: 'The weights do not fit the architecture.',
+    status: 422,
+  },
   ERR_MODEL_NO_FORWARD: { group: 'model file', meaning: 'The model has no forward method.', status: 422 },
   ERR_MODEL_FROZEN: {
     group: 'model file',

@@ -4,8 +4,10 @@ import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { defaultMaxPixels } from '../images/index.js'
 import type { JobSpecOptions } from '../jobs/job-spec.js'
 import { methodNames, methods } from '../methods/table.js'
+import { fixedImageSize, toModelInput } from '../model/model-input.js'
+import { readPlan } from '../model/open-plan.js'
 import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
-import { isPresetName } from '../preprocess/presets.js'
+import { isPresetName, presets } from '../preprocess/presets.js'
 import { readLabels } from '../target/labels.js'
 import {
   choice,
@@ -42,7 +44,11 @@ export interface BatchCall {
 }
 
 export const batchOptions: Readonly<Record<string, Option>> = {
-  model: { type: 'string', value: 'FILE', help: 'the model: a .pt file that torch.jit saved' },
+  model: {
+    type: 'string',
+    value: 'FILE',
+    help: 'the model: a .pt file that torch.jit saved, or a .pt2 file of torch.export.save',
+  },
   out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
   layer: {
     type: 'string',
@@ -64,7 +70,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   preprocess: {
     type: 'string',
     value: 'NAME|JSON',
-    help: "what is done to images: a preset, imagenet by default, or JSON, in a file or as it is (ours, or timm's configuration)",
+    help: "what is done to images: a preset, imagenet by default (at the size that an exported program fixes), or JSON, in a file or as it is (ours, or timm's configuration)",
   },
   write: {
     type: 'string',
@@ -128,7 +134,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const target = readTarget(single(values, 'target') ?? 'argmax', labels)
   const precision =
     values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
-  const preprocess = await readPreprocessing(preprocessName)
+  const preprocess =
+    values['preprocess'] === undefined ? defaultPreprocess(model) : await readPreprocessing(preprocessName)
   return {
     sources,
     out,
@@ -143,6 +150,28 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
     retryFailed: values['retry-failed'] === true,
     verify: values['verify'] === true,
     json: values['json'] === true,
+  }
+}
+
+/** As for ImageNet; at the size that an exported program fixes, with as much around it. A file that cannot be read is refused later. */
+function defaultPreprocess(model: string): Preprocess {
+  const size = fixedSizeOf(model)
+  if (!size || size.join() === '224,224') return presets.imagenet
+  const [height, width] = size
+  const around = (side: number): number => Math.round((side * 256) / 224)
+  return readPreprocess({
+    ...presets.imagenet,
+    resize: { cover: [around(height), around(width)] },
+    crop: [height, width],
+  })
+}
+
+function fixedSizeOf(model: string): readonly [number, number] | null {
+  try {
+    return fixedImageSize(readPlan(model, 'cpu')?.inputs.map(toModelInput) ?? null)
+  } catch (error) {
+    if (error instanceof GradCamError) return null
+    throw error
   }
 }
 

@@ -5,7 +5,6 @@ import type { Check } from '../setup/doctor.js'
 import { GradCamError } from '../base/errors.js'
 import { manualSeed } from '../addon/runtime.js'
 import type { Model } from '../model/model.js'
-import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import type { ExecutionPath } from '../explain/explainer.js'
 import { ScorePass } from '../explain/score-pass.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
@@ -14,12 +13,14 @@ import { Tensor } from '../tensor/tensor.js'
 import { disposeValue } from '../tensor/values.js'
 import { refusedInput } from '../model/refused-input.js'
 import { counted, humanCount } from '../base/units.js'
+import { usageError } from './arguments.js'
+import type { LoadOptions } from '../model/script-module.js'
+import { imageSizeOf, loadChoice, type ModelChoice } from './model-options.js'
 
 /** A model file, and what to try it with. */
-export interface ModelQuestion {
-  readonly file: string
-  /** [1, C, H, W] */
-  readonly shape: readonly number[]
+export interface ModelQuestion extends ModelChoice {
+  /** [1, C, H, W]; null where the model's file says it. */
+  readonly shape: readonly number[] | null
   /** None for the layers that are suggested. */
   readonly layers: readonly string[]
   /** For these layers. */
@@ -41,10 +42,14 @@ const timedRuns = 3
  * Whether a model file loads and runs, and for each layer whether explanations run split or hooked, why, and how long one
  * takes compared to a plain forward pass.
  */
-export async function checkModel({ file, shape, layers, reshape, loading }: ModelQuestion): Promise<Check[]> {
+export async function checkModel(question: ModelQuestion): Promise<Check[]> {
+  const { file, shape: given, layers, reshape, loading } = question
   const name = 'Model'
   try {
-    using model = await ScriptModule.load(file, loading)
+    using model = await loadChoice(question, loading)
+    const own = imageSizeOf(model)
+    const shape = given ?? (own && [1, 3, ...own])
+    if (!shape) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
     manualSeed(0)
     using noise = Tensor.rand(shape)
     const forwardMs = await fastest(async () => disposeValue(await model.forward(noise))).catch((error: unknown) => {

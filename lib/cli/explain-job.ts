@@ -16,6 +16,7 @@ import {
 import type { Values } from './command.js'
 import { readLabels, type ClassTarget } from '../target/labels.js'
 import { parseMethodSettings } from './method-settings.js'
+import { labelsOf, readModelChoice, type ModelChoice } from './model-options.js'
 
 export const defaultSize: readonly [number, number] = [224, 224]
 
@@ -23,6 +24,7 @@ export const defaultSize: readonly [number, number] = [224, 224]
 export interface ExplainJob {
   readonly images: readonly string[]
   readonly model: string
+  readonly modelChoice: ModelChoice
   /** None where the default layer is to be used. */
   readonly layers: readonly string[]
   /** By what was typed, which the names of files contain. */
@@ -32,6 +34,7 @@ export interface ExplainJob {
   readonly settings: MethodSettings
   readonly reshape: PlainReshape | null
   readonly size: readonly [number, number]
+  /** Otherwise the model's own size counts, where it has one. */
   readonly sizeGiven: boolean
   readonly normalization: Normalization | false
   readonly device: string
@@ -50,6 +53,7 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   const out = single(values, 'out')
   if (images.length === 0) throw usageError(`explain requires at least one image. ${see}`)
   if (!model) throw usageError(`explain requires --model FILE, a TorchScript model. ${see}`)
+  const modelChoice = readModelChoice(model, values)
   if (!out) throw usageError(`explain requires --out DIR, the folder to write to. ${see}`)
   const methods = choiceOfSeveral(values, 'method', methodNames)
   const layers = several(values, 'layer')
@@ -67,10 +71,11 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   // Numbers are checked before a file is read; a name is checked with the labels.
   const parsedSize = size === undefined ? defaultSize : parseSize(size)
   const normalization = choice(values, 'normalize', ['imagenet', 'none'] as const) === 'imagenet' && imagenet
-  const labels = labelsFile === undefined ? null : await readLabels(labelsFile)
+  const labels = labelsFile === undefined ? labelsOf(modelChoice) : await readLabels(labelsFile)
   return {
     images,
     model,
+    modelChoice,
     layers,
     targets: readTargets(several(values, 'target'), labels),
     labels,

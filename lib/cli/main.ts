@@ -31,6 +31,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/report.js'),
   },
   layers: { summary: "a model's layers, to pick one from", load: () => import('./commands/layers.js') },
+  convert: {
+    summary: 'an exported program (.pt2), or weights, as a TorchScript file',
+    load: () => import('./commands/convert.js'),
+  },
+  architectures: {
+    summary: 'the architectures that weights alone can be loaded into',
+    load: () => import('./commands/architectures.js'),
+  },
   doctor: {
     summary: 'what is found on this machine, and what is missing',
     load: () => import('./commands/doctor.js'),
@@ -107,7 +115,8 @@ function isDashed({ value, inlineValue }: { value?: string | undefined; inlineVa
 function overview(): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length))
   const list = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
-  const head = 'Shows what a PyTorch model looked at: Grad-CAM and guided backprop on TorchScript files.'
+  const head =
+    'Shows what a PyTorch model looked at: Grad-CAM and guided backprop on TorchScript and torch.export files.'
   return [
     head,
     '',

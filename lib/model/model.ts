@@ -4,6 +4,7 @@ import { invalid, isRecord, toList } from '../base/check.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
+import type { ModelInput } from './model-input.js'
 
 /** One submodule of a model. */
 export interface NamedModule {
@@ -88,6 +89,11 @@ export interface Model extends Disposable {
   /** Of its first floating-point parameter; null where it has none, as a frozen model. */
   readonly dtype: DType | null
   readonly capabilities: ModelCapabilities
+  /**
+   * What each input may be, where the file says it, as an exported program does; null where it does not. Other inputs are
+   * refused before the model runs.
+   */
+  readonly inputs?: readonly ModelInput[] | null
 
   /** @internal The native model, for the explainers. Refuses a model that was disposed. */
   readonly handle: ModelHandle

@@ -1,5 +1,6 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { HookKind, ModelHandle } from '../addon/binding.js'
+import { toNativePlan, type ModelPlan } from '../exported/plan.js'
 import { native } from '../addon/native.js'
 import { expect, invalid, isInstance } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
@@ -7,6 +8,8 @@ import { checkByteLimit, checkThreads } from '../addon/runtime.js'
 import { checkModelFile } from '../model-file/check.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { toModelInput, type ModelInput } from './model-input.js'
+import { explainRefusal, planOfWeights, readPlan, type LoadedWeights } from './open-plan.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
 import {
   toPositional,
@@ -44,16 +47,29 @@ export interface LoadOptions extends CallOptions {
   trust?: 'trusted' | 'untrusted'
   /** How an untrusted model is tried. */
   trial?: TrialOptions
+  /**
+   * The weights of an architecture of this package, whose name is then given as the source: a state dict or checkpoint of
+   * torch.save, safetensors, or the index (.json) of several; a path, or the bytes of the file. See `architectures`.
+   */
+  weights?: string | URL | Uint8Array
+  /**
+   * Shared libraries that register operators which the model uses, such as torchvision's. They are loaded for as long as the
+   * process lives, and their code runs.
+   */
+  libraries?: readonly (string | URL)[]
 }
 
 /**
- * A TorchScript model in eval mode, loaded from a `.pt` file that torch.jit.script or torch.jit.trace saved. What its
- * members do is said at {@link Model}.
+ * A model in eval mode: a TorchScript file (`.pt`) that torch.jit.script or torch.jit.trace saved, or an exported program
+ * (`.pt2`) of torch.export.save, which is rebuilt with its modules. What its members do is said at {@link Model}.
  */
 export class ScriptModule implements Model {
   readonly device: string
   readonly dtype: DType | null
   readonly capabilities: ModelCapabilities
+  readonly inputs: readonly ModelInput[] | null
+  /** Where the model is an architecture with weights: what was found in them. Null for a model of one file. */
+  readonly weights: LoadedWeights | null
   readonly #handle: ModelHandle
   #modules: readonly NamedModule[] | undefined
   #disposed = false
@@ -63,46 +79,59 @@ export class ScriptModule implements Model {
     return typeof value === 'object' && value !== null && #handle in value
   }
 
-  private constructor(handle: ModelHandle) {
+  private constructor(handle: ModelHandle, { inputs, weights }: Pick<ScriptModule, 'inputs' | 'weights'>) {
     const { device, dtype, ...capabilities } = handle.facts()
     this.#handle = handle
     this.device = device
     this.dtype = dtype as DType | null
     this.capabilities = capabilities
+    this.inputs = inputs
+    this.weights = weights
   }
 
   /**
-   * Loads a TorchScript file.
+   * Loads a TorchScript file, an exported program, or an architecture of this package with a file of weights.
    *
-   * @param source the path of the file, or its bytes
+   * @param source the path of the file, or its bytes; with `weights` the name of an architecture
    * @throws GradCamError ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_MODEL_CORRUPT; for files that are something else
-   *   ERR_MODEL_IS_STATE_DICT, ERR_MODEL_IS_EAGER_PICKLE, ERR_MODEL_IS_EXPORTED_PROGRAM, ERR_MODEL_NOT_TORCHSCRIPT, each
-   *   with how to export it; ERR_DEVICE; ERR_MODEL_UNTRUSTED
+   *   ERR_MODEL_IS_STATE_DICT, ERR_MODEL_IS_EAGER_PICKLE, ERR_MODEL_NOT_TORCHSCRIPT, each with how to export it; for
+   *   exported programs ERR_MODEL_UNSUPPORTED, ERR_MODEL_OPERATOR; for weights ERR_WEIGHTS; ERR_DEVICE; ERR_MODEL_UNTRUSTED
    */
   static async load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<ScriptModule> {
-    const { device: where = 'cpu', threads, splitMemory, trust = 'trusted', trial, signal } = expect.options(options)
-    if (typeof source !== 'string' && !isInstance(source, URL) && !isInstance(source, Uint8Array))
-      throw invalid('source', 'a path, a file: URL, or a Buffer with the bytes of the file', source)
-    if (source === '') throw new GradCamError('ERR_FILE_NOT_FOUND', 'The path of the model is empty.')
-    const from = isInstance(source, Uint8Array) ? source : expect.path('source', source)
+    const { device: where = 'cpu', threads, splitMemory, signal } = expect.options(options)
+    const { weights, libraries, trust = 'trusted', trial } = options
+    const from = toOrigin('source', source)
+    const values = weights === undefined ? undefined : toOrigin('weights', weights)
     const own = threads === undefined ? 0 : checkThreads(threads)
     if (splitMemory !== undefined) checkByteLimit(splitMemory)
     expect.string('device', where)
     expect.signal(signal)
     const untrusted = expect.oneOf('trust', trust, ['trusted', 'untrusted']) === 'untrusted'
     const limits = checkTrial(trial)
-    // Bytes of the caller's may change while others are awaited, and an untrusted file as well.
-    const checked = isInstance(from, Uint8Array) ? Buffer.from(from) : untrusted ? await readWhole(from) : from
-    const name = isInstance(from, Uint8Array) ? 'The buffer' : `'${from}'`
-    const found = await checkModelFile(checked, name)
-    if (signal?.aborted) throw signal.reason
-    if (isInstance(checked, Uint8Array) && untrusted) await tryUntrusted(checked, name, found, { ...limits, signal })
-    const handle = await cancellable(
-      signal,
-      (ticket) => native().loadModel(checked, where, own, splitMemory, ticket),
-      (late) => late.dispose(),
-    )
-    const model = new ScriptModule(handle)
+    for (const library of expect.list('libraries', libraries ?? [], isPathLike, 'paths of libraries'))
+      await cancellable(signal, (ticket) => native().loadLibrary(expect.path('libraries', library), ticket))
+    let facts: Pick<ScriptModule, 'inputs' | 'weights'> = { inputs: null, weights: null }
+    const start = async (ticket: number): Promise<ModelHandle> => {
+      // Bytes of the caller's may change while others are awaited, and an untrusted file as well.
+      const asWhole = untrusted && values === undefined && typeof from === 'string'
+      const kept = typeof from === 'string' ? (asWhole ? await readWhole(from) : from) : Buffer.from(from)
+      const name = typeof from === 'string' ? `'${from}'` : 'The buffer'
+      const opened = open(kept, values, where)
+      if (opened) {
+        facts = { inputs: opened.plan.inputs.map(toModelInput), weights: opened.loaded }
+        return await native().loadPlan(toNativePlan(opened.plan), where, own, splitMemory, ticket)
+      }
+      const found = await checkModelFile(kept, name)
+      if (untrusted && typeof kept !== 'string') await tryUntrusted(kept, name, found, { ...limits, signal })
+      if (signal?.aborted) throw signal.reason
+      return await native()
+        .loadModel(kept, where, own, splitMemory, ticket)
+        .catch((error: unknown) => {
+          throw explainRefusal(error, kept)
+        })
+    }
+    const handle = await cancellable(signal, start, (late) => late.dispose())
+    const model = new ScriptModule(handle, facts)
     if (untrusted) refuseOperators(handle.operators())
     return model
   }
@@ -149,7 +178,7 @@ export class ScriptModule implements Model {
       (ticket) => native().randomizedModel(handle, paths, seed, ticket),
       (late) => late.dispose(),
     )
-    return new ScriptModule(copy)
+    return new ScriptModule(copy, this)
   }
 
   checkLayer(path: string): void {
@@ -199,6 +228,32 @@ export class ScriptModule implements Model {
   [Symbol.dispose](): void {
     this.dispose()
   }
+}
+
+const isPathLike = (value: unknown): value is string | URL => typeof value === 'string' || isInstance(value, URL)
+
+/** A path, or bytes. */
+function toOrigin(name: 'source' | 'weights', value: unknown): string | Uint8Array {
+  if (isInstance(value, Uint8Array)) return value
+  if (!isPathLike(value)) throw invalid(name, 'a path, a file: URL, or a Buffer with the bytes of the file', value)
+  if (value === '')
+    throw new GradCamError('ERR_FILE_NOT_FOUND', `The path of the ${name === 'source' ? 'model' : 'weights'} is empty.`)
+  return expect.path(name, value)
+}
+
+/** What is not TorchScript as a plan; null for what the addon reads. */
+function open(
+  from: string | Uint8Array,
+  weights: string | Uint8Array | undefined,
+  device: string,
+): { plan: ModelPlan; loaded: LoadedWeights | null } | null {
+  if (weights !== undefined) {
+    if (typeof from === 'string') return planOfWeights(from, weights)
+    throw invalid('source', 'the name of an architecture where `weights` are given', from)
+  }
+  // Constants that a program makes are made on the model's device.
+  const plan = readPlan(from, device === 'auto' ? (native().info().cuda ? 'cuda' : 'cpu') : device)
+  return plan && { plan, loaded: null }
 }
 
 type Hook = (module: HookedModule, ...values: Value[]) => Value | undefined

@@ -18,6 +18,7 @@
 #include "handles.h"
 #include "images.h"
 #include "metrics.h"
+#include "model_plan.h"
 #include "operators.h"
 #include "plan.h"
 
@@ -204,6 +205,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"tensor", make_tensor},
       {"backward", backward},
       {"loadModel", load_model},
+      {"loadPlan", load_plan},
+      {"saveTorchScript", save_torchscript},
+      {"loadLibrary", load_library},
       {"pass", make_pass},
       {"layerMethods", layer_methods},
       {"layoutOf", layout_name},

@@ -2,6 +2,7 @@
 
 #include "convert.h"
 #include "core/base/error.h"
+#include "core/pass/parts.h"
 #include "handles.h"
 #include "plan.h"
 
@@ -161,24 +162,13 @@ Napi::Value PassHandle::backward(const Napi::CallbackInfo& info) {
 // its own. Nothing is kept afterwards but the maps.
 Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    struct Result {
-      at::IValue output;
-      int intercepted;
-      std::string why_hooked;
-      Explained explained;
-    };
     auto inputs = to_inputs(info[0], pass()->model().forward_schema());
-    return environment_->submit<Result>(
+    return environment_->submit<ExplainedPass>(
         *executor_, info[2].ToNumber(),
-        [pass = pass()->fork(), inputs, target = to_target(info[1])](const CancelFlag& cancel) {
-          const auto& output = pass->forward(inputs, &cancel);
-          cancel.check();
-          Result result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), pass->intercepted(),
-                        pass->why_hooked(), pass->backward(target, /*keep_graph=*/false, &cancel)};
-          for (auto& layer : result.explained.layers) layer.activation = layer.gradient = Tensor();
-          return result;
+        [pass = pass(), inputs, target = to_target(info[1])](const CancelFlag& cancel) {
+          return gradcam::explain(*pass, inputs, target, cancel);
         },
-        [](Napi::Env env, Result& result) -> Napi::Value {
+        [](Napi::Env env, ExplainedPass& result) -> Napi::Value {
           auto object = to_object(env, result.explained);
           object.Set("output", to_javascript(env, result.output));
           object.Set("intercepted", result.intercepted);

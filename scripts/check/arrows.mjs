@@ -11,8 +11,9 @@ import { fileURLToPath } from 'node:url'
 export const floors = {
   lib: [
     ['base'],
-    ['addon'],
-    ['tensor', 'setup', 'model-file'],
+    ['addon', 'archive'],
+    ['tensor', 'setup', 'exported', 'model-file'],
+    ['architectures'],
     ['model', 'target', 'images'],
     ['explain', 'preprocess'],
     ['cam', 'perturbation', 'metrics'],

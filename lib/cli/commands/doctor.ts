@@ -11,6 +11,7 @@ import {
 } from '../arguments.js'
 import { checkModel, type ModelQuestion } from '../check-model.js'
 import type { Command, Values } from '../command.js'
+import { modelFlags, readModelChoice } from '../model-options.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
@@ -22,6 +23,7 @@ export const command: Command = {
   ].join('\n'),
   options: {
     size: { type: 'string', value: 'HxW', help: "of the model's input; CxHxW where it does not have 3 channels" },
+    ...modelFlags,
     layer: { type: 'string', multiple: true, value: 'PATH', help: 'instead of the layers that are suggested' },
     reshape: reshapeOption,
     device: { type: 'string', value: 'D', help: 'for the model: cpu (the default), cuda, cuda:N, or auto' },
@@ -49,12 +51,15 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
       if (value !== undefined) throw usageError(`--${name} is for a model file, and none was given.`)
     return null
   }
-  if (size === undefined) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
+  const shape = size === undefined ? null : parseInputShape(size)
+  // The size may be in the file, or in what the weights were published for.
+  if (shape === null && !file.endsWith('.pt2') && single(values, 'weights') === undefined)
+    throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
   const reshape = parseReshape(single(values, 'reshape'))
   if (reshape && layers.length === 0)
     throw usageError('--reshape goes with --layer: the suggested layers have their own.')
-  const shape = parseInputShape(size)
-  return { file, shape, layers, reshape, loading: { device: device ?? 'cpu', ...readTrust(values, shape) } }
+  const loading = { device: device ?? 'cpu', ...readTrust(values, shape) }
+  return { ...readModelChoice(file, values), shape, layers, reshape, loading }
 }
 
 function print({ ok, checks }: DoctorReport): string {

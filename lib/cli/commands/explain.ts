@@ -2,13 +2,13 @@ import { GradCamError } from '../../base/errors.js'
 import { pickLayer } from '../../cam/pick-layer.js'
 import { methodNames, methods } from '../../methods/table.js'
 import { saveOutput } from '../../images/save-image.js'
-import { ScriptModule } from '../../model/script-module.js'
 import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
 import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
+import { imageSizeOf, loadChoice, modelFlags } from '../model-options.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
 import { modelNotes } from '../../model/model-notes.js'
@@ -17,7 +17,7 @@ import { reshapeOption } from '../arguments.js'
 export const command: Command = {
   usage: 'IMAGE… --model FILE --out DIR [options]',
   description: [
-    'Shows what a TorchScript model looked at in each image. In DIR, by --method:',
+    'Shows what a model looked at in each image. In DIR, by --method:',
     ...methodNames.map(
       (name) =>
         `  ${name.padEnd(20)}  ${methods[name].title.padEnd(20)}  ${kindsOf(name)
@@ -30,7 +30,12 @@ export const command: Command = {
     'Exit code: 0, or 1 when an image failed (the others are explained all the same), or 2 for a wrong call.',
   ].join('\n'),
   options: {
-    model: { type: 'string', value: 'FILE', help: 'the model: a .pt file that torch.jit saved' },
+    model: {
+      type: 'string',
+      value: 'FILE',
+      help: 'the model: a .pt file that torch.jit saved, a .pt2 file of torch.export.save, or an architecture by name',
+    },
+    ...modelFlags,
     out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
     layer: {
       type: 'string',
@@ -51,7 +56,11 @@ export const command: Command = {
       help: 'one or more of the above, with commas between or repeated; gradcam by default',
     },
     reshape: reshapeOption,
-    size: { type: 'string', value: 'HxW', help: `what images are resized to; ${defaultSize.join('x')} by default` },
+    size: {
+      type: 'string',
+      value: 'HxW',
+      help: `what images are resized to; by default what the model was exported for, else ${defaultSize.join('x')}`,
+    },
     normalize: {
       type: 'string',
       value: 'HOW',
@@ -72,14 +81,16 @@ export const command: Command = {
   run: async (values, positionals) => explainAll(await readJob(values, positionals)),
 }
 
-async function explainAll(job: ExplainJob): Promise<number> {
+async function explainAll(asked: ExplainJob): Promise<number> {
+  const began = performance.now()
+  using model = await loadChoice(asked.modelChoice, { device: asked.device, ...asked.trust })
+  const size = asked.sizeGiven ? null : imageSizeOf(model)
+  const job = size ? { ...asked, size, sizeGiven: true } : asked
   const { images } = job
   const layered = job.methods.some((name) => methods[name].layered)
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
-  const began = performance.now()
   const report = explainReport(job)
-  using model = await ScriptModule.load(job.model, { device: job.device, ...job.trust })
   const picked = layered && job.layers.length === 0 ? await pickLayer(model, [1, 3, ...job.size]) : null
   const layers = picked ? [picked.layer] : job.layers
   const reshape = job.reshape ?? picked?.reshape

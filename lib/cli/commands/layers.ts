@@ -1,12 +1,12 @@
 import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
 import type { Model, NamedModule } from '../../model/model.js'
-import { ScriptModule } from '../../model/script-module.js'
 import { suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
 import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
 import { Tensor } from '../../tensor/tensor.js'
 import { parseInputShape, readTrust, single, trustOption, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
+import { loadChoice, modelFlags, readModelChoice } from '../model-options.js'
 import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
 import { refusedInput } from '../../model/refused-input.js'
@@ -16,7 +16,7 @@ import { counted, humanCount } from '../../base/units.js'
 export const command: Command = {
   usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
   description: [
-    'Shows the layers of a TorchScript model as a tree: name, class, number of parameters. With --size the model runs',
+    'Shows the layers of a model as a tree: name, class, number of parameters. With --size the model runs',
     'once on noise of that size, and the tree shows what each layer returned, and which one explain uses by default.',
     "A layer's path joins the names from the outermost in with dots, e.g. features.denseblock4.",
   ].join('\n'),
@@ -26,6 +26,7 @@ export const command: Command = {
       value: 'HxW',
       help: 'run on an input of this size; CxHxW where it does not have 3 channels',
     },
+    ...modelFlags,
     under: { type: 'string', value: 'PATH', help: 'only the layers inside this one' },
     depth: { type: 'string', value: 'N|all', help: 'how many levels to show; by default what fits on a screen' },
     device: { type: 'string', value: 'D', help: 'cpu (the default), cuda, cuda:N, or auto' },
@@ -42,10 +43,8 @@ export const command: Command = {
     const depth = parseDepth(single(values, 'depth'))
     const under = single(values, 'under') ?? ''
 
-    using model = await ScriptModule.load(file, {
-      device: single(values, 'device') ?? 'cpu',
-      ...readTrust(values, shape),
-    })
+    const device = single(values, 'device') ?? 'cpu'
+    using model = await loadChoice(readModelChoice(file, values), { device, ...readTrust(values, shape) })
     const modules = model.namedModules()
     if (!modules.some(({ path }) => path === under)) model.checkLayer(under) // throws, with the nearest names
     const seen = shape && (await runOnce(model, shape))

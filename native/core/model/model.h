@@ -9,6 +9,7 @@
 
 #include "core/graphs/findings.h"
 #include "core/hooks/hook_registry.h"
+#include "input_contract.h"
 
 namespace gradcam {
 
@@ -63,6 +64,8 @@ class Model {
   // The operators that its code may call, by qualified name, each once: "aten::conv2d".
   virtual std::vector<std::string> operators() const = 0;
   virtual HookRegistry& hooks() = 0;
+  // What its inputs may be. `run` and passes refuse others.
+  virtual const InputContract& contract() const = 0;
 
   // One forward pass. Tensors on another device are moved to the model's. `observer` and `cancel` may be null.
   virtual IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) = 0;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/base/error.h"
+#include "module_builder.h"
 
 namespace gradcam {
 
@@ -72,7 +73,9 @@ bool is_exported_program(const ModelFile& file) {
 
 Loaded refuse_exported_program(ModelFile& file, const ModelOptions&) {
   throw Error("ERR_MODEL_IS_EXPORTED_PROGRAM",
-              file.name() + " is a torch.export program (.pt2), which has no gradients in C++. " + kExport);
+              file.name() +
+                  " is a torch.export program (.pt2), which has to be translated: load it with "
+                  "ScriptModule.load.");
 }
 
 // torch.save ----------------------------------------------------------------------------------------------------------
@@ -207,5 +210,11 @@ std::shared_ptr<Model> open_model(const ModelSource& source, const ModelOptions&
       std::find_if(kFormats.begin(), kFormats.end(), [&](const ModelFormat& each) { return each.matches(file); });
   return format->read(file, options);
 }
+
+std::shared_ptr<Model> build_model(const ModelPlan& plan, const ModelOptions& options) {
+  return TorchScriptModel::create(build_module(plan, options.device), options, plan.contract);
+}
+
+void save_as_torchscript(const ModelPlan& plan, const std::string& path) { build_module(plan, at::kCPU).save(path); }
 
 }  // namespace gradcam

@@ -60,18 +60,20 @@ struct RunScope {
 
 }  // namespace
 
-std::shared_ptr<Model> TorchScriptModel::create(jit::Module module, const ModelOptions& options) {
-  return {new TorchScriptModel(std::move(module), options), [](TorchScriptModel* last) {
+std::shared_ptr<Model> TorchScriptModel::create(jit::Module module, const ModelOptions& options,
+                                                InputContract contract) {
+  return {new TorchScriptModel(std::move(module), options, std::move(contract)), [](TorchScriptModel* last) {
             delete last;
             release_idle_tensor_memory();  // of its weights and its activations
           }};
 }
 
-TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& options)
+TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& options, InputContract contract)
     : module_(std::move(module)),
       device_(options.device),
       dtype_(parameter_dtype(module_)),
       schema_(module_.get_method("forward").function().getSchema()),
+      contract_(std::move(contract)),
       splits_(options.split_bytes.value_or(std::max(SplitCache::kMaxBytes, 4 * bytes_of_parameters(module_)))) {
   // A frozen module has no attribute `training`, no submodules and no parameters: all of them became constants.
   frozen_ = !module_.hasattr("training");
@@ -123,6 +125,7 @@ std::vector<std::string> TorchScriptModel::operators() const {
 IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
   for (auto& input : inputs)
     input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : to_device(t, device_); });
+  check_inputs(contract_, inputs);
   const RunScope scope(hooks_, observer, cancel);
   const CancelScope in_loops(cancel);
   // The profiling executor would fuse operators and hide ReLUs inside differentiable graphs of its own.
@@ -165,7 +168,8 @@ std::shared_ptr<Model> TorchScriptModel::randomized(const std::vector<std::strin
   if (!randomize_parameters(copy, paths, seed))
     throw Error(frozen_ ? "ERR_MODEL_FROZEN" : "ERR_INVALID_ARGUMENT", "There is no parameter to randomise there.",
                 Remedy{"Pick modules that have some, and a model that is not frozen."});
-  std::shared_ptr<TorchScriptModel> model(new TorchScriptModel(std::move(copy), {device_, splits_.max_bytes()}));
+  std::shared_ptr<TorchScriptModel> model(
+      new TorchScriptModel(std::move(copy), {device_, splits_.max_bytes()}, contract_));
   model->units_ = units_;
   model->units_.push_back(module_._ivalue()->compilation_unit());
   return model;

@@ -22,7 +22,8 @@ struct ModelOptions {
 class TorchScriptModel final : public Model {
  public:
   // Takes the module over, with its unit, and changes both.
-  static std::shared_ptr<Model> create(torch::jit::Module module, const ModelOptions& options);
+  static std::shared_ptr<Model> create(torch::jit::Module module, const ModelOptions& options,
+                                       InputContract contract = {});
 
   const std::vector<SubmoduleInfo>& submodules() const override { return submodules_; }
   Capabilities capabilities() const override;
@@ -31,6 +32,7 @@ class TorchScriptModel final : public Model {
   const c10::FunctionSchema& forward_schema() const override { return schema_; }
   std::vector<std::string> operators() const override;
   HookRegistry& hooks() override { return hooks_; }
+  const InputContract& contract() const override { return contract_; }
 
   IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) override;
   std::shared_ptr<SplitModel> split(const SplitPlan& plan) override;
@@ -41,7 +43,7 @@ class TorchScriptModel final : public Model {
   std::shared_ptr<Model> randomized(const std::vector<std::string>& paths, uint64_t seed) override;
 
  private:
-  TorchScriptModel(torch::jit::Module module, const ModelOptions& options);
+  TorchScriptModel(torch::jit::Module module, const ModelOptions& options, InputContract contract);
 
   std::shared_ptr<SplitModel> build_split(const SplitPlan& plan) const;
   void read_code();
@@ -55,6 +57,7 @@ class TorchScriptModel final : public Model {
   at::Device device_;
   std::optional<at::ScalarType> dtype_;
   c10::FunctionSchema schema_;
+  InputContract contract_;
   std::vector<SubmoduleInfo> submodules_;
   bool frozen_ = false;
   CodeFacts code_;

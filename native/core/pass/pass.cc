@@ -85,6 +85,7 @@ void Pass::release() {
 
 const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
   release();
+  check_inputs(model_->contract(), inputs);
   if (plan_.at_input()) require_differentiable(inputs, plan_.input);
   const at::AutoGradMode with_graph(plan_.needs_gradient());
   auto run = run_forward(inputs, cancel);
@@ -178,9 +179,10 @@ std::vector<ChannelScores> Pass::score_channels(const Target& target, const Reso
   if (!rerunner_) return {};
   std::vector<Tensor> activations;
   for (const auto& layer : explained.layers) activations.push_back(layer.activation);
-  auto chunk = plan_.explains<LayerMaps>()->maps.chunk_size;
+  const auto& batch = model_->contract().batch();
+  auto chunk = std::min(plan_.explains<LayerMaps>()->maps.chunk_size, batch.max);
   if (chunk > 1 && !probe_rows(*model_, rerunner_->inputs(), plan_.input, cancel).independent) chunk = 1;
-  return rerunner_->score_channels({target, resolved, chunk, cancel}, activations);
+  return rerunner_->score_channels({target, resolved, chunk, batch.min, cancel}, activations);
 }
 
 void Pass::make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const {

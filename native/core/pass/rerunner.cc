@@ -88,7 +88,11 @@ Rerunner::Rerunner(const RunContext& context, const std::vector<IValue>& inputs,
     inputs_.push_back(copy_input(input, context.model.device(), /*channels_last=*/false));
 }
 
-bool Rerunner::runs_split() const { return why_rerun_hooked(context_.plan, context_.model, inputs_).empty(); }
+// Split runs may run the head on all images twice, see score_ablated_tails.
+bool Rerunner::runs_split() const {
+  return context_.model.contract().batch().allows(2 * images_to_copy(inputs_, context_.plan.input)) &&
+         why_rerun_hooked(context_.plan, context_.model, inputs_).empty();
+}
 
 std::vector<ChannelScores> Rerunner::score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations) {
   const at::NoGradGuard no_graph;

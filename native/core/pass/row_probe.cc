@@ -191,6 +191,8 @@ const RowsFound& probe_rows(Model& model, const std::vector<IValue>& inputs, siz
   if (model.rows) return *model.rows;
   const auto images = image_count(inputs, input);
   static const RowsFound kUnknown;
+  const auto batch = model.contract().batch();
+  if (!batch.allows(1) || !batch.allows(2)) return kUnknown;  // an exported size, which other numbers of images break
   if (!images || *images < 1 || model.hooks().has_hooks()) return kUnknown;
   const at::NoGradGuard no_graph;
   auto pair = inputs_of(inputs, *images, {0, 0});

@@ -47,10 +47,14 @@ Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
   return at::cat(parts);
 }
 
-Tensor CopyScorer::scores_of_chunk(const Copies& some, const RunCopies& run) const {
+Tensor CopyScorer::scores_of_chunk(const Copies& chosen, const RunCopies& run) const {
+  const auto count = static_cast<int64_t>(chosen.size());
+  auto some = chosen;
+  some.resize(static_cast<size_t>(std::max(count, least)), chosen.back());
   const auto output = run(some);
-  return resolve_target(output, target_of_copies(target, resolved, images_of(some)), static_cast<int64_t>(some.size()))
-      .scores.to(at::kDouble);
+  const auto rows = static_cast<int64_t>(some.size());
+  const auto scores = resolve_target(output, target_of_copies(target, resolved, images_of(some)), rows).scores;
+  return scores.narrow(0, 0, count).to(at::kDouble);
 }
 
 }  // namespace gradcam

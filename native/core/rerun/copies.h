@@ -37,6 +37,7 @@ struct CopyScorer {
   const Target& target;
   const ResolvedTarget& resolved;
   int64_t chunk;
+  int64_t least;  // the model takes no fewer: a smaller chunk is filled up with copies of its last one
   const CancelFlag* cancel;
 
   // [copies] in float64, on the device of the output. Throws ERR_TARGET unless the output of a copy has one row.

@@ -59,4 +59,8 @@ void require_rows(int64_t rows, std::optional<int64_t> images, const std::string
 // would predict another one for them.
 Target target_of_copies(const Target& target, const ResolvedTarget& resolved, const std::vector<int64_t>& images);
 
+// The target of some images of a batch of `count`, each by its number. What is said of all images alike stays as it is.
+// ERR_TARGET_COUNT where something is said of another number of images.
+Target target_of_images(const Target& target, int64_t count, const std::vector<int64_t>& images);
+
 }  // namespace gradcam

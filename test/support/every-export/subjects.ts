@@ -104,6 +104,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
     'BatchExplanation#encode': ['npy', { alpha: 0.5 }],
     toMapLevels: [{ data: new Float32Array(4), height: 2, width: 2 }],
     readLabels: ['labels.txt'],
+    convertModel: ['plain.pt2', 'converted.pt', { ...call, weights: new Uint8Array(8) }],
     parseTarget: ['cat', ['cat', 'dog']],
     className: [0, ['cat']],
     makeJobSpec: [

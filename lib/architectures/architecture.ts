@@ -1,0 +1,85 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliDecompressSync } from 'node:zlib'
+import type { StoredDType } from '../archive/stored-tensor.js'
+import { GradCamError } from '../base/errors.js'
+import { nearestName } from '../base/nearest.js'
+import { packageRoot } from '../base/paths.js'
+import type { ModelPlan } from '../exported/plan.js'
+
+const folder = join(packageRoot, 'assets', 'architectures')
+
+/** Weights that were published for an architecture, and what is done to images for them. */
+export interface PublishedWeights {
+  /** The name of the file, e.g. 'densenet121-a639ec97.pth'. */
+  readonly file: string
+  /** As the option `preprocess` takes it. */
+  readonly preprocess: Readonly<Record<string, unknown>>
+}
+
+/** An architecture that comes with this package, without weights. */
+export interface Architecture {
+  readonly name: string
+  readonly family: string
+  /** Elements of its parameters, with the number of classes that it was published with. */
+  readonly parameters: number
+  readonly classes: number
+  /** [height, width] where it takes images of one size alone; null for any. */
+  readonly size: readonly [number, number] | null
+  readonly weights: readonly PublishedWeights[]
+}
+
+/** A tensor of an architecture: its place and shape, without values. */
+export interface PlannedWeight {
+  readonly module: number
+  readonly name: string
+  readonly isParameter: boolean
+  readonly dtype: StoredDType
+  readonly sizes: readonly number[]
+  /** Its first size is the number of classes. */
+  readonly byClass?: boolean
+  /** In base64, for a constant that no file of weights holds. */
+  readonly data?: string
+}
+
+/** The plan of an architecture: that of a model, with tensors that have no values yet. */
+export interface ArchitecturePlan extends Omit<ModelPlan, 'tensors'> {
+  readonly tensors: readonly PlannedWeight[]
+  /** The beginnings of names that published weights hold besides, such as those of auxiliary classifiers. */
+  readonly unused: readonly string[]
+}
+
+let known: readonly Architecture[] | undefined
+
+/** The architectures that come with this package, for `ScriptModule.load(name, { weights })`. */
+export function architectures(): readonly Architecture[] {
+  return (known ??= JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as Architecture[])
+}
+
+/** @throws GradCamError ERR_INVALID_ARGUMENT with the nearest name */
+export function findArchitecture(name: string): Architecture {
+  const found = architectures().find((architecture) => architecture.name === name)
+  if (found) return found
+  const near = nearestName(name, architectures().map((architecture) => architecture.name)) // prettier-ignore
+  throw new GradCamError(
+    'ERR_INVALID_ARGUMENT',
+    `There is no architecture '${name}'${near === null ? '' : `. Did you mean '${near}'?`}`.replace(/([^.?])$/, '$1.'),
+    { remedy: '`gradcam architectures` lists them all.', details: { name, nearest: near } },
+  )
+}
+
+export function readArchitecturePlan({ name }: Architecture): ArchitecturePlan {
+  const packed = readFileSync(join(folder, `${name}.json.br`))
+  return JSON.parse(brotliDecompressSync(packed).toString('utf8')) as ArchitecturePlan
+}
+
+/** The names of the classes that published weights of ImageNet have. */
+export function imagenetLabels(): readonly string[] {
+  const file = join(folder, 'imagenet-labels.json')
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as string[]) : []
+}
+
+/** What is done to images for a file of weights: that of the published file of its name, else of the first one. */
+export function preprocessOf({ weights }: Architecture, file: string | null): PublishedWeights['preprocess'] | null {
+  return (weights.find((published) => file?.endsWith(published.file)) ?? weights[0])?.preprocess ?? null
+}

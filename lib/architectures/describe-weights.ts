@@ -1,0 +1,59 @@
+import { GradCamError } from '../base/errors.js'
+import { architectures, readArchitecturePlan } from './architecture.js'
+import { fitWeights } from './fit-weights.js'
+import type { WeightsFile } from './weights-file.js'
+
+/** Names of layers by which families of models are known. */
+const families: readonly (readonly [string, RegExp])[] = [
+  ['densenet', /denseblock\d/],
+  ['vision transformer', /(?:cls_token|class_token|encoder\.layers?\.)/],
+  ['swin transformer', /relative_position_bias_table/],
+  ['convnext', /(?:layer_scale|\.gamma$)/],
+  ['resnet', /layer[1-4]\.\d+\.conv\d/],
+  ['mobilenet or efficientnet', /features\.\d+\.(?:\d+\.)?block|blocks\.\d+\.\d+\.conv_(?:pw|dw)/],
+  ['vgg or alexnet', /^features\.\d+\.weight$/],
+  ['inception', /Mixed_\d|inception\d/i],
+]
+
+/** What a file of weights holds, in a few sentences. */
+export function describeWeights({ name, format, tensors, key }: WeightsFile): string {
+  const names = [...tensors.keys()]
+  const elements = [...tensors.values()].reduce((sum, { sizes }) => sum + sizes.reduce((a, b) => a * b, 1), 0)
+  const shown = [...tensors].slice(0, 1).map(([each, { sizes }]) => `${each} [${sizes.join(', ')}]`)
+  const found = families.find(([, pattern]) => names.some((each) => pattern.test(each)))
+  const where = key === null ? '' : ` under '${key}'`
+  const family = found ? ` The names look like those of a ${found[0]}.` : ''
+  return `${name} holds weights alone (${format})${where}: ${tensors.size} tensors with ${elements} elements, ${shown.join(', ')}, …${family}`
+}
+
+/**
+ * The error for a file of weights without an architecture: what it holds, which architecture has tensors of these names, and
+ * what to do.
+ *
+ * @param cause the error of the reader of models, whose code it keeps
+ */
+export function unknownArchitecture(weights: WeightsFile, cause: GradCamError): GradCamError {
+  const fitting = fittingArchitecture(weights)
+  const named = fitting ?? 'NAME'
+  const problem = fitting === null ? '' : ` They fit the architecture '${fitting}'.`
+  return new GradCamError(cause.code, `${describeWeights(weights)}${problem}`, {
+    remedy:
+      `Load them into it: ScriptModule.load('${named}', { weights: … }), see \`gradcam architectures\`; or in Python build the model, ` +
+      'load_state_dict, and torch.export.save or torch.jit.script(model).save(...).',
+    details: { key: weights.key, tensors: weights.tensors.size, architecture: fitting },
+    cause,
+  })
+}
+
+/** The first architecture that the weights fit. */
+function fittingArchitecture(weights: WeightsFile): string | null {
+  for (const architecture of architectures()) {
+    try {
+      fitWeights(architecture, readArchitecturePlan(architecture), weights)
+      return architecture.name
+    } catch (error) {
+      if (!(error instanceof GradCamError)) throw error
+    }
+  }
+  return null
+}

@@ -1,0 +1,123 @@
+import { openBytes } from '../archive/byte-source.js'
+import { elementBytes, rowMajor, type StoredTensor } from '../archive/stored-tensor.js'
+import { GradCamError } from '../base/errors.js'
+import { nearestPaths } from '../base/nearest.js'
+import type { ModelPlan, PlannedTensor } from '../exported/plan.js'
+import type { Architecture, ArchitecturePlan, PlannedWeight } from './architecture.js'
+import type { WeightsFile } from './weights-file.js'
+
+/** A model's plan with its weights, and what was done to find them. */
+export interface FittedPlan {
+  readonly plan: ModelPlan
+  /** Inferred from the weights. */
+  readonly classes: number
+  /** What the names of the weights begin with, e.g. 'module.'; '' for nothing. */
+  readonly prefix: string
+}
+
+/** Counted by BatchNorm since PyTorch 0.4.1, and used by no model in eval mode: older weights do not have it. */
+const isCounter = (name: string): boolean => name.endsWith('num_batches_tracked')
+
+/** The names of torchvision's densenets until 2018: 'denselayer1.norm.1.weight' is 'denselayer1.norm1.weight'. */
+const modernName = (name: string): string =>
+  name.replace(/(denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var)$)/, '$1$2')
+
+/**
+ * Puts weights into an architecture. Names may begin with a prefix, as those of DataParallel and Lightning do.
+ *
+ * @throws GradCamError ERR_WEIGHTS with what is missing, not expected, or of another shape
+ */
+export function fitWeights(architecture: Architecture, empty: ArchitecturePlan, weights: WeightsFile): FittedPlan {
+  const needed = empty.tensors.filter(({ data }) => data === undefined)
+  const names = new Map(needed.map((tensor) => [fullName(empty, tensor), tensor]))
+  const given = new Map([...weights.tensors].map(([name, tensor]) => [modernName(name), tensor]))
+  const prefix = prefixOf([...names.keys()], given)
+  const classes = classesOf(empty, given, prefix) ?? architecture.classes
+  const missing: string[] = []
+  const misshapen: string[] = []
+  const tensors = empty.tensors.map((planned): PlannedTensor => {
+    const { module, name, isParameter } = planned
+    const sizes = planned.byClass ? [classes, ...planned.sizes.slice(1)] : planned.sizes
+    const full = fullName(empty, planned)
+    const found = given.get(prefix + full)
+    if (planned.data !== undefined || (!found && isCounter(full)))
+      return { module, name, isParameter, tensor: constantTensor(planned) }
+    if (!found) missing.push(full)
+    else if (found.sizes.join() !== sizes.join())
+      misshapen.push(`${full} [${found.sizes.join(', ')}] instead of [${sizes.join(', ')}]`)
+    return { module, name, isParameter, tensor: found ?? constantTensor(planned) }
+  })
+  const isUnused = (name: string): boolean => isCounter(name) || empty.unused.some((start) => name.startsWith(start))
+  const unexpected = [...given.keys()].filter((name) => {
+    const own = name.startsWith(prefix) ? name.slice(prefix.length) : name
+    return !names.has(own) && !isUnused(own)
+  })
+  if (missing.length > 0 || misshapen.length > 0 || unexpected.length > 0)
+    throw misfit(architecture, weights, { missing, misshapen, unexpected })
+  const { modules, children, methods, inputs, fixedBatch } = empty
+  return { plan: { modules, tensors, children, methods, inputs, fixedBatch }, classes, prefix }
+}
+
+function fullName({ modules }: ArchitecturePlan, { module, name }: PlannedWeight): string {
+  const path = modules[module]?.path ?? ''
+  return path === '' ? name : `${path}.${name}`
+}
+
+/** What stands before the architecture's own names in most of the weights' names. */
+function prefixOf(names: readonly string[], given: ReadonlyMap<string, StoredTensor>): string {
+  const candidates = new Set([''])
+  const [first = '', second = ''] = names
+  for (const name of given.keys())
+    for (const own of [first, second]) if (name.endsWith(`.${own}`)) candidates.add(name.slice(0, -own.length))
+  const found = (prefix: string): number => names.filter((name) => given.has(prefix + name)).length
+  return (
+    [...candidates].map((prefix) => ({ prefix, count: found(prefix) })).sort((a, b) => b.count - a.count)[0]?.prefix ??
+    ''
+  )
+}
+
+/** The number of classes is a size of the last layer's weights. */
+function classesOf(
+  plan: ArchitecturePlan,
+  given: ReadonlyMap<string, StoredTensor>,
+  prefix: string,
+): number | undefined {
+  const tensor = plan.tensors.find(({ byClass }) => byClass)
+  return tensor && given.get(prefix + fullName(plan, tensor))?.sizes[0]
+}
+
+/** A constant of the architecture; a counter that the weights do not have is 0. */
+function constantTensor({ data, dtype, sizes }: PlannedWeight): StoredTensor {
+  const bytes =
+    data === undefined ? Buffer.alloc(sizes.length === 0 ? elementBytes[dtype] : 0) : Buffer.from(data, 'base64')
+  const storage = { source: openBytes(bytes), position: 0, length: bytes.length }
+  return { storage, dtype, sizes, strides: rowMajor(sizes), offset: 0 }
+}
+
+/** The most names of a kind that an error lists. */
+const listed = 5
+
+function misfit(
+  { name }: Architecture,
+  weights: WeightsFile,
+  { missing, misshapen, unexpected }: Record<'missing' | 'misshapen' | 'unexpected', readonly string[]>,
+): GradCamError {
+  const some = (what: string, names: readonly string[]): string => {
+    if (names.length === 0) return ''
+    const more = names.length > listed ? `, and ${names.length - listed} more` : ''
+    return ` ${what}: ${names.slice(0, listed).join(', ')}${more}.`
+  }
+  const nearest = (wanted: string): string => {
+    const [near] = nearestPaths(wanted, unexpected, 1)
+    return near === undefined ? wanted : `${wanted} (nearest: ${near})`
+  }
+  const near = missing.length > listed ? missing : missing.map(nearest)
+  return new GradCamError(
+    'ERR_WEIGHTS',
+    `The weights of ${weights.name} do not fit the architecture '${name}'.${some('Missing', near)}${some('Not expected', unexpected)}${some('Of another shape', misshapen)}`,
+    {
+      remedy: '`gradcam architectures` lists the architectures. For another model, export it with torch.export.export.',
+      details: { missing, unexpected, misshapen },
+    },
+  )
+}

@@ -1,0 +1,66 @@
+import { damaged, type ByteRange } from './byte-source.js'
+
+/** How many bytes an element of each dtype takes, of the dtypes that a stored tensor can have. */
+export const elementBytes = {
+  float32: 4,
+  float64: 8,
+  float16: 2,
+  bfloat16: 2,
+  uint8: 1,
+  int8: 1,
+  int16: 2,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+} as const
+
+export type StoredDType = keyof typeof elementBytes
+
+/** A tensor in a file: where its storage is and how it lies there. Its values are not read. */
+export interface StoredTensor {
+  readonly storage: ByteRange
+  readonly dtype: StoredDType
+  readonly sizes: readonly number[]
+  /** In elements; row-major where it is left out. */
+  readonly strides: readonly number[]
+  /** In elements, from the start of the storage. */
+  readonly offset: number
+}
+
+/** More dimensions than any tensor of a model has. */
+const mostDimensions = 32
+
+/** The strides of a tensor whose elements lie in row-major order. */
+export function rowMajor(sizes: readonly number[]): number[] {
+  const strides: number[] = []
+  let step = 1
+  for (const size of sizes.toReversed()) {
+    strides.unshift(step)
+    step *= Math.max(size, 1)
+  }
+  return strides
+}
+
+/**
+ * Refuses a tensor that reaches past its storage, or whose sizes overflow.
+ *
+ * @throws GradCamError ERR_MODEL_CORRUPT
+ */
+export function checkStored(name: string, tensor: StoredTensor): StoredTensor {
+  const { storage, dtype, sizes, strides, offset } = tensor
+  const refuse = (what: string) => damaged(storage.source.name, `tensor '${name}' ${what}`)
+  if (!Object.hasOwn(elementBytes, dtype)) throw refuse(`has the dtype ${dtype as string}, which is not known`)
+  if (sizes.length !== strides.length || sizes.length > mostDimensions)
+    throw refuse('has sizes that do not fit its strides')
+  if (![...sizes, ...strides, offset].every((n) => Number.isSafeInteger(n) && n >= 0))
+    throw refuse('has a size, a stride or an offset that is not a whole number from 0 on')
+  const elements = sizes.reduce((product, size) => product * size, 1)
+  if (!Number.isSafeInteger(elements)) throw refuse('has more elements than there can be')
+  const last = sizes.reduce((at, size, i) => at + (size - 1) * (strides[i] as number), offset)
+  const end = elements === 0 ? 0 : (last + 1) * elementBytes[dtype]
+  if (!(end <= storage.length)) throw refuse(`reaches past its storage of ${storage.length} bytes`)
+  // Strides of zero make any number of elements of a few bytes, which a copy would have to hold.
+  if (elements * elementBytes[dtype] > Math.max(storage.length * 64, 2 ** 20))
+    throw refuse(`says that it has ${elements} elements, but its storage has ${storage.length} bytes`)
+  return tensor
+}

@@ -1,0 +1,58 @@
+import { findArchitecture, imagenetLabels, preprocessOf } from '../architectures/architecture.js'
+import { fixedImageSize } from '../model/model-input.js'
+import { ScriptModule, type LoadOptions } from '../model/script-module.js'
+import { several, single } from './arguments.js'
+import type { Option, Values } from './command.js'
+
+/** The options by which a command is given its model. */
+export const modelFlags = {
+  weights: {
+    type: 'string',
+    value: 'FILE',
+    help: 'the weights (.pth, .ckpt, .safetensors) where the model is an architecture by name: see gradcam architectures',
+  },
+  library: {
+    type: 'string',
+    multiple: true,
+    value: 'FILE',
+    help: 'a shared library with operators that the model uses, whose code runs; may be repeated',
+  },
+} as const satisfies Record<string, Option>
+
+/** The model that a command was given. */
+export interface ModelChoice {
+  readonly file: string
+  readonly weights: string | undefined
+  readonly libraries: readonly string[]
+}
+
+export const readModelChoice = (file: string, values: Values): ModelChoice => ({
+  file,
+  weights: single(values, 'weights'),
+  libraries: several(values, 'library'),
+})
+
+export async function loadChoice(choice: ModelChoice, loading: LoadOptions): Promise<ScriptModule> {
+  const { file, weights, libraries } = choice
+  const model = await ScriptModule.load(file, { ...loading, libraries, ...(weights !== undefined && { weights }) })
+  const { prefix = '', key = null } = model.weights ?? {}
+  if (prefix !== '' || key !== null) {
+    const names = prefix === '' ? '' : ` with names that begin with '${prefix}'`
+    process.stderr.write(`gradcam: the weights were found${key === null ? '' : ` under '${key}'`}${names}.\n`)
+  }
+  return model
+}
+
+/** [height, width] of the images that a model takes: as it was exported, or as its weights were published for. */
+export function imageSizeOf(model: ScriptModule): readonly [number, number] | null {
+  const { crop } = (model.weights?.preprocess ?? {}) as { crop?: readonly [number, number] }
+  return fixedImageSize(model.inputs) ?? crop ?? null
+}
+
+/** The labels that come with an architecture, where its weights were published for the classes of ImageNet. */
+export function labelsOf({ file, weights }: ModelChoice): readonly string[] | null {
+  if (weights === undefined) return null
+  const architecture = findArchitecture(file)
+  const labels = imagenetLabels()
+  return preprocessOf(architecture, weights) && labels.length === architecture.classes ? labels : null
+}

@@ -1,0 +1,24 @@
+import type { ProgramInput } from '../exported/inputs.js'
+import { anySize } from '../exported/inputs.js'
+
+/** What one dimension of an input may be: a number, or a range of which both ends are allowed. */
+export type ModelInputSize = number | { readonly min: number; readonly max: number }
+
+/** One input of a model, as far as its file says what it takes. */
+export interface ModelInput {
+  readonly name: string
+  /** Null for a value that is not a tensor. */
+  readonly dtype: string | null
+  readonly shape: readonly ModelInputSize[]
+}
+
+export function toModelInput({ name, dtype, sizes }: ProgramInput): ModelInput {
+  const shape = sizes.map(({ min, max }) => (min === max ? max : { min, max: max === anySize ? Infinity : max }))
+  return { name, dtype, shape }
+}
+
+/** [height, width] of the images that a model takes, where its file fixes them; null where it does not. */
+export function fixedImageSize(inputs: readonly ModelInput[] | null): readonly [number, number] | null {
+  const [, , height, width] = inputs?.find(({ shape }) => shape.length === 4)?.shape ?? []
+  return typeof height === 'number' && typeof width === 'number' ? [height, width] : null
+}

@@ -1,0 +1,84 @@
+import { openBytes, type ByteSource } from '../archive/byte-source.js'
+import { Zip } from '../archive/zip.js'
+import {
+  findArchitecture,
+  preprocessOf,
+  readArchitecturePlan,
+  type Architecture,
+} from '../architectures/architecture.js'
+import { unknownArchitecture } from '../architectures/describe-weights.js'
+import { fitWeights } from '../architectures/fit-weights.js'
+import { readWeights } from '../architectures/weights-file.js'
+import { GradCamError } from '../base/errors.js'
+import type { ModelPlan } from '../exported/plan.js'
+import { isProgramArchive } from '../exported/program-file.js'
+import { translateProgram } from '../exported/translate.js'
+
+/** What a model was put together from, where it was an architecture of this package and a file of weights. */
+export interface LoadedWeights {
+  /** The name of the architecture. */
+  readonly architecture: string
+  /** How many classes the weights have. */
+  readonly classes: number
+  /** What their names begin with, e.g. 'module.'; '' for nothing. */
+  readonly prefix: string
+  /** The key of the dict in the file that holds them, e.g. 'state_dict'; null where they are the file itself. */
+  readonly key: string | null
+  /** What is done to images for these weights, as the option `preprocess` takes it; null where nothing is known. */
+  readonly preprocess: Readonly<Record<string, unknown>> | null
+}
+
+/**
+ * The plan of a model file that is not TorchScript. Null for all other files, which the addon reads, or refuses.
+ *
+ * @throws GradCamError as `translateProgram` does
+ */
+export function readPlan(from: string | Uint8Array, device: string): ModelPlan | null {
+  using source = openOrNull(from)
+  const zip = source && zipOf(source)
+  return source && zip && isProgramArchive(zip) ? translateProgram(source, zip, device) : null
+}
+
+/** The addon says what is wrong with a file that cannot be opened. */
+function openOrNull(from: string | Uint8Array): ByteSource | null {
+  try {
+    return openBytes(from)
+  } catch (error) {
+    if (error instanceof GradCamError) return null
+    throw error
+  }
+}
+
+function zipOf(source: ByteSource): Zip | null {
+  try {
+    if (source.size < 4 || source.read(0, 2).toString('latin1') !== 'PK') return null
+    return new Zip({ source, position: 0, length: source.size })
+  } catch (error) {
+    if (error instanceof GradCamError) return null
+    throw error
+  }
+}
+
+/**
+ * The plan of an architecture with weights.
+ *
+ * @throws GradCamError ERR_INVALID_ARGUMENT for an unknown architecture, ERR_WEIGHTS, and as `readWeights` does
+ */
+export function planOfWeights(name: string, weights: string | Uint8Array): { plan: ModelPlan; loaded: LoadedWeights } {
+  const architecture: Architecture = findArchitecture(name)
+  const file = readWeights(weights)
+  const { plan, classes, prefix } = fitWeights(architecture, readArchitecturePlan(architecture), file)
+  const preprocess = preprocessOf(architecture, typeof weights === 'string' ? weights : null)
+  return { plan, loaded: { architecture: name, classes, prefix, key: file.key, preprocess } }
+}
+
+/** The error for a file that holds weights alone, with what it holds; any other error as it is. */
+export function explainRefusal(error: unknown, from: string | Uint8Array): unknown {
+  if (!(error instanceof GradCamError) || !/^ERR_MODEL_(?:IS_STATE_DICT|NOT_TORCHSCRIPT)$/.test(error.code))
+    return error
+  try {
+    return unknownArchitecture(readWeights(from), error)
+  } catch {
+    return error // not weights after all, or none that can be read
+  }
+}

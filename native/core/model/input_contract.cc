@@ -1,0 +1,110 @@
+#include "input_contract.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/base/error.h"
+
+namespace gradcam {
+
+namespace {
+
+// By the names that JavaScript has for dtypes, where it has one.
+std::string dtype_text(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kFloat:
+      return "float32";
+    case at::kDouble:
+      return "float64";
+    case at::kHalf:
+      return "float16";
+    case at::kBFloat16:
+      return "bfloat16";
+    case at::kLong:
+      return "int64";
+    case at::kInt:
+      return "int32";
+    case at::kByte:
+      return "uint8";
+    case at::kBool:
+      return "bool";
+    default:
+      return c10::toString(dtype);
+  }
+}
+
+bool is_fixed(const InputSize& size) { return size.min == size.max; }
+
+std::string size_text(const InputSize& size) {
+  if (is_fixed(size)) return std::to_string(size.max);
+  if (size.max == InputSize::kAny && size.min <= 1)
+    return size.multiple == 1 ? "any" : std::to_string(size.multiple) + "*n";
+  return std::to_string(size.min) + ".." + (size.max == InputSize::kAny ? "" : std::to_string(size.max));
+}
+
+std::string spec_text(const InputSpec& spec) {
+  std::string text = spec.dtype ? dtype_text(*spec.dtype) + " [" : "[";
+  for (size_t i = 0; i < spec.sizes.size(); ++i) text += (i ? ", " : "") + size_text(spec.sizes[i]);
+  return text + "]";
+}
+
+std::string given_text(const Tensor& tensor) { return dtype_text(tensor.scalar_type()) + " " + shape_text(tensor); }
+
+std::string remedy(const InputContract& contract, size_t dim) {
+  if (dim > 0)
+    return "Bring the input to that size, or export the model with that dimension dynamic (`dynamic_shapes` of "
+           "torch.export.export).";
+  const auto by =
+      contract.batch_fixed_by.empty() ? "" : " The operator '" + contract.batch_fixed_by + "' fixes its batch.";
+  return "Give that many images at a time, or export the model with a dynamic batch: torch.export.export(model, (x,), "
+         "dynamic_shapes=({0: torch.export.Dim('batch')},))." +
+         by;
+}
+
+[[noreturn]] void refuse_input(const InputContract& contract, const InputSpec& spec, const Tensor& tensor, size_t dim) {
+  throw Error(
+      "ERR_SHAPE",
+      "The model's input '" + spec.name + "' takes " + spec_text(spec) + ", but was given " + given_text(tensor) + ".",
+      Remedy{remedy(contract, dim)},
+      {{"input", spec.name}, {"shape", tensor.sizes().vec()}, {"dimension", static_cast<int64_t>(dim)}});
+}
+
+void check_tensor(const InputContract& contract, const InputSpec& spec, const Tensor& tensor,
+                  std::map<std::string, int64_t>& symbols) {
+  if (spec.dtype && tensor.scalar_type() != *spec.dtype)
+    throw Error("ERR_DTYPE",
+                "The model's input '" + spec.name + "' takes " + spec_text(spec) + ", but was given " +
+                    given_text(tensor) + ".",
+                Remedy{"Convert the input, or export the model for another dtype."});
+  if (tensor.dim() != static_cast<int64_t>(spec.sizes.size())) refuse_input(contract, spec, tensor, 1);
+  for (size_t dim = 0; dim < spec.sizes.size(); ++dim) {
+    const auto& allowed = spec.sizes[dim];
+    const auto size = tensor.size(static_cast<int64_t>(dim));
+    if (size < allowed.min || size > allowed.max || size % std::max<int64_t>(allowed.multiple, 1) != 0)
+      refuse_input(contract, spec, tensor, dim);
+    if (allowed.symbol.empty()) continue;
+    const auto base = size / std::max<int64_t>(allowed.multiple, 1);
+    if (symbols.emplace(allowed.symbol, base).first->second != base) refuse_input(contract, spec, tensor, dim);
+  }
+}
+
+}  // namespace
+
+BatchBounds InputContract::batch() const {
+  BatchBounds bounds;
+  for (const auto& spec : inputs) {
+    if (!spec.is_tensor || spec.sizes.empty()) continue;
+    bounds.min = std::max(bounds.min, spec.sizes.front().min);
+    bounds.max = std::min(bounds.max, spec.sizes.front().max);
+  }
+  return bounds;
+}
+
+void check_inputs(const InputContract& contract, const std::vector<IValue>& inputs) {
+  std::map<std::string, int64_t> symbols;
+  for (size_t i = 0; i < std::min(contract.inputs.size(), inputs.size()); ++i)
+    if (contract.inputs[i].is_tensor && inputs[i].isTensor())
+      check_tensor(contract, contract.inputs[i], inputs[i].toTensor(), symbols);
+}
+
+}  // namespace gradcam

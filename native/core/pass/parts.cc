@@ -1,0 +1,124 @@
+#include "parts.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include "core/base/error.h"
+#include "core/rerun/repeat.h"
+
+namespace gradcam {
+
+namespace {
+
+ExplainedPass explain_at_once(const Pass& pass, const std::vector<IValue>& inputs, const Target& target,
+                              const CancelFlag& cancel) {
+  const auto own = pass.fork();
+  const auto& output = own->forward(inputs, &cancel);
+  cancel.check();
+  ExplainedPass result{map_tensors(output, [](const Tensor& t) { return t.detach(); }), own->intercepted(),
+                       own->why_hooked(), own->backward(target, /*keep_graph=*/false, &cancel)};
+  for (auto& layer : result.explained.layers) layer.activation = layer.gradient = Tensor();
+  return result;
+}
+
+// Tensors one after the other, the first `rows` of them: those of no image are left out.
+Tensor joined(const std::vector<Tensor>& parts, int64_t rows) {
+  if (!parts.front().defined() || parts.front().dim() == 0) return parts.front();
+  const auto all = at::cat(parts);
+  return all.size(0) > rows ? all.narrow(0, 0, rows) : all;
+}
+
+// Values of one structure, with their tensors joined.
+IValue joined_values(const std::vector<IValue>& parts, int64_t rows) {
+  std::vector<std::vector<Tensor>> tensors;
+  for (const auto& part : parts) {
+    tensors.emplace_back();
+    for_each_tensor(part, [&](const Tensor& t) { tensors.back().push_back(t); });
+  }
+  size_t next = 0;
+  return map_tensors(parts.front(), [&](const Tensor&) {
+    std::vector<Tensor> same;
+    for (const auto& each : tensors) same.push_back(each.at(next));
+    ++next;
+    return joined(same, rows);
+  });
+}
+
+template <typename Get>
+Tensor joined_of(const std::vector<ExplainedPass>& parts, int64_t rows, Get get) {
+  std::vector<Tensor> tensors;
+  for (const auto& part : parts) tensors.push_back(get(part.explained));
+  return joined(tensors, rows);
+}
+
+std::vector<bool> joined_flags(const std::vector<ExplainedPass>& parts, size_t rows,
+                               const std::function<const std::vector<bool>&(const Explained&)>& get) {
+  std::vector<bool> flags;
+  for (const auto& part : parts)
+    for (const bool flag : get(part.explained)) flags.push_back(flag);
+  flags.resize(std::min(flags.size(), rows));
+  return flags;
+}
+
+ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
+  ExplainedPass whole;
+  std::vector<IValue> outputs;
+  const auto rows = static_cast<size_t>(images);
+  for (auto& part : parts) {
+    outputs.push_back(part.output);
+    auto& classes = part.explained.classes;
+    whole.explained.classes.insert(whole.explained.classes.end(), classes.begin(), classes.end());
+    whole.intercepted = std::max(whole.intercepted, part.intercepted);
+    if (!part.why_hooked.empty()) whole.why_hooked = part.why_hooked;
+  }
+  whole.output = joined_values(outputs, images);
+  auto& explained = whole.explained;
+  explained.classes.resize(std::min(explained.classes.size(), rows));
+  explained.scores = joined_of(parts, images, [](const Explained& each) { return each.scores; });
+  explained.input_gradient = joined_of(parts, images, [](const Explained& each) { return each.input_gradient; });
+  explained.full_grad = joined_of(parts, images, [](const Explained& each) { return each.full_grad; });
+  explained.layers = std::move(parts.front().explained.layers);
+  for (auto& layer : explained.layers)
+    if (!layer.shape.empty()) layer.shape.front() = images;
+  explained.maps = parts.front().explained.maps;
+  for (size_t m = 0; m < explained.maps.size(); ++m)
+    for (size_t i = 0; i < explained.maps[m].size(); ++i) {
+      auto& map = explained.maps[m][i];
+      map.map = joined_of(parts, images, [&](const Explained& each) { return each.maps.at(m).at(i).map; });
+      map.all_zero = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
+        return each.maps.at(m).at(i).all_zero;
+      });
+      map.non_finite = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
+        return each.maps.at(m).at(i).non_finite;
+      });
+    }
+  return whole;
+}
+
+// How many images the inputs have, where the model takes another number at a time.
+std::optional<int64_t> images_to_part(const Model& model, const std::vector<IValue>& inputs) {
+  if (inputs.empty() || !inputs.front().isTensor() || inputs.front().toTensor().dim() == 0) return {};
+  const auto images = inputs.front().toTensor().size(0);
+  return images == 0 || model.contract().batch().allows(images) ? std::nullopt : std::optional(images);
+}
+
+}  // namespace
+
+ExplainedPass explain(const Pass& pass, const std::vector<IValue>& inputs, const Target& target,
+                      const CancelFlag& cancel) {
+  const auto images = images_to_part(pass.model(), inputs);
+  if (!images) return explain_at_once(pass, inputs, target, cancel);
+  const auto [fewest, most] = pass.model().contract().batch();
+  std::vector<ExplainedPass> parts;
+  for (int64_t from = 0; from < *images; from += most) {
+    std::vector<int64_t> some;
+    for (int64_t i = from; i < std::min(from + most, *images); ++i) some.push_back(i);
+    while (static_cast<int64_t>(some.size()) < fewest) some.push_back(some.back());
+    parts.push_back(
+        explain_at_once(pass, inputs_of(inputs, *images, some), target_of_images(target, *images, some), cancel));
+  }
+  return join(std::move(parts), *images);
+}
+
+}  // namespace gradcam

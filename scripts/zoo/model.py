@@ -1,0 +1,81 @@
+"""One model in every form that it can be given in, and its Grad-CAM by eager PyTorch: the Python half of zoo.mjs.
+
+    python3 scripts/zoo/model.py OUT NAME
+
+writes OUT/{scripted.pt,traced.pt,exported.pt2,weights.pth,input.bin,output.bin} and prints what it wrote as JSON; then reads the
+path of a layer from standard input and writes OUT/cam.bin. NAME is one of torchvision's, or timm:NAME.
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+
+warnings.filterwarnings("ignore")
+LARGE = ("vit", "swin", "maxvit", "timm:vit", "timm:swin", "timm:deit", "timm:beit", "timm:cait", "timm:pit")
+
+
+def build(name):
+    torch.manual_seed(0)
+    if name.startswith("timm:"):
+        import timm
+
+        return timm.create_model(name[5:], pretrained=False).eval()
+    from torchvision import models
+
+    if hasattr(models.segmentation, name):
+        return getattr(models.segmentation, name)(weights=None, weights_backbone=None).eval()
+    if name in ("googlenet", "inception_v3"):
+        return getattr(models, name)(aux_logits=False, transform_input=True, init_weights=False).eval()
+    return getattr(models, name)().eval()
+
+
+def attempt(write):
+    try:
+        write()
+        return None
+    except Exception as error:
+        return str(error).strip().split("\n")[0][:120]
+
+
+def main(out, name):
+    model = build(name)
+    size = 299 if name == "inception_v3" else 224 if name.startswith(LARGE) else 96
+    x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        output = model(x)
+    scores = output["out"] if isinstance(output, dict) else output
+    batch = torch.export.Dim("batch", min=1, max=64)
+    failures = {
+        "scripted": attempt(lambda: torch.jit.script(model).save(str(out / "scripted.pt"))),
+        "traced": attempt(lambda: torch.jit.trace(model, x, check_trace=False, strict=False).save(str(out / "traced.pt"))),
+        "exported": attempt(
+            lambda: torch.export.save(
+                torch.export.export(model, (x,), dynamic_shapes=({0: batch},)), str(out / "exported.pt2")
+            )
+        ),
+        "weights": attempt(lambda: torch.save(model.state_dict(), out / "weights.pth")),
+    }
+    (out / "input.bin").write_bytes(x.numpy().tobytes())
+    (out / "output.bin").write_bytes(scores.contiguous().numpy().tobytes())
+    print(json.dumps({"size": size, "failures": failures, "part": "out" if isinstance(output, dict) else None}), flush=True)
+    layer = sys.stdin.readline().strip()
+    if not layer:
+        return
+    kept = []
+    model.get_submodule(layer).register_forward_hook(lambda _m, _i, value: (value.retain_grad(), kept.append(value)) and None)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    result = model(x.requires_grad_())
+    result = result["out"] if isinstance(result, dict) else result
+    (result[:, 1].sum()).backward()
+    value = kept[-1]
+    cam = (value * value.grad.mean((2, 3), keepdim=True)).sum(1).clamp(min=0)
+    (out / "cam.bin").write_bytes(cam.detach().contiguous().numpy().tobytes())
+    print(json.dumps({"shape": list(cam.shape)}), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

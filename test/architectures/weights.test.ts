@@ -1,0 +1,145 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { architectures, GradCam, imagenetLabels, readPreprocess, ScriptModule, Tensor } from '../../lib/index.js'
+import { packageRoot } from '../../lib/base/paths.js'
+import { readPickle } from '../../lib/archive/pickle.js'
+import { cachedFolder } from '../support/cached-folder.js'
+import { gradcam, temporaryFolder } from '../support/package-copy.js'
+import { assertSame } from '../support/parity.js'
+import { programsHash, runPython, testPython } from '../support/python.js'
+import { readTensor, type StoredTensor } from '../support/stored-tensor.js'
+import { toTensor } from '../support/to-tensor.js'
+
+const python = await testPython()
+const folder = await cachedFolder('weights', [programsHash('weights.py'), python.identity], async (partial) => {
+  await runPython(python, 'weights.py', [partial])
+})
+const index = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as {
+  input: StoredTensor
+  output: StoredTensor
+  modules: string[]
+}
+const input = (): Tensor => toTensor(readTensor(folder, index.input))
+const expected = readTensor(folder, index.output)
+const file = (name: string): string => join(folder, name)
+
+for (const [name, prefix, key] of [
+  ['zip.pth', '', null],
+  ['legacy.pth', '', null],
+  ['parallel.ckpt', 'module.', 'state_dict'],
+  ['lightning.ckpt', 'model.', 'state_dict'],
+  ['old-names.pth', '', null],
+  ['single.safetensors', '', null],
+  ['sharded.safetensors.index.json', '', null],
+] as const)
+  test.serial(`${name}: weights alone give what eager PyTorch gives with them`, async (t) => {
+    using model = await ScriptModule.load('densenet121', { weights: file(name) })
+    t.like(model.weights, { architecture: 'densenet121', classes: 7, prefix, key })
+    using x = input()
+    using y = await model.forward(x)
+    // Densenet's convolutions take other algorithms where the memory of weights is aligned otherwise: rounding.
+    assertSame(t, y, expected, name)
+    t.deepEqual(model.namedModules().map(({ path }) => path).sort(), [...index.modules].sort()) // prettier-ignore
+    using gradCam = new GradCam(model, ['features.denseblock4'])
+    using found = await gradCam.explain(x, { target: 3 })
+    t.deepEqual([...found.get('features.denseblock4').shape], [2, 1, 2, 3])
+  })
+
+test.serial('the bytes of a file of weights are as good as its path', async (t) => {
+  using model = await ScriptModule.load('densenet121', { weights: readFileSync(file('single.safetensors')) })
+  using x = input()
+  using y = await model.forward(x)
+  assertSame(t, y, expected, 'from bytes')
+})
+
+test.serial('weights that do not fit are refused with the names, nearest first', async (t) => {
+  const error = await t.throwsAsync(ScriptModule.load('densenet121', { weights: file('wrong.pth') }), {
+    code: 'ERR_WEIGHTS',
+    message:
+      /Missing: classifier\.weight \(nearest: head\.weight\).*Not expected: head\.weight, head\.bias.*conv0\.weight \[64, 1, 7, 7\] instead of \[64, 3, 7, 7\]/,
+  })
+  t.like((error as { details?: object }).details, {
+    missing: ['classifier.weight', 'classifier.bias'],
+    unexpected: ['head.weight', 'head.bias'],
+  })
+  await t.throwsAsync(ScriptModule.load('densenet120', { weights: file('zip.pth') }), {
+    code: 'ERR_INVALID_ARGUMENT',
+    message: /no architecture 'densenet120'. Did you mean 'densenet121'\?/,
+  })
+})
+
+test.serial('a pickle that needs more than tensors is refused by the name of what it needs', async (t) => {
+  await t.throwsAsync(ScriptModule.load('densenet121', { weights: file('callback.ckpt') }), {
+    code: 'ERR_MODEL_IS_EAGER_PICKLE',
+    message: /needs '__main__\.Callback'/,
+  })
+  const world = { name: 'x', knows: (global: string) => global === 'collections.OrderedDict', call: () => new Map() }
+  // pickle.dumps of an object whose __reduce__ returns (os.system, ('touch FILE',)).
+  const out = join(temporaryFolder(t), 'touched')
+  const hostile = Buffer.from(`\x80\x02cposix\nsystem\nX${'\0'.repeat(4)}\x85R.`, 'latin1')
+  const command = `touch ${out}`
+  const bytes = Buffer.concat([hostile.subarray(0, -6 + 0), Buffer.from(command), hostile.subarray(-3)])
+  bytes.writeUInt32LE(command.length, bytes.indexOf('X') + 1)
+  t.throws(() => readPickle(bytes, 0, world), { code: 'ERR_MODEL_IS_EAGER_PICKLE', message: /posix\.system/ })
+  t.false(existsSync(out))
+})
+
+test.serial('a file of weights without an architecture says what it holds and what fits', async (t) => {
+  await t.throwsAsync(ScriptModule.load(file('zip.pth')), {
+    code: 'ERR_MODEL_IS_STATE_DICT',
+    message:
+      /tensors with \d+ elements, features\.conv0\.weight \[64, 3, 7, 7\].*densenet\. They fit the architecture 'densenet121'/,
+  })
+  await t.throwsAsync(ScriptModule.load(file('unknown.pth')), {
+    code: 'ERR_MODEL_IS_STATE_DICT',
+    message: /4 tensors with 26 elements, 0\.weight \[4, 3\].*gradcam architectures/,
+  })
+})
+
+test.serial('a file of weights that lies is refused with a code', async (t) => {
+  const out = join(temporaryFolder(t), 'bad.safetensors')
+  const header = (entry: object, data = 16): Buffer => {
+    const text = Buffer.from(JSON.stringify({ w: entry }))
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(text.length))
+    return Buffer.concat([length, text, Buffer.alloc(data)])
+  }
+  for (const bytes of [
+    header({ dtype: 'F32', shape: [5], data_offsets: [0, 16] }),
+    header({ dtype: 'F32', shape: [4], data_offsets: [0, 32] }),
+    header({ dtype: 'F32', shape: [2 ** 40, 2 ** 40], data_offsets: [0, 16] }),
+    header({ dtype: 'F32', shape: [-4], data_offsets: [0, 16] }),
+    header({ dtype: 'F3', shape: [4], data_offsets: [0, 16] }),
+    Buffer.from([255, 255, 255, 255, 255, 255, 255, 127, 0x7b, 0x7d]),
+  ]) {
+    writeFileSync(out, bytes)
+    await t.throwsAsync(ScriptModule.load('densenet121', { weights: out }), { code: 'ERR_MODEL_CORRUPT' })
+  }
+  rmSync(out)
+})
+
+test('each architecture has a plan, and each of its published weights a preprocessing', (t) => {
+  const all = architectures()
+  t.true(all.length >= 2)
+  t.is(imagenetLabels().length, 1000)
+  t.is(imagenetLabels()[282], 'tiger cat')
+  for (const { name, weights, classes } of all) {
+    t.true(existsSync(join(packageRoot, 'assets', 'architectures', `${name}.json.br`)), name)
+    t.true(classes > 1)
+    for (const { preprocess } of weights) t.notThrows(() => readPreprocess(preprocess), name)
+  }
+})
+
+test.serial('explain runs on an architecture with weights; architectures lists it', (t) => {
+  const listed = gradcam(['architectures'])
+  t.is(listed.code, 0, listed.stderr)
+  t.regex(listed.stdout, /densenet121 +7\.98M +any size +densenet121-a639ec97\.pth/)
+  const out = temporaryFolder(t)
+  const image = join(packageRoot, 'samples', 'cat_dog.png')
+  const weights = ['--weights', file('parallel.ckpt')]
+  const ended = gradcam(['explain', image, '--model', 'densenet121', ...weights, '--out', out, '--json'])
+  t.is(ended.code, 0, ended.stderr)
+  t.regex(ended.stderr, /found under 'state_dict' with names that begin with 'module\.'/)
+  t.like(JSON.parse(ended.stdout.trim()), { layer: 'features', size: [224, 224] })
+})
