@@ -1,7 +1,9 @@
 // What this repository's own scripts take from lib besides the public API. Not exported by the package: they import it
 // as '#internal' (package.json, `imports`).
-export { readBuildInfo } from './addon/build-info.js'
+export { hashSources, platform, readBuildInfo } from './addon/build-info.js'
+export { prebuiltPackage } from './setup/prebuilt.js'
 export { describeLibTorch } from './addon/describe.js'
+export { objectSources } from './setup/build-with.js'
 export { packageRoot } from './base/paths.js'
 export { lastLines, run } from './base/processes.js'
 export { formatTable } from './cli/table.js'

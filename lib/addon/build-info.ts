@@ -9,7 +9,8 @@ export type Builder = 'cmake-js' | 'node-gyp'
 
 /** The record that lies beside an addon: what it was built with. Node's version is not in it: the addon speaks Node-API, which is stable. */
 export interface BuildInfo {
-  readonly builder: Builder
+  /** 'prebuilt' for the addon of a package that npm installed. */
+  readonly builder: Builder | 'prebuilt'
   readonly platform: string
   readonly libtorch: Omit<LibTorch, 'cxx11Abi'>
   /** Of everything that the builders are told apart from the sources: when it changes, everything is built again. */

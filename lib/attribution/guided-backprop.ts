@@ -1,6 +1,6 @@
 import type { TensorHandle } from '../addon/binding.js'
 import { expect } from '../base/check.js'
-import { conditionsOfTensor } from '../explain/tensor-conditions.js'
+import { conditionsOrDispose } from '../explain/tensor-conditions.js'
 import {
   Explainer,
   toExecutionPlan,
@@ -57,7 +57,7 @@ export class GuidedBackprop extends Explainer {
     const gradient = Tensor.own(explained.inputGradient as TensorHandle)
     const { classes: targets, scores } = explained
     const { model } = this
-    const conditions = await conditionsOfTensor(gradient, model, { scores, gradient: true }, options)
+    const conditions = await conditionsOrDispose(output, gradient, model, { scores, gradient: true }, options)
     return new GuidedBackpropExplanation({
       model,
       output,

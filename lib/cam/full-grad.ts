@@ -1,6 +1,6 @@
 import type { TensorHandle } from '../addon/binding.js'
 import { GradCamError } from '../base/errors.js'
-import { conditionsOfTensor } from '../explain/tensor-conditions.js'
+import { conditionsOrDispose } from '../explain/tensor-conditions.js'
 import { disposeExplained, Explainer, type ExplainOptions } from '../explain/explainer.js'
 import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
 import { checkModel, type Model } from '../model/model.js'
@@ -52,7 +52,7 @@ export class FullGrad extends Explainer {
     const { classes: targets, scores } = explained
     disposeExplained(explained)
     const { model } = this
-    const conditions = await conditionsOfTensor(cam, model, { scores, gradient: true }, options)
+    const conditions = await conditionsOrDispose(output, cam, model, { scores, gradient: true }, options)
     return new FullGradExplanation({ model, output, cam, targets, scores, conditions, warnings })
   }
 }

@@ -21,6 +21,7 @@ export async function pickLayer(
   options: CallOptions = {},
 ): Promise<LayerSuggestion> {
   checkModel(model)
+  expect.options(options)
   expect.list('shape', shape, isSize, 'the sizes of an input, e.g. [1, 3, 224, 224]')
   using noise = await noiseOf(shape, options)
   const [layer] = await suggestLayers(model, noise, options).catch((error: unknown) => {

@@ -2,6 +2,7 @@ import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { functions, operators } from '../tensor/operators.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 import { endingOf } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
 import { conditionOf, type MapCondition } from './condition.js'
@@ -20,7 +21,8 @@ export async function conditionsOfTensor(
 ): Promise<MapCondition[]> {
   const images = values.shape[0] ?? 0
   if (images === 0 || values.size === 0) return []
-  using rows = values.detach().reshape([images, values.size / images])
+  using detached = values.detach()
+  using rows = detached.reshape([images, values.size / images])
   // Of the largest and the least value of an image one is NaN or infinite where any value is.
   using most = await callOperatorAsync(operators.amax, [rows, [1]], call)
   using least = await callOperatorAsync(operators.amin, [rows, [1]], call)
@@ -38,4 +40,18 @@ export async function conditionsOfTensor(
       dtype: model.dtype,
     }),
   )
+}
+
+/** The same, where the explanation that owns the values and the output is made of it: both are disposed where it fails. */
+export async function conditionsOrDispose(
+  output: Value,
+  ...given: Parameters<typeof conditionsOfTensor>
+): Promise<MapCondition[]> {
+  try {
+    return await conditionsOfTensor(...given)
+  } catch (error) {
+    disposeValue(output)
+    given[0].dispose()
+    throw error
+  }
 }

@@ -38,6 +38,14 @@ export interface BuildPlan {
 /** Where one of the builders works. It keeps its object files there, so that a changed source alone is compiled. */
 export const workFolder = (builder: Builder): string => join(buildFolder, builder)
 
+/** The hash of the sources that the object files in a builder's folder were compiled from; null where that is not known. */
+export function objectSources(builder: Builder): string | null {
+  const file = objectsRecord(builder)
+  return existsSync(file) ? readFileSync(file, 'utf8') : null
+}
+
+export const objectsRecord = (builder: Builder): string => join(workFolder(builder), 'sources')
+
 /** The whole output of the builder, of the last build. */
 export const logFile: string = join(buildFolder, 'build.log')
 

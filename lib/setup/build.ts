@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { createRequire } from 'node:module'
 import { join, sep } from 'node:path'
@@ -17,7 +17,8 @@ import {
   type BuildInfo,
 } from '../addon/build-info.js'
 import { cacheAddon, findCachedAddon } from './addon-cache.js'
-import { builders, logFile, workFolder, type BuildPlan } from './build-with.js'
+import { findPrebuilt } from './prebuilt.js'
+import { builders, logFile, objectSources, objectsRecord, workFolder, type BuildPlan } from './build-with.js'
 import { probeAddon } from '../addon/probe.js'
 import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp, toolMissing } from './tools.js'
 
@@ -43,17 +44,19 @@ export interface BuildOptions {
 }
 
 export interface BuildResult {
-  /** Compiled now; taken from the user's cache, where a build from the same lay; or 'current', which it was before. */
-  readonly how: 'compiled' | 'cached' | 'current'
+  /**
+   * Compiled now; the one that npm installed for this platform; taken from the user's cache, where a build from the same lay;
+   * or 'current', which it was before.
+   */
+  readonly how: 'compiled' | 'prebuilt' | 'cached' | 'current'
   readonly addon: string
-  readonly builder: Builder
   readonly libtorch: LibTorch
 }
 
 /**
  * Builds the addon against the LibTorch that is found (or installed, where there is none). Does nothing when LibTorch,
- * sources, builder and settings are those of the last build, and compiles nothing where any project of this user was built
- * from the same. The addon of an earlier build stays in place until the new one has been loaded in a process of its own.
+ * sources, builder and settings are those of the last build, and compiles nothing where npm installed an addon for this platform
+ * and LibTorch, or any project of this user was built from the same. The addon of an earlier build stays in place until the new one has been loaded in a process of its own.
  *
  * Throws ERR_TOOL_MISSING, ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INSTALL, ERR_LOCK_FAILED or ERR_BUILD.
  */
@@ -65,9 +68,10 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
   const waiting = (wait: LockWait): void => say(describeWait(wait, 'is building already'))
   return withLock(join(buildFolder, '.lock'), waiting, async () => {
     const info = describeBuild(libtorch, builder, options)
-    const result = { addon: addonFile, builder, libtorch }
-    if (isCurrent(info)) return { how: 'current', ...result }
+    const result = { addon: addonFile, libtorch }
+    if (isCurrent(info, options)) return { how: 'current', ...result }
     const key = cacheKey(info, libtorch, options)
+    if (await takePrebuilt(info, libtorch, options)) return { how: 'prebuilt', ...result }
     if (await takeCached(key, info, options)) return { how: 'cached', ...result }
     await checkTools(builder)
     const plan: BuildPlan = {
@@ -88,7 +92,10 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
   })
 }
 
-async function compile(info: Omit<BuildInfo, 'addon'>, plan: BuildPlan): Promise<void> {
+/** What the record of a build says before there is an addon. */
+type NewBuild = Omit<BuildInfo, 'addon'> & { readonly builder: Builder }
+
+async function compile(info: NewBuild, plan: BuildPlan): Promise<void> {
   const { builder } = info
   const settingsFile = join(workFolder(builder), 'settings')
   // Object files and CMake's cache are valid for exactly the same settings only: headers of another LibTorch may be no newer.
@@ -96,21 +103,55 @@ async function compile(info: Omit<BuildInfo, 'addon'>, plan: BuildPlan): Promise
   mkdirSync(workFolder(builder), { recursive: true })
   writeFileSync(settingsFile, info.settings)
   writeFileSync(logFile, '')
+  rmSync(objectsRecord(builder), { force: true })
   const made = await builders[builder](plan)
-  await putInPlace(made, info, plan.sanitize)
+  writeFileSync(objectsRecord(builder), info.sources)
+  await putInPlace(made, info, { sanitize: plan.sanitize })
   // An installed package is built once: half a gigabyte of object files has no further use there.
   if (packageRoot.includes(`${sep}node_modules${sep}`)) rmSync(workFolder(builder), { recursive: true, force: true })
 }
 
-async function putInPlace(made: string, info: Omit<BuildInfo, 'addon'>, sanitize: string): Promise<void> {
-  const next = join(buildFolder, `new-${process.pid}.node`)
-  copyFileSync(made, next)
-  await tryOut(next, sanitize)
-  // The record goes first and comes back last: between the two the addon counts as not built, never as something else.
-  rmSync(buildInfoFile, { force: true })
-  renameSync(next, addonFile)
-  writeFileSync(`${buildInfoFile}.new`, `${JSON.stringify({ ...info, addon: addonStamp() }, null, 2)}\n`)
-  renameSync(`${buildInfoFile}.new`, buildInfoFile)
+/** @param linked the LibTorch that a prebuilt addon finds by a link beside it; else it knows the path itself */
+async function putInPlace(
+  made: string,
+  info: Omit<BuildInfo, 'addon'>,
+  { sanitize = '', linked }: { sanitize?: string; linked?: LibTorch } = {},
+): Promise<void> {
+  // A folder of its own: the record of the earlier build does not concern the new addon.
+  const folder = join(buildFolder, `new-${process.pid}`)
+  const [next, link] = [join(folder, 'gradcam.node'), join(folder, 'torch')]
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder)
+  try {
+    copyFileSync(made, next)
+    if (linked) symlinkSync(linked.root, link)
+    await tryOut(next, sanitize)
+    // The record goes first and comes back last: between the two the addon counts as not built, never as something else.
+    rmSync(buildInfoFile, { force: true })
+    if (linked) renameSync(link, join(buildFolder, 'torch'))
+    renameSync(next, addonFile)
+    writeFileSync(`${buildInfoFile}.new`, `${JSON.stringify({ ...info, addon: addonStamp() }, null, 2)}\n`)
+    renameSync(`${buildInfoFile}.new`, buildInfoFile)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Puts the addon that npm installed in place. One that does not load here is passed over. */
+async function takePrebuilt(
+  info: Omit<BuildInfo, 'addon'>,
+  libtorch: LibTorch,
+  options: BuildOptions,
+): Promise<boolean> {
+  if (options.fresh || options.builder || options.sanitize || options.werror) return false
+  const prebuilt = findPrebuilt(libtorch)
+  if (prebuilt === null) return false
+  try {
+    await putInPlace(prebuilt, { ...info, builder: 'prebuilt' }, { linked: libtorch })
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Puts an addon of the user's cache in place. One that does not load here is passed over. */
@@ -122,7 +163,7 @@ async function takeCached(
   const cached = key === null || fresh ? null : findCachedAddon(key)
   if (cached === null) return false
   try {
-    await putInPlace(cached, info, '')
+    await putInPlace(cached, info)
     return true
   } catch {
     return false
@@ -144,7 +185,6 @@ async function tryOut(addon: string, sanitize: string): Promise<void> {
   if (sanitize) return
   const probe = await probeAddon(addon)
   if (probe.ok) return
-  rmSync(addon, { force: true })
   throw new GradCamError(
     'ERR_BUILD',
     `The addon was compiled but does not load; the addon of an earlier build is left in place. ${probe.problem}`,
@@ -152,7 +192,7 @@ async function tryOut(addon: string, sanitize: string): Promise<void> {
   )
 }
 
-function describeBuild(libtorch: LibTorch, builder: Builder, options: BuildOptions): Omit<BuildInfo, 'addon'> {
+function describeBuild(libtorch: LibTorch, builder: Builder, options: BuildOptions): NewBuild {
   const { cxx11Abi: _, ...rest } = libtorch
   const settings = hashText(packageRoot, ...settingsOf(libtorch, options))
   return { builder, platform, libtorch: rest, settings, sources: hashSources() }
@@ -175,10 +215,15 @@ function headerVersions(): string[] {
   )
 }
 
-function isCurrent(info: Omit<BuildInfo, 'addon'>): boolean {
+function isCurrent(info: NewBuild, { builder, werror, fresh }: BuildOptions): boolean {
   const last = readBuildInfo()
   if (!last || last.addon === 'none' || last.addon !== addonStamp()) return false
-  return last.builder === info.builder && last.settings === info.settings && last.sources === info.sources
+  // From the cache: there is nothing that could be called compiled.
+  if (fresh && objectSources(info.builder) !== info.sources) return false
+  const asPrebuilt = last.builder === 'prebuilt' && !builder && !werror && !fresh
+  return (
+    (last.builder === info.builder || asPrebuilt) && last.settings === info.settings && last.sources === info.sources
+  )
 }
 
 async function checkTools(builder: Builder): Promise<void> {

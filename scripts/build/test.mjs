@@ -5,7 +5,16 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { objectSources, packageRoot, readBuildInfo } from '#internal'
 import { summary } from './skips.mjs'
+
+// The C++ tests link the addon's object files, which are not there where the addon came from the cache.
+const info = readBuildInfo()
+if (info && info.builder !== 'prebuilt' && objectSources(info.builder) !== info.sources) {
+  const main = join(packageRoot, 'dist', 'lib', 'cli', 'main.js')
+  const built = spawnSync(process.execPath, [main, 'build', '--fresh', '--with', info.builder], { stdio: 'inherit' })
+  if (built.status !== 0) process.exit(built.status ?? 1)
+}
 
 const ava = join(dirname(createRequire(import.meta.url).resolve('ava')), 'cli.mjs')
 const folder = mkdtempSync(join(tmpdir(), 'gradcam-skips-'))

@@ -120,6 +120,10 @@ test.serial('a service runs a job without a file: bytes from a queue, lines and 
   t.deepEqual(started, [{ layer: 'features', devices: ['cpu'], explained: 0, failed: 0, files: 0 }])
   const { seconds, ...counts } = summary
   t.true(seconds > 0)
+  const isZero = (line: JobLine): boolean =>
+    'map' in line && Buffer.from(line.map.levels, 'base64').every((level) => level === 0)
+  const mapsOfZeros = [...store.lines.values()].filter(isZero).length
+  t.is(mapsOfZeros, 1)
   t.deepEqual(counts, {
     explained: 4,
     failed: 2,
@@ -127,7 +131,7 @@ test.serial('a service runs a job without a file: bytes from a queue, lines and 
     before: 0,
     files: 4,
     errors: { other: 1, ERR_IMAGE_CORRUPT: 1 },
-    conditions: {},
+    conditions: { zero: mapsOfZeros },
     notes: [],
     interrupted: false,
   })

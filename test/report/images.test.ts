@@ -92,6 +92,38 @@ test('a thumbnail is the image that was explained: upright, its colours, no larg
   }
 })
 
+test('an SVG is shown, and nothing of a file that it names', async (t) => {
+  const folder = temporaryFolder(t)
+  mkdirSync(join(folder, 'in'))
+  const svg = (body: string) =>
+    `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="64" height="48">${body}</svg>`
+  const names = ['plain.svg', 'beside.svg', 'absolute.svg']
+  for (const name of names)
+    writeFileSync(join(folder, 'in', name), svg('<rect width="64" height="48" fill="#00ff00"/>'))
+  const out = join(folder, 'out')
+  const ended = gradcam(['batch', join(folder, 'in'), '--out', out, ...common, '--svg'])
+  t.is(ended.code, 0, ended.stderr)
+  // Since they were explained, two of them name a file.
+  const secret = join(folder, 'in', 'secret.png')
+  const magenta = { width: 64, height: 48, channels: 3, background: '#ff00ff' } as const
+  await sharp({ create: magenta }).png().toFile(secret)
+  for (const [name, address] of [
+    ['beside.svg', 'secret.png'],
+    ['absolute.svg', pathToFileURL(secret).href],
+  ] as const)
+    writeFileSync(join(folder, 'in', name), svg(`<image xlink:href="${address}" width="64" height="48"/>`))
+
+  t.is(gradcam(['report', out]).code, 0)
+  const items = itemsOf(join(out, 'report.html'))
+  for (const name of names) {
+    const url = items.get(name)?.thumbnail ?? null
+    if (url === null) continue
+    const { channels } = await sharp(Buffer.from(url.split(',')[1] ?? '', 'base64')).stats()
+    t.true((channels[2]?.max ?? 0) < 100, `${name} shows the file that it names`)
+  }
+  t.truthy(items.get('plain.svg')?.thumbnail)
+})
+
 test('the names of inputs that are no files lead nowhere', async (t) => {
   const folder = temporaryFolder(t)
   await writeJpegs(join(folder, 'in'), ['a.jpg'])

@@ -1,18 +1,19 @@
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { nativeBatches, readBuildInfo, type Builder } from '../../lib/addon/build-info.js'
+import { nativeBatches, readBuildInfo, type BuildInfo } from '../../lib/addon/build-info.js'
 import { describeLibTorch, libraryPath, type LibTorch } from '../../lib/addon/describe.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { lastLines, run } from '../../lib/base/processes.js'
-import { workFolder } from '../../lib/setup/build-with.js'
+import { objectSources, workFolder } from '../../lib/setup/build-with.js'
 import { compilerRemedy, findCompiler, toolMissing } from '../../lib/setup/tools.js'
 import { cachedFolder } from './cached-folder.js'
 
 /** The LibTorch that the addon was built with, and by which builder. */
-export function builtWith(): LibTorch & { readonly builder: Builder; readonly addon: string } {
+export function builtWith(): LibTorch & Pick<BuildInfo, 'builder' | 'addon' | 'sources'> {
   const info = readBuildInfo()
   if (!info) throw new Error('The addon is not built: npm run build')
-  return { ...describeLibTorch(info.libtorch.root, info.libtorch.source), builder: info.builder, addon: info.addon }
+  const { builder, addon, sources, libtorch } = info
+  return { ...describeLibTorch(libtorch.root, libtorch.source), builder, addon, sources }
 }
 
 export interface NativeProgram {
@@ -48,7 +49,7 @@ export async function compileNative({
     mkdirSync(partial)
     const together = join(partial, `${name}.cc`)
     writeFileSync(together, sources.map((source) => `#include ${JSON.stringify(source)}\n`).join(''))
-    const objects = core ? coreObjects(libtorch.builder) : []
+    const objects = core ? coreObjects(libtorch) : []
     const result = await run(compiler.command, [
       ...all,
       ...includeFlags(libtorch),
@@ -88,7 +89,9 @@ function linkFlags(libtorch: LibTorch): string[] {
 }
 
 /** The object files of native/core. The same folder also holds those of sources or batches that no longer exist. */
-function coreObjects(builder: Builder): string[] {
+function coreObjects({ builder, sources }: Pick<BuildInfo, 'builder' | 'sources'>): string[] {
+  if (builder === 'prebuilt' || objectSources(builder) !== sources)
+    throw new Error('The object files of the addon are not here: npm run build -- --fresh')
   const work = workFolder(builder)
   const batches = nativeBatches().filter(({ name }) => name.startsWith('core-'))
   const names = new Set([

@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 import { build, type BuildOptions } from '../../setup/build.js'
-import type { Builder } from '../../addon/build-info.js'
+import { readBuildInfo, type Builder } from '../../addon/build-info.js'
 import { usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { buildProgress } from '../progress.js'
@@ -45,10 +45,13 @@ export const command: Command = {
     const result = await build(options).finally(progress.end)
     const file = relative(process.cwd(), result.addon)
     const seconds = ((Date.now() - started) / 1000).toFixed(0)
-    const what = { compiled: `Built in ${seconds} s`, cached: 'Taken from the cache', current: 'Up to date' }[
-      result.how
-    ]
-    process.stdout.write(`${what}: ${file} (${result.builder}, LibTorch ${result.libtorch.version})\n`)
+    const what = {
+      compiled: `Built in ${seconds} s`,
+      prebuilt: 'Prebuilt for this platform',
+      cached: 'Taken from the cache',
+      current: 'Up to date',
+    }[result.how]
+    process.stdout.write(`${what}: ${file} (${readBuildInfo()?.builder ?? ''}, LibTorch ${result.libtorch.version})\n`)
     return 0
   },
 }

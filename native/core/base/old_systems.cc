@@ -1,0 +1,67 @@
+// Lets an addon that was built on a new system load on an old one. PyTorch's wheels require glibc 2.28 and the
+// libstdc++ of GCC 8. Of the functions below newer systems have a newer version, which the linker would take: the
+// definitions here, hidden in the addon, call the old one. test/setup/prebuilt.test.ts checks which versions the
+// addon asks for.
+#if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__)
+#include <pthread.h>
+#include <time.h>
+
+extern "C" {
+
+// libstdc++ asks glibc (2.32 and newer) whether the process has one thread, to leave out atomic operations. Node never
+// has.
+__attribute__((visibility("hidden"))) char gradcam_single_threaded __asm__("__libc_single_threaded") = 0;
+
+__asm__(".symver gradcam_old_once,pthread_once@GLIBC_2.2.5");
+int gradcam_old_once(int* control, void (*routine)());
+__attribute__((visibility("hidden"))) int gradcam_once(int* control, void (*routine)()) __asm__("pthread_once");
+int gradcam_once(int* control, void (*routine)()) { return gradcam_old_once(control, routine); }
+
+// dlopen is called from within the addon here, too, so that the addon's own search path holds.
+__asm__(".symver gradcam_old_dlopen,dlopen@GLIBC_2.2.5");
+void* gradcam_old_dlopen(const char* file, int mode);
+__attribute__((visibility("hidden"))) void* gradcam_dlopen(const char* file, int mode) __asm__("dlopen");
+void* gradcam_dlopen(const char* file, int mode) { return gradcam_old_dlopen(file, mode); }
+
+__asm__(".symver gradcam_old_dlerror,dlerror@GLIBC_2.2.5");
+char* gradcam_old_dlerror();
+__attribute__((visibility("hidden"))) char* gradcam_dlerror() __asm__("dlerror");
+char* gradcam_dlerror() { return gradcam_old_dlerror(); }
+
+__asm__(".symver gradcam_old_dladdr,dladdr@GLIBC_2.2.5");
+int gradcam_old_dladdr(const void* address, void* info);
+__attribute__((visibility("hidden"))) int gradcam_dladdr(const void* address, void* info) __asm__("dladdr");
+int gradcam_dladdr(const void* address, void* info) { return gradcam_old_dladdr(address, info); }
+
+// Came with glibc 2.30. A wait that ends a little early or late when somebody sets the clock does no harm here.
+__attribute__((visibility("hidden"))) int gradcam_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex,
+                                                            clockid_t clock,
+                                                            const timespec* until) __asm__("pthread_cond_clockwait");
+int gradcam_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock, const timespec* until) {
+  timespec now{}, wall{};
+  clock_gettime(clock, &now);
+  clock_gettime(CLOCK_REALTIME, &wall);
+  constexpr long kSecond = 1000000000;
+  wall.tv_sec += until->tv_sec - now.tv_sec;
+  wall.tv_nsec += until->tv_nsec - now.tv_nsec;
+  if (wall.tv_nsec < 0) {
+    wall.tv_nsec += kSecond;
+    --wall.tv_sec;
+  } else if (wall.tv_nsec >= kSecond) {
+    wall.tv_nsec -= kSecond;
+    ++wall.tv_sec;
+  }
+  return pthread_cond_timedwait(condition, mutex, &wall);
+}
+
+// std::condition_variable::wait(std::unique_lock<std::mutex>&)
+__asm__(
+    ".symver gradcam_old_wait,"
+    "_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE@GLIBCXX_3.4.11");
+void gradcam_old_wait(void* condition, void* lock);
+__attribute__((visibility("hidden"))) void gradcam_wait(void* condition, void* lock) __asm__(
+    "_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE");
+void gradcam_wait(void* condition, void* lock) { gradcam_old_wait(condition, lock); }
+
+}  // extern "C"
+#endif

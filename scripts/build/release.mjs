@@ -1,0 +1,114 @@
+// Makes the packages of a release, and publishes nothing:
+//
+//   npm run release -- --dry-run --out DIR [--libtorch FOLDER …]
+//
+// Two tarballs: the package itself, and the addons of this platform, one for each LibTorch named (by default the one that the
+// addon here was built with). The first names the second as an optional dependency. A prebuilt addon must load where PyTorch's
+// own wheels do; what it asks of the C and C++ libraries is checked here.
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { packageRoot, platform, prebuiltPackage, readBuildInfo } from '#internal'
+import { tooNew } from './symbol-versions.mjs'
+
+const { values } = parseArgs({
+  options: {
+    'dry-run': { type: 'boolean', default: false },
+    out: { type: 'string' },
+    libtorch: { type: 'string', multiple: true },
+  },
+})
+if (!values['dry-run'] || values.out === undefined) {
+  console.error('release: give --dry-run --out DIR. Publishing is done by hand, from the tarballs.')
+  process.exit(2)
+}
+if (process.platform !== 'linux') {
+  console.error(`release: prebuilt addons are made on Linux alone; on ${platform} users compile the addon.`)
+  process.exit(2)
+}
+const out = resolve(values.out)
+mkdirSync(out, { recursive: true })
+const folder = mkdtempSync(join(tmpdir(), 'gradcam-release-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+
+/** @param {string} command @param {string[]} args */
+function run(command, args, { cwd = packageRoot, env = {} } = {}) {
+  const ended = spawnSync(command, args, { cwd, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 1 << 28 })
+  if (ended.status === 0) return ended.stdout
+  throw new Error(`${command} ${args.join(' ')} failed:\n${`${ended.stdout}${ended.stderr}`.split('\n').slice(-20).join('\n')}`)
+}
+
+const { version, license, repository } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
+
+/** The addon for a LibTorch, linked for other machines from the object files of an ordinary build. */
+function prebuilt(libtorch) {
+  const env = { ...(libtorch && { LIBTORCH: resolve(libtorch) }) }
+  run(process.execPath, ['dist/lib/cli/main.js', 'build', '--fresh', '--with', 'cmake-js'], { env })
+  const work = join(packageRoot, 'build', 'cmake-js')
+  run('cmake', ['--build', work, '--config', 'Release', '--target', 'gradcam_prebuilt'])
+  const file = ['Release', '.'].map((name) => join(work, name, 'gradcam_prebuilt.node')).find((path) => existsSync(path))
+  const info = readBuildInfo()
+  if (!file || !info) throw new Error('the prebuilt addon was not made')
+  const problems = tooNew(file)
+  if (problems.length > 0)
+    throw new Error(`${file} requires newer C or C++ libraries than PyTorch's wheels:\n${problems.join('\n')}`)
+  return { file, minor: /^\d+\.\d+/.exec(info.libtorch.version)?.[0] ?? 'unknown', sources: info.sources }
+}
+
+const addons = (values.libtorch ?? [undefined]).map(prebuilt)
+const binary = join(folder, 'binary')
+mkdirSync(binary)
+for (const { file, minor } of addons) {
+  mkdirSync(join(binary, `libtorch-${minor}`), { recursive: true })
+  copyFileSync(file, join(binary, `libtorch-${minor}`, 'gradcam.node'))
+}
+const json = (name, value) => writeFileSync(join(binary, name), `${JSON.stringify(value, null, 2)}\n`)
+json('prebuilt.json', {
+  sources: addons[0]?.sources,
+  addons: Object.fromEntries(addons.map(({ minor }) => [minor, `libtorch-${minor}/gradcam.node`])),
+})
+json('package.json', {
+  name: prebuiltPackage,
+  version,
+  description: `The native addon of libtorch-gradcam for ${platform}`,
+  license,
+  repository,
+  os: [process.platform],
+  cpu: [process.arch],
+  libc: ['glibc'],
+  files: ['prebuilt.json', ...addons.map(({ minor }) => `libtorch-${minor}`)],
+})
+copyFileSync(join(packageRoot, 'LICENSE'), join(binary, 'LICENSE'))
+writeFileSync(
+  join(binary, 'README.md'),
+  `# ${prebuiltPackage}\n\nThe native addon of [libtorch-gradcam](${repository.url.replace(/^git\+|\.git$/g, '')}) for ${platform}, ` +
+    `for LibTorch ${addons.map(({ minor }) => minor).join(', ')}. npm installs it by itself.\n`,
+)
+
+/** Packs a folder into `out` and returns the tarball. */
+function pack(from) {
+  const printed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', out], { cwd: from })
+  const [packed] = JSON.parse(printed.slice(printed.search(/^\[/m)))
+  const file = join(out, packed.filename)
+  console.log(`${file}: ${packed.files.length} files, ${(statSync(file).size / 1e6).toFixed(2)} MB`)
+  return file
+}
+
+pack(binary)
+
+// The package as npm would pack it, with the optional dependency: in the repository it would break `npm ci`, which could not
+// find a version that is not published yet.
+const main = join(folder, 'main')
+mkdirSync(main)
+const plain = run('npm', ['pack', '--json', '--pack-destination', folder])
+const [{ filename }] = JSON.parse(plain.slice(plain.search(/^\[/m)))
+run('tar', ['-xzf', join(folder, filename), '-C', main, '--strip-components', '1'])
+const facts = JSON.parse(readFileSync(join(main, 'package.json'), 'utf8'))
+facts.optionalDependencies = { ...facts.optionalDependencies, [prebuiltPackage]: version }
+writeFileSync(join(main, 'package.json'), `${JSON.stringify(facts, null, 2)}\n`)
+for (const needed of ['dist/lib/index.js', 'dist/lib/cli/main.js', 'samples/cat_dog.png', 'native/flags.txt', 'README.md'])
+  if (!existsSync(join(main, needed))) throw new Error(`the package lacks ${needed}`)
+pack(main)
+cpSync(join(packageRoot, 'CHANGELOG.md'), join(out, 'CHANGELOG.md'))

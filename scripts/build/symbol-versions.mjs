@@ -1,0 +1,27 @@
+import { spawnSync } from 'node:child_process'
+
+/** What PyTorch's wheels (manylinux_2_28) require of a system: glibc 2.28, and the libstdc++ and libgcc of GCC 8. */
+const floor = { GLIBC: '2.28', GLIBCXX: '3.4.25', CXXABI: '1.3.11', GCC: '7.0.0' }
+
+/**
+ * The symbols of a library that ask for a newer C or C++ library than PyTorch's wheels do, each with its version; empty
+ * where it loads wherever they do.
+ */
+export function tooNew(file) {
+  const { status, stdout, stderr } = spawnSync('objdump', ['-T', file], { encoding: 'utf8', maxBuffer: 1 << 28 })
+  if (status !== 0) throw new Error(`objdump -T ${file}: ${stderr}`)
+  const found = [...stdout.matchAll(/\((GLIBC|GLIBCXX|CXXABI|GCC)_([\d.]+)\)\s+(\S+)$/gm)]
+  if (found.length === 0) throw new Error(`${file} asks for no versions at all: objdump was not understood`)
+  return found
+    .filter(([, name, version]) => isNewer(version, floor[name]))
+    .map(([, name, version, symbol]) => `${symbol} of ${name}_${version}, above ${floor[name]}`)
+}
+
+function isNewer(version, than) {
+  const [a, b] = [version, than].map((text) => text.split('.').map(Number))
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0)
+    if (difference !== 0) return difference > 0
+  }
+  return false
+}
