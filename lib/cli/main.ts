@@ -18,6 +18,7 @@ interface CommandEntry {
 
 /** Loaded one at a time: `doctor` and `build` must work where the addon is not built yet. */
 const commands: Readonly<Record<string, CommandEntry>> = {
+  demo: { summary: 'a first look: the sample image and the sample model', load: () => import('./commands/demo.js') },
   explain: {
     summary: 'what a model looked at in an image, as images',
     load: () => import('./commands/explain.js'),
