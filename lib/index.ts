@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 import type { BoxXYWH } from './metrics/boxes.js'
 
 export type { CallOptions } from './addon/abort.js'

@@ -1,53 +1,33 @@
 import { settled } from '../base/callback.js'
-import { explainBatch, type Ready } from './explain-batch.js'
 import { Batcher } from './batcher.js'
+import type { Ready } from './explain-batch.js'
+import { Replicas, type BatchExplainer } from './replicas.js'
+import { InputSource } from './input-source.js'
+import { Stage } from './stage.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
-import { isBatchSize, isOutOfMemory } from '../base/in-parts.js'
-import { ScorePass } from '../explain/score-pass.js'
-import type { MapExplainer } from '../methods/map-explainer.js'
-import { rowsOf } from '../model/model-notes.js'
-import type { Model } from '../model/model.js'
 import type { BatchSettings } from './options.js'
 import { digestOf, prepare } from './prepare.js'
-import { BatchExplanation, BatchFailure, type BatchResult } from './result.js'
+import { BatchExplanation, BatchFailure, type BatchResult, type ExplainedInput } from './result.js'
 import { ResultQueue } from './result-queue.js'
 import { MemoryBudget } from './memory-budget.js'
-
-/** Batches that one replica has at a time: one that runs, and the next, so that it never waits for JavaScript. */
-const batchesAhead = 2
-
-/** A model, and what explains by it. */
-export interface BatchExplainer {
-  readonly model: Model
-  readonly explainer: MapExplainer
-}
-
-interface Replica extends BatchExplainer {
-  running: number
-}
 
 /**
  * The stages of {@link explainAll}: an input is taken, prepared, put into a batch, explained, finished and handed out. Each
  * stage records what it has done and calls `#pump`, which starts everything that can start: no stage waits for another.
  */
 export class Pipeline<Extra> {
-  readonly #source: AsyncIterator<BatchInput> | Iterator<BatchInput>
-  readonly #replicas: Replica[]
+  readonly #source: InputSource
+  readonly #replicas: Replicas
   readonly #ending = new AbortController()
   readonly #tasks = new Set<Promise<void>>()
   readonly #memory: MemoryBudget
   readonly #results: ResultQueue<Extra>
   readonly #batcher: Batcher
+  readonly #preparing: Stage<Item>
+  readonly #finishing: Stage<BatchExplanation<Extra>>
 
-  #reading = false
-  #sourceDone = false
-  #taken = 0
   /** Inputs that were taken and whose result is not handed out yet. */
   #held = 0
-  #toPrepare: Item[] = []
-  #preparing = 0
-  #toFinish: BatchExplanation<Extra>[] = []
-  #finishing = 0
   #done = 0
   #failed = 0
   #stalled: NodeJS.Timeout | undefined
@@ -57,12 +37,23 @@ export class Pipeline<Extra> {
     explainers: readonly BatchExplainer[],
     private readonly settings: BatchSettings<Extra>,
   ) {
-    this.#source = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-    this.#replicas = explainers.map((one) => ({ ...one, running: 0 }))
+    this.#source = new InputSource(source)
     this.#memory = new MemoryBudget(settings.memory, () => this.#pump())
     this.#batcher = new Batcher(settings.batchSize)
+    this.#replicas = new Replicas(explainers, this.#batcher, this.#outcome, this.#ending.signal)
     this.#results = new ResultQueue(settings.order === 'input')
-    const { signal } = settings
+    const { signal, concurrency } = settings
+    this.#preparing = new Stage(
+      concurrency,
+      async (item) =>
+        this.#batcher.put(item.index, await prepareItem(item, settings, this.#memory, this.#ending.signal)),
+      this.#track,
+    )
+    this.#finishing = new Stage(
+      concurrency,
+      async (result) => this.#settle(await finished(result, settings)),
+      this.#track,
+    )
     if (signal?.aborted) this.#fail(signal.reason)
     else signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
@@ -79,7 +70,7 @@ export class Pipeline<Extra> {
   async close(): Promise<void> {
     this.#stop(new Error('The run was ended early.'))
     this.#results.end()
-    await this.#leaveSource()
+    await this.#source.leave()
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
     this.#free()
   }
@@ -91,18 +82,10 @@ export class Pipeline<Extra> {
     clearTimeout(this.#stalled)
   }
 
-  async #leaveSource(): Promise<void> {
-    if (this.#sourceDone) return
-    this.#sourceDone = true
-    const returned = (async () => this.#source.return?.())().catch(() => {})
-    // A generator that is waiting for its next input answers return() only after that, which may be never.
-    if (!this.#reading) await returned
-  }
-
   #fail(error: unknown): void {
     if (this.#ending.signal.aborted) return
     this.#stop(error)
-    const returned = this.#leaveSource()
+    const returned = this.#source.leave()
     this.#results.fail(error, async () => {
       await returned
       await this.close()
@@ -111,14 +94,12 @@ export class Pipeline<Extra> {
 
   #free(): void {
     this.#batcher.dispose()
-    for (const item of this.#toPrepare) item.tensor?.dispose()
-    for (const result of [...this.#toFinish, ...this.#results.drain()]) result.dispose()
-    for (const { explainer } of this.#replicas) explainer[Symbol.dispose]()
-    this.#toPrepare = []
-    this.#toFinish = []
+    for (const item of this.#preparing.drain()) item.tensor?.dispose()
+    for (const result of [...this.#finishing.drain(), ...this.#results.drain()]) result.dispose()
+    this.#replicas.dispose()
   }
 
-  #track(task: Promise<void>): void {
+  readonly #track = (task: Promise<void>): void => {
     const tracked = task
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
@@ -128,134 +109,45 @@ export class Pipeline<Extra> {
     this.#tasks.add(tracked)
   }
 
+  readonly #outcome = {
+    explained: (found: ExplainedInput): void => {
+      const result = new BatchExplanation<Extra>(found)
+      if (this.settings.finish) this.#finishing.add(result)
+      else this.#settle(result)
+    },
+    failed: ({ item, prepared }: Ready, error: unknown): void =>
+      this.#settle(new BatchFailure(item.index, item.id, error, prepared.sha256)),
+  }
+
   #pump(): void {
     if (this.#ending.signal.aborted) return
     clearTimeout(this.#stalled)
-    const { concurrency } = this.settings
-    if (!this.#reading && !this.#sourceDone && this.#held < this.settings.window) this.#read()
-    while (this.#toPrepare.length > 0 && this.#preparing < concurrency) this.#prepare(this.#toPrepare.shift() as Item)
-    this.#makeBatches()
-    this.#dispatch()
-    while (this.#toFinish.length > 0 && this.#finishing < concurrency)
-      this.#finish(this.#toFinish.shift() as BatchExplanation<Extra>)
+    if (!this.#source.reading && !this.#source.done && this.#held < this.settings.window) void this.#read()
+    this.#preparing.start()
+    for (const failure of this.#batcher.advance()) this.#settle(failure)
+    if (this.#source.done && this.#batcher.next === this.#source.taken) this.#batcher.flush()
+    this.#replicas.start(this.#track)
+    this.#finishing.start()
     this.#handOut()
     if (this.#isIdle()) this.#unblock()
   }
 
-  #read(): void {
-    this.#reading = true
-    void (async () => this.#source.next())()
-      .then(({ done, value }) => {
-        this.#reading = false
-        if (this.#ending.signal.aborted) return
-        if (done) this.#sourceDone = true
-        else this.#take(value)
-      })
-      .catch((error: unknown) => {
-        this.#reading = false
-        this.#sourceDone = true // an iterator that threw has ended: return() is not due
-        this.#fail(error)
-      })
-      .finally(() => this.#pump())
-  }
-
-  #take(input: BatchInput): void {
-    const index = this.#taken++
-    this.#held++
+  async #read(): Promise<void> {
     try {
-      this.#toPrepare.push(readInput(input, index, this.settings.target))
-    } catch (error) {
-      this.#batcher.put(index, new BatchFailure(index, idOf(input, index), error, null))
-    }
-  }
-
-  #prepare(item: Item): void {
-    const { index, id } = item
-    const began = performance.now()
-    const reserve = (bytes: number): Promise<void> => this.#memory.take(index, bytes)
-    const { preprocess, limits, sha256 } = this.settings
-    const arrived = (result: Ready | BatchFailure): void => {
-      this.#preparing--
-      this.#batcher.put(index, result)
-    }
-    this.#preparing++
-    this.#track(
-      prepare(item, { preprocess, limits, sha256, reserve, signal: this.#ending.signal }).then(
-        (prepared) => arrived({ item, prepared, began }),
-        (error: unknown) => arrived(new BatchFailure(index, id, error, digestOf(error))),
-      ),
-    )
-  }
-
-  #makeBatches(): void {
-    for (const failure of this.#batcher.advance()) this.#settle(failure)
-    if (this.#sourceDone && this.#batcher.next === this.#taken) this.#batcher.flush()
-  }
-
-  #dispatch(): void {
-    while (this.#batcher.hasBatch) {
-      const idlest = this.#replicas.reduce((best, one) => (one.running < best.running ? one : best))
-      if (idlest.running >= batchesAhead) return
-      idlest.running++
-      this.#track(this.#explain(this.#batcher.takeBatch(), idlest))
-    }
-  }
-
-  async #explain(batch: readonly Ready[], replica: Replica): Promise<void> {
-    let retried = false
-    try {
-      const { explainer, model } = replica
-      if (batch.length > 1 && !(await this.#takesSeveral(model, batch))) {
-        retried = true
-        this.#batcher.single(batch)
-        return
-      }
-      for (const found of await explainBatch(explainer, model, batch, this.#ending.signal)) {
-        const result = new BatchExplanation<Extra>(found)
-        if (this.settings.finish) this.#toFinish.push(result)
-        else this.#settle(result)
+      const next = await this.#source.next()
+      if (!next || this.#ending.signal.aborted) return
+      const { input, index } = next
+      this.#held++
+      try {
+        this.#preparing.add(readInput(input, index, this.settings.target))
+      } catch (error) {
+        this.#batcher.put(index, new BatchFailure(index, idOf(input, index), error, null))
       }
     } catch (error) {
-      if (this.#ending.signal.aborted) return
-      // The cause may be a single input, e.g. its target: the others are explained without it.
-      retried = batch.length > 1
-      if (retried && (isOutOfMemory(error) || isBatchSize(error))) this.#batcher.halve(batch)
-      else if (retried) this.#batcher.retry(batch)
-      else
-        for (const { item, prepared } of batch)
-          this.#settle(new BatchFailure(item.index, item.id, error, prepared.sha256))
+      this.#fail(error)
     } finally {
-      replica.running--
-      if (!retried) for (const { prepared } of batch) prepared.input.dispose()
+      this.#pump()
     }
-  }
-
-  /** Whether the images of a batch come out as they do alone. The first batch of a model finds out. */
-  async #takesSeveral(model: Model, batch: readonly Ready[]): Promise<boolean> {
-    const known = rowsOf(model)
-    if (known) return known.independent
-    using probe = new ScorePass(model, 'hooked')
-    return await probe.takesSeveral((batch[0] as Ready).prepared.input, this.#ending.signal)
-  }
-
-  #finish(result: BatchExplanation<Extra>): void {
-    this.#finishing++
-    const finish = this.settings.finish as (result: BatchExplanation<unknown>) => Promise<Extra> | Extra
-    const { index, id, sha256 } = result
-    this.#track(
-      (async () => finish(result))()
-        .then(
-          (extra) => {
-            result.extra = extra
-            this.#settle(result)
-          },
-          (error: unknown) => {
-            result.dispose()
-            this.#settle(new BatchFailure(index, id, error, sha256))
-          },
-        )
-        .finally(() => this.#finishing--),
-    )
   }
 
   #settle(result: BatchResult<Extra>): void {
@@ -265,7 +157,7 @@ export class Pipeline<Extra> {
     this.#results.put(result)
     const { id, ok } = result
     try {
-      const progress = { id, ok, taken: this.#taken, explained: this.#done, failed: this.#failed }
+      const progress = { id, ok, taken: this.#source.taken, explained: this.#done, failed: this.#failed }
       settled(this.settings.onProgress?.(progress)).catch((error: unknown) => this.#fail(error))
     } catch (error) {
       this.#fail(error)
@@ -279,11 +171,11 @@ export class Pipeline<Extra> {
       if (result.ok || this.settings.onError === 'skip') this.#results.deliver(result)
       else return this.#fail(result.error)
     }
-    if (this.#sourceDone && this.#held === 0 && !this.#reading) {
+    if (this.#source.done && this.#held === 0 && !this.#source.reading) {
       this.#stop(new Error('The run is over.'))
       this.#free()
       this.#results.end()
-    } else if (this.#held < this.settings.window && !this.#reading && !this.#sourceDone)
+    } else if (this.#held < this.settings.window && !this.#source.reading && !this.#source.done)
       queueMicrotask(() => this.#pump())
   }
 
@@ -292,17 +184,17 @@ export class Pipeline<Extra> {
     return (
       this.#held > 0 &&
       !this.#batcher.hasWork &&
-      this.#toFinish.length === 0 &&
-      this.#finishing === 0 &&
-      this.#replicas.every(({ running }) => running === 0) &&
-      this.#preparing === this.#memory.waiting &&
-      (this.#toPrepare.length === 0 || this.#preparing === this.settings.concurrency) &&
+      this.#finishing.waiting === 0 &&
+      this.#finishing.running === 0 &&
+      this.#replicas.idle &&
+      this.#preparing.running === this.#memory.waiting &&
+      (this.#preparing.waiting === 0 || this.#preparing.isFull) &&
       !this.#results.hasNext()
     )
   }
 
   #unblock(): void {
-    if (this.#reading && this.#memory.waiting === 0) {
+    if (this.#source.reading && this.#memory.waiting === 0) {
       if (!this.#batcher.hasIncomplete || this.settings.maxWait === Infinity) return
       // Inputs that are there must not wait for one that may never come.
       this.#stalled = setTimeout(() => {
@@ -311,9 +203,40 @@ export class Pipeline<Extra> {
       }, this.settings.maxWait)
     } else if (this.#batcher.hasIncomplete) {
       this.#batcher.flush()
-      this.#dispatch()
+      this.#replicas.start(this.#track)
     } else {
       this.#memory.admitFirst()
     }
+  }
+}
+
+/** What is explained of an input, or why there is nothing. */
+async function prepareItem(
+  item: Item,
+  { preprocess, limits, sha256 }: BatchSettings<unknown>,
+  memory: MemoryBudget,
+  signal: AbortSignal,
+): Promise<Ready | BatchFailure> {
+  const { index, id } = item
+  const began = performance.now()
+  const reserve = (bytes: number): Promise<void> => memory.take(index, bytes)
+  try {
+    return { item, prepared: await prepare(item, { preprocess, limits, sha256, reserve, signal }), began }
+  } catch (error) {
+    return new BatchFailure(index, id, error, digestOf(error))
+  }
+}
+
+/** A result after the caller's `finish`, whose failure is that of the input. */
+async function finished<Extra>(
+  result: BatchExplanation<Extra>,
+  { finish }: BatchSettings<Extra>,
+): Promise<BatchResult<Extra>> {
+  try {
+    result.extra = (await finish?.(result)) as Extra
+    return result
+  } catch (error) {
+    result.dispose()
+    return new BatchFailure(result.index, result.id, error, result.sha256)
   }
 }

@@ -65,13 +65,16 @@ const options = {
   target: 'es2022',
   lib: ['es2023', 'esnext.disposable'],
   module: 'nodenext',
-  types: ['node'],
   noEmit: true,
 }
-writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['consumer.ts'] }))
-writeFileSync(join(consumer, 'package.json'), JSON.stringify({ type: 'module' }))
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
-check('types in a strict program', process.execPath, [tsc, '-p', consumer])
+writeFileSync(join(consumer, 'package.json'), JSON.stringify({ type: 'module' }))
+// With `types: []` a program names no types of its own: ours bring Node's.
+for (const [what, types] of Object.entries({ 'types in a strict program': ['node'], 'the same with types: []': [] })) {
+  const compilerOptions = { ...options, types }
+  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }))
+  check(what, process.execPath, [tsc, '-p', consumer])
+}
 
 console.log('\n== links of README.md')
 const text = readFileSync(join(root, 'README.md'), 'utf8')

@@ -1,0 +1,90 @@
+import { isBatchSize, isOutOfMemory } from '../base/in-parts.js'
+import { ScorePass } from '../explain/score-pass.js'
+import type { MapExplainer } from '../methods/map-explainer.js'
+import { rowsOf } from '../model/model-notes.js'
+import type { Model } from '../model/model.js'
+import type { Batcher } from './batcher.js'
+import { explainBatch, type Ready } from './explain-batch.js'
+import type { ExplainedInput } from './result.js'
+
+/** A model, and what explains by it. */
+export interface BatchExplainer {
+  readonly model: Model
+  readonly explainer: MapExplainer
+}
+
+interface Replica extends BatchExplainer {
+  running: number
+}
+
+/** What becomes of the inputs of a batch. */
+export interface BatchOutcome {
+  explained(found: ExplainedInput): void
+  failed(ready: Ready, error: unknown): void
+}
+
+/** Batches that one replica has at a time: one that runs, and the next, so that it never waits for JavaScript. */
+const batchesAhead = 2
+
+/** The explainers of a run, each on a model of its own, among which batches are dealt out. */
+export class Replicas {
+  readonly #replicas: Replica[]
+
+  constructor(
+    explainers: readonly BatchExplainer[],
+    private readonly batcher: Batcher,
+    private readonly outcome: BatchOutcome,
+    private readonly signal: AbortSignal,
+  ) {
+    this.#replicas = explainers.map((one) => ({ ...one, running: 0 }))
+  }
+
+  get idle(): boolean {
+    return this.#replicas.every(({ running }) => running === 0)
+  }
+
+  /** Begins with the batches that there are; each piece of work is given to `track`. */
+  start(track: (task: Promise<void>) => void): void {
+    while (this.batcher.hasBatch) {
+      const idlest = this.#replicas.reduce((best, one) => (one.running < best.running ? one : best))
+      if (idlest.running >= batchesAhead) return
+      idlest.running++
+      track(this.#explain(this.batcher.takeBatch(), idlest))
+    }
+  }
+
+  dispose(): void {
+    for (const { explainer } of this.#replicas) explainer[Symbol.dispose]()
+  }
+
+  async #explain(batch: readonly Ready[], replica: Replica): Promise<void> {
+    let retried = false
+    try {
+      const { explainer, model } = replica
+      if (batch.length > 1 && !(await this.#takesSeveral(model, batch))) {
+        retried = true
+        this.batcher.single(batch)
+        return
+      }
+      for (const found of await explainBatch(explainer, model, batch, this.signal)) this.outcome.explained(found)
+    } catch (error) {
+      if (this.signal.aborted) return
+      // The cause may be a single input, e.g. its target: the others are explained without it.
+      retried = batch.length > 1
+      if (retried && (isOutOfMemory(error) || isBatchSize(error))) this.batcher.halve(batch)
+      else if (retried) this.batcher.retry(batch)
+      else for (const ready of batch) this.outcome.failed(ready, error)
+    } finally {
+      replica.running--
+      if (!retried) for (const { prepared } of batch) prepared.input.dispose()
+    }
+  }
+
+  /** Whether the images of a batch come out as they do alone. The first batch of a model finds out. */
+  async #takesSeveral(model: Model, batch: readonly Ready[]): Promise<boolean> {
+    const known = rowsOf(model)
+    if (known) return known.independent
+    using probe = new ScorePass(model, 'hooked')
+    return await probe.takesSeveral((batch[0] as Ready).prepared.input, this.signal)
+  }
+}
