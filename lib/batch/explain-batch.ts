@@ -4,7 +4,7 @@ import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import type { Item } from './input.js'
 import type { MethodMap, MapExplainer } from '../methods/map-explainer.js'
-import { endingOf, modelNotes, type Ending } from '../model/model-notes.js'
+import { endingOf, notesOf, type Ending } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
 import type { Prepared } from './prepare.js'
 import type { ExplainedInput, TopClass } from './result.js'
@@ -39,7 +39,7 @@ export async function explainBatch(
     const [, , height = 1, width = 1] = near.shape
     const cells = near.toTypedArray() as Float32Array
     const outputs = await outputRows(output, batch.length, signal)
-    const notes = modelNotes(model)
+    const notes = notesOf(model)
     const ending = endingOf(model)
     return batch.map(({ item, prepared, began }, i) => ({
       index: item.index,

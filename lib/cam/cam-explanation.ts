@@ -4,7 +4,7 @@ import { show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { conditionOf, type MapCondition } from '../explain/condition.js'
 import { disposeExplained, type ExecutionPath, type Explained, type Run } from '../explain/explainer.js'
-import { endingOf, modelNotes, type ModelNote } from '../model/model-notes.js'
+import { endingOf, notesOf, type ModelNote } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -111,7 +111,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     const { explained } = run
     this.output = run.output
     this.execution = run.execution
-    this.notes = modelNotes(run.model)
+    this.notes = notesOf(run.model)
     this.targets = explained.classes
     this.scores = explained.scores
     this.warnings = run.warnings

@@ -4,7 +4,7 @@ import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { BusyPoll } from '../addon/busy-poll.js'
-import { rememberRows, rowsOf } from '../model/model-notes.js'
+import { rememberModel, rememberRows, rowsOf } from '../model/model-notes.js'
 import { checkModel, toPositional, type Model } from '../model/model.js'
 import { scoreOf, toNativeTarget, type Target, type TargetOptions } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
@@ -133,6 +133,7 @@ export abstract class Explainer implements Disposable {
   protected constructor(model: Model, plan: PassPlan) {
     checkCapabilities(checkModel(model), plan)
     this.model = model
+    rememberModel(model)
     this.#pass = native().pass(model.handle, plan)
   }
 

@@ -1,5 +1,5 @@
 import type { Explained } from './explainer.js'
-import { modelNotes, type ModelNote } from '../model/model-notes.js'
+import { notesOf, type ModelNote } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
 import type { MapCondition } from './condition.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -29,7 +29,7 @@ export abstract class TensorExplanation<Output extends Value> implements Explain
   protected constructor(explained: ExplanationFields<Output>, found: Tensor) {
     const { model, output, targets, scores, conditions, warnings = [] } = explained
     this.conditions = conditions
-    this.notes = modelNotes(model)
+    this.notes = notesOf(model)
     this.output = output
     this.targets = targets
     this.scores = scores

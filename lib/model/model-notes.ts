@@ -27,9 +27,21 @@ interface Facts {
   rows: NativeRows | null
 }
 
-const known = new WeakMap<ModelHandle, Facts>()
+type Handled = Pick<Model, 'handle'>
 
-function factsOf({ handle }: Pick<Model, 'handle'>): Facts {
+const known = new WeakMap<ModelHandle, Facts>()
+/** The same by model: one that is disposed gives its handle no more, and a run that goes on then still has a result. */
+const knownOfModels = new WeakMap<Handled, Facts>()
+
+function factsOf(model: Handled): Facts {
+  const before = knownOfModels.get(model)
+  if (before) return before
+  const facts = factsOfHandle(model.handle)
+  knownOfModels.set(model, facts)
+  return facts
+}
+
+function factsOfHandle(handle: ModelHandle): Facts {
   const before = known.get(handle)
   if (before) return before
   const { findings, ending, changes } = handle.facts()
@@ -65,16 +77,19 @@ function noteOf(kind: 'random' | 'batch-statistics', operator: string, layer: st
       }
 }
 
+/** @internal Keeps what is known of a model for results of runs that outlive it. */
+export const rememberModel = (model: Handled): void => void factsOf(model)
+
 /** @internal What a probe found, which is a note where it is not as it should be. */
-export function rememberRows(model: Pick<Model, 'handle'>, rows: NativeRows | null): void {
+export function rememberRows(model: Handled, rows: NativeRows | null): void {
   if (rows) factsOf(model).rows = rows
 }
 
 /** @internal What is known of the rows of a batch; null before the first probe. */
-export const rowsOf = (model: Pick<Model, 'handle'>): NativeRows | null => factsOf(model).rows
+export const rowsOf = (model: Handled): NativeRows | null => factsOf(model).rows
 
 /** @internal What turns the last layer's values into the output. */
-export const endingOf = (model: Pick<Model, 'handle'>): Ending => factsOf(model).ending
+export const endingOf = (model: Handled): Ending => factsOf(model).ending
 
 /**
  * What was found about a model when it was loaded, and by probes since: nothing of most models.
@@ -82,7 +97,12 @@ export const endingOf = (model: Pick<Model, 'handle'>): Ending => factsOf(model)
  * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_DISPOSED
  */
 export function modelNotes(model: Model): readonly ModelNote[] {
-  const { notes, rows } = factsOf(checkModel(model))
+  return notesOf(checkModel(model))
+}
+
+/** @internal The same for a model that explains; it may have been disposed since. */
+export function notesOf(model: Handled): readonly ModelNote[] {
+  const { notes, rows } = factsOf(model)
   if (!rows || rows.independent) return notes
   const layer = rows.layer || null
   if (rows.random) {

@@ -80,11 +80,11 @@ export class ScriptModule implements Model {
   }
 
   private constructor(handle: ModelHandle, { inputs, weights }: Pick<ScriptModule, 'inputs' | 'weights'>) {
-    const { device, dtype, ...capabilities } = handle.facts()
+    const { device, dtype, hookable, splittable, differentiable } = handle.facts()
     this.#handle = handle
     this.device = device
     this.dtype = dtype as DType | null
-    this.capabilities = capabilities
+    this.capabilities = { hookable, splittable, differentiable }
     this.inputs = inputs
     this.weights = weights
   }

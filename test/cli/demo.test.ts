@@ -11,7 +11,7 @@ test('gradcam demo explains the sample for both of its classes, and says where',
   t.true(stdout.includes(`Open the overlays in ${out}`))
   const files = readdirSync(out)
   for (const name of ['cat', 'dog'])
-    for (const what of ['gradcam-overlay', 'gradcam-map', 'guided-gradcam-map'])
+    for (const what of ['gradcam-overlay', 'gradcam-gcam', 'guided-gradcam-mixed'])
       t.true(
         files.some((file) => file.includes(`-${name}-${what}`)),
         `${name} ${what}: ${files.join()}`,
