@@ -20,7 +20,7 @@ using Loaded = std::shared_ptr<Model>;
 
 [[noreturn]] void refuse_as_not_torchscript(const ModelFile& file, const std::string& guess) {
   throw Error("ERR_MODEL_NOT_TORCHSCRIPT",
-              file.name() + " is not a TorchScript file. " + guess + (guess.empty() ? "" : " ") + kExport);
+              file.name() + " is not a TorchScript file." + (guess.empty() ? "" : " ") + guess, Remedy{kExport});
 }
 
 // TorchScript ---------------------------------------------------------------------------------------------------------
@@ -34,14 +34,12 @@ bool is_torchscript(const ModelFile& file) {
 [[noreturn]] void throw_unreadable(const ModelFile& file, const std::exception& cause) {
   // PyTorch writes such a file without the tensors in MKLDNN's layout, and cannot read it either.
   if (std::string(cause.what()).find("required keyword attribute 'value' is undefined") != std::string::npos)
-    throw Error("ERR_MODEL_FROZEN",
-                file.name() +
-                    " was saved after torch.jit.optimize_for_inference, which leaves weights out of the file. "
-                    "Save it without: torch.jit.script(model.eval()).save(...).");
-  throw Error("ERR_MODEL_CORRUPT",
-              file.name() + " cannot be read as a TorchScript file: " + concise_message(cause) +
-                  " It is incomplete or damaged, or was written by a newer PyTorch: copy or export "
-                  "it again.");
+    throw Error(
+        "ERR_MODEL_FROZEN",
+        file.name() + " was saved after torch.jit.optimize_for_inference, which leaves weights out of the file.",
+        Remedy{"Save it without: torch.jit.script(model.eval()).save(...)."});
+  throw Error("ERR_MODEL_CORRUPT", file.name() + " cannot be read as a TorchScript file: " + concise_message(cause),
+              Remedy{"It is incomplete or damaged, or was written by a newer PyTorch: copy or export it again."});
 }
 
 Loaded read_torchscript(ModelFile& file, const ModelOptions& options) {
@@ -51,9 +49,8 @@ Loaded read_torchscript(ModelFile& file, const ModelOptions& options) {
     auto module = torch::jit::load(file.rewound(), options.device, /*load_debug_files=*/false);
     if (!module.find_method("forward"))
       throw Error("ERR_MODEL_NO_FORWARD",
-                  file.name() +
-                      " is a TorchScript file, but its module has no method `forward` to run. Export the module "
-                      "that has one.");
+                  file.name() + " is a TorchScript file, but its module has no method `forward` to run.",
+                  Remedy{"Export the module that has one."});
     return TorchScriptModel::create(std::move(module), options);
   } catch (const Error&) {
     throw;
@@ -73,9 +70,8 @@ bool is_exported_program(const ModelFile& file) {
 
 Loaded refuse_exported_program(ModelFile& file, const ModelOptions&) {
   throw Error("ERR_MODEL_IS_EXPORTED_PROGRAM",
-              file.name() +
-                  " is a torch.export program (.pt2), which has to be translated: load it with "
-                  "ScriptModule.load.");
+              file.name() + " is a torch.export program (.pt2), which has to be translated.",
+              Remedy{"Load it with ScriptModule.load."});
 }
 
 // torch.save ----------------------------------------------------------------------------------------------------------
@@ -110,12 +106,11 @@ std::optional<std::string> first_global(const std::string& pickle) {
   const auto global = first_global(pickle);
   if (!global || *global == "collections OrderedDict" || *global == "torch._utils _rebuild_tensor_v2")
     throw Error("ERR_MODEL_IS_STATE_DICT",
-                file.name() +
-                    " holds weights alone (a state_dict or a checkpoint), without the model that uses them. "
-                    "Build the model in Python and load them with load_state_dict. " +
-                    kExport);
-  throw Error("ERR_MODEL_IS_EAGER_PICKLE", file.name() + " is a pickled Python object (" + *global +
-                                               "), which needs its Python code to be run. " + kExport);
+                file.name() + " holds weights alone (a state_dict or a checkpoint), without the model that uses them.",
+                Remedy{"Build the model in Python and load them with load_state_dict. " + std::string(kExport)});
+  throw Error("ERR_MODEL_IS_EAGER_PICKLE",
+              file.name() + " is a pickled Python object (" + *global + "), which needs its Python code to be run.",
+              Remedy{kExport});
 }
 
 constexpr size_t kPickleStart = 4096;  // enough for the first class
@@ -142,14 +137,14 @@ Loaded refuse_old_pickle(ModelFile& file, const ModelOptions&) {
 bool is_empty(const ModelFile& file) { return file.head().empty(); }
 
 Loaded refuse_empty(ModelFile& file, const ModelOptions&) {
-  throw Error("ERR_MODEL_CORRUPT", file.name() + " is empty. Copy or export the model again.");
+  throw Error("ERR_MODEL_CORRUPT", file.name() + " is empty.", Remedy{"Copy or export the model again."});
 }
 
 bool is_zip(const ModelFile& file) { return file.is_zip(); }
 
 Loaded refuse_zip(ModelFile& file, const ModelOptions&) {
-  throw Error("ERR_MODEL_NOT_TORCHSCRIPT",
-              file.name() + " is a zip archive, but holds no TorchScript model. " + kExport);
+  throw Error("ERR_MODEL_NOT_TORCHSCRIPT", file.name() + " is a zip archive, but holds no TorchScript model.",
+              Remedy{kExport});
 }
 
 bool is_safetensors(const ModelFile& file) { return file.head().size() > 9 && file.head()[8] == '{'; }
