@@ -1,4 +1,4 @@
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,9 +6,10 @@ import { pathToFileURL } from 'node:url'
 import { platform, type BuildInfo } from '../../lib/addon/build-info.js'
 import { addonFile, packageRoot } from '../../lib/base/paths.js'
 import { compileLibrary, linkableLibTorch } from '../support/fake-libtorch.js'
+import { needing } from '../support/needs.js'
 import { copyPackage, gradcam, runNode, smallAddon, temporaryFolder } from '../support/package-copy.js'
 
-const onLinux = process.platform === 'linux' ? test : test.skip
+const onLinux = needing('linux', process.platform === 'linux')
 
 const versions = join(packageRoot, 'scripts', 'build', 'symbol-versions.mjs')
 const { tooNew } = (await import(pathToFileURL(versions).href)) as { tooNew: (file: string) => string[] }
@@ -94,7 +95,7 @@ onLinux('it is passed over for another LibTorch, other sources, on request, and 
   compiles(damaged)
 })
 
-const onFloor = process.platform === 'linux' && process.arch === 'x64' ? test : test.skip
+const onFloor = needing('linux', process.platform === 'linux' && process.arch === 'x64')
 
 onFloor("the addon loads wherever PyTorch's wheels do: it asks for no newer glibc and libstdc++", (t) => {
   t.deepEqual(tooNew(addonFile), [])
