@@ -1,5 +1,5 @@
 import test from 'ava'
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { cachedFolder } from './cached-folder.js'
 import { farthest } from './arithmetic.js'
@@ -65,8 +65,13 @@ test('cachedFolder makes a folder once for many that ask, and again for another 
 
   const other = await cachedFolder('test-once', ['b'], make)
   t.is(made, 2)
-  t.false(existsSync(folders[0]!), 'the folder of the old key is out of date')
-  rmSync(other, { recursive: true })
+  t.true(existsSync(folders[0]!), 'a checkout at another commit may be using it')
+  const longAgo = new Date(Date.now() - 2 * 24 * 3600 * 1000)
+  utimesSync(folders[0]!, longAgo, longAgo)
+  const third = await cachedFolder('test-once', ['c'], make)
+  t.false(existsSync(folders[0]!), 'nobody has used the folder of the old key for a day')
+  t.true(existsSync(other))
+  for (const folder of [other, third]) rmSync(folder, { recursive: true })
 })
 
 test('cachedFolder leaves nothing of a folder whose making failed', async (t) => {
