@@ -2,7 +2,7 @@
 // as '#internal' (package.json, `imports`).
 export { hashSources, platform, readBuildInfo } from './addon/build-info.js'
 export { prebuiltPackage } from './setup/prebuilt.js'
-export { describeLibTorch } from './addon/describe.js'
+export { compareVersions, describeLibTorch } from './addon/describe.js'
 export { objectSources } from './setup/build-with.js'
 export { packageRoot } from './base/paths.js'
 export { lastLines, run } from './base/processes.js'

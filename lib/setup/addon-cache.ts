@@ -1,6 +1,6 @@
-import { copyFileSync, existsSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { copyFileSync, existsSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheFolder, keepPartial, listFolder, makePartial } from './cache.js'
+import { cacheFolder, keepPartial, listFolder, makePartial, removeWhole } from './cache.js'
 
 /** So many built addons are kept, the last ones that were used: 2 MB each. */
 const kept = 16
@@ -49,12 +49,8 @@ export function cachedAddons(): string[] {
     .map(({ key }) => key)
 }
 
-/** Removes one. Its name goes first, so that no process finds half of it. */
-export function removeCachedAddon(key: string): void {
-  const gone = join(addonsFolder(), `.partial-${key}`)
-  renameSync(join(addonsFolder(), key), gone)
-  rmSync(gone, { recursive: true, force: true })
-}
+/** Removes one. */
+export const removeCachedAddon = (key: string): void => removeWhole(join(addonsFolder(), key))
 
 function touch(path: string): void {
   try {

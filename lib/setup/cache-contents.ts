@@ -1,8 +1,8 @@
-import { lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeWait, withLock, type LockWait } from '../base/lock.js'
 import { addonsFolder, cachedAddons, removeCachedAddon } from './addon-cache.js'
-import { cacheFolder, cleanPartials, listFolder } from './cache.js'
+import { cacheFolder, cleanPartials, listFolder, removeWhole } from './cache.js'
 
 /** One thing that this package keeps in the user's cache folder. */
 export interface CacheEntry {
@@ -49,15 +49,9 @@ export async function cleanCache({ all = false, say = () => {} }: CleanOptions =
     cleanPartials(cache)
     cleanPartials(addonsFolder())
     for (const key of cachedAddons()) removeCachedAddon(key)
-    for (const { kind, path } of removed) if (kind === 'PyTorch') removeFolder(path)
+    for (const { kind, path } of removed) if (kind === 'PyTorch') removeWhole(path)
   })
   return removed
-}
-
-/** Its name goes first: an install is there whole or not at all. */
-function removeFolder(path: string): void {
-  renameSync(path, `${path}.removed`)
-  rmSync(`${path}.removed`, { recursive: true, force: true })
 }
 
 function entry(kind: CacheEntry['kind'], path: string): CacheEntry {

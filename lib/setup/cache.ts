@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 const partialPrefix = '.partial-'
 
@@ -43,6 +43,13 @@ export function cleanPartials(cache: string): string[] {
   const leftovers = listFolder(cache).filter((name) => name.startsWith(partialPrefix))
   for (const name of leftovers) rmSync(join(cache, name), { recursive: true, force: true })
   return leftovers
+}
+
+/** Removes a folder of the cache. Its name goes first: it is there whole or not at all, and what is left counts as partial. */
+export function removeWhole(path: string): void {
+  const gone = join(dirname(path), `${partialPrefix}${basename(path)}`)
+  renameSync(path, gone)
+  rmSync(gone, { recursive: true, force: true })
 }
 
 /** The names in a folder; none where there is no such folder. */

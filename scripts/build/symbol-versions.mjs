@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { compareVersions } from '#internal'
 
 /** What PyTorch's wheels (manylinux_2_28) require of a system: glibc 2.28, and the libstdc++ and libgcc of GCC 8. */
 const floor = { GLIBC: '2.28', GLIBCXX: '3.4.25', CXXABI: '1.3.11', GCC: '7.0.0' }
@@ -13,15 +14,6 @@ export function tooNew(file) {
   const found = [...stdout.matchAll(/\((GLIBC|GLIBCXX|CXXABI|GCC)_([\d.]+)\)\s+(\S+)$/gm)]
   if (found.length === 0) throw new Error(`${file} asks for no versions at all: objdump was not understood`)
   return found
-    .filter(([, name, version]) => isNewer(version, floor[name]))
+    .filter(([, name, version]) => compareVersions(version, floor[name]) > 0)
     .map(([, name, version, symbol]) => `${symbol} of ${name}_${version}, above ${floor[name]}`)
-}
-
-function isNewer(version, than) {
-  const [a, b] = [version, than].map((text) => text.split('.').map(Number))
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0)
-    if (difference !== 0) return difference > 0
-  }
-  return false
 }
