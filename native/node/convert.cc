@@ -19,8 +19,8 @@ constexpr double kLargestSafeInteger = 9007199254740991.0;
 
 bool is_integer(double number) { return std::trunc(number) == number && std::abs(number) <= kLargestSafeInteger; }
 
-[[noreturn]] void refuse(const std::string& what, const std::string& wanted) {
-  throw Error("ERR_INVALID_ARGUMENT", what + " must be " + wanted + ".");
+[[noreturn]] void refuse(const std::string& what, const std::string& expected) {
+  throw Error("ERR_INVALID_ARGUMENT", what + " must be " + expected + ".");
 }
 
 int64_t to_integer(const Napi::Value& value, const std::string& what) {

@@ -37,9 +37,9 @@ const IValue* part(const std::vector<std::pair<std::string, IValue>>& parts, con
     return *index >= 0 && *index < static_cast<int64_t>(parts.size()) ? &parts[static_cast<size_t>(*index)].second
                                                                       : nullptr;
   const auto* name = std::get_if<std::string>(&step);
-  const auto wanted = name ? *name : std::to_string(std::get<int64_t>(step));
+  const auto key_text = name ? *name : std::to_string(std::get<int64_t>(step));
   for (const auto& [key, value] : parts)
-    if (key == wanted) return &value;
+    if (key == key_text) return &value;
   return nullptr;
 }
 
