@@ -154,7 +154,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
 }
 
 /** As for ImageNet; at the size that an exported program fixes, with as much around it. A file that cannot be read is refused later. */
-function defaultPreprocess(model: string): Preprocess {
+export function defaultPreprocess(model: string): Preprocess {
   const size = fixedSizeOf(model)
   if (!size || size.join() === '224,224') return presets.imagenet
   const [height, width] = size
@@ -199,7 +199,7 @@ function readWrite(text: string): BatchFile[] {
 }
 
 /** 'cpu:2' is two replicas on the CPU; 'cuda:1' is the second GPU. */
-function readDevices(text: string): string[] {
+export function readDevices(text: string): string[] {
   const devices = text.split(',').flatMap((device) => {
     const replicas = /^cpu:(\d{1,3})$/.exec(device.trim())?.[1]
     return replicas === undefined ? [device.trim()] : Array<string>(Number(replicas)).fill('cpu')
@@ -210,7 +210,7 @@ function readDevices(text: string): string[] {
   return devices
 }
 
-async function readPreprocessing(name: string): Promise<Preprocess> {
+export async function readPreprocessing(name: string): Promise<Preprocess> {
   if (isPresetName(name)) return readPreprocess(name)
   if (!/[./\\{]/.test(name)) return readPreprocess(name as 'imagenet') // which refuses it with the names of the presets
   const isJson = name.trimStart().startsWith('{')
