@@ -1,4 +1,5 @@
 import { inOneLine } from '../../base/one-line.js'
+import { threadsOfReplicas } from '../../jobs/model-explainer.js'
 import type { Model } from '../../model/model.js'
 import { ScriptModule } from '../../model/script-module.js'
 import { framingOf } from '../../preprocess/framing.js'
@@ -64,8 +65,9 @@ async function load(
 ): Promise<ServedModelOptions> {
   const { size } = framingOf([224, 224], preprocess)
   const replicas: Model[] = []
+  const loading = { ...threadsOfReplicas(devices), trust, trial: { shape: [1, 3, ...size] } }
   for (const device of devices) {
-    const model = await ScriptModule.load(file, { device, trust, trial: { shape: [1, 3, ...size] } })
+    const model = await ScriptModule.load(file, { device, ...loading })
     loaded.push(model)
     replicas.push(model)
   }
