@@ -73,8 +73,9 @@ export async function createServer(options: ServerOptions): Promise<ExplainServe
 
   const close = async (): Promise<void> => {
     const drained = admission.drain()
-    await own?.close()
+    const stopped = own?.close()
     await drained
+    await closeConnections(own, stopped)
     await (await handling?.catch(() => null))?.close()
     await service.close()
   }
@@ -110,12 +111,23 @@ export async function createServer(options: ServerOptions): Promise<ExplainServe
             remedy: 'Give a `token`, or `insecure: true` where only those can reach it who may use it.',
           },
         )
-      if (own) throw new GradCamError('ERR_INVALID_ARGUMENT', 'The server listens already.')
       if (closed) throw new GradCamError('ERR_CLOSED', 'The server was closed.')
+      if (own) throw new GradCamError('ERR_INVALID_ARGUMENT', 'The server listens already.')
       own = await app.standalone([...(settings.allowedHosts ?? []), host.toLowerCase()])
       return await own.listen({ host, port })
     },
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   }
+}
+
+/** Milliseconds for what is asked besides explanations, and for the last bytes of answers. */
+const grace = 1000
+
+/** Ends an instance that listens: Node waits for clients that have sent nothing yet, and no longer looks whether they are late. */
+async function closeConnections(instance: AppInstance | null, stopped: Promise<void> | undefined): Promise<void> {
+  instance?.server.closeIdleConnections()
+  const timer = setTimeout(() => instance?.server.closeAllConnections(), grace)
+  await stopped
+  clearTimeout(timer)
 }

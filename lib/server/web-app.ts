@@ -73,7 +73,7 @@ export class WebApp {
 
   /** Adds the routes to an instance, which must be encapsulated: the hooks and the error handler are for these routes alone. */
   mount(instance: AppInstance, hosts: readonly string[] | null): void {
-    const { settings, metrics } = this.parts
+    const { settings, metrics, admission } = this.parts
     const guard = new Guard(hosts, settings)
     // The bodies of an app that others made may be read in other ways.
     instance.removeAllContentTypeParsers()
@@ -82,11 +82,20 @@ export class WebApp {
     for (const type of [/^image\//, ...named])
       instance.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     instance.setErrorHandler((error, request, reply) => this.#fail(error, request, reply))
-    instance.addHook('onRequest', async (request, reply) => this.#receive(guard, request, reply))
-    instance.addHook('onResponse', async (request, reply) => {
-      const status = reply.raw.writableFinished ? reply.statusCode : clientGone
-      metrics.answered(request.routeOptions.url ?? 'none', status, reply.elapsedTime / 1000)
+    // A connection that was busy when the server began to close would stay open, and the server with it.
+    instance.addHook('onSend', async (_request, reply) => {
+      if (admission.isDraining) reply.header('connection', 'close')
     })
+    instance.addHook('onRequest', (request, reply, done) => {
+      const began = performance.now()
+      // Fastify's own onResponse does not come where the client went away.
+      reply.raw.once('close', () => {
+        const status = reply.raw.writableFinished ? reply.raw.statusCode : clientGone
+        metrics.answered(request.routeOptions.url ?? 'none', status, (performance.now() - began) / 1000)
+      })
+      done()
+    })
+    instance.addHook('onRequest', async (request, reply) => this.#receive(guard, request, reply))
     if (settings.corsOrigins.length > 0) this.#answerPreflights(instance)
     for (const { method, url, query, params, answer, handler, isOpen = false } of this.#routes) {
       const schema = {
