@@ -1,6 +1,6 @@
 import { inflateRawSync } from 'node:zlib'
 import type { ByteSource } from './byte-source.js'
-import { Malformed } from './malformed.js'
+import { CutShort, Malformed } from './malformed.js'
 
 /** A record of a zip archive, as its directory describes it. */
 export interface ZipRecord {
@@ -36,7 +36,7 @@ const mostInflation = 1032
 export async function readZipDirectory(source: ByteSource): Promise<ZipRecord[]> {
   const end = await findEnd(source)
   const { entries, size, offset } = (await readEnd64(source, end)) ?? (await readEnd(source, end))
-  if (offset + size > source.size) throw new Malformed('the directory of the archive lies outside the file')
+  if (offset + size > source.size) throw new CutShort('the directory of the archive lies outside the file')
   if (entries * entrySize > size) throw new Malformed('the directory of the archive is shorter than its entries')
   const directory = await source.read(offset, size)
   const records: ZipRecord[] = []
@@ -108,7 +108,7 @@ async function findEnd(source: ByteSource): Promise<number> {
   const length = Math.min(source.size, endSize + longestComment)
   const tail = await source.read(source.size - length, length)
   const at = tail.subarray(0, Math.max(0, length - endSize + 4)).lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]))
-  if (at < 0) throw new Malformed('the archive has no directory, so its end is missing')
+  if (at < 0) throw new CutShort('the archive has no directory, so its end is missing')
   return source.size - length + at
 }
 
@@ -128,7 +128,7 @@ async function readEnd64(source: ByteSource, endAt: number): Promise<End | null>
   const locator = await source.read(endAt - end64LocatorSize, end64LocatorSize)
   if (locator.readUInt32LE(0) !== 0x07064b50) return null
   const at = toNumber(locator.readBigUInt64LE(8))
-  if (at + end64Size > source.size) throw new Malformed('the directory of the archive lies outside the file')
+  if (at + end64Size > source.size) throw new CutShort('the directory of the archive lies outside the file')
   const end = await source.read(at, end64Size)
   if (end.readUInt32LE(0) !== 0x06064b50) return null
   return {

@@ -7,9 +7,6 @@
 
 namespace gradcam {
 
-namespace {
-
-// By the names that JavaScript has for dtypes, where it has one.
 std::string dtype_text(at::ScalarType dtype) {
   switch (dtype) {
     case at::kFloat:
@@ -32,6 +29,8 @@ std::string dtype_text(at::ScalarType dtype) {
       return c10::toString(dtype);
   }
 }
+
+namespace {
 
 bool is_fixed(const InputSize& size) { return size.min == size.max; }
 
@@ -98,6 +97,16 @@ BatchBounds InputContract::batch() const {
     bounds.max = std::min(bounds.max, spec.sizes.front().max);
   }
   return bounds;
+}
+
+void convert_inputs(const InputContract& contract, std::optional<at::ScalarType> dtype, std::vector<IValue>& inputs) {
+  if (!dtype) return;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (i < contract.inputs.size() && contract.inputs[i].dtype) continue;
+    inputs[i] = map_tensors(inputs[i], [&](const Tensor& t) {
+      return t.defined() && t.is_floating_point() && t.scalar_type() != *dtype ? t.to(*dtype) : t;
+    });
+  }
 }
 
 void check_inputs(const InputContract& contract, const std::vector<IValue>& inputs) {
