@@ -27,7 +27,8 @@ export const command: Command = {
   description: [
     'Explains any number of images. SOURCE is an image, a folder (with all folders in it), a glob in quotes, a list',
     '(.txt, .list, .tsv, .jsonl, .ndjson), or - for a list on standard input. A line of a list is a path; a path, a tab and',
-    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. DIR must not be a folder of',
+    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. Arrays (.npy), which models are given as',
+    'they are, count where they are named, or match a glob, and not in a folder. DIR must not be a folder of',
     'images. By --write it gets these files, where NAME is the path of the input below the folder of all inputs:',
     ...batchFiles.map((kind) => {
       const { ending, help } = describeBatchFile(kind)

@@ -16,7 +16,8 @@ import { modelFlags, readModelChoice } from '../model-options.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
-  usage: '[MODEL --size HxW [--layer PATH]… [--reshape HOW]] [--device D] [--untrusted] [--json]',
+  usage:
+    '[MODEL --size HxW [--layer PATH]… [--reshape HOW] [--target T] [--of PART]] [--device D] [--untrusted] [--json]',
   description: [
     'Prints what was found on this machine and is used, and for everything that is missing how to fix it. With a model file it',
     'also prints whether the model loads and runs, and how explanations run at its layers: split, which is faster than a',

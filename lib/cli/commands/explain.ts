@@ -29,6 +29,8 @@ export const command: Command = {
           .map((kind) => `NAME-${kind}.png`)
           .join(', ')}`,
     ),
+    'IMAGE may be an array that numpy.save wrote (.npy), which is given to the model as it is: [C, H, W], or a volume or signal,',
+    'whose map is written as NAME-map.npy.',
     'overlay is the map over the image, from blue to red; the others are grey, min-max normalised.',
     'docs/methods describes each method. Methods of one layer share their passes: --method gradcam,layercam.',
     'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',

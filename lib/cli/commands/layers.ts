@@ -15,7 +15,7 @@ import { formatTable, type Cell } from '../table.js'
 import { counted, humanCount } from '../../base/units.js'
 
 export const command: Command = {
-  usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
+  usage: 'FILE [--size HxW] [--input NAME=FILE]… [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
   description: [
     'Shows the layers of a model as a tree: name, class, number of parameters. With --size the model runs',
     'once on noise of that size, and the tree shows what each layer returned, and which one explain uses by default.',
