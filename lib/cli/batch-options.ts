@@ -12,7 +12,6 @@ import { readLabels } from '../target/labels.js'
 import {
   choice,
   parseReshape,
-  readTarget,
   readTrust,
   reshapeOption,
   single,
@@ -21,13 +20,16 @@ import {
   usageError,
 } from './arguments.js'
 import type { Option, Values } from './command.js'
+import { inputFlags, readInputs, readOf, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
 
 /** What `gradcam batch` was asked for. */
 export interface BatchCall {
   readonly sources: readonly string[]
   readonly out: string
   /** What decides what the results are. */
-  readonly job: Required<Omit<JobSpecOptions, 'sources' | 'base'>>
+  readonly job: Required<Omit<JobSpecOptions, 'sources' | 'base' | 'inputs'>>
+  /** The model's other inputs. */
+  readonly inputs: readonly InputFlag[]
   /** How `--preprocess` was given. */
   readonly preprocessName: string
   readonly devices: readonly string[]
@@ -57,9 +59,10 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   },
   target: {
     type: 'string',
-    value: 'N|argmax',
-    help: 'the class to explain, by number or label; argmax (the default) is the top one of each image',
+    value: 'N|argmax|JSON',
+    help: targetHelp,
   },
+  ...inputFlags,
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
   reshape: reshapeOption,
   precision: {
@@ -132,6 +135,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const labelsFile = single(values, 'labels')
   const labels = labelsFile === undefined ? null : await readLabels(labelsFile)
   const target = readTarget(single(values, 'target') ?? 'argmax', labels)
+  const of = readOf(values)
   const precision =
     values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
   const preprocess =
@@ -139,7 +143,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   return {
     sources,
     out,
-    job: { model, method, precision, layer, reshape, target, preprocess, write, alpha, labels },
+    job: { model, method, precision, layer, reshape, target, of, preprocess, write, alpha, labels },
+    inputs: readInputs(values),
     preprocessName,
     devices,
     batchSize: readCount(values, 'batch') ?? 8,

@@ -3,12 +3,17 @@ import { interpolate } from '../tensor/interpolate.js'
 import { methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
-import { denormalize, loadImage, normalize, overlay, type Normalization } from '../images/index.js'
+import { normalize, overlay, type Normalization } from '../images/index.js'
 import type { MapCondition } from '../explain/condition.js'
 import type { Model } from '../model/model.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
-import type { ClassTarget } from '../target/labels.js'
+import { toNpy } from '../batch/npy.js'
+import type { BatchTarget } from '../batch/target.js'
+import { outputPart } from '../target/top-classes.js'
+import { toPath } from '../target/path.js'
+import type { LoadedInputs } from './model-inputs.js'
+import { readInput } from './read-input.js'
 import { refusedInput } from '../model/refused-input.js'
 
 const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
@@ -32,10 +37,13 @@ export interface Finding {
   readonly method: MethodName
   /** Null for a method that requires no layer. */
   readonly layer: string | null
-  readonly target: ClassTarget
-  /** The class that was explained. */
-  readonly class: number
-  readonly score: number
+  readonly target: BatchTarget
+  /** The class that was explained; null where the target is not a class, or the method needs none. */
+  readonly class: number | null
+  /** Null where the method needs no target and the output has no class. */
+  readonly score: number | null
+  /** The part of the output that was taken where none was named; null where the output is one tensor. */
+  readonly of: readonly (string | number)[] | null
   /** How many numbers the model returned: one for a regression. */
   readonly outputs: number
   /** The pixel where the map is greatest; null where no value is above 0; absent for maps that differ from pixel to pixel. */
@@ -48,6 +56,8 @@ export interface Finding {
   readonly delta?: number
   /** [1, 1 or 3, H, W] in [0, 1], by kind. */
   readonly images: Readonly<Record<string, Tensor>>
+  /** The map as the bytes of a .npy file, where the input is not an image. */
+  readonly array?: Buffer
 }
 
 export interface ImageExplainerOptions {
@@ -60,6 +70,8 @@ export interface ImageExplainerOptions {
   readonly normalization: Normalization | false
   /** Whether images may be SVG. */
   readonly svg: boolean
+  /** The model's other inputs, and what it expects of the images. */
+  readonly inputs: LoadedInputs
 }
 
 /** Explains images one after another. */
@@ -73,15 +85,16 @@ export class ImageExplainer implements Disposable {
   ) {
     this.#options = options
     // Making a split takes as long as explaining several images; for many of them there is `gradcam batch`.
-    const settings: MethodSettings = { execution: 'hooked', ...options.settings }
+    const { values } = options.inputs
+    const settings: MethodSettings = { execution: 'hooked', ...options.settings, ...(values && { inputs: values }) }
     this.#explainers = makeMapExplainers(model, options.methods, options.layers, settings)
   }
 
   /** Reads an image and explains it for each target at each layer by each method, with as few passes as that takes. */
-  async *explain(image: string, targets: readonly ClassTarget[]): AsyncGenerator<Finding> {
-    const { size, normalization, svg } = this.#options
-    using input = await loadImage(image, { size, normalize: normalization, svg })
-    using pixels = normalization ? denormalize(input, normalization) : input.detach()
+  async *explain(image: string, targets: readonly BatchTarget[]): AsyncGenerator<Finding> {
+    const { size, normalization, svg, inputs } = this.#options
+    using read = await readInput(image, { size, normalization, svg, expected: inputs.expected })
+    const { input, pixels } = read
     const running = this.#explainers.map((explainer) => explainer.explainEach(input, targets))
     try {
       for (const target of targets)
@@ -95,13 +108,16 @@ export class ImageExplainer implements Disposable {
   }
 
   *#findings(
-    pixels: Tensor,
-    target: ClassTarget,
-    { output, targets, scores, maps, warnings }: MethodMaps,
+    pixels: Tensor | null,
+    target: BatchTarget,
+    { output, targets, scores, maps, warnings, of }: MethodMaps,
   ): Generator<Finding> {
-    const outputs = output instanceof Tensor ? output.size : 0
+    const named = typeof target === 'object' ? toPath(target.of) : undefined
+    const part = outputPart(output, named ?? of ?? [])
+    const outputs = part instanceof Tensor ? part.size : 0
     announceWarnings(warnings)
-    const found = { target, outputs, class: targets[0] ?? 0, score: scores[0] ?? 0 }
+    const [chosen = -1] = targets
+    const found = { target, outputs, class: chosen < 0 ? null : chosen, score: scores[0] ?? null, of: of ?? null }
     try {
       for (const one of maps) yield { ...found, ...this.#draw(one, pixels) }
     } finally {
@@ -110,23 +126,30 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, pixels: Tensor) {
-    using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), this.#options.size))
-    const draw = (kind: string) => (kind === 'overlay' ? overlay(pixels, large) : normalize(large))
-    return {
+  #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, pixels: Tensor | null) {
+    using near = map.to({ device: 'cpu', dtype: 'float32' })
+    const common = {
       method,
       layer,
       condition: conditions[0] ?? { state: 'ok' as const, reason: null },
-      ...(isFine(method) ? {} : { peak: peakOf(large) }),
       ...(intercepted === null ? {} : { relus: intercepted }),
       ...(delta?.[0] === undefined ? {} : { delta: delta[0] }),
+    }
+    if (!pixels || near.shape.length !== 4)
+      return { ...common, images: {}, array: toNpy(near.toTypedArray() as Float32Array, near.shape.slice(2)) }
+    const [, , height, width] = pixels.shape as [number, number, number, number]
+    using large = tidy(() => interpolate(near, [height, width]))
+    const draw = (kind: string) => (kind === 'overlay' ? overlay(pixels, large) : normalize(large))
+    return {
+      ...common,
+      ...(isFine(method) ? {} : { peak: peakOf(large) }),
       images: Object.fromEntries(kindsOf(method).map((kind) => [kind, draw(kind)])),
     }
   }
 
   /** Tells an error of the method from an input that the model does not run on. */
   async #fail(failure: unknown, input: Tensor): Promise<never> {
-    const output = await this.model.forward<Value>(input).catch((cause: unknown) => {
+    const output = await this.model.forward<Value>(this.#options.inputs.with(input)).catch((cause: unknown) => {
       throw refusedInput(cause, input.shape)
     })
     disposeValue(output)

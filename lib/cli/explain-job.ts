@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util'
+import { readPreprocess } from '../preprocess/preprocess.js'
 import { imagenet, type Normalization } from '../images/index.js'
 import { methodNames, methods as table, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
@@ -7,14 +9,15 @@ import {
   choiceOfSeveral,
   parseReshape,
   parseSize,
-  readTarget,
   readTrust,
   several,
   single,
   usageError,
 } from './arguments.js'
+import type { BatchTarget } from '../batch/target.js'
 import type { Values } from './command.js'
-import { readLabels, type ClassTarget } from '../target/labels.js'
+import { readLabels } from '../target/labels.js'
+import { readInputs, readOf, readTarget, type InputFlag } from './model-inputs.js'
 import { parseMethodSettings } from './method-settings.js'
 import { labelsOf, readModelChoice, type ModelChoice } from './model-options.js'
 
@@ -28,7 +31,8 @@ export interface ExplainJob {
   /** None where the default layer is to be used. */
   readonly layers: readonly string[]
   /** By what was typed, which the names of files contain. */
-  readonly targets: ReadonlyMap<string, ClassTarget>
+  readonly targets: ReadonlyMap<string, BatchTarget>
+  readonly inputs: readonly InputFlag[]
   readonly labels: readonly string[] | null
   readonly methods: readonly MethodName[]
   readonly settings: MethodSettings
@@ -70,14 +74,15 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   const labelsFile = single(values, 'labels')
   // Numbers are checked before a file is read; a name is checked with the labels.
   const parsedSize = size === undefined ? defaultSize : parseSize(size)
-  const normalization = choice(values, 'normalize', ['imagenet', 'none'] as const) === 'imagenet' && imagenet
+  const normalization = readNormalization(values)
   const labels = labelsFile === undefined ? labelsOf(modelChoice) : await readLabels(labelsFile)
   return {
     images,
     model,
     modelChoice,
     layers,
-    targets: readTargets(several(values, 'target'), labels),
+    targets: readTargets(several(values, 'target'), labels, readOf(values)),
+    inputs: readInputs(values),
     labels,
     methods,
     settings,
@@ -94,12 +99,29 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   }
 }
 
-function readTargets(given: readonly string[], labels: readonly string[] | null): Map<string, ClassTarget> {
-  const targets = new Map<string, ClassTarget>()
+/** A preset, or JSON with a mean and a deviation for each channel. */
+function readNormalization(values: Values): Normalization | false {
+  const text = single(values, 'normalize')
+  if (!text?.trimStart().startsWith('{'))
+    return choice(values, 'normalize', ['imagenet', 'none'] as const) === 'imagenet' && imagenet
+  try {
+    const { mean, std } = readPreprocess({ resize: null, ...(JSON.parse(text) as object) })
+    return { mean, std }
+  } catch (error) {
+    throw usageError(`--normalize: ${(error as Error).message.replace(/\.?$/, '.')}`)
+  }
+}
+
+function readTargets(
+  given: readonly string[],
+  labels: readonly string[] | null,
+  of: readonly (string | number)[] | null,
+): Map<string, BatchTarget> {
+  const targets = new Map<string, BatchTarget>()
   for (const name of given.length > 0 ? given : ['argmax']) {
-    const target = readTarget(name, labels)
+    const target = readTarget(name, labels, of)
     // A class may be given by number and by name: it is explained once.
-    if (![...targets.values()].includes(target)) targets.set(name, target)
+    if (![...targets.values()].some((one) => isDeepStrictEqual(one, target))) targets.set(name, target)
   }
   return targets
 }

@@ -7,6 +7,7 @@ import { packageRoot } from '../base/paths.js'
 import { usageError } from './arguments.js'
 import { listenForLostOutput } from './closed-pipe.js'
 import type { Command, Option, Values } from './command.js'
+import { hintOf } from './hints.js'
 import { inOneLine } from '../base/one-line.js'
 import { nearestName } from '../base/nearest.js'
 
@@ -155,7 +156,7 @@ const wrongCalls: readonly string[] = ['ERR_USAGE', 'ERR_JOB_CHANGED']
 
 function report(error: unknown, verbose: boolean): number {
   if (verbose) console.error(error)
-  else process.stderr.write(`gradcam: ${inOneLine(error)}\n`)
+  else process.stderr.write(`gradcam: ${inOneLine(error)}${hintOf(error)}\n`)
   return error instanceof GradCamError && wrongCalls.includes(error.code) ? 2 : 1
 }
 

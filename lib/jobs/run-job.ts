@@ -85,6 +85,7 @@ export interface RunJobOptions {
 const hopeless: readonly string[] = [
   'ERR_LAYER_NOT_REACHED',
   'ERR_LAYER_OUTPUT',
+  'ERR_MODEL_DEVICE',
   'ERR_NO_GRADIENT',
   'ERR_NO_RELU',
   'ERR_DISPOSED',
@@ -199,7 +200,9 @@ class JobRun {
     for await (using result of results) {
       const entry = this.#entries.get(result.id) as JobEntry & { readonly inputFile?: InputFile }
       if (result.ok) explained++
-      else if (sink.isFatal?.(result.error) || (explained === 0 && isHopeless(result.error, entry))) throw result.error
+      else if (sink.isFatal?.(result.error)) throw result.error
+      else if (explained === 0 && isHopeless(result.error, entry, this.spec)) throw result.error
+      else if (explained === 0 && isSameRefusal(result.error, plan.refused)) throw plan.refused
       await this.#checkLabels(result)
       await this.#record(
         result.ok
@@ -294,8 +297,19 @@ async function* untilAborted<T>(entries: AsyncIterable<T>, stop: AbortSignal): A
   }
 }
 
-function isHopeless(error: unknown, { target }: JobEntry): boolean {
+/** Whether the model refused an image as it refused noise of the same size: then it refuses every image. */
+function isSameRefusal(error: unknown, refused: unknown): boolean {
+  return error instanceof GradCamError && refused instanceof GradCamError && error.code === refused.code
+}
+
+function isAboutTarget({ code }: GradCamError, { target }: JobSpec): boolean {
+  // Whether there is such a box depends on the image.
+  const isBox = typeof target === 'object' && target.kind === 'box'
+  return code === 'ERR_TARGET_OUT_OF_RANGE' || (code === 'ERR_TARGET' && !isBox)
+}
+
+function isHopeless(error: unknown, { target }: JobEntry, spec: JobSpec): boolean {
   if (!(error instanceof GradCamError)) return false
   // The target of the job; a target of an entry concerns that entry alone.
-  return hopeless.includes(error.code) || (error.code === 'ERR_TARGET_OUT_OF_RANGE' && target === undefined)
+  return hopeless.includes(error.code) || (isAboutTarget(error, spec) && target === undefined)
 }

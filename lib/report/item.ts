@@ -40,8 +40,11 @@ export function toItem(line: JobLine, small: Thumbnail | null, input: string | n
     return { error: line.error, thumbnail, input, facts: { Input: line.input, ...warned, ...digest } }
   const { size, region, map, top } = line
   const facts = {
-    Explained: line.label === null ? `class ${line.target}` : `${line.label} (class ${line.target})`,
-    Score: shortly(line.score),
+    ...(line.target >= 0 && {
+      Explained: line.label === null ? `class ${line.target}` : `${line.label} (class ${line.target})`,
+    }),
+    ...(line.of && { Output: `its part ${line.of.join('.')}` }),
+    ...((line.target >= 0 || line.score !== null) && { Score: shortly(line.score) }),
     ...(line.condition && line.condition.state !== 'ok' && { Map: line.condition.reason ?? line.condition.state }),
     ...(line.notes && { Model: line.notes.map(({ message }) => message).join(' ') }),
     Method: line.layer === null ? line.method : `${line.method} at ${line.layer}`,

@@ -8,6 +8,11 @@ import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
+import { fitsChannels } from '../../images/frame-channels.js'
+import type { ExpectedInput } from '../../model/expected-input.js'
+import { readArray } from '../read-input.js'
+import { inputFlags, loadInputs, targetHelp, type LoadedInputs } from '../model-inputs.js'
+import { writeWhole } from '../../base/write-file.js'
 import { imageSizeOf, loadChoice, modelFlags } from '../model-options.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
@@ -24,6 +29,8 @@ export const command: Command = {
           .map((kind) => `NAME-${kind}.png`)
           .join(', ')}`,
     ),
+    'IMAGE may be an array that numpy.save wrote (.npy), which is given to the model as it is: [C, H, W], or a volume or signal,',
+    'whose map is written as NAME-map.npy.',
     'overlay is the map over the image, from blue to red; the others are grey, min-max normalised.',
     'docs/methods describes each method. Methods of one layer share their passes: --method gradcam,layercam.',
     'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',
@@ -46,9 +53,10 @@ export const command: Command = {
     target: {
       type: 'string',
       multiple: true,
-      value: 'N|argmax',
-      help: 'the class to explain, by number or label; argmax (the default) is the top one; may be repeated',
+      value: 'N|argmax|JSON',
+      help: `${targetHelp}; may be repeated`,
     },
+    ...inputFlags,
     method: {
       type: 'string',
       multiple: true,
@@ -64,7 +72,7 @@ export const command: Command = {
     normalize: {
       type: 'string',
       value: 'HOW',
-      help: "imagenet (the default) subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1",
+      help: `imagenet (the default for 3 channels) subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1; or JSON, '{"mean":[0.5],"std":[0.5]}'`,
     },
     labels: {
       type: 'string',
@@ -88,14 +96,16 @@ async function explainAll(asked: ExplainJob): Promise<number> {
   const job = size ? { ...asked, size, sizeGiven: true } : asked
   const { images } = job
   const layered = job.methods.some((name) => methods[name].layered)
+  using inputs = await loadInputs(model, job.inputs)
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
   const report = explainReport(job)
-  const picked = layered && job.layers.length === 0 ? await pickLayer(model, [1, 3, ...job.size]) : null
+  const shape = await shapeOf(job, inputs)
+  const picked = layered && job.layers.length === 0 ? await pickLayer(model, shape, { inputs: inputs.values }) : null
   const layers = picked ? [picked.layer] : job.layers
   const reshape = job.reshape ?? picked?.reshape
   const settings = { ...job.settings, ...(reshape !== undefined && { reshape }) }
-  using explainer = new ImageExplainer(model, { ...job, layers, settings })
+  using explainer = new ImageExplainer(model, { ...job, layers, settings, inputs })
   await makeFolder(job.out)
   const variants = job.methods.flatMap((method) =>
     (methods[method].layered ? layers : [null]).flatMap((layer) =>
@@ -104,7 +114,7 @@ async function explainAll(asked: ExplainJob): Promise<number> {
   )
   const outputs = nameOutputs(job.out, images, variants)
 
-  report.start(model.device, layers, picked)
+  report.start(model.device, layers, picked, describeInput(job, inputs.expected))
   let failed = 0
   let files = 0
   for (const [index, image] of images.entries()) {
@@ -130,8 +140,40 @@ async function explainAll(asked: ExplainJob): Promise<number> {
   return failed > 0 ? 1 : 0
 }
 
-async function save({ images }: Finding, pathOf: (kind: string) => string): Promise<Files> {
+/** The input that a layer is picked for: that of the first array, or images of the size that they are resized to. */
+async function shapeOf({ images, size }: ExplainJob, { expected }: LoadedInputs): Promise<number[]> {
+  const array = images.find((image) => /\.npy$/i.test(image))
+  if (array !== undefined && !images.some((image) => !/\.npy$/i.test(image))) {
+    using first = await readArray(array, expected)
+    return [...first.shape]
+  }
+  return [1, expected.channels ?? 3, ...size]
+}
+
+/** What is unusual about the images that the model is given. */
+function describeInput({ normalization }: ExplainJob, { channels, dtype, dimensions }: ExpectedInput): string {
+  if (dimensions !== null && dimensions !== 2) return ''
+  const facts = [
+    ...(channels === null || channels === 3
+      ? []
+      : channels === 1
+        ? ['grey as Pillow makes L']
+        : [`${channels} channels`]),
+    ...(channels !== null && normalization && !fitsChannels(normalization, channels)
+      ? [`from 0 to 1, since --normalize is for ${normalization.mean.length} channels`]
+      : []),
+    ...(dtype === null || dtype === 'float32' ? [] : [`in ${dtype}`]),
+  ]
+  return facts.map((fact) => `, ${fact}`).join('')
+}
+
+async function save({ images, array }: Finding, pathOf: (kind: string) => string): Promise<Files> {
   const files: Record<string, string> = {}
+  if (array) {
+    const file = pathOf('map').replace(/\.png$/, '.npy')
+    await writeWhole(file, array)
+    return { map: file }
+  }
   try {
     for (const [kind, image] of Object.entries(images)) {
       files[kind] = pathOf(kind)
@@ -151,6 +193,7 @@ function isAboutImage(error: unknown): boolean {
     'ERR_IMAGE_TOO_LARGE',
     'ERR_IMAGE_TIMEOUT',
     'ERR_IMAGE_SVG',
+    'ERR_SHAPE',
   ]
   return error instanceof GradCamError && codes.includes(error.code)
 }
