@@ -13,10 +13,11 @@ import {
   single,
   usageError,
 } from './arguments.js'
+import { readPreprocess } from '../preprocess/preprocess.js'
 import type { Values } from './command.js'
 import { readLabels, type ClassTarget } from '../target/labels.js'
 import { parseMethodSettings } from './method-settings.js'
-import { labelsOf, readModelChoice, type ModelChoice } from './model-options.js'
+import { labelsOf, readModelChoice, weightsOf, type ModelChoice } from './model-options.js'
 
 export const defaultSize: readonly [number, number] = [224, 224]
 
@@ -70,8 +71,10 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   const labelsFile = single(values, 'labels')
   // Numbers are checked before a file is read; a name is checked with the labels.
   const parsedSize = size === undefined ? defaultSize : parseSize(size)
-  const normalization = choice(values, 'normalize', ['imagenet', 'none'] as const) === 'imagenet' && imagenet
-  const labels = labelsFile === undefined ? labelsOf(modelChoice) : await readLabels(labelsFile)
+  const normalize = choice(values, 'normalize', ['imagenet', 'none'] as const)
+  const weights = weightsOf(modelChoice)
+  const published = values['normalize'] === undefined && weights?.preprocess ? readPreprocess(weights.preprocess) : null
+  const labels = labelsFile === undefined ? labelsOf(weights) : await readLabels(labelsFile)
   return {
     images,
     model,
@@ -84,7 +87,7 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     reshape,
     size: parsedSize,
     sizeGiven: size !== undefined,
-    normalization,
+    normalization: published ?? (normalize === 'imagenet' && imagenet),
     device: single(values, 'device') ?? 'cpu',
     trust: readTrust(values, [1, 3, ...parsedSize]),
     svg: values['svg'] === true,

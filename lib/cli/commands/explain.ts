@@ -64,7 +64,7 @@ export const command: Command = {
     normalize: {
       type: 'string',
       value: 'HOW',
-      help: "imagenet (the default) subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1",
+      help: "imagenet subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1; by default as weights were published, else imagenet",
     },
     labels: {
       type: 'string',
