@@ -128,9 +128,11 @@ def skip_values():
 
 
 def drop_values(model):
-    """Leaves one element of each parameter, whatever its shape, so that the exported file is small."""
-    for parameter in model.parameters():
-        parameter.data = torch.zeros(1, dtype=parameter.dtype).expand(parameter.shape)
+    """Leaves parameters that lie over each other, none in the same place as another, so that the exported file is small."""
+    parameters = list(model.parameters())
+    block = torch.zeros(max((p.numel() for p in parameters), default=0) + len(parameters))
+    for start, parameter in enumerate(parameters):
+        parameter.data = block[start : start + parameter.numel()].view(parameter.shape)
 
 
 def export(model, size, fixed):
