@@ -3,13 +3,15 @@
     python3 scripts/exported/write_programs.py OUT
     python3 scripts/exported/write_programs.py OUT huggingface
 
-writes OUT/WRITER.NAME.pt2 and OUT/WRITER.json, where WRITER is torch-VERSION: for each program an input, its output, the gradient of
+writes OUT/WRITER.NAME.pt2.gz and OUT/WRITER.json.gz, where WRITER is torch-VERSION: for each program an input, its output, the gradient of
 the output's sum at the input, and the Grad-CAM map of a layer, as lists of numbers. Runs with torch 2.5 and later. The second form
 writes vision models of Hugging Face's transformers, as small as their configurations allow; WRITER is transformers-VERSION then.
 """
 
+import gzip
 import json
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -61,7 +63,7 @@ class Tokens(nn.Module):
 
     def forward(self, x):
         tokens = self.features(x).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.token.expand(len(x), -1, -1), tokens], 1) + self.position
+        tokens = torch.cat([self.token.expand(x.shape[0], -1, -1), tokens], 1) + self.position
         n, t, c = tokens.shape
         q, k, v = self.qkv(self.norm(tokens)).reshape(n, t, 3, 2, c // 2).permute(2, 0, 3, 1, 4)
         mixed = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, c)
@@ -89,7 +91,16 @@ def facts(model, x, layer, part):
     gradient, at_layer = torch.autograd.grad(output.sum(), [x, kept[0]])
     cam = (kept[0] * at_layer.mean((2, 3), keepdim=True)).sum(1, keepdim=True).clamp(min=0)
     listed = {"input": x, "output": output, "gradient": gradient, "cam": cam}
-    return {name: {"shape": list(t.shape), "values": t.detach().flatten().tolist()} for name, t in listed.items()}
+    return {name: {"shape": list(t.shape), "values": short(t)} for name, t in listed.items()}
+
+
+def short(tensor):
+    """As many digits as tell float32 apart."""
+    return [float(f"{value:.9g}") for value in tensor.detach().flatten().tolist()]
+
+
+def packed(file, data):
+    file.write_bytes(gzip.compress(data, mtime=0))
 
 
 def plain():
@@ -130,10 +141,12 @@ def main(out, which):
         model = spread(model)
         shapes = ({0: batch},) if dynamic else None
         program = torch.export.export(model, (x,), dynamic_shapes=shapes)
-        torch.export.save(program, str(out / f"{writer}.{name}.pt2"))
+        with tempfile.TemporaryDirectory() as folder:
+            torch.export.save(program, f"{folder}/{name}.pt2")
+            packed(out / f"{writer}.{name}.pt2.gz", Path(f"{folder}/{name}.pt2").read_bytes())
         modules = [path for path, _ in model.named_modules()]
         programs[name] = {"layer": layer, "part": part, "modules": modules, **facts(model, x, layer, part)}
-    (out / f"{writer}.json").write_text(json.dumps({"torch": version, "programs": programs}))
+    packed(out / f"{writer}.json.gz", json.dumps({"torch": version, "programs": programs}).encode())
     print(writer, flush=True)
 
 

@@ -169,9 +169,9 @@ test.serial(
     t.is(ended.code, 0, ended.stderr)
     t.regex(ended.stderr, /found under 'state_dict' with names that begin with 'model\.'/)
     t.regex(ended.stdout + ended.stderr, /images as its weights were published/)
-    const job = JSON.parse(readFileSync(join(out, 'job.json'), 'utf8')) as { spec: JobSpec }
-    t.like(job.spec, { model: { path: file('lightning.ckpt'), architecture: 'densenet121' }, labels: null })
-    t.like(job.spec.preprocess, { resize: 256, crop: [224, 224], resample: 'bilinear' })
+    const spec = JSON.parse(readFileSync(join(out, 'job.json'), 'utf8')) as JobSpec
+    t.like(spec, { model: { path: file('lightning.ckpt'), architecture: 'densenet121' }, labels: null })
+    t.like(spec.preprocess, { resize: 256, crop: [224, 224], resample: 'bilinear' })
     t.is(batch('lightning.ckpt', '--resume').code, 0)
     const changed = batch('zip.pth', '--resume')
     t.is(changed.code, 2)

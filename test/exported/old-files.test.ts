@@ -2,6 +2,7 @@
 // scripts/exported/old-files.mjs.
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import test from 'ava'
 import { GradCam, InputAttribution, ScriptModule, Tensor, type Target, type Value } from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
@@ -21,7 +22,8 @@ interface Program extends Readonly<Record<'input' | 'output' | 'gradient' | 'cam
 }
 
 const folder = join(packageRoot, 'test', 'exported', 'files')
-const writers = readdirSync(folder).flatMap((name) => /^(.*)\.json$/.exec(name)?.[1] ?? [])
+const writers = readdirSync(folder).flatMap((name) => /^(.*)\.json\.gz$/.exec(name)?.[1] ?? [])
+const unpacked = (name: string): Buffer => gunzipSync(readFileSync(join(folder, `${name}.gz`)))
 
 const judged = ({ shape, values }: Listed) => ({ shape, data: Float64Array.from(values) })
 
@@ -34,7 +36,7 @@ test('three versions of torch, of both layouts; Hugging Face', (t) => {
 })
 
 for (const writer of writers) {
-  const { programs } = JSON.parse(readFileSync(join(folder, `${writer}.json`), 'utf8')) as {
+  const { programs } = JSON.parse(unpacked(`${writer}.json`).toString()) as {
     programs: Record<string, Program>
   }
   for (const [name, said] of Object.entries(programs))
@@ -43,7 +45,7 @@ for (const writer of writers) {
       const scoresOf = (returned: Value): Tensor =>
         (part === null ? returned : (returned as Record<string, Value>)[part]) as Tensor
       const target: Target<Value> = (returned) => scoresOf(returned).sum()
-      using model = await ScriptModule.load(join(folder, `${writer}.${name}.pt2`))
+      using model = await ScriptModule.load(unpacked(`${writer}.${name}.pt2`))
       using input = Tensor.from(Float32Array.from(said.input.values), said.input.shape)
       const output = await model.forward<Value>(input)
       // Another torch, perhaps on another processor: rounding of sums of about a hundred numbers.
