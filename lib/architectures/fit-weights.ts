@@ -16,7 +16,7 @@ export interface FittedPlan {
 }
 
 /** Counted by BatchNorm since PyTorch 0.4.1, and used by no model in eval mode: older weights do not have it. */
-const isCounter = (name: string): boolean => name.endsWith('num_batches_tracked')
+export const isCounter = (name: string): boolean => name.endsWith('num_batches_tracked')
 
 /** The names of torchvision's densenets until 2018: 'denselayer1.norm.1.weight' is 'denselayer1.norm1.weight'. */
 const modernName = (name: string): string =>

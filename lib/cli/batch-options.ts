@@ -5,7 +5,7 @@ import { defaultMaxPixels } from '../images/index.js'
 import type { JobSpecOptions } from '../jobs/job-spec.js'
 import { methodNames, methods } from '../methods/table.js'
 import { fixedImageSize, toModelInput } from '../model/model-input.js'
-import { readPlan } from '../model/open-plan.js'
+import { readPlan, type LoadedWeights } from '../model/open-plan.js'
 import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
 import { isPresetName, presets } from '../preprocess/presets.js'
 import { readLabels } from '../target/labels.js'
@@ -21,6 +21,7 @@ import {
 } from './arguments.js'
 import type { Option, Values } from './command.js'
 import { inputFlags, readInputs, readOf, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
+import { labelsOf, modelFlags, readModelChoice, sayWhereFound, weightsOf } from './model-options.js'
 
 /** What `gradcam batch` was asked for. */
 export interface BatchCall {
@@ -39,6 +40,7 @@ export interface BatchCall {
   /** Whether images may be SVG. */
   readonly svg: boolean
   readonly trust: 'trusted' | 'untrusted'
+  readonly libraries: readonly string[]
   readonly resume: boolean
   readonly retryFailed: boolean
   readonly verify: boolean
@@ -49,8 +51,9 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   model: {
     type: 'string',
     value: 'FILE',
-    help: 'the model: a .pt file that torch.jit saved, or a .pt2 file of torch.export.save',
+    help: 'the model: a .pt file that torch.jit saved, a .pt2 file of torch.export.save, or an architecture by name',
   },
+  ...modelFlags,
   out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
   layer: {
     type: 'string',
@@ -73,7 +76,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   preprocess: {
     type: 'string',
     value: 'NAME|JSON',
-    help: "what is done to images: a preset, imagenet by default (at the size that an exported program fixes), or JSON, in a file or as it is (ours, or timm's configuration)",
+    help: "what is done to images: a preset, or JSON, in a file or as it is (ours, or timm's configuration); by default as weights were published, else imagenet (at the size that an exported program fixes)",
   },
   write: {
     type: 'string',
@@ -128,29 +131,45 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
   const reshape = parseReshape(single(values, 'reshape'))
   if (reshape && !methods[method].layered) throw usageError(`${method} takes no --reshape. Leave it out.`)
-  const preprocessName = single(values, 'preprocess') ?? 'imagenet'
+  const named = single(values, 'preprocess')
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
   const devices = readDevices(single(values, 'device') ?? 'cpu')
   const labelsFile = single(values, 'labels')
-  const labels = labelsFile === undefined ? null : await readLabels(labelsFile)
+  const choiceOfModel = readModelChoice(model, values)
+  const weights = weightsOf(choiceOfModel)
+  sayWhereFound(weights)
+  const labels = labelsFile === undefined ? labelsOf(weights) : await readLabels(labelsFile)
   const target = readTarget(single(values, 'target') ?? 'argmax', labels)
   const of = readOf(values)
   const precision =
     values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
-  const preprocess =
-    values['preprocess'] === undefined ? defaultPreprocess(model) : await readPreprocessing(preprocessName)
+  const preprocess = named === undefined ? defaultPreprocess(model, weights) : await readPreprocessing(named)
   return {
     sources,
     out,
-    job: { model, method, precision, layer, reshape, target, of, preprocess, write, alpha, labels },
+    job: {
+      model,
+      weights: choiceOfModel.weights ?? null,
+      method,
+      precision,
+      layer,
+      reshape,
+      target,
+      of,
+      preprocess,
+      write,
+      alpha,
+      labels,
+    },
     inputs: readInputs(values),
-    preprocessName,
+    preprocessName: named ?? (weights?.preprocess ? 'its weights were published' : 'imagenet'),
     devices,
     batchSize: readCount(values, 'batch') ?? 8,
     maxPixels: readCount(values, 'max-pixels'),
     svg: values['svg'] === true,
     trust: readTrust(values).trust,
+    libraries: choiceOfModel.libraries,
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
     verify: values['verify'] === true,
@@ -158,8 +177,12 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   }
 }
 
-/** As for ImageNet; at the size that an exported program fixes, with as much around it. A file that cannot be read is refused later. */
-function defaultPreprocess(model: string): Preprocess {
+/**
+ * As weights were published; else as for ImageNet, at the size that an exported program fixes, with as much around it. A file
+ * that cannot be read is refused later.
+ */
+function defaultPreprocess(model: string, weights: LoadedWeights | null): Preprocess {
+  if (weights?.preprocess) return readPreprocess(weights.preprocess)
   const size = fixedSizeOf(model)
   if (!size || size.join() === '224,224') return presets.imagenet
   const [height, width] = size

@@ -19,7 +19,7 @@ import type { Values } from './command.js'
 import { readLabels } from '../target/labels.js'
 import { readInputs, readOf, readTarget, type InputFlag } from './model-inputs.js'
 import { parseMethodSettings } from './method-settings.js'
-import { labelsOf, readModelChoice, type ModelChoice } from './model-options.js'
+import { labelsOf, readModelChoice, weightsOf, type ModelChoice } from './model-options.js'
 
 export const defaultSize: readonly [number, number] = [224, 224]
 
@@ -75,7 +75,9 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   // Numbers are checked before a file is read; a name is checked with the labels.
   const parsedSize = size === undefined ? defaultSize : parseSize(size)
   const normalization = readNormalization(values)
-  const labels = labelsFile === undefined ? labelsOf(modelChoice) : await readLabels(labelsFile)
+  const weights = weightsOf(modelChoice)
+  const published = values['normalize'] === undefined && weights?.preprocess ? readPreprocess(weights.preprocess) : null
+  const labels = labelsFile === undefined ? labelsOf(weights) : await readLabels(labelsFile)
   return {
     images,
     model,
@@ -89,7 +91,7 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     reshape,
     size: parsedSize,
     sizeGiven: size !== undefined,
-    normalization,
+    normalization: published ?? normalization,
     device: single(values, 'device') ?? 'cpu',
     trust: readTrust(values, [1, 3, ...parsedSize]),
     svg: values['svg'] === true,

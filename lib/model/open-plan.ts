@@ -6,12 +6,12 @@ import {
   readArchitecturePlan,
   type Architecture,
 } from '../architectures/architecture.js'
-import { unknownArchitecture } from '../architectures/describe-weights.js'
-import { fitWeights } from '../architectures/fit-weights.js'
-import { readWeights } from '../architectures/weights-file.js'
+import { fittingArchitecture, unknownArchitecture } from '../architectures/describe-weights.js'
+import { fitWeights, type FittedPlan } from '../architectures/fit-weights.js'
+import { readWeights, type WeightsFile } from '../architectures/weights-file.js'
 import { GradCamError } from '../base/errors.js'
 import type { ModelPlan } from '../exported/plan.js'
-import { isProgramArchive } from '../exported/program-file.js'
+import { isProgramArchive, programTextLength } from '../exported/program-file.js'
 import { translateProgram } from '../exported/translate.js'
 
 /** What a model was put together from, where it was an architecture of this package and a file of weights. */
@@ -39,6 +39,13 @@ export function readPlan(from: string | Uint8Array, device: string): ModelPlan |
   return source && zip && isProgramArchive(zip) ? translateProgram(source, zip, device) : null
 }
 
+/** How long the text of an exported program is, in bytes; null for a file of another kind. */
+export function programLength(from: string | Uint8Array): number | null {
+  using source = openIfReadable(from)
+  const zip = source && zipOf(source)
+  return zip && isProgramArchive(zip) ? programTextLength(zip) : null
+}
+
 /** Null for what is not an archive, of which the addon says what is wrong. */
 function zipOf(source: ByteSource): Zip | null {
   try {
@@ -58,9 +65,21 @@ function zipOf(source: ByteSource): Zip | null {
 export function planOfWeights(name: string, weights: string | Uint8Array): { plan: ModelPlan; loaded: LoadedWeights } {
   const architecture: Architecture = findArchitecture(name)
   const file = readWeights(weights)
-  const { plan, classes, prefix } = fitWeights(architecture, readArchitecturePlan(architecture), file)
+  const { plan, classes, prefix } = fit(architecture, file)
   const preprocess = preprocessOf(architecture, typeof weights === 'string' ? weights : null)
-  return { plan, loaded: { architecture: name, classes, prefix, key: file.key, preprocess } }
+  return { plan, loaded: { architecture: architecture.name, classes, prefix, key: file.key, preprocess } }
+}
+
+/** Where weights do not fit, the error names the architecture that they do fit. */
+function fit(architecture: Architecture, file: WeightsFile): FittedPlan {
+  try {
+    return fitWeights(architecture, readArchitecturePlan(architecture), file)
+  } catch (error) {
+    const fitting = error instanceof GradCamError && error.code === 'ERR_WEIGHTS' ? fittingArchitecture(file) : null
+    if (!(error instanceof GradCamError) || fitting === null) throw error
+    const remedy = `They fit the architecture '${fitting}'.`
+    throw new GradCamError(error.code, error.problem, { remedy, details: { ...error.details, architecture: fitting } })
+  }
 }
 
 /** The error for a file that holds weights alone, with what it holds; any other error as it is. */

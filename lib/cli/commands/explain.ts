@@ -72,7 +72,7 @@ export const command: Command = {
     normalize: {
       type: 'string',
       value: 'HOW',
-      help: `imagenet (the default for 3 channels) subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1; or JSON, '{"mean":[0.5],"std":[0.5]}'`,
+      help: `imagenet subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1; or JSON, '{"mean":[0.5],"std":[0.5]}'; by default as weights were published, else imagenet for 3 channels`,
     },
     labels: {
       type: 'string',

@@ -13,6 +13,7 @@
 #include "core/memory/caching_allocator.h"
 #include "core/split/split_graph.h"
 #include "core/split/split_ops.h"
+#include "frozen_layers.h"
 #include "loop_checks.h"
 #include "max_pool_rewrite.h"
 #include "randomize.h"
@@ -63,6 +64,8 @@ struct RunScope {
 
 std::shared_ptr<Model> TorchScriptModel::create(jit::Module module, const ModelOptions& options,
                                                 InputContract contract) {
+  // A frozen module has no attribute `training`, no submodules and no parameters: all of them became constants.
+  if (!module.hasattr("training")) restore_layers(module);
   return {new TorchScriptModel(std::move(module), options, std::move(contract)), [](TorchScriptModel* last) {
             delete last;
             release_idle_tensor_memory();  // of its weights and its activations
@@ -76,7 +79,6 @@ TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& optio
       schema_(module_.get_method("forward").function().getSchema()),
       contract_(std::move(contract)),
       splits_(options.split_bytes.value_or(std::max(SplitCache::kMaxBytes, 4 * bytes_of_parameters(module_)))) {
-  // A frozen module has no attribute `training`, no submodules and no parameters: all of them became constants.
   frozen_ = !module_.hasattr("training");
   for (const auto& submodule : module_.modules())
     if (submodule.hasattr("training")) submodule._ivalue()->setAttr("training", false);
@@ -114,7 +116,7 @@ void TorchScriptModel::read_code() {
 }
 
 Capabilities TorchScriptModel::capabilities() const {
-  return {/*hookable=*/!frozen_, /*splittable=*/true, /*differentiable=*/true};
+  return {/*hookable=*/!frozen_ || submodules_.size() > 1, /*splittable=*/true, /*differentiable=*/true};
 }
 
 std::vector<std::string> TorchScriptModel::operators() const {
