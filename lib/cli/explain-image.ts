@@ -1,14 +1,13 @@
 import { announceWarnings } from '../addon/warnings.js'
-import { interpolate } from '../tensor/interpolate.js'
 import { methods, type MethodName } from '../methods/table.js'
 import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
-import { denormalize, loadImage, normalize, overlay, type Normalization } from '../images/index.js'
 import type { MapCondition } from '../explain/condition.js'
 import type { Model } from '../model/model.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import type { ClassTarget } from '../target/labels.js'
+import { frameFile, type FramedImage, type FrameImageOptions } from './framed-image.js'
 import { refusedInput } from '../model/refused-input.js'
 
 const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
@@ -46,20 +45,17 @@ export interface Finding {
   readonly relus?: number
   /** The sum of the attributions less the change of the score; absent for methods that do not compute it. */
   readonly delta?: number
-  /** [1, 1 or 3, H, W] in [0, 1], by kind. */
-  readonly images: Readonly<Record<string, Tensor>>
+  /** [height, width] of the model's input. */
+  readonly size: readonly [number, number]
+  /** PNG files, by kind. */
+  readonly images: Readonly<Record<string, Buffer>>
 }
 
-export interface ImageExplainerOptions {
+export interface ImageExplainerOptions extends FrameImageOptions {
   readonly methods: readonly MethodName[]
   /** For the methods that require one: at least one then. */
   readonly layers: readonly string[]
   readonly settings: MethodSettings
-  /** [height, width] that images are resized to. */
-  readonly size: readonly [number, number]
-  readonly normalization: Normalization | false
-  /** Whether images may be SVG. */
-  readonly svg: boolean
 }
 
 /** Explains images one after another. */
@@ -79,48 +75,48 @@ export class ImageExplainer implements Disposable {
 
   /** Reads an image and explains it for each target at each layer by each method, with as few passes as that takes. */
   async *explain(image: string, targets: readonly ClassTarget[]): AsyncGenerator<Finding> {
-    const { size, normalization, svg } = this.#options
-    using input = await loadImage(image, { size, normalize: normalization, svg })
-    using pixels = normalization ? denormalize(input, normalization) : input.detach()
+    using framed = await frameFile(image, this.#options)
+    const { input } = framed
     const running = this.#explainers.map((explainer) => explainer.explainEach(input, targets))
     try {
       for (const target of targets)
         for (const run of running) {
           const next = await run.next().catch((failure: unknown) => this.#fail(failure, input))
-          if (!next.done) yield* this.#findings(pixels, target, next.value)
+          if (!next.done) yield* this.#findings(framed, target, next.value)
         }
     } finally {
       for (const run of running) await run.return()
     }
   }
 
-  *#findings(
-    pixels: Tensor,
+  async *#findings(
+    framed: FramedImage,
     target: ClassTarget,
     { output, targets, scores, maps, warnings }: MethodMaps,
-  ): Generator<Finding> {
+  ): AsyncGenerator<Finding> {
     const outputs = output instanceof Tensor ? output.size : 0
     announceWarnings(warnings)
     const found = { target, outputs, class: targets[0] ?? 0, score: scores[0] ?? 0 }
     try {
-      for (const one of maps) yield { ...found, ...this.#draw(one, pixels) }
+      for (const one of maps) yield { ...found, ...(await this.#draw(one, framed)) }
     } finally {
       disposeValue(output)
       for (const { map } of maps) map.dispose()
     }
   }
 
-  #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, pixels: Tensor) {
-    using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), this.#options.size))
-    const draw = (kind: string) => (kind === 'overlay' ? overlay(pixels, large) : normalize(large))
+  async #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, framed: FramedImage) {
+    const { files, peak } = await framed.draw(map, kindsOf(method))
+    const [, , height = 0, width = 0] = framed.input.shape
     return {
       method,
       layer,
       condition: conditions[0] ?? { state: 'ok' as const, reason: null },
-      ...(isFine(method) ? {} : { peak: peakOf(large) }),
+      ...(isFine(method) ? {} : { peak }),
       ...(intercepted === null ? {} : { relus: intercepted }),
       ...(delta?.[0] === undefined ? {} : { delta: delta[0] }),
-      images: Object.fromEntries(kindsOf(method).map((kind) => [kind, draw(kind)])),
+      size: [height, width] as const,
+      images: files,
     }
   }
 
@@ -137,10 +133,4 @@ export class ImageExplainer implements Disposable {
   [Symbol.dispose](): void {
     for (const explainer of this.#explainers) explainer[Symbol.dispose]()
   }
-}
-
-function peakOf(map: Tensor): { x: number; y: number } | null {
-  const [, , , width = 1] = map.shape
-  const at = tidy(() => (map.amax([0, 1, 2, 3]).item() > 0 ? map.flatten().argmax().item() : -1))
-  return at < 0 ? null : { x: at % width, y: Math.floor(at / width) }
 }

@@ -14,13 +14,22 @@ export type Files = Readonly<Record<string, string>>
 
 /** Prints what `gradcam explain` does and finds, as it goes: as text, or as one JSON object a line. */
 export interface ExplainReport {
-  start(device: string, layers: readonly string[], picked: LayerSuggestion | null): void
+  start(start: ExplainStart): void
   image(image: string): void
   finding(image: string, finding: Finding, files: Files): void
   failure(image: string, error: unknown): void
   /** What makes results of the model depend on more than the image. */
   notes(notes: readonly ModelNote[]): void
   end(explained: number, files: number, seconds: number): void
+}
+
+/** How explaining begins. */
+export interface ExplainStart {
+  readonly device: string
+  readonly layers: readonly string[]
+  readonly picked: LayerSuggestion | null
+  /** [height, width] of the model's input, as far as it does not depend on the image. */
+  readonly inputSize: readonly [number, number]
 }
 
 export function explainReport(job: ExplainJob): ExplainReport {
@@ -51,11 +60,11 @@ function mentioning(image: string, message: string): string {
   return message.includes(image) ? message : `${image}: ${message}`
 }
 
-function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainReport {
+function jsonReport({ methods, labels, verbose }: ExplainJob): ExplainReport {
   return {
     start: () => {},
     image: () => {},
-    finding(image, { method, layer, class: index, score, condition, peak, relus, delta }, files) {
+    finding(image, { method, layer, class: index, score, size, condition, peak, relus, delta }, files) {
       const label = labels?.[index] ?? null
       say(
         JSON.stringify({
@@ -87,14 +96,13 @@ function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainRepo
   }
 }
 
-function textReport({ methods, model, size, sizeGiven, labels, layers, out, verbose }: ExplainJob): ExplainReport {
+function textReport(job: ExplainJob): ExplainReport {
+  const { methods, model, labels, layers, out, verbose } = job
   const dim = (text: string) => paint('dim', text)
   return {
-    start(device, used, picked) {
-      const sized = `images at ${size[0]}x${size[1]}`
-      say(
-        `${methods.join(', ')} of ${basename(model)} on ${device}, ${sized}${sizeGiven ? '' : ' (the default; --size changes it)'}`,
-      )
+    start({ device, layers: used, picked, inputSize: [height, width] }) {
+      const how = job.size ? '' : ` (${job.preprocessName ?? 'the default; --preprocess changes it'})`
+      say(`${methods.join(', ')} of ${basename(model)} on ${device}, images at ${height}x${width}${how}`)
       if (picked) say(`at ${picked.layer} [${picked.shape.join(', ')}]${reshaped(picked)} (--layer for another)`)
       else if (used.length > 0) say(`at ${used.join(', ')}`)
     },

@@ -1,14 +1,15 @@
 import { GradCamError } from '../../base/errors.js'
 import { pickLayer } from '../../cam/pick-layer.js'
 import { methodNames, methods } from '../../methods/table.js'
-import { saveOutput } from '../../images/save-image.js'
+import { saveEncoded } from '../../images/save-image.js'
 import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
-import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
+import { inputSizeOf, preprocessFor, readJob, type ExplainJob } from '../explain-job.js'
+import { preprocessOption } from '../preprocess-option.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
-import { imageSizeOf, loadChoice, modelFlags } from '../model-options.js'
+import { loadChoice, modelFlags } from '../model-options.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
 import { modelNotes } from '../../model/model-notes.js'
@@ -24,7 +25,8 @@ export const command: Command = {
           .map((kind) => `NAME-${kind}.png`)
           .join(', ')}`,
     ),
-    'overlay is the map over the image, from blue to red; the others are grey, min-max normalised.',
+    'overlay is the map over the image, from blue to red; the others are grey, min-max normalised. They have the size of the',
+    'image; parts that the model did not see are left as they are. It is what gradcam batch makes of one image.',
     'docs/methods describes each method. Methods of one layer share their passes: --method gradcam,layercam.',
     'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',
     'Exit code: 0, or 1 when an image failed (the others are explained all the same), or 2 for a wrong call.',
@@ -56,10 +58,11 @@ export const command: Command = {
       help: 'one or more of the above, with commas between or repeated; gradcam by default',
     },
     reshape: reshapeOption,
+    ...preprocessOption,
     size: {
       type: 'string',
       value: 'HxW',
-      help: `what images are resized to; by default what the model was exported for, else ${defaultSize.join('x')}`,
+      help: 'instead: resize the whole image to this, whatever its proportions; results are then drawn in this size',
     },
     normalize: {
       type: 'string',
@@ -81,21 +84,21 @@ export const command: Command = {
   run: async (values, positionals) => explainAll(await readJob(values, positionals)),
 }
 
-async function explainAll(asked: ExplainJob): Promise<number> {
+async function explainAll(job: ExplainJob): Promise<number> {
   const began = performance.now()
-  using model = await loadChoice(asked.modelChoice, { device: asked.device, ...asked.trust })
-  const size = asked.sizeGiven ? null : imageSizeOf(model)
-  const job = size ? { ...asked, size, sizeGiven: true } : asked
+  using model = await loadChoice(job.modelChoice, { device: job.device, ...job.trust })
+  const preprocess = preprocessFor(model, job)
+  const inputSize = inputSizeOf(preprocess)
   const { images } = job
   const layered = job.methods.some((name) => methods[name].layered)
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
   const report = explainReport(job)
-  const picked = layered && job.layers.length === 0 ? await pickLayer(model, [1, 3, ...job.size]) : null
+  const picked = layered && job.layers.length === 0 ? await pickLayer(model, [1, 3, ...inputSize]) : null
   const layers = picked ? [picked.layer] : job.layers
   const reshape = job.reshape ?? picked?.reshape
   const settings = { ...job.settings, ...(reshape !== undefined && { reshape }) }
-  using explainer = new ImageExplainer(model, { ...job, layers, settings })
+  using explainer = new ImageExplainer(model, { ...job, layers, settings, preprocess, ownSize: job.size === null })
   await makeFolder(job.out)
   const variants = job.methods.flatMap((method) =>
     (methods[method].layered ? layers : [null]).flatMap((layer) =>
@@ -104,7 +107,7 @@ async function explainAll(asked: ExplainJob): Promise<number> {
   )
   const outputs = nameOutputs(job.out, images, variants)
 
-  report.start(model.device, layers, picked)
+  report.start({ device: model.device, layers, picked, inputSize })
   let failed = 0
   let files = 0
   for (const [index, image] of images.entries()) {
@@ -132,13 +135,9 @@ async function explainAll(asked: ExplainJob): Promise<number> {
 
 async function save({ images }: Finding, pathOf: (kind: string) => string): Promise<Files> {
   const files: Record<string, string> = {}
-  try {
-    for (const [kind, image] of Object.entries(images)) {
-      files[kind] = pathOf(kind)
-      await saveOutput(image, pathOf(kind))
-    }
-  } finally {
-    for (const image of Object.values(images)) image.dispose()
+  for (const [kind, image] of Object.entries(images)) {
+    files[kind] = pathOf(kind)
+    await saveEncoded(image, pathOf(kind))
   }
   return files
 }
