@@ -63,10 +63,10 @@ function entry(kind: CacheEntry['kind'], path: string): CacheEntry {
 /** Without what links lead to: a taken addon has one to its LibTorch. */
 function sizeOf(folder: string): number {
   let bytes = 0
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) bytes += sizeOf(path)
-    else if (entry.isFile()) bytes += lstatSync(path, { throwIfNoEntry: false })?.size ?? 0
+  for (const found of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, found.name)
+    if (found.isDirectory()) bytes += sizeOf(path)
+    else if (found.isFile()) bytes += lstatSync(path, { throwIfNoEntry: false })?.size ?? 0
   }
   return bytes
 }

@@ -109,7 +109,7 @@ if (what === 'consumer') {
   }
 }
 
-const { model = 'unknown' } = cpus()[0] ?? {}
+const model = cpus()[0]?.model ?? 'unknown'
 const rows = [...steps, { step: 'in all', seconds: steps.reduce((sum, { seconds }) => sum + seconds, 0) }]
 console.log(`\n${what}, Node ${process.versions.node}, ${cpus().length} x ${model}, LibTorch ${values.libtorch ? 'here' : 'downloaded'}\n`)
 const right = (/** @type {string} */ text) => ({ text, alignRight: true })

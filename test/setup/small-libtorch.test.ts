@@ -139,18 +139,16 @@ onLinux(
   async (t) => {
     const own = await loopbackIndex(t, [cuda, ...cudaParts])
     const other = await loopbackIndex(t, [], { hangs: true })
-    const began = performance.now()
     const { code, stderr, cache } = await install(t, own.url, { GRADCAM_TORCH_INDEX: other.url })
     t.is(code, 0, stderr)
-    t.true(other.requests() > 0)
+    t.is(other.requests(), 1, 'it is asked once')
     t.true(existsSync(rootOf(cache, 'small')))
     t.regex(stderr, /It did not come from there \(.+\)/)
-    t.true(performance.now() - began < 60_000)
   },
 )
 
 onLinux('an index that cannot be reached is said to be that: Python is not blamed for it', async (t) => {
-  for (const index of ['http://127.0.0.1:1/simple/', 'http://no-such-host.invalid/simple/']) {
+  for (const index of ['http://127.0.0.1:1/simple/', 'https://no-such-host.invalid/simple/']) {
     const { code, stderr, cache } = await install(t, index, { PIP_RETRIES: '1', PIP_DEFAULT_TIMEOUT: '5' })
     t.is(code, 1)
     t.regex(stderr, /^ERR_LIBTORCH_INSTALL: /m)
@@ -170,11 +168,20 @@ onLinux('an index that has PyTorch, but not this one, is said to be that', async
   t.regex(stderr, /has no such build for Python 3/)
 })
 
-onLinux('without the networks of retries, too: an index that gave nothing at all is named first', async (t) => {
-  const { code, stderr } = await install(t, 'http://127.0.0.1:1/simple/', { PIP_RETRIES: '0' })
+onLinux('an address without encryption is not used by pip, and that is said', async (t) => {
+  const { code, stderr } = await install(t, 'http://no-such-host.invalid/simple/')
   t.is(code, 1)
-  t.regex(stderr, /cannot reach its index|gave no PyTorch at all: it was not reached/)
+  t.regex(stderr, /pip ignores its index, whose address has no encryption/)
 })
+
+onLinux(
+  'an index that gave nothing at all, of which pip says no more: that it was not reached comes first',
+  async (t) => {
+    const { code, stderr } = await install(t, 'http://127.0.0.1:1/simple/', { PIP_RETRIES: '0' })
+    t.is(code, 1)
+    t.regex(stderr, /cannot reach its index|gave no PyTorch at all: it was not reached/)
+  },
+)
 
 test("PyTorch's own index is tried only where nobody names an index", async (t) => {
   const text = `

@@ -62,7 +62,10 @@ export async function* lookForLibTorch({ env = process.env, cuda = false }: Sear
   Look,
   void
 > {
-  if (env['LIBTORCH']) return yield found(named(env['LIBTORCH']), 'named by LIBTORCH')
+  if (env['LIBTORCH']) {
+    yield found(named(env['LIBTORCH']), 'named by LIBTORCH')
+    return
+  }
   yield { libtorch: null, said: 'LIBTORCH is not set' }
   for (const place of activePlaces(env)) yield lookAt(place)
   yield await lookAtPython(env)
@@ -88,10 +91,10 @@ function lookAt({ root, source, owner }: Place): Look {
 async function lookAtPython(env: NodeJS.ProcessEnv): Promise<Look> {
   const python = await askPython(env)
   if (!python) return { libtorch: null, said: 'python3 is not on PATH, or does not run', python }
-  const named = `python3 (${python.executable}, ${python.version})`
-  if (!python.torch) return { libtorch: null, said: `${named} has no torch package`, python }
+  const called = `python3 (${python.executable}, ${python.version})`
+  if (!python.torch) return { libtorch: null, said: `${called} has no torch package`, python }
   try {
-    return { ...found(describeLibTorch(python.torch, 'python3'), `of ${named}`), python }
+    return { ...found(describeLibTorch(python.torch, 'python3'), `of ${called}`), python }
   } catch (error) {
     return { libtorch: null, said: `python3's torch package is not usable: ${withoutStop(error)}`, python }
   }

@@ -8,6 +8,10 @@ const network: readonly (readonly [RegExp, string])[] = [
     /CERTIFICATE_VERIFY_FAILED|SSLError|SSLCertVerificationError/,
     "pip does not trust the index's certificate: give it your organisation's (pip config set global.cert FILE).",
   ],
+  [
+    /is not a trusted or secure host/,
+    'pip ignores its index, whose address has no encryption: name an https address, or trust the host (pip config set global.trusted-host HOST).',
+  ],
   [/ProxyError|407 /, "pip cannot get through the proxy: check HTTPS_PROXY or pip's own setting."],
   [
     /NewConnectionError|NameResolutionError|Name or service not known|Temporary failure in name resolution|ConnectTimeout|ReadTimeout|timed out|Connection (broken|aborted|refused|reset)|Network is unreachable|Retrying|Could not connect/,
