@@ -42,7 +42,7 @@ export async function suggestLayers(
 ): Promise<LayerSuggestion[]> {
   checkModel(model)
   expect.options(options)
-  const input = toPositional(inputs)[0]
+  const input = toPositional(model, inputs)[0]
   const [height = 0, width = 0] = input instanceof Tensor ? input.shape.slice(2) : []
   return await suggestFrom({ model, inputs, options }, await observeLayers(model, inputs, options), [height, width])
 }

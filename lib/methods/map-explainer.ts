@@ -1,5 +1,6 @@
 import type { CallOptions } from '../addon/abort.js'
 import { Cam } from '../cam/cam.js'
+import type { CamFailure } from '../cam/cam-explanation.js'
 import { camMethods, type CamMethod } from '../cam/cam-methods.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import type { MapCondition } from '../explain/condition.js'
@@ -36,6 +37,13 @@ export interface MethodMap {
   readonly conditions: readonly MapCondition[]
 }
 
+/** A method that made no maps, and why. */
+export interface MethodFailure {
+  readonly method: MethodName
+  /** A GradCamError for every error of this package. */
+  readonly error: unknown
+}
+
 /** The maps of a batch that methods made in the passes that they share. The caller disposes the output and the maps. */
 export interface MethodMaps {
   /** The model's output, e.g. logits [N, C]. */
@@ -44,8 +52,10 @@ export interface MethodMaps {
   readonly targets: readonly number[]
   /** The score of that class, per image. */
   readonly scores: readonly number[]
-  /** By layer, and within a layer by method. */
+  /** By layer, and within a layer by method; at least one. */
   readonly maps: readonly MethodMap[]
+  /** The methods that made no maps while others did. */
+  readonly failures: readonly MethodFailure[]
   /** What LibTorch and the model warned of meanwhile, each text once. */
   readonly warnings?: readonly string[]
 }
@@ -55,6 +65,7 @@ export type MapTarget = Exclude<Target<Value>, Function>
 
 /** Makes the maps of methods that share their passes. */
 export interface MapExplainer extends Disposable {
+  readonly methods: readonly MethodName[]
   /**
    * Explains a batch [N, C, H, W]. Calls may overlap.
    *
@@ -93,7 +104,7 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   FullGrad: (model) => [single('fullgrad', null, new FullGrad(model))],
   GuidedGradCam: (model, _, layers, settings) =>
     layers.map((layer) =>
-      single('guided-gradcam', layer, new GuidedGradCam(model, { layer, ...pick(settings, ['reshape']) })),
+      single('guided-gradcam', layer, new GuidedGradCam(model, { layer, ...pick(settings, ['reshape', 'part']) })),
     ),
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
@@ -151,34 +162,39 @@ function ofLayers(
   layers: readonly string[],
   settings: MethodSettings,
 ): MapExplainer {
-  const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed', 'reshape'])
+  const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed', 'reshape', 'part'])
   // For a method that runs the model for each channel a split always pays; one that was asked for is made in any case.
   const execution = names.some((name) => 'reruns' in camMethods[name]) ? 'auto' : (settings.execution ?? 'auto')
   const cam = new Cam(model, { layers, methods: names, execution, ...own })
   const toMap = (layer: string, method: CamMethod, map: Tensor, conditions: readonly MapCondition[]): MethodMap => {
     return { method, layer, map, intercepted: null, delta: null, conditions }
   }
-  const each = layers.flatMap((layer) => names.map((method) => [layer, method] as const))
+  const eachBut = (failures: readonly CamFailure[]) => {
+    const made = names.filter((name) => failures.every(({ method }) => method !== name))
+    return layers.flatMap((layer) => made.map((method) => [layer, method] as const))
+  }
   return {
+    methods: names,
     explain: async (input, options) => {
       using explained = await cam.explain<Value>(input, options)
-      const { targets, scores, warnings } = explained
+      const { targets, scores, failures, warnings } = explained
       const conditions = (layer: string, method: CamMethod): readonly MapCondition[] =>
         explained.maps.find((one) => one.layer === layer && one.method === method)?.conditions ?? []
-      const maps = each.map(([layer, method]) =>
+      const maps = eachBut(failures).map(([layer, method]) =>
         toMap(layer, method, explained.get(layer, method).detach(), conditions(layer, method)),
       )
-      return { output: shareValue(explained.output), targets, scores, maps, warnings }
+      return { output: shareValue(explained.output), targets, scores, maps, failures, warnings }
     },
     async *explainEach(input, targets) {
       const output = await cam.forward<Value>(input)
       try {
         for (const target of targets) {
           const explained = await cam.backward<Value>(target)
-          const maps = each.map(([layer, method]) =>
+          const { failures } = cam
+          const maps = eachBut(failures).map(([layer, method]) =>
             toMap(layer, method, cam.get(layer, method), cam.conditions(layer, method)),
           )
-          yield { output: shareValue(output), ...explained, maps }
+          yield { output: shareValue(output), ...explained, maps, failures }
         }
       } finally {
         disposeValue(output)
@@ -198,9 +214,10 @@ function single(method: MethodName, layer: string | null, explainer: Attributing
         ? explained.cam.detach()
         : await callOperatorAsync(operators.mean, [explained.attribution, 1, true], options)
     const maps = [{ method, layer, map, intercepted, delta, conditions }]
-    return { output: shareValue(explained.output), targets, scores, maps, warnings }
+    return { output: shareValue(explained.output), targets, scores, maps, failures: [], warnings }
   }
   return {
+    methods: [method],
     explain,
     async *explainEach(input, targets) {
       for (const target of targets) yield await explain(input, { target })

@@ -9,6 +9,7 @@ import { checkModelFile } from '../model-file/check.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { toModelInput, type ModelInput } from './model-input.js'
+import { findOperatorLibrary } from './operator-library.js'
 import { explainRefusal, planOfWeights, readPlan, type LoadedWeights } from './open-plan.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
 import {
@@ -53,8 +54,9 @@ export interface LoadOptions extends CallOptions {
    */
   weights?: string | URL | Uint8Array
   /**
-   * Shared libraries that register operators which the model uses, such as torchvision's. They are loaded for as long as the
-   * process lives, and their code runs.
+   * Shared libraries that register operators which the model uses: the paths of files, or the names of Python packages, such
+   * as 'torchvision', whose library is found beside the torch package that is used, or where python3 finds it. They are loaded
+   * for as long as the process lives, and their code runs. None is loaded that is not named here.
    */
   libraries?: readonly (string | URL)[]
 }
@@ -109,7 +111,7 @@ export class ScriptModule implements Model {
     const untrusted = expect.oneOf('trust', trust, ['trusted', 'untrusted']) === 'untrusted'
     const limits = checkTrial(trial)
     for (const library of expect.list('libraries', libraries ?? [], isPathLike, 'paths of libraries'))
-      await cancellable(signal, (ticket) => native().loadLibrary(expect.path('libraries', library), ticket))
+      await cancellable(signal, async (ticket) => native().loadLibrary(await findOperatorLibrary(library), ticket))
     let facts: Pick<ScriptModule, 'inputs' | 'weights'> = { inputs: null, weights: null }
     const start = async (ticket: number): Promise<ModelHandle> => {
       // Bytes of the caller's may change while others are awaited, and an untrusted file as well.
@@ -157,7 +159,7 @@ export class ScriptModule implements Model {
     const { handle } = this
     const output = await cancellable(
       signal,
-      (ticket) => handle.forward(toPositional(inputs).map(unwrapValue), ticket),
+      (ticket) => handle.forward(toPositional(this, inputs).map(unwrapValue), ticket),
       (late) => disposeValue(wrapValue(late)),
     )
     return wrapValue(output) as Output

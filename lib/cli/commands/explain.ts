@@ -1,5 +1,6 @@
 import { GradCamError } from '../../base/errors.js'
 import { pickLayer } from '../../cam/pick-layer.js'
+import type { MethodFailure } from '../../methods/map-explainer.js'
 import { methodNames, methods } from '../../methods/table.js'
 import { saveOutput } from '../../images/save-image.js'
 import { svgOption, trustOption } from '../arguments.js'
@@ -27,7 +28,7 @@ export const command: Command = {
     'overlay is the map over the image, from blue to red; the others are grey, min-max normalised.',
     'docs/methods describes each method. Methods of one layer share their passes: --method gradcam,layercam.',
     'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',
-    'Exit code: 0, or 1 when an image failed (the others are explained all the same), or 2 for a wrong call.',
+    'Exit code: 0, or 1 when an image or a method failed (the others are explained all the same), or 2 for a wrong call.',
   ].join('\n'),
   options: {
     model: {
@@ -106,11 +107,17 @@ async function explainAll(asked: ExplainJob): Promise<number> {
 
   report.start(model.device, layers, picked)
   let failed = 0
+  let partly = 0
   let files = 0
   for (const [index, image] of images.entries()) {
     let shown = false
     try {
-      for await (const finding of explainer.explain(image, targets)) {
+      let methodFailed = false
+      const onFailure = (failure: MethodFailure): void => {
+        methodFailed = true
+        report.methodFailure(image, failure)
+      }
+      for await (const finding of explainer.explain(image, targets, onFailure)) {
         const target = names[targets.indexOf(finding.target)] ?? String(finding.class)
         const written = await save(finding, (kind) => outputs.path(index, { ...finding, target }, kind))
         files += Object.keys(written).length
@@ -118,6 +125,7 @@ async function explainAll(asked: ExplainJob): Promise<number> {
         shown = true
         report.finding(image, finding, written)
       }
+      if (methodFailed) partly++
     } catch (error) {
       // An error of one image does not concern the next one; an error of the model does.
       if (!isAboutImage(error)) throw error
@@ -127,7 +135,7 @@ async function explainAll(asked: ExplainJob): Promise<number> {
   }
   report.notes(modelNotes(model))
   report.end(images.length - failed, files, (performance.now() - began) / 1000)
-  return failed > 0 ? 1 : 0
+  return failed + partly > 0 ? 1 : 0
 }
 
 async function save({ images }: Finding, pathOf: (kind: string) => string): Promise<Files> {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -27,9 +28,12 @@ struct Explained {
   Tensor scores;                             // [N] float64 on the CPU, or the caller's scalar as [1]
   std::vector<LayerResult> layers;           // in the plan's order
   std::vector<std::vector<MethodMap>> maps;  // by method, then by layer, or one of all layers where they are aggregated
-  Tensor input_gradient;                     // the shape of the input
-  Tensor full_grad;                          // [N, 1, H, W]
-  std::optional<RowsFound> rows;             // what the model's probe found, where there was one
+  std::vector<std::exception_ptr> failures;  // by method: what kept it from its maps, which are then empty; else null
+  // What kept a pass from evidence that only some of its methods need; null where it has it.
+  std::exception_ptr no_gradient, no_curvature;
+  Tensor input_gradient;          // the shape of the input
+  Tensor full_grad;               // [N, 1, H, W]
+  std::optional<RowsFound> rows;  // what the model's probe found, where there was one
 };
 
 }  // namespace gradcam
