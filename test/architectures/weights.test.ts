@@ -199,7 +199,7 @@ test('published weights are known by their file or their folder', (t) => {
   const published = (name: string, size: number) => ({ file: name, preprocess: { resize: size, crop: [size, size] } })
   const weights = [published('net.a1_in1k', 224), published('net.in1k_384', 384), published('net-0123.pth', 512)]
   const architecture = { ...findArchitecture('resnet18'), weights }
-  const sizeFor = (weights: string | null) => (preprocessOf(architecture, weights) as { resize: number }).resize
+  const sizeFor = (name: string | null) => (preprocessOf(architecture, name) as { resize: number }).resize
   t.is(sizeFor(null), 224)
   t.is(sizeFor('/models/net.in1k_384/model.safetensors'), 384)
   t.is(sizeFor('net.in1k_384.safetensors'), 384)
