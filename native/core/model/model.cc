@@ -13,6 +13,11 @@ namespace {
   std::vector<std::string> layers;
   for (const auto& info : submodules)
     if (info.hookable && !info.path.empty()) layers.push_back(info.path);
+  if (layers.empty())
+    throw Error("ERR_LAYER_NOT_FOUND",
+                "The model has no layer '" + path +
+                    "', and no layers at all: its code is in one module, as that of a traced function is.",
+                Remedy{"Use a method of the input, or export the model with its modules."}, {{"layer", path}});
   throw Error("ERR_LAYER_NOT_FOUND",
               "The model has no layer '" + path + "'. `gradcam layers FILE` or model.namedModules() lists them all.",
               {{"layer", path}, {"candidates", layers}});
