@@ -74,6 +74,29 @@ class Heads(Encoder):
         return self.head(f), self.other(f)
 
 
+class Branches(Encoder):
+    """Two ways from the stem, each to a part of the output of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(6, 6, 1), nn.Conv2d(6, 6, 1)
+
+    def forward(self, x: Tensor):
+        f = self.stem(x)
+        return self.head(pooled(self.left(f))), self.head(pooled(self.right(f)))
+
+
+class Functional(nn.Module):
+    """Has no layers: all code is in one module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(seeded((5, 3, 3, 3), 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pooled(torch.relu(F.conv2d(x, self.weight)))
+
+
 class Dense(Encoder):
     """Segmentation [N, C, H, W], with context beyond the layer's own positions."""
 
@@ -235,6 +258,9 @@ def every_case():
         "top of 1": grad_cam(m, [x], lambda y: y[1].max(1).values.sum()),
         "tops": top,
     }
+
+    yield "branches", script(Branches().eval()), [x], {}
+    yield "functional", script(Functional().eval()), [x], {}
 
     m = Dense().eval()
     yield "dense", script(m), [x], {
