@@ -44,12 +44,22 @@ export async function defaultLayer(
   })
   const layer = lastSpatialLayer(outputs)
   if (layer) return layer
-  // A frozen model has an error of its own, which says why it has no layers.
-  if (model.namedModules().length === 1) model.checkLayer('features')
+  refuseWithoutLayers(model)
   throw new GradCamError(
     'ERR_LAYER_OUTPUT',
     `No layer of the model returns [N, C, h, w] with more than one spatial position for an input of [${shape.join(', ')}], ` +
       'so there is no map to draw. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
+  )
+}
+
+/** @internal Throws where a model has no layers at all, with why. */
+export function refuseWithoutLayers(model: Model): void {
+  if (model.namedModules().length > 1) return
+  if (!model.capabilities.hookable) model.checkLayer('features') // a frozen model has an error of its own
+  throw new GradCamError(
+    'ERR_LAYER_OUTPUT',
+    'The model has no layers: its code is in one module, as that of a traced function is.',
+    { remedy: 'Use a method of the input, e.g. saliency or occlusion, or export the model with its modules.' },
   )
 }
 
