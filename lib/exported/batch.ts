@@ -93,8 +93,11 @@ class BatchAnalysis {
 
   #make(node: GraphNode, result: Batched | null | undefined): boolean {
     if (!result) return false
-    for (const name of madeBy(node)) {
-      const size = this.#shape(name)[result.dim]
+    for (const [at, name] of madeBy(node).entries()) {
+      const shape = this.#shape(name)
+      // A batch norm with fixed statistics also returns those of the batch, which are empty then.
+      if (at > 0 && shape.length === 1 && shape[0] === 0) continue
+      const size = shape[result.dim]
       if (size !== this.batch * result.times) return false
       this.#values.set(name, result)
     }
