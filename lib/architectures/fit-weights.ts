@@ -116,11 +116,11 @@ function misfit(
     const more = names.length > listed ? `, and ${names.length - listed} more` : ''
     return ` ${what}: ${names.slice(0, listed).join(', ')}${more}.`
   }
-  const nearest = (wanted: string): string => {
-    const [near] = nearestPaths(wanted, unexpected, 1)
-    return near === undefined ? wanted : `${wanted} (nearest: ${near})`
+  const withNearest = (tensor: string): string => {
+    const [near] = nearestPaths(tensor, unexpected, 1)
+    return near === undefined ? tensor : `${tensor} (nearest: ${near})`
   }
-  const near = missing.length > listed ? missing : missing.map(nearest)
+  const near = missing.length > listed ? missing : missing.map(withNearest)
   return new GradCamError(
     'ERR_WEIGHTS',
     `The weights of ${weights.name} do not fit the architecture '${name}'.${some('Missing', near)}${some('Not expected', unexpected)}${some('Of another shape', misshapen)}`,

@@ -1,18 +1,14 @@
-import { readFile } from 'node:fs/promises'
 import { GradCamError } from '../base/errors.js'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { defaultMaxPixels } from '../images/index.js'
 import type { JobSpecOptions } from '../jobs/job-spec.js'
 import { methodNames, methods } from '../methods/table.js'
 import { fixedImageSize, toModelInput } from '../model/model-input.js'
-import { readPlan, type LoadedWeights } from '../model/open-plan.js'
-import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
-import { isPresetName, presets } from '../preprocess/presets.js'
+import { readPlan } from '../model/open-plan.js'
 import { readLabels } from '../target/labels.js'
 import {
   choice,
   parseReshape,
-  readTarget,
   readTrust,
   reshapeOption,
   single,
@@ -21,14 +17,18 @@ import {
   usageError,
 } from './arguments.js'
 import type { Option, Values } from './command.js'
+import { inputFlags, readInputs, readOf, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
 import { labelsOf, modelFlags, readModelChoice, sayWhereFound, weightsOf } from './model-options.js'
+import { preprocessOption, readPreprocessing, usualPreprocess } from './preprocess-option.js'
 
 /** What `gradcam batch` was asked for. */
 export interface BatchCall {
   readonly sources: readonly string[]
   readonly out: string
   /** What decides what the results are. */
-  readonly job: Required<Omit<JobSpecOptions, 'sources' | 'base'>>
+  readonly job: Required<Omit<JobSpecOptions, 'sources' | 'base' | 'inputs'>>
+  /** The model's other inputs. */
+  readonly inputs: readonly InputFlag[]
   /** How `--preprocess` was given. */
   readonly preprocessName: string
   readonly devices: readonly string[]
@@ -60,9 +60,10 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   },
   target: {
     type: 'string',
-    value: 'N|argmax',
-    help: 'the class to explain, by number or label; argmax (the default) is the top one of each image',
+    value: 'N|argmax|JSON',
+    help: targetHelp,
   },
+  ...inputFlags,
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
   reshape: reshapeOption,
   precision: {
@@ -70,11 +71,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     value: 'TYPE',
     help: 'bfloat16 or float16 for what comes before the layer: faster where the hardware supports it, slightly other maps',
   },
-  preprocess: {
-    type: 'string',
-    value: 'NAME|JSON',
-    help: "what is done to images: a preset, or JSON, in a file or as it is (ours, or timm's configuration); by default as weights were published, else imagenet (at the size that an exported program fixes)",
-  },
+  ...preprocessOption,
   write: {
     type: 'string',
     value: 'KINDS',
@@ -138,9 +135,11 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   sayWhereFound(weights)
   const labels = labelsFile === undefined ? labelsOf(weights) : await readLabels(labelsFile)
   const target = readTarget(single(values, 'target') ?? 'argmax', labels)
+  const of = readOf(values)
   const precision =
     values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
-  const preprocess = named === undefined ? defaultPreprocess(model, weights) : await readPreprocessing(named)
+  const preprocess =
+    named === undefined ? usualPreprocess(weights, () => fixedSizeOf(model)) : await readPreprocessing(named)
   return {
     sources,
     out,
@@ -152,11 +151,13 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
       layer,
       reshape,
       target,
+      of,
       preprocess,
       write,
       alpha,
       labels,
     },
+    inputs: readInputs(values),
     preprocessName: named ?? (weights?.preprocess ? 'its weights were published' : 'imagenet'),
     devices,
     batchSize: readCount(values, 'batch') ?? 8,
@@ -171,23 +172,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   }
 }
 
-/**
- * As weights were published; else as for ImageNet, at the size that an exported program fixes, with as much around it. A file
- * that cannot be read is refused later.
- */
-function defaultPreprocess(model: string, weights: LoadedWeights | null): Preprocess {
-  if (weights?.preprocess) return readPreprocess(weights.preprocess)
-  const size = fixedSizeOf(model)
-  if (!size || size.join() === '224,224') return presets.imagenet
-  const [height, width] = size
-  const around = (side: number): number => Math.round((side * 256) / 224)
-  return readPreprocess({
-    ...presets.imagenet,
-    resize: { cover: [around(height), around(width)] },
-    crop: [height, width],
-  })
-}
-
+/** A file that cannot be read is refused later. */
 function fixedSizeOf(model: string): readonly [number, number] | null {
   try {
     return fixedImageSize(readPlan(model, 'cpu')?.inputs.map(toModelInput) ?? null)
@@ -230,29 +215,4 @@ function readDevices(text: string): string[] {
   if (wrong !== undefined || devices.length === 0)
     throw usageError(`--device requires cpu, cuda, cuda:N, auto or cpu:REPLICAS, with commas between; not "${text}".`)
   return devices
-}
-
-async function readPreprocessing(name: string): Promise<Preprocess> {
-  if (isPresetName(name)) return readPreprocess(name)
-  if (!/[./\\{]/.test(name)) return readPreprocess(name as 'imagenet') // which refuses it with the names of the presets
-  const isJson = name.trimStart().startsWith('{')
-  const text = isJson ? name : await readJsonFile(name)
-  let description: Record<string, unknown>
-  try {
-    description = JSON.parse(text) as Record<string, unknown>
-  } catch (cause) {
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `'${name}' is not JSON: ${(cause as Error).message}.`, { cause })
-  }
-  return readPreprocess(description)
-}
-
-async function readJsonFile(name: string): Promise<string> {
-  return await readFile(name, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const missing = cause.code === 'ENOENT'
-    throw new GradCamError(
-      missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
-      `The preprocessing '${name}' ${missing ? 'does not exist' : `cannot be read (${cause.code})`}. Check --preprocess.`,
-      { cause },
-    )
-  })
 }

@@ -8,6 +8,7 @@ import { digestFile } from '../base/digest.js'
 import { GradCamError } from '../base/errors.js'
 import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
+import { toPath } from '../target/path.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 
 /**
@@ -29,6 +30,13 @@ export interface JobSpec {
   readonly reshape?: PlainReshape
   /** What to explain of inputs without a target of their own. */
   readonly target: BatchTarget
+  /** The path to the part of the output that classes are of; left out where none is named. */
+  readonly of?: readonly (string | number)[]
+  /**
+   * The model's other inputs, where it has several: all in order, each the path of a .npy file with the SHA-256 digest of its
+   * bytes, or a number or flag; null in the place of the images.
+   */
+  readonly inputs?: readonly JobInput[]
   /** What is done to images. */
   readonly preprocess: Preprocess
   /** The kinds of files to write. */
@@ -42,6 +50,9 @@ export interface JobSpec {
   /** For files the folder that the ids of inputs start at; '' for other sources. */
   readonly base: string
 }
+
+/** One of a model's other inputs: see {@link JobSpec.inputs}. */
+export type JobInput = { readonly path: string; readonly sha256: string } | number | boolean | null
 
 /** What {@link makeJobSpec} makes a specification of. */
 export interface JobSpecOptions {
@@ -59,6 +70,10 @@ export interface JobSpecOptions {
   reshape?: PlainReshape | null
   /** 'argmax' by default. Plain data without tensors. */
   target?: BatchTarget
+  /** See {@link JobSpec.of}. */
+  of?: string | number | readonly (string | number)[] | null
+  /** The model's other inputs, in order: paths of .npy files, numbers or flags, and null in the place of the images. */
+  inputs?: readonly (string | number | boolean | null)[] | null
   /** A preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
   /** ['overlay'] by default; [] writes nothing. */
@@ -87,7 +102,8 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     target = 'argmax',
     alpha = 0.5,
   } = expect.options(options)
-  const { reshape = null, weights = null } = options
+  const { reshape = null, weights = null, of = null, inputs: others = null } = options
+  const part = of === null ? undefined : toPath(of)
   if (reshape !== null) toNativeReshape(reshape)
   if (reshape !== null && !methods[method].layered)
     throw invalid('reshape', `left out for the method ${method}, which takes no layer`, reshape)
@@ -122,6 +138,8 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     layer,
     ...(reshape !== null && { reshape }),
     target,
+    ...(part && { of: part }),
+    ...(others && { inputs: await readJobInputs(others) }),
     preprocess,
     write,
     alpha,
@@ -129,6 +147,17 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     sources,
     base,
   }
+}
+
+async function readJobInputs(given: readonly unknown[]): Promise<JobInput[]> {
+  const isInput = (value: unknown): value is string | number | boolean | null =>
+    value === null || ['string', 'number', 'boolean'].includes(typeof value)
+  const list = expect.list('inputs', given, isInput, 'paths of .npy files, numbers and flags, with one null')
+  if (list.filter((one) => one === null).length !== 1)
+    throw invalid('inputs', 'all inputs in order, with null in the place of the images', given)
+  return await Promise.all(
+    list.map(async (one) => (typeof one === 'string' ? { path: one, sha256: await digestOf(one, 'input') } : one)),
+  )
 }
 
 const isString = (value: unknown): value is string => typeof value === 'string'
@@ -184,12 +213,12 @@ function shortly(value: unknown): string {
   return JSON.stringify(value)
 }
 
-async function digestOf(file: string): Promise<string> {
+async function digestOf(file: string, what = 'model'): Promise<string> {
   return await digestFile(file).catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT'
     throw new GradCamError(
       missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
-      `The model '${file}' ${missing ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check its path.`,
+      `The ${what} '${file}' ${missing ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check its path.`,
       { cause },
     )
   })

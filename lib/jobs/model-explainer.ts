@@ -9,7 +9,15 @@ import type { PlainReshape } from '../cam/reshape.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { methods } from '../methods/table.js'
+import { fitsChannels } from '../images/frame-channels.js'
+import { loadNpy } from '../images/index.js'
+import { observeLayers } from '../model/observe-layers.js'
+import { refusedInput } from '../model/refused-input.js'
+import type { Preprocess } from '../preprocess/preprocess.js'
+import { Tensor } from '../tensor/tensor.js'
+import { expectedInput } from '../model/expected-input.js'
 import { isModel, type Model } from '../model/model.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import { framingOf } from '../preprocess/framing.js'
 import type { JobExplainer, JobPlan } from './job.js'
@@ -40,6 +48,7 @@ export class ModelExplainer implements JobExplainer {
   readonly #devices: readonly string[]
   readonly #loading: Pick<LoadOptions, 'trust' | 'libraries'>
   #models: readonly Model[] = []
+  #inputs: readonly Value[] | undefined
   #job: ({ readonly spec: JobSpec } & Chosen) | null = null
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
@@ -62,10 +71,14 @@ export class ModelExplainer implements JobExplainer {
     expect.string('spec.model.path', expect.options(expect.options(spec, 'spec').model, 'spec.model').path)
     this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#loading))
     try {
-      const [model] = this.#models
-      const chosen: Chosen = model ? await layerOf(model, spec) : { layer: null }
+      const [model] = this.#models as [Model, ...Model[]]
+      this.#inputs = await loadInputs(spec.inputs)
+      const chosen = await layerOf(model, spec, this.#inputs)
       this.#job = { spec, ...chosen }
-      return { ...chosen, devices: this.#models.map(({ device }) => device) }
+      const refused = await tryBlank(model, spec, this.#inputs)
+      const images = describeImages(model, spec, this.#inputs)
+      const devices = this.#models.map(({ device }) => device)
+      return { ...chosen, devices, ...(images !== '' && { images }), ...(refused !== null && { refused }) }
     } catch (error) {
       await this.close()
       throw error
@@ -78,7 +91,7 @@ export class ModelExplainer implements JobExplainer {
   ): AsyncIterable<BatchResult<Extra>> {
     if (!this.#job) throw new GradCamError('ERR_CLOSED', 'The explainer is not open. Call open() first.')
     const { spec, layer, reshape } = this.#job
-    const { method, precision, target, preprocess } = spec
+    const { method, precision, target, of, preprocess } = spec
     return explainAll<Extra>(inputs, {
       maxWait: 1000,
       ...this.#tuning,
@@ -88,6 +101,8 @@ export class ModelExplainer implements JobExplainer {
       ...(layer !== null && { layer }),
       ...(reshape !== undefined && { reshape }),
       target,
+      ...(of && { of }),
+      ...(this.#inputs && { inputs: this.#inputs }),
       preprocess,
       order: 'ready',
       sha256: true,
@@ -101,6 +116,8 @@ export class ModelExplainer implements JobExplainer {
   async close(): Promise<void> {
     if (!this.#given) for (const model of this.#models) model.dispose()
     this.#models = []
+    disposeValue(this.#inputs)
+    this.#inputs = undefined
     this.#job = null
   }
 }
@@ -130,11 +147,76 @@ async function loadReplicas(
 /** The layer that is explained, and how its output becomes [N, C, h, w]. */
 type Chosen = Pick<JobPlan, 'layer' | 'reshape'>
 
+/** The other inputs of the model, as the explainers take them. */
+async function loadInputs(inputs: JobSpec['inputs']): Promise<readonly Value[] | undefined> {
+  if (!inputs) return undefined
+  const loaded: Value[] = []
+  for (const input of inputs)
+    loaded.push(typeof input === 'object' && input !== null ? await loadNpy(input.path) : input)
+  return loaded
+}
+
+/**
+ * Runs the model once on noise, where all images of the job get one size.
+ *
+ * @returns the error, where it fails; null where it runs, or there is no such size
+ */
+async function tryBlank(model: Model, { preprocess }: JobSpec, inputs: readonly Value[] | undefined): Promise<unknown> {
+  const at = inputs?.indexOf(null) ?? 0
+  const { channels, dimensions, dtype } = expectedInput(model, at)
+  if ((dimensions !== null && dimensions !== 2) || !isOneSize(preprocess)) return null
+  const shape = [1, channels ?? 3, ...framingOf([224, 224], preprocess).size]
+  using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
+  const all = inputs?.map((value, i) => (i === at ? noise : value)) ?? noise
+  try {
+    await observeLayers(model, all)
+    return null
+  } catch (error) {
+    return refusedInput(error, shape)
+  }
+}
+
+/** Whether images of all sizes are framed to one. */
+function isOneSize(preprocess: Preprocess): boolean {
+  const sizes = [
+    [224, 224],
+    [480, 640],
+    [777, 333],
+  ] as const
+  return new Set(sizes.map((size) => framingOf(size, preprocess).size.join())).size === 1
+}
+
+/** What is unusual about the images that the model is given. */
+function describeImages(model: Model, { preprocess }: JobSpec, inputs: readonly Value[] | undefined): string {
+  const { channels, dimensions, dtype } = expectedInput(model, inputs?.indexOf(null) ?? 0)
+  if (dimensions !== null && dimensions !== 2) return ''
+  const facts = [
+    ...(channels === null || channels === 3
+      ? []
+      : channels === 1
+        ? ['grey as Pillow makes L']
+        : [`${channels} pages as channels`]),
+    ...(channels !== null && !fitsChannels(preprocess, channels)
+      ? [`from 0 to 1, since mean and std are for ${preprocess.mean.length} channels`]
+      : []),
+    ...(dtype === null || dtype === 'float32' ? [] : [`in ${dtype}`]),
+  ]
+  return facts.map((fact) => `, ${fact}`).join('')
+}
+
 /** The layer of the job, or the one that is picked at the size that images are framed to. */
-async function layerOf(model: Model, { layer, reshape, method, preprocess }: JobSpec): Promise<Chosen> {
+async function layerOf(model: Model, spec: JobSpec, inputs: readonly Value[] | undefined): Promise<Chosen> {
+  const { layer, reshape, method, preprocess } = spec
   if (layer !== null || !methods[method].layered) return { layer, ...(reshape !== undefined && { reshape }) }
+  const { channels, dimensions } = expectedInput(model, inputs?.indexOf(null) ?? 0)
+  if (dimensions !== null && dimensions !== 2)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `The model takes inputs of ${dimensions} spatial ${dimensions === 1 ? 'dimension' : 'dimensions'}, whose size nothing says, so no layer is picked.`,
+      { remedy: 'Name the layer to explain.' },
+    )
   const { size } = framingOf([224, 224], preprocess)
-  const picked = await pickLayer(model, [1, 3, ...size])
+  const picked = await pickLayer(model, [1, channels ?? 3, ...size], { inputs })
   const own = reshape ?? (picked.reshape as PlainReshape | undefined)
   return { layer: picked.layer, ...(own !== undefined && { reshape: own }) }
 }

@@ -1,4 +1,4 @@
-import { openBytes, type ByteSource } from '../archive/byte-source.js'
+import { openIfReadable, type ByteSource } from '../archive/byte-source.js'
 import { Zip } from '../archive/zip.js'
 import {
   findArchitecture,
@@ -34,28 +34,19 @@ export interface LoadedWeights {
  * @throws GradCamError as `translateProgram` does
  */
 export function readPlan(from: string | Uint8Array, device: string): ModelPlan | null {
-  using source = openOrNull(from)
+  using source = openIfReadable(from)
   const zip = source && zipOf(source)
   return source && zip && isProgramArchive(zip) ? translateProgram(source, zip, device) : null
 }
 
 /** How long the text of an exported program is, in bytes; null for a file of another kind. */
 export function programLength(from: string | Uint8Array): number | null {
-  using source = openOrNull(from)
+  using source = openIfReadable(from)
   const zip = source && zipOf(source)
   return zip && isProgramArchive(zip) ? programTextLength(zip) : null
 }
 
-/** The addon says what is wrong with a file that cannot be opened. */
-function openOrNull(from: string | Uint8Array): ByteSource | null {
-  try {
-    return openBytes(from)
-  } catch (error) {
-    if (error instanceof GradCamError) return null
-    throw error
-  }
-}
-
+/** Null for what is not an archive, of which the addon says what is wrong. */
 function zipOf(source: ByteSource): Zip | null {
   try {
     if (source.size < 4 || source.read(0, 2).toString('latin1') !== 'PK') return null

@@ -98,7 +98,7 @@ test.serial(
 test.serial('a pass that fails leaves no hook behind', async (t) => {
   using model = await ScriptModule.load(nets.file('plain'))
   using wrong = toTensor({ shape: [1, 2, 8, 8], data: new Float32Array(128) })
-  await t.throwsAsync(observeLayers(model, wrong), { code: 'ERR_TORCH' })
+  await t.throwsAsync(observeLayers(model, wrong), { code: 'ERR_CHANNELS' })
   using input = toTensor(nets.input('plain'))
   const before = await heldTensors()
   ;(await model.forward(input)).dispose()

@@ -71,7 +71,7 @@ test('without a driver pip is asked for the CPU build, once, and never told an i
   t.true(asked.at(-1)?.startsWith(`TMPDIR=${machine.cache}`), 'what pip unpacks lies on the disk that it goes to')
 })
 
-test('an index without the CPU build: said in a line, and the plain build taken', (t) => {
+test('an index without the CPU build: said in a line, and the plain build taken without its CUDA libraries', (t) => {
   const machine = fakeMachine(t, { index: { 'torch==2.13.0': 'cuda' } })
   const { code, stdout, stderr } = ensure(machine)
   t.is(code, 0, stderr)
@@ -80,7 +80,8 @@ test('an index without the CPU build: said in a line, and the plain build taken'
     machine.asked().map((asked) => asked.at(-2)),
     ['torch==2.13.0+cpu', 'torch==2.13.0'],
   )
-  t.like(JSON.parse(stdout), { cuda: true, root: join(machine.cache, 'pytorch-2.13.0-cuda', 'site', 'torch') })
+  t.like(JSON.parse(stdout), { cuda: false, root: join(machine.cache, 'pytorch-2.13.0-small', 'site', 'torch') })
+  t.true(machine.asked()[1]?.includes('--no-deps'))
 })
 
 test('with a driver pip is asked for the plain build, then for any', (t) => {

@@ -13,6 +13,7 @@ const needs = {
     what: 'a Chromium, which @sparticuz/chromium has for Linux on x64',
     inCi: process.platform === 'linux' && process.arch === 'x64',
   },
+  registry: { what: 'the registry of npm, and CMake, on Linux', inCi: process.platform === 'linux' },
   builder: { what: 'CMake and node-gyp', inCi: true },
   cuda: { what: 'a CUDA device', inCi: false },
   linux: { what: 'Linux', inCi: false },

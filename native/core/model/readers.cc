@@ -31,7 +31,61 @@ bool is_torchscript(const ModelFile& file) {
          (!file.records() || file.has_record("constants.pkl") || file.has_record("model.json"));
 }
 
+// The name after `start` in a text, e.g. "torchvision::nms"; empty where it is not in it.
+std::string name_after(const std::string& text, const std::string& start) {
+  const auto at = text.find(start);
+  if (at == std::string::npos) return {};
+  const auto from = at + start.size();
+  const auto end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:.", from);
+  auto name = text.substr(from, end == std::string::npos ? end : end - from);
+  while (!name.empty() && (name.back() == '.' || name.back() == ':')) name.pop_back();
+  return name;
+}
+
+void refuse_missing_operator(const ModelFile& file, const std::string& text) {
+  const auto name = name_after(text, "Unknown builtin op: ");
+  if (name.empty()) return;
+  throw Error("ERR_MODEL_OPERATOR",
+              file.name() + " uses the operator " + name +
+                  ", which this LibTorch does not have: it belongs to a library, " +
+                  "or to a PyTorch of another version.",
+              Remedy{"Load the library that registers it (`libraries`), e.g. torchvision's for torchvision::nms."},
+              {{"operator", name}});
+}
+
+// Objects of C++ classes: "__torch__.torch.classes.tensorrt.Engine".
+void refuse_missing_class(const ModelFile& file, const std::string& text) {
+  const auto name = name_after(text, "__torch__.torch.classes.");
+  if (name.empty()) return;
+  const bool is_engine = name.starts_with("tensorrt");
+  const bool is_mobile = name.starts_with("xnnpack") || name.starts_with("metal") || name.starts_with("vulkan");
+  throw Error("ERR_MODEL_CLASS",
+              file.name() + " holds an object of the class " + name + ", which this LibTorch does not have" +
+                  (is_engine   ? ": it was compiled by Torch-TensorRT, whose engines have neither layers nor gradients."
+                   : is_mobile ? ": it was optimised for mobile, which packs weights where they have no gradient."
+                               : "."),
+              Remedy{is_engine || is_mobile
+                         ? "Export the model before that: torch.jit.script(model.eval()).save(...)."
+                         : "Load the library that registers it (`libraries`), or export the model without it."},
+              {{"class", name}});
+}
+
+void refuse_newer_version(const ModelFile& file, const std::string& text) {
+  if (text.find("but the maximum supported version for reading is") == std::string::npos) return;
+  throw Error("ERR_MODEL_UNSUPPORTED", file.name() + " was written by a newer PyTorch: " + text,
+              Remedy{"Use a newer LibTorch, or export it with an older PyTorch."});
+}
+
+// Text of the reader of archives, and not of what is in them.
+bool is_about_archive(const std::string& text) {
+  return text.find("PytorchStreamReader") != std::string::npos || text.find("zip archive") != std::string::npos;
+}
+
 [[noreturn]] void throw_unreadable(const ModelFile& file, const std::exception& cause) {
+  const std::string text = cause.what();
+  refuse_missing_operator(file, text);
+  refuse_missing_class(file, text);
+  refuse_newer_version(file, concise_message(cause));
   // PyTorch writes such a file without the tensors in MKLDNN's layout, and cannot read it either.
   if (std::string(cause.what()).find("required keyword attribute 'value' is undefined") != std::string::npos)
     throw Error(
@@ -39,7 +93,9 @@ bool is_torchscript(const ModelFile& file) {
         file.name() + " was saved after torch.jit.optimize_for_inference, which leaves weights out of the file.",
         Remedy{"Save it without: torch.jit.script(model.eval()).save(...)."});
   throw Error("ERR_MODEL_CORRUPT", file.name() + " cannot be read as a TorchScript file: " + concise_message(cause),
-              Remedy{"It is incomplete or damaged, or was written by a newer PyTorch: copy or export it again."});
+              Remedy{is_about_archive(text)
+                         ? "It is incomplete or damaged: copy or export it again."
+                         : "Export it again; where that gives the same file, it needs a LibTorch of another version."});
 }
 
 Loaded read_torchscript(ModelFile& file, const ModelOptions& options) {

@@ -17,6 +17,7 @@
 #include "loop_checks.h"
 #include "max_pool_rewrite.h"
 #include "randomize.h"
+#include "refused_run.h"
 
 namespace gradcam {
 
@@ -106,6 +107,8 @@ void TorchScriptModel::read_code() {
   const auto* self = module_._ivalue().get();
   code_.findings = find_findings(graph, self);
   code_.ending = find_ending(graph, self);
+  code_.first_convolution = find_first_convolution(graph, self);
+  code_.devices = find_named_devices(graph, self);
   const auto writes = find_state_writes(graph, self);
   if (writes.empty()) return;
   code_.changes = writes.text();
@@ -127,16 +130,27 @@ std::vector<std::string> TorchScriptModel::operators() const {
 IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
   for (auto& input : inputs)
     input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : to_device(t, device_); });
+  convert_inputs(contract_, dtype_, inputs);
   check_inputs(contract_, inputs);
   const RunScope scope(hooks_, observer, cancel);
   const CancelScope in_loops(cancel);
   // The profiling executor would fuse operators and hide ReLUs inside differentiable graphs of its own.
   const jit::GraphOptimizerEnabledGuard unoptimized(false);
   try {
-    return module_.get_method("forward")(std::move(inputs));
+    return module_.get_method("forward")(inputs);
   } catch (...) {
     if (cancel) cancel->check();  // the interpreter turned Cancelled into text
+    rethrow_failure(inputs);
+  }
+}
+
+// The error of a run: what a module threw, where the interpreter turned it into text.
+void TorchScriptModel::rethrow_failure(const std::vector<IValue>& inputs) const {
+  try {
     if (hooks_.failure) std::rethrow_exception(hooks_.failure);
+    throw;
+  } catch (const std::exception& error) {
+    refuse_run(*this, inputs, error);
     throw;
   }
 }

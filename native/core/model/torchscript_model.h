@@ -48,6 +48,7 @@ class TorchScriptModel final : public Model {
 
   std::shared_ptr<SplitModel> build_split(const SplitPlan& plan) const;
   void read_code();
+  [[noreturn]] void rethrow_failure(const std::vector<IValue>& inputs) const;
 
   // Of the models that this one was copied from: functions that are not methods stay in the unit of the original.
   std::vector<std::shared_ptr<torch::jit::CompilationUnit>> units_;

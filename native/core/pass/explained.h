@@ -1,7 +1,9 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/maps/maps.h"
@@ -23,9 +25,12 @@ struct LayerResult {
 
 // The result of a backward pass.
 struct Explained {
-  std::vector<int64_t> classes;              // per image; empty when the score came from the caller
-  Tensor scores;                             // [N] float64 on the CPU, or the caller's scalar as [1]
-  std::vector<LayerResult> layers;           // in the plan's order
+  // Per image; empty when the score came from the caller, or no method needed one and the target did not fit the
+  // output.
+  std::vector<int64_t> classes;
+  std::vector<std::variant<std::string, int64_t>> of;  // see ResolvedTarget::path
+  Tensor scores;                                       // [N] float64 on the CPU, or the caller's scalar as [1]
+  std::vector<LayerResult> layers;                     // in the plan's order
   std::vector<std::vector<MethodMap>> maps;  // by method, then by layer, or one of all layers where they are aggregated
   Tensor input_gradient;                     // the shape of the input
   Tensor full_grad;                          // [N, 1, H, W]

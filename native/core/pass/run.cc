@@ -123,7 +123,10 @@ Explained Run::differentiate(const Tensor& score, bool keep_graph) const {
   if (context_.plan.explains<ScoresOnly>()) return {};
   const auto* layers = context_.plan.explains<LayerMaps>();
   if (layers) require_captured(*layers, captured_);
-  if (const auto* guided = context_.plan.explains<GuidedGradient>()) require_guided(*guided, captured_);
+  if (const auto* guided = context_.plan.explains<GuidedGradient>()) {
+    require_graph(score);  // without one there is no ReLU in it, whatever the model has
+    require_guided(*guided, captured_);
+  }
   if (!context_.plan.needs_gradient()) {
     Explained explained;
     for (const auto& activation : captured_.activations) explained.layers.emplace_back(activation.detach(), Tensor());
