@@ -54,8 +54,17 @@ export function fitWeights(architecture: Architecture, empty: ArchitecturePlan, 
   })
   if (missing.length > 0 || misshapen.length > 0 || unexpected.length > 0)
     throw misfit(architecture, weights, { missing, misshapen, unexpected })
-  const { modules, children, methods, inputs, fixedBatch } = empty
+  const { modules, children, methods, fixedBatch } = empty
+  const inputs = inputsFor(empty, tensors)
   return { plan: { modules, tensors, children, methods, inputs, fixedBatch }, classes, prefix }
+}
+
+/** The inputs of the architecture, in the type that the weights have: published ones may be in half precision. */
+function inputsFor(empty: ArchitecturePlan, tensors: readonly PlannedTensor[]): ModelPlan['inputs'] {
+  const own = tensors.find(({ isParameter }) => isParameter)?.tensor.dtype
+  const planned = empty.tensors.find(({ isParameter }) => isParameter)?.dtype
+  if (own === undefined || own === planned) return empty.inputs
+  return empty.inputs.map((input) => (input.dtype === planned ? { ...input, dtype: own } : input))
 }
 
 function fullName({ modules }: ArchitecturePlan, { module, name }: PlannedWeight): string {

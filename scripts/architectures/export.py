@@ -23,7 +23,7 @@ warnings.filterwarnings("ignore")
 
 # They take images of one size alone.
 FIXED = ("vit", "swin", "maxvit", "timm:vit", "timm:deit", "timm:swin", "timm:beit", "timm:cait", "timm:pit", "timm:mixer",
-         "timm:eva", "timm:maxvit", "timm:coatnet", "timm:levit", "timm:crossvit")  # fmt: skip
+         "timm:eva", "timm:tf_", "timm:maxvit", "timm:coatnet", "timm:levit", "timm:crossvit")  # fmt: skip
 AUXILIARY = {"googlenet": ["aux1.", "aux2."], "inception_v3": ["AuxLogits."]}
 RESAMPLE = {"bilinear": "bilinear", "bicubic": "bicubic"}
 
@@ -135,6 +135,15 @@ def drop_values(model):
         parameter.data = block[start : start + parameter.numel()].view(parameter.shape)
 
 
+def shapes_of(source, classes):
+    try:
+        with torch.device("meta"):
+            state = source.build(classes).state_dict()
+    except Exception:
+        state = source.build(classes).state_dict()  # its definition computes with tensors
+    return {name: value.shape for name, value in state.items()}
+
+
 def export(model, size, fixed):
     batch = torch.export.Dim("batch", min=1, max=65536)
     shapes = {0: batch}
@@ -158,8 +167,7 @@ def write(out, name):
     model = source.build()
     state = model.state_dict()
     classes = 21 if getattr(source, "is_segmentation", False) else 1000
-    with torch.device("meta"):
-        other = source.build(classes + 3).state_dict()
+    other = shapes_of(source, classes + 3)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     drop_values(model)
     program, fixed = export(model, crop, name.startswith(FIXED))
@@ -174,7 +182,7 @@ def write(out, name):
         "size": size,
         # A fixed size takes no weights of another.
         "weights": [each for each in published if not fixed or each["preprocess"].get("crop") == size],
-        "byClass": [key for key, value in state.items() if value.shape != other[key].shape],
+        "byClass": [key for key, value in state.items() if value.shape != other[key]],
         "state": list(state),
         "unused": source.unused,
     }

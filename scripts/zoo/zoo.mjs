@@ -58,6 +58,7 @@ const { values, positionals } = parseArgs({
   options: { missing: { type: 'boolean' }, minutes: { type: 'string' } },
   allowPositionals: true,
 })
+/** @type {Map<string, string>} */
 const rows = rowsBefore()
 const end = performance.now() + Number(values.minutes ?? Infinity) * 60_000
 for (const name of positionals.length > 0 ? positionals : all) {

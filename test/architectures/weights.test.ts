@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { architectures, GradCam, imagenetLabels, readPreprocess, ScriptModule, Tensor } from '../../lib/index.js'
-import { findArchitecture, preprocessOf } from '../../lib/architectures/architecture.js'
+import { architectureFile, findArchitecture, preprocessOf } from '../../lib/architectures/architecture.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { readWeights } from '../../lib/architectures/weights-file.js'
 import { checkSameJob, type JobSpec } from '../../lib/jobs/job-spec.js'
@@ -131,7 +131,7 @@ test('each architecture has a plan, and each of its published weights a preproce
   t.is(imagenetLabels().length, 1000)
   t.is(imagenetLabels()[282], 'tiger cat')
   for (const { name, weights, classes } of all) {
-    t.true(existsSync(join(packageRoot, 'assets', 'architectures', `${name}.json.br`)), name)
+    t.true(existsSync(architectureFile(name)), name)
     t.true(classes > 1)
     for (const { preprocess } of weights) t.notThrows(() => readPreprocess(preprocess), name)
   }
@@ -196,7 +196,10 @@ test('a name of timm is found without its prefix, where torchvision has none of 
 })
 
 test('published weights are known by their file or their folder', (t) => {
-  const published = (name: string, size: number) => ({ file: name, preprocess: { resize: size, crop: [size, size] } })
+  const published = (name: string, size: number) => ({
+    file: name,
+    preprocess: { resize: size, crop: [size, size] },
+  })
   const weights = [published('net.a1_in1k', 224), published('net.in1k_384', 384), published('net-0123.pth', 512)]
   const architecture = { ...findArchitecture('resnet18'), weights }
   const sizeFor = (name: string | null) => (preprocessOf(architecture, name) as { resize: number }).resize

@@ -3,7 +3,8 @@
     python3 test/python/architectures.py JOB.json OUT
 
 JOB.json: {NAME: {"layer": PATH, "size": [...], "part": KEY or null}}, where a name of timm's begins with "timm:". Everything is in
-float64, where rounding decides nothing. All weights of a model are parts of a few blocks of noise, so that files are small.
+float64, where rounding decides nothing. All weights of a model are parts of a few blocks of noise, so that files are small. Of
+each image the first class is explained whose map says something.
 """
 
 import json
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from reference import case_forward, case_gradcam, stored
+from methods import GradCam
+from reference import case_forward, pick, stored
 from tensors import Store
 
 warnings.filterwarnings("ignore")
@@ -54,16 +56,31 @@ def shared_weights(model, seed):
         size = max(floats[name].numel() for name in floats if kinds[name] == kind) + 4096
         noise = torch.randn(size, generator=generator, dtype=torch.float64)
         blocks[kind] = noise.abs() * 0.25 + 0.75 if kind == "positive" else noise * kind
-    result = {}
+    result = state.copy()
+    result._metadata = state._metadata
     for name, tensor in state.items():
         if name not in floats:
-            result[name] = tensor
             continue
         block = blocks[kinds[name]]
         start = int(torch.randint(0, block.numel() - tensor.numel(), (), generator=generator))
         strides = torch.empty(tensor.shape, device="meta").stride()
         result[name] = block.as_strided(tensor.shape, strides, start)
     return result
+
+
+def grad_cam(model, x, layer, part):
+    chosen, maps = [None] * len(x), [None] * len(x)
+    for target in range(CLASSES):
+        module = model.get_submodule(layer)
+        with GradCam(model, [module]) as gcam:
+            # Nothing else requires a gradient.
+            pick(gcam(x.clone().requires_grad_()), part)[:, target].sum().backward()
+        for i, cam in enumerate(gcam.get(module)):
+            if chosen[i] is None and cam.max() > 0:
+                chosen[i], maps[i] = target, cam
+        if None not in chosen:
+            return chosen, torch.stack(maps)
+    raise RuntimeError(f"no class has a map at {layer} of every image")
 
 
 def answer(name, job, folder, store):
@@ -77,13 +94,13 @@ def answer(name, job, folder, store):
     torch.save(weights, folder / file)
     x = torch.randn(job["size"], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     outputs = case_forward(model, x)
-    # Nothing else requires a gradient.
-    found = case_gradcam(model, x.requires_grad_(), [job["layer"]], "sum" if job["part"] else [3, 5], job["part"])
+    classes, cam = grad_cam(model, x, job["layer"], job["part"])
     return {
         "file": file,
         "input": store(x),
         "outputs": stored(outputs, store),
-        "cam": store(found[f"cam:{job['layer']}"]),
+        "classes": classes,
+        "cam": store(cam),
         "modules": [path for path, _ in model.named_modules()],
     }
 
