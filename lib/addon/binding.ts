@@ -34,6 +34,13 @@ export interface SubmoduleInfo {
   hookable: boolean
 }
 
+export interface NativeArgument {
+  name: string
+  /** As TorchScript writes it, e.g. 'Optional[Tensor]'. */
+  type: string
+  takesObject: boolean
+}
+
 export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
 
 export interface ModelHandle {
@@ -48,10 +55,16 @@ export interface ModelHandle {
     ending: '' | 'softmax' | 'log_softmax' | 'sigmoid'
     /** The state that its runs change, for messages; '' where they change none. */
     changes: string
+    /** See FirstConvolution in native/core/graphs/first_convolution.h. */
+    firstConvolution: { channels: number; dimensions: number; layer: string } | null
+    /** The names of the arguments of its forward. */
+    inputs: string[]
   }
   modules(): SubmoduleInfo[]
   /** The operators that its code may call, by qualified name: 'aten::conv2d'. */
   operators(): string[]
+  /** What `forward` takes, in order. `takesObject`: a dict or a named tuple. */
+  arguments(): NativeArgument[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
@@ -79,6 +92,8 @@ export interface PassPlan {
   layers: readonly string[]
   /** Which call of a layer that runs several times, from 0; the last by default. */
   call?: number
+  /** Of layers that return several tensors: the path to the one that is explained. */
+  part?: readonly (string | number)[]
   /** Which of the model's inputs holds the images; 0 by default. */
   input?: number
   methods?: readonly string[]
@@ -120,7 +135,7 @@ export interface NativeForward {
 /** See Target in native/core/targets/target.h. Without classes it is the top class. */
 export interface NativeTarget {
   classes?: readonly number[] | undefined
-  score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask' | 'box'
+  score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask' | 'box' | 'element'
   sign?: number | undefined
   path?: readonly (string | number)[] | undefined
   against?: readonly number[] | undefined
@@ -133,6 +148,8 @@ export interface NativeTarget {
   iou?: number
   mayMiss?: boolean
   parts?: readonly (string | number)[]
+  /** Of kind element: a step for each dimension after the first. */
+  at?: readonly (number | 'sum' | 'mean' | 'max')[]
 }
 
 /** One map, and for each image whether it is zero everywhere, or holds NaN or an infinity. */
@@ -143,8 +160,10 @@ export interface NativeMap {
 }
 
 export interface NativeExplained {
-  /** The class explained per image; empty where the score came from the caller. */
+  /** The class explained per image; empty where the score came from the caller, or was not needed and is none. */
   classes: number[]
+  /** The path to the part of the output that was taken, where the target names none and the output is not one tensor. */
+  of: (string | number)[]
   scores: number[]
   /**
    * The activation and gradient are null after `explain`, which frees them; after a backward the gradient is null where no
@@ -160,8 +179,10 @@ export interface NativeExplained {
     activation: TensorHandle | null
     gradient: TensorHandle | null
   }[]
-  /** By method, then by layer; or a single one of all layers. */
+  /** By method, then by layer; or a single one of all layers. Empty for a method that failed. */
   maps: NativeMap[][]
+  /** By method: what kept it from its maps. A pass of which all methods fail rejects. */
+  failures: (Error | null)[]
   inputGradient: TensorHandle | null
   fullGrad: TensorHandle | null
   /** What LibTorch and the model warned of, where they did. */

@@ -1,5 +1,5 @@
 import { inflateRawSync } from 'node:zlib'
-import { Malformed } from './malformed.js'
+import { CutShort, Malformed } from './malformed.js'
 
 /** A record of a zip archive, as its directory describes it. */
 export interface ZipRecord {
@@ -40,7 +40,7 @@ export function* zipDirectory(archiveSize: number): Reads<ZipRecord[]> {
   const end = findEnd(tail)
   const { entries, size, offset } =
     (yield* readEnd64(tail.subarray(0, end), archiveSize)) ?? readEnd(tail.subarray(end))
-  if (offset + size > archiveSize) throw new Malformed('the directory of the archive lies outside the file')
+  if (offset + size > archiveSize) throw new CutShort('the directory of the archive lies outside the file')
   if (entries * entrySize > size) throw new Malformed('the directory of the archive is shorter than its entries')
   const directory = yield [offset, size]
   const records: ZipRecord[] = []
@@ -89,7 +89,7 @@ export function decompressed(record: ZipRecord, bytes: Buffer): Buffer {
 /** Where the end record is: the last signature counts, as for LibTorch. */
 function findEnd(tail: Buffer): number {
   const at = tail.subarray(0, Math.max(0, tail.length - endSize + 4)).lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]))
-  if (at < 0) throw new Malformed('the archive has no directory, so its end is missing')
+  if (at < 0) throw new CutShort('the archive has no directory, so its end is missing')
   return at
 }
 
@@ -112,7 +112,7 @@ function* readEnd64(beforeEnd: Buffer, archiveSize: number): Reads<End | null> {
   const locator = beforeEnd.subarray(-end64LocatorSize)
   if (locator.readUInt32LE(0) !== 0x07064b50) return null
   const at = toNumber(locator.readBigUInt64LE(8))
-  if (at + end64Size > archiveSize) throw new Malformed('the directory of the archive lies outside the file')
+  if (at + end64Size > archiveSize) throw new CutShort('the directory of the archive lies outside the file')
   const end = yield [at, end64Size]
   if (end.readUInt32LE(0) !== 0x06064b50) return null
   return {

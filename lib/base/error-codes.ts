@@ -88,6 +88,16 @@ export const errorCodes = {
     meaning: 'The model uses an operator of a library that is not loaded.',
     status: 422,
   },
+  ERR_MODEL_CLASS: {
+    group: 'model file',
+    meaning: 'The model holds an object of a class that this LibTorch does not have, such as a TensorRT engine.',
+    status: 422,
+  },
+  ERR_MODEL_DEVICE: {
+    group: 'model file',
+    meaning: "The model's code names a device that it is not loaded on.",
+    status: 422,
+  },
   ERR_WEIGHTS: {
     group: 'model file',
     meaning: 'The weights do not fit the architecture.',
@@ -96,7 +106,7 @@ export const errorCodes = {
   ERR_MODEL_NO_FORWARD: { group: 'model file', meaning: 'The model has no forward method.', status: 422 },
   ERR_MODEL_FROZEN: {
     group: 'model file',
-    meaning: 'The model was frozen or optimised when it was saved, so it has no layers or parameters to work on.',
+    meaning: 'The model was frozen or optimised when it was saved, so it lacks the layer or the parameters asked for.',
     status: 422,
   },
 
@@ -169,6 +179,11 @@ export const errorCodes = {
   },
   ERR_SHAPE: { group: 'argument', meaning: 'A tensor or size has the wrong shape.', status: 400 },
   ERR_DTYPE: { group: 'argument', meaning: 'A tensor has the wrong dtype, or there is no such dtype.', status: 400 },
+  ERR_CHANNELS: {
+    group: 'argument',
+    meaning: 'An input has another number of channels than the model takes.',
+    status: 422,
+  },
   ERR_DEVICE: { group: 'argument', meaning: 'There is no such device, or it cannot be used.', status: 500 },
   ERR_HOOK_RESULT: {
     group: 'argument',
@@ -206,6 +221,11 @@ export const errorCodes = {
     status: 503,
   },
 
+  ERR_INTERNAL: {
+    group: 'server',
+    meaning: 'Something failed that has no code: the operator of the server is told what.',
+    status: 500,
+  },
   ERR_BODY: { group: 'server', meaning: 'The body of a request is incomplete or malformed.', status: 400 },
   ERR_TOKEN: { group: 'server', meaning: 'The request has no valid token.', status: 401 },
   ERR_ORIGIN: {

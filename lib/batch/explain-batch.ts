@@ -11,6 +11,8 @@ import { endingOf, notesOf, type Ending, type ModelNote } from '../model/model-n
 import type { Model } from '../model/model.js'
 import type { Prepared } from './prepare.js'
 import type { ExplainedInput, TopClass } from './result.js'
+import { outputPart } from '../target/top-classes.js'
+import { toPath } from '../target/path.js'
 import { jointTarget } from './target.js'
 
 /** A model, and what explains by it. */
@@ -45,6 +47,8 @@ export interface ExplainedMaps {
   readonly index: number
   readonly target: number
   readonly score: number
+  /** See {@link ExplainedInput.of}. */
+  readonly of: ExplainedInput['of']
   /** How many numbers the model returned for it; 0 where the output is not [N, C]. */
   readonly outputs: number
   readonly top: readonly TopClass[]
@@ -71,7 +75,7 @@ export async function explainBatch(
       milliseconds: performance.now() - began,
       map: values,
       image: prepared.image,
-      framing: framingFor(prepared),
+      framing: prepared.framing ?? wholeOf(prepared.input),
     }
   })
 }
@@ -85,17 +89,19 @@ export async function explainMaps(
   const inputs = batch.map(({ prepared }) => prepared.input)
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
   const target = jointTarget(batch.map(({ item }) => item.target))
-  const { output, targets, scores, maps, warnings = [] } = await explainer.explain(input, { target, signal })
+  const { output, targets, scores, maps, warnings = [], of } = await explainer.explain(input, { target, signal })
   try {
     const rows: (readonly ExplainedMap[])[] = []
     for (const each of maps) rows.push(await mapRows(each, signal))
-    const outputs = await outputRows(output, batch.length, signal)
+    const path = typeof target === 'object' && 'kind' in target ? (toPath(target.of) ?? of) : of
+    const outputs = await outputRows(outputPart(output, path ?? []) ?? null, batch.length, signal)
     const notes = notesOf(model)
     const ending = endingOf(model)
     return batch.map(({ item }, i) => ({
       index: item.index,
-      target: targets[i] ?? 0,
-      score: scores[i] ?? 0,
+      target: targets[i] ?? -1,
+      score: scores[i] ?? NaN,
+      of: of ?? null,
       outputs: outputs?.[i]?.length ?? 0,
       top: outputs ? highest(outputs[i] as Float32Array, ending) : [],
       maps: rows.map((ofMap) => ofMap[i] as ExplainedMap),
@@ -111,12 +117,14 @@ export async function explainMaps(
 /** The maps of one method at one layer, for each image. */
 async function mapRows({ method, layer, map, conditions }: MethodMap, signal: AbortSignal): Promise<ExplainedMap[]> {
   using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
-  const [images = 0, , height = 1, width = 1] = near.shape
+  const [images = 0, , ...sizes] = near.shape
+  const width = sizes.at(-1) ?? 1
+  const height = sizes.slice(0, -1).reduce((product, size) => product * size, 1)
   const cells = near.toTypedArray() as Float32Array
   return Array.from({ length: images }, (_, i) => ({
     method,
     layer,
-    values: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width },
+    values: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width, sizes },
     condition: conditions[i] ?? { state: 'ok', reason: null },
   }))
 }
@@ -148,9 +156,8 @@ function highest(outputs: Float32Array, ending: Ending): TopClass[] {
   })
 }
 
-/** How the input was cut out of its image: for a tensor, which has none, the whole. */
-function framingFor({ framing, input }: Prepared): ExplainedInput['framing'] {
-  if (framing) return framing
-  const [, , height = 1, width = 1] = input.shape
+/** Of the last two dimensions; a signal is one row. */
+export function wholeOf({ shape }: Tensor): ExplainedInput['framing'] {
+  const [height = 1, width = 1] = shape.length > 3 ? shape.slice(-2) : [1, shape.at(-1)]
   return { resized: [height, width], offset: [0, 0], size: [height, width] }
 }

@@ -3,7 +3,6 @@ import { basename, extname, join } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 import { packageRoot } from '../base/paths.js'
 import { methodNames } from '../methods/table.js'
-import { presets } from '../preprocess/presets.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
 import type { ListenOptions } from '../server/create-server.js'
 import type { ServerOptions } from '../server/options.js'
@@ -19,13 +18,15 @@ import {
   usageError,
   wholeNumber,
 } from './arguments.js'
-import { defaultPreprocess, readDevices, readPreprocessing } from './batch-options.js'
+import { fixedSizeOf, readDevices } from './batch-options.js'
 import type { Option, Values } from './command.js'
+import { labelsOf, weightsOf, type ModelChoice } from './model-options.js'
+import { readPreprocessing, usualPreprocess } from './preprocess-option.js'
 
 /** A model that `gradcam serve` was asked to serve. */
 export interface ModelCall {
   readonly name: string
-  readonly file: string
+  readonly choice: ModelChoice
   readonly labels: readonly string[] | null
   readonly preprocess: Preprocess
   readonly layer: string | undefined
@@ -49,6 +50,18 @@ export const serveOptions: Readonly<Record<string, Option>> = {
     multiple: true,
     value: '[NAME=]FILE',
     help: 'a model, .pt or .pt2, and its name in requests, by default that of the file; may be repeated; the sample model by default',
+  },
+  weights: {
+    type: 'string',
+    multiple: true,
+    value: 'FILE',
+    help: `the weights where a model is an architecture by name: see gradcam architectures; ${forOne}`,
+  },
+  library: {
+    type: 'string',
+    multiple: true,
+    value: 'FILE',
+    help: 'a shared library with operators that the models use, whose code runs; may be repeated',
   },
   labels: { type: 'string', multiple: true, value: 'FILE', help: `names of the classes, as for explain; ${forOne}` },
   preprocess: {
@@ -118,16 +131,28 @@ export async function readServeCall(values: Values): Promise<ServeCall> {
   const layers = perModel(values, 'layer', names)
   const preprocessings = perModel(values, 'preprocess', names)
   const reshape = parseReshape(single(values, 'reshape')) ?? undefined
+  const weights = perModel(values, 'weights', names)
+  const libraries = several(values, 'library')
   const models: ModelCall[] = []
-  for (const [name, file] of files)
+  for (const [name, file] of files) {
+    const choice = { file, weights: weights(name), libraries }
+    const described = weightsOf(choice)
+    const named = {
+      labels: labels(name) ?? sampleOption(file, 'labels'),
+      preprocess: preprocessings(name) ?? sampleOption(file, 'preprocess'),
+    }
     models.push({
       name,
-      file,
-      labels: await labelsOf(file, labels(name)),
-      preprocess: await preprocessOf(file, preprocessings(name)),
+      choice,
+      labels: named.labels === undefined ? labelsOf(described) : await readLabels(named.labels),
+      preprocess:
+        named.preprocess === undefined
+          ? usualPreprocess(described, () => fixedSizeOf(file))
+          : await readPreprocessing(named.preprocess),
       layer: layers(name),
       reshape,
     })
+  }
   const seconds = wholeNumber(values, 'deadline', 1)
   const mebibytes = wholeNumber(values, 'max-body', 1)
   const given = {
@@ -195,14 +220,10 @@ function perModel(values: Values, option: string, names: readonly string[]): (na
   return (name) => one.get(name) ?? all[0]
 }
 
-async function labelsOf(file: string, labels: string | undefined): Promise<readonly string[] | null> {
-  const from = labels ?? (file === sampleFile ? join(samples, 'labels.txt') : undefined)
-  return from === undefined ? null : await readLabels(from)
-}
-
-async function preprocessOf(file: string, preprocess: string | undefined): Promise<Preprocess> {
-  if (preprocess !== undefined) return await readPreprocessing(preprocess)
-  return file === sampleFile ? presets.squash : defaultPreprocess(file)
+/** What the sample model requires, which was trained on whole images. */
+function sampleOption(file: string, option: 'labels' | 'preprocess'): string | undefined {
+  if (file !== sampleFile) return undefined
+  return option === 'labels' ? join(samples, 'labels.txt') : 'squash'
 }
 
 async function readToken(file: string | undefined): Promise<string | undefined> {

@@ -1,8 +1,10 @@
 import { camMethods, type CamMethod, type CamMethodFacts } from '../cam/cam-methods.js'
+import type { CamOptions } from '../cam/cam-options.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Execution } from '../explain/explainer.js'
 import { inputMethods } from '../attribution/input-attribution.js'
 import type { Smoothing } from '../attribution/smoothing.js'
+import type { Value } from '../tensor/values.js'
 import { methodNames, methods, type MethodName } from './table.js'
 
 /** Settings of methods besides the target. Each method uses those that it takes: see {@link methodOptions}. */
@@ -13,12 +15,16 @@ export interface MethodSettings {
   readonly chunkSize?: number
   /** For layers that do not return [N, C, h, w]. */
   readonly reshape?: Reshape
+  /** For layers that return several tensors: see `CamOptions.part`. */
+  readonly part?: NonNullable<CamOptions['part']>
   readonly seed?: number
   readonly steps?: number
   readonly smooth?: Smoothing
   readonly window?: readonly number[]
   readonly stride?: readonly number[]
   readonly masks?: number
+  /** All inputs of a model that takes several, in order, with null in the place of the images. */
+  readonly inputs?: readonly Value[]
 }
 
 /** An option of some of the methods, as help and docs show it. */
@@ -48,6 +54,11 @@ export const methodOptions = {
     of: [...cams, 'guided-gradcam'],
     otherwise: 'none',
     help: "'vit', 'swin' and the like, for layers that do not return [N, C, h, w]",
+  },
+  part: {
+    of: [...cams, 'guided-gradcam'],
+    otherwise: 'none',
+    help: 'which tensor of a layer that returns several, by name or position',
   },
   eigenSmooth: {
     of: cams.filter((name) => !isPrincipal(name)),

@@ -1,6 +1,6 @@
 import { GradCamError } from '../base/errors.js'
 import { openIfReadable, type ByteSource } from '../archive/byte-source.js'
-import { Malformed } from '../archive/malformed.js'
+import { CutShort, Malformed } from '../archive/malformed.js'
 import { readPickle } from '../archive/pickle.js'
 import { show, type ZipRecord } from '../archive/zip-directory.js'
 import { readZipDirectory, readZipRecords } from '../archive/zip-records.js'
@@ -44,7 +44,10 @@ export async function checkModelFile(file: string | Uint8Array, name: string): P
   } catch (cause) {
     if (!(cause instanceof Malformed)) throw cause
     throw new GradCamError('ERR_MODEL_CORRUPT', `${name} cannot be read as a TorchScript file: ${cause.message}.`, {
-      remedy: 'It is incomplete or damaged, or was written by a newer PyTorch: copy or export it again.',
+      remedy:
+        cause instanceof CutShort
+          ? 'It was not written, copied or downloaded to its end: copy or export it again, and look whether that ends with an error.'
+          : 'It is not as PyTorch writes it: copy or export it again.',
       details: { problem: cause.message },
       cause,
     })

@@ -18,7 +18,13 @@ export const problemType = 'application/problem+json'
 /** What a client is told of an error. Of one that is not about its request it learns no more than the code. */
 export function toProblem(error: unknown): Problem {
   const known = toKnown(error)
-  if (!known) return { type: 'about:blank', title: 'Internal Server Error', status: 500, code: 'ERR_INTERNAL' }
+  if (!known)
+    return {
+      type: 'urn:libtorch-gradcam:ERR_INTERNAL',
+      title: errorCodes.ERR_INTERNAL.meaning,
+      status: 500,
+      code: 'ERR_INTERNAL',
+    }
   const { code, message, remedy } = known
   const { status, meaning, group } = errorCodes[code]
   const type = `urn:libtorch-gradcam:${code}`

@@ -1,10 +1,12 @@
 import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import type { BatchExplainer } from '../batch/explain-batch.js'
+import type { Reshape } from '../cam/reshape.js'
 import { pickLayer } from '../cam/pick-layer.js'
 import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
-import { makeMapExplainers } from '../methods/map-explainer.js'
+import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
 import { methods, type MethodName } from '../methods/table.js'
+import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
 import type { Model } from '../model/model.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
 import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
@@ -37,10 +39,10 @@ export class ServedModel {
 
   private constructor(
     readonly settings: ServedModelSettings,
-    /** The layer of requests that name none; null where the model has no layer with spatial positions. */
-    readonly layer: string | null,
-    /** For that layer, or for all where the server was given one. */
-    private readonly picked: LayerSuggestion['reshape'],
+    /** The layer of requests that name none, and the reshape of that layer, or of all where the server was given one. */
+    private readonly how: { readonly layer: string | null; readonly reshape: LayerSuggestion['reshape'] },
+    /** What the model takes. */
+    readonly expected: ExpectedInput,
     private readonly batching: BatchSettings & { readonly onBatch: BatchListener },
   ) {}
 
@@ -51,17 +53,18 @@ export class ServedModel {
   ): Promise<ServedModel> {
     const { models, reshape } = settings
     const first = models[0] as Model
-    const shape = shapeOf(settings)
+    const expected = expectedInput(first)
     if (settings.layer !== null) first.checkLayer(settings.layer)
-    const picked = settings.layer === null ? await pick(first, shape) : null
-    const served = new ServedModel(
-      settings,
-      settings.layer ?? picked?.layer ?? null,
-      reshape ?? picked?.reshape,
-      batching,
-    )
-    if (served.layer !== null) await served.#warm(shape)
+    const picked = settings.layer === null ? await pick(first, shapeOf(settings, expected)) : null
+    const how = { layer: settings.layer ?? picked?.layer ?? null, reshape: reshape ?? picked?.reshape }
+    const served = new ServedModel(settings, how, expected, batching)
+    await served.#warm()
     return served
+  }
+
+  /** The layer of requests that name none; null where the model has no layer with spatial positions. */
+  get layer(): string | null {
+    return this.how.layer
   }
 
   get name(): string {
@@ -72,9 +75,9 @@ export class ServedModel {
     return this.settings.models[0] as Model
   }
 
-  /** [1, 3, height, width] of what images are framed to. */
+  /** [1, channels, height, width] of what images are framed to. */
   get shape(): readonly number[] {
-    return shapeOf(this.settings)
+    return shapeOf(this.settings, this.expected)
   }
 
   get notes(): readonly ModelNote[] {
@@ -108,7 +111,7 @@ export class ServedModel {
     this.#makeRoom()
     // The reshape was made for one layer, unless the operator of the server said that it holds for all.
     const holds = this.settings.reshape !== undefined || layers.every((layer) => layer === this.layer)
-    const reshape = holds && layers.length > 0 && this.picked !== undefined ? { reshape: this.picked } : {}
+    const reshape = holds && layers.length > 0 ? this.#reshape : {}
     const explainers: BatchExplainer[] = []
     try {
       for (const model of this.settings.models) {
@@ -137,28 +140,35 @@ export class ServedModel {
     )
   }
 
-  async #warm(shape: readonly number[]): Promise<void> {
-    using noise = Tensor.rand(shape)
-    const signal = new AbortController().signal
-    // Each replica prepares for itself.
+  get #reshape(): { readonly reshape?: Reshape } {
+    const { reshape } = this.how
+    return reshape === undefined ? {} : { reshape }
+  }
+
+  /** Each replica prepares for itself. */
+  async #warm(): Promise<void> {
+    const { layer } = this.how
+    if (layer === null) return
+    using noise = this.#noise()
     for (const model of this.settings.models) {
-      const [explainer] = makeMapExplainers(
-        model,
-        ['gradcam'],
-        [this.layer as string],
-        this.picked === undefined ? {} : { reshape: this.picked },
-      )
+      const [explainer] = makeMapExplainers(model, ['gradcam'], [layer], this.#reshape) as [MapExplainer]
       using _explainer = explainer
-      const found = await explainer?.explain(noise, { target: 'argmax', signal })
-      for (const { map } of found?.maps ?? []) map.dispose()
-      if (found) disposeValue(found.output)
+      const { maps, output } = await explainer.explain(noise, { target: 'argmax' })
+      for (const { map } of maps) map.dispose()
+      disposeValue(output)
     }
   }
 
   async #tryOut(): Promise<ModelTrial> {
-    using noise = Tensor.rand(this.shape)
+    using noise = this.#noise()
     const outputs = await observeLayers(this.model, noise)
     return { outputs, suggested: await suggestLayers(this.model, noise) }
+  }
+
+  #noise(): Tensor {
+    const { dtype } = this.expected
+    using noise = Tensor.rand(this.shape)
+    return dtype === null ? noise.detach() : noise.to({ dtype })
   }
 }
 
@@ -187,8 +197,8 @@ export function findModel(models: ReadonlyMap<string, ServedModel>, name: string
   })
 }
 
-function shapeOf({ preprocess }: ServedModelSettings): readonly number[] {
-  return [1, 3, ...framingOf([224, 224], preprocess).size]
+function shapeOf({ preprocess }: ServedModelSettings, { channels }: ExpectedInput): readonly number[] {
+  return [1, channels ?? 3, ...framingOf([224, 224], preprocess).size]
 }
 
 /** Null where no layer has spatial positions: methods that require no layer are served all the same. */

@@ -1,6 +1,6 @@
 import { GradCamError } from '../base/errors.js'
 import { invalid, show } from '../base/check.js'
-import type { ExplainedMap, ExplainedMaps } from '../batch/explain-batch.js'
+import { wholeOf, type ExplainedMap, type ExplainedMaps } from '../batch/explain-batch.js'
 import { encodeMap } from '../batch/encode.js'
 import { MemoryBudget } from '../batch/memory-budget.js'
 import { prepare, type Prepared } from '../batch/prepare.js'
@@ -181,7 +181,7 @@ export class ExplainService {
 
   /** Decodes an image, and keeps its place in the memory budget while its pixels are used. */
   async #withImage<Result>(
-    { settings: { preprocess } }: ServedModel,
+    model: ServedModel,
     bytes: Uint8Array,
     { signal, keep }: { readonly signal: AbortSignal; readonly keep: boolean },
     use: (image: DecodedImage) => Promise<Result>,
@@ -190,9 +190,13 @@ export class ExplainService {
     const { limits } = this.settings
     const item = { index, id: 'image', source: bytes, tensor: null, target: 0 }
     const reserve = (size: number): Promise<void> => this.#memory.take(index, size)
-    const options = { preprocess, limits, sha256: false, reserve, signal }
+    const {
+      settings: { preprocess },
+      expected,
+    } = model
+    const options = { preprocess, expected, limits, sha256: false, reserve, signal }
     try {
-      const image = await this.#inStage(signal, async () => toDecoded(await prepare(item, options), keep))
+      const image = await this.#inStage(signal, async () => toDecoded(await prepare(item, options), model, keep))
       using _input = image.input
       if (!keep) this.#memory.release(index)
       return await use(image)
@@ -224,9 +228,17 @@ function readTarget(target: string | number | TargetData, { settings: { labels }
   return read
 }
 
-function toDecoded({ input, ...prepared }: Prepared, keep: boolean): DecodedImage {
-  const { image, framing } = prepared as { [Key in 'image' | 'framing']: NonNullable<Prepared[Key]> }
-  return { input, framing, size: [image.height, image.width], pixels: keep ? image : null }
+function toDecoded({ input, image, framing }: Prepared, { shape }: ServedModel, keep: boolean): DecodedImage {
+  const size = input.shape.slice(-2) as [number, number]
+  if (framing && image) return { input, framing, size: [image.height, image.width], pixels: keep ? image : null }
+  // An array (.npy) comes in its own size. What it costs to run must not be more than for images.
+  const most = shape.reduce((product, one) => product * one, 1)
+  const numbers = input.shape.reduce((product, one) => product * one, 1)
+  if (numbers <= most) return { input, framing: wholeOf(input), size, pixels: keep ? image : null }
+  input.dispose()
+  throw new GradCamError('ERR_SHAPE', `The array has ${numbers} numbers, and the model is served for ${most}.`, {
+    remedy: `Send one of the shape [${shape.slice(1).join(', ')}].`,
+  })
 }
 
 async function answer(

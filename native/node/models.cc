@@ -11,10 +11,10 @@ Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "ModelHandle",
       {InstanceMethod<&ModelHandle::facts>("facts"), InstanceMethod<&ModelHandle::modules>("modules"),
-       InstanceMethod<&ModelHandle::operators>("operators"), InstanceMethod<&ModelHandle::forward>("forward"),
-       InstanceMethod<&ModelHandle::add_hook>("addHook"), InstanceMethod<&ModelHandle::remove_hook>("removeHook"),
-       InstanceMethod<&ModelHandle::check_layer>("checkLayer"), InstanceMethod<&ModelHandle::splits>("splits"),
-       InstanceMethod<&ModelHandle::dispose>("dispose")});
+       InstanceMethod<&ModelHandle::operators>("operators"), InstanceMethod<&ModelHandle::arguments>("arguments"),
+       InstanceMethod<&ModelHandle::forward>("forward"), InstanceMethod<&ModelHandle::add_hook>("addHook"),
+       InstanceMethod<&ModelHandle::remove_hook>("removeHook"), InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
+       InstanceMethod<&ModelHandle::splits>("splits"), InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
 Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor) {
@@ -55,8 +55,29 @@ const char* name_of(Ending ending) {
   return "";
 }
 
+namespace {
+
+Napi::Value to_value(Napi::Env env, const std::optional<FirstConvolution>& convolution) {
+  if (!convolution) return env.Null();
+  auto object = Napi::Object::New(env);
+  object.Set("channels", static_cast<double>(convolution->channels));
+  object.Set("dimensions", static_cast<double>(convolution->dimensions));
+  object.Set("layer", convolution->layer);
+  return object;
+}
+
+// Without `self`.
+Napi::Array input_names(Napi::Env env, const c10::FunctionSchema& schema) {
+  auto names = Napi::Array::New(env);
+  for (size_t i = 1; i < schema.arguments().size(); ++i)
+    names[static_cast<uint32_t>(i - 1)] = schema.arguments()[i].name();
+  return names;
+}
+
+}  // namespace
+
 // facts() -> { device, dtype, hookable, splittable, differentiable, findings: [{ kind, operator, layer }], ending,
-// changes }
+// changes, firstConvolution: null | { channels, dimensions, layer }, inputs: names }
 Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto env = info.Env();
@@ -82,6 +103,8 @@ Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
     facts.Set("findings", findings);
     facts.Set("ending", name_of(code.ending));
     facts.Set("changes", code.changes);
+    facts.Set("firstConvolution", to_value(env, code.first_convolution));
+    facts.Set("inputs", input_names(env, model.forward_schema()));
     return facts;
   });
 }
@@ -108,6 +131,33 @@ Napi::Value ModelHandle::operators(const Napi::CallbackInfo& info) {
     const auto names = unwrap_model(info.This())->operators();
     auto list = Napi::Array::New(info.Env(), names.size());
     for (uint32_t i = 0; i < names.size(); ++i) list[i] = names[i];
+    return list;
+  });
+}
+
+namespace {
+
+// Whether an argument of that type takes an object of JavaScript: a dict or a named tuple.
+bool takes_object(const c10::TypePtr& type) {
+  if (const auto* optional = type->castRaw<c10::OptionalType>()) return takes_object(optional->getElementType());
+  const auto* tuple = type->castRaw<c10::TupleType>();
+  return type->kind() == c10::TypeKind::DictType || (tuple && tuple->schema());
+}
+
+}  // namespace
+
+// arguments() -> [{ name, type, takesObject }]: what `forward` takes, in order
+Napi::Value ModelHandle::arguments(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto& arguments = unwrap_model(info.This())->forward_schema().arguments();
+    auto list = Napi::Array::New(info.Env());
+    for (uint32_t i = 1; i < arguments.size(); ++i) {  // the first is self
+      auto entry = Napi::Object::New(info.Env());
+      entry.Set("name", arguments[i].name());
+      entry.Set("type", arguments[i].type()->repr_str());
+      entry.Set("takesObject", takes_object(arguments[i].type()));
+      list[i - 1] = entry;
+    }
     return list;
   });
 }

@@ -77,7 +77,7 @@ async function metric(name) {
   return Number(
     text
       .split('\n')
-      .find((one) => one.startsWith(`${name} `))
+      .find((each) => each.startsWith(`${name} `))
       ?.split(' ')[1],
   )
 }
@@ -111,21 +111,23 @@ const resident = []
 const note = (/** @type {string} */ what) => (answers[what] = (answers[what] ?? 0) + 1)
 
 /** @param {number} index */
-async function one(index) {
+async function visit(index) {
   if (index % 50 === 7) {
     const answer = await send(Buffer.from('not an image'))
     if (answer && ![422, 503].includes(answer.status))
       problems.push(`what is not an image was answered ${answer.status}`)
-    return note(answer ? `bad image ${answer.status}` : 'lost')
+    note(answer ? `bad image ${answer.status}` : 'lost')
+    return
   }
   if (index % 50 === 17 || index % 50 === 27) {
     const how = index % 50 === 17 ? 'leave' : 'half'
     await send(images[0], { [how]: true })
-    return note(how === 'leave' ? 'left' : 'half sent')
+    note(how === 'leave' ? 'left' : 'half sent')
+    return
   }
   const answer = await send(images[index % kinds])
-  if (!answer) return note('lost')
-  note(String(answer.status))
+  note(answer ? String(answer.status) : 'lost')
+  if (!answer) return
   if (answer.status === 200) {
     const off = Math.abs(scoreOf(answer.text) - expected[index % kinds])
     // A batch sums in another order than one image alone: rounding of float32 in scores of order 10.
@@ -139,7 +141,7 @@ const all = []
 for (let index = 0; index < count && !ended; index++) {
   const due = began + (1000 * index) / rate
   if (due > performance.now()) await sleep(due - performance.now())
-  all.push(one(index))
+  all.push(visit(index))
   if (index % Math.ceil(count / 12) === 0) resident.push((await metric('process_resident_memory_bytes')) / 2 ** 20)
 }
 await Promise.all(all)

@@ -11,7 +11,7 @@ type Index = Record<
   { readonly file: string; readonly inputs: StoredTensor[]; readonly values: Record<string, StoredTensor> }
 >
 
-/** The nets of test/python/unusual_nets.py, with what eager PyTorch makes of them. */
+/** The nets of a program such as test/python/unusual_nets.py, with what eager PyTorch makes of them. */
 export class UnusualNets {
   constructor(
     private readonly folder: string,
@@ -49,11 +49,12 @@ export class UnusualNets {
   }
 }
 
-export async function unusualNets(): Promise<UnusualNets> {
+/** @param program of test/python, one that writes such nets */
+export async function unusualNets(program = 'unusual_nets.py'): Promise<UnusualNets> {
   const python = await testPython()
-  const key = [programsHash('unusual_nets.py'), python.identity]
-  const folder = await cachedFolder('unusual-nets', key, async (partial) => {
-    await runPython(python, 'unusual_nets.py', [partial])
+  const key = [programsHash(program), python.identity]
+  const folder = await cachedFolder(program.replace('.py', '').replaceAll('_', '-'), key, async (partial) => {
+    await runPython(python, program, [partial])
   })
   return new UnusualNets(folder, JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as Index)
 }

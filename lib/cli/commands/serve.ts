@@ -1,7 +1,6 @@
 import { inOneLine } from '../../base/one-line.js'
 import { threadsOfReplicas } from '../../jobs/model-explainer.js'
 import type { Model } from '../../model/model.js'
-import { ScriptModule } from '../../model/script-module.js'
 import { framingOf } from '../../preprocess/framing.js'
 import { createServer, type ExplainServer } from '../../server/create-server.js'
 import { isLoopback } from '../../server/web-app.js'
@@ -9,6 +8,7 @@ import type { ServedModelOptions } from '../../server/options.js'
 import { usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { onInterrupt } from '../interrupt.js'
+import { loadChoice } from '../model-options.js'
 import { readServeCall, serveOptions, type ModelCall, type ServeCall } from '../serve-options.js'
 
 export const command: Command = {
@@ -59,7 +59,7 @@ async function serve(call: ServeCall, loaded: Model[]): Promise<void> {
 }
 
 async function load(
-  { file, labels, preprocess, layer, reshape }: ModelCall,
+  { choice, labels, preprocess, layer, reshape }: ModelCall,
   { devices, trust }: ServeCall,
   loaded: Model[],
 ): Promise<ServedModelOptions> {
@@ -67,7 +67,7 @@ async function load(
   const replicas: Model[] = []
   const loading = { ...threadsOfReplicas(devices), trust, trial: { shape: [1, 3, ...size] } }
   for (const device of devices) {
-    const model = await ScriptModule.load(file, { device, ...loading })
+    const model = await loadChoice(choice, { device, ...loading })
     loaded.push(model)
     replicas.push(model)
   }

@@ -294,6 +294,12 @@ std::optional<std::string> path_below(const Value* self, const Value* value) {
   return join(*parent, node->s(c10::attr::name));
 }
 
+std::optional<c10::IValue> attribute_value(const Frame& frame, const Node* get_attr) {
+  const auto* module = module_of(frame, get_attr->input());
+  const auto slot = module ? module->type()->findAttributeSlot(get_attr->s(c10::attr::name)) : std::nullopt;
+  return slot ? std::optional(module->getSlot(*slot)) : std::nullopt;
+}
+
 std::string attribute_path(const Frame& frame, const Node* get_attr) {
   const auto below = path_in(frame, get_attr->output());
   return below ? join(frame.path, *below) : join(frame.path, get_attr->s(c10::attr::name));

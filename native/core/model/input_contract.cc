@@ -77,6 +77,16 @@ BatchBounds InputContract::batch() const {
   return bounds;
 }
 
+void convert_inputs(const InputContract& contract, std::optional<at::ScalarType> dtype, std::vector<IValue>& inputs) {
+  if (!dtype) return;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (i < contract.inputs.size() && contract.inputs[i].dtype) continue;
+    inputs[i] = map_tensors(inputs[i], [&](const Tensor& t) {
+      return t.defined() && t.is_floating_point() && t.scalar_type() != *dtype ? t.to(*dtype) : t;
+    });
+  }
+}
+
 void check_inputs(const InputContract& contract, const std::vector<IValue>& inputs) {
   std::map<std::string, int64_t> symbols;
   for (size_t i = 0; i < std::min(contract.inputs.size(), inputs.size()); ++i)
