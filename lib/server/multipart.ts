@@ -15,13 +15,13 @@ const limits = { files: 1, fields: 1, parts: 2, fieldSize: 2 ** 20, fieldNameSiz
  * Reads a multipart form that is in memory as a whole, so that its size was limited as that of any body: an image as a
  * file, under any name, and options as JSON in the part `options`. The name of the file is not used.
  *
- * Throws ERR_BODY.
+ * Throws ERR_REQUEST.
  */
 export function readForm(busboy: ServerPackages['busboy'], contentType: string, body: Buffer): Promise<ImageForm> {
   return new Promise((resolve, reject) => {
     const refuse = (why: string): void =>
       reject(
-        new GradCamError('ERR_BODY', `The form cannot be read: ${why}.`, {
+        new GradCamError('ERR_REQUEST', `The form cannot be read: ${why}.`, {
           remedy: "Send multipart/form-data with one file, and at most one part 'options' with JSON.",
         }),
       )

@@ -56,12 +56,12 @@ interface Violation {
 }
 
 const codesOfOthers: Readonly<Record<string, GradCamErrorCode>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'ERR_BODY_TOO_LARGE',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'ERR_REQUEST_TOO_LARGE',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'ERR_MEDIA_TYPE',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'ERR_BODY',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'ERR_BODY',
-  ERR_HTTP_REQUEST_TIMEOUT: 'ERR_BODY_TIMEOUT',
-  HPE_HEADER_OVERFLOW: 'ERR_BODY_TOO_LARGE',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'ERR_REQUEST',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'ERR_REQUEST',
+  ERR_HTTP_REQUEST_TIMEOUT: 'ERR_REQUEST_TIMEOUT',
+  HPE_HEADER_OVERFLOW: 'ERR_REQUEST_TOO_LARGE',
 }
 
 function toKnown(error: unknown): GradCamError | null {
@@ -72,7 +72,7 @@ function toKnown(error: unknown): GradCamError | null {
   const own = codesOfOthers[code]
   if (own !== undefined) return new GradCamError(own, errorCodes[own].meaning)
   // What Fastify and Node refuse besides is about how the request is written.
-  return statusCode >= 400 && statusCode < 500 ? new GradCamError('ERR_BODY', message) : null
+  return statusCode >= 400 && statusCode < 500 ? new GradCamError('ERR_REQUEST', message) : null
 }
 
 function ofViolation(violation: Violation, context: string): GradCamError {

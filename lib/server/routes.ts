@@ -144,7 +144,7 @@ async function explain(
   const signal = visits.begin(request)
   const { image, options } = await readImage(packages, request)
   if (image.byteLength === 0)
-    throw new GradCamError('ERR_BODY', 'The request has no image.', { remedy: 'Send one as the body.' })
+    throw new GradCamError('ERR_REQUEST', 'The request has no image.', { remedy: 'Send one as the body.' })
   const ask = askOf(request, options)
   const { format } = ask
   if (format === 'json' || format === 'npy') return describeAnswer(await service.explain(ask, image, signal), format)
@@ -188,11 +188,11 @@ function parseOptions(text: string): Readonly<Record<string, unknown>> {
   try {
     options = JSON.parse(text)
   } catch (cause) {
-    throw new GradCamError('ERR_BODY', `The part 'options' is not JSON: ${(cause as Error).message}.`, { cause })
+    throw new GradCamError('ERR_REQUEST', `The part 'options' is not JSON: ${(cause as Error).message}.`, { cause })
   }
   if (typeof options === 'object' && options !== null && !Array.isArray(options))
     return options as Readonly<Record<string, unknown>>
-  throw new GradCamError('ERR_BODY', "The part 'options' must be a JSON object.")
+  throw new GradCamError('ERR_REQUEST', "The part 'options' must be a JSON object.")
 }
 
 /** One method, layer or target may be given as it is, as in the query. */

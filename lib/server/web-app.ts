@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { GradCamError } from '../base/errors.js'
 import type { Admission } from './admission.js'
@@ -155,7 +156,7 @@ function refuseConnection(error: Error & { readonly code?: string }, socket: Soc
   const problem = toProblem(Object.assign(error, { statusCode: 400 }))
   const body = JSON.stringify(problem)
   const head = [
-    `HTTP/1.1 ${problem.status} ${problem.status === 408 ? 'Request Timeout' : 'Bad Request'}`,
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
     `Content-Type: ${problemType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',

@@ -193,23 +193,23 @@ test.serial('a form: options as JSON go before those of the query', async (t) =>
 
   const asQuery = await explained(t, send('?target=3', form()))
   t.is(asQuery.maps[0]?.class, 3)
-  await refused(t, send('', form('{"target"')), 400, 'ERR_BODY')
-  await refused(t, send('', form('[1]')), 400, 'ERR_BODY')
+  await refused(t, send('', form('{"target"')), 400, 'ERR_REQUEST')
+  await refused(t, send('', form('[1]')), 400, 'ERR_REQUEST')
   t.regex((await refused(t, send('', form('{"tarjet":1}')), 400, 'ERR_INVALID_ARGUMENT')).detail ?? '', /'target'/)
   await refused(t, send('', form('{"alpha":"much"}')), 400, 'ERR_INVALID_ARGUMENT')
   await refused(t, send('', form('{"target":{"kind":"wish"}}')), 422, 'ERR_TARGET')
   const two = form()
   two.append('image', new Blob(['x']), 'b.png')
-  await refused(t, send('', two), 400, 'ERR_BODY')
+  await refused(t, send('', two), 400, 'ERR_REQUEST')
   const other = form()
   other.set('comment', 'x')
-  await refused(t, send('', other), 400, 'ERR_BODY')
+  await refused(t, send('', other), 400, 'ERR_REQUEST')
   const none = new FormData()
   none.set('options', '{}')
-  await refused(t, send('', none), 400, 'ERR_BODY')
+  await refused(t, send('', none), 400, 'ERR_REQUEST')
   const cut = `--x\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\nhalf`
   const headers = { 'content-type': 'multipart/form-data; boundary=x' }
-  await refused(t, fetch(`${address}/v1/explain`, { method: 'POST', headers, body: cut }), 400, 'ERR_BODY')
+  await refused(t, fetch(`${address}/v1/explain`, { method: 'POST', headers, body: cut }), 400, 'ERR_REQUEST')
 })
 
 test.serial('what is wrong with a request is said by a code, a status and a sentence', async (t) => {
@@ -229,7 +229,7 @@ test.serial('what is wrong with a request is said by a code, a status and a sent
   ]
   for (const [query, status, code, detail] of cases)
     t.regex((await refused(t, post(address, query), status, code)).detail ?? '', detail, query)
-  await refused(t, post(address, '', Buffer.alloc(0)), 400, 'ERR_BODY')
+  await refused(t, post(address, '', Buffer.alloc(0)), 400, 'ERR_REQUEST')
   await refused(t, post(address, '', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>')), 415, 'ERR_IMAGE_SVG')
   const asJson = { headers: { 'content-type': 'application/json' } }
   await refused(t, post(address, '', Buffer.from('{"image":"/etc/passwd"}'), asJson), 415, 'ERR_MEDIA_TYPE')

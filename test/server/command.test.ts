@@ -17,7 +17,7 @@ async function serve(t: ExecutionContext, args: readonly string[]) {
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
   child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
-  while (!said.includes('\n') && child.exitCode === null)
+  while (!said.includes('\n') && child.exitCode === null && child.signalCode === null)
     await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
   t.regex(said, /^listening on http:\/\/127\.0\.0\.1:\d+\n$/, errors)
   return { child, address: said.slice('listening on '.length).trim() }

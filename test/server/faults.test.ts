@@ -99,7 +99,7 @@ test.serial('one of a batch that goes away takes nothing from the others', async
 
 test.serial('bodies and images beyond the limits are refused, before they are read or decoded', async (t) => {
   const { address } = await listening(t, { models, maxBody: 100_000, maxPixels: 50_000 })
-  await refused(t, post(address, '', Buffer.alloc(100_001)), 413, 'ERR_BODY_TOO_LARGE')
+  await refused(t, post(address, '', Buffer.alloc(100_001)), 413, 'ERR_REQUEST_TOO_LARGE')
   // Without a length: what is too much is seen as it comes.
   const { socket, ended } = rawConnection(t, address)
   socket.write(
@@ -112,7 +112,7 @@ test.serial('bodies and images beyond the limits are refused, before they are re
   socket.end('0\r\n\r\n')
   const said = await ended
   t.regex(said, /^HTTP\/1.1 413 /)
-  t.regex(said, /ERR_BODY_TOO_LARGE/)
+  t.regex(said, /ERR_REQUEST_TOO_LARGE/)
   const wide = await sharp({ create: { width: 251, height: 200, channels: 3, background: 'red' } })
     .png()
     .toBuffer()
@@ -135,8 +135,8 @@ test.serial('slow headers and half-sent bodies lose their connection, and their 
   // A byte now and then does not keep it.
   const drip = setInterval(() => void (half.socket.writable && half.socket.write('.')), 50)
   t.teardown(() => clearInterval(drip))
-  t.regex(await half.ended, /^HTTP\/1.1 408 [^]*ERR_BODY_TIMEOUT/)
-  t.regex(await headers.ended, /^HTTP\/1.1 408 [^]*ERR_BODY_TIMEOUT/)
+  t.regex(await half.ended, /^HTTP\/1.1 408 [^]*ERR_REQUEST_TIMEOUT/)
+  t.regex(await headers.ended, /^HTTP\/1.1 408 [^]*ERR_REQUEST_TIMEOUT/)
   t.true(await until(address, inProgress, 0))
   await explained(t, post(address))
 })
