@@ -26,7 +26,7 @@ export type {
   SinkFiles,
   WrittenFile,
 } from './jobs/job-line.js'
-export { checkSameJob, makeJobSpec, type JobSpec, type JobSpecOptions } from './jobs/job-spec.js'
+export { checkSameJob, makeJobSpec, type JobInput, type JobSpec, type JobSpecOptions } from './jobs/job-spec.js'
 export { readManifest } from './jobs/manifest.js'
 export { ModelExplainer, type ModelExplainerOptions } from './jobs/model-explainer.js'
 export { runJob } from './jobs/run-job.js'
@@ -120,6 +120,7 @@ export type {
   RandomizedOptions,
   SplitMemory,
 } from './model/model.js'
+export { expectedInput, type ExpectedInput } from './model/expected-input.js'
 export type { ModelInput, ModelInputSize } from './model/model-input.js'
 export type { LoadedWeights } from './model/open-plan.js'
 export { convertModel, type ConvertOptions } from './model/convert.js'
@@ -131,12 +132,12 @@ export {
 } from './architectures/architecture.js'
 export { ScriptModule, type LoadOptions } from './model/script-module.js'
 export type { TrialOptions } from './model/trial.js'
-export { pickLayer } from './cam/pick-layer.js'
+export { pickLayer, type PickOptions } from './cam/pick-layer.js'
 export { modelNotes, type ModelNote } from './model/model-notes.js'
 export type { MapCondition } from './explain/condition.js'
-export { suggestLayers, type LayerSuggestion } from './cam/suggest-layers.js'
+export { suggestLayers, type LayerSuggestion, type SuggestOptions } from './cam/suggest-layers.js'
 export { className, parseTarget, readLabels, type ClassTarget } from './target/labels.js'
-export type { BoxTarget, ClassChoice, Target, TargetData, TargetOptions } from './target/target.js'
+export type { BoxTarget, ClassChoice, ElementStep, Target, TargetData, TargetOptions } from './target/target.js'
 export { Tensor, tidy } from './tensor/tensor.js'
 export { disposeValue, type Value } from './tensor/values.js'
 

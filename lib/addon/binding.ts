@@ -55,6 +55,10 @@ export interface ModelHandle {
     ending: '' | 'softmax' | 'log_softmax' | 'sigmoid'
     /** The state that its runs change, for messages; '' where they change none. */
     changes: string
+    /** See FirstConvolution in native/core/graphs/first_convolution.h. */
+    firstConvolution: { channels: number; dimensions: number; layer: string } | null
+    /** The names of the arguments of its forward. */
+    inputs: string[]
   }
   modules(): SubmoduleInfo[]
   /** The operators that its code may call, by qualified name: 'aten::conv2d'. */
@@ -131,7 +135,7 @@ export interface NativeForward {
 /** See Target in native/core/targets/target.h. Without classes it is the top class. */
 export interface NativeTarget {
   classes?: readonly number[] | undefined
-  score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask' | 'box'
+  score?: 'logit' | 'probability' | 'difference' | 'finer' | 'mask' | 'box' | 'element'
   sign?: number | undefined
   path?: readonly (string | number)[] | undefined
   against?: readonly number[] | undefined
@@ -144,6 +148,8 @@ export interface NativeTarget {
   iou?: number
   mayMiss?: boolean
   parts?: readonly (string | number)[]
+  /** Of kind element: a step for each dimension after the first. */
+  at?: readonly (number | 'sum' | 'mean' | 'max')[]
 }
 
 /** One map, and for each image whether it is zero everywhere, or holds NaN or an infinity. */
@@ -154,8 +160,10 @@ export interface NativeMap {
 }
 
 export interface NativeExplained {
-  /** The class explained per image; empty where the score came from the caller. */
+  /** The class explained per image; empty where the score came from the caller, or was not needed and is none. */
   classes: number[]
+  /** The path to the part of the output that was taken, where the target names none and the output is not one tensor. */
+  of: (string | number)[]
   scores: number[]
   /**
    * The activation and gradient are null after `explain`, which frees them; after a backward the gradient is null where no

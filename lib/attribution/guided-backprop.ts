@@ -3,6 +3,7 @@ import { expect } from '../base/check.js'
 import { conditionsOrDispose } from '../explain/tensor-conditions.js'
 import {
   Explainer,
+  ofPart,
   toExecutionPlan,
   type Execution,
   type ExecutionPath,
@@ -68,6 +69,7 @@ export class GuidedBackprop extends Explainer {
       execution,
       conditions,
       warnings,
+      ...ofPart(explained),
     })
   }
 }

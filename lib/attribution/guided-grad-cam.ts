@@ -75,7 +75,7 @@ export class GuidedGradCam implements Disposable {
       const { output } = guided
       const warnings = joinWarnings(map.warnings, guided.warnings)
       const found = { model, output, attribution, targets, scores, intercepted, conditions, warnings }
-      return new GuidedGradCamExplanation(found)
+      return new GuidedGradCamExplanation(map.of ? { ...found, of: map.of } : found)
     } catch (error) {
       disposeValue(guided.output)
       throw error

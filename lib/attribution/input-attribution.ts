@@ -1,6 +1,6 @@
 import type { TensorHandle } from '../addon/binding.js'
 import { expect, invalid } from '../base/check.js'
-import { Explainer, type Explained, type ExplainOptions, type Run } from '../explain/explainer.js'
+import { Explainer, ofPart, type Explained, type ExplainOptions, type Run } from '../explain/explainer.js'
 import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { inParts } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
@@ -130,7 +130,7 @@ export class InputAttribution extends Explainer {
     const input = given[at]
     const others = given.length > 1
     const replaced = (changed: Tensor): Value[] => given.map((value, i) => (i === at ? changed : value))
-    const { output, targets, scores, pass, warnings: firstWarnings } = await this.#first(inputs, { target, signal })
+    const { output, targets, scores, pass, of, warnings: firstWarnings } = await this.#first(inputs, { target, signal })
     using _first = pass // disposed here, whether the method uses it or not
     try {
       using x = (input as Tensor).to({ device: this.model.device })
@@ -164,7 +164,7 @@ export class InputAttribution extends Explainer {
         const { model } = this
         const conditions = await conditionsOfTensor(attribution, model, { scores, gradient: true }, { signal })
         const found = { model, method, output, attribution, targets, scores, intercepted: ruled, delta, conditions }
-        return new InputExplanation({ ...found, ...(warnings && { warnings }) })
+        return new InputExplanation({ ...found, ...(warnings && { warnings }), ...(of && { of }) })
       } catch (error) {
         attribution.dispose()
         throw error
@@ -189,7 +189,7 @@ export class InputAttribution extends Explainer {
     }
     const run = await this.run(inputs, options)
     const { classes: targets, scores } = run.explained
-    return { output: run.output, targets, scores, pass: toPass(run), warnings: run.warnings }
+    return { output: run.output, targets, scores, pass: toPass(run), warnings: run.warnings, ...ofPart(run.explained) }
   }
 
   /**

@@ -87,6 +87,16 @@ export const errorCodes = {
     meaning: 'The model uses an operator of a library that is not loaded.',
     status: 422,
   },
+  ERR_MODEL_CLASS: {
+    group: 'model file',
+    meaning: 'The model holds an object of a class that this LibTorch does not have, such as a TensorRT engine.',
+    status: 422,
+  },
+  ERR_MODEL_DEVICE: {
+    group: 'model file',
+    meaning: "The model's code names a device that it is not loaded on.",
+    status: 422,
+  },
   ERR_WEIGHTS: {
     group: 'model file',
     meaning: 'The weights do not fit the architecture.',
@@ -95,7 +105,7 @@ export const errorCodes = {
   ERR_MODEL_NO_FORWARD: { group: 'model file', meaning: 'The model has no forward method.', status: 422 },
   ERR_MODEL_FROZEN: {
     group: 'model file',
-    meaning: 'The model was frozen or optimised when it was saved, so it has no layers or parameters to work on.',
+    meaning: 'The model was frozen or optimised when it was saved, so it lacks the layer or the parameters asked for.',
     status: 422,
   },
 
@@ -168,6 +178,11 @@ export const errorCodes = {
   },
   ERR_SHAPE: { group: 'argument', meaning: 'A tensor or size has the wrong shape.', status: 400 },
   ERR_DTYPE: { group: 'argument', meaning: 'A tensor has the wrong dtype, or there is no such dtype.', status: 400 },
+  ERR_CHANNELS: {
+    group: 'argument',
+    meaning: 'An input has another number of channels than the model takes.',
+    status: 422,
+  },
   ERR_DEVICE: { group: 'argument', meaning: 'There is no such device, or it cannot be used.', status: 500 },
   ERR_HOOK_RESULT: {
     group: 'argument',

@@ -49,7 +49,7 @@ const encodings = {
   npy: {
     ending: 'map.npy',
     help: 'the map as the method made it, float32 [h, w] over the input of the model, for numpy.load',
-    encode: async ({ map }) => toNpy(map.data, [map.height, map.width]),
+    encode: async ({ map }) => toNpy(map.data, map.sizes ?? [map.height, map.width]),
   },
 } satisfies Record<string, Encoding>
 
@@ -71,6 +71,16 @@ export async function encodeMap(drawable: Drawable, file: BatchFile, options: En
   return await encode(drawable, expect.number('alpha', alpha, { min: 0, max: 1 }))
 }
 
+/** Maps of volumes and signals are not images. */
+function requireImage({ id, map: { sizes } }: Drawable): void {
+  if (sizes && sizes.length !== 2)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `The map of '${id}' has ${sizes.length} spatial ${sizes.length === 1 ? 'dimension' : 'dimensions'}, so it cannot be drawn as an image.`,
+      { remedy: 'Write npy.' },
+    )
+}
+
 async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
   if (!image)
     throw new GradCamError(
@@ -85,6 +95,7 @@ async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
 
 /** Small and fast rather than archival: 4:2:0 chroma takes half of 4:4:4's bytes and time; default Huffman tables save a pass. */
 async function overlayJpeg(drawable: Drawable, alpha: number): Promise<Buffer> {
+  requireImage(drawable)
   const { height = 0, width = 0 } = drawable.image ?? {}
   if (height > 65_500 || width > 65_500)
     throw new GradCamError(
@@ -95,13 +106,13 @@ async function overlayJpeg(drawable: Drawable, alpha: number): Promise<Buffer> {
 }
 
 async function overlayPng(drawable: Drawable, alpha: number): Promise<Buffer> {
+  requireImage(drawable)
   return await (await drawn(drawable, alpha)).png({ compressionLevel: 4 }).toBuffer()
 }
 
-async function greyPng(
-  { map, image, framing }: Drawable,
-  levels: typeof Uint8Array | typeof Uint16Array,
-): Promise<Buffer> {
+async function greyPng(drawable: Drawable, levels: typeof Uint8Array | typeof Uint16Array): Promise<Buffer> {
+  requireImage(drawable)
+  const { map, image, framing } = drawable
   const { height, width } = image ?? { height: framing.size[0], width: framing.size[1] }
   const values = await drawGrey<Uint8Array | Uint16Array>(map, [height, width], framing, levels)
   const sharp = await loadSharp()

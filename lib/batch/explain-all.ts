@@ -48,7 +48,7 @@ export function explainAll<Extra = undefined>(
   const models: readonly unknown[] = toList(given.model) ?? [given.model]
   if (models.length === 0 || !models.every(isModel))
     throw invalid('model', 'a loaded model, such as a ScriptModule, or an array of at least one', given.model)
-  const settings = readSettings(given, models.length)
+  const settings = readSettings(given, models[0] as Model, models.length)
   const explainers = make(models, given)
   const pipeline = new Pipeline(source, explainers, settings)
   const finish = async (): Promise<IteratorReturnResult<undefined>> => {
@@ -72,10 +72,20 @@ const isIterable = (source: unknown): boolean =>
 
 function make(
   models: readonly Model[],
-  { method, layer, precision, reshape }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision' | 'reshape'>,
+  {
+    method,
+    layer,
+    precision,
+    reshape,
+    inputs,
+  }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision' | 'reshape' | 'inputs'>,
 ): BatchExplainer[] {
   const made: BatchExplainer[] = []
-  const own = { ...(precision !== undefined && { precision }), ...(reshape !== undefined && { reshape }) }
+  const own = {
+    ...(precision !== undefined && { precision }),
+    ...(reshape !== undefined && { reshape }),
+    ...(inputs !== undefined && { inputs }),
+  }
   try {
     for (const model of models)
       made.push({ model, explainer: makeExplainer(method ?? 'gradcam', model, layer ?? null, own) })

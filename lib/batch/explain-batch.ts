@@ -8,6 +8,8 @@ import { endingOf, notesOf, type Ending } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
 import type { Prepared } from './prepare.js'
 import type { ExplainedInput, TopClass } from './result.js'
+import { outputPart } from '../target/top-classes.js'
+import { toPath } from '../target/path.js'
 import { jointTarget } from './target.js'
 
 /** An input that is ready to be explained. */
@@ -31,28 +33,32 @@ export async function explainBatch(
   const inputs = batch.map(({ prepared }) => prepared.input)
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
   const target = jointTarget(batch.map(({ item }) => item.target))
-  const { output, targets, scores, maps, warnings = [] } = await explainer.explain(input, { target, signal })
+  const { output, targets, scores, maps, warnings = [], of } = await explainer.explain(input, { target, signal })
   try {
     const [{ map, conditions }] = maps as [MethodMap]
     using _map = map
     using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
-    const [, , height = 1, width = 1] = near.shape
+    const sizes = near.shape.slice(2)
+    const width = sizes.at(-1) ?? 1
+    const height = sizes.slice(0, -1).reduce((product, size) => product * size, 1)
     const cells = near.toTypedArray() as Float32Array
-    const outputs = await outputRows(output, batch.length, signal)
+    const path = typeof target === 'object' && 'kind' in target ? (toPath(target.of) ?? of) : of
+    const outputs = await outputRows(outputPart(output, path ?? []) ?? null, batch.length, signal)
     const notes = notesOf(model)
     const ending = endingOf(model)
     return batch.map(({ item, prepared, began }, i) => ({
       index: item.index,
       id: item.id,
-      target: targets[i] ?? 0,
-      score: scores[i] ?? 0,
+      target: targets[i] ?? -1,
+      score: scores[i] ?? NaN,
+      of: of ?? null,
       outputs: outputs?.[i]?.length ?? 0,
       top: outputs ? highest(outputs[i] as Float32Array, ending) : [],
       condition: conditions[i] ?? { state: 'ok', reason: null },
       notes,
       sha256: prepared.sha256,
       milliseconds: performance.now() - began,
-      map: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width },
+      map: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width, sizes },
       image: prepared.image,
       framing: prepared.framing ?? wholeOf(prepared.input),
       warnings,
@@ -89,7 +95,8 @@ function highest(outputs: Float32Array, ending: Ending): TopClass[] {
   })
 }
 
-function wholeOf({ shape }: Tensor): ExplainedInput['framing'] {
-  const [, , height = 1, width = 1] = shape
+/** Of the last two dimensions; a signal is one row. */
+export function wholeOf({ shape }: Tensor): ExplainedInput['framing'] {
+  const [height = 1, width = 1] = shape.length > 3 ? shape.slice(-2) : [1, shape.at(-1)]
   return { resized: [height, width], offset: [0, 0], size: [height, width] }
 }

@@ -1,7 +1,7 @@
 import { expect, invalid, isInstance, isRecord } from '../base/check.js'
 import type { ImageSource } from '../images/index.js'
 import { checkTensorShape, Tensor } from '../tensor/tensor.js'
-import { checkBatchTarget, type BatchTarget } from './target.js'
+import { checkBatchTarget, targetOf, type BatchTarget } from './target.js'
 
 /** An image or a tensor with a name and a target of its own. */
 export interface BatchEntry {
@@ -9,7 +9,10 @@ export interface BatchEntry {
   readonly id?: string
   /** A path, a `file:` URL or the bytes of an image file. */
   readonly source?: ImageSource
-  /** Instead of an image: one input of the model, [C, H, W] or [1, C, H, W], ready for it. */
+  /**
+   * Instead of an image: one input of the model, [C, H, W] or [1, C, H, W], ready for it; [C, D, H, W] and [C, L] likewise for
+   * models of volumes and signals.
+   */
   readonly tensor?: Tensor
   /** Instead of the option `target`. */
   readonly target?: BatchTarget
@@ -31,25 +34,29 @@ export interface Item {
 }
 
 /** Reads one input. Throws ERR_INVALID_ARGUMENT, ERR_SHAPE or ERR_TARGET for an invalid one. */
-export function readInput(input: BatchInput, index: number, target: BatchTarget): Item {
+export function readInput(
+  input: BatchInput,
+  index: number,
+  { target, of }: { readonly target: BatchTarget; readonly of: readonly (string | number)[] | null },
+): Item {
   const name = `source[${index}]`
   const { source, tensor, id, target: own = target } = toEntry(input, name)
   if ((source === undefined) === (tensor === undefined))
     throw invalid(name, 'an object with either `source` or `tensor`', input)
   if (id !== undefined) expect.string(`${name}.id`, id)
-  if (tensor !== undefined) checkTensorShape(`${name}.tensor`, tensor, '[C, H, W] or [1, C, H, W]', isOneInput)
+  if (tensor !== undefined) checkTensorShape(`${name}.tensor`, tensor, '[C, H, W] or [1, C, H, W]', isInput)
   checkBatchTarget(own)
   return {
     index,
     id: id ?? nameOf(source, index),
     source: source ?? null,
     tensor: tensor?.detach() ?? null,
-    target: own,
+    target: of === null ? own : targetOf(own, of),
   }
 }
 
-const isOneInput = (shape: readonly number[]): boolean =>
-  (shape.length === 3 || (shape.length === 4 && shape[0] === 1)) && !shape.includes(0)
+/** Whether it is one input depends on the model: see `prepare`. */
+const isInput = (shape: readonly number[]): boolean => shape.length >= 2 && shape.length <= 5 && !shape.includes(0)
 
 /** The name of an input that could not be read. */
 export function idOf(input: unknown, index: number): string {

@@ -9,7 +9,7 @@ export function makeExplainer(
   name: MethodName,
   model: Model,
   layer: string | null,
-  settings: Pick<MethodSettings, 'precision' | 'reshape'> = {},
+  settings: Pick<MethodSettings, 'precision' | 'reshape' | 'inputs'> = {},
 ): MapExplainer {
   expect.oneOf('method', name, methodNames)
   const { layered, by } = methods[name]

@@ -6,7 +6,11 @@ import { checkDecodeLimits } from '../images/load-image.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { MethodName } from '../methods/table.js'
+import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
+import { readOtherInputs } from '../methods/other-inputs.js'
 import type { Model } from '../model/model.js'
+import { toPath } from '../target/path.js'
+import type { Value } from '../tensor/values.js'
 import type { BatchTarget } from './target.js'
 import type { BatchExplanation } from './result.js'
 
@@ -37,6 +41,13 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   reshape?: Reshape | undefined
   /** For inputs without a target of their own; 'argmax' by default. */
   target?: BatchTarget
+  /** The path to the part of the output that classes are of, where targets do not say it themselves: see `TargetOptions`. */
+  of?: string | number | readonly (string | number)[]
+  /**
+   * The model's other inputs, where it has several: all that it takes in order, with null in the place of the one that the
+   * source gives. Tensors of one row are given to each image. Not disposed here, and not to be disposed before the run is over.
+   */
+  inputs?: readonly Value[] | undefined
   /** What is done to images, not to tensors: a preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
   /**
@@ -79,6 +90,8 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
 /** The same with all defaults filled in. */
 export interface BatchSettings<Extra> extends CallOptions {
   readonly target: BatchTarget
+  readonly of: readonly (string | number)[] | null
+  readonly expected: ExpectedInput
   readonly preprocess: Preprocess
   readonly batchSize: number
   readonly window: number
@@ -94,12 +107,19 @@ export interface BatchSettings<Extra> extends CallOptions {
 }
 
 /** Checks the options and fills in the defaults, before any work starts. */
-export function readSettings<Extra>(options: ExplainAllOptions<Extra>, replicas: number): BatchSettings<Extra> {
+export function readSettings<Extra>(
+  options: ExplainAllOptions<Extra>,
+  model: Model,
+  replicas: number,
+): BatchSettings<Extra> {
   expect.options(options)
+  const { at } = readOtherInputs(options.inputs)
   const batchSize = whole(options, 'batchSize', 8)
   return {
     signal: expect.signal(options.signal),
     target: options.target ?? 'argmax',
+    of: toPath(options.of) ?? null,
+    expected: expectedInput(model, at),
     preprocess: readPreprocess(options.preprocess ?? 'imagenet'),
     batchSize,
     window: Math.max(batchSize, whole(options, 'window', batchSize * (2 * replicas + 2))),

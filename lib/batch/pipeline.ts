@@ -139,7 +139,7 @@ export class Pipeline<Extra> {
       const { input, index } = next
       this.#held++
       try {
-        this.#preparing.add(readInput(input, index, this.settings.target))
+        this.#preparing.add(readInput(input, index, this.settings))
       } catch (error) {
         this.#batcher.put(index, new BatchFailure(index, idOf(input, index), error, null))
       }
@@ -213,7 +213,7 @@ export class Pipeline<Extra> {
 /** What is explained of an input, or why there is nothing. */
 async function prepareItem(
   item: Item,
-  { preprocess, limits, sha256 }: BatchSettings<unknown>,
+  { preprocess, expected, limits, sha256 }: BatchSettings<unknown>,
   memory: MemoryBudget,
   signal: AbortSignal,
 ): Promise<Ready | BatchFailure> {
@@ -221,7 +221,7 @@ async function prepareItem(
   const began = performance.now()
   const reserve = (bytes: number): Promise<void> => memory.take(index, bytes)
   try {
-    return { item, prepared: await prepare(item, { preprocess, limits, sha256, reserve, signal }), began }
+    return { item, prepared: await prepare(item, { preprocess, expected, limits, sha256, reserve, signal }), began }
   } catch (error) {
     return new BatchFailure(index, id, error, digestOf(error))
   }

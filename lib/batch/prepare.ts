@@ -1,9 +1,13 @@
 import type { CallOptions } from '../addon/abort.js'
 import { digest } from '../base/digest.js'
+import { GradCamError } from '../base/errors.js'
+import { frameChannels, scalesOf } from '../images/frame-channels.js'
+import { isNpy, parseNpy } from '../images/load-npy.js'
+import { pixelsOfTensor } from '../images/pixels-of-tensor.js'
+import type { ExpectedInput } from '../model/expected-input.js'
 import { decode, type DecodeLimits } from '../images/decode.js'
 import type { Pixels } from '../images/pixels.js'
 import { readSource, sourceName } from '../images/read-source.js'
-import { frameImage } from '../images/frame-image.js'
 import { framingOf, type Framing } from '../preprocess/framing.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
 import { Tensor } from '../tensor/tensor.js'
@@ -22,6 +26,8 @@ export interface Prepared {
 
 export interface PrepareOptions extends CallOptions {
   readonly preprocess: Preprocess
+  /** What the model takes. */
+  readonly expected: ExpectedInput
   readonly limits: DecodeLimits
   readonly sha256: boolean
   /** Called with the bytes that the pixels will take; resolves when the memory budget admits them. */
@@ -30,17 +36,31 @@ export interface PrepareOptions extends CallOptions {
 
 /** Reads, decodes and frames an image: on threads of libuv's pool and on the addon's thread for images. */
 export async function prepare(item: Item, options: PrepareOptions): Promise<Prepared> {
-  if (item.tensor) return prepareTensor(item.tensor)
+  const { expected } = options
+  if (item.tensor) {
+    using given = item.tensor
+    return { input: toInput(given, `'${item.id}'`, expected), image: null, framing: null, sha256: null }
+  }
   const source = item.source as NonNullable<typeof item.source>
   const bytes = await readSource(source, options)
   const sha256 = options.sha256 ? await digest(bytes) : null
   try {
-    const decoding = { ...options.limits, background: undefined, reserve: options.reserve }
-    const image = await decode(bytes, sourceName(source), decoding, options)
+    const name = sourceName(source)
+    if (isNpy(bytes)) {
+      await options.reserve(bytes.byteLength)
+      using array = parseNpy(bytes, name)
+      const input = toInput(array, name, expected)
+      return { input, image: input.shape.length === 4 ? pixelsOfTensor(input) : null, framing: null, sha256 }
+    }
+    const channels = channelsOf(expected, name)
+    const pages = channels === 2 || channels > 3
+    const decoding = { ...options.limits, background: undefined, reserve: options.reserve, pages }
+    const image = await decode(bytes, name, decoding, options)
     const framing = framingOf([image.height, image.width], options.preprocess)
-    const planes = await frameImage(image, framing, options.preprocess)
+    const planes = await frameChannels({ image, channels, name }, framing, scalesOf(options.preprocess, channels))
     options.signal?.throwIfAborted()
-    return { input: Tensor.from(planes, [1, 3, ...framing.size]), image, framing, sha256 }
+    const input = inDType(Tensor.from(planes, [1, channels, ...framing.size]), expected)
+    return { input, image, framing, sha256 }
   } catch (error) {
     digests.set(error as object, sha256)
     throw error
@@ -54,8 +74,34 @@ export function digestOf(error: unknown): string | null {
   return typeof error === 'object' && error !== null ? (digests.get(error) ?? null) : null
 }
 
-function prepareTensor(tensor: Tensor): Prepared {
+/** The channels of an image for this model, which takes images. */
+function channelsOf({ channels, dimensions }: ExpectedInput, name: string): number {
+  if (dimensions !== null && dimensions !== 2)
+    throw new GradCamError(
+      'ERR_SHAPE',
+      `${name} is an image, and the model takes inputs of ${dimensions} spatial ${dimensions === 1 ? 'dimension' : 'dimensions'}.`,
+      { remedy: 'Give arrays that numpy.save wrote (.npy).', details: { dimensions } },
+    )
+  return channels ?? 3
+}
+
+/** An array, ready for the model, as a batch of one. Throws ERR_SHAPE. */
+export function toInput(given: Tensor, name: string, expected: ExpectedInput): Tensor {
+  const dimensions = expected.dimensions ?? Math.max(2, given.shape.length - 2)
+  const { shape } = given
+  const isBatch = shape.length === dimensions + 2 && shape[0] === 1
+  if ((shape.length !== dimensions + 1 && !isBatch) || shape.includes(0))
+    throw new GradCamError(
+      'ERR_SHAPE',
+      `${name} has the shape [${shape.join(', ')}], and the model takes one input [C, ${'DHW'.slice(-dimensions).split('').join(', ')}].`,
+      { remedy: 'Give it without a dimension for the batch, or with one of size 1.', details: { shape } },
+    )
+  return inDType(isBatch ? given.detach() : given.unsqueeze(0), expected)
+}
+
+/** Integers, and what the file of the model fixes another type for, as that type. */
+function inDType(tensor: Tensor, { dtype }: ExpectedInput): Tensor {
+  if (dtype === null || tensor.dtype === dtype) return tensor
   using given = tensor
-  const input = given.reshape([1, ...given.shape.slice(-3)])
-  return { input, image: null, framing: null, sha256: null }
+  return given.to({ dtype })
 }

@@ -23,6 +23,7 @@ export interface ExplainedInput {
   readonly id: string
   readonly target: number
   readonly score: number
+  readonly of: readonly (string | number)[] | null
   readonly outputs: number
   readonly top: readonly TopClass[]
   readonly condition: MapCondition
@@ -42,10 +43,12 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly index: number
   /** The name of the input: see {@link BatchEntry.id}. */
   readonly id: string
-  /** The class that was explained. */
+  /** The class that was explained; -1 where the target is not a class, or none was needed and the output has none. */
   readonly target: number
-  /** Its score: the model's output for it. */
+  /** Its score: the model's output for it; NaN where none was needed and the output has no class. */
   readonly score: number
+  /** The path to the part of the output that was taken where none was named; null where the output is one tensor. */
+  readonly of: readonly (string | number)[] | null
   /** How many numbers the model returned for it; 0 where the output is not [N, C]. */
   readonly outputs: number
   /** The five highest classes, the highest first; empty where the output is not [N, C]. */
@@ -70,12 +73,27 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
 
   /** @internal */
   constructor(explained: ExplainedInput) {
-    const { index, id, target, score, outputs, top, condition, notes, warnings, sha256, milliseconds, framing, image } =
-      explained
+    const {
+      index,
+      id,
+      target,
+      score,
+      of,
+      outputs,
+      top,
+      condition,
+      notes,
+      warnings,
+      sha256,
+      milliseconds,
+      framing,
+      image,
+    } = explained
     this.index = index
     this.id = id
     this.target = target
     this.score = score
+    this.of = of
     this.outputs = outputs
     this.top = top
     this.condition = condition
@@ -88,10 +106,13 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     this.#explained = explained
   }
 
-  /** The map as the method made it, [1, 1, h, w] float32 over the model's input. This result owns it. */
+  /**
+   * The map as the method made it, [1, 1, h, w] float32 over the model's input; [1, 1, d, h, w] and [1, 1, l] for models of
+   * volumes and signals. This result owns it.
+   */
   get map(): Tensor {
-    const { data, height, width } = this.#open.map
-    return (this.#map ??= Tensor.from(data, [1, 1, height, width]))
+    const { data, height, width, sizes = [height, width] } = this.#open.map
+    return (this.#map ??= Tensor.from(data, [1, 1, ...sizes]))
   }
 
   /** The pixels of the image that the model saw: the map lies over these. */

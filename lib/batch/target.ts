@@ -25,9 +25,20 @@ export function checkBatchTarget(target: BatchTarget): void {
   })
 }
 
+/** A target of a part of the output, unless it names a part itself. */
+export function targetOf(target: BatchTarget, of: readonly (string | number)[]): BatchTarget {
+  if (typeof target !== 'object') return { kind: 'class', class: target, of }
+  return target.of === undefined ? { ...target, of } : target
+}
+
+/** A target of classes alone: several of them fit into one batch. */
+const isOneClass = (target: BatchTarget): target is TargetData & { kind: 'class'; class: number } =>
+  typeof target === 'object' && target.kind === 'class' && typeof target.class === 'number'
+
 /** What the targets of one batch have in common. */
 export function targetGroup(target: BatchTarget): string {
   if (typeof target !== 'object') return target === 'argmax' ? target : 'class'
+  if (isOneClass(target)) return JSON.stringify({ ...target, class: 'one' })
   if (!isSingleBox(target)) return JSON.stringify(target)
   const { box: _box, label, ...rest } = target
   return JSON.stringify({ ...rest, labelled: label !== undefined })
@@ -37,6 +48,7 @@ export function targetGroup(target: BatchTarget): string {
 export function jointTarget(targets: readonly BatchTarget[]): 'argmax' | readonly number[] | TargetData {
   const [first] = targets
   if (typeof first !== 'object') return first === 'argmax' ? first : (targets as readonly number[])
+  if (isOneClass(first)) return { ...first, class: targets.filter(isOneClass).map((target) => target.class) }
   if (!isSingleBox(first)) return first
   const boxes = targets.filter(isSingleBox)
   const label = boxes.map((target) => target.label ?? -1)

@@ -113,6 +113,8 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
   readonly output: Output
   readonly targets: readonly number[]
   readonly scores: readonly number[]
+  /** The path to the part of the output that was taken where none was named; absent where the output is one tensor. */
+  declare readonly of?: readonly (string | number)[]
   readonly layers: readonly string[]
   readonly methods: readonly CamMethod[]
   /** All maps, by method, then by layer; none of a method that failed. */
@@ -137,6 +139,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     this.notes = notesOf(run.model)
     this.targets = explained.classes
     this.scores = explained.scores
+    if (explained.of.length > 0) this.of = explained.of
     this.warnings = run.warnings
     this.layers = layers
     this.methods = methods

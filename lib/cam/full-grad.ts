@@ -2,7 +2,7 @@ import type { TensorHandle } from '../addon/binding.js'
 import { either } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { conditionsOrDispose } from '../explain/tensor-conditions.js'
-import { disposeExplained, Explainer, type ExplainOptions } from '../explain/explainer.js'
+import { disposeExplained, Explainer, ofPart, type ExplainOptions } from '../explain/explainer.js'
 import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
 import { checkModel, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
@@ -51,10 +51,11 @@ export class FullGrad extends Explainer {
     const { output, explained, warnings } = await this.run(inputs, options)
     const cam = Tensor.own(explained.fullGrad as TensorHandle).detach()
     const { classes: targets, scores } = explained
+    const part = ofPart(explained)
     disposeExplained(explained)
     const { model } = this
     const conditions = await conditionsOrDispose(output, cam, model, { scores, gradient: true }, options)
-    return new FullGradExplanation({ model, output, cam, targets, scores, conditions, warnings })
+    return new FullGradExplanation({ model, output, cam, targets, scores, conditions, warnings, ...part })
   }
 }
 

@@ -2,6 +2,9 @@ import { cancellable, type CallOptions } from '../addon/abort.js'
 import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { expectedInput } from '../model/expected-input.js'
+import type { Value } from '../tensor/values.js'
+import { refuseWithoutLayers } from '../model/default-layer.js'
 import { refusedInput } from '../model/refused-input.js'
 import { checkModel, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
@@ -11,25 +14,26 @@ import { suggestLayers, type LayerSuggestion } from './suggest-layers.js'
  * The layer to explain where none is named, and its `reshape`: the first that {@link suggestLayers} suggests for noise of
  * this shape.
  *
- * @param shape of the input, [1, C, H, W]
+ * @param shape of the input, [1, C, H, W], or of a volume or signal
  * @throws GradCamError ERR_LAYER_OUTPUT when no layer has a spatial output, ERR_MODEL_FROZEN, and what `model.forward`
  *   throws
  */
 export async function pickLayer(
   model: Model,
   shape: readonly number[],
-  options: CallOptions = {},
+  options: PickOptions = {},
 ): Promise<LayerSuggestion> {
   checkModel(model)
-  expect.options(options)
+  const { inputs: others, signal } = expect.options(options)
   expect.list('shape', shape, isSize, 'the sizes of an input, e.g. [1, 3, 224, 224]')
-  using noise = await noiseOf(shape, options)
-  const [layer] = await suggestLayers(model, noise, options).catch((error: unknown) => {
+  using noise = await noiseOf(shape, model, others, signal)
+  const at = others?.indexOf(null) ?? 0
+  const inputs = others ? others.map((value, i) => (i === at ? noise : value)) : noise
+  const [layer] = await suggestLayers(model, inputs, { input: at, signal }).catch((error: unknown) => {
     throw refusedInput(error, shape)
   })
   if (layer) return layer
-  // A frozen model has an error of its own, which says why it has no layers.
-  if (model.namedModules().length === 1) model.checkLayer('features')
+  refuseWithoutLayers(model)
   throw new GradCamError(
     'ERR_LAYER_OUTPUT',
     `No layer of the model has more than one spatial position for an input of [${shape.join(', ')}], so there is no map to ` +
@@ -37,14 +41,29 @@ export async function pickLayer(
   )
 }
 
+/** What {@link pickLayer} may be told. */
+export interface PickOptions extends CallOptions {
+  /** All inputs of a model that takes several, in order, with null in the place of the noise. */
+  readonly inputs?: readonly Value[] | undefined
+}
+
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
 
 /** Noise of a seed of its own: the generator of the process is left alone. */
-async function noiseOf(shape: readonly number[], { signal }: CallOptions): Promise<Tensor> {
+async function noiseOf(
+  shape: readonly number[],
+  model: Model,
+  others: readonly Value[] | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Tensor> {
   const handle = await cancellable(
     signal,
     (ticket) => native().randomUniform(shape, 'float32', 0, ticket),
     (late) => late.dispose(),
   )
-  return Tensor.own(handle)
+  const noise = Tensor.own(handle)
+  const { dtype } = expectedInput(model, others?.indexOf(null) ?? 0)
+  if (dtype === null || dtype === 'float32') return noise
+  using plain = noise
+  return plain.to({ dtype })
 }

@@ -2,6 +2,7 @@ import { Cam } from './cam.js'
 import { native } from '../addon/native.js'
 import type { CallOptions } from '../addon/abort.js'
 import { expect } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import type { Reshape } from './reshape.js'
 import { checkModel, toPositional, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
@@ -38,22 +39,37 @@ const mostTried = 12
 export async function suggestLayers(
   model: Model,
   inputs: Value | readonly Value[],
-  options: CallOptions = {},
+  options: SuggestOptions = {},
 ): Promise<LayerSuggestion[]> {
   checkModel(model)
-  expect.options(options)
-  const input = toPositional(model, inputs)[0]
-  const [height = 0, width = 0] = input instanceof Tensor ? input.shape.slice(2) : []
-  return await suggestFrom({ model, inputs, options }, await observeLayers(model, inputs, options), [height, width])
+  const { input: at = 0, ...call } = expect.options(options)
+  expect.integer('input', at, { min: 0 })
+  const input = toPositional(model, inputs)[at]
+  const sizes = input instanceof Tensor ? input.shape.slice(2) : []
+  return await suggestFrom({ model, inputs, options: call }, await observeLayers(model, inputs, call), sizes)
+}
+
+/** What {@link suggestLayers} may be told. */
+export interface SuggestOptions extends CallOptions {
+  /** Which of the model's inputs holds the images, from 0; the first by default. */
+  readonly input?: number
 }
 
 /** @internal The same, where the outputs of one pass are known. */
 export async function suggestFrom(
   pass: TrialPass,
   observed: readonly LayerOutput[],
-  inputSize: readonly [number, number],
+  sizes: readonly number[],
 ): Promise<LayerSuggestion[]> {
-  const outputs = withoutAttention(observed.filter(({ path }) => path !== ''))
+  if (sizes.length === 1 || sizes.length === 3) return lastOf(observed, sizes.length)
+  const [height = 0, width = 0] = sizes
+  const inputSize = [height, width] as const
+  // A layer that returns what the model does, as the last one of a segmentation, has no evidence but the output itself.
+  const whole = observed.find(({ path }) => path === '')?.shape
+  const inner = observed.filter(
+    ({ path, shape }) => path !== '' && !(whole?.length === 4 && shape?.join() === whole.join()),
+  )
+  const outputs = withoutAttention(inner)
   const position = (suggested: LayerSuggestion): number => outputs.findIndex(({ path }) => path === suggested.layer)
   const tokens = await lastTokens(pass, outputs, inputSize)
   const lastStage = channelsLast(outputs, inputSize)
@@ -78,6 +94,20 @@ export async function suggestFrom(
     const reason = `The last layer of ${size(finer).join(' x ')}: a finer grid, earlier features; for LayerCAM, or beside other layers.`
     suggestions.push(suggestion(finer, undefined, reason))
   }
+}
+
+/** The last layer of volumes or signals. */
+function lastOf(outputs: readonly LayerOutput[], dimensions: number): LayerSuggestion[] {
+  const last = lastSpatialLayer(outputs, dimensions)
+  if (!last) return []
+  const positions = (last.shape as readonly number[]).slice(2).join(' x ')
+  return [
+    suggestion(
+      last,
+      undefined,
+      `The last layer with spatial positions (${positions}): its features are nearest to the class.`,
+    ),
+  ]
 }
 
 const isChannelsFirst = ({ shape }: LayerOutput, inputSize: readonly number[]): boolean =>
@@ -147,7 +177,11 @@ async function positionsMatter({ model, inputs, options }: TrialPass, layer: str
   using cam = new Cam(model, { layers: [layer], reshape: { tokens: 'input', skip } })
   try {
     using _output = (await cam.forward(inputs, options)) as Disposable
-    await cam.backward('argmax', options)
+    // Where the output is not one of classes, all of it: positions matter to it or do not.
+    await cam.backward('argmax', options).catch(async (error: unknown) => {
+      if (!(error instanceof GradCamError) || error.code !== 'ERR_TARGET') throw error
+      await cam.backward<Value>({ kind: 'element', at: [] }, options)
+    })
     using gradient = cam.gradient(layer)
     using strongest = tidy(() => gradient.slice(1, skip).abs().max())
     return strongest.item() > 0

@@ -1,22 +1,11 @@
 import { GradCamError } from '../base/errors.js'
 import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { nearestName } from '../base/nearest.js'
-import { parseTarget, type ClassTarget } from '../target/labels.js'
 import type { Option, Values } from './command.js'
 
 /** The error for a command that was called wrongly: exit code 2. */
 export function usageError(message: string): GradCamError {
   return new GradCamError('ERR_USAGE', message)
-}
-
-/** A value of --target: the class to explain. */
-export function readTarget(text: string, labels: readonly string[] | null): ClassTarget {
-  try {
-    return parseTarget(text, labels)
-  } catch (error) {
-    if (!(error instanceof GradCamError)) throw error
-    throw usageError(`--target: ${error.message}${labels ? '' : ' Give it with --labels.'}`)
-  }
 }
 
 /** The value of an option that is given at most once. */
@@ -90,15 +79,14 @@ export function parseReshape(text: string | undefined): PlainReshape | null {
   }
 }
 
-/** The same with the number of channels before it, 3 where it is not given, as [1, channels, height, width]. */
-export function parseInputShape(text: string): [number, number, number, number] {
+/** The sizes of an input, 'HxW' or others: see `inputShape`. */
+export function parseSizes(text: string): number[] {
   const sizes = integers(text)
-  const [channels = 0, height = 0, width = 0] = sizes.length === 3 ? sizes : [3, sizes[0], sizes[1] ?? sizes[0]]
-  if (channels < 1 || height < 1 || width < 1 || sizes.length > 3)
+  if (sizes.length === 0 || sizes.length > 4 || sizes.some((size) => size < 1))
     throw usageError(
       `--size requires height and width in pixels, e.g. 224x224, or 1x28x28 for one channel, not "${text}".`,
     )
-  return [1, channels, height, width]
+  return sizes
 }
 
 /** The option --reshape of several commands. */

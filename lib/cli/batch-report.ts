@@ -2,6 +2,7 @@ import { inOneLine } from '../base/one-line.js'
 import { counted } from '../base/units.js'
 import type { JobErrorLine } from '../jobs/job-line.js'
 import type { JobCounts, JobProgress, JobSummary } from '../jobs/run-job.js'
+import { hintOf } from './hints.js'
 import { paint } from './paint.js'
 import { progressBar, type ProgressBar } from './progress-bar.js'
 
@@ -109,7 +110,7 @@ function bar(): View {
 }
 
 function saySummary(
-  { explained, failed, before, files, seconds, errors, inputs, conditions, notes }: JobSummary,
+  { explained, failed, before, files, seconds, errors, inputs, conditions, notes, warnings }: JobSummary,
   out: string,
 ): void {
   const now = inputs - before
@@ -127,14 +128,12 @@ function saySummary(
     `${parts.join(', ')}; ${counted(files, 'file')} in ${out}, ${seconds.toFixed(1)} s, ${(now / seconds).toFixed(1)}/s`,
   )
   for (const { message } of notes) process.stderr.write(`gradcam: ${inOneLine(message)}\n`)
+  for (const warning of warnings) process.stderr.write(`gradcam: warning: ${inOneLine(warning)}\n`)
 }
-
-/** The flags of options that the library's remedies speak of. */
-const hints: Readonly<Record<string, string>> = { ERR_IMAGE_TOO_LARGE: ' (here: --max-pixels)' }
 
 /** Names the input and what was wrong with it. */
 function failureText({ input, error }: JobErrorLine): string {
   const name = inOneLine(input)
   const text = error.message.includes(name) ? error.message : `${name}: ${error.message}`
-  return `${text}${hints[error.code ?? ''] ?? ''}`
+  return `${text}${hintOf(error.code)}`
 }

@@ -10,17 +10,24 @@ import { ScorePass } from '../explain/score-pass.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
 import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { Tensor } from '../tensor/tensor.js'
-import { disposeValue } from '../tensor/values.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 import { refusedInput } from '../model/refused-input.js'
 import { counted, humanCount } from '../base/units.js'
 import { usageError } from './arguments.js'
 import type { LoadOptions } from '../model/script-module.js'
+import type { BatchTarget } from '../batch/target.js'
+import type { Target } from '../target/target.js'
+import { inputShape, loadInputs, type InputFlag } from './model-inputs.js'
 import { imageSizeOf, loadChoice, type ModelChoice } from './model-options.js'
 
 /** A model file, and what to try it with. */
 export interface ModelQuestion extends ModelChoice {
-  /** [1, C, H, W]; null where the model's file says it. */
-  readonly shape: readonly number[] | null
+  /** As --size gives them; null where the model's file says them. */
+  readonly sizes: readonly number[] | null
+  /** What explanations are tried for; null for the top class, or all of an output that has none. */
+  readonly target: BatchTarget | null
+  /** The model's other inputs. */
+  readonly inputs: readonly InputFlag[]
   /** None for the layers that are suggested. */
   readonly layers: readonly string[]
   /** For these layers. */
@@ -43,38 +50,52 @@ const timedRuns = 3
  * takes compared to a plain forward pass.
  */
 export async function checkModel(question: ModelQuestion): Promise<Check[]> {
-  const { file, shape: given, layers, reshape, loading } = question
+  const { file, sizes, layers, reshape, loading } = question
   const name = 'Model'
   try {
     using model = await loadChoice(question, loading)
     const own = imageSizeOf(model)
-    const shape = given ?? (own && [1, 3, ...own])
-    if (!shape) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
+    using inputs = await loadInputs(model, question.inputs)
+    const given = sizes ?? own
+    if (!given) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
+    const shape = inputShape(given, inputs.expected)
     manualSeed(0)
-    using noise = Tensor.rand(shape)
-    const forwardMs = await fastest(async () => disposeValue(await model.forward(noise))).catch((error: unknown) => {
-      throw refusedInput(error, shape)
-    })
+    const { dtype } = inputs.expected
+    using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
+    const all = inputs.with(noise)
+    const forwardMs = await fastest(async () => disposeValue(await model.forward<Value>(all))).catch(
+      (error: unknown) => {
+        throw refusedInput(error, shape)
+      },
+    )
     const modules = model.namedModules()
     const [root] = modules
     const parameters = root?.parameters ?? 0
     const size = `${root?.typeName ?? 'Module'}, ${humanCount(parameters)} parameters`
     const found = `${basename(file)}: ${size}; a forward pass of [${shape.join(', ')}] takes ${forwardMs.toFixed(1)} ms`
     const checks: Check[] = [{ name, status: 'ok', found, details: { file, parameters, forwardMs } }]
-    using scores = new ScorePass(model, 'hooked')
-    await scores.takesSeveral(noise, undefined)
+    using scores = new ScorePass(model, 'hooked', inputs.at)
+    await scores.takesSeveral(all, undefined)
+    const tried = question.target ? { target: question.target, note: null } : await targetToTry(scores, all)
+    if (tried.note !== null) checks.push({ name: 'Output', status: 'note', found: tried.note, details: {} })
     for (const { code, message, layer, operator } of modelNotes(model))
       checks.push({ name: noteNames[code], status: 'note', found: message, details: { code, layer, operator } })
     const chosen: readonly Pick<LayerSuggestion, 'layer' | 'reshape'>[] =
       layers.length > 0
         ? layers.map((layer) => ({ layer, reshape: reshape ?? undefined }))
-        : await suggestLayers(model, noise)
-    for (const one of chosen) checks.push(await checkLayer(model, one, noise, forwardMs))
+        : await suggestLayers(model, all, { input: inputs.at })
+    for (const one of chosen) {
+      const trial = { inputs: all, input: inputs.at, target: tried.target, forwardMs }
+      checks.push(await checkLayer(model, one, trial))
+    }
     if (chosen.length === 0)
       checks.push({
         name: 'Layers',
         status: 'note',
-        found: `none of ${counted(modules.length - 1, 'layer')} has a spatial output`,
+        found:
+          modules.length === 1
+            ? 'the model has none: its code is in one module'
+            : `none of ${counted(modules.length - 1, 'layer')} has a spatial output`,
         remedy: 'Use methods of the input, e.g. InputAttribution or InputPerturbation.',
         details: {},
       })
@@ -85,18 +106,46 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
   }
 }
 
+/** The top class; all of an output that has no classes, and what is to be said of that. */
+async function targetToTry(
+  scores: ScorePass,
+  inputs: Value | readonly Value[],
+): Promise<{ readonly target: Target<Value>; readonly note: string | null }> {
+  try {
+    const { of } = await scores.score<Value>(inputs, { target: 'argmax' })
+    if (!of) return { target: 'argmax', note: null }
+    return { target: 'argmax', note: `classes are taken from its part ${of.join('.')}; --of names another` }
+  } catch (error) {
+    if (!(error instanceof GradCamError) || error.code !== 'ERR_TARGET') throw error
+    const note = `${error.message} Explanations below are tried for the sum of the output.`
+    const sum = { kind: 'element', at: [] } as const
+    const works = await scores.score<Value>(inputs, { target: sum }).then(
+      () => true,
+      () => false,
+    )
+    return { target: works ? sum : 'argmax', note: works ? note : null }
+  }
+}
+
+/** What layers are tried with. */
+interface LayerTrial {
+  readonly inputs: Value | readonly Value[]
+  readonly input: number
+  readonly target: Target<Value>
+  readonly forwardMs: number
+}
+
 async function checkLayer(
   model: Model,
   { layer, reshape }: Pick<LayerSuggestion, 'layer' | 'reshape'>,
-  input: Tensor,
-  forwardMs: number,
+  { inputs, input, target, forwardMs }: LayerTrial,
 ): Promise<Check> {
   const name = `at ${layer}`
   try {
-    using cam = new Cam(model, { layers: [layer], ...(reshape && { reshape }) })
+    using cam = new Cam(model, { layers: [layer], ...(reshape && { reshape }), ...(input > 0 && { input }) })
     let execution: ExecutionPath | undefined
     const run = async () => {
-      using found = await cam.explain(input)
+      using found = await cam.explain<Value>(inputs, { target })
       execution = found.execution
     }
     await run() // makes the split

@@ -1,5 +1,4 @@
 import { announceWarnings } from '../addon/warnings.js'
-import { interpolate } from '../tensor/interpolate.js'
 import { methods, type MethodName } from '../methods/table.js'
 import {
   makeMapExplainers,
@@ -9,12 +8,15 @@ import {
   type MethodMaps,
 } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
-import { denormalize, loadImage, normalize, overlay, type Normalization } from '../images/index.js'
 import type { MapCondition } from '../explain/condition.js'
 import type { Model } from '../model/model.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
-import type { ClassTarget } from '../target/labels.js'
+import type { BatchTarget } from '../batch/target.js'
+import { outputPart } from '../target/top-classes.js'
+import { toPath } from '../target/path.js'
+import type { LoadedInputs } from './model-inputs.js'
+import { frameFile, type FramedImage, type FrameImageOptions } from './framed-image.js'
 import { refusedInput } from '../model/refused-input.js'
 
 const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
@@ -38,10 +40,13 @@ export interface Finding {
   readonly method: MethodName
   /** Null for a method that requires no layer. */
   readonly layer: string | null
-  readonly target: ClassTarget
-  /** The class that was explained. */
-  readonly class: number
-  readonly score: number
+  readonly target: BatchTarget
+  /** The class that was explained; null where the target is not a class, or the method needs none. */
+  readonly class: number | null
+  /** Null where the method needs no target and the output has no class. */
+  readonly score: number | null
+  /** The part of the output that was taken where none was named; null where the output is one tensor. */
+  readonly of: readonly (string | number)[] | null
   /** How many numbers the model returned: one for a regression. */
   readonly outputs: number
   /** The pixel where the map is greatest; null where no value is above 0; absent for maps that differ from pixel to pixel. */
@@ -52,20 +57,21 @@ export interface Finding {
   readonly relus?: number
   /** The sum of the attributions less the change of the score; absent for methods that do not compute it. */
   readonly delta?: number
-  /** [1, 1 or 3, H, W] in [0, 1], by kind. */
-  readonly images: Readonly<Record<string, Tensor>>
+  /** [height, width] of the model's input. */
+  readonly size: readonly [number, number]
+  /** PNG files, by kind. */
+  readonly images: Readonly<Record<string, Buffer>>
+  /** The map as the bytes of a .npy file, where the input is not an image. */
+  readonly array?: Buffer
 }
 
-export interface ImageExplainerOptions {
+export interface ImageExplainerOptions extends FrameImageOptions {
   readonly methods: readonly MethodName[]
   /** For the methods that require one: at least one then. */
   readonly layers: readonly string[]
   readonly settings: MethodSettings
-  /** [height, width] that images are resized to. */
-  readonly size: readonly [number, number]
-  readonly normalization: Normalization | false
-  /** Whether images may be SVG. */
-  readonly svg: boolean
+  /** The model's other inputs, and what it expects of the images. */
+  readonly inputs: LoadedInputs
 }
 
 /** Explains images one after another. */
@@ -79,7 +85,8 @@ export class ImageExplainer implements Disposable {
   ) {
     this.#options = options
     // Making a split takes as long as explaining several images; for many of them there is `gradcam batch`.
-    const settings: MethodSettings = { execution: 'hooked', ...options.settings }
+    const { values } = options.inputs
+    const settings: MethodSettings = { execution: 'hooked', ...options.settings, ...(values && { inputs: values }) }
     this.#explainers = makeMapExplainers(model, options.methods, options.layers, settings)
   }
 
@@ -90,12 +97,12 @@ export class ImageExplainer implements Disposable {
    */
   async *explain(
     image: string,
-    targets: readonly ClassTarget[],
+    targets: readonly BatchTarget[],
     onFailure: (failure: MethodFailure) => void,
   ): AsyncGenerator<Finding> {
-    const { size, normalization, svg } = this.#options
-    using input = await loadImage(image, { size, normalize: normalization, svg })
-    using pixels = normalization ? denormalize(input, normalization) : input.detach()
+    const { expected } = this.#options.inputs
+    using framed = await frameFile(image, { ...this.#options, expected })
+    const { input } = framed
     const running = this.#explainers.map((explainer) => ({
       own: explainer.methods,
       run: explainer.explainEach(input, targets),
@@ -112,7 +119,7 @@ export class ImageExplainer implements Disposable {
           if (!next || next.done) continue
           for (const { method, error } of next.value.failures) failures.set(method, error)
           found++
-          yield* this.#findings(pixels, target, next.value)
+          yield* this.#findings(framed, target, next.value)
         }
     } finally {
       for (const { run } of running) await run.return()
@@ -123,39 +130,44 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  *#findings(
-    pixels: Tensor,
-    target: ClassTarget,
-    { output, targets, scores, maps, warnings }: MethodMaps,
-  ): Generator<Finding> {
-    const outputs = output instanceof Tensor ? output.size : 0
+  async *#findings(
+    framed: FramedImage,
+    target: BatchTarget,
+    { output, targets, scores, maps, warnings, of }: MethodMaps,
+  ): AsyncGenerator<Finding> {
+    const named = typeof target === 'object' ? toPath(target.of) : undefined
+    const part = outputPart(output, named ?? of ?? [])
+    const outputs = part instanceof Tensor ? part.size : 0
     announceWarnings(warnings)
-    const found = { target, outputs, class: targets[0] ?? 0, score: scores[0] ?? 0 }
+    const [chosen = -1] = targets
+    const found = { target, outputs, class: chosen < 0 ? null : chosen, score: scores[0] ?? null, of: of ?? null }
     try {
-      for (const one of maps) yield { ...found, ...this.#draw(one, pixels) }
+      for (const one of maps) yield { ...found, ...(await this.#draw(one, framed)) }
     } finally {
       disposeValue(output)
       for (const { map } of maps) map.dispose()
     }
   }
 
-  #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, pixels: Tensor) {
-    using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), this.#options.size))
-    const draw = (kind: string) => (kind === 'overlay' ? overlay(pixels, large) : normalize(large))
+  async #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, framed: FramedImage) {
+    const { files, peak, array } = await framed.draw(map, kindsOf(method))
+    const [height = 1, width = 1] = framed.input.shape.slice(-2)
     return {
       method,
       layer,
       condition: conditions[0] ?? { state: 'ok' as const, reason: null },
-      ...(isFine(method) ? {} : { peak: peakOf(large) }),
+      ...(isFine(method) || array ? {} : { peak }),
       ...(intercepted === null ? {} : { relus: intercepted }),
       ...(delta?.[0] === undefined ? {} : { delta: delta[0] }),
-      images: Object.fromEntries(kindsOf(method).map((kind) => [kind, draw(kind)])),
+      size: [height, width] as const,
+      images: files,
+      ...(array && { array }),
     }
   }
 
   /** Tells an error of a method from an input that the model does not run on. */
   async #requireInput(input: Tensor): Promise<void> {
-    const output = await this.model.forward<Value>(input).catch((cause: unknown) => {
+    const output = await this.model.forward<Value>(this.#options.inputs.with(input)).catch((cause: unknown) => {
       throw refusedInput(cause, input.shape)
     })
     disposeValue(output)
@@ -165,10 +177,4 @@ export class ImageExplainer implements Disposable {
   [Symbol.dispose](): void {
     for (const explainer of this.#explainers) explainer[Symbol.dispose]()
   }
-}
-
-function peakOf(map: Tensor): { x: number; y: number } | null {
-  const [, , , width = 1] = map.shape
-  const at = tidy(() => (map.amax([0, 1, 2, 3]).item() > 0 ? map.flatten().argmax().item() : -1))
-  return at < 0 ? null : { x: at % width, y: Math.floor(at / width) }
 }

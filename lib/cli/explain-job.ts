@@ -1,24 +1,46 @@
+import { isDeepStrictEqual } from 'node:util'
 import { imagenet, type Normalization } from '../images/index.js'
 import { methodNames, methods as table, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
 import type { PlainReshape } from '../cam/reshape.js'
+import { fixedImageSize } from '../model/model-input.js'
+import type { ScriptModule } from '../model/script-module.js'
+import { framingOf } from '../preprocess/framing.js'
+import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
+import { presets } from '../preprocess/presets.js'
+import { readPreprocessing, usualPreprocess } from './preprocess-option.js'
 import {
   choice,
   choiceOfSeveral,
   parseReshape,
   parseSize,
-  readTarget,
   readTrust,
   several,
   single,
   usageError,
 } from './arguments.js'
+import type { BatchTarget } from '../batch/target.js'
 import type { Values } from './command.js'
-import { readLabels, type ClassTarget } from '../target/labels.js'
+import { readLabels } from '../target/labels.js'
+import { readInputs, readOf, readTarget, type InputFlag } from './model-inputs.js'
 import { parseMethodSettings } from './method-settings.js'
-import { labelsOf, readModelChoice, type ModelChoice } from './model-options.js'
+import { labelsOf, readModelChoice, weightsOf, type ModelChoice } from './model-options.js'
 
-export const defaultSize: readonly [number, number] = [224, 224]
+/** An image's size where there is none yet: what most preprocessings make of it does not depend on it. */
+const nominal = [224, 224] as const
+
+/** What is done to images for a model: what was asked for, else what its weights were published with, else as for ImageNet. */
+export function preprocessFor(model: ScriptModule, { preprocess, size, normalization }: ExplainJob): Preprocess {
+  const usual = preprocess ?? usualPreprocess(model.weights, () => fixedImageSize(model.inputs))
+  const { mean, std } = normalization === false ? unscaled : (normalization ?? usual)
+  if (size) return { resize: size, resample: 'bilinear', crop: null, fill: [0, 0, 0], mean, std }
+  return { ...usual, mean, std }
+}
+
+const unscaled: Normalization = { mean: [0, 0, 0], std: [1, 1, 1] }
+
+/** [height, width] of the model's input, as far as it does not depend on the image. */
+export const inputSizeOf = (preprocess: Preprocess): readonly [number, number] => framingOf(nominal, preprocess).size
 
 /** What `gradcam explain` was asked for. */
 export interface ExplainJob {
@@ -28,15 +50,20 @@ export interface ExplainJob {
   /** None where the default layer is to be used. */
   readonly layers: readonly string[]
   /** By what was typed, which the names of files contain. */
-  readonly targets: ReadonlyMap<string, ClassTarget>
+  readonly targets: ReadonlyMap<string, BatchTarget>
+  readonly inputs: readonly InputFlag[]
   readonly labels: readonly string[] | null
   readonly methods: readonly MethodName[]
   readonly settings: MethodSettings
   readonly reshape: PlainReshape | null
-  readonly size: readonly [number, number]
-  /** Otherwise the model's own size counts, where it has one. */
-  readonly sizeGiven: boolean
-  readonly normalization: Normalization | false
+  /** What is done to images; null for what suits the model. */
+  readonly preprocess: Preprocess | null
+  /** How it was given. */
+  readonly preprocessName: string | null
+  /** [height, width] that the whole image is resized to, and results have; null for results in the image's own size. */
+  readonly size: readonly [number, number] | null
+  /** Null where it was not given; false to leave images from 0 to 1. */
+  readonly normalization: Normalization | false | null
   readonly device: string
   readonly trust: ReturnType<typeof readTrust>
   /** Whether images may be SVG. */
@@ -66,27 +93,33 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   const reshape = parseReshape(single(values, 'reshape'))
   if (reshape && !methods.some((name) => table[name].layered))
     throw usageError(`${methods.join(' and ')} take no --reshape, which is for layers. Leave it out.`)
-  const size = single(values, 'size')
+  const sizeText = single(values, 'size')
+  const preprocessName = single(values, 'preprocess') ?? null
+  if (preprocessName !== null && (sizeText !== undefined || values['normalize'] !== undefined))
+    throw usageError('--preprocess says how images are resized and normalised: leave out --size and --normalize.')
   const labelsFile = single(values, 'labels')
   // Numbers are checked before a file is read; a name is checked with the labels.
-  const parsedSize = size === undefined ? defaultSize : parseSize(size)
-  const normalization = choice(values, 'normalize', ['imagenet', 'none'] as const) === 'imagenet' && imagenet
-  const labels = labelsFile === undefined ? labelsOf(modelChoice) : await readLabels(labelsFile)
+  const size = sizeText === undefined ? null : parseSize(sizeText)
+  const normalization = values['normalize'] === undefined ? null : readNormalization(values)
+  const preprocess = preprocessName === null ? null : await readPreprocessing(preprocessName)
+  const labels = labelsFile === undefined ? labelsOf(weightsOf(modelChoice)) : await readLabels(labelsFile)
   return {
     images,
     model,
     modelChoice,
     layers,
-    targets: readTargets(several(values, 'target'), labels),
+    targets: readTargets(several(values, 'target'), labels, readOf(values)),
+    inputs: readInputs(values),
     labels,
     methods,
     settings,
     reshape,
-    size: parsedSize,
-    sizeGiven: size !== undefined,
+    preprocess,
+    preprocessName,
+    size,
     normalization,
     device: single(values, 'device') ?? 'cpu',
-    trust: readTrust(values, [1, 3, ...parsedSize]),
+    trust: readTrust(values, [1, 3, ...(size ?? inputSizeOf(preprocess ?? presets.imagenet))]),
     svg: values['svg'] === true,
     out,
     json: values['json'] === true,
@@ -94,12 +127,29 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   }
 }
 
-function readTargets(given: readonly string[], labels: readonly string[] | null): Map<string, ClassTarget> {
-  const targets = new Map<string, ClassTarget>()
+/** A preset, or JSON with a mean and a deviation for each channel. */
+function readNormalization(values: Values): Normalization | false {
+  const text = single(values, 'normalize')
+  if (!text?.trimStart().startsWith('{'))
+    return choice(values, 'normalize', ['imagenet', 'none'] as const) === 'imagenet' && imagenet
+  try {
+    const { mean, std } = readPreprocess({ resize: null, ...(JSON.parse(text) as object) })
+    return { mean, std }
+  } catch (error) {
+    throw usageError(`--normalize: ${(error as Error).message.replace(/\.?$/, '.')}`)
+  }
+}
+
+function readTargets(
+  given: readonly string[],
+  labels: readonly string[] | null,
+  of: readonly (string | number)[] | null,
+): Map<string, BatchTarget> {
+  const targets = new Map<string, BatchTarget>()
   for (const name of given.length > 0 ? given : ['argmax']) {
-    const target = readTarget(name, labels)
+    const target = readTarget(name, labels, of)
     // A class may be given by number and by name: it is explained once.
-    if (![...targets.values()].includes(target)) targets.set(name, target)
+    if (![...targets.values()].some((one) => isDeepStrictEqual(one, target))) targets.set(name, target)
   }
   return targets
 }

@@ -15,7 +15,7 @@ export type Files = Readonly<Record<string, string>>
 
 /** Prints what `gradcam explain` does and finds, as it goes: as text, or as one JSON object a line. */
 export interface ExplainReport {
-  start(device: string, layers: readonly string[], picked: LayerSuggestion | null): void
+  start(start: ExplainStart): void
   image(image: string): void
   finding(image: string, finding: Finding, files: Files): void
   failure(image: string, error: unknown): void
@@ -26,9 +26,32 @@ export interface ExplainReport {
   end(explained: number, files: number, seconds: number): void
 }
 
+/** How explaining begins. */
+export interface ExplainStart {
+  readonly device: string
+  readonly layers: readonly string[]
+  readonly picked: LayerSuggestion | null
+  /** [height, width] of the model's input, as far as it does not depend on the image. */
+  readonly inputSize: readonly [number, number]
+  /** What is to be said of the images besides their size. */
+  readonly unusual: string
+}
+
 export function explainReport(job: ExplainJob): ExplainReport {
   return job.json ? jsonReport(job) : textReport(job)
 }
+
+/** What was explained, in words; null where the method needs nothing and the output has no class. */
+function nameOf({ class: index, target, score, outputs }: Finding, labels: readonly string[] | null): string | null {
+  if (index !== null) return outputs === 1 && !labels ? 'its only output' : className(index, labels)
+  return score === null ? null : JSON.stringify(target)
+}
+
+const isTop = ({ target, class: index, outputs }: Finding): boolean =>
+  index !== null &&
+  outputs !== 1 &&
+  (target === 'argmax' ||
+    (typeof target === 'object' && target.kind === 'class' && (target.class ?? 'argmax') === 'argmax'))
 
 const titles: Readonly<Record<MapCondition['state'], string>> = {
   ok: 'ok',
@@ -54,7 +77,7 @@ function mentioning(image: string, message: string): string {
   return message.includes(image) ? message : `${image}: ${message}`
 }
 
-function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainReport {
+function jsonReport({ methods, labels, verbose }: ExplainJob): ExplainReport {
   const fail = (image: string, method: string, error: unknown): void => {
     complain(image, error, verbose)
     const code = error instanceof GradCamError ? error.code : null
@@ -63,8 +86,8 @@ function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainRepo
   return {
     start: () => {},
     image: () => {},
-    finding(image, { method, layer, class: index, score, condition, peak, relus, delta }, files) {
-      const label = labels?.[index] ?? null
+    finding(image, { method, layer, class: index, score, of, size, condition, peak, relus, delta }, files) {
+      const label = index === null ? null : (labels?.[index] ?? null)
       say(
         JSON.stringify({
           image,
@@ -73,6 +96,7 @@ function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainRepo
           target: index,
           label,
           score,
+          ...(of && { of }),
           size,
           condition,
           peak,
@@ -91,26 +115,26 @@ function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainRepo
   }
 }
 
-function textReport({ methods, model, size, sizeGiven, labels, layers, out, verbose }: ExplainJob): ExplainReport {
+function textReport(job: ExplainJob): ExplainReport {
+  const { methods, model, labels, layers, out, verbose } = job
   const dim = (text: string) => paint('dim', text)
   return {
-    start(device, used, picked) {
-      const sized = `images at ${size[0]}x${size[1]}`
-      say(
-        `${methods.join(', ')} of ${basename(model)} on ${device}, ${sized}${sizeGiven ? '' : ' (the default; --size changes it)'}`,
-      )
+    start({ device, layers: used, picked, inputSize: [height, width], unusual }) {
+      const how = job.size ? '' : ` (${job.preprocessName ?? 'the default; --preprocess changes it'})`
+      say(`${methods.join(', ')} of ${basename(model)} on ${device}, images at ${height}x${width}${how}${unusual}`)
       if (picked) say(`at ${picked.layer} [${picked.shape.join(', ')}]${reshaped(picked)} (--layer for another)`)
       else if (used.length > 0) say(`at ${used.join(', ')}`)
     },
     image: (image) => say(`\n${image}`),
     finding(_image, finding, files) {
-      const { method, layer, target, class: index, score, condition, peak, relus, delta, outputs } = finding
-      const named = outputs === 1 && !labels ? 'its only output' : className(index, labels)
+      const { method, layer, score, of, condition, peak, relus, delta } = finding
+      const named = nameOf(finding, labels)
       const facts = [
-        `${target === 'argmax' && outputs !== 1 ? 'top: ' : ''}${paint('green', named)}`,
+        ...(named === null ? [] : [`${isTop(finding) ? 'top: ' : ''}${paint('green', named)}`]),
+        ...(of ? [`of the output's part ${of.join('.')} (--of for another)`] : []),
         ...(methods.length > 1 ? [method] : []),
         ...(layers.length > 1 && layer !== null ? [`at ${layer}`] : []),
-        `score ${score.toPrecision(4)}`,
+        ...(score === null ? [] : [`score ${score.toPrecision(4)}`]),
         ...(peak ? [`peak at x ${peak.x}, y ${peak.y}`] : []),
         ...(delta === undefined ? [] : [`adds up to within ${delta.toPrecision(2)}`]),
         ...(relus === undefined
@@ -119,6 +143,7 @@ function textReport({ methods, model, size, sizeGiven, labels, layers, out, verb
       ]
       say(`  ${facts.join(', ')}`)
       if (condition.reason !== null) say(paint('yellow', `  ${titles[condition.state]}: ${condition.reason}`))
+      else if (finding.array) say(dim('  not an image: the map is written as an array'))
       else if (peak === null) say(paint('yellow', '  no value of the map is above zero'))
       say(dim(`  → ${Object.values(files).join('  ')}`))
     },

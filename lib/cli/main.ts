@@ -7,6 +7,7 @@ import { packageRoot } from '../base/paths.js'
 import { usageError } from './arguments.js'
 import { listenForLostOutput } from './closed-pipe.js'
 import type { Command, Option, Values } from './command.js'
+import { hintOf } from './hints.js'
 import { inOneLine } from '../base/one-line.js'
 import { nearestName } from '../base/nearest.js'
 
@@ -43,6 +44,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   doctor: {
     summary: 'what is found on this machine, and what is missing',
     load: () => import('./commands/doctor.js'),
+  },
+  setup: {
+    summary: 'get LibTorch, and the addon that npm installed for it: compiles nothing',
+    load: () => import('./commands/setup.js'),
   },
   build: { summary: 'build the native addon for this machine', load: () => import('./commands/build.js') },
   cache: { summary: 'what this package keeps on this machine', load: () => import('./commands/cache.js') },
@@ -155,7 +160,7 @@ const wrongCalls: readonly string[] = ['ERR_USAGE', 'ERR_JOB_CHANGED']
 
 function report(error: unknown, verbose: boolean): number {
   if (verbose) console.error(error)
-  else process.stderr.write(`gradcam: ${inOneLine(error)}\n`)
+  else process.stderr.write(`gradcam: ${inOneLine(error)}${hintOf(error)}\n`)
   return error instanceof GradCamError && wrongCalls.includes(error.code) ? 2 : 1
 }
 

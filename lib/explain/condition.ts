@@ -67,5 +67,5 @@ function whyZero({ zeroActivation, zeroGradient, layer, gradient }: MapEvidence)
       : 'No change of the input that was tried changes the score.'
   if (zeroActivation) return `Layer '${layer}' returned zeros.`
   if (zeroGradient) return `The score has no gradient at layer '${layer}': a small change there does not change it.`
-  return `Nothing at layer '${layer}' speaks for this class.`
+  return `The map of layer '${layer}' has no value above zero.`
 }

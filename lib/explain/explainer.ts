@@ -71,11 +71,22 @@ const executionPath = (whyHooked: string): ExecutionPath =>
 export interface Explained {
   /** The class explained for each image; empty when the target was a function. */
   readonly targets: readonly number[]
-  /** The score explained for each image; the one score of the batch when the target was a function. */
+  /**
+   * The score explained for each image; the one score of the batch when the target was a function. Like the targets empty where
+   * no target was given, the output has no class, and the method needs none.
+   */
   readonly scores: readonly number[]
+  /**
+   * The path to the part of the output that was taken, where the target names none and the output is not one tensor: the part
+   * `logits`, or `out`, or the only one of shape [N, C], or the only one.
+   */
+  readonly of?: readonly (string | number)[]
   /** What LibTorch and the model warned of meanwhile, each text once; absent where no pass of the model's own is explained. */
   readonly warnings?: readonly string[]
 }
+
+/** @internal The part of the output that was taken without being named, where there is one. */
+export const ofPart = ({ of }: Pick<NativeExplained, 'of'>): Pick<Explained, 'of'> => (of.length > 0 ? { of } : {})
 
 export function disposeExplained(explained: NativeExplained): void {
   for (const { activation, gradient } of explained.layers) for (const t of [activation, gradient]) t?.dispose()
@@ -214,7 +225,8 @@ export abstract class Explainer implements Disposable {
     if (this.#closed) disposeExplained(explained)
     else this.#explained = explained
     const warnings = joinWarnings(this.#warnings, explained.warnings)
-    return { targets: explained.classes, scores: explained.scores, warnings }
+    const { classes: targets, scores } = explained
+    return { targets, scores, warnings, ...ofPart(explained) }
   }
 
   async #differentiate<Output extends Value>(
@@ -314,8 +326,9 @@ export abstract class Explainer implements Disposable {
       const result = await this.#forwardIn(pass, inputs, signal)
       first = result.output
       kept = result.kept
-      for (const classes of topClasses(first, k, of)) {
-        const target = { kind: 'class', class: classes, ...(of === undefined ? {} : { of }) } as const
+      const part = of ?? (first instanceof Tensor ? [] : await this.#likelyPart(pass, signal))
+      for (const classes of topClasses(first, k, part)) {
+        const target = { kind: 'class', class: classes, of: part } as const
         const explained = await this.#differentiate(pass, undefined, target, signal)
         const { intercepted, execution } = result
         const warnings = joinWarnings(result.warnings, explained.warnings)
@@ -332,6 +345,13 @@ export abstract class Explainer implements Disposable {
       disposeValue([first ?? null, kept ?? null])
       pass.dispose()
     }
+  }
+
+  /** The part of an output of several that a class is taken from where none is named. */
+  async #likelyPart(pass: PassHandle, signal: AbortSignal | undefined): Promise<readonly (string | number)[]> {
+    const top = await this.#differentiate(pass, undefined, 'argmax', signal)
+    disposeExplained(top)
+    return top.of
   }
 
   /** The results of the last backward. */

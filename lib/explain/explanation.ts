@@ -18,6 +18,8 @@ export abstract class TensorExplanation<Output extends Value> implements Explain
   readonly output: Output
   readonly targets: readonly number[]
   readonly scores: readonly number[]
+  /** The path to the part of the output that was taken where none was named; absent where the output is one tensor. */
+  declare readonly of?: readonly (string | number)[]
   /** For each image, whether the result says something, and if not, why. */
   readonly conditions: readonly MapCondition[]
   /** What makes results of this model depend on more than the image: nothing for most models. */
@@ -27,7 +29,8 @@ export abstract class TensorExplanation<Output extends Value> implements Explain
   readonly #found: Tensor
 
   protected constructor(explained: ExplanationFields<Output>, found: Tensor) {
-    const { model, output, targets, scores, conditions, warnings = [] } = explained
+    const { model, output, targets, scores, conditions, warnings = [], of } = explained
+    if (of) this.of = of
     this.conditions = conditions
     this.notes = notesOf(model)
     this.output = output

@@ -1,4 +1,11 @@
-import { disposeExplained, Explainer, type Execution, type Explained, type ExplainOptions } from './explainer.js'
+import {
+  disposeExplained,
+  Explainer,
+  ofPart,
+  type Execution,
+  type Explained,
+  type ExplainOptions,
+} from './explainer.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -32,6 +39,6 @@ export class ScorePass extends Explainer {
   ): Promise<Explained & { output: Output }> {
     const { output, explained, warnings } = await this.run(inputs, options)
     disposeExplained(explained)
-    return { output, targets: explained.classes, scores: explained.scores, warnings }
+    return { output, targets: explained.classes, scores: explained.scores, warnings, ...ofPart(explained) }
   }
 }

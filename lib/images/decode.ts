@@ -17,6 +17,8 @@ export interface DecodeLimits {
 
 export interface DecodeOptions extends DecodeLimits {
   background: number | undefined
+  /** Whether all pages of a TIFF are decoded, and not the first alone. */
+  pages?: boolean
   /** The most pixels a side: larger images are made smaller as they are decoded, which takes less time and memory. */
   within?: number
   /** Called when the header has been read, with the bytes that the pixels will take; waits until they may be allocated. */
@@ -32,7 +34,7 @@ export interface DecodeOptions extends DecodeLimits {
 export async function decode(
   bytes: Uint8Array,
   name: string,
-  { maxPixels, decodeSeconds, svg, background, within, reserve }: DecodeOptions,
+  { maxPixels, decodeSeconds, svg, background, within, reserve, pages = false }: DecodeOptions,
   { signal }: CallOptions,
 ): Promise<Pixels> {
   if (bytes.byteLength === 0)
@@ -58,17 +60,31 @@ export async function decode(
     const header = await cancellable(signal, () => sharp(bytes, { limitInputPixels: false }).metadata())
     if (header.format === 'svg') throw svgRefused(name)
     refuseLarge(name, header, maxPixels)
-    await reserve?.(header.width * header.height * 3)
-    const image = sharp(bytes, {
-      limitInputPixels: maxPixels,
-      autoOrient: true,
-      // Pixels that are missing are an error; a decoder's mere warnings are not, as in Pillow.
-      failOn: 'error',
-      // Models are trained on pixels as Pillow gives them, which does not apply colour profiles. CMYK needs one.
-      ignoreIcc: header.space !== 'cmyk',
-    })
+    const count = pages && header.format === 'tiff' ? (header.pages ?? 1) : 1
+    if (count > mostPages) throw tooManyPages(name, count)
+    await reserve?.(header.width * header.height * 3 * count)
+    const open = (page: number) =>
+      sharp(bytes, {
+        page,
+        limitInputPixels: maxPixels,
+        autoOrient: true,
+        // Pixels that are missing are an error; a decoder's mere warnings are not, as in Pillow.
+        failOn: 'error',
+        // Models are trained on pixels as Pillow gives them, which does not apply colour profiles. CMYK needs one.
+        ignoreIcc: header.space !== 'cmyk',
+      })
+    const image = open(0)
     if (within !== undefined) image.resize(within, within, { fit: 'inside', withoutEnlargement: true })
     const timeout = { seconds: Math.max(1, Math.ceil(decodeSeconds)) }
+    if (count > 1) {
+      if (isDeepGrey(header)) throw deepPages(name)
+      const all: Pixels[] = []
+      for (let page = 0; page < count; page++)
+        all.push(await cancellable(signal, () => toPixels(open(page).timeout(timeout), background)))
+      const [first] = all as [Pixels]
+      if (all.some(({ height, width }) => height !== first.height || width !== first.width)) throw unevenPages(name)
+      return { ...first, pages: all }
+    }
     if (isDeepGrey(header)) {
       const grey = sharp(bytes, { limitInputPixels: maxPixels, autoOrient: true }).timeout(timeout)
       if (within !== undefined) grey.resize(within, within, { fit: 'inside', withoutEnlargement: true })
@@ -98,6 +114,24 @@ async function deepGrey(image: ReturnType<Sharp>): Promise<Pixels> {
   for (let i = 0; i < info.width * info.height; i++)
     data.fill(Math.min(255, values[i * info.channels] as number), i * 3, i * 3 + 3)
   return { data, height: info.height, width: info.width }
+}
+
+/** More channels than any model takes that is given them as pages. */
+const mostPages = 1024
+
+function tooManyPages(name: string, count: number): GradCamError {
+  const problem = `${name} has ${count} pages; at most ${mostPages} are read as channels.`
+  return new GradCamError('ERR_IMAGE_TOO_LARGE', problem, { remedy: 'Save what the model takes as .npy.' })
+}
+
+function deepPages(name: string): GradCamError {
+  const problem = `${name} has several pages of 16 bits, and nothing says which number of them is 1 for the model.`
+  return new GradCamError('ERR_IMAGE_CORRUPT', problem, { remedy: 'Scale it and save it with numpy.save (.npy).' })
+}
+
+function unevenPages(name: string): GradCamError {
+  const problem = `The pages of ${name} are not of one size, so they are not the channels of one image.`
+  return new GradCamError('ERR_IMAGE_CORRUPT', problem, { remedy: 'Resize them to one size first.' })
 }
 
 function svgRefused(name: string): GradCamError {

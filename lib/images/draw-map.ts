@@ -8,6 +8,8 @@ export interface MapValues {
   readonly data: Float32Array
   readonly height: number
   readonly width: number
+  /** The spatial sizes of a map that is not an image's: then the height is the product of all but the last. */
+  readonly sizes?: readonly number[]
 }
 
 let colors: Float32Array | undefined

@@ -4,7 +4,8 @@ import { expect } from '../base/check.js'
 import { functions } from '../tensor/operators.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { decode, type DecodeLimits } from './decode.js'
-import { frameImage, resamples, type Resample } from './frame-image.js'
+import { frameChannels, scalesOf } from './frame-channels.js'
+import { resamples, type Resample } from './frame-image.js'
 import { checkNormalization, type Normalization } from './normalization.js'
 import { readSource, sourceName, type ImageSource } from './read-source.js'
 import { tensorInBands } from './tensor-in-bands.js'
@@ -19,6 +20,13 @@ export interface LoadImageOptions extends CallOptions {
   resample?: Resample
   /** Subtract this mean and divide by this standard deviation, e.g. `imagenet`. Not done by default. */
   normalize?: Normalization | false
+  /**
+   * How many channels the model takes: 3 by default; 1 is the grey of Pillow's `convert('L')`; others are the pages of a TIFF.
+   * See `expectedInput`. For arrays of any kind there is `loadNpy`.
+   */
+  channels?: number
+  /** The type of the tensor, e.g. `model.dtype`. 'float32' by default. */
+  dtype?: 'float32' | 'float64' | 'float16' | 'bfloat16'
   /** The device of the tensor, e.g. `model.device`. 'cpu' by default. */
   device?: string
   /**
@@ -52,27 +60,31 @@ export const defaultDecodeSeconds = 60
  * Resizing is Pillow's, byte for byte, so that a model sees what it sees in Python.
  *
  * @param source a path, a `file:` URL, or the bytes of the file
- * @returns [1, 3, H, W] float32, in [0, 1] unless `normalize` is given
- * @throws GradCamError ERR_IMAGE_NOT_FOUND, ERR_IMAGE_UNREADABLE, ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE, ERR_IMAGE_TIMEOUT,
+ * @returns [1, channels, H, W], float32 by default, in [0, 1] unless `normalize` is given
+ * @throws GradCamError ERR_CHANNELS, ERR_IMAGE_NOT_FOUND, ERR_IMAGE_UNREADABLE, ERR_IMAGE_CORRUPT, ERR_IMAGE_TOO_LARGE, ERR_IMAGE_TIMEOUT,
  *   ERR_IMAGE_SVG, ERR_SHAPE, ERR_INVALID_ARGUMENT
  */
 export async function loadImage(source: ImageSource, options: LoadImageOptions = {}): Promise<Tensor> {
-  const { size, limits, background, normalize, resample, device, signal } = check(options)
+  const { size, limits, background, normalize, resample, device, channels, dtype, signal } = check(options)
   const bytes = await readSource(source, { signal })
-  const pixels = await decode(bytes, sourceName(source), { ...limits, background }, { signal })
+  const name = sourceName(source)
+  const pixels = await decode(bytes, name, { ...limits, background, pages: channels > 3 || channels === 2 }, { signal })
   const resized = size ?? ([pixels.height, pixels.width] as const)
   const { mean, std } = normalize || unscaled
   const framing = { resized, offset: [0, 0] as const, size: resized }
-  const planes = await frameImage(pixels, framing, { mean, std, resample, fill: [0, 0, 0] })
+  const scales = scalesOf({ mean, std, resample, fill: [0, 0, 0] }, channels)
+  const planes = await frameChannels({ image: pixels, channels, name }, framing, scales)
   signal?.throwIfAborted()
-  const image = await tensorInBands(planes, [1, 3, ...resized], { signal })
-  if (device === 'cpu') return image
+  const image = await tensorInBands(planes, [1, channels, ...resized], { signal })
+  if (device === 'cpu' && dtype === 'float32') return image
   using onCpu = image
-  return await callOperatorAsync(functions.to, [onCpu, device, 'float32'], { signal })
+  return await callOperatorAsync(functions.to, [onCpu, device, dtype], { signal })
 }
 
 /** Pixels stay as they are, from 0 to 1. */
-const unscaled: Normalization = { mean: [0, 0, 0], std: [1, 1, 1] }
+const unscaled: Normalization = { mean: [0], std: [1] }
+
+const inputDTypes = ['float32', 'float64', 'float16', 'bfloat16'] as const
 
 /** The longest side of an image that can be resized to. */
 const longestSide = 65_535
@@ -82,6 +94,8 @@ interface Checked extends CallOptions {
   readonly resample: Resample
   readonly normalize: Normalization | false
   readonly device: string
+  readonly channels: number
+  readonly dtype: (typeof inputDTypes)[number]
   readonly background: number | undefined
   readonly limits: DecodeLimits
 }
@@ -102,14 +116,16 @@ export function checkDecodeLimits(options: DecodeLimitOptions): DecodeLimits {
 /** The options with all defaults. Refuses what can be refused before work starts. */
 function check(options: LoadImageOptions): Checked {
   const given = expect.options(options)
-  const { resample = 'bilinear', normalize = false, device = 'cpu', background } = given
+  const { resample = 'bilinear', normalize = false, device = 'cpu', background, channels = 3, dtype } = given
   const size =
     given.size === undefined ? undefined : expect.size('size', given.size, { code: 'ERR_SHAPE', max: longestSide })
   return {
     size,
     resample: expect.oneOf('resample', resample, resamples),
     normalize:
-      normalize === false ? false : checkNormalization(normalize, [1, 3, size?.[0] ?? null, size?.[1] ?? null]),
+      normalize === false ? false : checkNormalization(normalize, [1, channels, size?.[0] ?? null, size?.[1] ?? null]),
+    channels: expect.integer('channels', channels, { min: 1, max: 1024 }),
+    dtype: expect.oneOf('dtype', dtype ?? 'float32', inputDTypes),
     device: expect.string('device', device),
     background: background === undefined ? undefined : expect.number('background', background, { min: 0, max: 1 }),
     limits: checkDecodeLimits(given),

@@ -3,4 +3,6 @@ export interface Pixels {
   readonly data: Uint8Array
   readonly height: number
   readonly width: number
+  /** All pages of a TIFF, where there are several and they were asked for; the first is this image. */
+  readonly pages?: readonly Pixels[]
 }

@@ -4,6 +4,8 @@ import { GradCamError } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
 import type { MapCondition } from '../explain/condition.js'
 import type { ModelNote } from '../model/model-notes.js'
+import type { MapValues } from '../images/draw-map.js'
+import { tidy, type Tensor } from '../tensor/tensor.js'
 import type { Region } from '../preprocess/framing.js'
 import type { JobSpec } from './job-spec.js'
 
@@ -17,6 +19,8 @@ interface JobInputLine {
   readonly input: string
   /** SHA-256 of the input's bytes in hexadecimal digits; null where they could not be read. */
   readonly sha256: string | null
+  /** What LibTorch and the model warned of when the batch of the input was explained; left out where of nothing. */
+  readonly warnings?: readonly string[]
 }
 
 /** What a file held. */
@@ -46,12 +50,14 @@ export interface InputFile {
 
 /** An input that was explained. */
 export interface JobResultLine extends JobInputLine {
-  /** The class that was explained. */
+  /** The class that was explained; -1 where the target is not a class, or the method needs none. */
   readonly target: number
   /** Its label; null without labels. */
   readonly label: string | null
   /** Its score: the model's output for it. */
   readonly score: number
+  /** The path to the part of the output that was taken where none was named; left out where the output is one tensor. */
+  readonly of?: readonly (string | number)[]
   /** The five highest classes, the highest first, with the softmax over all classes. */
   readonly top: readonly { class: number; label: string | null; score: number; probability: number }[]
   /** Whether the map says something, and if not, why. Lines of earlier versions have none. */
@@ -95,7 +101,6 @@ export function toResultLine(
   layer: string | null,
 ): JobResultLine {
   const { id, sha256, target, score, size, region, milliseconds, map } = result
-  const [, , height = 1, width = 1] = map.shape
   const label = (index: number): string | null => spec.labels?.[index] || null
   return {
     id,
@@ -104,6 +109,7 @@ export function toResultLine(
     target,
     label: label(target),
     score,
+    ...(result.of && { of: result.of }),
     top: result.top.map((one) => ({ ...one, label: label(one.class) })),
     condition: result.condition,
     ...(result.notes.length > 0 && { notes: result.notes }),
@@ -111,11 +117,19 @@ export function toResultLine(
     layer,
     size,
     region,
-    map: toMapLevels({ data: map.toTypedArray() as Float32Array, height, width }),
+    map: toMapLevels(asImage(map)),
     ...filesOf(result.extra),
     ...(inputFile && { inputFile }),
     milliseconds: Math.round(milliseconds),
+    ...(result.warnings.length > 0 && { warnings: result.warnings }),
   }
+}
+
+/** A map as one of an image: that of a volume is the mean over its depth, that of a signal one row. */
+function asImage(map: Tensor): MapValues {
+  const [height, width] = map.shape.length < 4 ? [1, map.shape.at(-1) ?? 1] : (map.shape.slice(-2) as [number, number])
+  using flat = tidy(() => map.reshape([-1, height, width]).mean([0]))
+  return { data: flat.toTypedArray() as Float32Array, height, width }
 }
 
 function filesOf(written: SinkFiles): Pick<JobResultLine, 'files' | 'digests'> {
@@ -134,6 +148,12 @@ export function toErrorLine(
   error: unknown,
   sha256: string | null,
 ): JobErrorLine {
-  const code = error instanceof GradCamError ? error.code : null
-  return { id, input, sha256, error: { code, message: inOneLine(error) } }
+  const { code = null, warnings = [] } = error instanceof GradCamError ? error : {}
+  return {
+    id,
+    input,
+    sha256,
+    error: { code, message: inOneLine(error) },
+    ...(warnings.length > 0 && { warnings }),
+  }
 }

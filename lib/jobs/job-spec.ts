@@ -1,5 +1,6 @@
 import { normalize } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { findArchitecture } from '../architectures/architecture.js'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { either, expect, invalid } from '../base/check.js'
@@ -7,6 +8,7 @@ import { digestFile } from '../base/digest.js'
 import { GradCamError } from '../base/errors.js'
 import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
+import { toPath } from '../target/path.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 
 /**
@@ -14,8 +16,11 @@ import { readPreprocess, type Preprocess, type PreprocessInput } from '../prepro
  * data, and is what job.json holds. Where and how fast a job runs is not part of it. See {@link makeJobSpec}.
  */
 export interface JobSpec {
-  /** The model file, and the SHA-256 digest of its bytes: a copy at another path is the same model. */
-  readonly model: { readonly path: string; readonly sha256: string }
+  /**
+   * The model file, and the SHA-256 digest of its bytes: a copy at another path is the same model. `architecture` is there
+   * where the file holds weights alone: the architecture of this package that they are loaded into.
+   */
+  readonly model: { readonly path: string; readonly sha256: string; readonly architecture?: string }
   readonly method: MethodName
   /** The dtype of what comes before the layer; null for that of the model. */
   readonly precision: 'bfloat16' | 'float16' | null
@@ -25,6 +30,13 @@ export interface JobSpec {
   readonly reshape?: PlainReshape
   /** What to explain of inputs without a target of their own. */
   readonly target: BatchTarget
+  /** The path to the part of the output that classes are of; left out where none is named. */
+  readonly of?: readonly (string | number)[]
+  /**
+   * The model's other inputs, where it has several: all in order, each the path of a .npy file with the SHA-256 digest of its
+   * bytes, or a number or flag; null in the place of the images.
+   */
+  readonly inputs?: readonly JobInput[]
   /** What is done to images. */
   readonly preprocess: Preprocess
   /** The kinds of files to write. */
@@ -39,10 +51,15 @@ export interface JobSpec {
   readonly base: string
 }
 
+/** One of a model's other inputs: see {@link JobSpec.inputs}. */
+export type JobInput = { readonly path: string; readonly sha256: string } | number | boolean | null
+
 /** What {@link makeJobSpec} makes a specification of. */
 export interface JobSpecOptions {
-  /** The path of the model file. */
+  /** The path of the model file; with `weights` the name of an architecture. */
   model: string
+  /** The path of a file of weights alone: see `LoadOptions`. */
+  weights?: string | null
   /** 'gradcam' by default. */
   method?: MethodName
   /** For methods that make maps of a layer: see `ExecutionOptions`. */
@@ -53,6 +70,10 @@ export interface JobSpecOptions {
   reshape?: PlainReshape | null
   /** 'argmax' by default. Plain data without tensors. */
   target?: BatchTarget
+  /** See {@link JobSpec.of}. */
+  of?: string | number | readonly (string | number)[] | null
+  /** The model's other inputs, in order: paths of .npy files, numbers or flags, and null in the place of the images. */
+  inputs?: readonly (string | number | boolean | null)[] | null
   /** A preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
   /** ['overlay'] by default; [] writes nothing. */
@@ -81,12 +102,14 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     target = 'argmax',
     alpha = 0.5,
   } = expect.options(options)
-  const { reshape = null } = options
+  const { reshape = null, weights = null, of = null, inputs: others = null } = options
+  const part = of === null ? undefined : toPath(of)
   if (reshape !== null) toNativeReshape(reshape)
   if (reshape !== null && !methods[method].layered)
     throw invalid('reshape', `left out for the method ${method}, which takes no layer`, reshape)
   const { write = ['overlay'], labels = null, base = '', sources: given = [] } = options
   expect.path('model', file)
+  if (weights !== null) expect.path('weights', weights)
   expect.string('base', base)
   if (precision !== null) expect.oneOf('precision', precision, ['bfloat16', 'float16'])
   if (layer !== null) expect.string('layer', layer, 'the path of a layer')
@@ -102,7 +125,12 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
   const sources = expect
     .list('sources', given, isString, 'paths')
     .map((source) => normalize(source).replace(/(.)[/\\]$/, '$1'))
-  const model = { path: file, sha256: await digestOf(file) }
+  const from = weights ?? file
+  const model = {
+    path: from,
+    sha256: await digestOf(from),
+    ...(weights !== null && { architecture: findArchitecture(file).name }),
+  }
   return {
     model,
     method,
@@ -110,6 +138,8 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     layer,
     ...(reshape !== null && { reshape }),
     target,
+    ...(part && { of: part }),
+    ...(others && { inputs: await readJobInputs(others) }),
     preprocess,
     write,
     alpha,
@@ -117,6 +147,17 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     sources,
     base,
   }
+}
+
+async function readJobInputs(given: readonly unknown[]): Promise<JobInput[]> {
+  const isInput = (value: unknown): value is string | number | boolean | null =>
+    value === null || ['string', 'number', 'boolean'].includes(typeof value)
+  const list = expect.list('inputs', given, isInput, 'paths of .npy files, numbers and flags, with one null')
+  if (list.filter((one) => one === null).length !== 1)
+    throw invalid('inputs', 'all inputs in order, with null in the place of the images', given)
+  return await Promise.all(
+    list.map(async (one) => (typeof one === 'string' ? { path: one, sha256: await digestOf(one, 'input') } : one)),
+  )
 }
 
 const isString = (value: unknown): value is string => typeof value === 'string'
@@ -133,8 +174,7 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
   const changes = Object.keys(wanted).flatMap((key) => {
     const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
-    if (name === 'model')
-      return old.model.sha256 === wanted.model.sha256 ? [] : [`model: ${old.model.path} has changed`]
+    if (name === 'model') return modelChanges(old.model, wanted.model)
     return isDeepStrictEqual(old[name], wanted[name]) ? [] : [difference(name, old[name], wanted[name])]
   })
   if (changes.length > 0)
@@ -142,6 +182,12 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
       remedy: 'Give the same options, or choose another folder.',
       details: { changes },
     })
+}
+
+function modelChanges(old: JobSpec['model'], wanted: JobSpec['model']): string[] {
+  if (old.sha256 !== wanted.sha256) return [`model: ${old.path} has changed`]
+  if (old.architecture === wanted.architecture) return []
+  return [difference('model.architecture', old.architecture, wanted.architecture)]
 }
 
 /** As job.json holds it, checked as far as this reads it. */
@@ -167,12 +213,12 @@ function shortly(value: unknown): string {
   return JSON.stringify(value)
 }
 
-async function digestOf(file: string): Promise<string> {
+async function digestOf(file: string, what = 'model'): Promise<string> {
   return await digestFile(file).catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT'
     throw new GradCamError(
       missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
-      `The model '${file}' ${missing ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check its path.`,
+      `The ${what} '${file}' ${missing ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check its path.`,
       { cause },
     )
   })

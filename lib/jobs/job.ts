@@ -79,6 +79,10 @@ export interface JobPlan {
   readonly reshape?: PlainReshape | undefined
   /** The device of each replica of the model. */
   readonly devices: readonly string[]
+  /** What is unusual about the images that the model is given, for people: ', grey as Pillow makes L'; left out for most. */
+  readonly images?: string
+  /** The error of a run on noise of the size that images have, where that failed: see `runJob`. */
+  readonly refused?: unknown
 }
 
 /** What explains the inputs of a job: models in this process (see {@link ModelExplainer}), or a remote service. */

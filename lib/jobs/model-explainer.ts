@@ -9,8 +9,16 @@ import type { PlainReshape } from '../cam/reshape.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { methods } from '../methods/table.js'
+import { fitsChannels } from '../images/frame-channels.js'
+import { loadNpy } from '../images/index.js'
+import { observeLayers } from '../model/observe-layers.js'
+import { refusedInput } from '../model/refused-input.js'
+import type { Preprocess } from '../preprocess/preprocess.js'
+import { Tensor } from '../tensor/tensor.js'
+import { expectedInput } from '../model/expected-input.js'
 import { isModel, type Model } from '../model/model.js'
-import { ScriptModule } from '../model/script-module.js'
+import { disposeValue, type Value } from '../tensor/values.js'
+import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import { framingOf } from '../preprocess/framing.js'
 import type { JobExplainer, JobPlan } from './job.js'
 import type { JobSpec } from './job-spec.js'
@@ -29,25 +37,28 @@ export interface ModelExplainerOptions extends Pick<
   devices?: readonly string[]
   /** Whether that file is trusted: see `LoadOptions`. */
   trust?: 'trusted' | 'untrusted'
+  /** Shared libraries with operators that the model uses: see `LoadOptions`. */
+  libraries?: readonly (string | URL)[]
 }
 
 /** Explains the inputs of a job with models in this process, by `explainAll`. */
 export class ModelExplainer implements JobExplainer {
-  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices' | 'trust'>
+  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices' | 'trust' | 'libraries'>
   readonly #given: readonly Model[] | null
   readonly #devices: readonly string[]
-  readonly #trust: 'trusted' | 'untrusted'
+  readonly #loading: Pick<LoadOptions, 'trust' | 'libraries'>
   #models: readonly Model[] = []
+  #inputs: readonly Value[] | undefined
   #job: ({ readonly spec: JobSpec } & Chosen) | null = null
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(options: ModelExplainerOptions = {}) {
-    const { model, devices = ['cpu'], trust = 'trusted', ...tuning } = expect.options(options)
+    const { model, devices = ['cpu'], trust = 'trusted', libraries = [], ...tuning } = expect.options(options)
     const models: unknown[] | null = model === undefined ? null : (toList(model) ?? [model])
     if (models && (models.length === 0 || !models.every(isModel)))
       throw invalid('model', 'a loaded model, such as a ScriptModule, or an array of at least one', model)
     this.#tuning = tuning
-    this.#trust = expect.oneOf('trust', trust, ['trusted', 'untrusted'])
+    this.#loading = { trust: expect.oneOf('trust', trust, ['trusted', 'untrusted']), libraries }
     this.#devices = expect.strings('devices', devices, "['cpu']")
     this.#given = models
   }
@@ -58,12 +69,16 @@ export class ModelExplainer implements JobExplainer {
    */
   async open(spec: JobSpec): Promise<JobPlan> {
     expect.string('spec.model.path', expect.options(expect.options(spec, 'spec').model, 'spec.model').path)
-    this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#trust))
+    this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#loading))
     try {
-      const [model] = this.#models
-      const chosen: Chosen = model ? await layerOf(model, spec) : { layer: null }
+      const [model] = this.#models as [Model, ...Model[]]
+      this.#inputs = await loadInputs(spec.inputs)
+      const chosen = await layerOf(model, spec, this.#inputs)
       this.#job = { spec, ...chosen }
-      return { ...chosen, devices: this.#models.map(({ device }) => device) }
+      const refused = await tryBlank(model, spec, this.#inputs)
+      const images = describeImages(model, spec, this.#inputs)
+      const devices = this.#models.map(({ device }) => device)
+      return { ...chosen, devices, ...(images !== '' && { images }), ...(refused !== null && { refused }) }
     } catch (error) {
       await this.close()
       throw error
@@ -76,7 +91,7 @@ export class ModelExplainer implements JobExplainer {
   ): AsyncIterable<BatchResult<Extra>> {
     if (!this.#job) throw new GradCamError('ERR_CLOSED', 'The explainer is not open. Call open() first.')
     const { spec, layer, reshape } = this.#job
-    const { method, precision, target, preprocess } = spec
+    const { method, precision, target, of, preprocess } = spec
     return explainAll<Extra>(inputs, {
       maxWait: 1000,
       ...this.#tuning,
@@ -86,6 +101,8 @@ export class ModelExplainer implements JobExplainer {
       ...(layer !== null && { layer }),
       ...(reshape !== undefined && { reshape }),
       target,
+      ...(of && { of }),
+      ...(this.#inputs && { inputs: this.#inputs }),
       preprocess,
       order: 'ready',
       sha256: true,
@@ -99,15 +116,17 @@ export class ModelExplainer implements JobExplainer {
   async close(): Promise<void> {
     if (!this.#given) for (const model of this.#models) model.dispose()
     this.#models = []
+    disposeValue(this.#inputs)
+    this.#inputs = undefined
     this.#job = null
   }
 }
 
 /** Loads the model once for each device. The threads of LibTorch are divided among replicas on the CPU. */
 async function loadReplicas(
-  { model: { path }, preprocess }: JobSpec,
+  { model: { path, architecture }, preprocess }: JobSpec,
   devices: readonly string[],
-  trust: 'trusted' | 'untrusted',
+  loading: Pick<LoadOptions, 'trust' | 'libraries'>,
 ): Promise<Model[]> {
   const onCpu = devices.filter((device) => device === 'cpu').length
   const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
@@ -116,7 +135,8 @@ async function loadReplicas(
   try {
     const { size } = framingOf([224, 224], preprocess)
     const trial = { shape: [1, 3, ...size] }
-    for (const device of devices) models.push(await ScriptModule.load(path, { device, ...threads, trust, trial }))
+    const options = { ...threads, ...loading, trial, ...(architecture !== undefined && { weights: path }) }
+    for (const device of devices) models.push(await ScriptModule.load(architecture ?? path, { device, ...options }))
     return models
   } catch (error) {
     for (const model of models) model.dispose()
@@ -127,11 +147,76 @@ async function loadReplicas(
 /** The layer that is explained, and how its output becomes [N, C, h, w]. */
 type Chosen = Pick<JobPlan, 'layer' | 'reshape'>
 
+/** The other inputs of the model, as the explainers take them. */
+async function loadInputs(inputs: JobSpec['inputs']): Promise<readonly Value[] | undefined> {
+  if (!inputs) return undefined
+  const loaded: Value[] = []
+  for (const input of inputs)
+    loaded.push(typeof input === 'object' && input !== null ? await loadNpy(input.path) : input)
+  return loaded
+}
+
+/**
+ * Runs the model once on noise, where all images of the job get one size.
+ *
+ * @returns the error, where it fails; null where it runs, or there is no such size
+ */
+async function tryBlank(model: Model, { preprocess }: JobSpec, inputs: readonly Value[] | undefined): Promise<unknown> {
+  const at = inputs?.indexOf(null) ?? 0
+  const { channels, dimensions, dtype } = expectedInput(model, at)
+  if ((dimensions !== null && dimensions !== 2) || !isOneSize(preprocess)) return null
+  const shape = [1, channels ?? 3, ...framingOf([224, 224], preprocess).size]
+  using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
+  const all = inputs?.map((value, i) => (i === at ? noise : value)) ?? noise
+  try {
+    await observeLayers(model, all)
+    return null
+  } catch (error) {
+    return refusedInput(error, shape)
+  }
+}
+
+/** Whether images of all sizes are framed to one. */
+function isOneSize(preprocess: Preprocess): boolean {
+  const sizes = [
+    [224, 224],
+    [480, 640],
+    [777, 333],
+  ] as const
+  return new Set(sizes.map((size) => framingOf(size, preprocess).size.join())).size === 1
+}
+
+/** What is unusual about the images that the model is given. */
+function describeImages(model: Model, { preprocess }: JobSpec, inputs: readonly Value[] | undefined): string {
+  const { channels, dimensions, dtype } = expectedInput(model, inputs?.indexOf(null) ?? 0)
+  if (dimensions !== null && dimensions !== 2) return ''
+  const facts = [
+    ...(channels === null || channels === 3
+      ? []
+      : channels === 1
+        ? ['grey as Pillow makes L']
+        : [`${channels} pages as channels`]),
+    ...(channels !== null && !fitsChannels(preprocess, channels)
+      ? [`from 0 to 1, since mean and std are for ${preprocess.mean.length} channels`]
+      : []),
+    ...(dtype === null || dtype === 'float32' ? [] : [`in ${dtype}`]),
+  ]
+  return facts.map((fact) => `, ${fact}`).join('')
+}
+
 /** The layer of the job, or the one that is picked at the size that images are framed to. */
-async function layerOf(model: Model, { layer, reshape, method, preprocess }: JobSpec): Promise<Chosen> {
+async function layerOf(model: Model, spec: JobSpec, inputs: readonly Value[] | undefined): Promise<Chosen> {
+  const { layer, reshape, method, preprocess } = spec
   if (layer !== null || !methods[method].layered) return { layer, ...(reshape !== undefined && { reshape }) }
+  const { channels, dimensions } = expectedInput(model, inputs?.indexOf(null) ?? 0)
+  if (dimensions !== null && dimensions !== 2)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `The model takes inputs of ${dimensions} spatial ${dimensions === 1 ? 'dimension' : 'dimensions'}, whose size nothing says, so no layer is picked.`,
+      { remedy: 'Name the layer to explain.' },
+    )
   const { size } = framingOf([224, 224], preprocess)
-  const picked = await pickLayer(model, [1, 3, ...size])
+  const picked = await pickLayer(model, [1, channels ?? 3, ...size], { inputs })
   const own = reshape ?? (picked.reshape as PlainReshape | undefined)
   return { layer: picked.layer, ...(own !== undefined && { reshape: own }) }
 }

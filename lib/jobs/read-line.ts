@@ -7,6 +7,8 @@ type Check = (value: unknown) => boolean
 const isString: Check = (value) => typeof value === 'string'
 const isNumber: Check = (value) => typeof value === 'number'
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0
+/** A class, or -1 for what is not one. */
+const isTarget: Check = (value) => value === -1 || isCount(value)
 const isSha256: Check = (value) => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
 const orNull =
   (check: Check): Check =>
@@ -37,7 +39,7 @@ const isMap: Check = (value) => {
   return Buffer.from(levels, 'base64').length === height * width
 }
 
-const inputShape = { id: isString, input: isString, sha256: orNull(isSha256) }
+const inputShape = { id: isString, input: isString, sha256: orNull(isSha256), warnings: ifGiven(listOf(isString)) }
 
 const errorShape: Readonly<Record<keyof JobErrorLine, Check>> = {
   ...inputShape,
@@ -49,9 +51,10 @@ const isScore = orNull(isNumber)
 
 const resultShape: Readonly<Record<keyof JobResultLine, Check>> = {
   ...inputShape,
-  target: isCount,
+  target: isTarget,
   label: orNull(isString),
   score: isScore,
+  of: ifGiven(listOf((step) => typeof step === 'string' || isCount(step))),
   top: listOf(shaped({ class: isCount, label: orNull(isString), score: isScore, probability: isScore })),
   method: isString,
   layer: orNull(isString),

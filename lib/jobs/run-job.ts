@@ -52,6 +52,8 @@ export interface JobSummary extends JobCounts {
   readonly conditions: Readonly<Partial<Record<MapCondition['state'], number>>>
   /** What makes results of the model depend on more than the image: nothing for most models. */
   readonly notes: readonly ModelNote[]
+  /** What LibTorch and the model warned of in this run: each text once, and at most 20. */
+  readonly warnings: readonly string[]
   /** Whether the signal ended the job before all inputs were done. */
   readonly interrupted: boolean
 }
@@ -83,6 +85,7 @@ export interface RunJobOptions {
 const hopeless: readonly string[] = [
   'ERR_LAYER_NOT_REACHED',
   'ERR_LAYER_OUTPUT',
+  'ERR_MODEL_DEVICE',
   'ERR_NO_GRADIENT',
   'ERR_NO_RELU',
   'ERR_DISPOSED',
@@ -162,6 +165,9 @@ async function closeAll(closing: readonly (() => Promise<void>)[]): Promise<void
   if (errors.length > 0) throw errors[0]
 }
 
+/** A model may warn of something else for each image. */
+const mostWarnings = 20
+
 type RunParts = RunJobOptions & { readonly claim: JobClaim; readonly plan: JobPlan }
 
 /** One run of a job, from the first input to the last. */
@@ -173,6 +179,7 @@ class JobRun {
   readonly #errors: Record<string, number> = {}
   readonly #conditions: Partial<Record<MapCondition['state'], number>> = {}
   #notes: readonly ModelNote[] = []
+  readonly #warnings = new Set<string>()
   #warned = false
 
   constructor(
@@ -193,7 +200,9 @@ class JobRun {
     for await (using result of results) {
       const entry = this.#entries.get(result.id) as JobEntry & { readonly inputFile?: InputFile }
       if (result.ok) explained++
-      else if (sink.isFatal?.(result.error) || (explained === 0 && isHopeless(result.error, entry))) throw result.error
+      else if (sink.isFatal?.(result.error)) throw result.error
+      else if (explained === 0 && isHopeless(result.error, entry, this.spec)) throw result.error
+      else if (explained === 0 && isSameRefusal(result.error, plan.refused)) throw plan.refused
       await this.#checkLabels(result)
       await this.#record(
         result.ok
@@ -217,6 +226,7 @@ class JobRun {
       errors: this.#errors,
       conditions: this.#conditions,
       notes: this.#notes,
+      warnings: [...this.#warnings],
       interrupted,
     }
   }
@@ -224,6 +234,7 @@ class JobRun {
   async #record(line: JobLine): Promise<void> {
     await this.parts.store.record(line)
     this.#entries.delete(line.id)
+    for (const warning of line.warnings ?? []) if (this.#warnings.size < mostWarnings) this.#warnings.add(warning)
     if ('error' in line) {
       const code = line.error.code ?? 'other'
       this.#counts.failed++
@@ -286,8 +297,19 @@ async function* untilAborted<T>(entries: AsyncIterable<T>, stop: AbortSignal): A
   }
 }
 
-function isHopeless(error: unknown, { target }: JobEntry): boolean {
+/** Whether the model refused an image as it refused noise of the same size: then it refuses every image. */
+function isSameRefusal(error: unknown, refused: unknown): boolean {
+  return error instanceof GradCamError && refused instanceof GradCamError && error.code === refused.code
+}
+
+function isAboutTarget({ code }: GradCamError, { target }: JobSpec): boolean {
+  // Whether there is such a box depends on the image.
+  const isBox = typeof target === 'object' && target.kind === 'box'
+  return code === 'ERR_TARGET_OUT_OF_RANGE' || (code === 'ERR_TARGET' && !isBox)
+}
+
+function isHopeless(error: unknown, { target }: JobEntry, spec: JobSpec): boolean {
   if (!(error instanceof GradCamError)) return false
   // The target of the job; a target of an entry concerns that entry alone.
-  return hopeless.includes(error.code) || (error.code === 'ERR_TARGET_OUT_OF_RANGE' && target === undefined)
+  return hopeless.includes(error.code) || (isAboutTarget(error, spec) && target === undefined)
 }

@@ -2,26 +2,29 @@ import type { ExplainOptions } from '../explain/explainer.js'
 import { gridFeatures } from '../perturbation/grid.js'
 import { InputPerturbation } from '../perturbation/input-perturbation.js'
 import type { PerturbationExplanation } from '../perturbation/perturbation-explanation.js'
-import type { Model } from '../model/model.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { toPositional, type Model } from '../model/model.js'
+import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
 /** Feature ablation of images of any size. */
 export interface GridAblation extends Disposable {
-  explain(input: Tensor, options: ExplainOptions<Value>): Promise<PerturbationExplanation<Value>>
+  explain(inputs: Value | readonly Value[], options: ExplainOptions<Value>): Promise<PerturbationExplanation<Value>>
 }
 
 /**
  * Feature ablation of the cells of a grid, which is laid over images of any size. The grid is made for each call: a server
  * may meet any number of sizes, and what is costly about an explainer belongs to its model.
+ *
+ * @param input which of the inputs holds the images
  */
-export function ablateGrid(model: Model, cell: readonly number[] | undefined): GridAblation {
+export function ablateGrid(model: Model, cell: readonly number[] | undefined, input: number): GridAblation {
   return {
-    explain: async (input, options) => {
-      const [, , height = 1, width = 1] = input.shape
+    explain: async (inputs, options) => {
+      const images = toPositional(model, inputs)[input]
+      const [, , height = 1, width = 1] = images instanceof Tensor ? images.shape : []
       using features = gridFeatures([height, width], cell as [number, number] | undefined)
-      using explainer = new InputPerturbation(model, { method: 'feature-ablation', features })
-      return await explainer.explain<Value>(input, options)
+      using explainer = new InputPerturbation(model, { method: 'feature-ablation', features, input })
+      return await explainer.explain<Value>(inputs, options)
     },
     [Symbol.dispose]: () => {},
   }

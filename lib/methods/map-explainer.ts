@@ -10,7 +10,7 @@ import { GuidedGradCam } from '../attribution/guided-grad-cam.js'
 import { InputAttribution, type InputMethod } from '../attribution/input-attribution.js'
 import { InputPerturbation, type PerturbationMethod } from '../perturbation/input-perturbation.js'
 import { operators } from '../tensor/operators.js'
-import { expect } from '../base/check.js'
+import { expect, invalid } from '../base/check.js'
 import { checkModel, type Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -18,6 +18,7 @@ import { disposeValue, shareValue, type Value } from '../tensor/values.js'
 import { ablateGrid } from './ablate-grid.js'
 import { checkMethodNames, methods, type MethodInfo, type MethodName } from './table.js'
 import type { MethodSettings } from './options.js'
+import { readOtherInputs, withImages } from './other-inputs.js'
 
 /** The maps of a batch that one method made at one layer. */
 export interface MethodMap {
@@ -58,6 +59,8 @@ export interface MethodMaps {
   readonly failures: readonly MethodFailure[]
   /** What LibTorch and the model warned of meanwhile, each text once. */
   readonly warnings?: readonly string[]
+  /** The path to the part of the output that was taken where none was named; absent where the output is one tensor. */
+  readonly of?: readonly (string | number)[]
 }
 
 /** A target that can be given to several methods in turn. */
@@ -67,7 +70,7 @@ export type MapTarget = Exclude<Target<Value>, Function>
 export interface MapExplainer extends Disposable {
   readonly methods: readonly MethodName[]
   /**
-   * Explains a batch [N, C, H, W]. Calls may overlap.
+   * Explains a batch [N, C, H, W], or of other spatial dimensions. Calls may overlap.
    *
    * @throws GradCamError as the class of the methods, e.g. `Cam`, does
    */
@@ -81,7 +84,7 @@ export interface MapExplainer extends Disposable {
 
 /** What the classes of methods have in common. */
 interface Attributing extends Disposable {
-  explain(input: Tensor, options: ExplainOptions<Value>): Promise<Attributed>
+  explain(inputs: Value | readonly Value[], options: ExplainOptions<Value>): Promise<Attributed>
 }
 type Attributed = Explained &
   Disposable & {
@@ -101,27 +104,50 @@ type Maker = (
 /** How each class makes maps: as few explainers as can share their passes. */
 const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   Cam: (model, names, layers, settings) => [ofLayers(model, names as readonly CamMethod[], layers, settings)],
-  FullGrad: (model) => [single('fullgrad', null, new FullGrad(model))],
-  GuidedGradCam: (model, _, layers, settings) =>
-    layers.map((layer) =>
-      single('guided-gradcam', layer, new GuidedGradCam(model, { layer, ...pick(settings, ['reshape', 'part']) })),
-    ),
+  FullGrad: (model, _names, _layers, settings) => {
+    requireFirst('fullgrad', settings)
+    return [single('fullgrad', null, new FullGrad(model), settings)]
+  },
+  GuidedGradCam: (model, _, layers, settings) => {
+    requireFirst('guided-gradcam', settings)
+    return layers.map((layer) =>
+      single(
+        'guided-gradcam',
+        layer,
+        new GuidedGradCam(model, { layer, ...pick(settings, ['reshape', 'part']) }),
+        settings,
+      ),
+    )
+  },
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
-      const own = pick(settings, ['steps', 'smooth'])
-      return single(name, null, new InputAttribution(model, { method: name as InputMethod, ...own }))
+      const own = { ...pick(settings, ['steps', 'smooth']), input: readOtherInputs(settings.inputs).at }
+      return single(name, null, new InputAttribution(model, { method: name as InputMethod, ...own }), settings)
     }),
   InputPerturbation: (model, names, _, settings) =>
-    names.map((name) => single(name, null, perturbing[name as PerturbationMethod](model, settings))),
+    names.map((name) => single(name, null, perturbing[name as PerturbationMethod](model, settings), settings)),
 }
 
 const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
   occlusion: (model, settings) =>
-    new InputPerturbation(model, { method: 'occlusion', ...pick(settings, ['window', 'stride']) }),
+    new InputPerturbation(model, { method: 'occlusion', ...pick(settings, ['window', 'stride']), ...at(settings) }),
   // By default every element would be a feature, which takes a run for each pixel and channel.
-  'feature-ablation': (model, { window }) => ablateGrid(model, window),
-  rise: (model, settings) => new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']) }),
+  'feature-ablation': (model, settings) => ablateGrid(model, settings.window, at(settings).input),
+  rise: (model, settings) =>
+    new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']), ...at(settings) }),
 }
+
+function requireFirst(name: MethodName, settings: MethodSettings): void {
+  if (at(settings).input > 0)
+    throw invalid(
+      'inputs',
+      `an array that begins with null for the method ${name}, which explains the first input`,
+      settings.inputs,
+    )
+}
+
+/** Where the images go among a model's inputs. */
+const at = ({ inputs }: MethodSettings): { input: number } => ({ input: readOtherInputs(inputs).at })
 
 /**
  * Explainers of all these methods at all these layers: as few as possible, since methods of one explainer share their
@@ -165,7 +191,10 @@ function ofLayers(
   const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed', 'reshape', 'part'])
   // For a method that runs the model for each channel a split always pays; one that was asked for is made in any case.
   const execution = names.some((name) => 'reruns' in camMethods[name]) ? 'auto' : (settings.execution ?? 'auto')
-  const cam = new Cam(model, { layers, methods: names, execution, ...own })
+  const others = readOtherInputs(settings.inputs)
+  // With one input it need not be said which is meant.
+  const input = settings.inputs === undefined ? {} : { input: others.at }
+  const cam = new Cam(model, { layers, methods: names, execution, ...own, ...input })
   const toMap = (layer: string, method: CamMethod, map: Tensor, conditions: readonly MapCondition[]): MethodMap => {
     return { method, layer, map, intercepted: null, delta: null, conditions }
   }
@@ -175,18 +204,20 @@ function ofLayers(
   }
   return {
     methods: names,
-    explain: async (input, options) => {
-      using explained = await cam.explain<Value>(input, options)
-      const { targets, scores, failures, warnings } = explained
+    explain: async (images, options) => {
+      using given = withImages(others, images)
+      using explained = await cam.explain<Value>(given.inputs, options)
+      const { targets, scores, failures, warnings, of } = explained
       const conditions = (layer: string, method: CamMethod): readonly MapCondition[] =>
         explained.maps.find((one) => one.layer === layer && one.method === method)?.conditions ?? []
       const maps = eachBut(failures).map(([layer, method]) =>
         toMap(layer, method, explained.get(layer, method).detach(), conditions(layer, method)),
       )
-      return { output: shareValue(explained.output), targets, scores, maps, failures, warnings }
+      return { output: shareValue(explained.output), targets, scores, maps, failures, warnings, ...(of && { of }) }
     },
-    async *explainEach(input, targets) {
-      const output = await cam.forward<Value>(input)
+    async *explainEach(images, targets) {
+      using given = withImages(others, images)
+      const output = await cam.forward<Value>(given.inputs)
       try {
         for (const target of targets) {
           const explained = await cam.backward<Value>(target)
@@ -205,16 +236,23 @@ function ofLayers(
 }
 
 /** One method. The map of an attribution is its mean over the channels, as in the Python reference. */
-function single(method: MethodName, layer: string | null, explainer: Attributing): MapExplainer {
-  const explain: MapExplainer['explain'] = async (input, options) => {
-    using explained = await explainer.explain(input, options)
-    const { targets, scores, conditions, intercepted = null, delta = null, warnings = [] } = explained
+function single(
+  method: MethodName,
+  layer: string | null,
+  explainer: Attributing,
+  settings: MethodSettings,
+): MapExplainer {
+  const others = readOtherInputs(settings.inputs)
+  const explain: MapExplainer['explain'] = async (images, options) => {
+    using given = withImages(others, images)
+    using explained = await explainer.explain(given.inputs, options)
+    const { targets, scores, conditions, intercepted = null, delta = null, warnings = [], of } = explained
     const map =
       'cam' in explained
         ? explained.cam.detach()
         : await callOperatorAsync(operators.mean, [explained.attribution, 1, true], options)
     const maps = [{ method, layer, map, intercepted, delta, conditions }]
-    return { output: shareValue(explained.output), targets, scores, maps, failures: [], warnings }
+    return { output: shareValue(explained.output), targets, scores, maps, failures: [], warnings, ...(of && { of }) }
   }
   return {
     methods: [method],

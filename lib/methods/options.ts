@@ -4,6 +4,7 @@ import type { Reshape } from '../cam/reshape.js'
 import type { Execution } from '../explain/explainer.js'
 import { inputMethods } from '../attribution/input-attribution.js'
 import type { Smoothing } from '../attribution/smoothing.js'
+import type { Value } from '../tensor/values.js'
 import { methodNames, methods, type MethodName } from './table.js'
 
 /** Settings of methods besides the target. Each method uses those that it takes: see {@link methodOptions}. */
@@ -22,6 +23,8 @@ export interface MethodSettings {
   readonly window?: readonly number[]
   readonly stride?: readonly number[]
   readonly masks?: number
+  /** All inputs of a model that takes several, in order, with null in the place of the images. */
+  readonly inputs?: readonly Value[]
 }
 
 /** An option of some of the methods, as help and docs show it. */

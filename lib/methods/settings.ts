@@ -3,6 +3,7 @@ import { expect, invalid } from '../base/check.js'
 import { toNativeReshape, type Reshape } from '../cam/reshape.js'
 import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
+import { readOtherInputs } from './other-inputs.js'
 import { toPath } from '../target/path.js'
 import { methodOptions, type MethodSettings } from './options.js'
 import { checkMethodNames, methodNames, methods, type MethodName } from './table.js'
@@ -30,6 +31,7 @@ const settings: Readonly<Record<SettingName, Setting>> = {
   window: { of: methodOptions.window.of, check: (name, value) => expect.size(name, value) },
   stride: { of: methodOptions.stride.of, check: (name, value) => expect.size(name, value) },
   masks: { of: methodOptions.masks.of, check: expect.count },
+  inputs: { of: methodNames, check: (_name, value) => readOtherInputs(value) },
 }
 
 /**

@@ -12,11 +12,12 @@ import { checkModel, type Model } from './model.js'
  * block.
  *
  * @param outputs from {@link observeLayers}
+ * @param dimensions how many spatial ones the model's input has: 3 for volumes, 1 for signals; 2 by default
  * @returns null when no layer has a spatial output, as in a network of linear layers
  */
-export function lastSpatialLayer(outputs: readonly LayerOutput[]): LayerOutput | null {
+export function lastSpatialLayer(outputs: readonly LayerOutput[], dimensions = 2): LayerOutput | null {
   const list = expect.list('outputs', outputs, isLayerOutput, 'the outputs of layers, from observeLayers')
-  const spatial = list.filter(({ path, shape }) => path !== '' && isSpatial(shape))
+  const spatial = list.filter(({ path, shape }) => path !== '' && isSpatial(shape, dimensions))
   // A last pooling, such as the 7x7 one of VGG, only blurs the output of the layer before it; dropout changes nothing.
   return spatial.findLast(({ typeName }) => !/pool|dropout|identity/i.test(typeName)) ?? spatial.at(-1) ?? null
 }
@@ -43,8 +44,7 @@ export async function defaultLayer(
   })
   const layer = lastSpatialLayer(outputs)
   if (layer) return layer
-  // A frozen model has an error of its own, which says why it has no layers.
-  if (model.namedModules().length === 1) model.checkLayer('features')
+  refuseWithoutLayers(model)
   throw new GradCamError(
     'ERR_LAYER_OUTPUT',
     `No layer of the model returns [N, C, h, w] with more than one spatial position for an input of [${shape.join(', ')}], ` +
@@ -52,10 +52,21 @@ export async function defaultLayer(
   )
 }
 
+/** @internal Throws where a model has no layers at all, with why. */
+export function refuseWithoutLayers(model: Model): void {
+  if (model.namedModules().length > 1) return
+  if (!model.capabilities.hookable) model.checkLayer('features') // a frozen model has an error of its own
+  throw new GradCamError(
+    'ERR_LAYER_OUTPUT',
+    'The model has no layers: its code is in one module, as that of a traced function is.',
+    { remedy: 'Use a method of the input, e.g. saliency or occlusion, or export the model with its modules.' },
+  )
+}
+
 const isLayerOutput = (value: unknown): value is LayerOutput =>
   isRecord(value) && typeof value['path'] === 'string' && typeof value['typeName'] === 'string'
 
-function isSpatial(shape: readonly number[] | null): boolean {
-  const [, , height = 0, width = 0] = shape ?? []
-  return shape?.length === 4 && height * width > 1
+function isSpatial(shape: readonly number[] | null, dimensions: number): boolean {
+  const positions = (shape ?? []).slice(2).reduce((product, size) => product * size, 1)
+  return shape?.length === dimensions + 2 && positions > 1
 }

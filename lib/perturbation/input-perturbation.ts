@@ -3,6 +3,7 @@ import { expect, invalid, toList } from '../base/check.js'
 import {
   disposeExplained,
   Explainer,
+  ofPart,
   toExecutionPlan,
   type Execution,
   type ExplainOptions,
@@ -14,6 +15,7 @@ import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
 import type { ClassChoice, Target } from '../target/target.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
+import { outputPart } from '../target/top-classes.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
 import { WeightedMasks } from './accumulate.js'
@@ -156,7 +158,18 @@ export class InputPerturbation extends Explainer {
         const { method, model } = this
         const conditions = await conditionsOfTensor(attribution, model, { scores, gradient: false }, { signal })
         const runs = { runs: count, execution }
-        const found = { model, method, output, attribution, targets, scores, ...runs, conditions, warnings }
+        const found = {
+          model,
+          method,
+          output,
+          attribution,
+          targets,
+          scores,
+          ...runs,
+          conditions,
+          warnings,
+          ...ofPart(explained),
+        }
         return new PerturbationExplanation(found)
       } catch (error) {
         disposeValue(output)
@@ -196,10 +209,10 @@ export class InputPerturbation extends Explainer {
     if (this.method !== 'rise' || !isClass) return { run: await this.run(inputs, { target, signal }), target }
     const probability: Target<Output> = { kind: 'probability', class: (target ?? 'argmax') as ClassChoice }
     const run = await this.run<Output>(inputs, { target: probability, signal })
-    const output: Value = run.output
+    const output = outputPart(run.output, run.explained.of)
     const single = output instanceof Tensor && (output.shape.length < 2 || output.shape[1] === 1)
     if (!single) return { run, target: probability }
-    disposeValue(output)
+    disposeValue(run.output)
     disposeExplained(run.explained)
     return { run: await this.run(inputs, { target, signal }), target }
   }

@@ -35,10 +35,25 @@ export function readPreprocess(input: PreprocessInput): Preprocess {
     resample: expect.oneOf('resample', given['resample'] ?? 'bilinear', resamples),
     crop: given['crop'] === undefined || given['crop'] === null ? null : readSize(given['crop'], 'crop'),
     fill: three(given['fill'] ?? [0, 0, 0], 'fill', (n) => Number.isInteger(n) && n >= 0 && n <= 255, 'from 0 to 255'),
-    mean: three(given['mean'] ?? [0, 0, 0], 'mean', Number.isFinite, 'that are finite'),
-    std: three(given['std'] ?? [1, 1, 1], 'std', (n) => Number.isFinite(n) && n > 0, 'above 0'),
+    ...readScales(given),
   }
   return result
+}
+
+/** One number for each channel: three, or as many of both as a model of other images has. */
+function readScales(given: { readonly mean?: unknown; readonly std?: unknown }): Pick<Preprocess, 'mean' | 'std'> {
+  const isDeviation = (n: number): boolean => Number.isFinite(n) && n > 0
+  const numbers = (value: unknown, fits: (n: number) => boolean): number[] | null => {
+    const list: readonly unknown[] = toList(value) ?? []
+    return list.every((n) => typeof n === 'number' && fits(n)) ? (list as number[]) : null
+  }
+  const mean = numbers(given.mean, Number.isFinite)
+  const std = numbers(given.std, isDeviation)
+  if (mean && std && mean.length > 0 && mean.length === std.length) return { mean, std }
+  return {
+    mean: three(given.mean ?? 0, 'mean', Number.isFinite, 'that are finite'),
+    std: three(given.std ?? 1, 'std', isDeviation, 'above 0'),
+  }
 }
 
 function readResize(value: unknown): Preprocess['resize'] {

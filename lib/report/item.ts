@@ -23,7 +23,7 @@ export interface Item {
 
 export function toIndexRow(line: JobLine): IndexRow {
   if ('error' in line) return [line.id, null, null, null, null, true]
-  return [line.id, line.target, line.label, line.score, confidence(line), false]
+  return [line.id, line.target < 0 ? null : line.target, line.label, line.score, confidence(line), false]
 }
 
 /** The probability of the explained class, where it is among the highest. */
@@ -34,18 +34,24 @@ function confidence({ target, top }: JobResultLine): number | null {
 /** @param small null for an input that failed */
 export function toItem(line: JobLine, small: Thumbnail | null, input: string | null): Item {
   const digest = line.sha256 === null ? {} : { 'SHA-256': line.sha256 }
+  const warned = line.warnings && { Warnings: line.warnings.join(' ') }
   const thumbnail = small && 'url' in small ? small.url : null
-  if ('error' in line) return { error: line.error, thumbnail, input, facts: { Input: line.input, ...digest } }
+  if ('error' in line)
+    return { error: line.error, thumbnail, input, facts: { Input: line.input, ...warned, ...digest } }
   const { size, region, map, top } = line
   const facts = {
-    Explained: line.label === null ? `class ${line.target}` : `${line.label} (class ${line.target})`,
-    Score: shortly(line.score),
+    ...(line.target >= 0 && {
+      Explained: line.label === null ? `class ${line.target}` : `${line.label} (class ${line.target})`,
+    }),
+    ...(line.of && { Output: `its part ${line.of.join('.')}` }),
+    ...((line.target >= 0 || line.score !== null) && { Score: shortly(line.score) }),
     ...(line.condition && line.condition.state !== 'ok' && { Map: line.condition.reason ?? line.condition.state }),
     ...(line.notes && { Model: line.notes.map(({ message }) => message).join(' ') }),
     Method: line.layer === null ? line.method : `${line.method} at ${line.layer}`,
     Input: `${line.input}, ${size[1]} x ${size[0]}`,
     ...(small && 'missing' in small && { Image: small.missing === 'gone' ? 'no longer there' : small.reason }),
     Files: Object.values(line.files).join(', ') || 'none',
+    ...warned,
     ...digest,
   }
   return { size, region, map, top, thumbnail, input, where: peak(line), facts }

@@ -19,7 +19,7 @@ export function fixedTarget<Output extends Value>(
   const fixed = repeat(classes)
   if (typeof target !== 'object' || Array.isArray(target)) return fixed
   const data = target as TargetData
-  if (data.kind === 'regression') return data
+  if (data.kind === 'regression' || data.kind === 'element') return data
   if (data.kind === 'box') {
     const images = Array.from({ length: copies }, () => classes.map((_, image) => image)).flat()
     return { ...data, ...boxesOfCopies(data, fixed, images) }

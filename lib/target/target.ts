@@ -30,6 +30,11 @@ export interface TargetOptions {
  * - `finer`: sum_c p_c (y_t - alpha y_c) / (sum_c p_c + 1e-9) with p = softmax(y), over the `nearest` classes c by
  *   |y_c - y_t| (3 by default), or the classes `against`; alpha is 1 by default. Finer-CAM, arXiv:2501.11309, as
  *   pytorch-grad-cam has it: its gradient goes through p, too.
+ * - `element`: of an output of any shape [N, ...], a step for each dimension after the first: an index (from the end where it
+ *   is negative), or the 'sum', 'mean' or 'max' (the greatest) of all; dimensions without a step are added up. `at: [5]` is
+ *   the sum of class 5 over the pixels of [N, C, H, W], `at: [3, 5]` class 5 at step 3 of a sequence [N, T, C], and
+ *   `at: [6, 'max']` the best anchor for the third class of a detector's raw output [N, 4 + C, A]. Its class is -1. A changed
+ *   copy of an image has its own greatest
  * - `box`: of an object detector, IoU + score of the detection that overlaps `box` most, see {@link BoxTarget}
  */
 export type TargetData = TargetOptions &
@@ -50,8 +55,12 @@ export type TargetData = TargetOptions &
         readonly against?: readonly number[]
         readonly alpha?: number
       }
+    | { readonly kind: 'element'; readonly at: readonly ElementStep[] }
     | BoxTarget
   )
+
+/** What is taken of one dimension of an output: see the kind `element` of {@link TargetData}. */
+export type ElementStep = number | 'sum' | 'mean' | 'max'
 
 /**
  * What to explain: a class for all images, one class per image, the top class of each ('argmax', the default), plain data
@@ -72,6 +81,7 @@ const keysOf: Record<TargetData['kind'], readonly string[]> = {
   regression: ['output'],
   segmentation: ['class', 'mask'],
   finer: ['class', 'nearest', 'against', 'alpha'],
+  element: ['at'],
   box: boxTargetKeys,
 }
 
@@ -100,6 +110,18 @@ function toMask(mask: unknown, target: unknown): Tensor {
   if (!toList(mask))
     refuse(target, 'A segmentation target requires a `mask`: a Tensor or nested arrays, [H, W] or [N, H, W].')
   return Tensor.from(mask as NestedNumbers)
+}
+
+function toSteps(at: unknown, target: unknown): ElementStep[] {
+  const isStep = (step: unknown): step is ElementStep =>
+    Number.isSafeInteger(step) || step === 'sum' || step === 'mean' || step === 'max'
+  const steps: readonly unknown[] | null = toList(at)
+  if (!steps?.every(isStep))
+    refuse(
+      target,
+      "Its `at` must be an array with an index, 'sum', 'mean' or 'max' for each dimension after the first.",
+    )
+  return steps as ElementStep[]
 }
 
 /** A target as the native side takes it; to be disposed when that has been called. */
@@ -147,6 +169,9 @@ export function toNativeTarget(target: PlainTarget | undefined): {
       native.mask = mask.handle
       break
     }
+    case 'element':
+      Object.assign(native, { score: 'element', at: toSteps(data.at, target) })
+      break
     case 'box': {
       const boxes = toNativeBoxes(data, (instead) => refuse(target, instead))
       owned.push(boxes)

@@ -14,8 +14,7 @@ export function topClasses(
   k: number,
   of: string | number | readonly (string | number)[] = [],
 ): number[][] {
-  let value: Value | undefined = output
-  for (const step of toPath(of) ?? []) value = partOf(value, step)
+  const value = outputPart(output, toPath(of) ?? [])
   if (!(value instanceof Tensor) || value.shape.length !== 2)
     throw new GradCamError(
       'ERR_TARGET',
@@ -32,6 +31,11 @@ export function topClasses(
   return Array.from({ length: k }, (_, rank) =>
     Array.from({ length: images }, (_image, image) => flat[image * k + rank] as number),
   )
+}
+
+/** The part of an output at a path; undefined where there is none. */
+export function outputPart(output: Value, path: readonly (string | number)[]): Value | undefined {
+  return path.reduce<Value | undefined>(partOf, output)
 }
 
 /** By position, also of a named tuple, or by name. */

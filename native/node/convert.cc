@@ -16,18 +16,12 @@ using at::IValue;
 
 namespace {
 
-constexpr std::pair<const char*, at::ScalarType> kDtypes[] = {
-    {"float32", at::kFloat}, {"float64", at::kDouble}, {"float16", at::kHalf}, {"bfloat16", at::kBFloat16},
-    {"uint8", at::kByte},    {"int8", at::kChar},      {"int16", at::kShort},  {"int32", at::kInt},
-    {"int64", at::kLong},    {"bool", at::kBool},
-};
-
 constexpr double kLargestSafeInteger = 9007199254740991.0;
 
 bool is_integer(double number) { return std::trunc(number) == number && std::abs(number) <= kLargestSafeInteger; }
 
-[[noreturn]] void refuse(const std::string& what, const std::string& wanted) {
-  throw Error("ERR_INVALID_ARGUMENT", what + " must be " + wanted + ".");
+[[noreturn]] void refuse(const std::string& what, const std::string& expected) {
+  throw Error("ERR_INVALID_ARGUMENT", what + " must be " + expected + ".");
 }
 
 int64_t to_integer(const Napi::Value& value, const std::string& what) {
@@ -125,21 +119,6 @@ IValue to_dict(const Napi::Value& value, const c10::DictType& type, const std::s
 }
 
 }  // namespace
-
-at::ScalarType parse_dtype(const std::string& name) {
-  std::string names;
-  for (const auto& [known, dtype] : kDtypes) {
-    if (name == known) return dtype;
-    names += std::string(names.empty() ? "" : ", ") + known;
-  }
-  throw Error("ERR_DTYPE", "There is no dtype '" + name + "'. There are: " + names + ".");
-}
-
-std::string dtype_name(at::ScalarType dtype) {
-  for (const auto& [name, known] : kDtypes)
-    if (known == dtype) return name;
-  return c10::toString(dtype);
-}
 
 at::Device parse_device(const std::string& name) {
   if (name == "auto") return torch::cuda::is_available() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);

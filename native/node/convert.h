@@ -5,11 +5,9 @@
 #include <string>
 #include <vector>
 
-namespace gradcam::node {
+#include "core/base/dtype.h"
 
-// JavaScript has what LibTorch calls a dtype as a string: 'float32', 'int64', ...
-at::ScalarType parse_dtype(const std::string& name);
-std::string dtype_name(at::ScalarType dtype);
+namespace gradcam::node {
 
 // 'cpu', 'cuda', 'cuda:N', or 'auto' for CUDA where there is one.
 at::Device parse_device(const std::string& name);

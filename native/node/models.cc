@@ -55,8 +55,29 @@ const char* name_of(Ending ending) {
   return "";
 }
 
+namespace {
+
+Napi::Value to_value(Napi::Env env, const std::optional<FirstConvolution>& convolution) {
+  if (!convolution) return env.Null();
+  auto object = Napi::Object::New(env);
+  object.Set("channels", static_cast<double>(convolution->channels));
+  object.Set("dimensions", static_cast<double>(convolution->dimensions));
+  object.Set("layer", convolution->layer);
+  return object;
+}
+
+// Without `self`.
+Napi::Array input_names(Napi::Env env, const c10::FunctionSchema& schema) {
+  auto names = Napi::Array::New(env);
+  for (size_t i = 1; i < schema.arguments().size(); ++i)
+    names[static_cast<uint32_t>(i - 1)] = schema.arguments()[i].name();
+  return names;
+}
+
+}  // namespace
+
 // facts() -> { device, dtype, hookable, splittable, differentiable, findings: [{ kind, operator, layer }], ending,
-// changes }
+// changes, firstConvolution: null | { channels, dimensions, layer }, inputs: names }
 Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto env = info.Env();
@@ -82,6 +103,8 @@ Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
     facts.Set("findings", findings);
     facts.Set("ending", name_of(code.ending));
     facts.Set("changes", code.changes);
+    facts.Set("firstConvolution", to_value(env, code.first_convolution));
+    facts.Set("inputs", input_names(env, model.forward_schema()));
     return facts;
   });
 }

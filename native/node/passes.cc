@@ -41,13 +41,25 @@ Napi::Object to_object(Napi::Env env, const RowsFound& rows) {
   return object;
 }
 
-// { classes, scores, layers: [{ shape, calls, zeroActivation, zeroGradient, nonFinite, activation, gradient }], maps:
-// [[{ map, allZero, nonFinite }]], failures: [error | null], inputGradient, fullGrad, rows }
+Napi::Array to_array(Napi::Env env, const PartPath& path) {
+  auto array = Napi::Array::New(env, path.size());
+  for (uint32_t i = 0; i < path.size(); ++i) {
+    if (const auto* name = std::get_if<std::string>(&path[i]))
+      array[i] = *name;
+    else
+      array[i] = static_cast<double>(std::get<int64_t>(path[i]));
+  }
+  return array;
+}
+
+// { classes, of, scores, layers: [{ shape, calls, zeroActivation, zeroGradient, nonFinite, activation, gradient }],
+// maps: [[{ map, allZero, nonFinite }]], failures: [error | null], inputGradient, fullGrad, rows }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
   auto classes = Napi::Array::New(env);
   for (uint32_t i = 0; i < explained.classes.size(); ++i) classes[i] = static_cast<double>(explained.classes[i]);
   object.Set("classes", classes);
+  object.Set("of", to_array(env, explained.of));
   auto scores = Napi::Array::New(env);
   const auto values = explained.scores.contiguous();
   for (uint32_t i = 0; i < values.numel(); ++i) scores[i] = values.const_data_ptr<double>()[i];

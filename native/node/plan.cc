@@ -115,6 +115,24 @@ BoxTarget to_box_target(const Napi::Object& object) {
   return box;
 }
 
+// Integers, or "sum", "mean" or "max".
+std::vector<ElementStep> to_element(const Napi::Value& value) {
+  std::vector<ElementStep> steps;
+  const auto list = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::Value step = list[i];
+    if (step.IsNumber())
+      steps.push_back({ElementStep::Kind::index, step.As<Napi::Number>().Int64Value()});
+    else
+      steps.push_back(
+          {parse_name<ElementStep::Kind>(
+               step, "step of a target",
+               {{"sum", ElementStep::Kind::sum}, {"mean", ElementStep::Kind::mean}, {"max", ElementStep::Kind::max}}),
+           0});
+  }
+  return steps;
+}
+
 // What the flags of lib/addon/binding.ts's PassPlan ask for: lib/ sets those of one goal alone.
 Goal to_goal(const Napi::Object& object) {
   const auto layers = to_texts(object.Get("layers"), "A layer path");
@@ -173,13 +191,15 @@ Target to_target(const Napi::Value& value) {
                                             {"difference", Target::Score::difference},
                                             {"finer", Target::Score::finer},
                                             {"mask", Target::Score::mask},
-                                            {"box", Target::Score::box}});
+                                            {"box", Target::Score::box},
+                                            {"element", Target::Score::element}});
   target.sign = number_or(object.Get("sign"), 1);
   target.against = optional_integers(object.Get("against"), "against");
   target.nearest = static_cast<int64_t>(number_or(object.Get("nearest"), 3));
   target.alpha = number_or(object.Get("alpha"), 1);
   target.path = to_path(object.Get("path"));
   if (target.score == Target::Score::box) target.box = to_box_target(object);
+  if (target.score == Target::Score::element) target.element = to_element(object.Get("at"));
   if (const auto mask = object.Get("mask"); !mask.IsUndefined()) target.mask = unwrap_tensor(mask).detach();
   return target;
 }

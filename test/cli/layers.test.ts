@@ -98,7 +98,7 @@ test.serial(
 test.serial('a pass that fails leaves no hook behind', async (t) => {
   using model = await ScriptModule.load(nets.file('plain'))
   using wrong = toTensor({ shape: [1, 2, 8, 8], data: new Float32Array(128) })
-  await t.throwsAsync(observeLayers(model, wrong), { code: 'ERR_TORCH' })
+  await t.throwsAsync(observeLayers(model, wrong), { code: 'ERR_CHANNELS' })
   using input = toTensor(nets.input('plain'))
   const before = await heldTensors()
   ;(await model.forward(input)).dispose()
@@ -152,9 +152,17 @@ test.serial('outputs that are not a tensor, and models with nothing inside', (t)
   )
   const dict = gradcam(['layers', nets.file('dict_output'), '--size', '16x20']).stdout
   t.regex(dict, /→ \{out: \[1, 5\], features: \[1, 6, 16, 20\]\}/)
-  const frozen = gradcam(['layers', nets.variant('frozen'), '--size', '16x20'])
+  const frozen = gradcam(['layers', nets.variant('frozen_arithmetic'), '--size', '16x20'])
   t.is(frozen.code, 0)
   t.regex(frozen.stdout, /no layers inside.*freez/)
+})
+
+test.serial('the operators of a frozen model are layers', (t) => {
+  const frozen = gradcam(['layers', nets.variant('frozen'), '--size', '16x20'])
+  t.is(frozen.code, 0, frozen.stderr)
+  t.regex(frozen.stdout, /─ conv2d +Conv2d +168 +\[1, 6, 16, 20\]/)
+  t.regex(frozen.stdout, /─ relu_1 +ReLU +\[1, 8, 8, 10\]/)
+  t.regex(frozen.stdout, /─ conv2d_2 +Conv2d +584 +\[1, 8, 8, 10\] +← explain uses this/)
 })
 
 test.serial('--under and --depth show a part', (t) => {
@@ -183,7 +191,7 @@ test.serial('what cannot be shown: one line, and the exit code', (t) => {
     [[file, '--depth', '0'], 2, /--depth requires/],
     [[file, '--dept', '1'], 2, /Did you mean --depth\?/],
     [[file, '--under', 'featurs'], 1, /Nearest: 'features'/],
-    [[file, '--size', '1x16x20'], 1, /\[1, 1, 16, 20\]\. It takes 3 channels, not 1\./],
+    [[file, '--size', '1x16x20'], 1, /takes 3 channels, but its input \[1, 1, 16, 20\] has 1\./],
     [[join('no', 'such.pt')], 1, /does not exist/],
     [[nets.bad('eager_module.pt')], 1, /torch\.jit\.script/],
   ] as const) {

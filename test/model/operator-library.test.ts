@@ -1,20 +1,22 @@
 // Models that need torchvision's operators, with the library that its wheel has for Python. See test/python/torchvision_nets.py.
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import test from 'ava'
 import { Cam, InputPerturbation, ScriptModule, type GradCamError, type Value } from '../../lib/index.js'
 import { findOperatorLibrary } from '../../lib/model/operator-library.js'
 import { farthest } from '../support/arithmetic.js'
 import { assertParity } from '../support/parity.js'
+import { pythonWithModels } from '../support/model-packages.js'
 import { needing } from '../support/needs.js'
 import { toTensor } from '../support/to-tensor.js'
-import { torchvision } from '../support/torchvision.js'
 import { unusualNets } from '../support/unusual-nets.js'
 
-const found = await torchvision()
-const nets = found && (await unusualNets('torchvision_nets.py', found.python))
-const run = needing('torchvision', nets, test.serial)
+const python = await pythonWithModels()
+const nets = python && (await unusualNets('torchvision_nets.py', python))
+const run = needing('models', nets, test.serial)
+const site = python?.env['PYTHONPATH']?.split(delimiter)[0] ?? ''
+const library = join(site, 'torchvision', '_C.so')
 
 const compat = 'captum' // with negative values, as the nets' program gives them
 
@@ -23,7 +25,7 @@ run('nothing is loaded that was not named: the model is refused', async (t) => {
 })
 
 run('a deformable convolution is explained as by eager PyTorch', async (t) => {
-  using model = await ScriptModule.load(nets!.file('deformed'), { libraries: [found!.library] })
+  using model = await ScriptModule.load(nets!.file('deformed'), { libraries: [library] })
   for (const execution of ['auto', 'hooked'] as const) {
     using cam = new Cam(model, { layers: ['stem'], compat, execution })
     using explained = await cam.explain(nets!.batch('deformed').both, { target: 1 })
@@ -32,7 +34,7 @@ run('a deformable convolution is explained as by eager PyTorch', async (t) => {
 })
 
 run('Faster R-CNN: the boxes of two images, by one tensor of images', async (t) => {
-  using model = await ScriptModule.load(nets!.file('detector'), { libraries: [found!.library] })
+  using model = await ScriptModule.load(nets!.file('detector'), { libraries: [library] })
   const { both, one } = nets!.batch('detector')
   using boxes = toTensor(nets!.value('detector', 'boxes'))
   const box = boxes.tolist() as [number, number, number, number][]
@@ -56,9 +58,9 @@ run('Faster R-CNN: the boxes of two images, by one tensor of images', async (t) 
 
 run('a library is found by the name of its package, where Python finds it', async (t) => {
   const before = process.env['PYTHONPATH']
-  process.env['PYTHONPATH'] = found!.site
+  process.env['PYTHONPATH'] = site
   try {
-    t.is(await findOperatorLibrary('torchvision'), found!.library)
+    t.is(await findOperatorLibrary('torchvision'), library)
     using model = await ScriptModule.load(nets!.file('deformed'), { libraries: ['torchvision'] })
     t.is(model.device, 'cpu')
   } finally {
@@ -70,28 +72,31 @@ run('a library is found by the name of its package, where Python finds it', asyn
 test.serial(
   'a package for another PyTorch, none, and a library that cannot be loaded are refused by their reasons',
   async (t) => {
-    const site = mkdtempSync(join(tmpdir(), 'gradcam-site-'))
+    const folder = mkdtempSync(join(tmpdir(), 'gradcam-site-'))
     const before = process.env['PYTHONPATH']
-    process.env['PYTHONPATH'] = site
+    process.env['PYTHONPATH'] = folder
     try {
-      mkdirSync(join(site, 'someops'))
-      mkdirSync(join(site, 'someops-0.1.dist-info'))
-      writeFileSync(join(site, 'someops', '__init__.py'), '')
-      writeFileSync(join(site, 'someops', '_C.so'), 'no library')
-      writeFileSync(join(site, 'someops-0.1.dist-info', 'METADATA'), 'Name: someops\nRequires-Dist: torch (==1.9.0)\n')
+      mkdirSync(join(folder, 'someops'))
+      mkdirSync(join(folder, 'someops-0.1.dist-info'))
+      writeFileSync(join(folder, 'someops', '__init__.py'), '')
+      writeFileSync(join(folder, 'someops', '_C.so'), 'no library')
+      writeFileSync(
+        join(folder, 'someops-0.1.dist-info', 'METADATA'),
+        'Name: someops\nRequires-Dist: torch (==1.9.0)\n',
+      )
       const other = await t.throwsAsync<GradCamError>(findOperatorLibrary('someops'))
       t.is(other.code, 'ERR_MODEL_OPERATOR')
       t.regex(other.message, /someops is for PyTorch 1\.9\.0, and the LibTorch in use is /)
       const none = await t.throwsAsync<GradCamError>(findOperatorLibrary('no_such_package'))
       t.is(none.code, 'ERR_FILE_NOT_FOUND')
-      copyFileSync(join(site, 'someops', '_C.so'), join(site, 'ops.so'))
-      t.is(await findOperatorLibrary(join(site, 'ops.so')), join(site, 'ops.so'))
-      const damaged = ScriptModule.load(Buffer.from('x'), { libraries: [join(site, 'ops.so')] })
+      copyFileSync(join(folder, 'someops', '_C.so'), join(folder, 'ops.so'))
+      t.is(await findOperatorLibrary(join(folder, 'ops.so')), join(folder, 'ops.so'))
+      const damaged = ScriptModule.load(Buffer.from('x'), { libraries: [join(folder, 'ops.so')] })
       await t.throwsAsync(damaged, { code: 'ERR_MODEL_OPERATOR', message: /ops\.so' cannot be loaded: / })
     } finally {
       if (before === undefined) delete process.env['PYTHONPATH']
       else process.env['PYTHONPATH'] = before
-      rmSync(site, { recursive: true })
+      rmSync(folder, { recursive: true })
     }
   },
 )

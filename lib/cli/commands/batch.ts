@@ -6,12 +6,14 @@ import { FileSource } from '../../jobs/file-source.js'
 import { isDiskFailure } from '../../jobs/file-writer.js'
 import { FolderSink } from '../../jobs/folder-sink.js'
 import { FolderStore } from '../../jobs/folder-store.js'
-import { makeJobSpec, type JobSpec } from '../../jobs/job-spec.js'
+import { makeJobSpec, type JobSpec, type JobSpecOptions } from '../../jobs/job-spec.js'
 import { ModelExplainer } from '../../jobs/model-explainer.js'
 import { runJob, type JobStart, type JobSummary, type JobWarning } from '../../jobs/run-job.js'
 import { imageExtensions } from '../../jobs/walk-folder.js'
 import { counted } from '../../base/units.js'
 import { presets } from '../../preprocess/presets.js'
+import { ScriptModule } from '../../model/script-module.js'
+import { placeInputs } from '../model-inputs.js'
 import { usageError } from '../arguments.js'
 import { batchOptions, readBatchCall, type BatchCall } from '../batch-options.js'
 import { batchReport, type BatchReport } from '../batch-report.js'
@@ -25,7 +27,8 @@ export const command: Command = {
   description: [
     'Explains any number of images. SOURCE is an image, a folder (with all folders in it), a glob in quotes, a list',
     '(.txt, .list, .tsv, .jsonl, .ndjson), or - for a list on standard input. A line of a list is a path; a path, a tab and',
-    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. DIR must not be a folder of',
+    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. Arrays (.npy), which models are given as',
+    'they are, count where they are named, or match a glob, and not in a folder. DIR must not be a folder of',
     'images. By --write it gets these files, where NAME is the path of the input below the folder of all inputs:',
     ...batchFiles.map((kind) => {
       const { ending, help } = describeBatchFile(kind)
@@ -47,9 +50,17 @@ export const command: Command = {
     const source = await FileSource.open(sources, options).catch((error: unknown) => {
       throw isCode(error, 'ERR_INVALID_ARGUMENT') ? usageError(error.message) : error
     })
-    const spec = await makeJobSpec({ ...call.job, sources, base: source.base })
+    const inputs = await placeFlags(call)
+    const spec = await makeJobSpec({ ...call.job, inputs, sources, base: source.base })
     return run(spec, call, source)
   },
+}
+
+/** The model's other inputs in order, which its code names: it is loaded for that alone. */
+async function placeFlags({ inputs, job, trust }: BatchCall): Promise<NonNullable<JobSpecOptions['inputs']> | null> {
+  if (inputs.length === 0) return null
+  using model = await ScriptModule.load(job.model, { trust })
+  return placeInputs(model, inputs)
 }
 
 async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<number> {
@@ -74,6 +85,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
         maxWait: source.repeatable ? Infinity : 1000,
         svg: call.svg,
         trust: call.trust,
+        libraries: call.libraries,
         ...(call.maxPixels !== null && { maxPixels: call.maxPixels }),
       }),
       signal,
@@ -103,7 +115,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
 }
 
 function onStart(
-  { layer, reshape, devices, changed = 0, ...counts }: JobStart,
+  { layer, reshape, devices, images = '', changed = 0, ...counts }: JobStart,
   call: BatchCall,
   source: FileSource,
   report: BatchReport,
@@ -112,7 +124,7 @@ function onStart(
   const how =
     reshape === undefined ? '' : `, reshaped by ${typeof reshape === 'string' ? reshape : JSON.stringify(reshape)},`
   const at = layer === null ? '' : ` at ${layer}${how}`
-  report.start(`${method} of ${model}${at} on ${devices.join(', ')}, images as ${call.preprocessName}`, counts)
+  report.start(`${method} of ${model}${at} on ${devices.join(', ')}, images as ${call.preprocessName}${images}`, counts)
   if (changed > 0)
     report.note(`${counted(changed, 'input')} explained again: the image or the result had changed since the last run.`)
   // Counted while the job runs, which must not wait for it.

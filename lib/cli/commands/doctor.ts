@@ -1,6 +1,6 @@
 import { doctor, type Check, type DoctorReport } from '../../setup/doctor.js'
 import {
-  parseInputShape,
+  parseSizes,
   parseReshape,
   readTrust,
   reshapeOption,
@@ -11,18 +11,26 @@ import {
 } from '../arguments.js'
 import { checkModel, type ModelQuestion } from '../check-model.js'
 import type { Command, Values } from '../command.js'
+import { inputFlags, readInputs, readOf, readTarget, trialShape } from '../model-inputs.js'
 import { modelFlags, readModelChoice } from '../model-options.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
-  usage: '[MODEL --size HxW [--layer PATH]… [--reshape HOW]] [--device D] [--untrusted] [--json]',
+  usage:
+    '[MODEL --size HxW [--layer PATH]… [--reshape HOW] [--target T] [--of PART]] [--device D] [--untrusted] [--json]',
   description: [
     'Prints what was found on this machine and is used, and for everything that is missing how to fix it. With a model file it',
     'also prints whether the model loads and runs, and how explanations run at its layers: split, which is faster than a',
     'plain forward pass, or hooked, and then why.',
   ].join('\n'),
   options: {
-    size: { type: 'string', value: 'HxW', help: "of the model's input; CxHxW where it does not have 3 channels" },
+    size: {
+      type: 'string',
+      value: 'HxW',
+      help: "of the model's input; DxHxW for volumes, L for signals, with the channels before them where nothing says them",
+    },
+    target: { type: 'string', value: 'N|JSON', help: 'what explanations are tried for; the top class by default' },
+    ...inputFlags,
     ...modelFlags,
     layer: { type: 'string', multiple: true, value: 'PATH', help: 'instead of the layers that are suggested' },
     reshape: reshapeOption,
@@ -47,19 +55,29 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
   const device = single(values, 'device')
   if (more.length > 0) throw usageError(`doctor takes one model file, not ${more.length + 1}.`)
   if (file === undefined) {
-    for (const [name, value] of Object.entries({ size, layer: layers[0], device, untrusted: values['untrusted'] }))
+    for (const [name, value] of Object.entries({
+      size,
+      layer: layers[0],
+      device,
+      untrusted: values['untrusted'],
+      target: single(values, 'target'),
+      of: single(values, 'of'),
+    }))
       if (value !== undefined) throw usageError(`--${name} is for a model file, and none was given.`)
     return null
   }
-  const shape = size === undefined ? null : parseInputShape(size)
+  const sizes = size === undefined ? null : parseSizes(size)
   // The size may be in the file, or in what the weights were published for.
-  if (shape === null && !file.endsWith('.pt2') && single(values, 'weights') === undefined)
+  if (sizes === null && !file.endsWith('.pt2') && single(values, 'weights') === undefined)
     throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
   const reshape = parseReshape(single(values, 'reshape'))
   if (reshape && layers.length === 0)
     throw usageError('--reshape goes with --layer: the suggested layers have their own.')
-  const loading = { device: device ?? 'cpu', ...readTrust(values, shape) }
-  return { ...readModelChoice(file, values), shape, layers, reshape, loading }
+  const loading = { device: device ?? 'cpu', ...readTrust(values, sizes && trialShape(sizes)) }
+  const of = readOf(values)
+  const text = single(values, 'target')
+  const target = text === undefined && of === null ? null : readTarget(text ?? 'argmax', null, of)
+  return { ...readModelChoice(file, values), sizes, layers, reshape, loading, target, inputs: readInputs(values) }
 }
 
 function print({ ok, checks }: DoctorReport): string {

@@ -2,16 +2,23 @@ import { GradCamError } from '../../base/errors.js'
 import { pickLayer } from '../../cam/pick-layer.js'
 import type { MethodFailure } from '../../methods/map-explainer.js'
 import { methodNames, methods } from '../../methods/table.js'
-import { saveOutput } from '../../images/save-image.js'
+import { saveEncoded } from '../../images/save-image.js'
 import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
-import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
+import { inputSizeOf, preprocessFor, readJob, type ExplainJob } from '../explain-job.js'
+import { preprocessOption } from '../preprocess-option.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
-import { imageSizeOf, loadChoice, modelFlags } from '../model-options.js'
+import { fitsChannels } from '../../images/frame-channels.js'
+import type { ExpectedInput } from '../../model/expected-input.js'
+import { readArray } from '../framed-image.js'
+import { inputFlags, loadInputs, targetHelp, type LoadedInputs } from '../model-inputs.js'
+import { writeWhole } from '../../base/write-file.js'
+import { loadChoice, modelFlags } from '../model-options.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
+import type { Preprocess } from '../../preprocess/preprocess.js'
 import { modelNotes } from '../../model/model-notes.js'
 import { reshapeOption } from '../arguments.js'
 
@@ -25,7 +32,10 @@ export const command: Command = {
           .map((kind) => `NAME-${kind}.png`)
           .join(', ')}`,
     ),
-    'overlay is the map over the image, from blue to red; the others are grey, min-max normalised.',
+    'IMAGE may be an array that numpy.save wrote (.npy), which is given to the model as it is: [C, H, W], or a volume or signal,',
+    'whose map is written as NAME-map.npy.',
+    'overlay is the map over the image, from blue to red; the others are grey, min-max normalised. They have the size of the',
+    'image; parts that the model did not see are left as they are. It is what gradcam batch makes of one image.',
     'docs/methods describes each method. Methods of one layer share their passes: --method gradcam,layercam.',
     'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',
     'Exit code: 0, or 1 when an image or a method failed (the others are explained all the same), or 2 for a wrong call.',
@@ -47,9 +57,10 @@ export const command: Command = {
     target: {
       type: 'string',
       multiple: true,
-      value: 'N|argmax',
-      help: 'the class to explain, by number or label; argmax (the default) is the top one; may be repeated',
+      value: 'N|argmax|JSON',
+      help: `${targetHelp}; may be repeated`,
     },
+    ...inputFlags,
     method: {
       type: 'string',
       multiple: true,
@@ -57,15 +68,16 @@ export const command: Command = {
       help: 'one or more of the above, with commas between or repeated; gradcam by default',
     },
     reshape: reshapeOption,
+    ...preprocessOption,
     size: {
       type: 'string',
       value: 'HxW',
-      help: `what images are resized to; by default what the model was exported for, else ${defaultSize.join('x')}`,
+      help: 'instead: resize the whole image to this, whatever its proportions; results are then drawn in this size',
     },
     normalize: {
       type: 'string',
       value: 'HOW',
-      help: "imagenet (the default) subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1",
+      help: `imagenet subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1; or JSON, '{"mean":[0.5],"std":[0.5]}'; by default as weights were published, else imagenet for 3 channels`,
     },
     labels: {
       type: 'string',
@@ -82,21 +94,24 @@ export const command: Command = {
   run: async (values, positionals) => explainAll(await readJob(values, positionals)),
 }
 
-async function explainAll(asked: ExplainJob): Promise<number> {
+async function explainAll(job: ExplainJob): Promise<number> {
   const began = performance.now()
-  using model = await loadChoice(asked.modelChoice, { device: asked.device, ...asked.trust })
-  const size = asked.sizeGiven ? null : imageSizeOf(model)
-  const job = size ? { ...asked, size, sizeGiven: true } : asked
+  using model = await loadChoice(job.modelChoice, { device: job.device, ...job.trust })
+  const preprocess = preprocessFor(model, job)
+  const inputSize = inputSizeOf(preprocess)
   const { images } = job
   const layered = job.methods.some((name) => methods[name].layered)
+  using inputs = await loadInputs(model, job.inputs)
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
   const report = explainReport(job)
-  const picked = layered && job.layers.length === 0 ? await pickLayer(model, [1, 3, ...job.size]) : null
+  const shape = await shapeOf(images, inputSize, inputs)
+  const picked = layered && job.layers.length === 0 ? await pickLayer(model, shape, { inputs: inputs.values }) : null
   const layers = picked ? [picked.layer] : job.layers
   const reshape = job.reshape ?? picked?.reshape
   const settings = { ...job.settings, ...(reshape !== undefined && { reshape }) }
-  using explainer = new ImageExplainer(model, { ...job, layers, settings })
+  const ownSize = job.size === null
+  using explainer = new ImageExplainer(model, { ...job, layers, settings, inputs, preprocess, ownSize })
   await makeFolder(job.out)
   const variants = job.methods.flatMap((method) =>
     (methods[method].layered ? layers : [null]).flatMap((layer) =>
@@ -105,7 +120,8 @@ async function explainAll(asked: ExplainJob): Promise<number> {
   )
   const outputs = nameOutputs(job.out, images, variants)
 
-  report.start(model.device, layers, picked)
+  const unusual = describeInput(job, preprocess, inputs.expected)
+  report.start({ device: model.device, layers, picked, inputSize, unusual })
   let failed = 0
   let partly = 0
   let files = 0
@@ -138,15 +154,51 @@ async function explainAll(asked: ExplainJob): Promise<number> {
   return failed + partly > 0 ? 1 : 0
 }
 
-async function save({ images }: Finding, pathOf: (kind: string) => string): Promise<Files> {
+/** The input that a layer is picked for: that of the first array, or images of the size that they are resized to. */
+async function shapeOf(
+  images: readonly string[],
+  inputSize: readonly [number, number],
+  { expected }: LoadedInputs,
+): Promise<number[]> {
+  const [first] = images
+  if (first !== undefined && images.every((image) => /\.npy$/i.test(image))) {
+    using array = await readArray(first, expected)
+    return [...array.shape]
+  }
+  return [1, expected.channels ?? 3, ...inputSize]
+}
+
+/** What is unusual about the images that the model is given. */
+function describeInput(
+  { normalization }: ExplainJob,
+  preprocess: Preprocess,
+  { channels, dtype, dimensions }: ExpectedInput,
+): string {
+  if (dimensions !== null && dimensions !== 2) return ''
+  const facts = [
+    ...(channels === null || channels === 3
+      ? []
+      : channels === 1
+        ? ['grey as Pillow makes L']
+        : [`${channels} channels`]),
+    ...(channels !== null && normalization !== false && !fitsChannels(preprocess, channels)
+      ? [`from 0 to 1, since mean and deviation are for ${preprocess.mean.length} channels`]
+      : []),
+    ...(dtype === null || dtype === 'float32' ? [] : [`in ${dtype}`]),
+  ]
+  return facts.map((fact) => `, ${fact}`).join('')
+}
+
+async function save({ images, array }: Finding, pathOf: (kind: string) => string): Promise<Files> {
   const files: Record<string, string> = {}
-  try {
-    for (const [kind, image] of Object.entries(images)) {
-      files[kind] = pathOf(kind)
-      await saveOutput(image, pathOf(kind))
-    }
-  } finally {
-    for (const image of Object.values(images)) image.dispose()
+  if (array) {
+    const file = pathOf('map').replace(/\.png$/, '.npy')
+    await writeWhole(file, array)
+    return { map: file }
+  }
+  for (const [kind, image] of Object.entries(images)) {
+    files[kind] = pathOf(kind)
+    await saveEncoded(image, pathOf(kind))
   }
   return files
 }
@@ -159,6 +211,7 @@ function isAboutImage(error: unknown): boolean {
     'ERR_IMAGE_TOO_LARGE',
     'ERR_IMAGE_TIMEOUT',
     'ERR_IMAGE_SVG',
+    'ERR_SHAPE',
   ]
   return error instanceof GradCamError && codes.includes(error.code)
 }

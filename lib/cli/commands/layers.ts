@@ -4,8 +4,9 @@ import type { Model, NamedModule } from '../../model/model.js'
 import { suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
 import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
 import { Tensor } from '../../tensor/tensor.js'
-import { parseInputShape, readTrust, single, trustOption, usageError } from '../arguments.js'
+import { parseSizes, readTrust, single, trustOption, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
+import { inputFlags, inputShape, loadInputs, readInputs, trialShape, type LoadedInputs } from '../model-inputs.js'
 import { loadChoice, modelFlags, readModelChoice } from '../model-options.js'
 import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
@@ -14,7 +15,7 @@ import { formatTable, type Cell } from '../table.js'
 import { counted, humanCount } from '../../base/units.js'
 
 export const command: Command = {
-  usage: 'FILE [--size HxW] [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
+  usage: 'FILE [--size HxW] [--input NAME=FILE]… [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
   description: [
     'Shows the layers of a model as a tree: name, class, number of parameters. With --size the model runs',
     'once on noise of that size, and the tree shows what each layer returned, and which one explain uses by default.',
@@ -24,8 +25,9 @@ export const command: Command = {
     size: {
       type: 'string',
       value: 'HxW',
-      help: 'run on an input of this size; CxHxW where it does not have 3 channels',
+      help: 'run on an input of this size; DxHxW for volumes, L for signals, with the channels before them where nothing says them',
     },
+    input: inputFlags.input,
     ...modelFlags,
     under: { type: 'string', value: 'PATH', help: 'only the layers inside this one' },
     depth: { type: 'string', value: 'N|all', help: 'how many levels to show; by default what fits on a screen' },
@@ -39,17 +41,24 @@ export const command: Command = {
     if (file === undefined || more.length > 0)
       throw usageError('layers requires one model file, e.g. gradcam layers model.pt. See: gradcam layers --help')
     const size = single(values, 'size')
-    const shape = size === undefined ? null : parseInputShape(size)
+    const sizes = size === undefined ? null : parseSizes(size)
+    const flags = readInputs(values)
     const depth = parseDepth(single(values, 'depth'))
     const under = single(values, 'under') ?? ''
 
     const device = single(values, 'device') ?? 'cpu'
-    using model = await loadChoice(readModelChoice(file, values), { device, ...readTrust(values, shape) })
+    using model = await loadChoice(readModelChoice(file, values), {
+      device,
+      ...readTrust(values, sizes && trialShape(sizes)),
+    })
+    using inputs = await loadInputs(model, flags)
+    const shape = sizes && inputShape(sizes, inputs.expected)
     const modules = model.namedModules()
     if (!modules.some(({ path }) => path === under)) model.checkLayer(under) // throws, with the nearest names
-    const seen = shape && (await runOnce(model, shape))
+    const seen = shape && (await runOnce(model, shape, inputs))
     const { outputs, picked } = seen ?? { outputs: null, picked: null }
-    const listing = { file, under, depth, modules, shape, outputs, picked }
+    const frozen = !model.capabilities.hookable
+    const listing = { file, under, depth, modules, shape, outputs, picked, frozen }
     process.stdout.write(values['json'] ? toJson(listing, model.device) : toText(listing))
     return 0
   },
@@ -65,6 +74,7 @@ interface LayerListing {
   readonly outputs: readonly LayerOutput[] | null
   /** The layer that explain uses by default. */
   readonly picked: LayerSuggestion | null
+  readonly frozen: boolean
 }
 
 function parseDepth(text: string | undefined): number | undefined {
@@ -77,14 +87,15 @@ function parseDepth(text: string | undefined): number | undefined {
 /** What the layers return, and which one explain uses by default. */
 type Seen = Readonly<Pick<LayerListing, 'picked'>> & { readonly outputs: readonly LayerOutput[] }
 
-async function runOnce(model: Model, shape: readonly number[]): Promise<Seen> {
+async function runOnce(model: Model, shape: readonly number[], inputs: LoadedInputs): Promise<Seen> {
   manualSeed(0)
-  using noise = Tensor.rand(shape)
-  const outputs = await observeLayers(model, noise).catch((error: unknown) => {
+  const { dtype } = inputs.expected
+  using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
+  const given = inputs.with(noise)
+  const outputs = await observeLayers(model, given).catch((error: unknown) => {
     throw refusedInput(error, shape)
   })
-  const [, , height = 0, width = 0] = shape
-  const [picked = null] = await suggestFrom({ model, inputs: noise, options: {} }, outputs, [height, width])
+  const [picked = null] = await suggestFrom({ model, inputs: given, options: {} }, outputs, shape.slice(2))
   return { outputs, picked }
 }
 
@@ -163,7 +174,11 @@ function footing(listing: LayerListing, tree: readonly ModuleRow[], depth: numbe
   const { outputs, under, picked } = listing
   const lines: string[] = []
   if (tree.length === 0)
-    return ['There are no layers inside. If the model was frozen (torch.jit.freeze), save it without freezing.']
+    return [
+      listing.frozen
+        ? 'There are no layers inside: the model was frozen (torch.jit.freeze). Save it without freezing.'
+        : 'There are no layers inside: all code is in this module. Methods of the input, e.g. saliency, need none.',
+    ]
   if (outputs && picked)
     lines.push(`explain uses ${picked.layer}${asOption(picked)}, unless --layer names another. ${picked.reason}`)
   else if (outputs) lines.push('No layer has an output with spatial positions, which Grad-CAM requires.')

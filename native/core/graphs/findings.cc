@@ -69,6 +69,18 @@ std::vector<Finding> find_findings(jit::Graph& graph, const c10::ivalue::Object*
   return found;
 }
 
+std::vector<std::string> find_named_devices(jit::Graph& graph, const c10::ivalue::Object* self) {
+  std::vector<std::string> devices;
+  walk_calls(graph, self, [&](const Frame&, Node* node) {
+    if (node->kind() != c10::prim::Constant || node->output()->type()->kind() != c10::TypeKind::DeviceObjType) return;
+    const auto value = jit::toIValue(node->output());
+    if (!value || !value->isDevice() || value->toDevice().is_cpu()) return;
+    const auto name = value->toDevice().str();
+    if (std::find(devices.begin(), devices.end(), name) == devices.end()) devices.push_back(name);
+  });
+  return devices;
+}
+
 Ending find_ending(jit::Graph& graph, const c10::ivalue::Object* self) {
   if (graph.outputs().size() != 1 || !graph.outputs()[0]->type()->isSubtypeOf(*c10::TensorType::get()))
     return Ending::other;

@@ -23,6 +23,9 @@ struct Finding {
 // `self`: see find_state_writes.
 std::vector<Finding> find_findings(torch::jit::Graph& graph, const c10::ivalue::Object* self);
 
+// The devices that the code names, other than the CPU: "cuda:0". A trace keeps those that it was made on.
+std::vector<std::string> find_named_devices(torch::jit::Graph& graph, const c10::ivalue::Object* self);
+
 // What turns the last layer's values into the output, where that is one tensor.
 enum class Ending { other, softmax, log_softmax, sigmoid };
 Ending find_ending(torch::jit::Graph& graph, const c10::ivalue::Object* self);

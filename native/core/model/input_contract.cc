@@ -3,35 +3,12 @@
 #include <algorithm>
 #include <map>
 
+#include "core/base/dtype.h"
 #include "core/base/error.h"
 
 namespace gradcam {
 
 namespace {
-
-// By the names that JavaScript has for dtypes, where it has one.
-std::string dtype_text(at::ScalarType dtype) {
-  switch (dtype) {
-    case at::kFloat:
-      return "float32";
-    case at::kDouble:
-      return "float64";
-    case at::kHalf:
-      return "float16";
-    case at::kBFloat16:
-      return "bfloat16";
-    case at::kLong:
-      return "int64";
-    case at::kInt:
-      return "int32";
-    case at::kByte:
-      return "uint8";
-    case at::kBool:
-      return "bool";
-    default:
-      return c10::toString(dtype);
-  }
-}
 
 bool is_fixed(const InputSize& size) { return size.min == size.max; }
 
@@ -43,12 +20,12 @@ std::string size_text(const InputSize& size) {
 }
 
 std::string spec_text(const InputSpec& spec) {
-  std::string text = spec.dtype ? dtype_text(*spec.dtype) + " [" : "[";
+  std::string text = spec.dtype ? dtype_name(*spec.dtype) + " [" : "[";
   for (size_t i = 0; i < spec.sizes.size(); ++i) text += (i ? ", " : "") + size_text(spec.sizes[i]);
   return text + "]";
 }
 
-std::string given_text(const Tensor& tensor) { return dtype_text(tensor.scalar_type()) + " " + shape_text(tensor); }
+std::string given_text(const Tensor& tensor) { return dtype_name(tensor.scalar_type()) + " " + shape_text(tensor); }
 
 std::string remedy(const InputContract& contract, size_t dim) {
   if (dim > 0)
@@ -98,6 +75,16 @@ BatchBounds InputContract::batch() const {
     bounds.max = std::min(bounds.max, spec.sizes.front().max);
   }
   return bounds;
+}
+
+void convert_inputs(const InputContract& contract, std::optional<at::ScalarType> dtype, std::vector<IValue>& inputs) {
+  if (!dtype) return;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (i < contract.inputs.size() && contract.inputs[i].dtype) continue;
+    inputs[i] = map_tensors(inputs[i], [&](const Tensor& t) {
+      return t.defined() && t.is_floating_point() && t.scalar_type() != *dtype ? t.to(*dtype) : t;
+    });
+  }
 }
 
 void check_inputs(const InputContract& contract, const std::vector<IValue>& inputs) {

@@ -41,6 +41,10 @@ struct InputContract {
   BatchBounds batch() const;
 };
 
+// Floating-point tensors in the type of a model's parameters, where the contract says nothing else: what Python writes
+// as `model(x.to(dtype))`.
+void convert_inputs(const InputContract& contract, std::optional<at::ScalarType> dtype, std::vector<IValue>& inputs);
+
 // Throws an Error, ERR_SHAPE or ERR_DTYPE, with the input, what was given, what the file takes and how to export it.
 void check_inputs(const InputContract& contract, const std::vector<IValue>& inputs);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/graphs/findings.h"
+#include "core/graphs/first_convolution.h"
 #include "core/hooks/hook_registry.h"
 #include "input_contract.h"
 
@@ -37,6 +38,8 @@ struct CodeFacts {
   std::vector<Finding> findings;
   Ending ending = Ending::other;
   std::string changes;  // the state that its runs change, for messages; empty where they change none
+  std::optional<FirstConvolution> first_convolution;
+  std::vector<std::string> devices;  // that the code names, other than the CPU
 };
 
 // Whether a row of a batch comes out as its image does alone.
@@ -56,6 +59,8 @@ class Model {
   // In PyTorch's order, the model itself first.
   virtual const std::vector<SubmoduleInfo>& submodules() const = 0;
   virtual Capabilities capabilities() const = 0;
+  // Whether it was frozen when it was saved: its submodules are those that were restored, see restore_layers.
+  virtual bool frozen() const { return false; }
   virtual at::Device device() const = 0;
   // Of its first floating-point parameter.
   virtual std::optional<at::ScalarType> dtype() const = 0;
@@ -67,7 +72,8 @@ class Model {
   // What its inputs may be. `run` and passes refuse others.
   virtual const InputContract& contract() const = 0;
 
-  // One forward pass. Tensors on another device are moved to the model's. `observer` and `cancel` may be null.
+  // One forward pass. Tensors on another device are moved to the model's, floating-point ones converted: see
+  // convert_inputs. `observer` and `cancel` may be null.
   virtual IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) = 0;
 
   // The model cut for a plan, built by the first call and cached for the next ones: see SplitCache. It runs none of the

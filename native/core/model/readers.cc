@@ -31,7 +31,68 @@ bool is_torchscript(const ModelFile& file) {
          (!file.records() || file.has_record("constants.pkl") || file.has_record("model.json"));
 }
 
+const char* const kExportBefore = "Export the model before that: torch.jit.script(model.eval()).save(...).";
+
+// The name after `start` in a text, e.g. "torchvision::nms"; empty where it is not in it.
+std::string name_after(const std::string& text, const std::string& start) {
+  const auto at = text.find(start);
+  if (at == std::string::npos) return {};
+  const auto from = at + start.size();
+  const auto end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:.", from);
+  auto name = text.substr(from, end == std::string::npos ? end : end - from);
+  while (!name.empty() && (name.back() == '.' || name.back() == ':')) name.pop_back();
+  return name;
+}
+
+void refuse_missing_operator(const ModelFile& file, const std::string& text) {
+  const auto name = name_after(text, "Unknown builtin op: ");
+  if (name.empty()) return;
+  if (name.starts_with("prepacked::") || name.starts_with("vulkan") || name.starts_with("metal"))
+    throw Error("ERR_MODEL_OPERATOR",
+                file.name() + " was optimised for mobile: it uses the operator " + name +
+                    ", which this LibTorch does not have, and which has no gradient.",
+                Remedy{kExportBefore}, {{"operator", name}});
+  throw Error("ERR_MODEL_OPERATOR",
+              file.name() + " uses the operator " + name +
+                  ", which this LibTorch does not have: it belongs to a library, " +
+                  "or to a PyTorch of another version.",
+              Remedy{"Load the library that registers it (`libraries`), e.g. torchvision's for torchvision::nms."},
+              {{"operator", name}});
+}
+
+// Objects of C++ classes: "__torch__.torch.classes.tensorrt.Engine".
+void refuse_missing_class(const ModelFile& file, const std::string& text) {
+  const auto name = name_after(text, "__torch__.torch.classes.");
+  if (name.empty()) return;
+  const bool is_engine = name.starts_with("tensorrt");
+  const bool is_mobile = name.starts_with("xnnpack") || name.starts_with("metal") || name.starts_with("vulkan");
+  throw Error("ERR_MODEL_CLASS",
+              file.name() + " holds an object of the class " + name + ", which this LibTorch does not have" +
+                  (is_engine   ? ": it was compiled by Torch-TensorRT, whose engines have neither layers nor gradients."
+                   : is_mobile ? ": it was optimised for mobile, which packs weights where they have no gradient."
+                               : "."),
+              Remedy{is_engine || is_mobile
+                         ? kExportBefore
+                         : "Load the library that registers it (`libraries`), or export the model without it."},
+              {{"class", name}});
+}
+
+void refuse_newer_version(const ModelFile& file, const std::string& text) {
+  if (text.find("but the maximum supported version for reading is") == std::string::npos) return;
+  throw Error("ERR_MODEL_UNSUPPORTED", file.name() + " was written by a newer PyTorch: " + text,
+              Remedy{"Use a newer LibTorch, or export it with an older PyTorch."});
+}
+
+// Text of the reader of archives, and not of what is in them.
+bool is_about_archive(const std::string& text) {
+  return text.find("PytorchStreamReader") != std::string::npos || text.find("zip archive") != std::string::npos;
+}
+
 [[noreturn]] void throw_unreadable(const ModelFile& file, const std::exception& cause) {
+  const std::string text = cause.what();
+  refuse_missing_operator(file, text);
+  refuse_missing_class(file, text);
+  refuse_newer_version(file, concise_message(cause));
   // PyTorch writes such a file without the tensors in MKLDNN's layout, and cannot read it either.
   if (std::string(cause.what()).find("required keyword attribute 'value' is undefined") != std::string::npos)
     throw Error(
@@ -39,7 +100,9 @@ bool is_torchscript(const ModelFile& file) {
         file.name() + " was saved after torch.jit.optimize_for_inference, which leaves weights out of the file.",
         Remedy{"Save it without: torch.jit.script(model.eval()).save(...)."});
   throw Error("ERR_MODEL_CORRUPT", file.name() + " cannot be read as a TorchScript file: " + concise_message(cause),
-              Remedy{"It is incomplete or damaged, or was written by a newer PyTorch: copy or export it again."});
+              Remedy{is_about_archive(text) ? "It is incomplete or damaged: copy or export it again."
+                                            : "What is in it is not as this LibTorch reads it: copy or export it "
+                                              "again, with a PyTorch of the same version."});
 }
 
 Loaded read_torchscript(ModelFile& file, const ModelOptions& options) {
@@ -102,8 +165,16 @@ std::optional<std::string> first_global(const std::string& pickle) {
   return std::nullopt;
 }
 
+[[noreturn]] void refuse_unfinished_file(const ModelFile& file) {
+  throw Error("ERR_MODEL_CORRUPT",
+              file.name() + " was begun by PyTorch and holds no whole model: its export did not come to its end.",
+              Remedy{"Export it again, and look at the error with which that ends."});
+}
+
 [[noreturn]] void refuse_pickle(const ModelFile& file, const std::string& pickle) {
   const auto global = first_global(pickle);
+  // A module of TorchScript without its code, which is written last.
+  if (global && global->starts_with("__torch__")) refuse_unfinished_file(file);
   if (!global || *global == "collections OrderedDict" || *global == "torch._utils _rebuild_tensor_v2")
     throw Error("ERR_MODEL_IS_STATE_DICT",
                 file.name() + " holds weights alone (a state_dict or a checkpoint), without the model that uses them.",
@@ -120,6 +191,13 @@ bool is_pickle(const ModelFile& file) { return file.has_record("data.pkl"); }
 Loaded refuse_zipped_pickle(ModelFile& file, const ModelOptions&) {
   refuse_pickle(file, file.read_record("data.pkl", kPickleStart));
 }
+
+// What PyTorch writes around an object, without the object.
+bool is_unfinished(const ModelFile& file) {
+  return file.has_record("version") && file.has_record(".data/serialization_id");
+}
+
+Loaded refuse_unfinished(ModelFile& file, const ModelOptions&) { refuse_unfinished_file(file); }
 
 // Of torch.save before PyTorch 1.6.
 bool is_old_pickle(const ModelFile& file) { return file.starts_with("\x80\x02\x8a\x0a"); }
@@ -183,11 +261,12 @@ struct ModelFormat {
   Loaded (*read)(ModelFile&, const ModelOptions&);
 };
 
-constexpr std::array<ModelFormat, 11> kFormats = {{
+constexpr std::array<ModelFormat, 12> kFormats = {{
     {"empty file", is_empty, refuse_empty},
     {"TorchScript", is_torchscript, read_torchscript},
     {"torch.export program", is_exported_program, refuse_exported_program},
     {"torch.save", is_pickle, refuse_zipped_pickle},
+    {"unfinished file", is_unfinished, refuse_unfinished},
     {"torch.save before 1.6", is_old_pickle, refuse_old_pickle},
     {"other zip archive", is_zip, refuse_zip},
     {"safetensors", is_safetensors, refuse_safetensors},

@@ -14,9 +14,11 @@
 #include "core/memory/caching_allocator.h"
 #include "core/split/split_graph.h"
 #include "core/split/split_ops.h"
+#include "frozen_layers.h"
 #include "loop_checks.h"
 #include "max_pool_rewrite.h"
 #include "randomize.h"
+#include "refused_run.h"
 
 namespace gradcam {
 
@@ -63,6 +65,8 @@ struct RunScope {
 
 std::shared_ptr<Model> TorchScriptModel::create(jit::Module module, const ModelOptions& options,
                                                 InputContract contract) {
+  // A frozen module has no attribute `training`, no submodules and no parameters: all of them became constants.
+  if (!module.hasattr("training")) restore_layers(module);
   return {new TorchScriptModel(std::move(module), options, std::move(contract)), [](TorchScriptModel* last) {
             delete last;
             release_idle_tensor_memory();  // of its weights and its activations
@@ -76,7 +80,6 @@ TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& optio
       schema_(module_.get_method("forward").function().getSchema()),
       contract_(std::move(contract)),
       splits_(options.split_bytes.value_or(std::max(SplitCache::kMaxBytes, 4 * bytes_of_parameters(module_)))) {
-  // A frozen module has no attribute `training`, no submodules and no parameters: all of them became constants.
   frozen_ = !module_.hasattr("training");
   for (const auto& submodule : module_.modules())
     if (submodule.hasattr("training")) submodule._ivalue()->setAttr("training", false);
@@ -106,6 +109,8 @@ void TorchScriptModel::read_code() {
   const auto* self = module_._ivalue().get();
   code_.findings = find_findings(graph, self);
   code_.ending = find_ending(graph, self);
+  code_.first_convolution = find_first_convolution(graph, self);
+  code_.devices = find_named_devices(graph, self);
   const auto writes = find_state_writes(graph, self);
   if (writes.empty()) return;
   code_.changes = writes.text();
@@ -113,7 +118,7 @@ void TorchScriptModel::read_code() {
 }
 
 Capabilities TorchScriptModel::capabilities() const {
-  return {/*hookable=*/!frozen_, /*splittable=*/true, /*differentiable=*/true};
+  return {/*hookable=*/!frozen_ || submodules_.size() > 1, /*splittable=*/true, /*differentiable=*/true};
 }
 
 std::vector<std::string> TorchScriptModel::operators() const {
@@ -127,6 +132,7 @@ std::vector<std::string> TorchScriptModel::operators() const {
 IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {
   for (auto& input : inputs)
     input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : to_device(t, device_); });
+  convert_inputs(contract_, dtype_, inputs);
   check_inputs(contract_, inputs);
   unbind_image_lists(inputs, schema_, /*first=*/1);
   const RunScope scope(hooks_, observer, cancel);
@@ -134,10 +140,20 @@ IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer,
   // The profiling executor would fuse operators and hide ReLUs inside differentiable graphs of its own.
   const jit::GraphOptimizerEnabledGuard unoptimized(false);
   try {
-    return module_.get_method("forward")(std::move(inputs));
+    return module_.get_method("forward")(inputs);
   } catch (...) {
     if (cancel) cancel->check();  // the interpreter turned Cancelled into text
+    rethrow_failure(inputs);
+  }
+}
+
+// The error of a run: what a module threw, where the interpreter turned it into text.
+void TorchScriptModel::rethrow_failure(const std::vector<IValue>& inputs) const {
+  try {
     if (hooks_.failure) std::rethrow_exception(hooks_.failure);
+    throw;
+  } catch (const std::exception& error) {
+    refuse_run(*this, inputs, error);
     throw;
   }
 }

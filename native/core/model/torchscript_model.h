@@ -27,6 +27,7 @@ class TorchScriptModel final : public Model {
 
   const std::vector<SubmoduleInfo>& submodules() const override { return submodules_; }
   Capabilities capabilities() const override;
+  bool frozen() const override { return frozen_; }
   at::Device device() const override { return device_; }
   std::optional<at::ScalarType> dtype() const override { return dtype_; }
   const c10::FunctionSchema& forward_schema() const override { return schema_; }
@@ -47,6 +48,7 @@ class TorchScriptModel final : public Model {
 
   std::shared_ptr<SplitModel> build_split(const SplitPlan& plan) const;
   void read_code();
+  [[noreturn]] void rethrow_failure(const std::vector<IValue>& inputs) const;
 
   // Of the models that this one was copied from: functions that are not methods stay in the unit of the original.
   std::vector<std::shared_ptr<torch::jit::CompilationUnit>> units_;

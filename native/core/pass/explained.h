@@ -2,9 +2,11 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "core/base/value_parts.h"
 #include "core/maps/maps.h"
 #include "core/model/model.h"
 
@@ -24,7 +26,10 @@ struct LayerResult {
 
 // The result of a backward pass.
 struct Explained {
-  std::vector<int64_t> classes;              // per image; empty when the score came from the caller
+  // Per image; empty when the score came from the caller, or no method needed one and the target did not fit the
+  // output.
+  std::vector<int64_t> classes;
+  PartPath of;                               // see ResolvedTarget::path
   Tensor scores;                             // [N] float64 on the CPU, or the caller's scalar as [1]
   std::vector<LayerResult> layers;           // in the plan's order
   std::vector<std::vector<MethodMap>> maps;  // by method, then by layer, or one of all layers where they are aggregated

@@ -74,6 +74,7 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
   }
   whole.output = joined_values(outputs, images);
   auto& explained = whole.explained;
+  explained.of = parts.front().explained.of;
   explained.classes.resize(std::min(explained.classes.size(), rows));
   explained.scores = joined_of(parts, images, [](const Explained& each) { return each.scores; });
   explained.input_gradient = joined_of(parts, images, [](const Explained& each) { return each.input_gradient; });

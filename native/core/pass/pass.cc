@@ -136,6 +136,7 @@ void Pass::release() {
 
 const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel) {
   release();
+  convert_inputs(model_->contract(), model_->dtype(), inputs);
   check_inputs(model_->contract(), inputs);
   if (plan_.at_input()) require_differentiable(inputs, plan_.input);
   const at::AutoGradMode with_graph(plan_.needs_gradient());
@@ -194,15 +195,29 @@ Run& Pass::finished_run() const {
   return *run_;
 }
 
+// A method of activations alone needs no score, so that an output of any shape will do where no target was given.
+ResolvedTarget Pass::resolve(const Target& target) const {
+  const bool needs_score = plan_.needs_gradient() || plan_.reruns() || plan_.explains<ScoresOnly>();
+  try {
+    return resolve_target(finished_run().output(), target, images_);
+  } catch (const Error& error) {
+    if (needs_score || !target.is_default() || error.code() != "ERR_TARGET") throw;
+    ResolvedTarget none;
+    none.scores = at::empty({0}, at::kDouble);
+    return none;
+  }
+}
+
 Explained Pass::backward(const Target& given, bool keep_graph, const CancelFlag* cancel) {
   const auto& run = finished_run();
   const auto target = for_ending(given, model_->code().ending);
   const at::AutoGradMode with_graph(true);
-  auto resolved = resolve_target(run.output(), target, images_);
+  auto resolved = resolve(target);
   auto explained = run.differentiate(resolved.scores.sum(), keep_graph);
   resolved.scores = resolved.scores.detach();
   make_maps(explained, score_channels(target, resolved, explained, cancel));
   explained.classes = std::move(resolved.classes);
+  explained.of = std::move(resolved.path);
   explained.scores = resolved.scores.to(at::kCPU, at::kDouble);
   explained.rows = model_->rows;
   return explained;

@@ -47,6 +47,7 @@ class Pass {
   RunContext context() const { return {*model_, plan_, layer_objects_}; }
   std::unique_ptr<Run> run_forward(const std::vector<IValue>& inputs, const CancelFlag* cancel);
   Run& finished_run() const;
+  ResolvedTarget resolve(const Target& target) const;
   std::vector<ChannelScores> score_channels(const Target& target, const ResolvedTarget& resolved,
                                             const Explained& explained, const CancelFlag* cancel) const;
   void make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const;

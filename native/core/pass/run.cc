@@ -12,11 +12,25 @@ namespace gradcam {
 
 namespace {
 
-void require_graph(const Tensor& score) {
+// The graph begins at what is explained: a score without a gradient has no way to it. `what` says it: "layer 'a'".
+void require_graph(const Tensor& score, const IValue& output, const std::string& what) {
   if (score.requires_grad()) return;
+  bool other_part = false;
+  for_each_tensor(output, [&](const Tensor& t) { other_part |= t.defined() && t.requires_grad(); });
+  if (other_part)
+    throw Error("ERR_NO_GRADIENT", "The score does not depend on " + what + "; another part of the output does.",
+                Remedy{"Pick a layer on the way to what is explained, or explain another part of the output (`of`)."});
   throw Error("ERR_NO_GRADIENT",
-              "The score does not depend on what is explained: the model computes it under no_grad, from integers, or "
-              "from detached values. Explain an output that is differentiable.");
+              "The score does not depend on " + what +
+                  " by a gradient, nor does any other part of the output: the model computes it without that, under "
+                  "no_grad, from integers, or from detached values.",
+              Remedy{"Explain an output that is differentiable, or use a method that needs no gradient."});
+}
+
+std::string named(const std::vector<std::string>& layers) {
+  std::string text = layers.size() == 1 ? "layer" : "layers";
+  for (const auto& layer : layers) text += (text.back() == '\'' ? ", '" : " '") + layer + "'";
+  return text;
 }
 
 // A gradient that leaves out a branch would look like any other.
@@ -66,9 +80,10 @@ std::vector<Tensor> curvatures(const std::vector<Tensor>& gradients, const std::
   return found;
 }
 
-std::vector<Tensor> gradients_at_layers(const LayerMaps& goal, const std::vector<Tensor>& activations,
-                                        const Tensor& score, bool keep_graph, bool curved) {
-  require_graph(score);
+std::vector<Tensor> gradients_at_layers(const LayerMaps& goal, const Captured& captured, const Tensor& score,
+                                        bool keep_graph, bool curved) {
+  const auto& activations = captured.activations;
+  require_graph(score, captured.output, named(goal.layers));
   require_whole_gradient(score, activations);
   auto gradients = torch::autograd::grad({score}, activations, {}, keep_graph || curved, /*create_graph=*/curved,
                                          /*allow_unused=*/true);
@@ -94,14 +109,14 @@ std::exception_ptr failure_of(const LayerMaps& goal, Needs needs, Compute comput
   return nullptr;
 }
 
-Explained differentiate_layers(const LayerMaps& goal, const std::vector<Tensor>& activations, const Tensor& score,
-                               bool keep_graph) {
+Explained differentiate_layers(const LayerMaps& goal, const Captured& captured, const Tensor& score, bool keep_graph) {
+  const auto& activations = captured.activations;
   const bool curved = goal.maps.needs() == Needs::curvature;
   Explained explained;
   for (const auto& activation : activations) explained.layers.emplace_back(activation.detach(), Tensor());
   std::vector<Tensor> gradients;
   explained.no_gradient = failure_of(
-      goal, Needs::gradient, [&] { gradients = gradients_at_layers(goal, activations, score, keep_graph, curved); });
+      goal, Needs::gradient, [&] { gradients = gradients_at_layers(goal, captured, score, keep_graph, curved); });
   explained.no_curvature = explained.no_gradient;
   if (explained.no_gradient) return explained;
   for (size_t i = 0; i < gradients.size(); ++i) explained.layers[i].gradient = gradients[i].detach();
@@ -113,8 +128,9 @@ Explained differentiate_layers(const LayerMaps& goal, const std::vector<Tensor>&
   return explained;
 }
 
-Explained differentiate_input(const Tensor& input, const Tensor& score, bool keep_graph) {
-  require_graph(score);
+Explained differentiate_input(const Captured& captured, const Tensor& score, bool keep_graph) {
+  const auto& input = captured.input;
+  require_graph(score, captured.output, "the input");
   require_whole_gradient(score, {input});
   const auto gradients = torch::autograd::grad({score}, {input}, {}, keep_graph, /*create_graph=*/false,
                                                /*allow_unused=*/true);
@@ -175,14 +191,17 @@ Explained Run::differentiate(const Tensor& score, bool keep_graph) const {
   if (context_.plan.explains<ScoresOnly>()) return {};
   const auto* layers = context_.plan.explains<LayerMaps>();
   if (layers) require_captured(*layers, captured_);
-  if (const auto* guided = context_.plan.explains<GuidedGradient>()) require_guided(*guided, captured_);
+  if (const auto* guided = context_.plan.explains<GuidedGradient>()) {
+    require_graph(score, captured_.output, "the input");  // without one no ReLU is in it, whatever the model has
+    require_guided(*guided, captured_);
+  }
   if (!context_.plan.needs_gradient()) {
     Explained explained;
     for (const auto& activation : captured_.activations) explained.layers.emplace_back(activation.detach(), Tensor());
     return explained;
   }
-  return layers ? differentiate_layers(*layers, captured_.activations, score, keep_graph)
-                : differentiate_input(captured_.input, score, keep_graph);
+  return layers ? differentiate_layers(*layers, captured_, score, keep_graph)
+                : differentiate_input(captured_, score, keep_graph);
 }
 
 std::vector<IValue> Run::copy_inputs(const std::vector<IValue>& inputs) {

@@ -66,6 +66,64 @@ Tensor masked_scores(const Tensor& output, const std::vector<int64_t>& classes, 
   return (pick(output, classes) * mask).flatten(1).sum(1);
 }
 
+std::string element_text(const std::vector<ElementStep>& steps) {
+  std::string text;
+  for (const auto& [kind, index] : steps) {
+    text += text.empty() ? "" : ", ";
+    switch (kind) {
+      case ElementStep::Kind::index:
+        text += std::to_string(index);
+        break;
+      case ElementStep::Kind::sum:
+        text += "sum";
+        break;
+      case ElementStep::Kind::mean:
+        text += "mean";
+        break;
+      case ElementStep::Kind::max:
+        text += "max";
+        break;
+    }
+  }
+  return "[" + text + "]";
+}
+
+// The step of each dimension after the first: an element, or the sum, mean or greatest of all. What has no step is
+// added up.
+Tensor element_scores(const Tensor& output, const std::vector<ElementStep>& steps) {
+  if (output.dim() <= static_cast<int64_t>(steps.size()))
+    throw Error("ERR_TARGET",
+                "The target says what to take of " + std::to_string(steps.size()) +
+                    " dimensions after that of the images, " + element_text(steps) +
+                    ", but what the model returned is " + shape_text(output) + ".",
+                Remedy{"Give at most one step for each dimension after the first."});
+  auto scores = output;
+  int64_t dim = 1;  // of the next step: those that are taken away make room
+  for (const auto& step : steps) {
+    const auto size = scores.size(dim);
+    switch (step.kind) {
+      case ElementStep::Kind::index:
+        if (step.index >= size || step.index < -size)
+          throw Error("ERR_TARGET_OUT_OF_RANGE", "There is no element " + element_text(steps) +
+                                                     " in what the model returned, " + shape_text(output) +
+                                                     ": a dimension of " + std::to_string(size) + " has no index " +
+                                                     std::to_string(step.index) + ".");
+        scores = scores.select(dim, step.index);
+        break;
+      case ElementStep::Kind::mean:
+        scores = scores.mean(dim);
+        break;
+      case ElementStep::Kind::max:
+        scores = scores.amax(dim);
+        break;
+      case ElementStep::Kind::sum:
+        ++dim;
+        break;
+    }
+  }
+  return scores.dim() > 1 ? scores.flatten(1).sum(1) : scores;
+}
+
 ResolvedTarget resolve_detections(const IValue& output, const Target& target) {
   auto found = resolve_boxes(output, target.path, target.box);
   ResolvedTarget resolved;
@@ -108,23 +166,37 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target, std::o
     require_row_per_image(resolved.scores, images_given);
     return resolved;
   }
-  auto logits = output_tensor(output, target.path);
+  ResolvedTarget resolved;
+  if (target.path.empty()) resolved.path = likely_part(output);
+  auto logits = output_tensor(output, target.path.empty() ? resolved.path : target.path);
   // A model that drops dimensions of size one gives [C] for one image.
   if (images_given == 1 && logits.dim() == 1 && logits.size(0) > 1) logits = logits.unsqueeze(0);
+  if (target.score == Target::Score::element) {
+    if (logits.dim() < 1 || !logits.is_floating_point())
+      throw Error("ERR_TARGET", "An element is taken of floating-point numbers [N, ...], but the model returned " +
+                                    shape_text(logits) + ".");
+    require_row_per_image(logits, images_given);
+    resolved.scores = element_scores(logits, target.element) * target.sign;
+    resolved.classes.assign(static_cast<size_t>(logits.size(0)), -1);
+    return resolved;
+  }
   const bool masked = target.score == Target::Score::mask;
   if (masked ? logits.dim() != 4 : logits.dim() < 1 || logits.dim() > 2)
     throw Error(
         "ERR_TARGET",
-        masked
-            ? "A class with a mask needs an output of shape [N, C, H, W], but it is " + shape_text(logits) + "."
-            : "A class index needs logits of shape [N, C] or [N], but the model returned " + shape_text(logits) + ".",
-        Remedy{"Pass a function that turns the output into a scalar Tensor instead."});
+        masked ? "A class with a mask needs an output of shape [N, C, H, W], but it is " + shape_text(logits) + "."
+               : "A class needs logits of shape [N, C] or [N], but the model returned " + shape_text(logits) + ".",
+        Remedy{
+            masked || logits.dim() < 3
+                ? "Pass a function that turns the output into a scalar Tensor instead."
+                : "Say which of its elements to explain: { kind: 'element', at: [c, 'sum', ...] } with a step for each "
+                  "dimension after the first, a mask where it is a segmentation, or a function that turns the output "
+                  "into a scalar Tensor."});
   const auto table = logits.dim() == 1 ? logits.unsqueeze(1) : logits;
   require_row_per_image(table, images_given);
   const int64_t images = table.size(0), count = table.size(1);
   if (table.numel() == 0) throw Error("ERR_TARGET", "The model returned no logits: the batch is empty.");
 
-  ResolvedTarget resolved;
   if (target.kind == Target::Kind::top_class) {
     if (masked) throw Error("ERR_TARGET", "A mask needs a class: each pixel has a top class of its own.");
     const auto top = table.detach().argmax(1).to(at::kCPU, at::kLong).contiguous();
@@ -152,6 +224,7 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target, std::o
       resolved.scores = masked_scores(table, classes, target.mask);
       break;
     case Target::Score::box:
+    case Target::Score::element:
       break;  // above
   }
   if (target.sign != 1) resolved.scores = resolved.scores * target.sign;
@@ -165,6 +238,8 @@ Target target_of_copies(const Target& target, const ResolvedTarget& resolved, co
     return chosen;
   };
   auto copied = target;
+  if (copied.path.empty()) copied.path = resolved.path;
+  if (target.score == Target::Score::element) return copied;
   copied.kind = Target::Kind::classes;
   copied.classes = of_images(resolved.classes);
   if (target.score == Target::Score::difference && target.against.size() > 1)

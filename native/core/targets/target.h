@@ -10,6 +10,12 @@
 
 namespace gradcam {
 
+// What is made of one dimension of an output, after that of the images.
+struct ElementStep {
+  enum class Kind { index, sum, mean, max } kind = Kind::index;
+  int64_t index = 0;  // from the end where it is negative
+};
+
 // What a backward pass explains, as plain data: a tensor of the output, a class of each image, and what to make of it.
 struct Target {
   enum class Kind {
@@ -23,6 +29,7 @@ struct Target {
     finer,        // Finer-CAM's, see finer_scores
     mask,         // the sum of y_t over the pixels of a mask, for outputs [N, C, H, W]
     box,          // of detections that match boxes, see BoxTarget
+    element,      // an element of each image, or what is made of several: see `element`
   };
   Kind kind = Kind::top_class;
   std::vector<int64_t> classes;
@@ -35,18 +42,23 @@ struct Target {
   Tensor mask;                   // [H, W] for all images, or [N, H, W]
   Tensor compared;               // finer: [N, K], the classes to compare each image's with
   BoxTarget box;
+  std::vector<ElementStep> element;  // of each dimension after the first; the sum of those that are left out
+  // The class that is explained where nothing is said: its output may be of any shape if no method needs a score.
+  bool is_default() const { return kind == Kind::top_class && score == Score::logit && path.empty(); }
 };
 
 struct ResolvedTarget {
-  std::vector<int64_t> classes;  // one per image; of boxes the label of the first
+  std::vector<int64_t> classes;  // one per image; of boxes the label of the first; -1 of elements
   Tensor scores;                 // [N], with the graph of the output
   Tensor compared;               // finer: [N, K]
   Tensor labels;                 // boxes: [N, B]
+  PartPath path;                 // to the part that was chosen, where the target names none
 };
 
-// Each image's score. Logits are [N, C], or [N] for a model with a single output; for one image they may be [C].
-// `images`: N, where it is known. ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE; ERR_BATCH_SIZE for several
-// images that do not have one row each.
+// Each image's score. Where the output is not a tensor and the target has no path, it is the likely_part. Logits are
+// [N, C], or [N] for a model with a single output; for one image they may be [C]. `images`: N, where it is known.
+// ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE; ERR_BATCH_SIZE for several images that do not have one row
+// each.
 ResolvedTarget resolve_target(const IValue& output, const Target& target, std::optional<int64_t> images = {});
 
 // Throws where something of a model, e.g. "The model", returned another number of rows than there are images:

@@ -26,6 +26,8 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
   return {
     suggestLayers: [model, input, call],
     pickLayer: [model, [1, 3, 16, 20], call],
+    expectedInput: [model, 0],
+    loadNpy: ['array.npy', { dtype: 'float32', device: 'cpu', signal }],
     modelNotes: [model],
     interpolate: [map, [8, 8], { mode: 'bilinear', alignCorners: false, antialias: false }],
     interpolateAsync: [map, [8, 8], { mode: 'bilinear', alignCorners: false, antialias: false, signal }],

@@ -2,3 +2,6 @@
 export class Malformed extends Error {
   override readonly name = 'Malformed'
 }
+
+/** The file ends before what its parts say is there. */
+export class CutShort extends Malformed {}

@@ -1,0 +1,36 @@
+import { expect } from '../base/check.js'
+import type { DType } from '../tensor/dtype.js'
+import { checkModel, type Model } from './model.js'
+
+/** What a model takes, as far as its file or its first convolution says it. */
+export interface ExpectedInput {
+  /** How many channels an image has; null where nothing says it. */
+  readonly channels: number | null
+  /** How many spatial dimensions an input has: 2 for images, 3 for volumes, 1 for signals; null where nothing says it. */
+  readonly dimensions: number | null
+  /** The type of the input: what the file says, else that of the first parameters; null where there are none. */
+  readonly dtype: DType | null
+  /** The names of all inputs of the model, in order. */
+  readonly names: readonly string[]
+}
+
+/**
+ * What a model takes: channels and spatial dimensions from the shape that an exported program (.pt2) fixes, or else from the
+ * first convolution in its code, where that sees the input as it is.
+ *
+ * @param input which of the model's inputs, from 0; what the first convolution says is said of all
+ * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_DISPOSED
+ */
+export function expectedInput(model: Model, input = 0): ExpectedInput {
+  expect.integer('input', input, { min: 0 })
+  const { firstConvolution, inputs: names } = checkModel(model).handle.facts()
+  const contract = model.inputs?.[input]
+  const sizes = contract?.dtype ? contract.shape : null
+  const channels = sizes && sizes.length > 2 ? sizes[1] : undefined
+  return {
+    channels: typeof channels === 'number' ? channels : (firstConvolution?.channels ?? null),
+    dimensions: sizes && sizes.length > 2 ? sizes.length - 2 : (firstConvolution?.dimensions ?? null),
+    dtype: (contract?.dtype ?? model.dtype) as DType | null,
+    names,
+  }
+}
