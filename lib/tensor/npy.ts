@@ -60,5 +60,5 @@ export function parseNpy(bytes: Uint8Array, name: string): Tensor {
   const data = bytes.subarray(start + length)
   if (data.length !== size) throw damaged(`it has ${data.length} bytes of elements where its shape takes ${size}`)
   const array = kind.read(data.buffer.slice(data.byteOffset, data.byteOffset + size) as ArrayBuffer)
-  return type === '|b1' ? Tensor.from(array as Uint8Array, shape, { dtype: 'bool' }) : Tensor.from(array, shape)
+  return type === '|b1' ? Tensor.from(array, shape, { dtype: 'bool' }) : Tensor.from(array, shape)
 }
