@@ -1,9 +1,12 @@
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 
-/** Where a LibTorch was found: in the LIBTORCH variable, as python3's own PyTorch, or in this package's private install. */
-export type LibTorchSource = 'LIBTORCH' | 'python3' | 'private install'
+/**
+ * Where a LibTorch was found: in the LIBTORCH variable, in the Python environment that is active or lies in the project's folder,
+ * as python3's own PyTorch, in this package's private install, in another Python on the machine, or as a package of the system.
+ */
+export type LibTorchSource = 'LIBTORCH' | 'environment' | 'python3' | 'private install' | 'another Python' | 'system'
 
 /** One LibTorch on this machine: headers, libraries and the facts that are needed to compile against them. */
 export interface LibTorch {
@@ -28,17 +31,29 @@ const suffix = process.platform === 'darwin' ? 'dylib' : 'so'
 const needed = ['torch', 'torch_cpu', 'c10']
 const optional = ['torch_cuda', 'c10_cuda']
 
+/** Debian and Ubuntu have a folder of libraries for each processor. */
+const triple: Partial<Record<NodeJS.Architecture, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }
+
+/**
+ * The folder of LibTorch's libraries: `lib`, or for a LibTorch that the system's package manager put into /usr, the folder where
+ * that puts libraries.
+ */
+export function libraryFolder(root: string): string {
+  const folders = ['lib', 'lib64', join('lib', triple[process.arch] ?? '')].map((name) => join(root, name))
+  return folders.find((folder) => existsSync(join(folder, `libc10.${suffix}`))) ?? join(root, 'lib')
+}
+
 /** The path of one of LibTorch's libraries, e.g. `libraryPath(root, 'c10')`. */
 export function libraryPath(root: string, name: string): string {
-  return join(root, 'lib', `lib${name}.${suffix}`)
+  return join(libraryFolder(root), `lib${name}.${suffix}`)
 }
 
 /**
  * The files that a folder lacks to be a LibTorch; empty when it is one. Only names are checked, so it is cheap.
  */
 export function missingFiles(root: string): string[] {
-  const files = [join('include', 'torch', 'script.h'), ...needed.map((name) => join('lib', `lib${name}.${suffix}`))]
-  return files.filter((file) => !existsSync(join(root, file)))
+  const files = [join(root, 'include', 'torch', 'script.h'), ...needed.map((name) => libraryPath(root, name))]
+  return files.filter((file) => !existsSync(file)).map((file) => relative(root, file))
 }
 
 /**

@@ -7,36 +7,37 @@ import { addonFile, buildInfoFile } from '../base/paths.js'
 import type { NativeBinding } from './binding.js'
 import { addonStamp, platform, readBuildInfo, type BuildInfo } from './build-info.js'
 import { explainLoadError } from './load-errors.js'
+import { takeAddon, takenFolders, touch } from './taken.js'
 import { withShortSpin } from './spinning-threads.js'
 
 const require = createRequire(import.meta.url)
 const rebuild = 'Run: npx gradcam build'
+const namedRemedy = 'Correct or unset GRADCAM_ADDON'
 
-let loaded: NativeBinding | undefined
+let loaded: { readonly binding: NativeBinding; readonly file: string } | undefined
 
 /**
- * Loads the addon: the file that GRADCAM_ADDON names, else the one that `gradcam build` made. Calls after the first
- * return the same binding.
+ * Loads the addon: the file that GRADCAM_ADDON names, else the one that `gradcam build` made, else one that needs no compiler: the
+ * one that npm installed for this platform, or that another project of this user built, for the LibTorch of this machine. Calls
+ * after the first return the same binding.
  *
  * Throws ERR_ADDON_NOT_BUILT when there is none for this platform, ERR_ADDON_LOAD when there is one that cannot be used;
  * the message says what was tried, and the remedy how to fix it.
  */
 export function loadAddon(): NativeBinding {
-  loaded ??= load()
-  return loaded
+  return (loaded ??= load()).binding
 }
 
-function load(): NativeBinding {
-  const named = process.env['GRADCAM_ADDON']
-  const file = named ? resolve(named) : addonFile
-  const info = readBuildInfo(named ? join(dirname(file), 'build-info.json') : buildInfoFile)
-  if (named && !existsSync(file)) {
-    throw notBuilt(`GRADCAM_ADDON names ${file}, which does not exist`, 'Correct or unset GRADCAM_ADDON')
-  }
-  const problem = findProblem(file, info)
-  if (problem) throw problem
+/** The file of the addon that {@link loadAddon} loads; it is loaded for that. */
+export function loadedFile(): string {
+  return (loaded ??= load()).file
+}
+
+function load(): { binding: NativeBinding; file: string } {
+  const file = findAddon()
+  const info = readBuildInfo(join(dirname(file), 'build-info.json'))
   try {
-    return withShortSpin(() => require(file) as NativeBinding)
+    return { binding: withShortSpin(() => require(file) as NativeBinding), file }
   } catch (cause) {
     const builtWith = info
       ? ` It was built with ${info.builder} against LibTorch ${info.libtorch.version} in ${info.libtorch.root}.`
@@ -49,6 +50,35 @@ function load(): NativeBinding {
       { remedy: `${remedy}.`, details: { file, system }, cause },
     )
   }
+}
+
+function findAddon(): string {
+  const named = process.env['GRADCAM_ADDON']
+  if (named) {
+    const file = resolve(named)
+    if (!existsSync(file)) throw notBuilt(`GRADCAM_ADDON names ${file}, which does not exist`, namedRemedy)
+    const problem = findProblem(file, readBuildInfo(join(dirname(file), 'build-info.json')))
+    if (problem) throw problem
+    return file
+  }
+  const built = findProblem(addonFile, readBuildInfo(buildInfoFile))
+  if (!built) return addonFile
+  const before = takenFolders().find((folder) => takenProblem(folder) === null)
+  if (before !== undefined) {
+    touch(before)
+    return join(before, 'gradcam.node')
+  }
+  const { folder, why, instead } = takeAddon()
+  if (folder !== null) return join(folder, 'gradcam.node')
+  if (existsSync(addonFile)) throw built
+  throw notBuilt(`none that is ready fits (${why}), and ${addonFile} does not exist`, instead ?? rebuild)
+}
+
+/** Unlike one that a person put somewhere, one that was taken has a record. */
+function takenProblem(folder: string): GradCamError | null {
+  const file = join(folder, 'gradcam.node')
+  const info = existsSync(file) ? readBuildInfo(join(folder, 'build-info.json')) : null
+  return info ? findProblem(file, info) : notBuilt(`${file} does not exist`, rebuild)
 }
 
 /** Problems that can be detected before the addon is loaded, whose own errors would be less clear. */
@@ -85,8 +115,9 @@ function findProblem(file: string, info: BuildInfo | null): GradCamError | null 
 function notBuilt(problem: string, remedy: string): GradCamError {
   const needs =
     'It requires a C++ compiler, and Python 3 with pip where there is no PyTorch yet; `npx gradcam doctor` lists what is missing'
+  const stop = remedy.endsWith('.') ? '' : '.'
   return new GradCamError('ERR_ADDON_NOT_BUILT', `The native addon is not built: ${problem}.`, {
-    remedy: `${remedy}. ${needs}.`,
+    remedy: remedy.startsWith(rebuild) ? `${remedy}. ${needs}.` : `${remedy}${stop}`,
   })
 }
 

@@ -1,7 +1,7 @@
 // Loads the addon as the package would, runs an operator and prints the facts of the addon, or the error, as one line of
 // JSON, in a process of its own: see probe.ts.
 import { GradCamError } from '../base/errors.js'
-import { loadAddon } from './loader.js'
+import { loadAddon, loadedFile } from './loader.js'
 
 /** Facts of the LibTorch that the addon runs on. */
 export interface RuntimeFacts {
@@ -20,7 +20,7 @@ export interface LoadFailure {
 }
 
 /** The line that this process prints. */
-export type ProbeAnswer = { readonly facts: RuntimeFacts } | { readonly failure: LoadFailure }
+export type ProbeAnswer = { readonly facts: RuntimeFacts; readonly file: string } | { readonly failure: LoadFailure }
 
 function print(answer: ProbeAnswer): void {
   process.stdout.write(`${JSON.stringify(answer)}\n`)
@@ -30,7 +30,7 @@ try {
   const binding = loadAddon()
   const two = binding.tensor(new Uint8Array(new Float32Array([1, 1]).buffer), 'float32', [2], 'cpu')
   binding.operator('aten::sum', [''], [two])
-  print({ facts: binding.info() })
+  print({ facts: binding.info(), file: loadedFile() })
 } catch (error) {
   const { message } = error as Error
   print({

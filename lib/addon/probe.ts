@@ -4,7 +4,8 @@ import { explainLoadError } from './load-errors.js'
 import type { LoadFailure, ProbeAnswer, RuntimeFacts } from './probe-child.js'
 
 /** The result of loading the addon in a process of its own, so that a crash there does not end this process. */
-export type Probe = { readonly ok: true; readonly facts: RuntimeFacts } | ({ readonly ok: false } & LoadFailure)
+export type Probe =
+  { readonly ok: true; readonly facts: RuntimeFacts; readonly file: string } | ({ readonly ok: false } & LoadFailure)
 
 /** Loads an addon, or the one that the package would load, in a child process and runs a tensor operator in it. */
 export async function probeAddon(file?: string): Promise<Probe> {
@@ -12,7 +13,7 @@ export async function probeAddon(file?: string): Promise<Probe> {
   const env = file ? { ...process.env, GRADCAM_ADDON: file } : process.env
   const result = await run(process.execPath, [script], { env, timeout: 60_000 })
   const answer = readAnswer(result.stdout)
-  if (answer && 'facts' in answer) return { ok: true, facts: answer.facts }
+  if (answer && 'facts' in answer) return { ok: true, facts: answer.facts, file: answer.file }
   if (answer) return { ok: false, ...answer.failure }
   // The dynamic loader may end the process itself.
   const { meaning, remedy } = explainLoadError(result.stderr, null)

@@ -1,6 +1,6 @@
 import { GradCamError } from '../base/errors.js'
 import { architectures, readArchitecturePlan } from './architecture.js'
-import { fitWeights } from './fit-weights.js'
+import { fitWeights, isCounter } from './fit-weights.js'
 import type { WeightsFile } from './weights-file.js'
 
 /** Names of layers by which families of models are known. */
@@ -45,9 +45,19 @@ export function unknownArchitecture(weights: WeightsFile, cause: GradCamError): 
   })
 }
 
-/** The first architecture that the weights fit. */
-function fittingArchitecture(weights: WeightsFile): string | null {
-  for (const architecture of architectures()) {
+/** The tensors of auxiliary classifiers, which weights may hold besides: more than googlenet's. */
+const mostUnused = 40
+/** The most plans that are read to find the one that weights fit. */
+const mostTried = 12
+
+/** An architecture that the weights fit, the one with the most tensors first; null where there is none. */
+export function fittingArchitecture(weights: WeightsFile): string | null {
+  const count = [...weights.tensors.keys()].filter((name) => !isCounter(name)).length
+  // Only their plans need to be read.
+  const candidates = architectures()
+    .filter(({ tensors }) => tensors <= count && count <= tensors + mostUnused)
+    .sort((a, b) => b.tensors - a.tensors)
+  for (const architecture of candidates.slice(0, mostTried)) {
     try {
       fitWeights(architecture, readArchitecturePlan(architecture), weights)
       return architecture.name

@@ -16,7 +16,7 @@ export interface FittedPlan {
 }
 
 /** Counted by BatchNorm since PyTorch 0.4.1, and used by no model in eval mode: older weights do not have it. */
-const isCounter = (name: string): boolean => name.endsWith('num_batches_tracked')
+export const isCounter = (name: string): boolean => name.endsWith('num_batches_tracked')
 
 /** The names of torchvision's densenets until 2018: 'denselayer1.norm.1.weight' is 'denselayer1.norm1.weight'. */
 const modernName = (name: string): string =>
@@ -54,8 +54,17 @@ export function fitWeights(architecture: Architecture, empty: ArchitecturePlan, 
   })
   if (missing.length > 0 || misshapen.length > 0 || unexpected.length > 0)
     throw misfit(architecture, weights, { missing, misshapen, unexpected })
-  const { modules, children, methods, inputs, fixedBatch } = empty
+  const { modules, children, methods, fixedBatch } = empty
+  const inputs = inputsFor(empty, tensors)
   return { plan: { modules, tensors, children, methods, inputs, fixedBatch }, classes, prefix }
+}
+
+/** The inputs of the architecture, in the type that the weights have: published ones may be in half precision. */
+function inputsFor(empty: ArchitecturePlan, tensors: readonly PlannedTensor[]): ModelPlan['inputs'] {
+  const own = tensors.find(({ isParameter }) => isParameter)?.tensor.dtype
+  const planned = empty.tensors.find(({ isParameter }) => isParameter)?.dtype
+  if (own === undefined || own === planned) return empty.inputs
+  return empty.inputs.map((input) => (input.dtype === planned ? { ...input, dtype: own } : input))
 }
 
 function fullName({ modules }: ArchitecturePlan, { module, name }: PlannedWeight): string {
@@ -107,11 +116,11 @@ function misfit(
     const more = names.length > listed ? `, and ${names.length - listed} more` : ''
     return ` ${what}: ${names.slice(0, listed).join(', ')}${more}.`
   }
-  const nearest = (wanted: string): string => {
-    const [near] = nearestPaths(wanted, unexpected, 1)
-    return near === undefined ? wanted : `${wanted} (nearest: ${near})`
+  const withNearest = (tensor: string): string => {
+    const [near] = nearestPaths(tensor, unexpected, 1)
+    return near === undefined ? tensor : `${tensor} (nearest: ${near})`
   }
-  const near = missing.length > listed ? missing : missing.map(nearest)
+  const near = missing.length > listed ? missing : missing.map(withNearest)
   return new GradCamError(
     'ERR_WEIGHTS',
     `The weights of ${weights.name} do not fit the architecture '${name}'.${some('Missing', near)}${some('Not expected', unexpected)}${some('Of another shape', misshapen)}`,

@@ -1,5 +1,9 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, openSync, read as readFromDescriptor, readSync, statSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { GradCamError } from '../base/errors.js'
+import { Malformed } from './malformed.js'
+
+const readAsynchronously = promisify(readFromDescriptor)
 
 /** The bytes of a file that is being read, wherever they are: a file on disk, or a buffer of the caller. */
 export interface ByteSource extends Disposable {
@@ -10,6 +14,8 @@ export interface ByteSource extends Disposable {
   readonly origin: string | Uint8Array
   /** The bytes from `at` on. Refuses a part that reaches past the end. */
   read(at: number, length: number): Buffer
+  /** The same, without holding up the event loop. */
+  readLater(at: number, length: number): Promise<Buffer>
 }
 
 /** A part of a file, e.g. one record of an archive. */
@@ -27,6 +33,18 @@ export function damaged(name: string, what: string, cause?: unknown): GradCamErr
     remedy: 'It is incomplete or damaged: copy or export it again.',
     ...(cause !== undefined && { cause }),
   })
+}
+
+/** Runs a reader of a file that may lie: what is not of the form that it must have is a damaged file. */
+export function guarded<Result>(name: string, read: () => Result): Result {
+  try {
+    return read()
+  } catch (cause) {
+    if (cause instanceof Malformed) throw damaged(name, cause.message, cause)
+    if (cause instanceof TypeError || cause instanceof RangeError)
+      throw damaged(name, 'it holds something of a form that PyTorch does not write', cause)
+    throw cause
+  }
 }
 
 function checkPart({ name, size }: ByteSource, at: number, length: number): void {
@@ -59,6 +77,17 @@ class FileSource implements ByteSource {
     return bytes
   }
 
+  async readLater(at: number, length: number): Promise<Buffer> {
+    checkPart(this, at, length)
+    const bytes = Buffer.allocUnsafe(length)
+    for (let filled = 0; filled < length;) {
+      const { bytesRead } = await readAsynchronously(this.#descriptor, bytes, filled, length - filled, at + filled)
+      if (bytesRead === 0) throw damaged(this.name, 'it was cut off while it was read')
+      filled += bytesRead
+    }
+    return bytes
+  }
+
   [Symbol.dispose](): void {
     closeSync(this.#descriptor)
   }
@@ -75,6 +104,10 @@ class BufferSource implements ByteSource {
   read(at: number, length: number): Buffer {
     checkPart(this, at, length)
     return Buffer.from(this.origin.buffer, this.origin.byteOffset + at, length)
+  }
+
+  async readLater(at: number, length: number): Promise<Buffer> {
+    return this.read(at, length)
   }
 
   [Symbol.dispose](): void {}
@@ -97,6 +130,16 @@ export function openBytes(origin: string | Uint8Array): ByteSource {
       `'${origin}' ${missing ? 'does not exist' : `cannot be opened (${code ?? message})`}.`,
       { remedy: 'Check the path; a relative one starts at the working directory of the process.', cause },
     )
+  }
+}
+
+/** The same; null for what cannot be opened, of which whoever reads it next says why. */
+export function openIfReadable(origin: string | Uint8Array): ByteSource | null {
+  try {
+    return openBytes(origin)
+  } catch (error) {
+    if (error instanceof GradCamError) return null
+    throw error
   }
 }
 

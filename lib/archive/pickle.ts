@@ -1,263 +1,341 @@
-import { damaged } from './byte-source.js'
-import { GradCamError } from '../base/errors.js'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Malformed } from './malformed.js'
 
-/** What a pickle says that it is made of a class or a function of Python: nothing is imported or called. */
-export interface Global {
-  readonly global: string
+/** A value of a pickle. Nothing was looked up and nothing was called: calls stand there as {@link PickledCall}. */
+export type Pickled =
+  null | boolean | number | bigint | string | PickledGlobal | PickledReference | PickledList | PickledDict | PickledCall
+
+/** A class or function, by name. */
+export class PickledGlobal {
+  /** @param name with its module: 'torch._utils._rebuild_tensor_v2' */
+  constructor(readonly name: string) {}
 }
 
-/** Gives meaning to what only Python could make. */
-export interface PickleWorld {
-  /** How messages call the file. */
-  readonly name: string
-  /**
-   * The value of a call of a global: `undefined` refuses it.
-   *
-   * @param global e.g. 'collections.OrderedDict'
-   */
-  call(global: string, args: readonly unknown[]): unknown
-  /** Whether the pickle may name the global at all. */
-  knows(global: string): boolean
-  /** The value of a persistent id, which torch.save uses for storages. */
-  persistent?(id: unknown): unknown
+/** Something that is not in the pickle itself, such as the bytes of a storage. */
+export class PickledReference {
+  constructor(readonly id: Pickled) {}
 }
 
-const mark = Symbol('mark')
-/** The longest integer that is read, in bytes: PyTorch's magic number has 10. */
-const longestInteger = 16
+export class PickledList {
+  constructor(
+    readonly kind: 'list' | 'tuple' | 'set',
+    readonly items: Pickled[],
+  ) {}
+}
 
-export const isGlobal = (value: unknown): value is Global =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, 'global')
+export class PickledDict {
+  readonly entries: (readonly [key: Pickled, value: Pickled])[] = []
+}
+
+/** What calling `callee` with `args` gives, and what is then put into it. */
+export class PickledCall {
+  state: Pickled | undefined
+  /** Items of a class of dicts such as OrderedDict, or the elements of a class of lists. */
+  readonly dict = new PickledDict()
+  readonly list = new PickledList('list', [])
+  constructor(
+    readonly callee: Pickled,
+    readonly args: Pickled,
+  ) {}
+}
+
+/** Opcodes that are read in one go: a few milliseconds. */
+const opcodesInOneTurn = 20_000
+
+/** How a pickle is read. */
+export interface PickleOptions {
+  /** Where it begins in the bytes; 0 unless given. */
+  readonly start?: number
+  /** Also what Python's own pickler writes in the protocols 0 to 4, and LibTorch cannot read. */
+  readonly python?: boolean
+  /** Sees the name of each class or function when the pickle names it; what it throws ends the reading. */
+  readonly onGlobal?: (name: string) => void
+}
 
 /**
- * A pickle machine that knows plain values and containers. It executes nothing: what the pickle would have Python import
- * is a name here, and a name that `world` does not know is refused. Memory stays in the order of the pickle's own size.
+ * Reads a pickle as LibTorch writes them, without executing anything. It gives the event loop its turn every few
+ * milliseconds.
+ *
+ * Throws {@link Malformed} where the pickle does not end properly, or has an opcode that LibTorch does not read.
  */
+export async function readPickle(bytes: Buffer, options: PickleOptions = {}): Promise<Pickled> {
+  const machine = new PickleMachine(bytes, options)
+  while (!machine.run(opcodesInOneTurn)) await nextTurn()
+  return machine.result()
+}
+
+/** The same at once, with where the pickle ends. */
+export function readPickleNow(bytes: Buffer, options: PickleOptions = {}): { value: Pickled; end: number } {
+  const machine = new PickleMachine(bytes, options)
+  while (!machine.run(Infinity));
+  return { value: machine.result(), end: machine.at }
+}
+
 class PickleMachine {
   #at: number
-  readonly #stack: unknown[] = []
-  readonly #memo = new Map<number, unknown>()
+  readonly #stack: Pickled[] = []
+  readonly #marks: number[] = []
+  readonly #memo = new Map<number, Pickled>()
+  readonly #opcodes: Readonly<Record<number, Execute>>
 
   constructor(
     private readonly bytes: Buffer,
-    start: number,
-    private readonly world: PickleWorld,
+    private readonly options: PickleOptions,
   ) {
-    this.#at = start
+    this.#at = options.start ?? 0
+    this.#opcodes = options.python === true ? pythonOpcodes : opcodes
   }
 
-  run(): { value: unknown; end: number } {
-    for (;;) {
-      const at = this.#at
-      const code = this.#byte()
-      if (code === 0x2e) return { value: this.#pop(), end: this.#at }
-      const step = steps.get(code)
-      if (!step) throw this.#invalid(`has an instruction 0x${code.toString(16)} at ${at} that is not known`)
-      step(this)
+  get at(): number {
+    return this.#at
+  }
+
+  /** Executes up to `count` opcodes; true at the end of the pickle. */
+  run(count: number): boolean {
+    for (let i = 0; i < count; i++) {
+      const opcode = this.#take(1)[0] as number
+      if (opcode === 0x2e) return true
+      const execute = this.#opcodes[opcode]
+      if (!execute) throw new Malformed(`it has an unknown opcode, ${opcode}`)
+      execute(this)
     }
+    return false
   }
 
-  #invalid(what: string) {
-    return damaged(this.world.name, `its pickle ${what}`)
+  result(): Pickled {
+    if (this.#stack.length !== 1 || this.#marks.length > 0) throw new Malformed('it does not end with one value')
+    return this.pop()
   }
 
-  #take(length: number): number {
-    const from = this.#at
-    if (!(length >= 0 && from + length <= this.bytes.length)) throw this.#invalid('is cut off')
+  #take(length: number): Buffer {
+    const start = this.#at
     this.#at += length
-    return from
+    if (this.#at > this.bytes.length) throw new Malformed('it ends too early')
+    return this.bytes.subarray(start, this.#at)
   }
 
-  #byte(): number {
-    return this.bytes[this.#take(1)] as number
+  push(value: Pickled): void {
+    this.#stack.push(value)
   }
 
-  #uint32(): number {
-    return this.bytes.readUInt32LE(this.#take(4))
-  }
-
-  #uint64(): number {
-    return Number(this.bytes.readBigUInt64LE(this.#take(8)))
-  }
-
-  #text(length: number, encoding: 'utf8' | 'latin1' = 'utf8'): string {
-    const from = this.#take(length)
-    return this.bytes.toString(encoding, from, this.#at)
-  }
-
-  #line(): string {
-    const end = this.bytes.indexOf(10, this.#at)
-    if (end < 0) throw this.#invalid('is cut off')
-    const line = this.bytes.toString('utf8', this.#at, end)
-    this.#at = end + 1
-    return line
-  }
-
-  #pop(): unknown {
-    if (this.#stack.length === 0) throw this.#invalid('takes a value that it did not make')
+  pop(): Pickled {
     const value = this.#stack.pop()
-    if (value === mark) throw this.#invalid('takes a value that it did not make')
+    if (value === undefined || this.#stack.length < (this.#marks.at(-1) ?? 0))
+      throw new Malformed('it takes a value that is not there')
     return value
   }
 
-  #top(): unknown {
-    if (this.#stack.length === 0) throw this.#invalid('takes a value that it did not make')
-    return this.#stack.at(-1)
+  top(): Pickled {
+    const value = this.pop()
+    this.push(value)
+    return value
   }
 
-  #toMark(): unknown[] {
-    const at = this.#stack.lastIndexOf(mark)
-    if (at < 0) throw this.#invalid('takes values that it did not make')
-    return this.#stack.splice(at).slice(1)
+  mark(): void {
+    this.#marks.push(this.#stack.length)
   }
 
-  #integer(length: number): number | bigint {
-    if (length > longestInteger) throw this.#invalid('holds an integer that is too long')
-    const from = this.#take(length)
+  sinceMark(): Pickled[] {
+    const mark = this.#marks.pop()
+    if (mark === undefined) throw new Malformed('it takes values from a mark that is not there')
+    return this.#stack.splice(mark)
+  }
+
+  /** The last `count` values. */
+  last(count: number): Pickled[] {
+    const values: Pickled[] = []
+    for (let i = 0; i < count; i++) values.push(this.pop())
+    return values.reverse()
+  }
+
+  uint(length: number): number {
+    return this.#take(length).readUIntLE(0, length)
+  }
+
+  int(length: number): number {
+    return this.#take(length).readIntLE(0, length)
+  }
+
+  /** A number of 8 bytes that counts bytes. */
+  length(): number {
+    const length = this.#take(8).readBigUInt64LE()
+    if (length > BigInt(this.bytes.length)) throw new Malformed('it ends too early')
+    return Number(length)
+  }
+
+  double(): number {
+    return this.#take(8).readDoubleBE()
+  }
+
+  long(length: number): number | bigint {
     let value = 0n
-    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.bytes[from + i] as number)
-    if (length > 0 && (this.bytes[from + length - 1] as number) >= 128) value -= 1n << BigInt(8 * length)
+    const digits = this.#take(length)
+    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(digits[i] as number)
+    if (length > 0 && (digits[length - 1] as number) >= 0x80) value -= 1n << BigInt(8 * length)
     const number = Number(value)
     return Number.isSafeInteger(number) ? number : value
   }
 
-  #nameGlobal(module: string, name: string): void {
-    const global = `${module}.${name}`
-    if (!this.world.knows(global)) throw refusedGlobal(this.world.name, global)
-    this.#stack.push({ global })
+  text(length: number): string {
+    return this.#take(length).toString('utf8')
   }
 
-  #setItems(items: readonly unknown[]): void {
-    const target = this.#top()
-    if (!(target instanceof Map)) throw this.#invalid('puts items into what is not a dict')
-    for (let i = 0; i + 1 < items.length; i += 2) target.set(items[i], items[i + 1])
+  /** Texts of Python 2, and bytes: a character for each. */
+  bytesAsText(length: number): string {
+    return this.#take(length).toString('latin1')
   }
 
-  #append(items: readonly unknown[]): void {
-    const target = this.#top()
-    if (!Array.isArray(target)) throw this.#invalid('appends to what is not a list')
-    for (const item of items) target.push(item)
+  global(name: string): PickledGlobal {
+    this.options.onGlobal?.(name)
+    return new PickledGlobal(name)
   }
 
-  #call(args: unknown): void {
-    const callee = this.#pop()
-    if (!isGlobal(callee) || !Array.isArray(args)) throw this.#invalid('calls what cannot be called')
-    const value = this.world.call(callee.global, args as unknown[])
-    if (value === undefined) throw refusedGlobal(this.world.name, callee.global)
-    this.#stack.push(value)
+  line(): string {
+    const end = this.bytes.indexOf(0x0a, this.#at)
+    if (end < 0) throw new Malformed('it ends too early')
+    const line = this.text(end - this.#at)
+    this.#at++
+    return line
   }
 
-  static readonly steps: ReadonlyMap<number, (m: PickleMachine) => void> = new Map(
-    Object.entries({
-      '\x80': (m) => void m.#byte(), // PROTO
-      '\x95': (m) => void m.#take(8), // FRAME
-      '(': (m) => m.#stack.push(mark),
-      '0': (m) => void m.#pop(),
-      '1': (m) => void m.#toMark(),
-      '2': (m) => m.#stack.push(m.#top()),
-      N: (m) => m.#stack.push(null),
-      '\x88': (m) => m.#stack.push(true),
-      '\x89': (m) => m.#stack.push(false),
-      J: (m) => m.#stack.push(m.bytes.readInt32LE(m.#take(4))),
-      K: (m) => m.#stack.push(m.#byte()),
-      M: (m) => m.#stack.push(m.bytes.readUInt16LE(m.#take(2))),
-      I: (m) => {
-        const line = m.#line()
-        m.#stack.push(line === '01' ? true : line === '00' ? false : Number(line))
-      },
-      L: (m) => m.#stack.push(Number(m.#line().replace(/L$/, ''))),
-      F: (m) => m.#stack.push(Number(m.#line())),
-      G: (m) => m.#stack.push(m.bytes.readDoubleBE(m.#take(8))),
-      '\x8a': (m) => m.#stack.push(m.#integer(m.#byte())),
-      '\x8b': (m) => m.#stack.push(m.#integer(m.#uint32())),
-      X: (m) => m.#stack.push(m.#text(m.#uint32())),
-      '\x8c': (m) => m.#stack.push(m.#text(m.#byte())),
-      '\x8d': (m) => m.#stack.push(m.#text(m.#uint64())),
-      T: (m) => m.#stack.push(m.#text(m.#uint32(), 'latin1')),
-      U: (m) => m.#stack.push(m.#text(m.#byte(), 'latin1')),
-      B: (m) => m.#stack.push(m.#text(m.#uint32(), 'latin1')),
-      C: (m) => m.#stack.push(m.#text(m.#byte(), 'latin1')),
-      '}': (m) => m.#stack.push(new Map()),
-      ']': (m) => m.#stack.push([]),
-      ')': (m) => m.#stack.push([]),
-      '\x8f': (m) => m.#stack.push([]), // EMPTY_SET
-      '\x90': (m) => m.#append(m.#toMark()),
-      t: (m) => m.#stack.push(m.#toMark()),
-      l: (m) => m.#stack.push(m.#toMark()),
-      '\x91': (m) => m.#stack.push(m.#toMark()),
-      d: (m) => {
-        const items = m.#toMark()
-        m.#stack.push(new Map())
-        m.#setItems(items)
-      },
-      '\x85': (m) => m.#stack.push([m.#pop()]),
-      '\x86': (m) => {
-        const second = m.#pop()
-        m.#stack.push([m.#pop(), second])
-      },
-      '\x87': (m) => {
-        const [third, second] = [m.#pop(), m.#pop()]
-        m.#stack.push([m.#pop(), second, third])
-      },
-      s: (m) => {
-        const value = m.#pop()
-        const key = m.#pop()
-        m.#setItems([key, value])
-      },
-      u: (m) => m.#setItems(m.#toMark()),
-      a: (m) => {
-        const value = m.#pop()
-        m.#append([value])
-      },
-      e: (m) => m.#append(m.#toMark()),
-      q: (m) => void m.#memo.set(m.#byte(), m.#top()),
-      r: (m) => void m.#memo.set(m.#uint32(), m.#top()),
-      '\x94': (m) => void m.#memo.set(m.#memo.size, m.#top()),
-      h: (m) => m.#recall(m.#byte()),
-      j: (m) => m.#recall(m.#uint32()),
-      c: (m) => m.#nameGlobal(m.#line(), m.#line()),
-      '\x93': (m) => {
-        const name = m.#pop()
-        m.#nameGlobal(String(m.#pop()), String(name))
-      },
-      R: (m) => m.#call(m.#pop()),
-      '\x81': (m) => m.#call(m.#pop()),
-      // The state of an object, such as the metadata of an OrderedDict, says nothing about tensors.
-      b: (m) => void m.#pop(),
-      Q: (m) => {
-        const value = m.world.persistent?.(m.#pop())
-        if (value === undefined) throw m.#invalid('refers to something outside the file')
-        m.#stack.push(value)
-      },
-    } satisfies Record<string, (m: PickleMachine) => unknown>).map(([key, step]) => [key.charCodeAt(0), step]),
-  )
+  remember(index: number): void {
+    this.#memo.set(index, this.top())
+  }
 
-  #recall(index: number): void {
-    if (!this.#memo.has(index)) throw this.#invalid('recalls a value that it did not keep')
-    this.#stack.push(this.#memo.get(index))
+  rememberNext(): void {
+    this.remember(this.#memo.size)
+  }
+
+  recall(index: number): void {
+    const value = this.#memo.get(index)
+    if (value === undefined) throw new Malformed('it recalls a value that it did not remember')
+    this.push(value)
   }
 }
 
-const { steps } = PickleMachine
+type Execute = (machine: PickleMachine) => void
 
-function refusedGlobal(name: string, global: string): GradCamError {
-  return new GradCamError(
-    'ERR_MODEL_IS_EAGER_PICKLE',
-    `${name} is a pickle that needs '${global}' of Python, which is not read here: only tensors, numbers, texts, lists and dicts are.`,
-    {
-      remedy: "Save the weights alone in Python: torch.save(model.state_dict(), 'weights.pth').",
-      details: { global },
-    },
-  )
+const push =
+  (make: (machine: PickleMachine) => Pickled): Execute =>
+  (machine) =>
+    machine.push(make(machine))
+
+const pushTuple = (count: number): Execute => push((m) => new PickledList('tuple', m.last(count)))
+
+/** The longest integer: what has more digits is not one that LibTorch reads. */
+const longestInteger = 255
+
+const opcodes: Readonly<Record<number, Execute>> = {
+  0x80: (m) => m.uint(1), // PROTO
+  0x95: (m) => m.length(), // FRAME
+  0x28: (m) => m.mark(),
+  0x4e: push(() => null),
+  0x88: push(() => true),
+  0x89: push(() => false),
+  0x4b: push((m) => m.uint(1)), // BININT1
+  0x4d: push((m) => m.uint(2)), // BININT2
+  0x4a: push((m) => m.int(4)), // BININT
+  0x8a: push((m) => m.long(Math.min(m.uint(1), longestInteger))), // LONG1
+  0x47: push((m) => m.double()), // BINFLOAT
+  0x58: push((m) => m.text(m.uint(4))), // BINUNICODE
+  0x8c: push((m) => m.text(m.uint(1))), // SHORT_BINUNICODE
+  0x8d: push((m) => m.text(m.length())), // BINUNICODE8
+  0x54: push((m) => m.bytesAsText(m.uint(4))), // BINSTRING
+  0x55: push((m) => m.bytesAsText(m.uint(1))), // SHORT_BINSTRING
+  0x42: push((m) => m.bytesAsText(m.uint(4))), // BINBYTES
+  0x43: push((m) => m.bytesAsText(m.uint(1))), // SHORT_BINBYTES
+  0x29: pushTuple(0),
+  0x85: pushTuple(1),
+  0x86: pushTuple(2),
+  0x87: pushTuple(3),
+  0x74: push((m) => new PickledList('tuple', m.sinceMark())), // TUPLE
+  0x5d: push(() => new PickledList('list', [])), // EMPTY_LIST
+  0x6c: push((m) => new PickledList('list', m.sinceMark())), // LIST
+  0x7d: push(() => new PickledDict()), // EMPTY_DICT
+  0x64: push((m) => fill(new PickledDict(), m.sinceMark())), // DICT
+  0x61: (m) => append(m, m.last(1)), // APPEND
+  0x65: (m) => append(m, m.sinceMark()), // APPENDS
+  0x73: (m) => setItems(m, m.last(2)), // SETITEM
+  0x75: (m) => setItems(m, m.sinceMark()), // SETITEMS
+  0x63: push((m) => m.global(`${m.line()}.${m.line()}`)), // GLOBAL
+  // STACK_GLOBAL
+  0x93: push((m) => {
+    const names = m.last(2)
+    if (!names.every((name) => typeof name === 'string')) throw new Malformed('it names a class by something else')
+    return m.global(names.join('.'))
+  }),
+  0x52: push((m) => call(m)), // REDUCE
+  0x81: push((m) => call(m)), // NEWOBJ
+  // BUILD
+  0x62: (m) => {
+    const state = m.pop()
+    const object = m.top()
+    if (!(object instanceof PickledCall)) throw new Malformed('it gives a state to something that is not an object')
+    object.state = state
+  },
+  0x51: push((m) => new PickledReference(m.pop())), // BINPERSID
+  0x71: (m) => m.remember(m.uint(1)), // BINPUT
+  0x72: (m) => m.remember(m.uint(4)), // LONG_BINPUT
+  0x94: (m) => m.rememberNext(), // MEMOIZE
+  0x68: (m) => m.recall(m.uint(1)), // BINGET
+  0x6a: (m) => m.recall(m.uint(4)), // LONG_BINGET
+  0x30: (m) => m.pop(), // POP
 }
 
-/**
- * Reads one pickle.
- *
- * @param start where it starts in `bytes`
- * @returns its value, dicts as maps and tuples as arrays, and where the pickle ends. A value may hold itself.
- * @throws GradCamError ERR_MODEL_CORRUPT, ERR_MODEL_IS_EAGER_PICKLE for a global that `world` does not know
- */
-export function readPickle(bytes: Buffer, start: number, world: PickleWorld): { value: unknown; end: number } {
-  return new PickleMachine(bytes, start, world).run()
+/** What LibTorch writes, and what else Python does. */
+const pythonOpcodes: Readonly<Record<number, Execute>> = {
+  ...opcodes,
+  0x31: (m) => m.sinceMark(), // POP_MARK
+  0x32: push((m) => m.top()), // DUP
+  // INT
+  0x49: push((m) => {
+    const line = m.line()
+    return line === '01' ? true : line === '00' ? false : Number(line)
+  }),
+  0x4c: push((m) => Number(m.line().replace(/L$/, ''))), // LONG
+  0x46: push((m) => Number(m.line())), // FLOAT
+  0x8b: push((m) => m.long(Math.min(m.uint(4), longestInteger))), // LONG4
+  0x8f: push(() => new PickledList('set', [])), // EMPTY_SET
+  0x90: (m) => append(m, m.sinceMark()), // ADDITEMS
+  0x91: push((m) => new PickledList('set', m.sinceMark())), // FROZENSET
+}
+
+function call(machine: PickleMachine): PickledCall {
+  const [callee = null, args = null] = machine.last(2)
+  return new PickledCall(callee, args)
+}
+
+function append(machine: PickleMachine, values: Pickled[]): void {
+  const top = machine.top()
+  const list = top instanceof PickledCall ? top.list : top
+  if (!(list instanceof PickledList) || list.kind === 'tuple')
+    throw new Malformed('it appends to something that is not a list')
+  for (const value of values) list.items.push(value)
+}
+
+function setItems(machine: PickleMachine, values: Pickled[]): void {
+  const top = machine.top()
+  const dict = top instanceof PickledCall ? top.dict : top
+  if (!(dict instanceof PickledDict)) throw new Malformed('it sets an item of something that is not a dict')
+  fill(dict, values)
+}
+
+function fill(dict: PickledDict, values: readonly Pickled[]): PickledDict {
+  if (values.length % 2 === 1) throw new Malformed('it has a key without a value')
+  for (let i = 0; i < values.length; i += 2) dict.entries.push([values[i] as Pickled, values[i + 1] as Pickled])
+  return dict
+}
+
+/** The values directly inside a value. */
+export function partsOf(value: Pickled): readonly Pickled[] {
+  if (value instanceof PickledList) return value.items
+  if (value instanceof PickledDict) return value.entries.flat()
+  if (value instanceof PickledReference) return [value.id]
+  if (value instanceof PickledCall)
+    return [
+      ...[value.callee, value.args, value.state].filter((part) => part !== undefined),
+      ...partsOf(value.dict),
+      ...partsOf(value.list),
+    ]
+  return []
 }

@@ -1,20 +1,16 @@
-import { damaged, readRange, type ByteRange } from './byte-source.js'
-import { readPickle, isGlobal, type PickleWorld } from './pickle.js'
-import { checkStored, elementBytes, type StoredDType, type StoredTensor } from './stored-tensor.js'
+import { GradCamError } from '../base/errors.js'
+import { damaged, guarded, readRange, type ByteRange } from './byte-source.js'
+import {
+  PickledCall,
+  PickledDict,
+  PickledGlobal,
+  PickledList,
+  PickledReference,
+  readPickleNow,
+  type Pickled,
+} from './pickle.js'
+import { checkStored, elementBytes, storageClasses, type StoredDType, type StoredTensor } from './stored-tensor.js'
 import { Zip } from './zip.js'
-
-const storageTypes: Readonly<Record<string, StoredDType>> = {
-  FloatStorage: 'float32',
-  DoubleStorage: 'float64',
-  HalfStorage: 'float16',
-  BFloat16Storage: 'bfloat16',
-  LongStorage: 'int64',
-  IntStorage: 'int32',
-  ShortStorage: 'int16',
-  CharStorage: 'int8',
-  ByteStorage: 'uint8',
-  BoolStorage: 'bool',
-}
 
 /** The storage that a tensor of a pickle lies in; the bytes of an older file are found after the pickle was read. */
 class PickledStorage {
@@ -44,8 +40,11 @@ export class PickledTensor {
   }
 }
 
+/** What an object is made of by Python, of the arguments of its call. */
+type Make = (args: readonly unknown[]) => unknown
+
 /** Classes and functions whose calls give plain containers, or nothing that matters for tensors. */
-const containers: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
+const containers: Readonly<Record<string, Make>> = {
   'collections.OrderedDict': () => new Map(),
   'collections.defaultdict': () => new Map(),
   'collections.Counter': () => new Map(),
@@ -63,7 +62,7 @@ const numbers = (value: unknown): number[] => {
   return value.map(Number)
 }
 
-const rebuilders: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
+const rebuilders: Readonly<Record<string, Make>> = {
   'torch._utils._rebuild_tensor': ([storage, offset, sizes, strides]) =>
     rebuilt(storage, null, [offset, sizes, strides]),
   'torch._utils._rebuild_tensor_v2': ([storage, offset, sizes, strides]) =>
@@ -80,47 +79,99 @@ function rebuilt(storage: unknown, dtype: StoredDType | null, [offset, sizes, st
 }
 
 function dtypeOf(value: unknown): StoredDType | null {
-  const name = isGlobal(value) ? value.global.replace(/^torch\./, '') : ''
+  const name = value instanceof PickledGlobal ? value.name.replace(/^torch\./, '') : ''
   return Object.hasOwn(elementBytes, name) ? (name as StoredDType) : null
 }
 
-/** A dtype, a class of storages, or a number of PyTorch's own that is named and never called. */
-const isInert = (global: string): boolean => {
-  const name = global.replace(/^torch\./, '')
-  return (
-    global.startsWith('torch.') &&
-    (Object.hasOwn(elementBytes, name) || Object.hasOwn(storageTypes, name) || name === 'storage.UntypedStorage')
+/** The class of a storage, by its name in the module torch. */
+const storageClassOf = (global: string) => {
+  const name = global.replace(/^torch\.(?:storage\.)?/, '')
+  return global.startsWith('torch.') && Object.hasOwn(storageClasses, name) ? storageClasses[name] : undefined
+}
+
+/** Whether a pickle may name it: what it calls to make tensors and containers, a dtype, or a class of storages. */
+const isKnown = (global: string): boolean =>
+  Object.hasOwn(containers, global) ||
+  Object.hasOwn(rebuilders, global) ||
+  storageClassOf(global) !== undefined ||
+  (global.startsWith('torch.') && Object.hasOwn(elementBytes, global.slice('torch.'.length)))
+
+function refusedGlobal(name: string, global: string): GradCamError {
+  return new GradCamError(
+    'ERR_MODEL_IS_EAGER_PICKLE',
+    `${name} is a pickle that needs '${global}' of Python, which is not read here: only tensors, numbers, texts, lists and dicts are.`,
+    {
+      remedy: "Save the weights alone in Python: torch.save(model.state_dict(), 'weights.pth').",
+      details: { global },
+    },
   )
 }
 
-/** A world of tensors; `storages` gets each that the pickle names. */
-function tensorWorld(name: string, storages: Map<string, PickledStorage>): PickleWorld {
-  return {
-    name,
-    knows: (global) => Object.hasOwn(containers, global) || Object.hasOwn(rebuilders, global) || isInert(global),
-    call: (global, args) => (rebuilders[global] ?? containers[global])?.(args),
-    persistent: (id) => {
-      if (!Array.isArray(id) || id[0] !== 'storage' || !isGlobal(id[1])) return undefined
-      const [, type, key, , elements, view] = id as [string, { global: string }, unknown, unknown, unknown, unknown]
-      if (view !== undefined && view !== null) return undefined // a view of a storage, as PyTorch 0.3 wrote it
-      const known = storages.get(String(key))
-      if (known) return known
-      const dtype = storageTypes[type.global.replace(/^torch\./, '')] ?? null
-      const storage = new PickledStorage(String(key), dtype, Number(elements))
-      storages.set(storage.key, storage)
-      return storage
-    },
-  }
-}
+/** What the values of pickles mean that hold tensors and plain containers: dicts are maps, tuples and sets are arrays. */
+class Meaning {
+  /** Each storage that a value named, by its key. */
+  readonly storages = new Map<string, PickledStorage>()
+  readonly #made = new Map<Pickled, unknown>()
 
-/** Runs a reader of a file that may lie: what is not of the form that it must have is a damaged file. */
-function guarded<Result>(name: string, read: () => Result): Result {
-  try {
-    return read()
-  } catch (cause) {
-    if (cause instanceof TypeError || cause instanceof RangeError)
-      throw damaged(name, 'its pickle holds something of a form that PyTorch does not write', cause)
-    throw cause
+  constructor(private readonly file: string) {}
+
+  /** Reads the pickle that begins at `start`. A value may hold itself. Throws {@link Malformed}, TypeError, RangeError. */
+  read(bytes: Buffer, start: number): { value: unknown; end: number } {
+    const onGlobal = (global: string): void => {
+      if (!isKnown(global)) throw refusedGlobal(this.file, global)
+    }
+    const { value, end } = readPickleNow(bytes, { start, python: true, onGlobal })
+    return { value: this.#of(value), end }
+  }
+
+  #of(value: Pickled): unknown {
+    if (typeof value !== 'object' || value === null || value instanceof PickledGlobal) return value
+    if (this.#made.has(value)) return this.#made.get(value)
+    if (value instanceof PickledList) return this.#fillList(this.#remember(value, []), value)
+    if (value instanceof PickledDict) return this.#fillMap(this.#remember(value, new Map()), value)
+    if (value instanceof PickledReference) return this.#remember(value, this.#storage(this.#of(value.id)))
+    const made = this.#remember(value, this.#call(value))
+    if (value.dict.entries.length > 0) this.#fillMap(made, value.dict)
+    if (value.list.items.length > 0) this.#fillList(made, value.list)
+    return made
+  }
+
+  #remember<Value>(pickled: Pickled, value: Value): Value {
+    this.#made.set(pickled, value)
+    return value
+  }
+
+  #fillList(list: unknown, { items }: PickledList): unknown {
+    if (!Array.isArray(list)) throw new TypeError('not a list')
+    for (const item of items) list.push(this.#of(item))
+    return list
+  }
+
+  #fillMap(map: unknown, { entries }: PickledDict): unknown {
+    if (!(map instanceof Map)) throw new TypeError('not a dict')
+    for (const [key, value] of entries) map.set(this.#of(key), this.#of(value))
+    return map
+  }
+
+  #call({ callee, args }: PickledCall): unknown {
+    const values = this.#of(args)
+    if (!(callee instanceof PickledGlobal) || !Array.isArray(values)) throw new TypeError('not a call')
+    const make = rebuilders[callee.name] ?? containers[callee.name]
+    if (!make) throw refusedGlobal(this.file, callee.name)
+    return make(values)
+  }
+
+  #storage(id: unknown): PickledStorage {
+    if (!Array.isArray(id) || id[0] !== 'storage' || !(id[1] instanceof PickledGlobal))
+      throw new TypeError('not a storage')
+    const [, type, key, , elements, view] = id as [string, PickledGlobal, ...unknown[]]
+    if (view !== undefined && view !== null) throw new TypeError('a view of a storage, as PyTorch 0.3 wrote it')
+    const known = this.storages.get(String(key))
+    if (known) return known
+    const dtype = storageClassOf(type.name)?.dtype ?? null
+    const storage = new PickledStorage(String(key), dtype, Number(elements))
+    this.storages.set(storage.key, storage)
+    return storage
   }
 }
 
@@ -147,9 +198,9 @@ function readZipped(zip: Zip, name: string): unknown {
   const folder = pickle.slice(0, -'data.pkl'.length)
   const order = `${folder}byteorder`
   if (zip.has(order) && zip.text(order) !== 'little') throw damaged(name, 'it was written on a big-endian machine')
-  const storages = new Map<string, PickledStorage>()
-  const { value } = readPickle(readRange(zip.record(pickle)), 0, tensorWorld(name, storages))
-  for (const storage of storages.values()) storage.range = zip.record(`${folder}data/${storage.key}`)
+  const meaning = new Meaning(name)
+  const { value } = meaning.read(readRange(zip.record(pickle)), 0)
+  for (const storage of meaning.storages.values()) storage.range = zip.record(`${folder}data/${storage.key}`)
   return value
 }
 
@@ -159,19 +210,18 @@ const longestPickle = 256 * 2 ** 20
 /** Five pickles: a magic number, a version, the system, the object, the keys of its storages. Then their bytes. */
 function readOld({ source, position, length }: ByteRange): unknown {
   const bytes = source.read(position, Math.min(length, longestPickle))
-  const storages = new Map<string, PickledStorage>()
-  const world = tensorWorld(source.name, storages)
+  const meaning = new Meaning(source.name)
   const parts: unknown[] = []
   let at = 0
   for (let i = 0; i < 5; i++) {
-    const { value, end } = readPickle(bytes, at, world)
+    const { value, end } = meaning.read(bytes, at)
     parts.push(value)
     at = end
   }
   const keys = parts[4]
   if (!Array.isArray(keys)) throw new TypeError('not a list of keys')
   for (const key of keys as unknown[]) {
-    const storage = storages.get(String(key))
+    const storage = meaning.storages.get(String(key))
     if (!storage?.dtype || at + 8 > length) throw damaged(source.name, 'its list of storages does not fit its pickle')
     const elements = Number(source.read(position + at, 8).readBigInt64LE())
     const size = elements * elementBytes[storage.dtype]

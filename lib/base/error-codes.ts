@@ -105,7 +105,7 @@ export const errorCodes = {
   ERR_MODEL_NO_FORWARD: { group: 'model file', meaning: 'The model has no forward method.', status: 422 },
   ERR_MODEL_FROZEN: {
     group: 'model file',
-    meaning: 'The model was frozen or optimised when it was saved, so it has no layers or parameters to work on.',
+    meaning: 'The model was frozen or optimised when it was saved, so it lacks the layer or the parameters asked for.',
     status: 422,
   },
 

@@ -22,7 +22,7 @@ const unsupported = new Set(['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EINVA
 export function tryKernelLock(fd: number, file: string): boolean {
   const locks = (fileLocks ??= load())
   try {
-    // One byte far after the text: some servers let nobody read what is locked. macOS can only lock whole files.
+    // One byte far after the text: some servers refuse to read what is locked. macOS can only lock whole files.
     return process.platform === 'darwin' ? locks.tryLock(fd) : locks.tryLock(fd, 2 ** 30, 1)
   } catch (cause) {
     const { code = '', message } = cause as NodeJS.ErrnoException

@@ -15,7 +15,7 @@ export interface LockWait {
   readonly holder: Holder | null
   /**
    * `held`: until the holder releases it. `watched`: until it is known whether a holder on another host still lives,
-   * which takes no longer than `LockTimes.dead`.
+   * which takes at most `LockTimes.dead`.
    */
   readonly kind: 'held' | 'watched'
 }
@@ -50,7 +50,7 @@ export const lockSystem: LockSystem = {
 }
 
 /**
- * Runs `work` while nobody else holds the lock of that file: no other process, no other thread, no other caller in this
+ * Runs `work` while no other caller holds the lock of that file: no other process, no other thread, no other caller in this
  * process.
  *
  * The lock is the kernel's (see {@link tryKernelLock}): it ends with its holder, also by SIGKILL or with its container,
@@ -224,7 +224,7 @@ class Lock {
     this.#timer = setInterval(() => this.#beat(), this.system.times.beat).unref()
   }
 
-  /** Takes back this holder's name, and nobody else's, and lets the kernel's lock go. Safe to call again. */
+  /** Takes back this holder's name, and no other, and lets the kernel's lock go. Safe to call again. */
   release(): void {
     if (!this.#open) return
     try {

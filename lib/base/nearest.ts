@@ -1,7 +1,7 @@
 /** The name that was most likely meant, or null when none is near: for "Did you mean ...?". */
-export function nearestName(wanted: string, names: readonly string[]): string | null {
-  const near = ranked(wanted.toLowerCase(), names, (name) => name.toLowerCase()).find(
-    ({ name, distance }) => distance <= Math.max(1, Math.floor(Math.max(wanted.length, name.length) / 3)),
+export function nearestName(query: string, names: readonly string[]): string | null {
+  const near = ranked(query.toLowerCase(), names, (name) => name.toLowerCase()).find(
+    ({ name, distance }) => distance <= Math.max(1, Math.floor(Math.max(query.length, name.length) / 3)),
   )
   return near?.name ?? null
 }
@@ -12,19 +12,19 @@ export function nearestName(wanted: string, names: readonly string[]): string | 
  * 'module.layer4.1'), comes before all others: that is most often what was meant. Python's ways to write a path, 'layer4[-1]',
  * are understood.
  */
-export function nearestPaths(wanted: string, paths: readonly string[], count = 3): string[] {
-  const asked = componentsOf(wanted, paths)
+export function nearestPaths(query: string, paths: readonly string[], count = 3): string[] {
+  const asked = componentsOf(query, paths)
   const rank = new Map(paths.map((path) => [path, sharedEnd(asked, path.split('.'))]))
   const meant = paths
     .filter((path) => (rank.get(path) ?? 0) > 0)
     .sort((a, b) => (rank.get(b) ?? 0) - (rank.get(a) ?? 0))
   const best = rank.get(meant[0] ?? '') ?? 0
   const tails = ranked(
-    wanted,
+    query,
     meant.filter((path) => rank.get(path) === best),
   )
   const others = ranked(
-    wanted,
+    query,
     paths.filter((path) => rank.get(path) !== best || best === 0),
   )
   return [...tails, ...others].slice(0, count).map(({ name }) => name)
@@ -38,8 +38,8 @@ function sharedEnd(asked: readonly string[], path: readonly string[]): number {
 }
 
 /** The components of a path as it may be written in Python: indices in brackets, from the end where they are negative. */
-function componentsOf(wanted: string, paths: readonly string[]): string[] {
-  const components = wanted
+function componentsOf(query: string, paths: readonly string[]): string[] {
+  const components = query
     .replace(/\[(-?\d+)\]/g, '.$1')
     .split(/[./]/)
     .filter((component) => component !== '')
@@ -55,9 +55,9 @@ function componentsOf(wanted: string, paths: readonly string[]): string[] {
 }
 
 /** By distance, then by name. */
-function ranked(wanted: string, names: readonly string[], compared = (name: string) => name) {
+function ranked(query: string, names: readonly string[], compared = (name: string) => name) {
   return names
-    .map((name) => ({ name, distance: editDistance(wanted, compared(name)) }))
+    .map((name) => ({ name, distance: editDistance(query, compared(name)) }))
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
 }
 

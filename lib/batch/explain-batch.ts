@@ -96,7 +96,7 @@ function highest(outputs: Float32Array, ending: Ending): TopClass[] {
 }
 
 /** Of the last two dimensions; a signal is one row. */
-function wholeOf({ shape }: Tensor): ExplainedInput['framing'] {
+export function wholeOf({ shape }: Tensor): ExplainedInput['framing'] {
   const [height = 1, width = 1] = shape.length > 3 ? shape.slice(-2) : [1, shape.at(-1)]
   return { resized: [height, width], offset: [0, 0], size: [height, width] }
 }

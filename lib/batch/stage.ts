@@ -37,7 +37,7 @@ export class Stage<Item> {
     }
   }
 
-  /** The items that nobody has begun with; there are none left. */
+  /** The items that have not been begun; empty at the end. */
   drain(): Item[] {
     const left = this.#waiting
     this.#waiting = []

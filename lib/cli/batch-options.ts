@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { GradCamError } from '../base/errors.js'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { defaultMaxPixels } from '../images/index.js'
@@ -6,8 +5,6 @@ import type { JobSpecOptions } from '../jobs/job-spec.js'
 import { methodNames, methods } from '../methods/table.js'
 import { fixedImageSize, toModelInput } from '../model/model-input.js'
 import { readPlan } from '../model/open-plan.js'
-import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
-import { isPresetName, presets } from '../preprocess/presets.js'
 import { readLabels } from '../target/labels.js'
 import {
   choice,
@@ -21,6 +18,8 @@ import {
 } from './arguments.js'
 import type { Option, Values } from './command.js'
 import { inputFlags, readInputs, readOf, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
+import { labelsOf, modelFlags, readModelChoice, sayWhereFound, weightsOf } from './model-options.js'
+import { preprocessOption, readPreprocessing, usualPreprocess } from './preprocess-option.js'
 
 /** What `gradcam batch` was asked for. */
 export interface BatchCall {
@@ -39,6 +38,7 @@ export interface BatchCall {
   /** Whether images may be SVG. */
   readonly svg: boolean
   readonly trust: 'trusted' | 'untrusted'
+  readonly libraries: readonly string[]
   readonly resume: boolean
   readonly retryFailed: boolean
   readonly verify: boolean
@@ -49,8 +49,9 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   model: {
     type: 'string',
     value: 'FILE',
-    help: 'the model: a .pt file that torch.jit saved, or a .pt2 file of torch.export.save',
+    help: 'the model: a .pt file that torch.jit saved, a .pt2 file of torch.export.save, or an architecture by name',
   },
+  ...modelFlags,
   out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
   layer: {
     type: 'string',
@@ -70,11 +71,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     value: 'TYPE',
     help: 'bfloat16 or float16 for what comes before the layer: faster where the hardware supports it, slightly other maps',
   },
-  preprocess: {
-    type: 'string',
-    value: 'NAME|JSON',
-    help: "what is done to images: a preset, imagenet by default (at the size that an exported program fixes), or JSON, in a file or as it is (ours, or timm's configuration)",
-  },
+  ...preprocessOption,
   write: {
     type: 'string',
     value: 'KINDS',
@@ -128,29 +125,46 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
   const reshape = parseReshape(single(values, 'reshape'))
   if (reshape && !methods[method].layered) throw usageError(`${method} takes no --reshape. Leave it out.`)
-  const preprocessName = single(values, 'preprocess') ?? 'imagenet'
+  const named = single(values, 'preprocess')
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
   const devices = readDevices(single(values, 'device') ?? 'cpu')
   const labelsFile = single(values, 'labels')
-  const labels = labelsFile === undefined ? null : await readLabels(labelsFile)
+  const choiceOfModel = readModelChoice(model, values)
+  const weights = weightsOf(choiceOfModel)
+  sayWhereFound(weights)
+  const labels = labelsFile === undefined ? labelsOf(weights) : await readLabels(labelsFile)
   const target = readTarget(single(values, 'target') ?? 'argmax', labels)
   const of = readOf(values)
   const precision =
     values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
   const preprocess =
-    values['preprocess'] === undefined ? defaultPreprocess(model) : await readPreprocessing(preprocessName)
+    named === undefined ? usualPreprocess(weights, () => fixedSizeOf(model)) : await readPreprocessing(named)
   return {
     sources,
     out,
-    job: { model, method, precision, layer, reshape, target, of, preprocess, write, alpha, labels },
+    job: {
+      model,
+      weights: choiceOfModel.weights ?? null,
+      method,
+      precision,
+      layer,
+      reshape,
+      target,
+      of,
+      preprocess,
+      write,
+      alpha,
+      labels,
+    },
     inputs: readInputs(values),
-    preprocessName,
+    preprocessName: named ?? (weights?.preprocess ? 'its weights were published' : 'imagenet'),
     devices,
     batchSize: readCount(values, 'batch') ?? 8,
     maxPixels: readCount(values, 'max-pixels'),
     svg: values['svg'] === true,
     trust: readTrust(values).trust,
+    libraries: choiceOfModel.libraries,
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
     verify: values['verify'] === true,
@@ -158,19 +172,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   }
 }
 
-/** As for ImageNet; at the size that an exported program fixes, with as much around it. A file that cannot be read is refused later. */
-function defaultPreprocess(model: string): Preprocess {
-  const size = fixedSizeOf(model)
-  if (!size || size.join() === '224,224') return presets.imagenet
-  const [height, width] = size
-  const around = (side: number): number => Math.round((side * 256) / 224)
-  return readPreprocess({
-    ...presets.imagenet,
-    resize: { cover: [around(height), around(width)] },
-    crop: [height, width],
-  })
-}
-
+/** A file that cannot be read is refused later. */
 function fixedSizeOf(model: string): readonly [number, number] | null {
   try {
     return fixedImageSize(readPlan(model, 'cpu')?.inputs.map(toModelInput) ?? null)
@@ -213,29 +215,4 @@ function readDevices(text: string): string[] {
   if (wrong !== undefined || devices.length === 0)
     throw usageError(`--device requires cpu, cuda, cuda:N, auto or cpu:REPLICAS, with commas between; not "${text}".`)
   return devices
-}
-
-async function readPreprocessing(name: string): Promise<Preprocess> {
-  if (isPresetName(name)) return readPreprocess(name)
-  if (!/[./\\{]/.test(name)) return readPreprocess(name as 'imagenet') // which refuses it with the names of the presets
-  const isJson = name.trimStart().startsWith('{')
-  const text = isJson ? name : await readJsonFile(name)
-  let description: Record<string, unknown>
-  try {
-    description = JSON.parse(text) as Record<string, unknown>
-  } catch (cause) {
-    throw new GradCamError('ERR_INVALID_ARGUMENT', `'${name}' is not JSON: ${(cause as Error).message}.`, { cause })
-  }
-  return readPreprocess(description)
-}
-
-async function readJsonFile(name: string): Promise<string> {
-  return await readFile(name, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const missing = cause.code === 'ENOENT'
-    throw new GradCamError(
-      missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
-      `The preprocessing '${name}' ${missing ? 'does not exist' : `cannot be read (${cause.code})`}. Check --preprocess.`,
-      { cause },
-    )
-  })
 }

@@ -110,7 +110,7 @@ function bar(): View {
 }
 
 function saySummary(
-  { explained, failed, before, files, seconds, errors, inputs, conditions, notes }: JobSummary,
+  { explained, failed, before, files, seconds, errors, inputs, conditions, notes, warnings }: JobSummary,
   out: string,
 ): void {
   const now = inputs - before
@@ -128,6 +128,7 @@ function saySummary(
     `${parts.join(', ')}; ${counted(files, 'file')} in ${out}, ${seconds.toFixed(1)} s, ${(now / seconds).toFixed(1)}/s`,
   )
   for (const { message } of notes) process.stderr.write(`gradcam: ${inOneLine(message)}\n`)
+  for (const warning of warnings) process.stderr.write(`gradcam: warning: ${inOneLine(warning)}\n`)
 }
 
 /** Names the input and what was wrong with it. */

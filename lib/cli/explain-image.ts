@@ -1,19 +1,22 @@
 import { announceWarnings } from '../addon/warnings.js'
-import { interpolate } from '../tensor/interpolate.js'
 import { methods, type MethodName } from '../methods/table.js'
-import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
+import {
+  makeMapExplainers,
+  type MapExplainer,
+  type MethodFailure,
+  type MethodMap,
+  type MethodMaps,
+} from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
-import { normalize, overlay, type Normalization } from '../images/index.js'
 import type { MapCondition } from '../explain/condition.js'
 import type { Model } from '../model/model.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
-import { toNpy } from '../batch/npy.js'
 import type { BatchTarget } from '../batch/target.js'
 import { outputPart } from '../target/top-classes.js'
 import { toPath } from '../target/path.js'
 import type { LoadedInputs } from './model-inputs.js'
-import { readInput } from './read-input.js'
+import { frameFile, type FramedImage, type FrameImageOptions } from './framed-image.js'
 import { refusedInput } from '../model/refused-input.js'
 
 const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
@@ -54,22 +57,19 @@ export interface Finding {
   readonly relus?: number
   /** The sum of the attributions less the change of the score; absent for methods that do not compute it. */
   readonly delta?: number
-  /** [1, 1 or 3, H, W] in [0, 1], by kind. */
-  readonly images: Readonly<Record<string, Tensor>>
+  /** [height, width] of the model's input. */
+  readonly size: readonly [number, number]
+  /** PNG files, by kind. */
+  readonly images: Readonly<Record<string, Buffer>>
   /** The map as the bytes of a .npy file, where the input is not an image. */
   readonly array?: Buffer
 }
 
-export interface ImageExplainerOptions {
+export interface ImageExplainerOptions extends FrameImageOptions {
   readonly methods: readonly MethodName[]
   /** For the methods that require one: at least one then. */
   readonly layers: readonly string[]
   readonly settings: MethodSettings
-  /** [height, width] that images are resized to. */
-  readonly size: readonly [number, number]
-  readonly normalization: Normalization | false
-  /** Whether images may be SVG. */
-  readonly svg: boolean
   /** The model's other inputs, and what it expects of the images. */
   readonly inputs: LoadedInputs
 }
@@ -90,28 +90,51 @@ export class ImageExplainer implements Disposable {
     this.#explainers = makeMapExplainers(model, options.methods, options.layers, settings)
   }
 
-  /** Reads an image and explains it for each target at each layer by each method, with as few passes as that takes. */
-  async *explain(image: string, targets: readonly BatchTarget[]): AsyncGenerator<Finding> {
-    const { size, normalization, svg, inputs } = this.#options
-    using read = await readInput(image, { size, normalization, svg, expected: inputs.expected })
-    const { input, pixels } = read
-    const running = this.#explainers.map((explainer) => explainer.explainEach(input, targets))
+  /**
+   * Reads an image and explains it for each target at each layer by each method, with as few passes as that takes.
+   *
+   * @param onFailure called with a method that fails while others do not; where all fail, the first error is thrown
+   */
+  async *explain(
+    image: string,
+    targets: readonly BatchTarget[],
+    onFailure: (failure: MethodFailure) => void,
+  ): AsyncGenerator<Finding> {
+    const { expected } = this.#options.inputs
+    using framed = await frameFile(image, { ...this.#options, expected })
+    const { input } = framed
+    const running = this.#explainers.map((explainer) => ({
+      own: explainer.methods,
+      run: explainer.explainEach(input, targets),
+    }))
+    const failures = new Map<MethodName, unknown>()
+    let found = 0
     try {
       for (const target of targets)
-        for (const run of running) {
-          const next = await run.next().catch((failure: unknown) => this.#fail(failure, input))
-          if (!next.done) yield* this.#findings(pixels, target, next.value)
+        for (const { own, run } of running) {
+          const next = await run.next().catch(async (error: unknown) => {
+            await this.#requireInput(input)
+            for (const method of own) failures.set(method, error)
+          })
+          if (!next || next.done) continue
+          for (const { method, error } of next.value.failures) failures.set(method, error)
+          found++
+          yield* this.#findings(framed, target, next.value)
         }
     } finally {
-      for (const run of running) await run.return()
+      for (const { run } of running) await run.return()
+    }
+    for (const [method, error] of failures) {
+      if (found === 0) throw error
+      onFailure({ method, error })
     }
   }
 
-  *#findings(
-    pixels: Tensor | null,
+  async *#findings(
+    framed: FramedImage,
     target: BatchTarget,
     { output, targets, scores, maps, warnings, of }: MethodMaps,
-  ): Generator<Finding> {
+  ): AsyncGenerator<Finding> {
     const named = typeof target === 'object' ? toPath(target.of) : undefined
     const part = outputPart(output, named ?? of ?? [])
     const outputs = part instanceof Tensor ? part.size : 0
@@ -119,51 +142,39 @@ export class ImageExplainer implements Disposable {
     const [chosen = -1] = targets
     const found = { target, outputs, class: chosen < 0 ? null : chosen, score: scores[0] ?? null, of: of ?? null }
     try {
-      for (const one of maps) yield { ...found, ...this.#draw(one, pixels) }
+      for (const one of maps) yield { ...found, ...(await this.#draw(one, framed)) }
     } finally {
       disposeValue(output)
       for (const { map } of maps) map.dispose()
     }
   }
 
-  #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, pixels: Tensor | null) {
-    using near = map.to({ device: 'cpu', dtype: 'float32' })
-    const common = {
+  async #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, framed: FramedImage) {
+    const { files, peak, array } = await framed.draw(map, kindsOf(method))
+    const [height = 1, width = 1] = framed.input.shape.slice(-2)
+    return {
       method,
       layer,
       condition: conditions[0] ?? { state: 'ok' as const, reason: null },
+      ...(isFine(method) || array ? {} : { peak }),
       ...(intercepted === null ? {} : { relus: intercepted }),
       ...(delta?.[0] === undefined ? {} : { delta: delta[0] }),
-    }
-    if (!pixels || near.shape.length !== 4)
-      return { ...common, images: {}, array: toNpy(near.toTypedArray() as Float32Array, near.shape.slice(2)) }
-    const [, , height, width] = pixels.shape as [number, number, number, number]
-    using large = tidy(() => interpolate(near, [height, width]))
-    const draw = (kind: string) => (kind === 'overlay' ? overlay(pixels, large) : normalize(large))
-    return {
-      ...common,
-      ...(isFine(method) ? {} : { peak: peakOf(large) }),
-      images: Object.fromEntries(kindsOf(method).map((kind) => [kind, draw(kind)])),
+      size: [height, width] as const,
+      images: files,
+      ...(array && { array }),
     }
   }
 
-  /** Tells an error of the method from an input that the model does not run on. */
-  async #fail(failure: unknown, input: Tensor): Promise<never> {
+  /** Tells an error of a method from an input that the model does not run on. */
+  async #requireInput(input: Tensor): Promise<void> {
     const output = await this.model.forward<Value>(this.#options.inputs.with(input)).catch((cause: unknown) => {
       throw refusedInput(cause, input.shape)
     })
     disposeValue(output)
-    throw failure
   }
 
   /** The same as `dispose()`: for `using`. */
   [Symbol.dispose](): void {
     for (const explainer of this.#explainers) explainer[Symbol.dispose]()
   }
-}
-
-function peakOf(map: Tensor): { x: number; y: number } | null {
-  const [, , , width = 1] = map.shape
-  const at = tidy(() => (map.amax([0, 1, 2, 3]).item() > 0 ? map.flatten().argmax().item() : -1))
-  return at < 0 ? null : { x: at % width, y: Math.floor(at / width) }
 }

@@ -1,9 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
-import { readPreprocess } from '../preprocess/preprocess.js'
 import { imagenet, type Normalization } from '../images/index.js'
 import { methodNames, methods as table, type MethodName } from '../methods/table.js'
 import type { MethodSettings } from '../methods/options.js'
 import type { PlainReshape } from '../cam/reshape.js'
+import { fixedImageSize } from '../model/model-input.js'
+import type { ScriptModule } from '../model/script-module.js'
+import { framingOf } from '../preprocess/framing.js'
+import { readPreprocess, type Preprocess } from '../preprocess/preprocess.js'
+import { presets } from '../preprocess/presets.js'
+import { readPreprocessing, usualPreprocess } from './preprocess-option.js'
 import {
   choice,
   choiceOfSeveral,
@@ -19,9 +24,23 @@ import type { Values } from './command.js'
 import { readLabels } from '../target/labels.js'
 import { readInputs, readOf, readTarget, type InputFlag } from './model-inputs.js'
 import { parseMethodSettings } from './method-settings.js'
-import { labelsOf, readModelChoice, type ModelChoice } from './model-options.js'
+import { labelsOf, readModelChoice, weightsOf, type ModelChoice } from './model-options.js'
 
-export const defaultSize: readonly [number, number] = [224, 224]
+/** An image's size where there is none yet: what most preprocessings make of it does not depend on it. */
+const nominal = [224, 224] as const
+
+/** What is done to images for a model: what was asked for, else what its weights were published with, else as for ImageNet. */
+export function preprocessFor(model: ScriptModule, { preprocess, size, normalization }: ExplainJob): Preprocess {
+  const usual = preprocess ?? usualPreprocess(model.weights, () => fixedImageSize(model.inputs))
+  const { mean, std } = normalization === false ? unscaled : (normalization ?? usual)
+  if (size) return { resize: size, resample: 'bilinear', crop: null, fill: [0, 0, 0], mean, std }
+  return { ...usual, mean, std }
+}
+
+const unscaled: Normalization = { mean: [0, 0, 0], std: [1, 1, 1] }
+
+/** [height, width] of the model's input, as far as it does not depend on the image. */
+export const inputSizeOf = (preprocess: Preprocess): readonly [number, number] => framingOf(nominal, preprocess).size
 
 /** What `gradcam explain` was asked for. */
 export interface ExplainJob {
@@ -37,10 +56,14 @@ export interface ExplainJob {
   readonly methods: readonly MethodName[]
   readonly settings: MethodSettings
   readonly reshape: PlainReshape | null
-  readonly size: readonly [number, number]
-  /** Otherwise the model's own size counts, where it has one. */
-  readonly sizeGiven: boolean
-  readonly normalization: Normalization | false
+  /** What is done to images; null for what suits the model. */
+  readonly preprocess: Preprocess | null
+  /** How it was given. */
+  readonly preprocessName: string | null
+  /** [height, width] that the whole image is resized to, and results have; null for results in the image's own size. */
+  readonly size: readonly [number, number] | null
+  /** Null where it was not given; false to leave images from 0 to 1. */
+  readonly normalization: Normalization | false | null
   readonly device: string
   readonly trust: ReturnType<typeof readTrust>
   /** Whether images may be SVG. */
@@ -70,12 +93,16 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   const reshape = parseReshape(single(values, 'reshape'))
   if (reshape && !methods.some((name) => table[name].layered))
     throw usageError(`${methods.join(' and ')} take no --reshape, which is for layers. Leave it out.`)
-  const size = single(values, 'size')
+  const sizeText = single(values, 'size')
+  const preprocessName = single(values, 'preprocess') ?? null
+  if (preprocessName !== null && (sizeText !== undefined || values['normalize'] !== undefined))
+    throw usageError('--preprocess says how images are resized and normalised: leave out --size and --normalize.')
   const labelsFile = single(values, 'labels')
   // Numbers are checked before a file is read; a name is checked with the labels.
-  const parsedSize = size === undefined ? defaultSize : parseSize(size)
-  const normalization = readNormalization(values)
-  const labels = labelsFile === undefined ? labelsOf(modelChoice) : await readLabels(labelsFile)
+  const size = sizeText === undefined ? null : parseSize(sizeText)
+  const normalization = values['normalize'] === undefined ? null : readNormalization(values)
+  const preprocess = preprocessName === null ? null : await readPreprocessing(preprocessName)
+  const labels = labelsFile === undefined ? labelsOf(weightsOf(modelChoice)) : await readLabels(labelsFile)
   return {
     images,
     model,
@@ -87,11 +114,12 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     methods,
     settings,
     reshape,
-    size: parsedSize,
-    sizeGiven: size !== undefined,
+    preprocess,
+    preprocessName,
+    size,
     normalization,
     device: single(values, 'device') ?? 'cpu',
-    trust: readTrust(values, [1, 3, ...parsedSize]),
+    trust: readTrust(values, [1, 3, ...(size ?? inputSizeOf(preprocess ?? presets.imagenet))]),
     svg: values['svg'] === true,
     out,
     json: values['json'] === true,

@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 import type { LayerSuggestion } from '../cam/suggest-layers.js'
 import type { MapCondition } from '../explain/condition.js'
+import type { MethodFailure } from '../methods/map-explainer.js'
 import type { ModelNote } from '../model/model-notes.js'
 import type { ExplainJob } from './explain-job.js'
 import type { Finding } from './explain-image.js'
@@ -14,14 +15,26 @@ export type Files = Readonly<Record<string, string>>
 
 /** Prints what `gradcam explain` does and finds, as it goes: as text, or as one JSON object a line. */
 export interface ExplainReport {
-  /** @param unusual what is to be said of the images besides their size */
-  start(device: string, layers: readonly string[], picked: LayerSuggestion | null, unusual: string): void
+  start(start: ExplainStart): void
   image(image: string): void
   finding(image: string, finding: Finding, files: Files): void
   failure(image: string, error: unknown): void
+  /** A method that failed where others did not. */
+  methodFailure(image: string, failure: MethodFailure): void
   /** What makes results of the model depend on more than the image. */
   notes(notes: readonly ModelNote[]): void
   end(explained: number, files: number, seconds: number): void
+}
+
+/** How explaining begins. */
+export interface ExplainStart {
+  readonly device: string
+  readonly layers: readonly string[]
+  readonly picked: LayerSuggestion | null
+  /** [height, width] of the model's input, as far as it does not depend on the image. */
+  readonly inputSize: readonly [number, number]
+  /** What is to be said of the images besides their size. */
+  readonly unusual: string
 }
 
 export function explainReport(job: ExplainJob): ExplainReport {
@@ -64,11 +77,16 @@ function mentioning(image: string, message: string): string {
   return message.includes(image) ? message : `${image}: ${message}`
 }
 
-function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainReport {
+function jsonReport({ methods, labels, verbose }: ExplainJob): ExplainReport {
+  const fail = (image: string, method: string, error: unknown): void => {
+    complain(image, error, verbose)
+    const code = error instanceof GradCamError ? error.code : null
+    say(JSON.stringify({ image, method, error: { code, message: inOneLine(error) } }))
+  }
   return {
     start: () => {},
     image: () => {},
-    finding(image, { method, layer, class: index, score, of, condition, peak, relus, delta }, files) {
+    finding(image, { method, layer, class: index, score, of, size, condition, peak, relus, delta }, files) {
       const label = index === null ? null : (labels?.[index] ?? null)
       say(
         JSON.stringify({
@@ -88,12 +106,8 @@ function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainRepo
         }),
       )
     },
-    failure(image, error) {
-      complain(image, error, verbose)
-      const code = error instanceof GradCamError ? error.code : null
-      const method = methods.join(',')
-      say(JSON.stringify({ image, method, error: { code, message: inOneLine(error) } }))
-    },
+    failure: (image, error) => fail(image, methods.join(','), error),
+    methodFailure: (image, { method, error }) => fail(image, method, error),
     notes: (notes) => {
       if (notes.length > 0) say(JSON.stringify({ notes }))
     },
@@ -101,14 +115,13 @@ function jsonReport({ methods, size, labels, verbose }: ExplainJob): ExplainRepo
   }
 }
 
-function textReport({ methods, model, size, sizeGiven, labels, layers, out, verbose }: ExplainJob): ExplainReport {
+function textReport(job: ExplainJob): ExplainReport {
+  const { methods, model, labels, layers, out, verbose } = job
   const dim = (text: string) => paint('dim', text)
   return {
-    start(device, used, picked, unusual) {
-      const sized = `images at ${size[0]}x${size[1]}`
-      say(
-        `${methods.join(', ')} of ${basename(model)} on ${device}, ${sized}${sizeGiven ? '' : ' (the default; --size changes it)'}${unusual}`,
-      )
+    start({ device, layers: used, picked, inputSize: [height, width], unusual }) {
+      const how = job.size ? '' : ` (${job.preprocessName ?? 'the default; --preprocess changes it'})`
+      say(`${methods.join(', ')} of ${basename(model)} on ${device}, images at ${height}x${width}${how}${unusual}`)
       if (picked) say(`at ${picked.layer} [${picked.shape.join(', ')}]${reshaped(picked)} (--layer for another)`)
       else if (used.length > 0) say(`at ${used.join(', ')}`)
     },
@@ -135,6 +148,7 @@ function textReport({ methods, model, size, sizeGiven, labels, layers, out, verb
       say(dim(`  → ${Object.values(files).join('  ')}`))
     },
     failure: (image, error) => complain(image, error, verbose),
+    methodFailure: (image, { method, error }) => complain(`${image}, ${method}`, error, verbose),
     notes(notes) {
       for (const { message } of notes) process.stderr.write(`gradcam: ${inOneLine(message)}\n`)
     },

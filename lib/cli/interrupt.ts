@@ -10,7 +10,7 @@ const signals = { SIGINT: 130, SIGTERM: 143 } as const
 /**
  * Listens for SIGINT, SIGTERM and the end of standard output. The first of them aborts the signal, with an
  * {@link Interruption} as the reason, so that the inputs in progress are finished. A second SIGINT or SIGTERM ends the
- * process at once, whatever its threads do: by the signal itself, as if nobody listened.
+ * process at once, whatever its threads do: by the signal itself, as if there were no listener.
  */
 export function onInterrupt(): { readonly signal: AbortSignal; readonly dispose: () => void } {
   const stopping = new AbortController()

@@ -45,6 +45,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'what is found on this machine, and what is missing',
     load: () => import('./commands/doctor.js'),
   },
+  setup: {
+    summary: 'get LibTorch, and the addon that npm installed for it: compiles nothing',
+    load: () => import('./commands/setup.js'),
+  },
   build: { summary: 'build the native addon for this machine', load: () => import('./commands/build.js') },
   cache: { summary: 'what this package keeps on this machine', load: () => import('./commands/cache.js') },
 }

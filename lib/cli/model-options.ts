@@ -1,5 +1,6 @@
-import { findArchitecture, imagenetLabels, preprocessOf } from '../architectures/architecture.js'
+import { imagenetLabels } from '../architectures/architecture.js'
 import { fixedImageSize } from '../model/model-input.js'
+import { planOfWeights, type LoadedWeights } from '../model/open-plan.js'
 import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import { several, single } from './arguments.js'
 import type { Option, Values } from './command.js'
@@ -35,12 +36,16 @@ export const readModelChoice = (file: string, values: Values): ModelChoice => ({
 export async function loadChoice(choice: ModelChoice, loading: LoadOptions): Promise<ScriptModule> {
   const { file, weights, libraries } = choice
   const model = await ScriptModule.load(file, { ...loading, libraries, ...(weights !== undefined && { weights }) })
-  const { prefix = '', key = null } = model.weights ?? {}
-  if (prefix !== '' || key !== null) {
-    const names = prefix === '' ? '' : ` with names that begin with '${prefix}'`
-    process.stderr.write(`gradcam: the weights were found${key === null ? '' : ` under '${key}'`}${names}.\n`)
-  }
+  sayWhereFound(model.weights)
   return model
+}
+
+/** Says where in their file weights were found, if that is not the file itself. */
+export function sayWhereFound(weights: LoadedWeights | null): void {
+  const { prefix = '', key = null } = weights ?? {}
+  if (prefix === '' && key === null) return
+  const names = prefix === '' ? '' : ` with names that begin with '${prefix}'`
+  process.stderr.write(`gradcam: the weights were found${key === null ? '' : ` under '${key}'`}${names}.\n`)
 }
 
 /** [height, width] of the images that a model takes: as it was exported, or as its weights were published for. */
@@ -49,10 +54,12 @@ export function imageSizeOf(model: ScriptModule): readonly [number, number] | nu
   return fixedImageSize(model.inputs) ?? crop ?? null
 }
 
-/** The labels that come with an architecture, where its weights were published for the classes of ImageNet. */
-export function labelsOf({ file, weights }: ModelChoice): readonly string[] | null {
-  if (weights === undefined) return null
-  const architecture = findArchitecture(file)
+/** What a file of weights says before the model is loaded; null for a model of one file. */
+export const weightsOf = ({ file, weights }: ModelChoice): LoadedWeights | null =>
+  weights === undefined ? null : planOfWeights(file, weights).loaded
+
+/** The labels of ImageNet, where weights have as many classes and were published for them. */
+export function labelsOf(weights: LoadedWeights | null): readonly string[] | null {
   const labels = imagenetLabels()
-  return preprocessOf(architecture, weights) && labels.length === architecture.classes ? labels : null
+  return weights?.preprocess && weights.classes === labels.length ? labels : null
 }

@@ -56,6 +56,9 @@ const trainingArguments: Readonly<Record<string, string>> = {
 /** Operators that reach beyond the values of the model: to files, or to memory that is not theirs. */
 const forbidden = new Set(['from_file', 'save', 'set_', 'set_data', 'resize_', 'resize_as_', 'as_strided_'])
 
+/** Namespaces of operators that round to integers, of which most are written in Python. */
+const quantizing = new Set(['quantized_decomposed', 'quantized', 'torchao'])
+
 /** An argument's own name cannot be a keyword. */
 const isKeyword = (name: string): boolean => /^(?:self|from|lambda|in|is|or|and|not|if|else)$/.test(name)
 
@@ -160,6 +163,11 @@ export class Expressions {
     if (!operator) return pythonCall(node.target, text)
     const { space, name } = operator
     refuseTraining(node, name, where)
+    if (quantizing.has(space))
+      throw unsupported(
+        `is quantized (${space}::${name} at '${where}'), and integers have no gradient`,
+        'Export the model before it is quantized.',
+      )
     if (forbidden.has(name) || space === 'prim')
       throw unsupported(`uses the operator ${space}::${name}, which is not allowed in a model`)
     const args = node.inputs.map((input, at) => {

@@ -1,5 +1,5 @@
 import { attributeOf, isBelow, relativePath, splitName, Variables } from './attributes.js'
-import type { BatchSize } from './batch.js'
+import type { BatchSize } from './batch-state.js'
 import { Call } from './calls.js'
 import type { Expressions } from './expressions.js'
 import type { Instances } from './instances.js'

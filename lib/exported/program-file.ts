@@ -28,6 +28,12 @@ export const isProgramArchive = ({ names }: Zip): boolean =>
       name === flatProgram || modelName.test(name) || /(?:^|\/)(?:archive_format$|data\/aotinductor\/)/.test(name),
   )
 
+/** How long the text of a program is, in bytes; 0 where the archive holds none. */
+export function programTextLength(zip: Zip): number {
+  const name = zip.has(flatProgram) ? flatProgram : zip.names.find((each) => modelName.test(each))
+  return name === undefined ? 0 : zip.record(name).length
+}
+
 /** The schema's numbers of dtypes. */
 const dtypes: Readonly<Record<number, StoredDType>> = {
   1: 'uint8',

@@ -15,8 +15,8 @@ import { flatten } from './regions.js'
 import { memberOf, type GraphNode, type Program, type Union } from './schema.js'
 import { unsupported } from './unsupported.js'
 
-/** The major version of the schema that is read. */
-const knownSchema = 8
+/** The major versions of the schema that are read: of torch 2.5, and since 2.6. */
+const knownSchemas = [7, 8]
 
 /**
  * Turns an exported program into the plan of a nested module: the graph is flat, and each node says in which module calls it
@@ -47,9 +47,9 @@ class Translation {
   ) {
     this.#program = file.program
     const { major, minor } = file.program.schema_version
-    if (major !== knownSchema)
+    if (!knownSchemas.includes(major))
       throw unsupported(
-        `has version ${major}.${minor} of the format, and ${knownSchema}.x is known`,
+        `has version ${major}.${minor} of the format, and ${knownSchemas.join('.x and ')}.x are known`,
         'Export it with torch 2.5 or later, or update this package.',
       )
     this.#instances = new Instances(file.tensors)

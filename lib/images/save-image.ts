@@ -27,7 +27,12 @@ export async function saveImage(tensor: Tensor, path: string | URL, options: Sav
 
 /** The same for a path whose name the package chose, as PNG: a link that has it is replaced, and not followed. */
 export async function saveOutput(tensor: Tensor, file: string): Promise<void> {
-  await write(file, await encodeImage(tensor), writeWhole)
+  await saveEncoded(await encodeImage(tensor), file)
+}
+
+/** The same for an image that is encoded already. */
+export async function saveEncoded(bytes: Uint8Array, file: string): Promise<void> {
+  await write(file, bytes, writeWhole)
 }
 
 async function write(

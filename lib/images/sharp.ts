@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { GradCamError } from '../base/errors.js'
+import { sharpRemedy } from '../base/sharp-remedy.js'
 
 export type Sharp = typeof import('sharp').default
 
@@ -25,8 +26,8 @@ async function load(): Promise<Sharp> {
   } catch (cause) {
     throw new GradCamError(
       'ERR_TOOL_MISSING',
-      `sharp, which reads and writes images, cannot be loaded: ${(cause as Error).message}`,
-      { remedy: 'Install it for this platform: npm install --include=optional sharp', cause },
+      `sharp, which reads and writes images, cannot be loaded: ${(cause as Error).message.split('\n')[0]}`,
+      { remedy: sharpRemedy, cause },
     )
   }
 }

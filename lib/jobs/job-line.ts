@@ -19,6 +19,8 @@ interface JobInputLine {
   readonly input: string
   /** SHA-256 of the input's bytes in hexadecimal digits; null where they could not be read. */
   readonly sha256: string | null
+  /** What LibTorch and the model warned of when the batch of the input was explained; left out where of nothing. */
+  readonly warnings?: readonly string[]
 }
 
 /** What a file held. */
@@ -119,6 +121,7 @@ export function toResultLine(
     ...filesOf(result.extra),
     ...(inputFile && { inputFile }),
     milliseconds: Math.round(milliseconds),
+    ...(result.warnings.length > 0 && { warnings: result.warnings }),
   }
 }
 
@@ -145,6 +148,12 @@ export function toErrorLine(
   error: unknown,
   sha256: string | null,
 ): JobErrorLine {
-  const code = error instanceof GradCamError ? error.code : null
-  return { id, input, sha256, error: { code, message: inOneLine(error) } }
+  const { code = null, warnings = [] } = error instanceof GradCamError ? error : {}
+  return {
+    id,
+    input,
+    sha256,
+    error: { code, message: inOneLine(error) },
+    ...(warnings.length > 0 && { warnings }),
+  }
 }

@@ -1,5 +1,6 @@
 import { normalize } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { findArchitecture } from '../architectures/architecture.js'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { either, expect, invalid } from '../base/check.js'
@@ -15,8 +16,11 @@ import { readPreprocess, type Preprocess, type PreprocessInput } from '../prepro
  * data, and is what job.json holds. Where and how fast a job runs is not part of it. See {@link makeJobSpec}.
  */
 export interface JobSpec {
-  /** The model file, and the SHA-256 digest of its bytes: a copy at another path is the same model. */
-  readonly model: { readonly path: string; readonly sha256: string }
+  /**
+   * The model file, and the SHA-256 digest of its bytes: a copy at another path is the same model. `architecture` is there
+   * where the file holds weights alone: the architecture of this package that they are loaded into.
+   */
+  readonly model: { readonly path: string; readonly sha256: string; readonly architecture?: string }
   readonly method: MethodName
   /** The dtype of what comes before the layer; null for that of the model. */
   readonly precision: 'bfloat16' | 'float16' | null
@@ -52,8 +56,10 @@ export type JobInput = { readonly path: string; readonly sha256: string } | numb
 
 /** What {@link makeJobSpec} makes a specification of. */
 export interface JobSpecOptions {
-  /** The path of the model file. */
+  /** The path of the model file; with `weights` the name of an architecture. */
   model: string
+  /** The path of a file of weights alone: see `LoadOptions`. */
+  weights?: string | null
   /** 'gradcam' by default. */
   method?: MethodName
   /** For methods that make maps of a layer: see `ExecutionOptions`. */
@@ -96,13 +102,14 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     target = 'argmax',
     alpha = 0.5,
   } = expect.options(options)
-  const { reshape = null, of = null, inputs: others = null } = options
+  const { reshape = null, weights = null, of = null, inputs: others = null } = options
   const part = of === null ? undefined : toPath(of)
   if (reshape !== null) toNativeReshape(reshape)
   if (reshape !== null && !methods[method].layered)
     throw invalid('reshape', `left out for the method ${method}, which takes no layer`, reshape)
   const { write = ['overlay'], labels = null, base = '', sources: given = [] } = options
   expect.path('model', file)
+  if (weights !== null) expect.path('weights', weights)
   expect.string('base', base)
   if (precision !== null) expect.oneOf('precision', precision, ['bfloat16', 'float16'])
   if (layer !== null) expect.string('layer', layer, 'the path of a layer')
@@ -118,7 +125,12 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
   const sources = expect
     .list('sources', given, isString, 'paths')
     .map((source) => normalize(source).replace(/(.)[/\\]$/, '$1'))
-  const model = { path: file, sha256: await digestOf(file) }
+  const from = weights ?? file
+  const model = {
+    path: from,
+    sha256: await digestOf(from),
+    ...(weights !== null && { architecture: findArchitecture(file).name }),
+  }
   return {
     model,
     method,
@@ -162,8 +174,7 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
   const changes = Object.keys(wanted).flatMap((key) => {
     const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
-    if (name === 'model')
-      return old.model.sha256 === wanted.model.sha256 ? [] : [`model: ${old.model.path} has changed`]
+    if (name === 'model') return modelChanges(old.model, wanted.model)
     return isDeepStrictEqual(old[name], wanted[name]) ? [] : [difference(name, old[name], wanted[name])]
   })
   if (changes.length > 0)
@@ -171,6 +182,12 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
       remedy: 'Give the same options, or choose another folder.',
       details: { changes },
     })
+}
+
+function modelChanges(old: JobSpec['model'], wanted: JobSpec['model']): string[] {
+  if (old.sha256 !== wanted.sha256) return [`model: ${old.path} has changed`]
+  if (old.architecture === wanted.architecture) return []
+  return [difference('model.architecture', old.architecture, wanted.architecture)]
 }
 
 /** As job.json holds it, checked as far as this reads it. */

@@ -18,7 +18,7 @@ import { Tensor } from '../tensor/tensor.js'
 import { expectedInput } from '../model/expected-input.js'
 import { isModel, type Model } from '../model/model.js'
 import { disposeValue, type Value } from '../tensor/values.js'
-import { ScriptModule } from '../model/script-module.js'
+import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import { framingOf } from '../preprocess/framing.js'
 import type { JobExplainer, JobPlan } from './job.js'
 import type { JobSpec } from './job-spec.js'
@@ -37,26 +37,28 @@ export interface ModelExplainerOptions extends Pick<
   devices?: readonly string[]
   /** Whether that file is trusted: see `LoadOptions`. */
   trust?: 'trusted' | 'untrusted'
+  /** Shared libraries with operators that the model uses: see `LoadOptions`. */
+  libraries?: readonly (string | URL)[]
 }
 
 /** Explains the inputs of a job with models in this process, by `explainAll`. */
 export class ModelExplainer implements JobExplainer {
-  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices' | 'trust'>
+  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices' | 'trust' | 'libraries'>
   readonly #given: readonly Model[] | null
   readonly #devices: readonly string[]
-  readonly #trust: 'trusted' | 'untrusted'
+  readonly #loading: Pick<LoadOptions, 'trust' | 'libraries'>
   #models: readonly Model[] = []
   #inputs: readonly Value[] | undefined
   #job: ({ readonly spec: JobSpec } & Chosen) | null = null
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(options: ModelExplainerOptions = {}) {
-    const { model, devices = ['cpu'], trust = 'trusted', ...tuning } = expect.options(options)
+    const { model, devices = ['cpu'], trust = 'trusted', libraries = [], ...tuning } = expect.options(options)
     const models: unknown[] | null = model === undefined ? null : (toList(model) ?? [model])
     if (models && (models.length === 0 || !models.every(isModel)))
       throw invalid('model', 'a loaded model, such as a ScriptModule, or an array of at least one', model)
     this.#tuning = tuning
-    this.#trust = expect.oneOf('trust', trust, ['trusted', 'untrusted'])
+    this.#loading = { trust: expect.oneOf('trust', trust, ['trusted', 'untrusted']), libraries }
     this.#devices = expect.strings('devices', devices, "['cpu']")
     this.#given = models
   }
@@ -67,7 +69,7 @@ export class ModelExplainer implements JobExplainer {
    */
   async open(spec: JobSpec): Promise<JobPlan> {
     expect.string('spec.model.path', expect.options(expect.options(spec, 'spec').model, 'spec.model').path)
-    this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#trust))
+    this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#loading))
     try {
       const [model] = this.#models as [Model, ...Model[]]
       this.#inputs = await loadInputs(spec.inputs)
@@ -122,9 +124,9 @@ export class ModelExplainer implements JobExplainer {
 
 /** Loads the model once for each device. The threads of LibTorch are divided among replicas on the CPU. */
 async function loadReplicas(
-  { model: { path }, preprocess }: JobSpec,
+  { model: { path, architecture }, preprocess }: JobSpec,
   devices: readonly string[],
-  trust: 'trusted' | 'untrusted',
+  loading: Pick<LoadOptions, 'trust' | 'libraries'>,
 ): Promise<Model[]> {
   const onCpu = devices.filter((device) => device === 'cpu').length
   const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
@@ -133,7 +135,8 @@ async function loadReplicas(
   try {
     const { size } = framingOf([224, 224], preprocess)
     const trial = { shape: [1, 3, ...size] }
-    for (const device of devices) models.push(await ScriptModule.load(path, { device, ...threads, trust, trial }))
+    const options = { ...threads, ...loading, trial, ...(architecture !== undefined && { weights: path }) }
+    for (const device of devices) models.push(await ScriptModule.load(architecture ?? path, { device, ...options }))
     return models
   } catch (error) {
     for (const model of models) model.dispose()

@@ -39,7 +39,7 @@ const isMap: Check = (value) => {
   return Buffer.from(levels, 'base64').length === height * width
 }
 
-const inputShape = { id: isString, input: isString, sha256: orNull(isSha256) }
+const inputShape = { id: isString, input: isString, sha256: orNull(isSha256), warnings: ifGiven(listOf(isString)) }
 
 const errorShape: Readonly<Record<keyof JobErrorLine, Check>> = {
   ...inputShape,

@@ -52,6 +52,8 @@ export interface JobSummary extends JobCounts {
   readonly conditions: Readonly<Partial<Record<MapCondition['state'], number>>>
   /** What makes results of the model depend on more than the image: nothing for most models. */
   readonly notes: readonly ModelNote[]
+  /** What LibTorch and the model warned of in this run: each text once, and at most 20. */
+  readonly warnings: readonly string[]
   /** Whether the signal ended the job before all inputs were done. */
   readonly interrupted: boolean
 }
@@ -163,6 +165,9 @@ async function closeAll(closing: readonly (() => Promise<void>)[]): Promise<void
   if (errors.length > 0) throw errors[0]
 }
 
+/** A model may warn of something else for each image. */
+const mostWarnings = 20
+
 type RunParts = RunJobOptions & { readonly claim: JobClaim; readonly plan: JobPlan }
 
 /** One run of a job, from the first input to the last. */
@@ -174,6 +179,7 @@ class JobRun {
   readonly #errors: Record<string, number> = {}
   readonly #conditions: Partial<Record<MapCondition['state'], number>> = {}
   #notes: readonly ModelNote[] = []
+  readonly #warnings = new Set<string>()
   #warned = false
 
   constructor(
@@ -220,6 +226,7 @@ class JobRun {
       errors: this.#errors,
       conditions: this.#conditions,
       notes: this.#notes,
+      warnings: [...this.#warnings],
       interrupted,
     }
   }
@@ -227,6 +234,7 @@ class JobRun {
   async #record(line: JobLine): Promise<void> {
     await this.parts.store.record(line)
     this.#entries.delete(line.id)
+    for (const warning of line.warnings ?? []) if (this.#warnings.size < mostWarnings) this.#warnings.add(warning)
     if ('error' in line) {
       const code = line.error.code ?? 'other'
       this.#counts.failed++

@@ -26,7 +26,7 @@ async function isWhole(file: string, written: FileDigest | null, verify: boolean
 }
 
 async function hasChanged({ input, sha256, inputFile }: JobResultLine, verify: boolean): Promise<boolean> {
-  // The name of an input that is no file, such as the key of an object, may by chance be that of one.
+  // The name of an input that is not a file, such as the key of an object, may by chance be that of one.
   if (sha256 === null || !(inputFile || (verify && isAbsolute(input)))) return false
   const found = await stat(input).catch(() => null)
   if (!found?.isFile()) return false

@@ -33,13 +33,13 @@ export async function explainLike(
   options: { target: MetricTarget; signal: AbortSignal | undefined },
 ): Promise<Tensor> {
   const maps = checkTensor('the result of explain', await explain(model, input, options))
-  const wanted = [input.shape[0] as number, ...shape.slice(1)]
+  const expected = [input.shape[0] as number, ...shape.slice(1)]
   try {
-    if (maps.shape.join() !== wanted.join())
+    if (maps.shape.join() !== expected.join())
       throw new GradCamError(
         'ERR_SHAPE',
-        `\`explain\` must return maps [${wanted.join(', ')}], like those given to \`add\`, but returned [${maps.shape.join(', ')}].`,
-        { details: { shape: maps.shape, expected: wanted } },
+        `\`explain\` must return maps [${expected.join(', ')}], like those given to \`add\`, but returned [${maps.shape.join(', ')}].`,
+        { details: { shape: maps.shape, expected } },
       )
     await checkFinite(maps, options.signal)
     return maps

@@ -1,10 +1,11 @@
 import { GradCamError } from '../base/errors.js'
-import { bytesOf, openFile, type ByteSource } from './byte-source.js'
-import { CutShort, Malformed } from './malformed.js'
-import { readPickle } from './pickle.js'
+import { openIfReadable, type ByteSource } from '../archive/byte-source.js'
+import { CutShort, Malformed } from '../archive/malformed.js'
+import { readPickle } from '../archive/pickle.js'
+import { show, type ZipRecord } from '../archive/zip-directory.js'
+import { readZipDirectory, readZipRecords } from '../archive/zip-records.js'
 import { checkPickledTensors } from './pickled-tensors.js'
 import { checkSourceDepth } from './source-nesting.js'
-import { readZipDirectory, readZipRecords, show, type ZipRecord } from './zip-directory.js'
 
 /** The largest pickle or source that is read. Weights are in records of their own. */
 const largestRecord = 256 * 2 ** 20
@@ -35,10 +36,10 @@ export interface SourceRecord {
  * @throws GradCamError ERR_MODEL_CORRUPT
  */
 export async function checkModelFile(file: string | Uint8Array, name: string): Promise<CheckedFile> {
-  const source = file instanceof Uint8Array ? bytesOf(file) : await openFile(file).catch(() => null)
+  using source = openIfReadable(file)
   if (!source) return nothing
   try {
-    const isArchive = source.size >= 4 && (await source.read(0, 2)).toString('latin1') === 'PK'
+    const isArchive = source.size >= 4 && (await source.readLater(0, 2)).toString('latin1') === 'PK'
     return isArchive ? await checkArchive(source) : nothing
   } catch (cause) {
     if (!(cause instanceof Malformed)) throw cause
@@ -50,8 +51,6 @@ export async function checkModelFile(file: string | Uint8Array, name: string): P
       details: { problem: cause.message },
       cause,
     })
-  } finally {
-    await source.close()
   }
 }
 

@@ -1,29 +1,7 @@
-import { Malformed } from './malformed.js'
-import { PickledCall, PickledGlobal, PickledList, PickledReference, partsOf, type Pickled } from './pickle.js'
+import { Malformed } from '../archive/malformed.js'
+import { PickledCall, PickledGlobal, PickledList, PickledReference, partsOf, type Pickled } from '../archive/pickle.js'
+import { extentOf, storageClasses } from '../archive/stored-tensor.js'
 import { sourceDepth } from './source-nesting.js'
-
-/** The bytes of an element, by the class of the storage. */
-const elementBytes: Readonly<Record<string, number>> = {
-  DoubleStorage: 8,
-  FloatStorage: 4,
-  HalfStorage: 2,
-  BFloat16Storage: 2,
-  LongStorage: 8,
-  IntStorage: 4,
-  ShortStorage: 2,
-  CharStorage: 1,
-  ByteStorage: 1,
-  BoolStorage: 1,
-  ComplexHalfStorage: 4,
-  ComplexFloatStorage: 8,
-  ComplexDoubleStorage: 16,
-  QInt8Storage: 1,
-  QUInt8Storage: 1,
-  QInt32Storage: 4,
-  QUInt4x2Storage: 1,
-  QUInt2x4Storage: 1,
-  UntypedStorage: 1,
-}
 
 /** Functions that make a tensor of (storage, offset, sizes, strides, ...). */
 const tensorMakers = ['torch._utils._rebuild_tensor_v2', 'torch._utils._rebuild_qtensor']
@@ -102,7 +80,7 @@ interface Storage {
 /** ('storage', class, key, device, elements) */
 function readStorage({ id }: PickledReference, recordSize: (key: string) => number | undefined): Storage {
   const [kind, type, key, , elements] = id instanceof PickledList ? id.items : []
-  const size = type instanceof PickledGlobal ? elementBytes[type.name.replace(/^torch\./, '')] : undefined
+  const size = type instanceof PickledGlobal ? storageClasses[type.name.replace(/^torch\./, '')]?.bytes : undefined
   if (kind !== 'storage' || typeof key !== 'string' || !isCount(elements) || size === undefined)
     throw new Malformed('a tensor in it has a storage that is not described as PyTorch describes it')
   const bytes = elements * size
@@ -111,7 +89,10 @@ function readStorage({ id }: PickledReference, recordSize: (key: string) => numb
   return { key, elements, bytes }
 }
 
-function checkCall({ callee, args }: PickledCall, storages: ReadonlyMap<PickledReference, Storage>): void {
+function checkCall(value: PickledCall, storages: ReadonlyMap<PickledReference, Storage>): void {
+  const { callee, args } = value
+  if (value.dict.entries.length > 0 || value.list.items.length > 0)
+    throw new Malformed('it puts values into something that is not a list or a dict')
   if (!(callee instanceof PickledGlobal) || !(args instanceof PickledList)) return
   const { items } = args
   if (callee.name === typeTag && typeof items[1] === 'string' && sourceDepth(items[1]).brackets > deepestTypes)
@@ -123,11 +104,10 @@ function checkCall({ callee, args }: PickledCall, storages: ReadonlyMap<PickledR
   const steps = countsIn(strides)
   if (!storage || !isCount(offset) || !shape || !steps || shape.length !== steps.length)
     throw new Malformed('a tensor in it is not described as PyTorch describes it')
-  const count = shape.reduce((product, size) => product * size, 1)
-  if (!Number.isSafeInteger(count)) throw new Malformed('a tensor in it has more elements than can be counted')
-  const extent = count === 0 ? 0 : shape.reduce((sum, size, i) => sum + (size - 1) * (steps[i] as number), offset + 1)
-  if (extent > storage.elements)
-    throw new Malformed(`a tensor in it reaches to element ${extent} of a storage of ${storage.elements}`)
+  const { elements, end } = extentOf({ sizes: shape, strides: steps, offset })
+  if (!Number.isSafeInteger(elements)) throw new Malformed('a tensor in it has more elements than can be counted')
+  if (end > storage.elements)
+    throw new Malformed(`a tensor in it reaches to element ${end} of a storage of ${storage.elements}`)
 }
 
 function isCount(value: unknown): value is number {

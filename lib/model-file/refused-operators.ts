@@ -27,7 +27,7 @@ const refusedFamilies: readonly string[] = [
   'cuda::',
 ]
 
-/** Those of a model's operators that are refused in a model that nobody trusts. */
+/** Those of a model's operators that are refused in an untrusted model. */
 export function refusedAmong(operators: readonly string[]): string[] {
   return operators.filter(
     (name) => refusedOperators.has(name) || refusedFamilies.some((start) => name.startsWith(start)),

@@ -1,4 +1,4 @@
-import { Malformed } from './malformed.js'
+import { Malformed } from '../archive/malformed.js'
 
 /** How deep code is nested, by what LibTorch's compiler calls itself for. */
 export interface SourceDepth {

@@ -4,11 +4,14 @@ import { native } from '../addon/native.js'
 import { expect, isInstance } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { toNativePlan } from '../exported/plan.js'
+import { loadLibraries } from './load-libraries.js'
 import { planOfWeights, readPlan } from './open-plan.js'
 
 export interface ConvertOptions extends CallOptions {
   /** The file of weights, where the source is the name of an architecture: see `LoadOptions.weights`. */
   weights?: string | URL | Uint8Array
+  /** Shared libraries that register operators which the model uses: see `LoadOptions.libraries`. */
+  libraries?: readonly (string | URL)[]
 }
 
 /**
@@ -24,7 +27,7 @@ export async function convertModel(
   out: string | URL,
   options: ConvertOptions = {},
 ): Promise<void> {
-  const { weights, signal } = expect.options(options)
+  const { weights, libraries, signal } = expect.options(options)
   const from = expect.path('source', source)
   const to = expect.path('out', out)
   const plan =
@@ -35,6 +38,7 @@ export async function convertModel(
     throw new GradCamError('ERR_INVALID_ARGUMENT', `'${from}' is not an exported program (.pt2).`, {
       remedy: 'Give a file of torch.export.save, or the name of an architecture with its weights.',
     })
+  await loadLibraries(libraries, signal)
   const partial = `${to}.${process.pid}.partial`
   try {
     await cancellable(signal, (ticket) => native().saveTorchScript(toNativePlan(plan), partial, ticket))

@@ -1,4 +1,4 @@
-import { openBytes, type ByteSource } from '../archive/byte-source.js'
+import { openIfReadable, type ByteSource } from '../archive/byte-source.js'
 import { Zip } from '../archive/zip.js'
 import {
   findArchitecture,
@@ -6,13 +6,14 @@ import {
   readArchitecturePlan,
   type Architecture,
 } from '../architectures/architecture.js'
-import { unknownArchitecture } from '../architectures/describe-weights.js'
-import { fitWeights } from '../architectures/fit-weights.js'
-import { readWeights } from '../architectures/weights-file.js'
+import { fittingArchitecture, unknownArchitecture } from '../architectures/describe-weights.js'
+import { fitWeights, type FittedPlan } from '../architectures/fit-weights.js'
+import { readWeights, type WeightsFile } from '../architectures/weights-file.js'
 import { GradCamError } from '../base/errors.js'
 import type { ModelPlan } from '../exported/plan.js'
-import { isProgramArchive } from '../exported/program-file.js'
+import { isProgramArchive, programTextLength } from '../exported/program-file.js'
 import { translateProgram } from '../exported/translate.js'
+import { libraryBeside } from './operator-library.js'
 
 /** What a model was put together from, where it was an architecture of this package and a file of weights. */
 export interface LoadedWeights {
@@ -34,21 +35,19 @@ export interface LoadedWeights {
  * @throws GradCamError as `translateProgram` does
  */
 export function readPlan(from: string | Uint8Array, device: string): ModelPlan | null {
-  using source = openOrNull(from)
+  using source = openIfReadable(from)
   const zip = source && zipOf(source)
   return source && zip && isProgramArchive(zip) ? translateProgram(source, zip, device) : null
 }
 
-/** The addon says what is wrong with a file that cannot be opened. */
-function openOrNull(from: string | Uint8Array): ByteSource | null {
-  try {
-    return openBytes(from)
-  } catch (error) {
-    if (error instanceof GradCamError) return null
-    throw error
-  }
+/** How long the text of an exported program is, in bytes; null for a file of another kind. */
+export function programLength(from: string | Uint8Array): number | null {
+  using source = openIfReadable(from)
+  const zip = source && zipOf(source)
+  return zip && isProgramArchive(zip) ? programTextLength(zip) : null
 }
 
+/** Null for what is not an archive, of which the addon says what is wrong. */
 function zipOf(source: ByteSource): Zip | null {
   try {
     if (source.size < 4 || source.read(0, 2).toString('latin1') !== 'PK') return null
@@ -67,13 +66,30 @@ function zipOf(source: ByteSource): Zip | null {
 export function planOfWeights(name: string, weights: string | Uint8Array): { plan: ModelPlan; loaded: LoadedWeights } {
   const architecture: Architecture = findArchitecture(name)
   const file = readWeights(weights)
-  const { plan, classes, prefix } = fitWeights(architecture, readArchitecturePlan(architecture), file)
+  const { plan, classes, prefix } = fit(architecture, file)
   const preprocess = preprocessOf(architecture, typeof weights === 'string' ? weights : null)
-  return { plan, loaded: { architecture: name, classes, prefix, key: file.key, preprocess } }
+  return { plan, loaded: { architecture: architecture.name, classes, prefix, key: file.key, preprocess } }
 }
 
-/** The error for a file that holds weights alone, with what it holds; any other error as it is. */
+/** Where weights do not fit, the error names the architecture that they do fit. */
+function fit(architecture: Architecture, file: WeightsFile): FittedPlan {
+  try {
+    return fitWeights(architecture, readArchitecturePlan(architecture), file)
+  } catch (error) {
+    const fitting = error instanceof GradCamError && error.code === 'ERR_WEIGHTS' ? fittingArchitecture(file) : null
+    if (!(error instanceof GradCamError) || fitting === null) throw error
+    const remedy = `They fit the architecture '${fitting}'.`
+    throw new GradCamError(error.code, error.problem, { remedy, details: { ...error.details, architecture: fitting } })
+  }
+}
+
+/**
+ * The error for a file that holds weights alone, with what it holds, and for one that needs an operator of a package that is
+ * there, with its name; any other error as it is.
+ */
 export function explainRefusal(error: unknown, from: string | Uint8Array): unknown {
+  const operator = error instanceof GradCamError && error.code === 'ERR_MODEL_OPERATOR' && error.details?.['operator']
+  if (typeof operator === 'string') return explainOperator(error as GradCamError, operator)
   if (!(error instanceof GradCamError) || !/^ERR_MODEL_(?:IS_STATE_DICT|NOT_TORCHSCRIPT)$/.test(error.code))
     return error
   try {
@@ -81,4 +97,14 @@ export function explainRefusal(error: unknown, from: string | Uint8Array): unkno
   } catch {
     return error // not weights after all, or none that can be read
   }
+}
+
+/** The operators of a Python package have its name before their own: torchvision::nms. */
+function explainOperator(error: GradCamError, operator: string): GradCamError {
+  const [name = ''] = operator.split('::')
+  const file = libraryBeside(name)
+  if (file === null) return error
+  const { code, problem, details } = error
+  const remedy = `Load it by \`libraries: ['${name}']\`, which is ${file}. Its code then runs in this process.`
+  return new GradCamError(code, problem, { remedy, details, cause: error })
 }

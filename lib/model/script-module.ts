@@ -1,6 +1,6 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { HookKind, ModelHandle } from '../addon/binding.js'
-import { toNativePlan, type ModelPlan } from '../exported/plan.js'
+import { toNativePlan } from '../exported/plan.js'
 import { native } from '../addon/native.js'
 import { expect, invalid, isInstance } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
@@ -8,8 +8,10 @@ import { checkByteLimit, checkThreads } from '../addon/runtime.js'
 import { checkModelFile } from '../model-file/check.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { isPathLike, loadLibraries } from './load-libraries.js'
 import { toModelInput, type ModelInput } from './model-input.js'
-import { explainRefusal, planOfWeights, readPlan, type LoadedWeights } from './open-plan.js'
+import { explainRefusal, planOfWeights, type LoadedWeights } from './open-plan.js'
+import { openPlan, type OpenedPlan } from './plan-thread.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
 import {
   toPositional,
@@ -53,8 +55,9 @@ export interface LoadOptions extends CallOptions {
    */
   weights?: string | URL | Uint8Array
   /**
-   * Shared libraries that register operators which the model uses, such as torchvision's. They are loaded for as long as the
-   * process lives, and their code runs.
+   * Shared libraries that register operators which the model uses: the paths of files, or the names of Python packages, such
+   * as 'torchvision', whose library is found beside the torch package that is used, or where python3 finds it. They are loaded
+   * for as long as the process lives, and their code runs. None is loaded that is not named here.
    */
   libraries?: readonly (string | URL)[]
 }
@@ -108,18 +111,18 @@ export class ScriptModule implements Model {
     expect.signal(signal)
     const untrusted = expect.oneOf('trust', trust, ['trusted', 'untrusted']) === 'untrusted'
     const limits = checkTrial(trial)
-    for (const library of expect.list('libraries', libraries ?? [], isPathLike, 'paths of libraries'))
-      await cancellable(signal, (ticket) => native().loadLibrary(expect.path('libraries', library), ticket))
+    await loadLibraries(libraries, signal)
     let facts: Pick<ScriptModule, 'inputs' | 'weights'> = { inputs: null, weights: null }
     const start = async (ticket: number): Promise<ModelHandle> => {
       // Bytes of the caller's may change while others are awaited, and an untrusted file as well.
       const asWhole = untrusted && values === undefined && typeof from === 'string'
       const kept = typeof from === 'string' ? (asWhole ? await readWhole(from) : from) : Buffer.from(from)
       const name = typeof from === 'string' ? `'${from}'` : 'The buffer'
-      const opened = open(kept, values, where)
+      const opened = await open(kept, values, { device: where, signal })
+      if (signal?.aborted) throw signal.reason
       if (opened) {
-        facts = { inputs: opened.plan.inputs.map(toModelInput), weights: opened.loaded }
-        return await native().loadPlan(toNativePlan(opened.plan), where, own, splitMemory, ticket)
+        facts = { inputs: opened.inputs.map(toModelInput), weights: opened.loaded }
+        return await native().loadPlan(opened.plan, where, own, splitMemory, ticket)
       }
       const found = await checkModelFile(kept, name)
       if (untrusted && typeof kept !== 'string') await tryUntrusted(kept, name, found, { ...limits, signal })
@@ -157,7 +160,7 @@ export class ScriptModule implements Model {
     const { handle } = this
     const output = await cancellable(
       signal,
-      (ticket) => handle.forward(toPositional(inputs).map(unwrapValue), ticket),
+      (ticket) => handle.forward(toPositional(this, inputs).map(unwrapValue), ticket),
       (late) => disposeValue(wrapValue(late)),
     )
     return wrapValue(output) as Output
@@ -230,8 +233,6 @@ export class ScriptModule implements Model {
   }
 }
 
-const isPathLike = (value: unknown): value is string | URL => typeof value === 'string' || isInstance(value, URL)
-
 /** A path, or bytes. */
 function toOrigin(name: 'source' | 'weights', value: unknown): string | Uint8Array {
   if (isInstance(value, Uint8Array)) return value
@@ -241,19 +242,21 @@ function toOrigin(name: 'source' | 'weights', value: unknown): string | Uint8Arr
   return expect.path(name, value)
 }
 
-/** What is not TorchScript as a plan; null for what the addon reads. */
-function open(
+/** What is not TorchScript, as the addon takes it; null for what the addon reads itself. */
+async function open(
   from: string | Uint8Array,
   weights: string | Uint8Array | undefined,
-  device: string,
-): { plan: ModelPlan; loaded: LoadedWeights | null } | null {
+  { device, signal }: { device: string; signal: AbortSignal | undefined },
+): Promise<(OpenedPlan & { loaded: LoadedWeights | null }) | null> {
   if (weights !== undefined) {
-    if (typeof from === 'string') return planOfWeights(from, weights)
-    throw invalid('source', 'the name of an architecture where `weights` are given', from)
+    if (typeof from !== 'string') throw invalid('source', 'the name of an architecture where `weights` are given', from)
+    const { plan, loaded } = planOfWeights(from, weights)
+    return { plan: toNativePlan(plan), inputs: plan.inputs, loaded }
   }
   // Constants that a program makes are made on the model's device.
-  const plan = readPlan(from, device === 'auto' ? (native().info().cuda ? 'cuda' : 'cpu') : device)
-  return plan && { plan, loaded: null }
+  const where = device === 'auto' ? (native().info().cuda ? 'cuda' : 'cpu') : device
+  const opened = await openPlan({ from, device: where }, signal)
+  return opened && { ...opened, loaded: null }
 }
 
 type Hook = (module: HookedModule, ...values: Value[]) => Value | undefined

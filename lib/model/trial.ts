@@ -6,7 +6,7 @@ import { runNodeChild } from '../base/node-child.js'
 import type { CheckedFile } from '../model-file/check.js'
 import { refusedAmong, refusedInSource } from '../model-file/refused-operators.js'
 
-/** How a model that nobody trusts is tried before this process loads it. */
+/** How an untrusted model is tried before this process loads it. */
 export interface TrialOptions {
   /**
    * The shape of the input that it runs on once, of random numbers; [1, 3, 224, 224] by default. A model that refuses it is
@@ -58,7 +58,7 @@ export async function readWhole(path: string): Promise<Buffer> {
   })
 }
 
-/** Throws ERR_MODEL_UNTRUSTED where an operator is refused in a model that nobody trusts. */
+/** Throws ERR_MODEL_UNTRUSTED where an operator is refused in an untrusted model. */
 export function refuseOperators(operators: readonly string[]): void {
   const refused = refusedAmong(operators)
   if (refused.length > 0) throw refusal(`it calls ${refused.join(', ')}`, { operators: refused })
@@ -114,7 +114,7 @@ const mostOutput = 2 ** 20
 export const answerStart = 'gradcam trial: '
 
 function refusal(problem: string, details: Readonly<Record<string, unknown>>): GradCamError {
-  return new GradCamError('ERR_MODEL_UNTRUSTED', `The model is refused, because nobody trusts it: ${problem}.`, {
+  return new GradCamError('ERR_MODEL_UNTRUSTED', `The model is refused as untrusted: ${problem}.`, {
     remedy: 'Load it as trusted only if you trust it as much as a program. See SECURITY.md.',
     details,
   })

@@ -31,7 +31,7 @@ export const presets = Object.freeze({
   'timm-bilinear': timm(224, 0.875, 'bilinear'),
   /** OpenAI's CLIP. */
   clip: { resize: 224, resample: 'bicubic', crop: [224, 224], fill: black, ...clipScale },
-  /** The whole image, whatever its proportions, as `gradcam explain` does by default (up to 1/255 per pixel). */
+  /** The whole image, whatever its proportions. */
   squash: { resize: [224, 224], resample: 'bilinear', crop: null, fill: black, ...imagenetScale },
   /** The whole image in its proportions, with ImageNet's mean colour around it. */
   letterbox: { ...timm(224, 1, 'bilinear', 'border'), fill: [124, 116, 104] },

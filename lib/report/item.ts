@@ -34,8 +34,10 @@ function confidence({ target, top }: JobResultLine): number | null {
 /** @param small null for an input that failed */
 export function toItem(line: JobLine, small: Thumbnail | null, input: string | null): Item {
   const digest = line.sha256 === null ? {} : { 'SHA-256': line.sha256 }
+  const warned = line.warnings && { Warnings: line.warnings.join(' ') }
   const thumbnail = small && 'url' in small ? small.url : null
-  if ('error' in line) return { error: line.error, thumbnail, input, facts: { Input: line.input, ...digest } }
+  if ('error' in line)
+    return { error: line.error, thumbnail, input, facts: { Input: line.input, ...warned, ...digest } }
   const { size, region, map, top } = line
   const facts = {
     ...(line.target >= 0 && {
@@ -49,6 +51,7 @@ export function toItem(line: JobLine, small: Thumbnail | null, input: string | n
     Input: `${line.input}, ${size[1]} x ${size[0]}`,
     ...(small && 'missing' in small && { Image: small.missing === 'gone' ? 'no longer there' : small.reason }),
     Files: Object.values(line.files).join(', ') || 'none',
+    ...warned,
     ...digest,
   }
   return { size, region, map, top, thumbnail, input, where: peak(line), facts }

@@ -1,13 +1,11 @@
-import { copyFileSync, existsSync, statSync, utimesSync } from 'node:fs'
+import { copyFileSync, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheFolder, keepPartial, listFolder, makePartial, removeWhole } from './cache.js'
+import { addonsFolder, touch } from '../addon/taken.js'
+import { keepPartial, listFolder, makePartial, removeWhole } from './cache.js'
 
-/** So many built addons are kept, the last ones that were used: 2 MB each. */
+/** So many addons are kept, the last ones that were used: 2 MB each. */
 const kept = 16
 const file = 'gradcam.node'
-
-/** Where this user's built addons lie, for all projects on the machine. */
-export const addonsFolder = (): string => join(cacheFolder(), 'addons')
 
 /**
  * The addon that was built from these sources, with these settings and this LibTorch, by any project of this user; null
@@ -32,10 +30,15 @@ export function cacheAddon(key: string, addon: string): void {
     const partial = makePartial(folder)
     copyFileSync(addon, join(partial, file))
     keepPartial(partial, key, folder)
-    for (const old of cachedAddons().slice(kept)) removeCachedAddon(old)
+    prune()
   } catch {
     // Without a cache it works as well.
   }
+}
+
+/** Removes what was not used for longest. */
+export function prune(): void {
+  for (const old of cachedAddons().slice(kept)) removeCachedAddon(old)
 }
 
 /** The keys of the addons that are kept, the one used last first. */
@@ -51,12 +54,3 @@ export function cachedAddons(): string[] {
 
 /** Removes one. */
 export const removeCachedAddon = (key: string): void => removeWhole(join(addonsFolder(), key))
-
-function touch(path: string): void {
-  try {
-    const now = new Date()
-    utimesSync(path, now, now)
-  } catch {
-    // A read-only cache still serves.
-  }
-}

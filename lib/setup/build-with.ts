@@ -11,7 +11,7 @@ import {
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { GradCamError } from '../base/errors.js'
-import { compareVersions, libraryPath, newestTried, type LibTorch } from '../addon/describe.js'
+import { compareVersions, libraryFolder, libraryPath, newestTried, type LibTorch } from '../addon/describe.js'
 import { buildFolder, packageRoot } from '../base/paths.js'
 import { lastLines, run } from '../base/processes.js'
 import { nativeBatches, nativeSources, type Builder } from '../addon/build-info.js'
@@ -104,14 +104,16 @@ function prepareGyp(work: string, { libtorch, werror, sanitize, unity }: BuildPl
     join(libtorch.root, 'include'),
     join(libtorch.root, 'include', 'torch', 'csrc', 'api', 'include'),
   ]
+  // The compiler searches /usr/include by itself, and must do so last: its own headers say which one comes next.
+  const includes = headers.filter((folder) => folder !== '/usr/include').map((folder) => `-isystem${folder}`)
   const sanitizer = sanitize ? [`-fsanitize=${sanitize}`] : []
   const variables = {
     sources: unity ? writeBatches(work) : nativeSources(),
     // As system headers: warnings inside headers of other projects cannot be fixed here.
-    flags: [...flags, ...headers.map((folder) => `-isystem${folder}`), ...(werror ? ['-Werror'] : []), ...sanitizer],
+    flags: [...flags, ...includes, ...(werror ? ['-Werror'] : []), ...sanitizer],
     link_flags: sanitizer,
     libraries: ['torch_cpu', 'c10'].map((name) => libraryPath(libtorch.root, name)),
-    libtorch_lib: join(libtorch.root, 'lib'),
+    libtorch_lib: libraryFolder(libtorch.root),
     defines: [`_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11Abi ? 1 : 0}`],
   }
   writeIfChanged(join(work, 'found.gypi'), JSON.stringify({ variables }, null, 2))

@@ -1,44 +1,29 @@
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
-import { createRequire } from 'node:module'
 import { join, sep } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 import { ensureLibTorch } from './libtorch/install.js'
 import type { LibTorch } from '../addon/describe.js'
 import { describeWait, withLock, type LockWait } from '../base/lock.js'
-import { addonFile, buildFolder, buildInfoFile, packageRoot } from '../base/paths.js'
-import {
-  addonStamp,
-  hashSources,
-  hashText,
-  platform,
-  readBuildInfo,
-  type Builder,
-  type BuildInfo,
-} from '../addon/build-info.js'
+import { addonFile, buildFolder, packageRoot } from '../base/paths.js'
+import { addonStamp, readBuildInfo, type Builder, type BuildInfo } from '../addon/build-info.js'
+import { cacheKey, describeBuild, type BuildSettings, type NewBuild } from './describe-build.js'
+import type { Confirm } from './libtorch/steps.js'
 import { cacheAddon, findCachedAddon } from './addon-cache.js'
 import { findPrebuilt } from './prebuilt.js'
 import { builders, logFile, objectSources, objectsRecord, workFolder, type BuildPlan } from './build-with.js'
-import { probeAddon } from '../addon/probe.js'
+import { placeAddon } from './place-addon.js'
 import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp, toolMissing } from './tools.js'
 
-const require = createRequire(import.meta.url)
-
-export interface BuildOptions {
-  /** cmake-js where there is a CMake, else node-gyp. */
-  readonly builder?: Builder
-  /** Let a warning in our own C++ fail the build: for CI. */
-  readonly werror?: boolean
-  /** For -fsanitize, e.g. 'address'. */
-  readonly sanitize?: string
-  /** Compile sources in batches (default true). */
-  readonly unity?: boolean
+export interface BuildOptions extends BuildSettings {
   /** Compile even where this machine has an addon that was built from the same (default false). */
   readonly fresh?: boolean
   /** Compilers at once: as many as cores and memory allow (LibTorch's headers take about 2 GB each). */
   readonly jobs?: number
   /** Called with each line for the user. */
   readonly say?: (line: string) => void
+  /** Asked before a large download; without it nobody is asked. */
+  readonly confirm?: Confirm
   /** Called with each piece of the builder's output. */
   readonly onOutput?: (text: string) => void
 }
@@ -62,7 +47,7 @@ export interface BuildResult {
  */
 export async function build(options: BuildOptions = {}): Promise<BuildResult> {
   const say = options.say ?? (() => {})
-  const libtorch = await ensureLibTorch({ say })
+  const libtorch = await ensureLibTorch({ say, ...(options.confirm && { confirm: options.confirm }) })
   const builder = options.builder ?? ((await findCMake()) ? 'cmake-js' : 'node-gyp')
   makeBuildFolder()
   const waiting = (wait: LockWait): void => say(describeWait(wait, 'is building already'))
@@ -92,9 +77,6 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
   })
 }
 
-/** What the record of a build says before there is an addon. */
-type NewBuild = Omit<BuildInfo, 'addon'> & { readonly builder: Builder }
-
 async function compile(info: NewBuild, plan: BuildPlan): Promise<void> {
   const { builder } = info
   const settingsFile = join(workFolder(builder), 'settings')
@@ -106,35 +88,10 @@ async function compile(info: NewBuild, plan: BuildPlan): Promise<void> {
   rmSync(objectsRecord(builder), { force: true })
   const made = await builders[builder](plan)
   writeFileSync(objectsRecord(builder), info.sources)
-  await putInPlace(made, info, { sanitize: plan.sanitize })
+  // A sanitizer's runtime has to be preloaded, so such an addon cannot be loaded here.
+  await placeAddon(made, info, buildFolder, { tried: plan.sanitize === '' })
   // An installed package is built once: half a gigabyte of object files has no further use there.
   if (packageRoot.includes(`${sep}node_modules${sep}`)) rmSync(workFolder(builder), { recursive: true, force: true })
-}
-
-/** @param linked the LibTorch that a prebuilt addon finds by a link beside it; else it knows the path itself */
-async function putInPlace(
-  made: string,
-  info: Omit<BuildInfo, 'addon'>,
-  { sanitize = '', linked }: { sanitize?: string; linked?: LibTorch } = {},
-): Promise<void> {
-  // A folder of its own: the record of the earlier build does not concern the new addon.
-  const folder = join(buildFolder, `new-${process.pid}`)
-  const [next, link] = [join(folder, 'gradcam.node'), join(folder, 'torch')]
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder)
-  try {
-    copyFileSync(made, next)
-    if (linked) symlinkSync(linked.root, link)
-    await tryOut(next, sanitize)
-    // The record goes first and comes back last: between the two the addon counts as not built, never as something else.
-    rmSync(buildInfoFile, { force: true })
-    if (linked) renameSync(link, join(buildFolder, 'torch'))
-    renameSync(next, addonFile)
-    writeFileSync(`${buildInfoFile}.new`, `${JSON.stringify({ ...info, addon: addonStamp() }, null, 2)}\n`)
-    renameSync(`${buildInfoFile}.new`, buildInfoFile)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
 }
 
 /** Puts the addon that npm installed in place. One that does not load here is passed over. */
@@ -147,7 +104,7 @@ async function takePrebuilt(
   const prebuilt = findPrebuilt(libtorch)
   if (prebuilt === null) return false
   try {
-    await putInPlace(prebuilt, { ...info, builder: 'prebuilt' }, { linked: libtorch })
+    await placeAddon(prebuilt, { ...info, builder: 'prebuilt' }, buildFolder, { linked: libtorch })
     return true
   } catch {
     return false
@@ -163,56 +120,15 @@ async function takeCached(
   const cached = key === null || fresh ? null : findCachedAddon(key)
   if (cached === null) return false
   try {
-    await putInPlace(cached, info)
+    await placeAddon(cached, info, buildFolder)
     return true
   } catch {
     return false
   }
 }
 
-/** What an addon depends on, whichever project builds it; null for one with a sanitizer, which is not kept. */
-function cacheKey(info: Omit<BuildInfo, 'addon'>, libtorch: LibTorch, options: BuildOptions): string | null {
-  if (options.sanitize) return null
-  return hashText(info.builder, info.sources, ...settingsOf(libtorch, options))
-}
-
 function defaultJobs(): number {
   return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2 ** 31)))
-}
-
-/** A sanitizer's runtime has to be preloaded, so such an addon cannot be loaded here. */
-async function tryOut(addon: string, sanitize: string): Promise<void> {
-  if (sanitize) return
-  const probe = await probeAddon(addon)
-  if (probe.ok) return
-  throw new GradCamError(
-    'ERR_BUILD',
-    `The addon was compiled but does not load; the addon of an earlier build is left in place. ${probe.problem}`,
-    { remedy: probe.remedy },
-  )
-}
-
-function describeBuild(libtorch: LibTorch, builder: Builder, options: BuildOptions): NewBuild {
-  const { cxx11Abi: _, ...rest } = libtorch
-  const settings = hashText(packageRoot, ...settingsOf(libtorch, options))
-  return { builder, platform, libtorch: rest, settings, sources: hashSources() }
-}
-
-/** All that a build depends on besides the sources and where they lie. */
-function settingsOf(libtorch: LibTorch, options: BuildOptions): string[] {
-  const environment = ['CXX', 'CXXFLAGS', 'LDFLAGS', 'CMAKE_GENERATOR'].map(
-    (name) => `${name}=${process.env[name] ?? ''}`,
-  )
-  const { werror = false, sanitize = '', unity = true } = options
-  const flags = [String(libtorch.cxx11Abi), String(werror), sanitize, String(unity), ...environment]
-  return [platform, libtorch.root, libtorch.fingerprint, ...flags, ...headerVersions()]
-}
-
-/** The versions of the headers that are compiled in, wherever npm put them: dependencies may lie beside an installed package. */
-function headerVersions(): string[] {
-  return ['node-addon-api', 'node-api-headers'].map(
-    (name) => (require(`${name}/package.json`) as { version: string }).version,
-  )
 }
 
 function isCurrent(info: NewBuild, { builder, werror, fresh }: BuildOptions): boolean {

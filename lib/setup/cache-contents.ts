@@ -1,8 +1,10 @@
 import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeWait, withLock, type LockWait } from '../base/lock.js'
-import { addonsFolder, cachedAddons, removeCachedAddon } from './addon-cache.js'
-import { cacheFolder, cleanPartials, listFolder, removeWhole } from './cache.js'
+import { addonsFolder } from '../addon/taken.js'
+import { cachedAddons, removeCachedAddon } from './addon-cache.js'
+import { cacheFolder } from '../base/cache-folder.js'
+import { cleanPartials, listFolder, removeWhole } from './cache.js'
 
 /** One thing that this package keeps in the user's cache folder. */
 export interface CacheEntry {
@@ -58,11 +60,13 @@ function entry(kind: CacheEntry['kind'], path: string): CacheEntry {
   return { kind, path, bytes: sizeOf(path), used: statSync(path).mtime }
 }
 
+/** Without what links lead to: a taken addon has one to its LibTorch. */
 function sizeOf(folder: string): number {
   let bytes = 0
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-    const found = lstatSync(join(folder, name), { throwIfNoEntry: false })
-    if (found?.isFile()) bytes += found.size
+  for (const found of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, found.name)
+    if (found.isDirectory()) bytes += sizeOf(path)
+    else if (found.isFile()) bytes += lstatSync(path, { throwIfNoEntry: false })?.size ?? 0
   }
   return bytes
 }

@@ -1,14 +1,17 @@
-import { addonStamp, platform, readBuildInfo } from '../addon/build-info.js'
+import { dirname, join } from 'node:path'
+import { addonStamp, platform, readBuildInfo, type BuildInfo } from '../addon/build-info.js'
+import type { LibTorch, LibTorchSource } from '../addon/describe.js'
 import { probeAddon } from '../addon/probe.js'
 import type { RuntimeFacts } from '../addon/probe-child.js'
 import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp } from './tools.js'
 import { GradCamError } from '../base/errors.js'
-import { cacheFolder } from './cache.js'
+import { cacheFolder } from '../base/cache-folder.js'
 import { hasNvidiaDriver } from './libtorch/driver.js'
-import { pinnedVersion, searchLibTorch, type Search } from './libtorch/find.js'
+import { lookForLibTorch, pinnedVersion } from './libtorch/find.js'
 import { pipRemedy, pythonRemedy } from './libtorch/install.js'
 import { askPython } from './libtorch/python.js'
 import { addonFile } from '../base/paths.js'
+import { sharpRemedy } from '../base/sharp-remedy.js'
 
 /** One thing that doctor checked. */
 export interface Check {
@@ -32,7 +35,7 @@ export interface DoctorReport {
 }
 
 /**
- * Checks everything that the package needs on this machine: Node, compiler, CMake, Python, LibTorch, the addon, its
+ * Checks everything that the package needs on this machine: Node, compiler, CMake, Python, sharp, LibTorch, the addon, its
  * devices and threads. It changes nothing and never throws; the addon is loaded in a process of its own.
  */
 export async function doctor(): Promise<DoctorReport> {
@@ -50,6 +53,7 @@ export async function doctor(): Promise<DoctorReport> {
     await checkCompiler(needed),
     await checkCMake(needed),
     await checkPython(search.libtorchFound || !needed),
+    await checkSharp(),
     search.check,
     addon.check,
     ...(addon.facts ? [await checkDevices(addon.facts), checkThreads(addon.facts)] : []),
@@ -102,43 +106,77 @@ async function checkPython(optional: boolean): Promise<Check> {
   return { name: 'Python', status: 'ok', found: `${found}, pip ${python.pip}`, details }
 }
 
+/** Why a LibTorch is the one that is taken, by where it was found. */
+const reasons: Readonly<Record<LibTorchSource, string>> = {
+  LIBTORCH: 'named by LIBTORCH',
+  environment: "the Python environment's PyTorch",
+  python3: "python3's PyTorch",
+  'private install': 'private install',
+  'another Python': 'the PyTorch of another Python, for nothing nearer is here',
+  system: "the system's, for nothing nearer is here",
+}
+
 async function checkLibTorch(): Promise<{ check: Check; libtorchFound: boolean }> {
   const name = 'LibTorch'
-  const search: Search | Error = await searchLibTorch().catch((error: unknown) => error as Error)
-  if (search instanceof Error) {
-    const { problem, remedy } = asFailure(search)
+  const all: LibTorch[] = []
+  const tried: string[] = []
+  try {
+    for await (const { libtorch, said } of lookForLibTorch()) {
+      if (!libtorch) tried.push(said)
+      else if (all.every(({ root }) => root !== libtorch.root)) all.push(libtorch)
+    }
+  } catch (error) {
+    const { problem, remedy } = asFailure(error as Error)
     const check: Check = { name, status: 'missing', found: problem, remedy, details: { version: null } }
     return { check, libtorchFound: false }
   }
-  const { libtorch, tried } = search
-  if (!libtorch) {
-    const remedy = `Run: npx gradcam build (pip installs PyTorch ${pinnedVersion} into ${cacheFolder()}).`
+  const [first, ...others] = all
+  if (!first) {
+    const remedy = `Run: npx gradcam setup (pip installs PyTorch ${pinnedVersion} into ${cacheFolder()}).`
     const check: Check = { name, status: 'missing', found: tried.join('; '), remedy, details: { version: null } }
     return { check, libtorchFound: false }
   }
-  const { version, cuda, root, source } = libtorch
-  const from = { LIBTORCH: 'named by LIBTORCH', python3: "python3's PyTorch", 'private install': 'private install' }[
-    source
-  ]
-  const found = `${version}, ${cuda ? 'CUDA' : 'CPU'} build, ${from} (${root})`
-  return { check: { name, status: 'ok', found, details: { version, cuda, root, source } }, libtorchFound: true }
+  const { version, cuda, root, source } = first
+  const also = others.map((other) => `${other.version} in ${other.root}`)
+  const found =
+    `${version}, ${cuda ? 'CUDA' : 'CPU'} build, ${reasons[source]} (${root})` +
+    (also.length > 0 ? `; also here: ${also.join(', ')}` : '')
+  const details = { version, cuda, root, source, others: others.map((other) => other.root).join('\n') }
+  return { check: { name, status: 'ok', found, details }, libtorchFound: true }
+}
+
+async function checkSharp(): Promise<Check> {
+  const name = 'sharp'
+  try {
+    const { default: sharp } = await import('sharp')
+    const { sharp: version = null, vips = null } = sharp.versions as Readonly<Record<string, string | undefined>>
+    return { name, status: 'ok', found: `${version}, which reads and writes images`, details: { version, vips } }
+  } catch (error) {
+    const found = `images can be neither read nor written: ${(error as Error).message.split('\n')[0]}`
+    return { name, status: 'missing', found, remedy: sharpRemedy, details: { version: null } }
+  }
 }
 
 async function checkAddon(): Promise<{ check: Check; facts?: RuntimeFacts }> {
   const name = 'Addon'
-  const file = process.env['GRADCAM_ADDON'] ?? addonFile
-  const info = readBuildInfo()
-  const builtWith = info && info.addon === addonStamp(file) ? info : null
-  const details = { file, builder: builtWith?.builder ?? null, builtAgainst: builtWith?.libtorch.version ?? null }
   const probe = await probeAddon()
   if (!probe.ok) {
     const { problem, remedy = 'Run: npx gradcam build.' } = probe
-    return { check: { name, status: 'missing', found: problem, remedy, details: { ...details, loads: false } } }
+    const file = process.env['GRADCAM_ADDON'] ?? addonFile
+    const details = { file, builder: null, builtAgainst: null, loads: false }
+    return { check: { name, status: 'missing', found: problem, remedy, details } }
   }
-  const built = builtWith ? `, built with ${builtWith.builder} against LibTorch ${builtWith.libtorch.version}` : ''
+  const { file, facts } = probe
+  const info = readBuildInfo(join(dirname(file), 'build-info.json'))
+  const builtWith = info && info.addon === addonStamp(file) ? info : null
+  const details = { file, builder: builtWith?.builder ?? null, builtAgainst: builtWith?.libtorch.version ?? null }
+  const built = builtWith ? `, ${describeBuilder(builtWith)} LibTorch ${builtWith.libtorch.version}` : ''
   const found = `loads${built} (${file})`
-  return { check: { name, status: 'ok', found, details: { ...details, loads: true } }, facts: probe.facts }
+  return { check: { name, status: 'ok', found, details: { ...details, loads: true } }, facts }
 }
+
+const describeBuilder = ({ builder }: BuildInfo): string =>
+  builder === 'prebuilt' ? 'as npm installed it, with' : `built with ${builder} against`
 
 async function checkDevices({ cuda, cudaDevices, cudaBuild, cudaProblem }: RuntimeFacts): Promise<Check> {
   const details = { cpu: true, cuda, cudaDevices, cudaBuild }

@@ -32,6 +32,9 @@ export function findPrebuilt(libtorch: LibTorch): string | null {
   return existsSync(path) ? path : null
 }
 
+/** The minor versions of LibTorch for which npm installed an addon; none where it installed none. */
+export const prebuiltMinors = (): string[] => Object.keys(readManifest()?.addons ?? {})
+
 function readManifest(): (PrebuiltManifest & { readonly folder: string }) | null {
   try {
     const file = require.resolve(`${prebuiltPackage}/prebuilt.json`)

@@ -1,4 +1,3 @@
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <napi.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -21,6 +20,7 @@
 #include "model_plan.h"
 #include "operators.h"
 #include "plan.h"
+#include "random.h"
 
 namespace gradcam::node {
 
@@ -159,22 +159,6 @@ Napi::Value make_pass(const Napi::CallbackInfo& info) {
   });
 }
 
-// randomNormal(shape, dtype, seed, ticket): the numbers of torch.randn with a CPU generator of that seed
-Napi::Value random_normal(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto shape = to_integers(info[0], "shape");
-    const at::TensorOptions options(parse_dtype(to_text(info[1], "dtype")));
-    const auto seed = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
-    auto& environment = Environment::of(info.Env());
-    return environment.submit<Tensor>(
-        environment.executors().operators(), info[3].ToNumber(),
-        [shape, options, seed](const CancelFlag&) {
-          return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), options);
-        },
-        [](Napi::Env env, Tensor& tensor) -> Napi::Value { return TensorHandle::wrap(env, tensor); });
-  });
-}
-
 Napi::Value layer_methods(const Napi::CallbackInfo& info) {
   auto names = Napi::Array::New(info.Env());
   for (const auto& name : layer_method_names()) names[names.Length()] = name;
@@ -219,7 +203,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"drawMap", draw_map_async},
       {"randomizedModel", randomized_model_async},
       {"impute", impute_async},
-      {"randomUniform", random_uniform_async},
+      {"randomUniform", random_uniform},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {

@@ -108,12 +108,12 @@ void TensorHandle::set_requires_grad(const Napi::CallbackInfo& info, const Napi:
   guarded(info.Env(), [&] {
     const auto& tensor = unwrap_tensor(info.This());
     if (!value.IsBoolean()) throw Error("ERR_INVALID_ARGUMENT", "requiresGrad must be true or false.");
-    const bool wanted = value.As<Napi::Boolean>();
-    if (!wanted && tensor.requires_grad() && !tensor.is_leaf())
+    const bool required = value.As<Napi::Boolean>();
+    if (!required && tensor.requires_grad() && !tensor.is_leaf())
       throw Error("ERR_INVALID_ARGUMENT",
                   "An operator made this Tensor, so it is part of a graph and requires a gradient.",
                   Remedy{"Use detach() to get it off the graph."});
-    tensor.set_requires_grad(wanted);
+    tensor.set_requires_grad(required);
   });
 }
 

@@ -1,7 +1,5 @@
 #include "metrics.h"
 
-#include <ATen/CPUGeneratorImpl.h>
-
 #include "convert.h"
 #include "core/metrics/impute.h"
 #include "handles.h"
@@ -40,21 +38,6 @@ Napi::Value impute_async(const Napi::CallbackInfo& info) {
     return environment.submit<Tensor>(
         environment.executors().operators(), info[2].ToNumber(),
         [images, keep](const CancelFlag& cancel) { return impute(images, keep, cancel); }, wrap_tensor);
-  });
-}
-
-Napi::Value random_uniform_async(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto shape = to_integers(info[0], "shape");
-    const at::TensorOptions options(parse_dtype(to_text(info[1], "dtype")));
-    const auto seed = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
-    auto& environment = Environment::of(info.Env());
-    return environment.submit<Tensor>(
-        environment.executors().operators(), info[3].ToNumber(),
-        [shape, options, seed](const CancelFlag&) {
-          return at::rand(shape, at::make_generator<at::CPUGeneratorImpl>(seed), options);
-        },
-        wrap_tensor);
   });
 }
 

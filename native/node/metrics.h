@@ -11,7 +11,4 @@ Napi::Value randomized_model_async(const Napi::CallbackInfo& info);
 // impute(images, keep, ticket) -> the images with the pixels replaced that are not kept
 Napi::Value impute_async(const Napi::CallbackInfo& info);
 
-// randomUniform(shape, dtype, seed, ticket) -> the numbers of torch.rand with a CPU generator of that seed
-Napi::Value random_uniform_async(const Napi::CallbackInfo& info);
-
 }  // namespace gradcam::node

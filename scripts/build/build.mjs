@@ -1,5 +1,6 @@
 // `npm run build`: compiles the TypeScript and then the addon, both only where something changed. What follows -- goes
-// to `gradcam build`; with --typescript alone the addon is left as it is.
+// to `gradcam build`; with --typescript alone the addon is left as it is. With --full there is a PyTorch before that which Python can
+// import too: the tests compare with it, and the addon is then built against the same one.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -34,4 +35,7 @@ compareWithSources()
 // What has not changed is not written again: a build may run while other processes read the compiled files.
 run(tsc, '--incremental', '--tsBuildInfoFile', record)
 const args = process.argv.slice(2)
-if (!args.includes('--typescript')) run(join(dist, 'lib', 'cli', 'main.js'), 'build', ...args)
+const main = join(dist, 'lib', 'cli', 'main.js')
+if (args.includes('--full')) run(main, 'setup', '--full')
+const rest = args.filter((argument) => argument !== '--full')
+if (!args.includes('--typescript')) run(main, 'build', ...rest)

@@ -1,23 +1,27 @@
 // Makes the packages of a release, and publishes nothing:
 //
-//   npm run release -- --dry-run --out DIR [--libtorch FOLDER …]
+//   npm run release -- --dry-run --out DIR [--libtorch FOLDER …] [--unchecked]
 //
 // Two tarballs: the package itself, and the addons of this platform, one for each LibTorch named (by default the one that the
 // addon here was built with). The first names the second as an optional dependency. A prebuilt addon must load where PyTorch's
-// own wheels do; what it asks of the C and C++ libraries is checked here.
+// own wheels do; what it asks of the C and C++ libraries is checked here, and both packages are looked at as a user gets them
+// (scripts/check/package.mjs), unless --unchecked says that this was done.
+//
+// Linux on x64 is what this was run on. An addon for arm64 is made by running it on such a machine.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { packageRoot, platform, prebuiltPackage, readBuildInfo } from '#internal'
-import { tooNew } from './symbol-versions.mjs'
+import { searchPath, tooNew } from './symbol-versions.mjs'
 
 const { values } = parseArgs({
   options: {
     'dry-run': { type: 'boolean', default: false },
     out: { type: 'string' },
     libtorch: { type: 'string', multiple: true },
+    unchecked: { type: 'boolean', default: false },
   },
 })
 if (!values['dry-run'] || values.out === undefined) {
@@ -40,6 +44,8 @@ function run(command, args, { cwd = packageRoot, env = {} } = {}) {
   throw new Error(`${command} ${args.join(' ')} failed:\n${`${ended.stdout}${ended.stderr}`.split('\n').slice(-20).join('\n')}`)
 }
 
+// npm records with --provenance from which commit and workflow a package came; both must name the repository for that.
+const publishConfig = { access: 'public', provenance: true }
 const { version, license, repository } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
 
 /** The addon for a LibTorch, linked for other machines from the object files of an ordinary build. */
@@ -51,6 +57,9 @@ function prebuilt(libtorch) {
   const file = ['Release', '.'].map((name) => join(work, name, 'gradcam_prebuilt.node')).find((path) => existsSync(path))
   const info = readBuildInfo()
   if (!file || !info) throw new Error('the prebuilt addon was not made')
+  // A shell, make or Ninja may take the dollar for its own.
+  const path = searchPath(file)
+  if (path !== '$ORIGIN/torch/lib') throw new Error(`${file} looks for LibTorch in ${path}`)
   const problems = tooNew(file)
   if (problems.length > 0)
     throw new Error(`${file} requires newer C or C++ libraries than PyTorch's wheels:\n${problems.join('\n')}`)
@@ -78,6 +87,7 @@ json('package.json', {
   os: [process.platform],
   cpu: [process.arch],
   libc: ['glibc'],
+  publishConfig,
   files: ['prebuilt.json', ...addons.map(({ minor }) => `libtorch-${minor}`)],
 })
 copyFileSync(join(packageRoot, 'LICENSE'), join(binary, 'LICENSE'))
@@ -96,7 +106,7 @@ function pack(from) {
   return file
 }
 
-pack(binary)
+const files = [pack(binary)]
 
 // The package as npm would pack it, with the optional dependency: in the repository it would break `npm ci`, which could not
 // find a version that is not published yet.
@@ -106,9 +116,17 @@ const plain = run('npm', ['pack', '--json', '--pack-destination', folder])
 const [{ filename }] = JSON.parse(plain.slice(plain.search(/^\[/m)))
 run('tar', ['-xzf', join(folder, filename), '-C', main, '--strip-components', '1'])
 const facts = JSON.parse(readFileSync(join(main, 'package.json'), 'utf8'))
+facts.publishConfig = publishConfig
 facts.optionalDependencies = { ...facts.optionalDependencies, [prebuiltPackage]: version }
 writeFileSync(join(main, 'package.json'), `${JSON.stringify(facts, null, 2)}\n`)
 for (const needed of ['dist/lib/index.js', 'dist/lib/cli/main.js', 'samples/cat_dog.png', 'native/flags.txt', 'README.md'])
   if (!existsSync(join(main, needed))) throw new Error(`the package lacks ${needed}`)
-pack(main)
+files.push(pack(main))
 cpSync(join(packageRoot, 'CHANGELOG.md'), join(out, 'CHANGELOG.md'))
+
+if (!values.unchecked) {
+  const check = join(packageRoot, 'scripts', 'check', 'package.mjs')
+  const { status } = spawnSync(process.execPath, [check, ...files], { stdio: 'inherit' })
+  if (status !== 0) process.exit(status ?? 1)
+}
+console.log(`\n${files.length} packages in ${out}. Nothing was published.`)

@@ -17,3 +17,10 @@ export function tooNew(file) {
     .filter(([, name, version]) => compareVersions(version, floor[name]) > 0)
     .map(([, name, version, symbol]) => `${symbol} of ${name}_${version}, above ${floor[name]}`)
 }
+
+/** Where a library looks for others, as the linker wrote it. */
+export function searchPath(file) {
+  const { status, stdout, stderr } = spawnSync('objdump', ['-p', file], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`objdump -p ${file}: ${stderr}`)
+  return /^\s*(?:RPATH|RUNPATH)\s+(\S+)$/m.exec(stdout)?.[1] ?? null
+}

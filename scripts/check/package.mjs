@@ -1,12 +1,24 @@
 // What `npm publish` would send, looked at as a user gets it: publint and arethetypeswrong on the packed file, its types in
 // a strict program of its own, and what README links to.
 //
-//   npm run check:package
+//   npm run check:package [-- FILE …]
+//
+// With files, they are looked at: the last one is the package itself, those before it are the addons of platforms.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join, normalize } from 'node:path'
+import { basename, dirname, join, normalize, resolve } from 'node:path'
 import { root } from './python-tool.mjs'
 
 const require = createRequire(import.meta.url)
@@ -29,23 +41,47 @@ function check(what, command, args, cwd = root) {
   if (status !== 0) failures.push(what)
 }
 
-const packing = spawnSync('npm', ['pack', '--json', '--pack-destination', folder], {
-  cwd: root,
-  encoding: 'utf8',
-  stdio: ['ignore', 'pipe', 'inherit'],
-  shell: process.platform === 'win32',
-})
-if (packing.status !== 0) throw new Error(`npm pack failed:\n${packing.stdout}`)
-// What `prepack` prints comes first.
-/** @type {{ filename: string, size: number, files: { path: string }[] }[]} */
-const [packed] = JSON.parse(packing.stdout.slice(packing.stdout.search(/^\[/m)))
-if (!packed) throw new Error('npm pack packed nothing')
-const file = join(folder, packed.filename)
-const paths = new Set(packed.files.map(({ path }) => path))
-console.log(`${packed.filename}: ${paths.size} files, ${(packed.size / 1e6).toFixed(2)} MB`)
+/** Packs this checkout, as npm would publish it. */
+function pack() {
+  const packing = spawnSync('npm', ['pack', '--json', '--pack-destination', folder], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    shell: process.platform === 'win32',
+  })
+  if (packing.status !== 0) throw new Error(`npm pack failed:\n${packing.stdout}`)
+  // What `prepack` prints comes first.
+  /** @type {{ filename: string }[]} */
+  const [packed] = JSON.parse(packing.stdout.slice(packing.stdout.search(/^\[/m)))
+  if (!packed) throw new Error('npm pack packed nothing')
+  return join(folder, packed.filename)
+}
+
+/**
+ * The files of a packed package.
+ *
+ * @param {string} packed
+ */
+function list(packed) {
+  const { stdout, status } = spawnSync('tar', ['-tzf', packed], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${packed} cannot be read`)
+  return new Set(
+    stdout
+      .split('\n')
+      .map((path) => path.replace(/^package[/]/, ''))
+      .filter((path) => path !== ''),
+  )
+}
+
+const given = process.argv.slice(2).map((name) => resolve(name))
+const file = given.at(-1) ?? pack()
+const paths = list(file)
+console.log(`${basename(file)}: ${paths.size} files, ${(statSync(file).size / 1e6).toFixed(2)} MB`)
 
 const bin = (/** @type {string} */ name) => join(root, 'node_modules', '.bin', name)
 check('publint', bin('publint'), ['run', file, '--strict', '--pack', 'false'])
+for (const addons of given.slice(0, -1))
+  check(`publint ${basename(addons)}`, bin('publint'), ['run', addons, '--strict', '--pack', 'false'])
 // A module for `import` alone: Node 20.19 and later can `require` it, too.
 check('arethetypeswrong', bin('attw'), [file, '--profile', 'esm-only'])
 

@@ -2,8 +2,8 @@
 
     python3 scripts/zoo/model.py OUT NAME
 
-writes OUT/{scripted.pt,traced.pt,exported.pt2,weights.pth,input.bin,output.bin} and prints what it wrote as JSON; then reads the
-path of a layer from standard input and writes OUT/cam.bin. NAME is one of torchvision's, or timm:NAME.
+writes OUT/{scripted.pt,traced.pt,exported.pt2,weights.pth,input.bin,output.bin} and prints what it wrote as JSON; then reads a line
+of JSON from standard input, {"layer": PATH, "reshape": ...}, and writes OUT/cam.bin. NAME is one of torchvision's, or timm:NAME.
 """
 
 import json
@@ -14,7 +14,9 @@ from pathlib import Path
 import torch
 
 warnings.filterwarnings("ignore")
-LARGE = ("vit", "swin", "maxvit", "timm:vit", "timm:swin", "timm:deit", "timm:beit", "timm:cait", "timm:pit")
+# They take images of one size alone.
+LARGE = ("vit", "swin", "maxvit", "timm:vit", "timm:swin", "timm:deit", "timm:beit", "timm:cait", "timm:pit", "timm:mixer",
+         "timm:levit", "timm:eva", "timm:maxvit", "timm:crossvit", "timm:coat")  # fmt: skip
 
 
 def build(name):
@@ -32,6 +34,15 @@ def build(name):
     return getattr(models, name)().eval()
 
 
+def positions(value, reshape):
+    """[N, C, positions]: of what a layer of a convolutional net returns, of tokens, and of channels that come last."""
+    if reshape is None:
+        return value.flatten(2)
+    if reshape == "swin":
+        return value.permute(0, 3, 1, 2).flatten(2)
+    return value[:, 1 if reshape == "vit" else reshape["skip"] :].transpose(1, 2)
+
+
 def attempt(write):
     try:
         write()
@@ -42,7 +53,8 @@ def attempt(write):
 
 def main(out, name):
     model = build(name)
-    size = 299 if name == "inception_v3" else 224 if name.startswith(LARGE) else 96
+    size = getattr(model, "pretrained_cfg", {}).get("input_size", (3, 224))[1] if name.startswith(LARGE) else 96
+    size = 299 if "inception" in name and not name.startswith("googlenet") else size
     x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         output = model(x)
@@ -61,18 +73,19 @@ def main(out, name):
     (out / "input.bin").write_bytes(x.numpy().tobytes())
     (out / "output.bin").write_bytes(scores.contiguous().numpy().tobytes())
     print(json.dumps({"size": size, "failures": failures, "part": "out" if isinstance(output, dict) else None}), flush=True)
-    layer = sys.stdin.readline().strip()
-    if not layer:
+    line = sys.stdin.readline().strip()
+    if not line:
         return
+    asked = json.loads(line)
     kept = []
-    model.get_submodule(layer).register_forward_hook(lambda _m, _i, value: (value.retain_grad(), kept.append(value)) and None)
+    model.get_submodule(asked["layer"]).register_forward_hook(lambda _m, _i, value: (value.retain_grad(), kept.append(value)) and None)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     result = model(x.requires_grad_())
     result = result["out"] if isinstance(result, dict) else result
     (result[:, 1].sum()).backward()
-    value = kept[-1]
-    cam = (value * value.grad.mean((2, 3), keepdim=True)).sum(1).clamp(min=0)
+    value, gradient = positions(kept[-1], asked.get("reshape")), positions(kept[-1].grad, asked.get("reshape"))
+    cam = (value * gradient.mean(2, keepdim=True)).sum(1).clamp(min=0)
     (out / "cam.bin").write_bytes(cam.detach().contiguous().numpy().tobytes())
     print(json.dumps({"shape": list(cam.shape)}), flush=True)
 

@@ -2,8 +2,10 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { architectures, GradCam, imagenetLabels, readPreprocess, ScriptModule, Tensor } from '../../lib/index.js'
+import { architectureFile, findArchitecture, preprocessOf } from '../../lib/architectures/architecture.js'
 import { packageRoot } from '../../lib/base/paths.js'
-import { readPickle } from '../../lib/archive/pickle.js'
+import { readWeights } from '../../lib/architectures/weights-file.js'
+import { checkSameJob, type JobSpec } from '../../lib/jobs/job-spec.js'
 import { cachedFolder } from '../support/cached-folder.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { assertSame } from '../support/parity.js'
@@ -74,14 +76,18 @@ test.serial('a pickle that needs more than tensors is refused by the name of wha
     code: 'ERR_MODEL_IS_EAGER_PICKLE',
     message: /needs '__main__\.Callback'/,
   })
-  const world = { name: 'x', knows: (global: string) => global === 'collections.OrderedDict', call: () => new Map() }
+  // The magic number, version and system that torch.save wrote first before PyTorch 1.6, and then the object.
+  const before = Buffer.from('\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.', 'latin1')
   // pickle.dumps of an object whose __reduce__ returns (os.system, ('touch FILE',)).
   const out = join(temporaryFolder(t), 'touched')
   const hostile = Buffer.from(`\x80\x02cposix\nsystem\nX${'\0'.repeat(4)}\x85R.`, 'latin1')
   const command = `touch ${out}`
   const bytes = Buffer.concat([hostile.subarray(0, -6 + 0), Buffer.from(command), hostile.subarray(-3)])
   bytes.writeUInt32LE(command.length, bytes.indexOf('X') + 1)
-  t.throws(() => readPickle(bytes, 0, world), { code: 'ERR_MODEL_IS_EAGER_PICKLE', message: /posix\.system/ })
+  t.throws(() => readWeights(Buffer.concat([before, bytes])), {
+    code: 'ERR_MODEL_IS_EAGER_PICKLE',
+    message: /posix\.system/,
+  })
   t.false(existsSync(out))
 })
 
@@ -125,7 +131,7 @@ test('each architecture has a plan, and each of its published weights a preproce
   t.is(imagenetLabels().length, 1000)
   t.is(imagenetLabels()[282], 'tiger cat')
   for (const { name, weights, classes } of all) {
-    t.true(existsSync(join(packageRoot, 'assets', 'architectures', `${name}.json.br`)), name)
+    t.true(existsSync(architectureFile(name)), name)
     t.true(classes > 1)
     for (const { preprocess } of weights) t.notThrows(() => readPreprocess(preprocess), name)
   }
@@ -142,4 +148,64 @@ test.serial('explain runs on an architecture with weights; architectures lists i
   t.is(ended.code, 0, ended.stderr)
   t.regex(ended.stderr, /found under 'state_dict' with names that begin with 'module\.'/)
   t.like(JSON.parse(ended.stdout.trim()), { layer: 'features', size: [224, 224] })
+})
+
+test.serial(
+  'batch takes weights, prepares images as they were published, and resumes with the same ones alone',
+  (t) => {
+    const out = temporaryFolder(t)
+    const image = join(packageRoot, 'samples', 'cat_dog.png')
+    const batch = (weights: string, ...more: string[]) =>
+      gradcam([
+        'batch',
+        image,
+        '--model',
+        'densenet121',
+        '--weights',
+        file(weights),
+        '--out',
+        out,
+        '--write',
+        'npy',
+        ...more,
+      ])
+    const ended = batch('lightning.ckpt')
+    t.is(ended.code, 0, ended.stderr)
+    t.regex(ended.stderr, /found under 'state_dict' with names that begin with 'model\.'/)
+    t.regex(ended.stdout + ended.stderr, /images as its weights were published/)
+    const spec = JSON.parse(readFileSync(join(out, 'job.json'), 'utf8')) as JobSpec
+    t.like(spec, { model: { path: file('lightning.ckpt'), architecture: 'densenet121' }, labels: null })
+    t.like(spec.preprocess, { resize: 256, crop: [224, 224], resample: 'bilinear' })
+    t.is(batch('lightning.ckpt', '--resume').code, 0)
+    const changed = batch('zip.pth', '--resume')
+    t.is(changed.code, 2)
+    t.regex(changed.stderr, /model: .*lightning\.ckpt has changed/)
+  },
+)
+
+test('an architecture of another weights file is another job', (t) => {
+  const spec = { model: { path: 'a.pth', sha256: '0'.repeat(64), architecture: 'resnet18' } } as JobSpec
+  const other = { ...spec, model: { ...spec.model, architecture: 'resnet34' } }
+  t.throws(() => checkSameJob(spec, other), { code: 'ERR_JOB_CHANGED', message: /model\.architecture/ })
+  t.notThrows(() => checkSameJob(spec, { ...spec, model: { ...spec.model, path: 'b.pth' } }))
+})
+
+test('a name of timm is found without its prefix, where torchvision has none of that name', (t) => {
+  t.is(findArchitecture('efficientnet_lite0').name, 'timm:efficientnet_lite0')
+  t.is(findArchitecture('resnet18').name, 'resnet18')
+})
+
+test('published weights are known by their file or their folder', (t) => {
+  const published = (name: string, size: number) => ({
+    file: name,
+    preprocess: { resize: size, crop: [size, size] },
+  })
+  const weights = [published('net.a1_in1k', 224), published('net.in1k_384', 384), published('net-0123.pth', 512)]
+  const architecture = { ...findArchitecture('resnet18'), weights }
+  const sizeFor = (name: string | null) => (preprocessOf(architecture, name) as { resize: number }).resize
+  t.is(sizeFor(null), 224)
+  t.is(sizeFor('/models/net.in1k_384/model.safetensors'), 384)
+  t.is(sizeFor('net.in1k_384.safetensors'), 384)
+  t.is(sizeFor('/models/my-net-0123.pth'), 512)
+  t.is(sizeFor('anything.pth'), 224)
 })

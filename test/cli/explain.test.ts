@@ -284,7 +284,7 @@ test.serial('what the model refuses: one line with the remedy, exit code 1, noth
     [nets.file('relu_free'), ['--method', 'guided-backprop'], /no ReLU/],
     [nets.file('segmentation'), [], /\[1, 5, 32, 40\]/],
     [nets.file('plain'), ['--size', '1x1', '--layer', 'head'], /\[1, 5\].*\[N, C, h, w\]/],
-    [nets.variant('frozen'), [], /frozen.*without freezing/],
+    [nets.variant('frozen_arithmetic'), [], /frozen.*without freezing/],
     [nets.bad('state_dict.pt'), [], /state_dict.*torch\.jit\.script/],
     [nets.bad('without_code.pt'), [], /cannot be read as a TorchScript file/],
     [join(folder, 'nowhere.pt'), [], /nowhere\.pt' does not exist/],

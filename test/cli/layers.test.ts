@@ -152,9 +152,17 @@ test.serial('outputs that are not a tensor, and models with nothing inside', (t)
   )
   const dict = gradcam(['layers', nets.file('dict_output'), '--size', '16x20']).stdout
   t.regex(dict, /→ \{out: \[1, 5\], features: \[1, 6, 16, 20\]\}/)
-  const frozen = gradcam(['layers', nets.variant('frozen'), '--size', '16x20'])
+  const frozen = gradcam(['layers', nets.variant('frozen_arithmetic'), '--size', '16x20'])
   t.is(frozen.code, 0)
   t.regex(frozen.stdout, /no layers inside.*freez/)
+})
+
+test.serial('the operators of a frozen model are layers', (t) => {
+  const frozen = gradcam(['layers', nets.variant('frozen'), '--size', '16x20'])
+  t.is(frozen.code, 0, frozen.stderr)
+  t.regex(frozen.stdout, /─ conv2d +Conv2d +168 +\[1, 6, 16, 20\]/)
+  t.regex(frozen.stdout, /─ relu_1 +ReLU +\[1, 8, 8, 10\]/)
+  t.regex(frozen.stdout, /─ conv2d_2 +Conv2d +584 +\[1, 8, 8, 10\] +← explain uses this/)
 })
 
 test.serial('--under and --depth show a part', (t) => {

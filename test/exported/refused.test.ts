@@ -18,6 +18,7 @@ for (const [name, message] of Object.entries({
   cond: /torch\.ops\.higher_order\.cond.*torch\.jit\.script/,
   autocast: /torch\.autocast.*export it again/,
   training: /training mode \(batch_norm at 'part'\).*model\.eval\(\)/,
+  quantized: /quantized_decomposed::quantize_per_tensor at 'part'.*before it is quantized/,
   compiled: /AOTInductor.*torch\.export\.save/,
 }))
   run(`${name}: refused by name, with what to do`, async (t) => {
@@ -49,14 +50,29 @@ run('what the export fixed is checked before the model runs', async (t) => {
   await t.throwsAsync(model.forward([x, x]), { code: 'ERR_INVALID_ARGUMENT', message: /takes 1 inputs, but 2/ })
 })
 
-run('the bytes of a file are as good as its path', async (t) => {
-  const file = programs!.file('plain', 'static')
-  using input = toTensor(programs!.reference.input('plain'))
-  using one = await ScriptModule.load(file)
-  using other = await ScriptModule.load(readFileSync(file))
-  using expected = await one.forward(input)
-  using found = await other.forward(input)
-  t.deepEqual(found.toTypedArray(), expected.toTypedArray())
+// The larger one is translated in a thread of its own.
+for (const net of ['plain', 'densenet121_double'])
+  run(`${net}: the bytes of a file are as good as its path`, async (t) => {
+    const file = programs!.file(net, 'static')
+    using input = toTensor(programs!.reference.input(net))
+    using one = await ScriptModule.load(file)
+    using other = await ScriptModule.load(readFileSync(file))
+    using expected = await one.forward(input)
+    using found = await other.forward(input)
+    t.deepEqual(found.toTypedArray(), expected.toTypedArray())
+    t.deepEqual(other.inputs, one.inputs)
+    t.deepEqual(other.namedModules(), one.namedModules())
+  })
+
+run('a large program: what is wrong with it and a stop arrive from the thread that translates it', async (t) => {
+  const file = programs!.file('densenet121_double', 'static')
+  const bytes = tampered(file, /models\/.*json$/, 'torch.ops.aten.conv2d.default', 'torch.ops.aten.from_file.long')
+  await t.throwsAsync(ScriptModule.load(bytes), { code: 'ERR_MODEL_UNSUPPORTED', message: /aten::from_file/ })
+  const reason = new Error('not any more')
+  const stop = new AbortController()
+  const loading = ScriptModule.load(file, { signal: stop.signal })
+  stop.abort(reason)
+  t.is(await t.throwsAsync(loading), reason)
 })
 
 run('convert writes a TorchScript file that says the same, and no other', async (t) => {

@@ -133,6 +133,7 @@ test.serial('a service runs a job without a file: bytes from a queue, lines and 
     errors: { other: 1, ERR_IMAGE_CORRUPT: 1 },
     conditions: { zero: mapsOfZeros },
     notes: [],
+    warnings: [],
     interrupted: false,
   })
   t.is(progress.length, 6)

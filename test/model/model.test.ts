@@ -60,7 +60,8 @@ test('a model says what it can do, and the type of its parameters', async (t) =>
   const all = { hookable: true, splittable: true, differentiable: true }
   t.deepEqual(await of(nets.file('plain')), ['cpu', 'float32', all])
   t.deepEqual(await of(nets.file('plain_double')), ['cpu', 'float64', all])
-  t.deepEqual(await of(nets.variant('frozen')), ['cpu', null, { ...all, hookable: false }])
+  t.deepEqual(await of(nets.variant('frozen')), ['cpu', 'float32', all])
+  t.deepEqual(await of(nets.variant('frozen_arithmetic')), ['cpu', null, { ...all, hookable: false }])
 })
 
 test('explainers take any model', async (t) => {

@@ -119,7 +119,7 @@ test('no operator that the small nets call is refused', async (t) => {
 test('gradcam layers --untrusted refuses and accepts', (t) => {
   const refused = gradcam(['layers', models.file('ReadsFile'), '--untrusted'])
   t.is(refused.code, 1)
-  t.regex(refused.stderr, /^gradcam: The model is refused, because nobody trusts it: it calls aten::from_file\. /)
+  t.regex(refused.stderr, /^gradcam: The model is refused as untrusted: it calls aten::from_file\. /)
   const accepted = gradcam(['layers', models.file('Plain'), '--untrusted', '--size', '16x16'])
   t.is(accepted.code, 0, accepted.stderr)
   t.regex(accepted.stdout, /late/)
@@ -129,7 +129,7 @@ test('gradcam batch --untrusted refuses, and has explained nothing', async (t) =
   const { folder, batch } = await workplace(t, ['a.jpg'])
   const refused = batch(['in', '--model', models.file('SavesFile'), '--layer', 'conv', '--out', 'out', '--untrusted'])
   t.is(refused.code, 1)
-  t.regex(refused.stderr, /The model is refused, because nobody trusts it: it calls aten::save\./)
+  t.regex(refused.stderr, /The model is refused as untrusted: it calls aten::save\./)
   t.deepEqual(lines(join(folder, 'out')), [])
   t.is(batch(['in', '--model', models.file('Plain'), '--layer', 'conv', '--out', 'other', '--untrusted']).code, 0)
 })

@@ -116,6 +116,16 @@ class NoGrad(nn.Module):
         return (x * scale).sum((2, 3))
 
 
+class Quantized(nn.Module):
+    """As quantization of exported programs leaves it: an operator that is written in Python."""
+
+    def forward(self, x):
+        from torch.ao.quantization.fx import _decomposed  # noqa: F401
+
+        rounded = torch.ops.quantized_decomposed.quantize_per_tensor(x, 0.1, 0, -128, 127, torch.int8)
+        return torch.ops.quantized_decomposed.dequantize_per_tensor(rounded, 0.1, 0, -128, 127, torch.int8)
+
+
 def flat_layout(model, args, file):
     """As torch 2.5 to 2.7 lay the file out: one flat archive with what torch.save wrote inside."""
     from torch._export.serde.serialize import serialize
@@ -152,6 +162,7 @@ def write_special(folder):
     refused = {
         "cond": save(Branching().eval(), (x,), path / "cond.pt2"),
         "autocast": save(Autocast(True).eval(), (x,), path / "autocast.pt2"),
+        "quantized": save(Two(Quantized()).eval(), (x,), path / "quantized.pt2"),
         "training": save(Two(nn.BatchNorm2d(4)).train(), (x,), path / "training.pt2"),
     }
     with zipfile.ZipFile(path / "compiled.pt2", "w") as archive:

@@ -5,8 +5,12 @@ ReLU lies within rounding of zero, or two values that a max-pool compares within
 gate takes there depends on the order in which a processor's kernels add. `OtherSide` turns all such gates at once in
 float64, so that how much they matter is known instead of guessed. `Watch` reads what reaches the gates, by which
 `check_margin` proves that rounding indeed stays within the margin.
+
+A sum that a method divides by may be undecided, too: where its terms cancel, rounding is as large as the sum. `OtherSide`
+moves such sums toward zero.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
@@ -39,6 +43,19 @@ def at_gate(func, args, kwargs):
     return _entered[-1].seen_at(func, args, kwargs) if _entered else (args, kwargs)
 
 
+def moved_sums(terms):
+    """For whatever divides by sums over the last two dimensions of an array, which are [N, C, 1, 1]: what the mode that was
+    entered would add to them."""
+    return _entered[-1].at_sums(terms) if _entered else 0
+
+
+def rounding_of_sums(terms):
+    """How far off float32 may be in each sum: of roundings with the root mean square of MARGIN / 2, which is near the worst."""
+    count = terms[0, 0].size
+    squares = np.square(terms, dtype=np.float64).mean(axis=(1, 2, 3), keepdims=True)
+    return MARGIN / 2 * np.sqrt(count * squares)
+
+
 class Watch(TorchFunctionMode):
     """Keeps of every gate that a gradient will pass some of what reached it, relative to its root mean square."""
 
@@ -46,6 +63,7 @@ class Watch(TorchFunctionMode):
         super().__init__()
         self.seen = []
         self.undecided = 0
+        self.cancelling = 0
 
     def __enter__(self):
         _entered.append(self)
@@ -76,6 +94,12 @@ class Watch(TorchFunctionMode):
         return args, kwargs
 
 
+    def at_sums(self, terms):
+        sums = np.abs(terms.sum(axis=(2, 3), keepdims=True))
+        self.cancelling += int((sums < 1000 * rounding_of_sums(terms)).sum())
+        return 0
+
+
 class OtherSide(Watch):
     """Runs a net with every gate turned that lies within MARGIN of turning: values change by no more than rounding does."""
 
@@ -86,6 +110,10 @@ class OtherSide(Watch):
         in_place = kwargs.get("inplace", len(args) > 1 and args[1] is True) or func in {torch.relu_, torch.Tensor.relu_}
         x = x.add_(moved) if in_place and func not in POOLS else x + moved
         return (x, *args[1:]), {name: value for name, value in kwargs.items() if name != "input"}
+
+    def at_sums(self, terms):
+        sums = terms.sum(axis=(2, 3), keepdims=True)
+        return -np.sign(sums) * np.minimum(np.abs(sums) / 2, rounding_of_sums(terms))
 
 
 def root_mean_square(x):

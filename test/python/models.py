@@ -154,11 +154,23 @@ def write_torchscript(name, model, x, folder):
     return files
 
 
+class Arithmetic(nn.Module):
+    """None of its operators is a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3, 1, 1))
+
+    def forward(self, x):
+        return (x * self.scale).mean((2, 3))
+
+
 def write_variants(folder):
     """The plain net in forms that a user may have exported it in."""
     folder = Path(folder)
     model = build("plain", 0)
     torch.jit.freeze(script(model)).save(str(folder / "frozen.pt"))
+    torch.jit.freeze(script(Arithmetic().eval())).save(str(folder / "frozen_arithmetic.pt"))
     torch.jit.optimize_for_inference(script(model)).save(str(folder / "optimized.pt"))
     training = script(build("plain", 0))
     training.train()
@@ -169,6 +181,7 @@ def write_variants(folder):
     script(model).save(str(folder / "no_grad_parameters.pt"))
     return {
         "frozen": "frozen.pt",
+        "frozen_arithmetic": "frozen_arithmetic.pt",
         "optimized": "optimized.pt",
         "training_mode": "training_mode.pt",
         "bfloat16": "bfloat16.pt",

@@ -17,6 +17,7 @@ import torch
 
 import models
 import peers
+from gates import moved_sums
 from job import answer
 from reference import stored
 
@@ -62,7 +63,16 @@ class PreciseKpca(pgc.KPCA_CAM):
         return super().get_cam_image(input_tensor, target_layer, targets, np.float64(activations), grads, eigen_smooth)
 
 
+class MovedXGrad(pgc.XGradCAM):
+    """Divides by the sum over each channel, which may come next to zero where activations have both signs."""
+
+    def get_cam_weights(self, input_tensor, target_layer, target_category, activations, grads):
+        moved = activations + moved_sums(activations) / activations[0, 0].size
+        return super().get_cam_weights(input_tensor, target_layer, target_category, moved, grads)
+
+
 ADAPTED = {
+    "xgradcam": MovedXGrad,
     "kpcacam": PreciseKpca,
     "eigencam": signed(pgc.EigenCAM, strength),
     "eigengradcam": signed(pgc.EigenGradCAM, evidence),

@@ -12,7 +12,7 @@ const find = (report: DoctorReport, name: string) => report.checks.find((check) 
 test('here, where the addon is built, everything needed is there', async (t) => {
   const report = await doctor()
   t.true(report.ok, JSON.stringify(report, null, 2))
-  const names = ['Node', 'System', 'Compiler', 'CMake', 'Python', 'LibTorch', 'Addon', 'Devices', 'Threads']
+  const names = ['Node', 'System', 'Compiler', 'CMake', 'Python', 'sharp', 'LibTorch', 'Addon', 'Devices', 'Threads']
   t.deepEqual(
     report.checks.map(({ name }) => name),
     names,
@@ -48,7 +48,7 @@ test('where nothing is there it says so, a remedy for each thing missing, and ex
   t.is(code, 1)
   const report = JSON.parse(stdout) as DoctorReport
   t.false(report.ok)
-  for (const name of ['Compiler', 'Python', 'LibTorch', 'Addon']) {
+  for (const name of ['Compiler', 'Python', 'sharp', 'LibTorch', 'Addon']) {
     const check = find(report, name)
     t.is(check?.status, 'missing', name)
     t.regex(check?.remedy ?? '', /^(Install|Run)\b.*\.$/, name)

@@ -20,6 +20,8 @@ if (!behaviour.there) {
 } else if (args[0] === '-c') {
   const { version = '3.11.7', pip = '23.2.1' } = behaviour
   console.log(JSON.stringify({ executable: '/fake/python3', version, pip, torch: null }))
+} else if (args[2] === 'config') {
+  console.log("global.index-url='https://index.invalid/simple'")
 } else {
   install(args)
 }

@@ -52,7 +52,7 @@ export class SmallNets {
     return readTensor(this.folder, output)
   }
 
-  /** The net `plain` as 'frozen', 'optimized', in 'training_mode' or with 'no_grad_parameters'. */
+  /** The net `plain` as 'frozen', one without layers as 'frozen_arithmetic', `plain` 'optimized', in 'training_mode' or with 'no_grad_parameters'. */
   variant(name: string): string {
     const file = this.index.variants[name]
     if (file === undefined) throw new Error(`there is no variant ${name}`)

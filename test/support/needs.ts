@@ -8,10 +8,12 @@ import { PackagesUnavailable } from './pip-into.js'
 const needs = {
   peers: { what: 'pytorch-grad-cam and Captum, which pip installs', inCi: true },
   packages: { what: 'numpy, Pillow and matplotlib, which pip installs', inCi: true },
+  models: { what: 'torchvision and timm, which pip installs', inCi: true },
   browser: {
     what: 'a Chromium, which @sparticuz/chromium has for Linux on x64',
     inCi: process.platform === 'linux' && process.arch === 'x64',
   },
+  registry: { what: 'the registry of npm, and CMake, on Linux', inCi: process.platform === 'linux' },
   builder: { what: 'CMake and node-gyp', inCi: true },
   cuda: { what: 'a CUDA device', inCi: false },
   linux: { what: 'Linux', inCi: false },

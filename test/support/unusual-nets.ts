@@ -11,7 +11,7 @@ type Index = Record<
   { readonly file: string; readonly inputs: StoredTensor[]; readonly values: Record<string, StoredTensor> }
 >
 
-/** The nets of test/python/unusual_nets.py or another program, with what eager PyTorch makes of them. */
+/** The nets of a program such as test/python/unusual_nets.py, with what eager PyTorch makes of them. */
 export class UnusualNets {
   constructor(
     private readonly folder: string,
@@ -49,7 +49,7 @@ export class UnusualNets {
   }
 }
 
-/** @param program of test/python, which writes such an index */
+/** @param program of test/python, one that writes such nets */
 export async function unusualNets(program = 'unusual_nets.py'): Promise<UnusualNets> {
   const python = await testPython()
   const key = [programsHash(program), python.identity]

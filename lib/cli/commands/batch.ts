@@ -85,6 +85,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
         maxWait: source.repeatable ? Infinity : 1000,
         svg: call.svg,
         trust: call.trust,
+        libraries: call.libraries,
         ...(call.maxPixels !== null && { maxPixels: call.maxPixels }),
       }),
       signal,

@@ -3,6 +3,7 @@ import { build, type BuildOptions } from '../../setup/build.js'
 import { readBuildInfo, type Builder } from '../../addon/build-info.js'
 import { usageError } from '../arguments.js'
 import type { Command } from '../command.js'
+import { withConfirmation, yesOption } from '../confirm.js'
 import { buildProgress } from '../progress.js'
 
 const builders: readonly string[] = ['cmake-js', 'node-gyp'] satisfies Builder[]
@@ -20,6 +21,7 @@ export const command: Command = {
     werror: { type: 'boolean', help: 'let a warning in our own C++ fail the build (or set GRADCAM_WERROR=1)' },
     sanitize: { type: 'string', value: 'NAMES', help: 'build with sanitizers, e.g. address,undefined' },
     // GRADCAM_UNITY=0 is described in CONTRIBUTING.md: it is for those who work on the C++.
+    ...yesOption,
     jobs: { type: 'string', value: 'N', help: 'compilers at once; as many as there are cores and memory for' },
   },
   positionals: false,
@@ -38,6 +40,7 @@ export const command: Command = {
       unity: process.env['GRADCAM_UNITY'] !== '0',
       say: progress.say,
       onOutput: progress.onOutput,
+      ...withConfirmation(values),
       ...(builder === undefined ? {} : { builder: builder as Builder }),
       ...(jobs === undefined ? {} : { jobs }),
       ...(values['sanitize'] === undefined ? {} : { sanitize: String(values['sanitize']) }),

@@ -1,4 +1,4 @@
-import { cacheFolder } from '../../setup/cache.js'
+import { cacheFolder } from '../../base/cache-folder.js'
 import { cleanCache, listCache, type CacheEntry } from '../../setup/cache-contents.js'
 import { usageError } from '../arguments.js'
 import type { Command } from '../command.js'

@@ -2,26 +2,26 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { addonFile, packageRoot } from '../../base/paths.js'
 import { single } from '../arguments.js'
-import type { Command } from '../command.js'
+import type { Command, Values } from '../command.js'
+import { withConfirmation, yesOption } from '../confirm.js'
+import { prepare } from '../../setup/prepare.js'
 
 const samples = join(packageRoot, 'samples')
 const defaultOut = 'gradcam-demo'
 
 export const command: Command = {
-  usage: '[--out DIR]',
+  usage: '[--out DIR] [--yes]',
   description: [
     'Explains the sample image, a cat and a dog, with the sample model, and writes what it looked at for each of the two. Where the',
     'addon is not built yet, it is built first: see gradcam build.',
   ].join('\n'),
   options: {
+    ...yesOption,
     out: { type: 'string', value: 'DIR', help: `the folder to write to; ${defaultOut} by default` },
   },
   positionals: false,
   run: async (values) => {
-    if (process.env['GRADCAM_ADDON'] === undefined && !existsSync(addonFile)) {
-      const { command: build } = await import('./build.js')
-      await build.run({}, [])
-    }
+    if (process.env['GRADCAM_ADDON'] === undefined && !existsSync(addonFile)) await makeReady(values)
     // After the build: it loads the addon.
     const { command: explain } = await import('./explain.js')
     const out = single(values, 'out') ?? defaultOut
@@ -37,4 +37,13 @@ export const command: Command = {
     if (code === 0) process.stdout.write(`\nOpen the overlays in ${out} first: red is where it looked most.\n`)
     return code
   },
+}
+
+/** Takes the addon that npm installed, and a LibTorch; where there is none that fits, compiles it. */
+async function makeReady(values: Values): Promise<void> {
+  const say = (line: string): void => void process.stderr.write(`${line}\n`)
+  const { ready } = await prepare({ say, ...withConfirmation(values) })
+  if (ready) return
+  const { command: build } = await import('./build.js')
+  await build.run({ yes: values['yes'] }, [])
 }

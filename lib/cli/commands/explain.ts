@@ -1,21 +1,24 @@
 import { GradCamError } from '../../base/errors.js'
 import { pickLayer } from '../../cam/pick-layer.js'
+import type { MethodFailure } from '../../methods/map-explainer.js'
 import { methodNames, methods } from '../../methods/table.js'
-import { saveOutput } from '../../images/save-image.js'
+import { saveEncoded } from '../../images/save-image.js'
 import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
-import { defaultSize, readJob, type ExplainJob } from '../explain-job.js'
+import { inputSizeOf, preprocessFor, readJob, type ExplainJob } from '../explain-job.js'
+import { preprocessOption } from '../preprocess-option.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
 import { fitsChannels } from '../../images/frame-channels.js'
 import type { ExpectedInput } from '../../model/expected-input.js'
-import { readArray } from '../read-input.js'
+import { readArray } from '../framed-image.js'
 import { inputFlags, loadInputs, targetHelp, type LoadedInputs } from '../model-inputs.js'
 import { writeWhole } from '../../base/write-file.js'
-import { imageSizeOf, loadChoice, modelFlags } from '../model-options.js'
+import { loadChoice, modelFlags } from '../model-options.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
+import type { Preprocess } from '../../preprocess/preprocess.js'
 import { modelNotes } from '../../model/model-notes.js'
 import { reshapeOption } from '../arguments.js'
 
@@ -31,10 +34,11 @@ export const command: Command = {
     ),
     'IMAGE may be an array that numpy.save wrote (.npy), which is given to the model as it is: [C, H, W], or a volume or signal,',
     'whose map is written as NAME-map.npy.',
-    'overlay is the map over the image, from blue to red; the others are grey, min-max normalised.',
+    'overlay is the map over the image, from blue to red; the others are grey, min-max normalised. They have the size of the',
+    'image; parts that the model did not see are left as they are. It is what gradcam batch makes of one image.',
     'docs/methods describes each method. Methods of one layer share their passes: --method gradcam,layercam.',
     'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',
-    'Exit code: 0, or 1 when an image failed (the others are explained all the same), or 2 for a wrong call.',
+    'Exit code: 0, or 1 when an image or a method failed (the others are explained all the same), or 2 for a wrong call.',
   ].join('\n'),
   options: {
     model: {
@@ -64,15 +68,16 @@ export const command: Command = {
       help: 'one or more of the above, with commas between or repeated; gradcam by default',
     },
     reshape: reshapeOption,
+    ...preprocessOption,
     size: {
       type: 'string',
       value: 'HxW',
-      help: `what images are resized to; by default what the model was exported for, else ${defaultSize.join('x')}`,
+      help: 'instead: resize the whole image to this, whatever its proportions; results are then drawn in this size',
     },
     normalize: {
       type: 'string',
       value: 'HOW',
-      help: `imagenet (the default for 3 channels) subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1; or JSON, '{"mean":[0.5],"std":[0.5]}'`,
+      help: `imagenet subtracts ImageNet's mean and divides by its deviation; none leaves 0 to 1; or JSON, '{"mean":[0.5],"std":[0.5]}'; by default as weights were published, else imagenet for 3 channels`,
     },
     labels: {
       type: 'string',
@@ -89,23 +94,24 @@ export const command: Command = {
   run: async (values, positionals) => explainAll(await readJob(values, positionals)),
 }
 
-async function explainAll(asked: ExplainJob): Promise<number> {
+async function explainAll(job: ExplainJob): Promise<number> {
   const began = performance.now()
-  using model = await loadChoice(asked.modelChoice, { device: asked.device, ...asked.trust })
-  const size = asked.sizeGiven ? null : imageSizeOf(model)
-  const job = size ? { ...asked, size, sizeGiven: true } : asked
+  using model = await loadChoice(job.modelChoice, { device: job.device, ...job.trust })
+  const preprocess = preprocessFor(model, job)
+  const inputSize = inputSizeOf(preprocess)
   const { images } = job
   const layered = job.methods.some((name) => methods[name].layered)
   using inputs = await loadInputs(model, job.inputs)
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
   const report = explainReport(job)
-  const shape = await shapeOf(job, inputs)
+  const shape = await shapeOf(images, inputSize, inputs)
   const picked = layered && job.layers.length === 0 ? await pickLayer(model, shape, { inputs: inputs.values }) : null
   const layers = picked ? [picked.layer] : job.layers
   const reshape = job.reshape ?? picked?.reshape
   const settings = { ...job.settings, ...(reshape !== undefined && { reshape }) }
-  using explainer = new ImageExplainer(model, { ...job, layers, settings, inputs })
+  const ownSize = job.size === null
+  using explainer = new ImageExplainer(model, { ...job, layers, settings, inputs, preprocess, ownSize })
   await makeFolder(job.out)
   const variants = job.methods.flatMap((method) =>
     (methods[method].layered ? layers : [null]).flatMap((layer) =>
@@ -114,13 +120,20 @@ async function explainAll(asked: ExplainJob): Promise<number> {
   )
   const outputs = nameOutputs(job.out, images, variants)
 
-  report.start(model.device, layers, picked, describeInput(job, inputs.expected))
+  const unusual = describeInput(job, preprocess, inputs.expected)
+  report.start({ device: model.device, layers, picked, inputSize, unusual })
   let failed = 0
+  let partly = 0
   let files = 0
   for (const [index, image] of images.entries()) {
     let shown = false
     try {
-      for await (const finding of explainer.explain(image, targets)) {
+      let methodFailed = false
+      const onFailure = (failure: MethodFailure): void => {
+        methodFailed = true
+        report.methodFailure(image, failure)
+      }
+      for await (const finding of explainer.explain(image, targets, onFailure)) {
         const target = names[targets.indexOf(finding.target)] ?? String(finding.class)
         const written = await save(finding, (kind) => outputs.path(index, { ...finding, target }, kind))
         files += Object.keys(written).length
@@ -128,6 +141,7 @@ async function explainAll(asked: ExplainJob): Promise<number> {
         shown = true
         report.finding(image, finding, written)
       }
+      if (methodFailed) partly++
     } catch (error) {
       // An error of one image does not concern the next one; an error of the model does.
       if (!isAboutImage(error)) throw error
@@ -137,21 +151,29 @@ async function explainAll(asked: ExplainJob): Promise<number> {
   }
   report.notes(modelNotes(model))
   report.end(images.length - failed, files, (performance.now() - began) / 1000)
-  return failed > 0 ? 1 : 0
+  return failed + partly > 0 ? 1 : 0
 }
 
 /** The input that a layer is picked for: that of the first array, or images of the size that they are resized to. */
-async function shapeOf({ images, size }: ExplainJob, { expected }: LoadedInputs): Promise<number[]> {
-  const array = images.find((image) => /\.npy$/i.test(image))
-  if (array !== undefined && !images.some((image) => !/\.npy$/i.test(image))) {
-    using first = await readArray(array, expected)
-    return [...first.shape]
+async function shapeOf(
+  images: readonly string[],
+  inputSize: readonly [number, number],
+  { expected }: LoadedInputs,
+): Promise<number[]> {
+  const [first] = images
+  if (first !== undefined && images.every((image) => /\.npy$/i.test(image))) {
+    using array = await readArray(first, expected)
+    return [...array.shape]
   }
-  return [1, expected.channels ?? 3, ...size]
+  return [1, expected.channels ?? 3, ...inputSize]
 }
 
 /** What is unusual about the images that the model is given. */
-function describeInput({ normalization }: ExplainJob, { channels, dtype, dimensions }: ExpectedInput): string {
+function describeInput(
+  { normalization }: ExplainJob,
+  preprocess: Preprocess,
+  { channels, dtype, dimensions }: ExpectedInput,
+): string {
   if (dimensions !== null && dimensions !== 2) return ''
   const facts = [
     ...(channels === null || channels === 3
@@ -159,8 +181,8 @@ function describeInput({ normalization }: ExplainJob, { channels, dtype, dimensi
       : channels === 1
         ? ['grey as Pillow makes L']
         : [`${channels} channels`]),
-    ...(channels !== null && normalization && !fitsChannels(normalization, channels)
-      ? [`from 0 to 1, since --normalize is for ${normalization.mean.length} channels`]
+    ...(channels !== null && normalization !== false && !fitsChannels(preprocess, channels)
+      ? [`from 0 to 1, since mean and deviation are for ${preprocess.mean.length} channels`]
       : []),
     ...(dtype === null || dtype === 'float32' ? [] : [`in ${dtype}`]),
   ]
@@ -174,13 +196,9 @@ async function save({ images, array }: Finding, pathOf: (kind: string) => string
     await writeWhole(file, array)
     return { map: file }
   }
-  try {
-    for (const [kind, image] of Object.entries(images)) {
-      files[kind] = pathOf(kind)
-      await saveOutput(image, pathOf(kind))
-    }
-  } finally {
-    for (const image of Object.values(images)) image.dispose()
+  for (const [kind, image] of Object.entries(images)) {
+    files[kind] = pathOf(kind)
+    await saveEncoded(image, pathOf(kind))
   }
   return files
 }

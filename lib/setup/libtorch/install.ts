@@ -2,12 +2,14 @@ import { join } from 'node:path'
 import { GradCamError } from '../../base/errors.js'
 import { describeWait, withLock, type LockWait } from '../../base/lock.js'
 import { which } from '../../base/processes.js'
-import { cacheFolder, cleanPartials } from '../cache.js'
+import { cacheFolder } from '../../base/cache-folder.js'
+import { cleanPartials } from '../cache.js'
 import { compareVersions, describeLibTorch, type LibTorch } from '../../addon/describe.js'
 import { hasNvidiaDriver } from './driver.js'
-import { pinnedVersion, searchLibTorch, type Search } from './find.js'
-import { pipInstall } from './pip.js'
+import { pinnedVersion, readInstallRecord, searchLibTorch, type Search } from './find.js'
+import { pipInstall, unwritable } from './pip.js'
 import { pythonCommand, type PythonFacts } from './python.js'
+import { installSteps, type Confirm } from './steps.js'
 
 const oldestPython = '3.10'
 
@@ -16,6 +18,8 @@ export interface InstallOptions {
   readonly say?: (line: string) => void
   /** Whether an NVIDIA driver is here; found out unless told. */
   readonly driver?: boolean
+  /** Asked before a large download; without it nobody is asked. */
+  readonly confirm?: Confirm
 }
 
 /**
@@ -23,15 +27,15 @@ export interface InstallOptions {
  * cache folder (the CPU build where there is no NVIDIA driver, the CUDA build where there is one).
  *
  * Throws ERR_LIBTORCH_NOT_FOUND (LIBTORCH names something else), ERR_TOOL_MISSING (no Python, no pip),
- * ERR_LIBTORCH_INSTALL (pip failed) or ERR_LOCK_FAILED.
+ * ERR_LIBTORCH_INSTALL (pip failed, or the user declined) or ERR_LOCK_FAILED.
  */
 export async function ensureLibTorch(options: InstallOptions = {}): Promise<LibTorch> {
   const first = await searchLibTorch()
-  if (first.libtorch && first.libtorch.source !== 'private install') return first.libtorch
+  if (first.libtorch && isChosen(first.libtorch)) return first.libtorch
   const driver = options.driver ?? (await hasNvidiaDriver())
   const found = driver && first.libtorch ? (await searchLibTorch({ cuda: true })).libtorch : first.libtorch
   if (found) return found
-  return installPrivate(first, driver, options.say ?? printLine)
+  return installPrivate(first, { ...options, driver })
 }
 
 /** Where the lines for the user go unless told otherwise. */
@@ -39,24 +43,32 @@ export function printLine(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
+/** What {@link installPrivate} installs. */
+export interface PrivateInstall extends InstallOptions {
+  readonly driver: boolean
+  /** With all that Python requires to import it, which a program that only loads its libraries does not. */
+  readonly importable?: boolean
+}
+
 /** Installs the pinned PyTorch into the cache folder; a second process that installs the same waits for the first. */
-export async function installPrivate(search: Search, driver: boolean, say: (line: string) => void): Promise<LibTorch> {
+export async function installPrivate(search: Search, install: PrivateInstall): Promise<LibTorch> {
+  const { say = printLine, driver, importable = false, confirm } = install
   const python = usablePython(search)
   const cache = cacheFolder()
   const waiting = (wait: LockWait): void => say(describeWait(wait, 'is installing PyTorch already'))
-  return withLock(join(cache, '.install-lock'), waiting, async () => {
+  return lockInstalls(cache, waiting, async () => {
     const meanwhile = (await searchLibTorch({ cuda: driver })).libtorch
-    if (meanwhile?.source === 'private install') return meanwhile
+    if (meanwhile?.source === 'private install' && (!importable || isImportable(meanwhile, cache))) return meanwhile
     const leftovers = cleanPartials(cache)
     if (leftovers.length > 0) say('Removed the partial files of an interrupted install.')
+    const steps = await installSteps({ driver, importable, confirm })
     say(`No PyTorch found: pip installs PyTorch ${pinnedVersion} into ${cache} (${driver ? 'CUDA' : 'CPU'} build).`)
     const folder = await pipInstall({
       cache,
       python,
       say,
-      ...wanted(driver),
-      nameFor: (site) =>
-        `pytorch-${pinnedVersion}-${describeLibTorch(join(site, 'torch'), 'private install').cuda ? 'cuda' : 'cpu'}`,
+      steps,
+      nameFor: (site, whole) => `pytorch-${pinnedVersion}-${kindOf(site, whole)}`,
     })
     const libtorch = describeLibTorch(join(folder, 'site', 'torch'), 'private install')
     if (driver && !libtorch.cuda) {
@@ -66,17 +78,28 @@ export async function installPrivate(search: Search, driver: boolean, say: (line
   })
 }
 
-/** The requirements for pip, in order. `===` takes the index's plain build where a local version beside it would win. */
-function wanted(driver: boolean): { alternatives: string[][]; fallback: string } {
-  const plain = [`torch==${pinnedVersion}`]
-  if (driver) {
-    const fallback = `The index has no plain build of PyTorch ${pinnedVersion}: taking the one that it has.`
-    return { alternatives: [[`torch===${pinnedVersion}`], plain], fallback }
-  }
-  // For macOS there is one build only, and it is a CPU build.
-  if (process.platform === 'darwin') return { alternatives: [plain], fallback: '' }
-  const fallback = `The index has no CPU build of PyTorch ${pinnedVersion} (torch==${pinnedVersion}+cpu): taking the build that it has, which may be a CUDA build of several gigabytes. It runs on the CPU too.`
-  return { alternatives: [[`torch==${pinnedVersion}+cpu`], plain], fallback }
+/** 'cuda'; 'cpu', or 'cpu-python' where Python can import it; or 'small': a CUDA build without what a CPU does not need. */
+function kindOf(site: string, importable: boolean): string {
+  const { cuda, version } = describeLibTorch(join(site, 'torch'), 'private install')
+  if (cuda) return 'cuda'
+  if (importable) return 'cpu-python'
+  return /\+cu/.test(version) ? 'small' : 'cpu'
+}
+
+/** What somebody chose for this project; the others are only what lies on the machine. */
+const isChosen = ({ source }: LibTorch): boolean => ['LIBTORCH', 'environment', 'python3'].includes(source)
+
+function isImportable(libtorch: LibTorch, cache: string): boolean {
+  const name = libtorch.root.split(/[\\/]/).at(-3) ?? ''
+  return readInstallRecord(cache, name)?.importable !== false
+}
+
+async function lockInstalls<T>(cache: string, waiting: (wait: LockWait) => void, work: () => Promise<T>): Promise<T> {
+  return withLock(join(cache, '.install-lock'), waiting, work).catch((error: unknown) => {
+    throw error instanceof GradCamError || (error as NodeJS.ErrnoException).code === undefined
+      ? error
+      : unwritable(cache, error)
+  })
 }
 
 function usablePython({ python, tried }: Search): PythonFacts {

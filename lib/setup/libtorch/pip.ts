@@ -4,45 +4,74 @@ import { GradCamError } from '../../base/errors.js'
 import { lastLines, run } from '../../base/processes.js'
 import { keepPartial, makePartial } from '../cache.js'
 import type { InstallRecord } from './find.js'
+import { explainPip, isMissingBuild } from './pip-errors.js'
 import { pythonCommand, type PythonFacts } from './python.js'
+
+/** One way to get PyTorch. */
+export interface PipStep {
+  /** Of pip: what to install, and its options for this step alone. */
+  readonly requirements: readonly string[]
+  readonly options?: readonly string[]
+  /** What it does and how large it is, for the user. */
+  readonly about: string
+  /** Printed when it gives nothing and the next step is tried; the reason is put in place of `$why`. */
+  readonly otherwise?: string
+  /** When the next step is tried: the index has no such build, or the step failed for any reason. */
+  readonly next?: 'no such build' | 'any failure'
+  /** What remains to be done in the folder of packages when pip has finished. */
+  readonly complete?: (site: string, pip: RunPip) => Promise<void>
+  /** Whether Python can import what it gives (default true). */
+  readonly importable?: boolean
+}
+
+/** Has pip install into the same folder. Throws ERR_LIBTORCH_INSTALL. */
+export type RunPip = (requirements: readonly string[]) => Promise<void>
 
 export interface PipInstall {
   readonly cache: string
-  /** Tried in order: the next one only where the user's index has no such build. */
-  readonly alternatives: readonly (readonly string[])[]
+  readonly steps: readonly PipStep[]
   readonly python: PythonFacts
   /** Called with each line for the user. */
   readonly say: (line: string) => void
-  /** Printed when an alternative is not available and the next is tried. */
-  readonly fallback: string
   /** The name of the folder, when the install is done; `site` holds the packages. */
-  readonly nameFor: (site: string, requirement: string) => string
+  readonly nameFor: (site: string, importable: boolean) => string
 }
 
 /**
- * Has pip install packages into a folder of their own in the cache and returns it. The folder gets its name only when
- * pip has finished: an interrupted install leaves nothing that could be taken for a complete one. pip's index, proxies, caches
- * and checks are the user's own: no option is passed that would change them.
+ * Has pip install packages into a folder of their own in the cache and returns it: by the first step that gives something. The
+ * folder gets its name only when pip has finished: an interrupted install leaves nothing that could be taken for a complete one.
+ * pip's index, proxies, caches and checks are the user's own, except where a step names another index.
  *
  * Throws ERR_LIBTORCH_INSTALL with pip's last lines and what to do about them.
  */
 export async function pipInstall(install: PipInstall): Promise<string> {
-  const { cache, alternatives, python, say } = install
-  for (const [index, requirements] of alternatives.entries()) {
-    const partial = makePartial(cache)
+  const { cache, steps, python, say } = install
+  for (const [index, step] of steps.entries()) {
+    const partial = makeInstallFolder(cache)
     const undo = removeOnSignal(partial)
+    const pip = (requirements: readonly string[], options: readonly string[] = []): Promise<PipEnd> =>
+      runPip([...options, ...requirements], partial, undo)
+    say(step.about)
     try {
-      const result = await runPip(requirements, partial, undo)
-      if (result.code === 0) {
-        const requirement = requirements.join(' ')
-        const name = install.nameFor(join(partial, 'site'), requirement)
-        const record: InstallRecord = { requirement, python: python.version.split('.').slice(0, 2).join('.') }
+      const ended = await pip(step.requirements, step.options)
+      if (ended.code === 0) {
+        const site = join(partial, 'site')
+        await step.complete?.(site, async (requirements) => {
+          const more = await pip(requirements)
+          if (more.code !== 0) throw failure(requirements, more, python)
+        })
+        const record: InstallRecord = {
+          requirement: step.requirements.join(' '),
+          python: python.version.split('.').slice(0, 2).join('.'),
+          importable: step.importable ?? true,
+        }
         writeFileSync(join(partial, 'install.json'), JSON.stringify(record))
-        return keepPartial(partial, name, cache)
+        return keepPartial(partial, install.nameFor(site, record.importable !== false), cache)
       }
-      const last = index === alternatives.length - 1
-      if (last || !/No matching distribution found/.test(result.stderr)) throw failure(requirements, result, python)
-      say(install.fallback)
+      const last = index === steps.length - 1
+      const goesOn = step.next === 'any failure' || isMissingBuild(ended.stderr)
+      if (last || !goesOn) throw failure(step.requirements, ended, python)
+      if (step.otherwise) say(step.otherwise.replace('$why', lastLines(ended.stderr, 1).replace(/^ERROR: /, '')))
     } finally {
       undo.forget()
       rmSync(partial, { recursive: true, force: true })
@@ -51,11 +80,41 @@ export async function pipInstall(install: PipInstall): Promise<string> {
   throw new Error('pipInstall was given nothing to install')
 }
 
-async function runPip(requirements: readonly string[], partial: string, undo: Undo) {
+/** Whether pip's own configuration or environment names an index: then no other one is tried. */
+export async function namesIndex(): Promise<boolean> {
+  const listed = await run(pythonCommand, ['-m', 'pip', 'config', 'list'])
+  return listed.code !== 0 || /^[^=]*\b(?:extra-)?index-url=|^[^=]*\bno-index=/m.test(listed.stdout)
+}
+
+function makeInstallFolder(cache: string): string {
+  try {
+    return makePartial(cache)
+  } catch (cause) {
+    throw unwritable(cache, cause)
+  }
+}
+
+/** The error for a cache folder in which nothing can be installed. */
+export function unwritable(cache: string, cause: unknown): GradCamError {
+  const { code = String(cause) } = cause as NodeJS.ErrnoException
+  return new GradCamError('ERR_LIBTORCH_INSTALL', `The cache folder ${cache} cannot be written (${code}).`, {
+    remedy: 'Name a folder of your own in GRADCAM_CACHE, or an installed LibTorch in LIBTORCH.',
+    details: { folder: cache },
+    cause,
+  })
+}
+
+interface PipEnd {
+  readonly code: number | null
+  readonly signal: string | null
+  readonly stderr: string
+}
+
+async function runPip(args: readonly string[], partial: string, undo: Undo): Promise<PipEnd> {
   const temporary = join(partial, 'tmp')
   mkdirSync(temporary)
-  const args = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--no-warn-script-location']
-  const result = await run(pythonCommand, [...args, '--target', join(partial, 'site'), ...requirements], {
+  const common = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--no-warn-script-location']
+  const result = await run(pythonCommand, [...common, '--target', join(partial, 'site'), ...args], {
     // pip's own progress goes to the user's terminal as it is; its errors are kept for our error as well.
     stdio: ['ignore', process.stderr.fd, 'pipe'],
     // pip --target fills TMPDIR first: beside the target its last step is a rename, and /tmp need not hold gigabytes.
@@ -89,41 +148,10 @@ function removeOnSignal(partial: string): Undo {
   return { alsoKill: (killChild) => (kill = killChild), forget }
 }
 
-function failure(
-  requirements: readonly string[],
-  result: { stderr: string; code: number | null; signal: string | null },
-  python: PythonFacts,
-): GradCamError {
-  const ending = result.signal ? `was ended by ${result.signal}` : `failed with exit code ${String(result.code)}`
-  const problem = `pip ${ending} installing ${requirements.join(' ')}. Its last lines are:\n${lastLines(result.stderr, 6)}\n`
-  const details = { requirements, exitCode: result.code, signal: result.signal }
-  return new GradCamError('ERR_LIBTORCH_INSTALL', problem, { remedy: remedy(result.stderr, python), details })
-}
-
-const other = 'Or install PyTorch yourself where python3 finds it, or unpack a LibTorch and name it in LIBTORCH.'
-
-/** pip has no codes: the remedy follows from the errors of Python and of the network that it prints. */
-function remedy(stderr: string, python: PythonFacts): string {
-  if (/No space left on device|Errno 28/.test(stderr)) {
-    return 'The disk is full: free some space, or let GRADCAM_CACHE name a folder on a larger disk.'
-  }
-  if (/externally-managed|Permission denied|Errno 13/.test(stderr)) {
-    return `pip may not write: check the rights of the cache folder, or name another in GRADCAM_CACHE. ${other}`
-  }
-  if (/CERTIFICATE_VERIFY_FAILED|SSLError/.test(stderr)) {
-    return `pip does not trust the index's certificate: give it your organisation's (pip config set global.cert FILE). ${other}`
-  }
-  if (/ProxyError|407 /.test(stderr))
-    return `pip cannot get through the proxy: check HTTPS_PROXY or pip's own setting. ${other}`
-  if (
-    /NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Connection (broken|aborted|refused)|Retrying/.test(
-      stderr,
-    )
-  ) {
-    return `pip cannot reach its index: check the network, the proxy and the index in pip's configuration. ${other}`
-  }
-  if (/No matching distribution found/.test(stderr)) {
-    return `The index in pip's configuration has no such build for Python ${python.version} on ${process.platform}-${process.arch}: use a Python that this PyTorch supports (3.10 to 3.14). ${other}`
-  }
-  return other
+function failure(requirements: readonly string[], { stderr, code, signal }: PipEnd, python: PythonFacts): GradCamError {
+  const ending = signal ? `was ended by ${signal}` : `failed with exit code ${String(code)}`
+  const lines = lastLines(stderr, 6)
+  const problem = `pip ${ending} installing ${requirements.join(' ')}. Its last lines are:\n${lines}\n`
+  const details = { requirements, exitCode: code, signal }
+  return new GradCamError('ERR_LIBTORCH_INSTALL', problem, { remedy: explainPip(stderr, python), details })
 }

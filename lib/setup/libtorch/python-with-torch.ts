@@ -1,11 +1,11 @@
 import { readdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { GradCamError } from '../../base/errors.js'
-import { cacheFolder } from '../cache.js'
+import { cacheFolder } from '../../base/cache-folder.js'
 import { missingFiles } from '../../addon/describe.js'
 import { hasNvidiaDriver } from './driver.js'
 import { listPrivate, readInstallRecord, torchIn } from './find.js'
-import { installPrivate, printLine } from './install.js'
+import { installPrivate, printLine, type InstallOptions } from './install.js'
 import { askPython, pythonCommand, withPythonPath, type PythonFacts } from './python.js'
 
 /** How to start a Python that can `import torch`. */
@@ -16,23 +16,33 @@ export interface TorchPython {
 
 /**
  * A Python that can import torch, for reference programs: the torch package that LIBTORCH names where this Python can
- * import it, else python3's own, else the private install (which is made where there is none).
+ * import it, else python3's own, else a private install that it can import (which is made where there is none).
  */
-export async function pythonWithTorch(say: (line: string) => void = printLine): Promise<TorchPython> {
+export async function pythonWithTorch(options: InstallOptions = {}): Promise<TorchPython> {
   const python = await askPython()
   if (!python) throw new GradCamError('ERR_TOOL_MISSING', `There is no ${pythonCommand} on PATH.`)
-  return { command: pythonCommand, env: withPythonPath(await torchFolder(python, say)) }
+  return { command: pythonCommand, env: withPythonPath(await torchFolder(python, options)) }
 }
 
-async function torchFolder(python: PythonFacts, say: (line: string) => void): Promise<string[]> {
+/** Installs a PyTorch that Python can import, where there is none. */
+export async function ensureImportable(options: InstallOptions = {}): Promise<void> {
+  await pythonWithTorch(options)
+}
+
+async function torchFolder(python: PythonFacts, options: InstallOptions): Promise<string[]> {
   const named = process.env['LIBTORCH']
   if (named && missingFiles(named).length === 0 && isImportable(named, python)) return [dirname(named)]
   if (python.torch) return []
   const cache = cacheFolder()
   const short = shortVersion(python)
-  const fitting = listPrivate(cache).find((name) => readInstallRecord(cache, name)?.python === short)
+  const fitting = listPrivate(cache).find((name) => {
+    const record = readInstallRecord(cache, name)
+    return record?.python === short && record.importable !== false
+  })
   if (fitting) return [dirname(torchIn(cache, fitting))]
-  const libtorch = await installPrivate({ libtorch: null, tried: [], python }, await hasNvidiaDriver(), say)
+  const driver = options.driver ?? (await hasNvidiaDriver())
+  const install = { say: printLine, ...options, driver, importable: true }
+  const libtorch = await installPrivate({ libtorch: null, tried: [], python }, install)
   if (!isImportable(libtorch.root, python)) {
     const text = `The PyTorch in ${dirname(libtorch.root)} was installed for another Python than ${python.version}`
     throw new GradCamError('ERR_LIBTORCH_INSTALL', `${text}.`, {

@@ -25,17 +25,22 @@ bool has_driver() {
   return dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) != nullptr;
 }
 
+std::filesystem::path cuda_library() { return libtorch_folder() / "libtorch_cuda.so"; }
+
+// Why it cannot be loaded; empty where it is.
+std::string open_cuda_library() {
+  if (dlopen(cuda_library().c_str(), RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE)) return {};
+  const auto* reason = dlerror();
+  return reason ? reason : "the system refuses it";
+}
+
 CudaLibraries load() {
   CudaLibraries found;
   std::error_code ignored;
-  const auto library = libtorch_folder() / "libtorch_cuda.so";
-  found.built = std::filesystem::exists(library, ignored);
+  found.built = std::filesystem::exists(cuda_library(), ignored);
   if (!found.built || !has_driver()) return found;
-  found.loaded = dlopen(library.c_str(), RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE) != nullptr;
-  if (!found.loaded) {
-    const auto* reason = dlerror();
-    found.problem = reason ? reason : "the system refuses it";
-  }
+  found.problem = open_cuda_library();
+  found.loaded = found.problem.empty();
   return found;
 }
 
@@ -45,12 +50,16 @@ const CudaLibraries& cuda_libraries() {
   static const CudaLibraries found = load();
   return found;
 }
+
+std::string require_cuda_libraries() { return cuda_libraries().loaded ? std::string() : open_cuda_library(); }
 #else
 // Elsewhere there is no CUDA build that this package has been tried with.
 const CudaLibraries& cuda_libraries() {
   static const CudaLibraries none;
   return none;
 }
+
+std::string require_cuda_libraries() { return {}; }
 #endif
 
 }  // namespace gradcam

@@ -15,4 +15,7 @@ struct CudaLibraries {
 // only cost time at the start, and a LibTorch that lacks what they need (cuDNN and others, over 2 GB) works on the CPU.
 const CudaLibraries& cuda_libraries();
 
+// Loads them where there is no driver, too, for a library that needs them. Why it cannot; empty where they are loaded.
+std::string require_cuda_libraries();
+
 }  // namespace gradcam

@@ -27,16 +27,8 @@ std::string join(const std::string& path, const std::string& name) {
   return path.empty() || name.empty() ? path + name : path + "." + name;
 }
 
-// The path of a module, or of an attribute, below that of the frame; nothing where it is not an attribute of `self`.
-std::optional<std::string> path_below(const Frame& frame, const Value* value) {
-  const auto* node = value->node();
-  if (node->kind() == c10::prim::GetAttr) {
-    const auto parent = path_below(frame, node->input());
-    if (!parent) return std::nullopt;
-    return join(*parent, node->s(c10::attr::name));
-  }
-  if (!frame.graph->inputs().empty() && value == frame.graph->inputs().front()) return std::string();
-  return std::nullopt;
+std::optional<std::string> path_in(const Frame& frame, const Value* value) {
+  return frame.graph->inputs().empty() ? std::nullopt : path_below(frame.graph->inputs().front(), value);
 }
 
 // The module that a value is; null where that is not known.
@@ -61,7 +53,7 @@ std::optional<Frame> callee(const Frame& frame, Node* node) {
     const auto type = node->input(0)->type()->cast<c10::ClassType>();
     if (!type) return std::nullopt;
     function = type->findMethod(node->s(c10::attr::name));
-    if (const auto below = path_below(frame, node->input(0))) inner.path = join(frame.path, *below);
+    if (const auto below = path_in(frame, node->input(0))) inner.path = join(frame.path, *below);
     inner.self = module_of(frame, node->input(0));
   } else if (node->kind() == c10::prim::CallFunction) {
     const auto type = node->input(0)->type()->cast<c10::FunctionType>();
@@ -293,6 +285,15 @@ bool is_always_true(const Frame& frame, const Node* node, const std::string& arg
   return known_flag(frame, node->input(static_cast<size_t>(*index))) == true;
 }
 
+std::optional<std::string> path_below(const Value* self, const Value* value) {
+  if (value == self) return std::string();
+  const auto* node = value->node();
+  if (node->kind() != c10::prim::GetAttr) return std::nullopt;
+  const auto parent = path_below(self, node->input());
+  if (!parent) return std::nullopt;
+  return join(*parent, node->s(c10::attr::name));
+}
+
 std::optional<c10::IValue> attribute_value(const Frame& frame, const Node* get_attr) {
   const auto* module = module_of(frame, get_attr->input());
   const auto slot = module ? module->type()->findAttributeSlot(get_attr->s(c10::attr::name)) : std::nullopt;
@@ -300,7 +301,7 @@ std::optional<c10::IValue> attribute_value(const Frame& frame, const Node* get_a
 }
 
 std::string attribute_path(const Frame& frame, const Node* get_attr) {
-  const auto below = path_below(frame, get_attr->output());
+  const auto below = path_in(frame, get_attr->output());
   return below ? join(frame.path, *below) : join(frame.path, get_attr->s(c10::attr::name));
 }
 

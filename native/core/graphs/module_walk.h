@@ -33,6 +33,10 @@ void for_each_origin(const Frame& frame, torch::jit::Value* value, bool past_wri
 // Whether a flag of a node is known to be true in evaluation mode, whatever the input is.
 bool is_always_true(const Frame& frame, const torch::jit::Node* node, const std::string& argument);
 
+// The path of a module or another attribute below `self`: "features.denseblock4", "" for `self` itself; nothing where
+// the value is not read from it.
+std::optional<std::string> path_below(const torch::jit::Value* self, const torch::jit::Value* value);
+
 // The value of the attribute that a GetAttr reads; nothing where its module is not known.
 std::optional<c10::IValue> attribute_value(const Frame& frame, const torch::jit::Node* get_attr);
 

@@ -25,13 +25,14 @@ bool is_differentiable(const Tensor& tensor) {
   return tensor.defined() && (tensor.is_floating_point() || tensor.is_complex());
 }
 
-// The same values with one identity node after the tensors for which `wanted` holds.
-std::vector<IValue> with_identity(const std::vector<IValue>& values, const std::function<bool(const Tensor&)>& wanted,
+// The same values with one identity node after the tensors for which `is_watched` holds.
+std::vector<IValue> with_identity(const std::vector<IValue>& values,
+                                  const std::function<bool(const Tensor&)>& is_watched,
                                   IdentityNode::Callback on_backward) {
   std::vector<Tensor> watched;
   for (const auto& value : values)
     for_each_tensor(value, [&](const Tensor& t) {
-      if (wanted(t)) watched.push_back(t);
+      if (is_watched(t)) watched.push_back(t);
     });
   if (watched.empty()) return values;
   const NodePtr node = make_node<IdentityNode>(std::move(on_backward));
@@ -39,7 +40,7 @@ std::vector<IValue> with_identity(const std::vector<IValue>& values, const std::
   std::vector<IValue> result;
   for (const auto& value : values)
     result.push_back(map_tensors(value, [&](const Tensor& t) {
-      if (!wanted(t)) return t;
+      if (!is_watched(t)) return t;
       auto same = t.detach();  // shares storage and version counter, but is not a view for autograd
       ag::create_gradient_edge(same, node);
       return same;
@@ -68,13 +69,13 @@ std::shared_ptr<BackwardHookCall> BackwardHookCall::start(std::shared_ptr<const 
 }
 
 Inputs BackwardHookCall::watch_inputs(const Inputs& inputs) {
-  const auto wanted = [](const Tensor& t) { return is_differentiable(t) && t.requires_grad(); };
+  const auto is_watched = [](const Tensor& t) { return is_differentiable(t) && t.requires_grad(); };
   for (const auto& value : inputs)
     for_each_tensor(value, [&](const Tensor& t) {
-      if (wanted(t)) inputs_.positions.push_back(inputs_.tensors);
+      if (is_watched(t)) inputs_.positions.push_back(inputs_.tensors);
       ++inputs_.tensors;
     });
-  return with_identity(inputs, wanted, [call = shared_from_this()](const Gradients& grad_inputs) {
+  return with_identity(inputs, is_watched, [call = shared_from_this()](const Gradients& grad_inputs) {
     return call->inputs_.gather(call->call(call->inputs_.spread(grad_inputs), call->grad_outputs_));
   });
 }

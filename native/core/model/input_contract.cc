@@ -3,32 +3,10 @@
 #include <algorithm>
 #include <map>
 
+#include "core/base/dtype.h"
 #include "core/base/error.h"
 
 namespace gradcam {
-
-std::string dtype_text(at::ScalarType dtype) {
-  switch (dtype) {
-    case at::kFloat:
-      return "float32";
-    case at::kDouble:
-      return "float64";
-    case at::kHalf:
-      return "float16";
-    case at::kBFloat16:
-      return "bfloat16";
-    case at::kLong:
-      return "int64";
-    case at::kInt:
-      return "int32";
-    case at::kByte:
-      return "uint8";
-    case at::kBool:
-      return "bool";
-    default:
-      return c10::toString(dtype);
-  }
-}
 
 namespace {
 
@@ -42,12 +20,12 @@ std::string size_text(const InputSize& size) {
 }
 
 std::string spec_text(const InputSpec& spec) {
-  std::string text = spec.dtype ? dtype_text(*spec.dtype) + " [" : "[";
+  std::string text = spec.dtype ? dtype_name(*spec.dtype) + " [" : "[";
   for (size_t i = 0; i < spec.sizes.size(); ++i) text += (i ? ", " : "") + size_text(spec.sizes[i]);
   return text + "]";
 }
 
-std::string given_text(const Tensor& tensor) { return dtype_text(tensor.scalar_type()) + " " + shape_text(tensor); }
+std::string given_text(const Tensor& tensor) { return dtype_name(tensor.scalar_type()) + " " + shape_text(tensor); }
 
 std::string remedy(const InputContract& contract, size_t dim) {
   if (dim > 0)

@@ -45,9 +45,6 @@ struct InputContract {
 // as `model(x.to(dtype))`.
 void convert_inputs(const InputContract& contract, std::optional<at::ScalarType> dtype, std::vector<IValue>& inputs);
 
-// By the names that JavaScript has for dtypes, where it has one.
-std::string dtype_text(at::ScalarType dtype);
-
 // Throws an Error, ERR_SHAPE or ERR_DTYPE, with the input, what was given, what the file takes and how to export it.
 void check_inputs(const InputContract& contract, const std::vector<IValue>& inputs);
 

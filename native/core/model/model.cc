@@ -9,18 +9,35 @@ namespace gradcam {
 
 namespace {
 
-[[noreturn]] void throw_not_found(const std::string& path, const std::vector<SubmoduleInfo>& submodules) {
+std::vector<std::string> layers_of(const std::vector<SubmoduleInfo>& submodules) {
   std::vector<std::string> layers;
   for (const auto& info : submodules)
     if (info.hookable && !info.path.empty()) layers.push_back(info.path);
-  if (layers.empty())
+  return layers;
+}
+
+[[noreturn]] void throw_not_found(const std::string& path, const std::vector<SubmoduleInfo>& submodules) {
+  if (layers_of(submodules).empty())
     throw Error("ERR_LAYER_NOT_FOUND",
                 "The model has no layer '" + path +
                     "', and no layers at all: its code is in one module, as that of a traced function is.",
                 Remedy{"Use a method of the input, or export the model with its modules."}, {{"layer", path}});
   throw Error("ERR_LAYER_NOT_FOUND",
               "The model has no layer '" + path + "'. `gradcam layers FILE` or model.namedModules() lists them all.",
-              {{"layer", path}, {"candidates", layers}});
+              {{"layer", path}, {"candidates", layers_of(submodules)}});
+}
+
+[[noreturn]] void throw_frozen(const std::string& path, const std::vector<SubmoduleInfo>& submodules) {
+  const auto layers = layers_of(submodules);
+  const std::string named = "Its convolutions, activations and other operators are layers named after them, e.g. '" +
+                            (layers.empty() ? "" : layers.front()) + "': `gradcam layers FILE` lists them. ";
+  throw Error(
+      "ERR_MODEL_FROZEN",
+      "The model was frozen (torch.jit.freeze or optimize_for_inference), which removes its layers, so there is "
+      "no '" +
+          path + "' to look at. " + (layers.empty() ? "" : named) +
+          "Save it without freezing: torch.jit.script(model.eval()).save(...).",
+      {{"layer", path}, {"candidates", layers}});
 }
 
 }  // namespace
@@ -46,12 +63,8 @@ ModuleId Model::module_at(const std::string& path) const {
                     "there.",
                 Remedy{"Pick one of the layers inside it."});
   }
-  if (capabilities().hookable) throw_not_found(path, all);
-  throw Error(
-      "ERR_MODEL_FROZEN",
-      "The model was frozen (torch.jit.freeze or optimize_for_inference), which removes its layers, so there is "
-      "no '" +
-          path + "' to look at. Save it without freezing: torch.jit.script(model.eval()).save(...).");
+  if (!frozen()) throw_not_found(path, all);
+  throw_frozen(path, all);
 }
 
 }  // namespace gradcam

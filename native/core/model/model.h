@@ -59,6 +59,8 @@ class Model {
   // In PyTorch's order, the model itself first.
   virtual const std::vector<SubmoduleInfo>& submodules() const = 0;
   virtual Capabilities capabilities() const = 0;
+  // Whether it was frozen when it was saved: its submodules are those that were restored, see restore_layers.
+  virtual bool frozen() const { return false; }
   virtual at::Device device() const = 0;
   // Of its first floating-point parameter.
   virtual std::optional<at::ScalarType> dtype() const = 0;

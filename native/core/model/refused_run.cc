@@ -4,6 +4,7 @@
 #include <regex>
 #include <string>
 
+#include "core/base/dtype.h"
 #include "core/base/error.h"
 #include "model.h"
 
@@ -63,21 +64,21 @@ void refuse_types(const std::string& text, const Model& model, const std::vector
       std::find_if(inputs.begin(), inputs.end(), [](const Tensor& t) { return !t.is_floating_point() && t.dim() > 2; });
   if (integer != inputs.end())
     throw Error("ERR_DTYPE",
-                "The model's parameters are " + dtype_text(*dtype) + ", but its input " + shape_text(*integer) +
-                    " is " + dtype_text(integer->scalar_type()) + ": " + text,
-                Remedy{"Convert the input: input.to({ dtype: '" + dtype_text(*dtype) +
+                "The model's parameters are " + dtype_name(*dtype) + ", but its input " + shape_text(*integer) +
+                    " is " + dtype_name(integer->scalar_type()) + ": " + text,
+                Remedy{"Convert the input: input.to({ dtype: '" + dtype_name(*dtype) +
                        "' }), and divide pixels by 255 where the model takes 0 to 1."},
-                {{"dtype", dtype_text(*dtype)}, {"given", dtype_text(integer->scalar_type())}});
+                {{"dtype", dtype_name(*dtype)}, {"given", dtype_name(integer->scalar_type())}});
   const bool all_match = std::all_of(inputs.begin(), inputs.end(), [&](const Tensor& t) {
     return !t.is_floating_point() || t.scalar_type() == *dtype;
   });
   static const std::regex kTwoTypes(R"((should be the same|same dtype|expected scalar type))");
   if (all_match && std::regex_search(text, kTwoTypes))
     throw Error("ERR_DTYPE",
-                "The model's own code mixes types; its first parameters, and so its input, are " + dtype_text(*dtype) +
+                "The model's own code mixes types; its first parameters, and so its input, are " + dtype_name(*dtype) +
                     ": " + text,
                 Remedy{"Export it in one type: model.float() before torch.jit.trace or torch.jit.script."},
-                {{"dtype", dtype_text(*dtype)}});
+                {{"dtype", dtype_name(*dtype)}});
 }
 
 void refuse_device(const std::string& text, const Model& model) {

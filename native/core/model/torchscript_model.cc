@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "attention_rewrite.h"
 #include "core/base/device.h"
 #include "core/base/error.h"
 #include "core/graphs/inline_forks.h"
@@ -13,6 +14,7 @@
 #include "core/memory/caching_allocator.h"
 #include "core/split/split_graph.h"
 #include "core/split/split_ops.h"
+#include "frozen_layers.h"
 #include "loop_checks.h"
 #include "max_pool_rewrite.h"
 #include "randomize.h"
@@ -63,6 +65,8 @@ struct RunScope {
 
 std::shared_ptr<Model> TorchScriptModel::create(jit::Module module, const ModelOptions& options,
                                                 InputContract contract) {
+  // A frozen module has no attribute `training`, no submodules and no parameters: all of them became constants.
+  if (!module.hasattr("training")) restore_layers(module);
   return {new TorchScriptModel(std::move(module), options, std::move(contract)), [](TorchScriptModel* last) {
             delete last;
             release_idle_tensor_memory();  // of its weights and its activations
@@ -76,7 +80,6 @@ TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& optio
       schema_(module_.get_method("forward").function().getSchema()),
       contract_(std::move(contract)),
       splits_(options.split_bytes.value_or(std::max(SplitCache::kMaxBytes, 4 * bytes_of_parameters(module_)))) {
-  // A frozen module has no attribute `training`, no submodules and no parameters: all of them became constants.
   frozen_ = !module_.hasattr("training");
   for (const auto& submodule : module_.modules())
     if (submodule.hasattr("training")) submodule._ivalue()->setAttr("training", false);
@@ -84,10 +87,11 @@ TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& optio
 
   for (const auto& [path, submodule] : module_.named_modules()) {
     const auto type = submodule.type();
-    submodules_.push_back({path, class_name(*type), count_parameters(submodule), type->findMethod("forward") != nullptr,
-                           submodule._ivalue().get()});
+    submodules_.push_back(
+        {path, class_name(*type), count_parameters(submodule), has_forward(*type), submodule._ivalue().get()});
   }
   read_code();
+  rewrite_attention(module_);
   if (device_.is_cpu()) rewrite_max_pools(module_);
   insert_loop_checks(module_);
   trampolines_.emplace(module_, hooks_);
@@ -114,7 +118,7 @@ void TorchScriptModel::read_code() {
 }
 
 Capabilities TorchScriptModel::capabilities() const {
-  return {/*hookable=*/!frozen_, /*splittable=*/true, /*differentiable=*/true};
+  return {/*hookable=*/!frozen_ || submodules_.size() > 1, /*splittable=*/true, /*differentiable=*/true};
 }
 
 std::vector<std::string> TorchScriptModel::operators() const {
@@ -130,6 +134,7 @@ IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer,
     input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : to_device(t, device_); });
   convert_inputs(contract_, dtype_, inputs);
   check_inputs(contract_, inputs);
+  unbind_image_lists(inputs, schema_, /*first=*/1);
   const RunScope scope(hooks_, observer, cancel);
   const CancelScope in_loops(cancel);
   // The profiling executor would fuse operators and hide ReLUs inside differentiable graphs of its own.

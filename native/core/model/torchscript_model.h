@@ -27,6 +27,7 @@ class TorchScriptModel final : public Model {
 
   const std::vector<SubmoduleInfo>& submodules() const override { return submodules_; }
   Capabilities capabilities() const override;
+  bool frozen() const override { return frozen_; }
   at::Device device() const override { return device_; }
   std::optional<at::ScalarType> dtype() const override { return dtype_; }
   const c10::FunctionSchema& forward_schema() const override { return schema_; }

@@ -2,6 +2,8 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+
 #include "core/autograd/gradient_holes.h"
 #include "core/base/error.h"
 #include "input_graph.h"
@@ -42,7 +44,9 @@ void require_whole_gradient(const Tensor& score, const std::vector<Tensor>& diff
               "The score depends on what is explained through " + names +
                   ", which has no derivative, so the gradient would leave that part out.",
               Remedy{quantized ? "Export the model before it is quantized, or use a method that needs no gradient."
-                               : "Pick a layer after it, or use a method that needs no gradient."},
+                               : "Pick a layer after it, or use a method that needs no gradient. If the model was "
+                                 "exported under torch.no_grad(), or with parameters that require no gradient, export "
+                                 "it with gradients: LibTorch then records operators that have derivatives."},
               {{"operators", missing}});
 }
 
@@ -56,22 +60,71 @@ Tensor curvature(const Tensor& gradient, const Tensor& activation) {
   return product.defined() ? product.detach() : at::zeros_like(activation);
 }
 
-Explained differentiate_layers(const LayerMaps& goal, const Captured& captured, const Tensor& score, bool keep_graph) {
+// LibTorch names the operator, e.g. "derivative for aten::mkldnn_rnn_layer_backward is not implemented".
+[[noreturn]] void throw_no_second_derivative(const std::exception& cause) {
+  const auto name = operator_named_in(concise_message(cause));
+  throw Error(
+      "ERR_NO_GRADIENT",
+      "Shapley-CAM needs a second derivative of the score, which " + name + " does not have: " + concise_message(cause),
+      Remedy{"Use a method that needs the first derivative alone, such as Grad-CAM."}, {{"operators", name}});
+}
+
+std::vector<Tensor> curvatures(const std::vector<Tensor>& gradients, const std::vector<Tensor>& activations) {
+  std::vector<Tensor> found;
+  try {
+    for (size_t i = 0; i < activations.size(); ++i) found.push_back(curvature(gradients[i], activations[i]));
+  } catch (const std::exception& e) {
+    if (std::string(e.what()).find("not implemented") == std::string::npos) throw;
+    throw_no_second_derivative(e);
+  }
+  return found;
+}
+
+std::vector<Tensor> gradients_at_layers(const LayerMaps& goal, const Captured& captured, const Tensor& score,
+                                        bool keep_graph, bool curved) {
   const auto& activations = captured.activations;
   require_graph(score, captured.output, named(goal.layers));
   require_whole_gradient(score, activations);
-  const bool curved = goal.maps.needs() == Needs::curvature;
-  const auto gradients = torch::autograd::grad({score}, activations, {}, keep_graph || curved, /*create_graph=*/curved,
-                                               /*allow_unused=*/true);
-  Explained explained;
-  for (size_t i = 0; i < activations.size(); ++i) {
+  auto gradients = torch::autograd::grad({score}, activations, {}, keep_graph || curved, /*create_graph=*/curved,
+                                         /*allow_unused=*/true);
+  for (size_t i = 0; i < activations.size(); ++i)
     if (!gradients[i].defined())
       throw Error("ERR_NO_GRADIENT",
                   "The score does not depend on layer '" + goal.layers[i] + "', so it has no gradient there.",
                   Remedy{"Pick a layer on the way to that output."});
-    explained.layers.emplace_back(activations[i].detach(), gradients[i].detach());
-    if (curved) explained.layers.back().curvature = curvature(gradients[i], activations[i]);
+  return gradients;
+}
+
+// What `compute` throws, where a method that needs less can do without; otherwise it is thrown.
+template <typename Compute>
+std::exception_ptr failure_of(const LayerMaps& goal, Needs needs, Compute compute) {
+  try {
+    compute();
+  } catch (const std::exception& e) {
+    const auto& methods = goal.maps.methods;
+    const bool others = std::any_of(methods.begin(), methods.end(), [&](const auto* m) { return m->needs < needs; });
+    if (!others || !concerns_one_method(e)) throw;
+    return std::current_exception();
   }
+  return nullptr;
+}
+
+Explained differentiate_layers(const LayerMaps& goal, const Captured& captured, const Tensor& score, bool keep_graph) {
+  const auto& activations = captured.activations;
+  const bool curved = goal.maps.needs() == Needs::curvature;
+  Explained explained;
+  for (const auto& activation : activations) explained.layers.emplace_back(activation.detach(), Tensor());
+  std::vector<Tensor> gradients;
+  explained.no_gradient = failure_of(
+      goal, Needs::gradient, [&] { gradients = gradients_at_layers(goal, captured, score, keep_graph, curved); });
+  explained.no_curvature = explained.no_gradient;
+  if (explained.no_gradient) return explained;
+  for (size_t i = 0; i < gradients.size(); ++i) explained.layers[i].gradient = gradients[i].detach();
+  if (!curved) return explained;
+  explained.no_curvature = failure_of(goal, Needs::curvature, [&] {
+    auto found = curvatures(gradients, activations);
+    for (size_t i = 0; i < found.size(); ++i) explained.layers[i].curvature = std::move(found[i]);
+  });
   return explained;
 }
 

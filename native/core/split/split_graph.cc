@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/graphs/module_walk.h"
 #include "core/hooks/trampolines.h"
 
 namespace gradcam {
@@ -34,15 +35,6 @@ const c10::Symbol kTap = c10::Symbol::attr("gradcam_layer");
 
 bool is_tap(const Node* node) { return node->kind() == c10::aten::clone && node->hasAttribute(kTap); }
 
-// The path of the module `value` below `self`: "features.denseblock4". "?" where it is not an attribute.
-std::string path_of(const Value* value, const Value* self) {
-  if (value == self) return "";
-  const auto* node = value->node();
-  if (node->kind() != c10::prim::GetAttr) return "?";
-  const auto parent = path_of(node->input(), self);
-  return parent.empty() ? node->s(c10::attr::name) : parent + "." + node->s(c10::attr::name);
-}
-
 // Inlines the calls of modules around `layer` until the layer's own call is in the graph, and taps its output. Returns
 // the number of calls.
 int tap_layer(const std::shared_ptr<Graph>& graph, const std::string& layer, int64_t index) {
@@ -52,10 +44,11 @@ int tap_layer(const std::shared_ptr<Graph>& graph, const std::string& layer, int
     Node *to_tap = nullptr, *to_inline = nullptr;
     for_each_node(graph->block(), [&](Node* node) {
       if (to_tap || to_inline || node->kind() != c10::prim::CallMethod || tapped.count(node)) return;
-      const auto path = path_of(node->input(0), self);
-      if (path == layer && is_forward(node->s(c10::attr::name)))
+      const auto path = path_below(self, node->input(0));
+      if (!path) return;
+      if (*path == layer && is_forward(node->s(c10::attr::name)))
         to_tap = node;
-      else if (path.empty() || path == layer || layer.starts_with(path + "."))
+      else if (path->empty() || *path == layer || layer.starts_with(*path + "."))
         to_inline = node;
     });
     if (to_tap) {

@@ -1,5 +1,4 @@
 import { inflateRawSync } from 'node:zlib'
-import type { ByteSource } from './byte-source.js'
 import { CutShort, Malformed } from './malformed.js'
 
 /** A record of a zip archive, as its directory describes it. */
@@ -10,39 +9,44 @@ export interface ZipRecord {
   readonly method: number
   readonly compressedSize: number
   readonly size: number
-  /** Of its local header in the file. */
+  /** Of its local header in the archive. */
   readonly offset: number
+  /** Of its bytes before they were compressed. */
+  readonly crc32: number
 }
+
+/** Says which parts of an archive it reads, one after another, and is given them: now or later, as the caller reads. */
+export type Reads<Result> = Generator<readonly [at: number, length: number], Result, Buffer>
 
 const endSize = 22
 const end64LocatorSize = 20
 const end64Size = 56
 const entrySize = 46
-const localSize = 30
+/** A header before the bytes of each record, without its name and extra field. */
+export const localSize = 30
 const longestComment = 0xffff
-/** PyTorch aligns records to 64 bytes. */
-const usualPadding = 128
-/** Records are read together where they are not further apart, and together not larger, unless a single one is. */
-const widestGap = 2 ** 17
-const largestPiece = 2 ** 23
 /** Deflate makes at most 1032 bytes of one. */
 const mostInflation = 1032
 
 /**
- * Reads the directory of a zip archive and checks that every record lies within the file. Nothing of the records is read.
+ * Reads the directory of a zip archive of `size` bytes, ZIP64 included, and checks that every record lies within the archive.
+ * Nothing of the records is read.
  *
  * Throws {@link Malformed}.
  */
-export async function readZipDirectory(source: ByteSource): Promise<ZipRecord[]> {
-  const end = await findEnd(source)
-  const { entries, size, offset } = (await readEnd64(source, end)) ?? (await readEnd(source, end))
-  if (offset + size > source.size) throw new CutShort('the directory of the archive lies outside the file')
+export function* zipDirectory(archiveSize: number): Reads<ZipRecord[]> {
+  const tailSize = Math.min(archiveSize, endSize + longestComment + end64LocatorSize)
+  const tail = yield [archiveSize - tailSize, tailSize]
+  const end = findEnd(tail)
+  const { entries, size, offset } =
+    (yield* readEnd64(tail.subarray(0, end), archiveSize)) ?? readEnd(tail.subarray(end))
+  if (offset + size > archiveSize) throw new CutShort('the directory of the archive lies outside the file')
   if (entries * entrySize > size) throw new Malformed('the directory of the archive is shorter than its entries')
-  const directory = await source.read(offset, size)
+  const directory = yield [offset, size]
   const records: ZipRecord[] = []
   for (let at = 0; records.length < entries;) {
     const [record, length] = readEntry(directory, at)
-    if (record.offset + localSize + record.compressedSize > source.size)
+    if (record.offset + localSize + record.compressedSize > archiveSize)
       throw new Malformed(`record ${show(record.name)} lies outside the file`)
     records.push(record)
     at += length
@@ -51,46 +55,25 @@ export async function readZipDirectory(source: ByteSource): Promise<ZipRecord[]>
 }
 
 /**
- * Reads records, in pieces of the file that hold many of them: PyTorch writes hundreds of small ones side by side.
+ * How far after its header's start the bytes of a record begin.
  *
- * Throws {@link Malformed}, also while the result is iterated.
+ * @param header the first {@link localSize} bytes from `record.offset` on, or more
+ *
+ * Throws {@link Malformed}.
  */
-export async function* readZipRecords(
-  source: ByteSource,
-  records: readonly ZipRecord[],
-): AsyncGenerator<readonly [record: ZipRecord, bytes: Buffer]> {
-  const ordered = records.toSorted((a, b) => a.offset - b.offset)
-  for (let first = 0; first < ordered.length;) {
-    const start = (ordered[first] as ZipRecord).offset
-    let end = start
-    let last = first
-    for (; last < ordered.length; last++) {
-      const record = ordered[last] as ZipRecord
-      const recordEnd = Math.min(source.size, record.offset + expectedLength(record))
-      if (last > first && (record.offset > end + widestGap || recordEnd > start + largestPiece)) break
-      end = Math.max(end, recordEnd)
-    }
-    const piece = await source.read(start, end - start)
-    for (; first < last; first++) {
-      const record = ordered[first] as ZipRecord
-      yield [record, await readZipRecord(source, record, piece.subarray(record.offset - start))]
-    }
-  }
-}
-
-/** How long a record is with its header as a rule: the directory says all but how long the padding is. */
-function expectedLength({ name, compressedSize }: ZipRecord): number {
-  return localSize + Buffer.byteLength(name) + usualPadding + compressedSize
-}
-
-/** @param piece what was read of the file from the record's header on */
-async function readZipRecord(source: ByteSource, record: ZipRecord, piece: Buffer): Promise<Buffer> {
-  const start = localSize + piece.readUInt16LE(26) + piece.readUInt16LE(28)
-  if (piece.readUInt32LE(0) !== 0x04034b50 || record.offset + start + record.compressedSize > source.size)
+export function headerLength(record: ZipRecord, header: Buffer, archiveSize: number): number {
+  const length = localSize + header.readUInt16LE(26) + header.readUInt16LE(28)
+  if (header.readUInt32LE(0) !== 0x04034b50 || record.offset + length + record.compressedSize > archiveSize)
     throw new Malformed(`record ${show(record.name)} is not where the directory says`)
-  const end = start + record.compressedSize
-  const bytes =
-    end <= piece.length ? piece.subarray(start, end) : await source.read(record.offset + start, record.compressedSize)
+  return length
+}
+
+/**
+ * The bytes of a record before they were compressed.
+ *
+ * Throws {@link Malformed}.
+ */
+export function decompressed(record: ZipRecord, bytes: Buffer): Buffer {
   if (record.method === 0) return bytes
   try {
     const inflated = inflateRawSync(bytes, { maxOutputLength: Math.max(1, record.size) })
@@ -103,13 +86,11 @@ async function readZipRecord(source: ByteSource, record: ZipRecord, piece: Buffe
   )
 }
 
-/** The last signature of an end record counts, as for LibTorch. */
-async function findEnd(source: ByteSource): Promise<number> {
-  const length = Math.min(source.size, endSize + longestComment)
-  const tail = await source.read(source.size - length, length)
-  const at = tail.subarray(0, Math.max(0, length - endSize + 4)).lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]))
+/** Where the end record is: the last signature counts, as for LibTorch. */
+function findEnd(tail: Buffer): number {
+  const at = tail.subarray(0, Math.max(0, tail.length - endSize + 4)).lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]))
   if (at < 0) throw new CutShort('the archive has no directory, so its end is missing')
-  return source.size - length + at
+  return at
 }
 
 interface End {
@@ -118,18 +99,21 @@ interface End {
   readonly offset: number
 }
 
-async function readEnd(source: ByteSource, at: number): Promise<End> {
-  const end = await source.read(at, endSize)
+function readEnd(end: Buffer): End {
   return { entries: end.readUInt16LE(10), size: end.readUInt32LE(12), offset: end.readUInt32LE(16) }
 }
 
-async function readEnd64(source: ByteSource, endAt: number): Promise<End | null> {
-  if (endAt < end64LocatorSize + end64Size) return null
-  const locator = await source.read(endAt - end64LocatorSize, end64LocatorSize)
+/**
+ * Null where the archive has no end record of ZIP64. Its locator is right before the end record and nowhere else: a stored
+ * record may be an archive with an end of its own.
+ */
+function* readEnd64(beforeEnd: Buffer, archiveSize: number): Reads<End | null> {
+  if (beforeEnd.length < end64LocatorSize) return null
+  const locator = beforeEnd.subarray(-end64LocatorSize)
   if (locator.readUInt32LE(0) !== 0x07064b50) return null
   const at = toNumber(locator.readBigUInt64LE(8))
-  if (at + end64Size > source.size) throw new CutShort('the directory of the archive lies outside the file')
-  const end = await source.read(at, end64Size)
+  if (at + end64Size > archiveSize) throw new CutShort('the directory of the archive lies outside the file')
+  const end = yield [at, end64Size]
   if (end.readUInt32LE(0) !== 0x06064b50) return null
   return {
     entries: toNumber(end.readBigUInt64LE(32)),
@@ -153,7 +137,13 @@ function readEntry(directory: Buffer, at: number): [record: ZipRecord, length: n
     compressedSize: directory.readUInt32LE(at + 20),
     offset: directory.readUInt32LE(at + 42),
   }
-  const record = { name, method: directory.readUInt16LE(at + 10), ...sizes, ...sizes64(sizes, extra, name) }
+  const record = {
+    name,
+    method: directory.readUInt16LE(at + 10),
+    crc32: directory.readUInt32LE(at + 16),
+    ...sizes,
+    ...sizes64(sizes, extra, name),
+  }
   if ((directory.readUInt16LE(at + 8) & 1) === 1) throw new Malformed(`record ${show(name)} is encrypted`)
   if (record.method === 0 ? record.size !== record.compressedSize : record.method !== 8)
     throw new Malformed(`record ${show(name)} is neither stored nor deflated`)

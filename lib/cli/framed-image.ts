@@ -1,0 +1,131 @@
+import { encodeMap } from '../batch/encode.js'
+import { wholeOf } from '../batch/explain-batch.js'
+import { toNpy } from '../batch/npy.js'
+import { prepare, toInput } from '../batch/prepare.js'
+import { drawGrey } from '../images/draw-map.js'
+import { encodeImage } from '../images/encode-image.js'
+import { scalesOf } from '../images/frame-channels.js'
+import { defaultDecodeSeconds, defaultMaxPixels, denormalize, normalize, overlay } from '../images/index.js'
+import { loadNpy } from '../images/load-npy.js'
+import type { Pixels } from '../images/pixels.js'
+import type { ExpectedInput } from '../model/expected-input.js'
+import type { Framing } from '../preprocess/framing.js'
+import type { Preprocess } from '../preprocess/preprocess.js'
+import { interpolate } from '../tensor/interpolate.js'
+import { tidy, type Tensor } from '../tensor/tensor.js'
+
+/** What was drawn of a map. */
+export interface Drawn {
+  /** PNG files, by kind. */
+  readonly files: Readonly<Record<string, Buffer>>
+  /** The pixel of those files where the map is greatest; null where no value is above 0. */
+  readonly peak: { readonly x: number; readonly y: number } | null
+  /** Instead of images the map as the bytes of a .npy file, where the input is not an image. */
+  readonly array?: Buffer
+}
+
+/** An image as the model's input, and how maps over that input are drawn. */
+export interface FramedImage extends Disposable {
+  /** [1, C, H, W], or an array of other dimensions */
+  readonly input: Tensor
+  /**
+   * @param map [1, 1, h, w] over the whole input
+   * @param kinds 'overlay' lies over the image; every other one is the map in grey
+   */
+  readonly draw: (map: Tensor, kinds: readonly string[]) => Promise<Drawn>
+}
+
+export interface FrameImageOptions {
+  readonly preprocess: Preprocess
+  /** Results have the size of the image; otherwise that of the input, of which they are drawings then. */
+  readonly ownSize: boolean
+  /** Whether the image may be an SVG. */
+  readonly svg: boolean
+}
+
+/** How much of the map an overlay shows: as in `gradcam batch`. */
+const alpha = 0.5
+
+/** An array of a .npy file as a batch of one. */
+export async function readArray(file: string, expected: ExpectedInput): Promise<Tensor> {
+  using array = await loadNpy(file)
+  return toInput(array, `'${file}'`, expected)
+}
+
+/** Reads an image, or an array, and makes of it what a model takes. Throws what `gradcam batch` says of it. */
+export async function frameFile(
+  file: string,
+  { preprocess, ownSize, svg, expected }: FrameImageOptions & { readonly expected: ExpectedInput },
+): Promise<FramedImage> {
+  const item = { index: 0, id: file, source: file, tensor: null, target: 0 }
+  const limits = { maxPixels: defaultMaxPixels, decodeSeconds: defaultDecodeSeconds, svg, background: undefined }
+  const { input, image, framing } = await prepare(item, {
+    preprocess,
+    expected,
+    limits,
+    sha256: false,
+    reserve: async () => {},
+  })
+  const draw = async (map: Tensor, kinds: readonly string[]): Promise<Drawn> => {
+    if (!image || map.shape.length !== 4) return { files: {}, peak: null, array: toNpy(...valuesOf(map)) }
+    if (ownSize || !framing)
+      return await drawOverImage(map, kinds, { id: file, image, framing: framing ?? wholeOf(input) })
+    return await drawOverInput(map, kinds, input, preprocess)
+  }
+  return { input, draw, [Symbol.dispose]: () => input.dispose() }
+}
+
+/** The numbers of a map, and its shape without the dimensions of images and channels. */
+function valuesOf(map: Tensor): [Float32Array, number[]] {
+  using plain = map.to({ device: 'cpu', dtype: 'float32' })
+  return [plain.toTypedArray() as Float32Array, map.shape.slice(2)]
+}
+
+async function drawOverImage(
+  map: Tensor,
+  kinds: readonly string[],
+  over: { readonly id: string; readonly image: Pixels; readonly framing: Framing },
+): Promise<Drawn> {
+  const [data, [height = 0, width = 0]] = valuesOf(map)
+  const drawable = { ...over, map: { data, height, width } }
+  const files: Record<string, Buffer> = {}
+  for (const kind of kinds)
+    files[kind] = await encodeMap(drawable, kind === 'overlay' ? 'overlay-png' : 'grey', { alpha })
+  const { image, framing } = over
+  const levels = await drawGrey(drawable.map, [image.height, image.width], framing, Uint16Array)
+  const at = data.some((value) => value > 0) ? levels.indexOf(0xffff) : -1
+  return { files, peak: at < 0 ? null : { x: at % image.width, y: Math.floor(at / image.width) } }
+}
+
+async function drawOverInput(
+  map: Tensor,
+  kinds: readonly string[],
+  input: Tensor,
+  preprocess: Preprocess,
+): Promise<Drawn> {
+  const [, , height = 0, width = 0] = input.shape
+  using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), [height, width]))
+  using pixels = shownOf(input, preprocess)
+  const files: Record<string, Buffer> = {}
+  for (const kind of kinds) {
+    using drawn = kind === 'overlay' ? overlay(pixels, large) : normalize(large)
+    files[kind] = await encodeImage(drawn)
+  }
+  return { files, peak: peakOf(large) }
+}
+
+/** What the model was given, as [1, 3, H, W] in [0, 1]: grey where it does not have three channels. */
+function shownOf(input: Tensor, preprocess: Preprocess): Tensor {
+  const [, channels = 3, height = 0, width = 0] = input.shape
+  return tidy(() => {
+    const plain = input.detach().to({ device: 'cpu', dtype: 'float32' })
+    const shown = denormalize(plain, scalesOf(preprocess, channels))
+    return (channels === 3 ? shown : shown.mean([1], true).expand([1, 3, height, width])).clone()
+  })
+}
+
+function peakOf(map: Tensor): { x: number; y: number } | null {
+  const [, , , width = 1] = map.shape
+  const at = tidy(() => (map.amax([0, 1, 2, 3]).item() > 0 ? map.flatten().argmax().item() : -1))
+  return at < 0 ? null : { x: at % width, y: Math.floor(at / width) }
+}

@@ -1,0 +1,138 @@
+// The row of one model in docs/models.md: see zoo.mjs.
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { architectures, Cam, pickLayer, ScriptModule, Tensor } from 'libtorch-gradcam'
+
+const forms = /** @type {const} */ ({
+  scripted: 'scripted.pt',
+  traced: 'traced.pt',
+  exported: 'exported.pt2',
+  weights: 'weights.pth',
+})
+
+const read = (/** @type {string} */ path) => {
+  const bytes = readFileSync(path)
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
+}
+
+/** ||a - b|| / ||b|| */
+function distance(/** @type {ArrayLike<number | bigint>} */ actual, /** @type {Float32Array} */ expected) {
+  let [error, size] = [0, 0]
+  for (const [i, value] of expected.entries()) {
+    error += (Number(actual[i]) - value) ** 2
+    size += value ** 2
+  }
+  return size === 0 ? Math.sqrt(error) : Math.sqrt(error / size)
+}
+
+const shown = (/** @type {number} */ error) => (error === 0 ? 'exact' : error.toExponential(0))
+const codeOf = (/** @type {unknown} */ error) => /** @type {{ code?: string }} */ (error).code ?? String(error)
+
+/** @typedef {{ size: number, failures: Record<string, string | null>, part: string | null }} Written by model.py */
+/** @typedef {keyof typeof forms} Form */
+
+class Row {
+  /** @type {Map<Form, string>} */
+  cells = new Map()
+  /** @type {import('libtorch-gradcam').LayerSuggestion | null} */
+  picked = null
+  execution = ''
+
+  constructor(/** @type {string} */ name, /** @type {string} */ folder, /** @type {Written} */ written) {
+    this.name = name
+    this.folder = folder
+    this.written = written
+    this.input = Tensor.from(read(join(folder, 'input.bin')), [2, 3, written.size, written.size])
+  }
+
+  /** The model in one form, and how far its outputs are off; null where it is not to be had, which its cell says then. */
+  async load(/** @type {Form} */ form) {
+    const { failures, part } = this.written
+    const path = join(this.folder, forms[form])
+    const isKnown = architectures().some(({ name }) => name === this.name)
+    if (form === 'weights' && !isKnown) return null
+    if (failures[form] !== null || !existsSync(path)) return this.#say(form, 'PyTorch refuses')
+    try {
+      const options = form === 'weights' ? { weights: path } : {}
+      const model = await ScriptModule.load(form === 'weights' ? this.name : path, options)
+      const result = await model.forward(this.input)
+      const scores = part === null ? result : /** @type {any} */ (result)[part]
+      const error = distance(scores?.toTypedArray() ?? [], read(join(this.folder, 'output.bin')))
+      return { form, model, error }
+    } catch (error) {
+      return this.#say(form, codeOf(error))
+    }
+  }
+
+  #say(/** @type {Form} */ form, /** @type {string} */ text) {
+    this.cells.set(form, text)
+    return null
+  }
+
+  async pick(/** @type {ScriptModule} */ model) {
+    const { size } = this.written
+    this.picked ??= await pickLayer(model, [1, 3, size, size]).catch(() => null)
+  }
+
+  /** Compares the map with that of Python, which has written it. */
+  async map(/** @type {ScriptModule} */ model) {
+    if (!this.picked) return ''
+    const { layer, reshape } = this.picked
+    const { part } = this.written
+    try {
+      const cam = new Cam(model, { layers: [layer], ...(reshape !== undefined && { reshape }) })
+      await cam.forward(this.input)
+      await cam.backward((/** @type {never} */ returned) => {
+        const scores = /** @type {Tensor} */ (part === null ? returned : returned[part])
+        return scores.select(1, 1).sum()
+      })
+      const error = distance(cam.get(layer).toTypedArray(), read(join(this.folder, 'cam.bin')))
+      this.execution = cam.execution.path === 'split' ? 'split' : `hooked: ${cam.execution.why}`
+      cam.dispose()
+      return `, map ${shown(error)}`
+    } catch (error) {
+      return `, ${codeOf(error)}`
+    }
+  }
+
+  text() {
+    const columns = Object.keys(forms).map((form) => this.cells.get(/** @type {Form} */ (form)) ?? '')
+    const { layer, reshape } = this.picked ?? {}
+    const how = reshape === undefined ? '' : ` (${typeof reshape === 'string' ? reshape : 'tokens'})`
+    return `| ${[this.name, layer ? layer + how : 'none is spatial', ...columns, this.execution].join(' | ')} |`
+  }
+}
+
+async function rowOf(/** @type {string} */ name, /** @type {string} */ folder) {
+  const python = spawn('python3', [join(import.meta.dirname, 'model.py'), folder, name], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  const lines = createInterface(python.stdout)[Symbol.asyncIterator]()
+  const first = await lines.next()
+  if (first.done) return `| ${name} | | PyTorch cannot build it | | | | |`
+  const row = new Row(name, folder, JSON.parse(first.value))
+  const loaded = []
+  for (const form of /** @type {Form[]} */ (Object.keys(forms))) {
+    const found = await row.load(form)
+    if (!found) continue
+    loaded.push(found)
+    await row.pick(found.model)
+  }
+  python.stdin.end(row.picked ? `${JSON.stringify(row.picked)}\n` : '\n')
+  if (row.picked) await lines.next()
+  for (const { form, model, error } of loaded) {
+    row.cells.set(form, shown(error) + (await row.map(model)))
+    model.dispose()
+  }
+  return row.text()
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'zoo-'))
+try {
+  console.log(await rowOf(process.argv[2] ?? '', folder))
+} finally {
+  rmSync(folder, { recursive: true })
+}

@@ -1,0 +1,108 @@
+import { spawnSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import test from 'ava'
+import { packageRoot } from '../../lib/base/paths.js'
+import { findCMake } from '../../lib/setup/tools.js'
+import { canInstall, makeConsumer, type Consumer } from '../support/consumer.js'
+import { needing } from '../support/needs.js'
+
+const packed = process.platform === 'linux' && (await findCMake()) !== null
+const withRegistry = needing('registry', packed && canInstall(), test.serial)
+const require = createRequire(import.meta.url)
+
+/** The pieces of code in a document, in their order. */
+function snippets(document: string): { language: string; code: string }[] {
+  const text = readFileSync(join(packageRoot, document), 'utf8')
+  return Array.from(text.matchAll(/^```(\w+)\n([^]*?)^```$/gm), ([, language = '', code = '']) => ({ language, code }))
+}
+
+/** Compiles TypeScript in a strict project, as a user's compiler would, and runs it. */
+function runTypeScript(consumer: Consumer, name: string, code: string) {
+  const { folder } = consumer
+  writeFileSync(join(folder, `${name}.ts`), code)
+  const compilerOptions = {
+    strict: true,
+    target: 'es2022',
+    lib: ['es2023', 'esnext.disposable'],
+    module: 'nodenext',
+    types: [],
+    skipLibCheck: false,
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [`${name}.ts`] }))
+  const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+  const compiled = spawnSync(process.execPath, [tsc, '-p', folder], { cwd: folder, encoding: 'utf8' })
+  if (compiled.status !== 0) throw new Error(`${name}: ${compiled.stdout}`)
+  return consumer.run(process.execPath, [`${name}.js`])
+}
+
+withRegistry("every snippet of README runs in a consumer's project, in the order in which it stands there", (t) => {
+  const consumer = makeConsumer(t, 'npm', 'module')
+  const { folder } = consumer
+  // What the snippets call beside Node: npx, which finds the program that npm installed, and cp.
+  const bin = join(folder, '.bin-for-test')
+  for (const name of ['cp', 'sh']) symlinkSync(`/bin/${name}`, join(bin, name))
+  writeFileSync(join(bin, 'npx'), `#!/bin/sh\nname=$1; shift\nexec node "${folder}/node_modules/.bin/$name" "$@"\n`, {
+    mode: 0o755,
+  })
+  const all = snippets('README.md')
+  t.true(all.length >= 4)
+  const ran: string[] = []
+  for (const [index, { language, code }] of all.entries()) {
+    if (language === 'ts') {
+      const { code: status, stdout, stderr } = runTypeScript(consumer, `snippet-${index}`, code)
+      t.is(status, 0, `${code}\n${stdout}${stderr}`)
+      ran.push('ts')
+      continue
+    }
+    t.is(language, 'sh', code)
+    for (const line of code.trim().split('\n')) {
+      // What is said to be for a clone, the tests of the demo and CI run; what npm installs is installed already.
+      if (/# in a clone:/.test(line) || line.startsWith('npm install libtorch-gradcam')) continue
+      const { code: status, stdout, stderr } = consumer.run('sh', ['-c', line])
+      t.is(status, 0, `${line}\n${stdout}${stderr}`)
+      ran.push(line.split(/\s+/).slice(0, 3).join(' '))
+    }
+  }
+  for (const line of ['npx gradcam setup', 'npx gradcam demo', 'npx gradcam explain', 'npx gradcam report', 'ts'])
+    t.true(ran.includes(line), ran.join('; '))
+  for (const file of ['gcam.png', 'grad.png', 'mixed.png', 'explained/cat_dog-overlay.png', 'maps/manifest.jsonl'])
+    t.true(existsSync(join(folder, file)), file)
+  t.true(readdirSync(join(folder, 'maps')).some((name) => name.endsWith('.html')))
+})
+
+withRegistry('bundled it works where it stays external, and says so where it does not', (t) => {
+  const consumer = makeConsumer(t, 'npm', 'module')
+  const { folder } = consumer
+  const added = spawnSync(
+    'npm',
+    ['install', '--prefer-offline', '--no-audit', '--no-fund', '--no-save', 'esbuild@0.25'],
+    {
+      cwd: folder,
+      encoding: 'utf8',
+    },
+  )
+  t.is(added.status, 0, added.stderr)
+  writeFileSync(
+    join(folder, 'entry.mjs'),
+    "import { Tensor } from 'libtorch-gradcam'\nconsole.log(Tensor.from([1, 2]).sum().item())\n",
+  )
+  mkdirSync(join(folder, 'out'))
+  for (const external of [true, false]) {
+    const packages = ['sharp', 'fs-native-extensions', ...(external ? ['libtorch-gradcam'] : [])]
+    const options = ['--bundle', '--platform=node', '--format=esm', `--outfile=out/${external}.mjs`]
+    const outside = packages.map((name) => `--external:${name}`)
+    const made = spawnSync(join(folder, 'node_modules', '.bin', 'esbuild'), ['entry.mjs', ...options, ...outside], {
+      cwd: folder,
+      encoding: 'utf8',
+    })
+    t.is(made.status, 0, made.stderr)
+    const { code, stdout, stderr } = consumer.run(process.execPath, [`out/${external}.mjs`])
+    if (external) t.is(stdout, '3\n', stderr)
+    else {
+      t.is(code, 1)
+      t.regex(stderr, /libtorch-gradcam is in a bundle.*external.*--external:libtorch-gradcam.*serverExternalPackages/s)
+    }
+  }
+})

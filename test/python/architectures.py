@@ -1,0 +1,114 @@
+"""Architectures of torchvision and timm with weights of their own, and what eager PyTorch says of them.
+
+    python3 test/python/architectures.py JOB.json OUT
+
+JOB.json: {NAME: {"layer": PATH, "size": [...], "part": KEY or null}}, where a name of timm's begins with "timm:". Everything is in
+float64, where rounding decides nothing. All weights of a model are parts of a few blocks of noise, so that files are small. Of
+each image the first class is explained whose map says something.
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+
+from methods import GradCam
+from reference import case_forward, pick, stored
+from tensors import Store
+
+warnings.filterwarnings("ignore")
+CLASSES = 7
+
+
+def build(name):
+    if name.startswith("timm:"):
+        import timm
+
+        return timm.create_model(name.removeprefix("timm:"), num_classes=CLASSES).eval()
+    from torchvision import models
+
+    if hasattr(models.segmentation, name):
+        return getattr(models.segmentation, name)(weights=None, weights_backbone=None, num_classes=CLASSES).eval()
+    options = {"aux_logits": False, "transform_input": True, "init_weights": False} if name == "googlenet" else {}
+    return getattr(models, name)(num_classes=CLASSES, **options).eval()
+
+
+def deviation(name, tensor):
+    """Of a weight: so that what goes through it keeps its size. A power of two, so that many weights share a block."""
+    if tensor.dim() < 2:
+        return 0.125
+    fan_in = tensor[0].numel()
+    return 2.0 ** round(torch.log2(torch.tensor((2 / fan_in) ** 0.5)).item())
+
+
+def shared_weights(model, seed):
+    """The state dict with other values, each a part of a block of noise."""
+    generator = torch.Generator().manual_seed(seed)
+    state = model.state_dict()
+    floats = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+    kinds = {
+        name: "positive" if name.endswith("running_var") else deviation(name, tensor) for name, tensor in floats.items()
+    }
+    blocks = {}
+    for kind in set(kinds.values()):
+        size = max(floats[name].numel() for name in floats if kinds[name] == kind) + 4096
+        noise = torch.randn(size, generator=generator, dtype=torch.float64)
+        blocks[kind] = noise.abs() * 0.25 + 0.75 if kind == "positive" else noise * kind
+    result = state.copy()
+    result._metadata = state._metadata
+    for name, tensor in state.items():
+        if name not in floats:
+            continue
+        block = blocks[kinds[name]]
+        start = int(torch.randint(0, block.numel() - tensor.numel(), (), generator=generator))
+        strides = torch.empty(tensor.shape, device="meta").stride()
+        result[name] = block.as_strided(tensor.shape, strides, start)
+    return result
+
+
+def grad_cam(model, x, layer, part):
+    chosen, maps = [None] * len(x), [None] * len(x)
+    for target in range(CLASSES):
+        module = model.get_submodule(layer)
+        with GradCam(model, [module]) as gcam:
+            # Nothing else requires a gradient.
+            pick(gcam(x.clone().requires_grad_()), part)[:, target].sum().backward()
+        for i, cam in enumerate(gcam.get(module)):
+            if chosen[i] is None and cam.max() > 0:
+                chosen[i], maps[i] = target, cam
+        if None not in chosen:
+            return chosen, torch.stack(maps)
+    raise RuntimeError(f"no class has a map at {layer} of every image")
+
+
+def answer(name, job, folder, store):
+    torch.manual_seed(0)
+    model = build(name).double()
+    weights = shared_weights(model, 1)
+    model.load_state_dict(weights, assign=True)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    file = f"{name.replace(':', '.')}.pth"
+    torch.save(weights, folder / file)
+    x = torch.randn(job["size"], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    outputs = case_forward(model, x)
+    classes, cam = grad_cam(model, x, job["layer"], job["part"])
+    return {
+        "file": file,
+        "input": store(x),
+        "outputs": stored(outputs, store),
+        "classes": classes,
+        "cam": store(cam),
+        "modules": [path for path, _ in model.named_modules()],
+    }
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(folder)
+    job = json.loads(Path(sys.argv[1]).read_text())
+    index = {name: answer(name, part, folder, store) for name, part in job.items()}
+    (folder / "index.json").write_text(json.dumps(index))
