@@ -125,7 +125,7 @@ export function readServerOptions(options: ServerOptions): ServerSettings {
   const { maxPixels = 50_000_000, decodeSeconds = 10 } = given
   return {
     models: readModels(given.models),
-    methods: given.methods === undefined ? methodNames : expect.list('methods', given.methods, isMethod, 'methods'),
+    methods: given.methods === undefined ? methodNames : readMethods(given.methods),
     batchWindow: expect.number('batchWindow', given.batchWindow ?? 2, { min: 0, max: 10_000 }),
     maxBatch: expect.count('maxBatch', given.maxBatch ?? 8),
     maxQueue: expect.count('maxQueue', given.maxQueue ?? 128),
@@ -147,6 +147,12 @@ export function readServerOptions(options: ServerOptions): ServerSettings {
 const longestTimer = 2 ** 31 - 1
 
 const isMethod = (value: unknown): value is MethodName => methodNames.some((name) => name === value)
+
+function readMethods(given: unknown): MethodName[] {
+  const list = expect.list('methods', given, isMethod, 'names of methods')
+  if (list.length === 0) throw invalid('methods', 'an array of at least one name of a method', given)
+  return list
+}
 
 const isString = (value: unknown): value is string => typeof value === 'string'
 

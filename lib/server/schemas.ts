@@ -30,7 +30,8 @@ const askProperties: Readonly<Record<string, Schema>> = {
     minItems: 1,
     maxItems: methodNames.length,
     uniqueItems: true,
-    description: 'The methods; gradcam by default. Methods of layers share their passes.',
+    description:
+      'The methods; gradcam by default, or the first that the server offers. Methods of layers share their passes.',
   },
   layer: {
     type: 'array',

@@ -147,10 +147,16 @@ export class ExplainService {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
   }
 
+  /** The method of requests that name none. */
+  get #usual(): MethodName {
+    const offered = this.settings.methods
+    return offered.includes('gradcam') ? 'gradcam' : (offered[0] as MethodName)
+  }
+
   /** Checks everything that can be checked before the image is decoded. */
   #plan(ask: Ask): Plan {
     const model = findModel(this.models, ask.model)
-    const { method: names = ['gradcam'], target: targets = ['argmax'], layer } = ask
+    const { method: names = [this.#usual], target: targets = ['argmax'], layer } = ask
     for (const name of names)
       if (!this.settings.methods.includes(name))
         throw new GradCamError('ERR_METHOD', `This server does not offer the method ${name}.`, {
