@@ -235,6 +235,11 @@ export const errorCodes = {
   },
   ERR_ROUTE: { group: 'server', meaning: 'The server has nothing under that address.', status: 404 },
   ERR_MODEL_NOT_FOUND: { group: 'server', meaning: 'The server has no model of that name.', status: 404 },
+  ERR_UPLOAD_NOT_FOUND: {
+    group: 'server',
+    meaning: 'The server has no uploaded image of that name, or not any more.',
+    status: 404,
+  },
   ERR_METHOD: { group: 'server', meaning: 'The server does not offer that method of explanation.', status: 403 },
   ERR_REQUEST_TIMEOUT: { group: 'server', meaning: 'The request did not arrive in time.', status: 408 },
   ERR_REQUEST_TOO_LARGE: { group: 'server', meaning: 'The request is larger than allowed.', status: 413 },

@@ -4,7 +4,7 @@ import type { ServerPackages } from './packages.js'
 /** A form with an image. */
 export interface ImageForm {
   readonly image: Uint8Array
-  /** The text of the part `options`; null where there is none. */
+  /** Options as JSON; null where there are none. */
   readonly options: string | null
 }
 

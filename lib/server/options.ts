@@ -43,6 +43,8 @@ export interface ServerOptions {
   readonly decodeSeconds?: number | undefined
   /** The most bytes of decoded images in memory at once; a single image may be larger. 512 MiB by default. */
   readonly memory?: number | undefined
+  /** The most bytes of uploaded images that are kept; those go first that were not used for the longest. 64 MiB by default. */
+  readonly uploads?: number | undefined
   /** How many images are decoded, and how many answers drawn, at a time. One per core by default, 4 at most. */
   readonly concurrency?: number | undefined
   /** Milliseconds in which a request has to arrive, headers and body. 15,000 by default. For `listen` and `handler` only. */
@@ -87,6 +89,7 @@ export interface ServerSettings extends BatchSettings {
   readonly maxBody: number
   readonly limits: DecodeLimits
   readonly memory: number
+  readonly uploads: number
   readonly concurrency: number
   readonly requestTimeout: number
   readonly token: string | null
@@ -107,6 +110,7 @@ const known: readonly string[] = [
   'maxPixels',
   'decodeSeconds',
   'memory',
+  'uploads',
   'concurrency',
   'requestTimeout',
   'token',
@@ -133,6 +137,7 @@ export function readServerOptions(options: ServerOptions): ServerSettings {
     maxBody: expect.count('maxBody', given.maxBody ?? 16 * 2 ** 20),
     limits: checkDecodeLimits({ maxPixels, decodeSeconds, svg: false }),
     memory: expect.count('memory', given.memory ?? 512 * 2 ** 20),
+    uploads: expect.count('uploads', given.uploads ?? 64 * 2 ** 20),
     concurrency: expect.count('concurrency', given.concurrency ?? Math.min(4, availableParallelism())),
     requestTimeout: expect.number('requestTimeout', given.requestTimeout ?? 15_000, { min: 1, max: longestTimer }),
     token: token === undefined ? null : checkToken(token),

@@ -12,16 +12,19 @@ import {
   answerFormats,
   answerSchema,
   askSchema,
+  askUploadedSchema,
   layerSchema,
   listOf,
   methodSchema,
   modelSchema,
   statusSchema,
+  uploadSchema,
   type Schema,
 } from './schemas.js'
 import { findModel, type ServedModel } from './served-model.js'
 import { type Answer, type AnswerMap, type Ask, type ExplainService } from './service.js'
 import type { Route } from './route.js'
+import type { Uploads } from './uploads.js'
 import type { Visits } from './visits.js'
 
 /** What the handlers use. */
@@ -31,6 +34,7 @@ export interface RouteContext {
   readonly service: ExplainService
   readonly metrics: ServerMetrics
   readonly visits: Visits
+  readonly uploads: Uploads
 }
 
 const binary: Schema = { type: 'string', format: 'binary' }
@@ -39,7 +43,7 @@ const json = (schema: Schema) => ({ 'application/json': schema })
 
 /** All routes, in the order in which they are listed. */
 export function makeRoutes(context: RouteContext): Route[] {
-  const { service, settings, metrics, visits } = context
+  const { service, settings, metrics, visits, uploads } = context
   const named = ({ params }: FastifyRequest): ServedModel =>
     findModel(service.models, (params as { readonly name: string }).name)
   const routes: Route[] = [
@@ -56,9 +60,22 @@ export function makeRoutes(context: RouteContext): Route[] {
           properties: { image: binary, options: askSchema },
           required: ['image'],
         },
+        'application/json': askUploadedSchema,
       },
       answer: { ...json(answerSchema), 'image/png': binary, 'image/webp': binary, 'image/jpeg': binary },
       handler: (request, reply) => explain(context, request, reply),
+    },
+    {
+      method: 'POST',
+      url: '/v1/images',
+      summary: 'Keeps an image for a while, so that it can be explained several times.',
+      body: { 'image/*': binary, 'application/octet-stream': binary },
+      answer: json(uploadSchema),
+      handler: async (request) => {
+        visits.begin(request)
+        const { image } = await readBody(context, request)
+        return { image: uploads.add(image), bytes: image.byteLength }
+      },
     },
     {
       method: 'GET',
@@ -136,15 +153,10 @@ export function makeRoutes(context: RouteContext): Route[] {
 /** The options of a request with all defaults. */
 type AskedFor = Ask & { readonly format: (typeof answerFormats)[number]; readonly alpha: number }
 
-async function explain(
-  { service, visits, packages }: RouteContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<unknown> {
+async function explain(context: RouteContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const { service, visits } = context
   const signal = visits.begin(request)
-  const { image, options } = await readImage(packages, request)
-  if (image.byteLength === 0)
-    throw new GradCamError('ERR_REQUEST', 'The request has no image.', { remedy: 'Send one as the body.' })
+  const { image, options } = await readBody(context, request)
   const ask = askOf(request, options)
   const { format } = ask
   if (format === 'json' || format === 'npy') return describeAnswer(await service.explain(ask, image, signal), format)
@@ -159,21 +171,43 @@ async function explain(
     .send(bytes)
 }
 
-async function readImage({ busboy }: ServerPackages, request: FastifyRequest): Promise<ImageForm> {
-  const { body } = request
-  const type = request.headers['content-type'] ?? ''
-  if (!Buffer.isBuffer(body))
+/** An image, and options that came with it. */
+interface Posted {
+  readonly image: Uint8Array
+  readonly options: Readonly<Record<string, unknown>> | null
+}
+
+/** By its bytes an image says what it is. The last type is what curl calls any body. */
+const acceptedTypes =
+  /^(?:$|image\/|application\/octet-stream|multipart\/form-data|application\/json|application\/x-www-form-urlencoded)/i
+
+async function readBody({ packages, uploads }: RouteContext, { body, headers }: FastifyRequest): Promise<Posted> {
+  const type = headers['content-type'] ?? ''
+  if (!Buffer.isBuffer(body) || !acceptedTypes.test(type))
     throw new GradCamError('ERR_MEDIA_TYPE', 'The request has no image.', {
       remedy: 'Send the bytes of an image file, with a content type such as image/jpeg, or a form with a file.',
     })
-  return /^multipart\/form-data/i.test(type) ? await readForm(busboy, type, body) : { image: body, options: null }
+  if (/^application\/json/i.test(type)) {
+    const { image, ...options } = parseOptions(body.toString(), 'The body')
+    if (typeof image === 'string') return { image: uploads.get(image), options }
+    throw new GradCamError('ERR_REQUEST', 'The body has no `image`.', {
+      remedy: 'Give the name of an image that was uploaded: POST /v1/images.',
+    })
+  }
+  const form: ImageForm = /^multipart\/form-data/i.test(type)
+    ? await readForm(packages.busboy, type, body)
+    : { image: body, options: null }
+  if (form.image.byteLength === 0)
+    throw new GradCamError('ERR_REQUEST', 'The request has no image.', { remedy: 'Send one as the body.' })
+  const options = form.options === null ? null : parseOptions(form.options, "The part 'options'")
+  return { image: form.image, options }
 }
 
-/** The options of the query, and over them those of the form, checked by the schema of both. */
-function askOf(request: FastifyRequest, text: string | null): AskedFor {
+/** The options of the query, and over them those of the body, checked by the schema of both. */
+function askOf(request: FastifyRequest, options: Posted['options']): AskedFor {
   const query = request.query as AskedFor
-  if (text === null) return query
-  const merged = { ...query, ...asLists(parseOptions(text)) }
+  if (options === null) return query
+  const merged = { ...query, ...asLists(options) }
   const validate = request.compileValidationSchema(askSchema, 'querystring')
   if (validate(merged)) return merged
   throw Object.assign(new Error('The options are not valid.'), {
@@ -183,16 +217,16 @@ function askOf(request: FastifyRequest, text: string | null): AskedFor {
   })
 }
 
-function parseOptions(text: string): Readonly<Record<string, unknown>> {
+function parseOptions(text: string, what: string): Readonly<Record<string, unknown>> {
   let options: unknown
   try {
     options = JSON.parse(text)
   } catch (cause) {
-    throw new GradCamError('ERR_REQUEST', `The part 'options' is not JSON: ${(cause as Error).message}.`, { cause })
+    throw new GradCamError('ERR_REQUEST', `${what} is not JSON: ${(cause as Error).message}.`, { cause })
   }
   if (typeof options === 'object' && options !== null && !Array.isArray(options))
     return options as Readonly<Record<string, unknown>>
-  throw new GradCamError('ERR_REQUEST', "The part 'options' must be a JSON object.")
+  throw new GradCamError('ERR_REQUEST', `${what} must be a JSON object.`)
 }
 
 /** One method, layer or target may be given as it is, as in the query. */

@@ -73,6 +73,16 @@ export const askSchema: Schema = {
   propertyNames: { enum: Object.keys(askProperties) },
 }
 
+/** The same for an image that was uploaded before. */
+export const askUploadedSchema: Schema = object({ image: text('The name that /v1/images gave'), ...askProperties }, [
+  'image',
+])
+
+export const uploadSchema: Schema = object({
+  image: text('The name by which /v1/explain takes the image, as JSON'),
+  bytes: integer('Its size'),
+})
+
 /** The error of every route: RFC 9457. */
 export const problemSchema: Schema = {
   ...object({

@@ -12,6 +12,7 @@ import { isLoad, problemType, toProblem } from './problem.js'
 import type { Route } from './route.js'
 import { makeRoutes } from './routes.js'
 import type { ExplainService } from './service.js'
+import { Uploads } from './uploads.js'
 import { Visits } from './visits.js'
 
 /** An instance of Fastify. */
@@ -36,7 +37,7 @@ export class WebApp {
 
   constructor(private readonly parts: AppParts) {
     this.#visits = new Visits(parts.admission, parts.settings.deadline)
-    this.#routes = makeRoutes({ ...parts, visits: this.#visits })
+    this.#routes = makeRoutes({ ...parts, visits: this.#visits, uploads: new Uploads(parts.settings.uploads) })
   }
 
   /** An instance of our own. Slow clients lose their connections. */
@@ -78,10 +79,8 @@ export class WebApp {
     const guard = new Guard(hosts, settings)
     // The bodies of an app that others made may be read in other ways.
     instance.removeAllContentTypeParsers()
-    // By its bytes an image says what it is. The third type is what curl calls any body that is not given a type.
-    const named = ['application/octet-stream', 'multipart/form-data', 'application/x-www-form-urlencoded']
-    for (const type of [/^image\//, ...named])
-      instance.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    // The handlers look at the type: a body without one, which Fastify refuses, may be an image as well.
+    instance.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     instance.setErrorHandler((error, request, reply) => this.#fail(error, request, reply))
     // A connection that was busy when the server began to close would stay open, and the server with it.
     instance.addHook('onSend', async (_request, reply) => {

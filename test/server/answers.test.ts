@@ -212,6 +212,36 @@ test.serial('a form: options as JSON go before those of the query', async (t) =>
   await refused(t, fetch(`${address}/v1/explain`, { method: 'POST', headers, body: cut }), 400, 'ERR_REQUEST')
 })
 
+test.serial(
+  'an image that was uploaded is explained as if it had come along, until others need its place',
+  async (t) => {
+    const small = await jpegOf(1)
+    const { address } = await listening(t, { models: { animals: served }, uploads: catDog.length + small.length })
+    const upload = async (body: Uint8Array): Promise<string> => {
+      const reply = await fetch(`${address}/v1/images`, { method: 'POST', body: new Uint8Array(body) })
+      t.is(reply.status, 200)
+      const { image, bytes } = (await reply.json()) as { image: string; bytes: number }
+      t.is(bytes, body.length)
+      return image
+    }
+    const ask = (options: object): Promise<Response> =>
+      post(address, '', Buffer.from(JSON.stringify(options)), { headers: { 'content-type': 'application/json' } })
+    const first = await upload(catDog)
+    const direct = await explained(t, post(address, '?target=dog'))
+    t.deepEqual(await explained(t, ask({ image: first, target: 'dog' })), direct)
+    const second = await upload(small)
+    t.not(first, second)
+    await explained(t, ask({ image: first })) // used after the second, which goes before it
+    const third = await upload(small)
+    await refused(t, ask({ image: second }), 404, 'ERR_UPLOAD_NOT_FOUND')
+    await explained(t, ask({ image: first }))
+    await explained(t, ask({ image: third, format: 'npy' }))
+    await refused(t, ask({ image: first, tarjet: 1 }), 400, 'ERR_INVALID_ARGUMENT')
+    const large = new Uint8Array(catDog.length + small.length + 1)
+    await refused(t, fetch(`${address}/v1/images`, { method: 'POST', body: large }), 413, 'ERR_REQUEST_TOO_LARGE')
+  },
+)
+
 test.serial('what is wrong with a request is said by a code, a status and a sentence', async (t) => {
   const { address } = await listening(t, { models: { animals: served }, methods: ['gradcam', 'saliency'] })
   const cases: [query: string, status: number, code: string, detail: RegExp][] = [
@@ -232,7 +262,10 @@ test.serial('what is wrong with a request is said by a code, a status and a sent
   await refused(t, post(address, '', Buffer.alloc(0)), 400, 'ERR_REQUEST')
   await refused(t, post(address, '', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>')), 415, 'ERR_IMAGE_SVG')
   const asJson = { headers: { 'content-type': 'application/json' } }
-  await refused(t, post(address, '', Buffer.from('{"image":"/etc/passwd"}'), asJson), 415, 'ERR_MEDIA_TYPE')
+  await refused(t, post(address, '', Buffer.from('{"image":"/etc/passwd"}'), asJson), 404, 'ERR_UPLOAD_NOT_FOUND')
+  await refused(t, post(address, '', Buffer.from('{"target":1}'), asJson), 400, 'ERR_REQUEST')
+  await refused(t, post(address, '', Buffer.from('"x"'), asJson), 400, 'ERR_REQUEST')
+  await refused(t, post(address, '', undefined, { headers: { 'content-type': 'text/plain' } }), 415, 'ERR_MEDIA_TYPE')
   await refused(t, fetch(`${address}/v1/explain`, { method: 'POST' }), 415, 'ERR_MEDIA_TYPE')
   await refused(t, fetch(`${address}/v2/explain`), 404, 'ERR_ROUTE')
   await refused(t, fetch(`${address}/v1/models/no/layers`), 404, 'ERR_MODEL_NOT_FOUND')
@@ -275,7 +308,7 @@ test.serial('models, layers, methods and the description of the API say what the
   const api = await get<Api>('/openapi.json')
   t.is(api.openapi, '3.1.0')
   for (const path of Object.keys(api.paths))
-    if (path !== '/v1/explain') t.is((await fetch(address + path.replace('{name}', 'animals'))).status, 200, path)
+    if (api.paths[path]?.['get']) t.is((await fetch(address + path.replace('{name}', 'animals'))).status, 200, path)
   // What validates is what is described: each of the described options is taken, and each described method is known.
   const parameters = api.paths['/v1/explain']?.['post']?.parameters ?? []
   t.deepEqual(

@@ -71,6 +71,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
         maxPixels: 1000,
         decodeSeconds: 1,
         memory: 1000,
+        uploads: 1000,
         concurrency: 1,
         requestTimeout: 1000,
         token: 'sixteen-letters-x',
