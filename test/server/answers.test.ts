@@ -227,8 +227,8 @@ test.serial(
     const ask = (options: object): Promise<Response> =>
       post(address, '', Buffer.from(JSON.stringify(options)), { headers: { 'content-type': 'application/json' } })
     const first = await upload(catDog)
-    const direct = await explained(t, post(address, '?target=dog'))
-    t.deepEqual(await explained(t, ask({ image: first, target: 'dog' })), direct)
+    const along = await explained(t, post(address, '?target=dog'))
+    t.deepEqual(await explained(t, ask({ image: first, target: 'dog' })), along)
     const second = await upload(small)
     t.not(first, second)
     await explained(t, ask({ image: first })) // used after the second, which goes before it
