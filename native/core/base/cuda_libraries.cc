@@ -45,12 +45,20 @@ const CudaLibraries& cuda_libraries() {
   static const CudaLibraries found = load();
   return found;
 }
+
+bool load_all_of_libtorch() {
+  static const bool loaded =
+      dlopen((libtorch_folder() / "libtorch.so").c_str(), RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE) != nullptr;
+  return loaded;
+}
 #else
 // Elsewhere there is no CUDA build that this package has been tried with.
 const CudaLibraries& cuda_libraries() {
   static const CudaLibraries none;
   return none;
 }
+
+bool load_all_of_libtorch() { return false; }
 #endif
 
 }  // namespace gradcam
