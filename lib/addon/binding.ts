@@ -34,6 +34,13 @@ export interface SubmoduleInfo {
   hookable: boolean
 }
 
+export interface NativeArgument {
+  name: string
+  /** As TorchScript writes it, e.g. 'Optional[Tensor]'. */
+  type: string
+  takesObject: boolean
+}
+
 export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
 
 export interface ModelHandle {
@@ -56,6 +63,8 @@ export interface ModelHandle {
   modules(): SubmoduleInfo[]
   /** The operators that its code may call, by qualified name: 'aten::conv2d'. */
   operators(): string[]
+  /** What `forward` takes, in order. `takesObject`: a dict or a named tuple. */
+  arguments(): NativeArgument[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
@@ -83,6 +92,8 @@ export interface PassPlan {
   layers: readonly string[]
   /** Which call of a layer that runs several times, from 0; the last by default. */
   call?: number
+  /** Of layers that return several tensors: the path to the one that is explained. */
+  part?: readonly (string | number)[]
   /** Which of the model's inputs holds the images; 0 by default. */
   input?: number
   methods?: readonly string[]
@@ -168,8 +179,10 @@ export interface NativeExplained {
     activation: TensorHandle | null
     gradient: TensorHandle | null
   }[]
-  /** By method, then by layer; or a single one of all layers. */
+  /** By method, then by layer; or a single one of all layers. Empty for a method that failed. */
   maps: NativeMap[][]
+  /** By method: what kept it from its maps. A pass of which all methods fail rejects. */
+  failures: (Error | null)[]
   inputGradient: TensorHandle | null
   fullGrad: TensorHandle | null
   /** What LibTorch and the model warned of, where they did. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { LibTorch } from './describe.js'
 import { addonFile, buildInfoFile, packageRoot } from '../base/paths.js'
 
@@ -32,6 +32,13 @@ export function readBuildInfo(file: string = buildInfoFile): BuildInfo | null {
   } catch {
     return null
   }
+}
+
+/** The folder of the LibTorch that the addon in use was built with; null where its record is missing. */
+export function libtorchRoot(): string | null {
+  const named = process.env['GRADCAM_ADDON']
+  const file = named ? join(dirname(resolve(named)), 'build-info.json') : buildInfoFile
+  return readBuildInfo(file)?.libtorch.root ?? null
 }
 
 /** Changes when the addon file is replaced by another, not when it is copied. 'none' where there is no such file. */

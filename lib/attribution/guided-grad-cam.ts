@@ -1,11 +1,11 @@
-import { Cam } from '../cam/cam.js'
+import { Cam, type CamOptions } from '../cam/cam.js'
 import type { CamMethod } from '../cam/cam-methods.js'
 import { expect } from '../base/check.js'
 import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import type { ExplainOptions } from '../explain/explainer.js'
 import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
 import { joinWarnings } from '../explain/warnings.js'
-import { interpolate } from '../tensor/interpolate.js'
+import { resizeSpatial } from '../tensor/interpolate.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -19,9 +19,14 @@ export interface GuidedGradCamOptions {
   readonly layer: string
   /** The map; Grad-CAM by default. */
   readonly method?: CamMethod
-  /** How the map is upsampled: 'bilinear' (the default), or 'nearest' as Captum does. */
+  /**
+   * How the map is upsampled: 'bilinear' (the default; linear along each spatial dimension, of which there may be one to
+   * three), or 'nearest' as Captum does.
+   */
   readonly mode?: 'bilinear' | 'nearest'
   readonly reshape?: Reshape
+  /** See `CamOptions.part`. */
+  readonly part?: NonNullable<CamOptions['part']>
   /** See {@link GuidedBackpropOptions}. */
   readonly scope?: 'all' | 'modules'
 }
@@ -37,11 +42,12 @@ export class GuidedGradCam implements Disposable {
 
   /** @throws GradCamError ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_INVALID_ARGUMENT */
   constructor(model: Model, options: GuidedGradCamOptions) {
-    const { layer, method = 'gradcam', mode = 'bilinear', reshape, scope = 'all' } = expect.options(options)
+    const { layer, method = 'gradcam', mode = 'bilinear', reshape, part, scope = 'all' } = expect.options(options)
     expect.string('layer', layer, 'the path of a layer')
     this.#mode = expect.oneOf('mode', mode, ['bilinear', 'nearest'])
     this.#guided = new InputAttribution(model, { method: 'guided-backprop', scope })
-    this.#cam = new Cam(model, { layers: [layer], methods: [method], ...(reshape === undefined ? {} : { reshape }) })
+    const shape = { ...(reshape !== undefined && { reshape }), ...(part !== undefined && { part }) }
+    this.#cam = new Cam(model, { layers: [layer], methods: [method], ...shape })
   }
 
   /** Everything in one call: one pass for the map, one for the gradient, both of the same classes. */
@@ -54,8 +60,8 @@ export class GuidedGradCam implements Disposable {
     const target = fixedTarget(options.target, map.targets, 1)
     const guided = await this.#guided.explain(inputs, { ...options, target })
     try {
-      const [height = 0, width = 0] = guided.attribution.shape.slice(2)
-      using large = interpolate(map.cam, [height, width], { mode: this.#mode })
+      const mode = this.#mode === 'nearest' ? 'nearest' : 'linear'
+      using large = await resizeSpatial(map.cam, guided.attribution.shape.slice(2), mode, options)
       const attribution = guided.attribution.mul(large)
       const { targets, scores } = map
       const { model } = this.#cam

@@ -125,7 +125,7 @@ export class InputAttribution extends Explainer {
     options: ExplainOptions<Output> = {},
   ): Promise<InputExplanation<Output>> {
     const { target, signal } = expect.options(options)
-    const given = toPositional(inputs)
+    const given = toPositional(this.model, inputs)
     const { input: at } = this.#options
     const input = given[at]
     const others = given.length > 1
@@ -181,7 +181,7 @@ export class InputAttribution extends Explainer {
     options: ExplainOptions<Output>,
   ): Promise<Explained & { readonly output: Output; readonly pass: Pass | null }> {
     if (this.#smoothing || this.method === 'integrated-gradients') {
-      const input = toPositional(inputs)[this.#options.input]
+      const input = toPositional(this.model, inputs)[this.#options.input]
       this.assertOpen()
       if (!(input instanceof Tensor) || !/float/.test(input.dtype))
         throw invalid('inputs', 'a floating-point Tensor, or an array that begins with one', inputs)

@@ -33,7 +33,7 @@ export function nearestPaths(query: string, paths: readonly string[], count = 3)
 /** How many components two paths share at their ends, where the whole of the shorter one is shared; else 0. */
 function sharedEnd(asked: readonly string[], path: readonly string[]): number {
   const most = Math.min(asked.length, path.length)
-  for (let i = 1; i <= most; i++) if (asked.at(-i) !== path.at(-i)) return 0
+  for (let i = 1; i <= most; i++) if (asked.at(-i)?.toLowerCase() !== path.at(-i)?.toLowerCase()) return 0
   return most
 }
 

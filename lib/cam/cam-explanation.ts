@@ -28,6 +28,13 @@ export interface CamMap {
   readonly calls: number | null
 }
 
+/** A method that made no maps, and why. */
+export interface CamFailure {
+  readonly method: CamMethod
+  /** A GradCamError for every error of this package. */
+  readonly error: unknown
+}
+
 /** The condition of each image of a map. */
 export function camConditions(
   model: Model,
@@ -52,6 +59,20 @@ export function camConditions(
       dtype: model.dtype,
     }),
   )
+}
+
+/** @internal The methods that failed, in their order. */
+export function failuresOf(
+  { failures }: Pick<NativeExplained, 'failures'>,
+  methods: readonly CamMethod[],
+): readonly CamFailure[] {
+  return methods.flatMap((method, m) => (failures[m] ? [{ method, error: failures[m] }] : []))
+}
+
+/** @internal Throws the error of a method that failed. */
+export function throwFailure(failures: readonly CamFailure[], method: CamMethod): void {
+  const failure = failures.find((one) => one.method === method)
+  if (failure) throw failure.error
 }
 
 /** The position of the map of a layer and a method in the native result. */
@@ -96,8 +117,10 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
   declare readonly of?: readonly (string | number)[]
   readonly layers: readonly string[]
   readonly methods: readonly CamMethod[]
-  /** All maps, by method, then by layer. */
+  /** All maps, by method, then by layer; none of a method that failed. */
   readonly maps: readonly CamMap[]
+  /** The methods that made no maps while others did, each with its error. Where all fail, `explain` rejects. */
+  readonly failures: readonly CamFailure[]
   /** Whether the pass ran split or hooked. */
   readonly execution: ExecutionPath
   /** What LibTorch and the model warned of meanwhile, each text once. */
@@ -142,6 +165,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
       ),
       calls: aggregated ? null : (explained.layers[i]?.calls ?? null),
     })
+    this.failures = failuresOf(explained, methods)
     this.maps = methods.flatMap((method, m) => (explained.maps[m] ?? []).map((map, i) => describe(method, map, i)))
   }
 
@@ -155,16 +179,21 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
    *
    * @param layer the first by default; left out where the maps of all layers are aggregated
    * @param method the first by default
+   * @throws the error of a method that failed: see `failures`
    */
   get(layer?: string, method?: CamMethod): Tensor {
     const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
-    return (this.maps[byMethod * (this.#aggregated ? 1 : this.layers.length) + byLayer] as CamMap).map
+    throwFailure(this.failures, this.methods[byMethod] as CamMethod)
+    const before = this.methods.slice(0, byMethod).filter((each) => this.failures.every((one) => one.method !== each))
+    return (this.maps[before.length * (this.#aggregated ? 1 : this.layers.length) + byLayer] as CamMap).map
   }
 
   /** @internal The same explanation with other maps, which it owns from now on. */
   withMaps(maps: readonly NativeMap[]): CamExplanation<Output> {
-    const perMethod = maps.length / this.methods.length
-    const byMethod = this.methods.map((_, m) => maps.slice(m * perMethod, (m + 1) * perMethod))
+    const perMethod = maps.length / (this.methods.length - this.failures.length)
+    const rest = [...maps]
+    const failed = new Set(this.failures.map(({ method }) => method))
+    const byMethod = this.methods.map((method) => (failed.has(method) ? [] : rest.splice(0, perMethod)))
     for (const { map } of this.maps) map.dispose()
     this.#disposed = true
     const run = { ...this.#run, explained: { ...this.#run.explained, maps: byMethod } }

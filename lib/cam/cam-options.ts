@@ -37,6 +37,11 @@ export interface CamOptions extends ExecutionOptions {
   /** For layers that return something else than [N, C, h, w], such as a transformer's tokens. */
   readonly reshape?: Reshape
   /**
+   * Of layers that return several tensors in a tuple, list or dict: the path to the one that is explained, e.g. 0, 'out' or
+   * [1, 'features']. It is left out where the layer returns one tensor, or one and values of other kinds.
+   */
+  readonly part?: string | number | readonly (string | number)[]
+  /**
    * Which call of a layer that runs several times in a pass is explained, from 0; the last by default. Methods that run
    * the model again require it for such a layer.
    */

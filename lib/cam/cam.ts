@@ -1,6 +1,13 @@
 import type { NativeExplained, NativeMap, PassPlan, TensorHandle } from '../addon/binding.js'
 import { explainAugmented } from './augment.js'
-import { camConditions, CamExplanation, mapIndex } from './cam-explanation.js'
+import {
+  camConditions,
+  CamExplanation,
+  failuresOf,
+  mapIndex,
+  throwFailure,
+  type CamFailure,
+} from './cam-explanation.js'
 import type { CamExplainOptions, CamOptions } from './cam-options.js'
 import { checkMethods, type CamMethod } from './cam-methods.js'
 import { expect, invalid } from '../base/check.js'
@@ -9,6 +16,7 @@ import type { MapCondition } from '../explain/condition.js'
 import { Explainer, toExecutionPlan, type ExplainOptions, type Run } from '../explain/explainer.js'
 import { toNativeReshape } from './reshape.js'
 import type { Model } from '../model/model.js'
+import { toPath } from '../target/path.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -19,6 +27,7 @@ const aggregates = ['each', 'mean', 'max', 'product'] as const
 
 function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape, input, call } = options
+  const part = toPath(options.part, 'part', 'ERR_INVALID_ARGUMENT')
   const aggregate = options.aggregate ?? (compat === 'pytorch-grad-cam' ? 'mean' : 'each')
   const paths = expect.strings('layers', layers, "['features']")
   expect.oneOf('compat', compat, compats)
@@ -40,6 +49,7 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
     layers: paths,
     ...(input !== undefined && { input }),
     ...(call !== undefined && { call }),
+    ...(part !== undefined && { part }),
     methods,
     relu: compat !== 'captum',
     eigenSmooth,
@@ -97,17 +107,25 @@ export class Cam extends Explainer {
    *
    * @param layer the first by default; left out where the maps of all layers are aggregated
    * @param method the first by default
+   * @throws the error of a method that failed: see `failures`
    */
   get(layer?: string, method?: CamMethod): Tensor {
     const { maps } = this.explained
     const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
+    throwFailure(this.failures, this.methods[byMethod] as CamMethod)
     return share(maps[byMethod]?.[byLayer]?.map as TensorHandle)
+  }
+
+  /** The methods that made no maps in the last `backward` while others did, each with its error. */
+  get failures(): readonly CamFailure[] {
+    return failuresOf(this.explained, this.methods)
   }
 
   /** For each image, whether the map of `get` says something, and if not, why. */
   conditions(layer?: string, method?: CamMethod): MapCondition[] {
     const { explained } = this
     const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
+    throwFailure(this.failures, this.methods[byMethod] as CamMethod)
     const map = explained.maps[byMethod]?.[byLayer] as NativeMap
     const at = this.#aggregated ? null : { path: this.layers[byLayer] as string, index: byLayer }
     return camConditions(this.model, explained, map, this.methods[byMethod] as CamMethod, at)

@@ -1,4 +1,5 @@
 import type { TensorHandle } from '../addon/binding.js'
+import { either } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { conditionsOrDispose } from '../explain/tensor-conditions.js'
 import { disposeExplained, Explainer, ofPart, type ExplainOptions } from '../explain/explainer.js'
@@ -7,7 +8,7 @@ import { checkModel, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
-const biased = ['Conv2d', 'BatchNorm2d']
+const biased = ['Conv1d', 'Conv2d', 'Conv3d', 'BatchNorm1d', 'BatchNorm2d', 'BatchNorm3d']
 
 /**
  * FullGrad: the gradient at the input and at every bias of the model, put together. It takes no layer.
@@ -22,7 +23,7 @@ export class FullGrad extends Explainer {
   /** Paths of the layers that may have a bias. */
   readonly layers: readonly string[]
 
-  /** @throws GradCamError ERR_LAYER_NOT_FOUND where the model has no Conv2d and no BatchNorm2d */
+  /** @throws GradCamError ERR_LAYER_NOT_FOUND where the model has no convolution and no batch normalisation */
   constructor(model: Model) {
     const layers = checkModel(model)
       .namedModules()
@@ -30,14 +31,14 @@ export class FullGrad extends Explainer {
     if (layers.length === 0)
       throw new GradCamError(
         'ERR_LAYER_NOT_FOUND',
-        `FullGrad requires a layer of type ${biased.join(' or ')}, but the model has none.`,
+        `FullGrad requires a layer of type ${either(biased)}, but the model has none.`,
       )
     const paths = layers.map(({ path }) => path)
     super(model, { layers: paths, fullGrad: true, inputGradient: true, guided: 'none' })
     this.layers = paths
   }
 
-  /** The map after `backward`, [N, 1, H, W] in [0, 1], for the caller to dispose. */
+  /** The map after `backward`, [N, 1, spatial...] in [0, 1], for the caller to dispose. */
   get(): Tensor {
     return Tensor.own(this.explained.fullGrad as TensorHandle).detach()
   }
@@ -60,7 +61,7 @@ export class FullGrad extends Explainer {
 
 /** What {@link FullGrad.explain} found. Owns its tensors. */
 export class FullGradExplanation<Output extends Value = Tensor> extends TensorExplanation<Output> {
-  /** [N, 1, H, W] in [0, 1], at the size of the input. */
+  /** [N, 1, spatial...] in [0, 1], at the size of the input: [N, 1, H, W] for images. */
   readonly cam: Tensor
 
   /** @internal */

@@ -4,6 +4,7 @@ import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { expectedInput } from '../model/expected-input.js'
 import type { Value } from '../tensor/values.js'
+import { refuseWithoutLayers } from '../model/default-layer.js'
 import { refusedInput } from '../model/refused-input.js'
 import { checkModel, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
@@ -32,8 +33,7 @@ export async function pickLayer(
     throw refusedInput(error, shape)
   })
   if (layer) return layer
-  // A frozen model has an error of its own, which says why it has no layers.
-  if (model.namedModules().length === 1) model.checkLayer('features')
+  refuseWithoutLayers(model)
   throw new GradCamError(
     'ERR_LAYER_OUTPUT',
     `No layer of the model has more than one spatial position for an input of [${shape.join(', ')}], so there is no map to ` +

@@ -44,7 +44,7 @@ export async function suggestLayers(
   checkModel(model)
   const { input: at = 0, ...call } = expect.options(options)
   expect.integer('input', at, { min: 0 })
-  const input = toPositional(inputs)[at]
+  const input = toPositional(model, inputs)[at]
   const sizes = input instanceof Tensor ? input.shape.slice(2) : []
   return await suggestFrom({ model, inputs, options: call }, await observeLayers(model, inputs, call), sizes)
 }

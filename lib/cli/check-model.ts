@@ -92,7 +92,10 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
       checks.push({
         name: 'Layers',
         status: 'note',
-        found: `none of ${counted(modules.length - 1, 'layer')} has a spatial output`,
+        found:
+          modules.length === 1
+            ? 'the model has none: its code is in one module'
+            : `none of ${counted(modules.length - 1, 'layer')} has a spatial output`,
         remedy: 'Use methods of the input, e.g. InputAttribution or InputPerturbation.',
         details: {},
       })

@@ -1,6 +1,12 @@
 import { announceWarnings } from '../addon/warnings.js'
 import { methods, type MethodName } from '../methods/table.js'
-import { makeMapExplainers, type MethodMap, type MethodMaps, type MapExplainer } from '../methods/map-explainer.js'
+import {
+  makeMapExplainers,
+  type MapExplainer,
+  type MethodFailure,
+  type MethodMap,
+  type MethodMaps,
+} from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
 import type { MapCondition } from '../explain/condition.js'
 import type { Model } from '../model/model.js'
@@ -84,20 +90,43 @@ export class ImageExplainer implements Disposable {
     this.#explainers = makeMapExplainers(model, options.methods, options.layers, settings)
   }
 
-  /** Reads an image and explains it for each target at each layer by each method, with as few passes as that takes. */
-  async *explain(image: string, targets: readonly BatchTarget[]): AsyncGenerator<Finding> {
+  /**
+   * Reads an image and explains it for each target at each layer by each method, with as few passes as that takes.
+   *
+   * @param onFailure called with a method that fails while others do not; where all fail, the first error is thrown
+   */
+  async *explain(
+    image: string,
+    targets: readonly BatchTarget[],
+    onFailure: (failure: MethodFailure) => void,
+  ): AsyncGenerator<Finding> {
     const { expected } = this.#options.inputs
     using framed = await frameFile(image, { ...this.#options, expected })
     const { input } = framed
-    const running = this.#explainers.map((explainer) => explainer.explainEach(input, targets))
+    const running = this.#explainers.map((explainer) => ({
+      own: explainer.methods,
+      run: explainer.explainEach(input, targets),
+    }))
+    const failures = new Map<MethodName, unknown>()
+    let found = 0
     try {
       for (const target of targets)
-        for (const run of running) {
-          const next = await run.next().catch((failure: unknown) => this.#fail(failure, input))
-          if (!next.done) yield* this.#findings(framed, target, next.value)
+        for (const { own, run } of running) {
+          const next = await run.next().catch(async (error: unknown) => {
+            await this.#requireInput(input)
+            for (const method of own) failures.set(method, error)
+          })
+          if (!next || next.done) continue
+          for (const { method, error } of next.value.failures) failures.set(method, error)
+          found++
+          yield* this.#findings(framed, target, next.value)
         }
     } finally {
-      for (const run of running) await run.return()
+      for (const { run } of running) await run.return()
+    }
+    for (const [method, error] of failures) {
+      if (found === 0) throw error
+      onFailure({ method, error })
     }
   }
 
@@ -136,13 +165,12 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  /** Tells an error of the method from an input that the model does not run on. */
-  async #fail(failure: unknown, input: Tensor): Promise<never> {
+  /** Tells an error of a method from an input that the model does not run on. */
+  async #requireInput(input: Tensor): Promise<void> {
     const output = await this.model.forward<Value>(this.#options.inputs.with(input)).catch((cause: unknown) => {
       throw refusedInput(cause, input.shape)
     })
     disposeValue(output)
-    throw failure
   }
 
   /** The same as `dispose()`: for `using`. */

@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 import type { LayerSuggestion } from '../cam/suggest-layers.js'
 import type { MapCondition } from '../explain/condition.js'
+import type { MethodFailure } from '../methods/map-explainer.js'
 import type { ModelNote } from '../model/model-notes.js'
 import type { ExplainJob } from './explain-job.js'
 import type { Finding } from './explain-image.js'
@@ -18,6 +19,8 @@ export interface ExplainReport {
   image(image: string): void
   finding(image: string, finding: Finding, files: Files): void
   failure(image: string, error: unknown): void
+  /** A method that failed where others did not. */
+  methodFailure(image: string, failure: MethodFailure): void
   /** What makes results of the model depend on more than the image. */
   notes(notes: readonly ModelNote[]): void
   end(explained: number, files: number, seconds: number): void
@@ -75,6 +78,11 @@ function mentioning(image: string, message: string): string {
 }
 
 function jsonReport({ methods, labels, verbose }: ExplainJob): ExplainReport {
+  const fail = (image: string, method: string, error: unknown): void => {
+    complain(image, error, verbose)
+    const code = error instanceof GradCamError ? error.code : null
+    say(JSON.stringify({ image, method, error: { code, message: inOneLine(error) } }))
+  }
   return {
     start: () => {},
     image: () => {},
@@ -98,12 +106,8 @@ function jsonReport({ methods, labels, verbose }: ExplainJob): ExplainReport {
         }),
       )
     },
-    failure(image, error) {
-      complain(image, error, verbose)
-      const code = error instanceof GradCamError ? error.code : null
-      const method = methods.join(',')
-      say(JSON.stringify({ image, method, error: { code, message: inOneLine(error) } }))
-    },
+    failure: (image, error) => fail(image, methods.join(','), error),
+    methodFailure: (image, { method, error }) => fail(image, method, error),
     notes: (notes) => {
       if (notes.length > 0) say(JSON.stringify({ notes }))
     },
@@ -144,6 +148,7 @@ function textReport(job: ExplainJob): ExplainReport {
       say(dim(`  → ${Object.values(files).join('  ')}`))
     },
     failure: (image, error) => complain(image, error, verbose),
+    methodFailure: (image, { method, error }) => complain(`${image}, ${method}`, error, verbose),
     notes(notes) {
       for (const { message } of notes) process.stderr.write(`gradcam: ${inOneLine(message)}\n`)
     },

@@ -193,7 +193,7 @@ export abstract class Explainer implements Disposable {
   }> {
     const { output, kept, intercepted, whyHooked, warnings } = await cancellable(
       signal,
-      (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket),
+      (ticket) => pass.forward(toPositional(this.model, inputs).map(unwrapValue), ticket),
       (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
     )
     const execution = executionPath(whyHooked)
@@ -259,7 +259,7 @@ export abstract class Explainer implements Disposable {
       const result = await this.#busyPoll.while(() =>
         cancellable(
           signal,
-          (ticket) => this.#pass.explain(toPositional(inputs).map(unwrapValue), wanted.target, ticket),
+          (ticket) => this.#pass.explain(toPositional(this.model, inputs).map(unwrapValue), wanted.target, ticket),
           (late) => {
             disposeExplained(late)
             disposeValue(wrapValue(late.output))
@@ -304,7 +304,7 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     const known = rowsOf(this.model)
     if (known) return known.independent
-    const values = toPositional(inputs).map(unwrapValue)
+    const values = toPositional(this.model, inputs).map(unwrapValue)
     const rows = await cancellable(signal, (ticket) => this.#pass.probe(values, ticket))
     rememberRows(this.model, rows)
     return rows.independent

@@ -20,7 +20,7 @@ export interface GridAblation extends Disposable {
 export function ablateGrid(model: Model, cell: readonly number[] | undefined, input: number): GridAblation {
   return {
     explain: async (inputs, options) => {
-      const images = toPositional(inputs)[input]
+      const images = toPositional(model, inputs)[input]
       const [, , height = 1, width = 1] = images instanceof Tensor ? images.shape : []
       using features = gridFeatures([height, width], cell as [number, number] | undefined)
       using explainer = new InputPerturbation(model, { method: 'feature-ablation', features, input })

@@ -1,5 +1,6 @@
 import type { CallOptions } from '../addon/abort.js'
 import { Cam } from '../cam/cam.js'
+import type { CamFailure } from '../cam/cam-explanation.js'
 import { camMethods, type CamMethod } from '../cam/cam-methods.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import type { MapCondition } from '../explain/condition.js'
@@ -37,6 +38,13 @@ export interface MethodMap {
   readonly conditions: readonly MapCondition[]
 }
 
+/** A method that made no maps, and why. */
+export interface MethodFailure {
+  readonly method: MethodName
+  /** A GradCamError for every error of this package. */
+  readonly error: unknown
+}
+
 /** The maps of a batch that methods made in the passes that they share. The caller disposes the output and the maps. */
 export interface MethodMaps {
   /** The model's output, e.g. logits [N, C]. */
@@ -45,8 +53,10 @@ export interface MethodMaps {
   readonly targets: readonly number[]
   /** The score of that class, per image. */
   readonly scores: readonly number[]
-  /** By layer, and within a layer by method. */
+  /** By layer, and within a layer by method; at least one. */
   readonly maps: readonly MethodMap[]
+  /** The methods that made no maps while others did. */
+  readonly failures: readonly MethodFailure[]
   /** What LibTorch and the model warned of meanwhile, each text once. */
   readonly warnings?: readonly string[]
   /** The path to the part of the output that was taken where none was named; absent where the output is one tensor. */
@@ -58,6 +68,7 @@ export type MapTarget = Exclude<Target<Value>, Function>
 
 /** Makes the maps of methods that share their passes. */
 export interface MapExplainer extends Disposable {
+  readonly methods: readonly MethodName[]
   /**
    * Explains a batch [N, C, H, W], or of other spatial dimensions. Calls may overlap.
    *
@@ -100,7 +111,12 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   GuidedGradCam: (model, _, layers, settings) => {
     requireFirst('guided-gradcam', settings)
     return layers.map((layer) =>
-      single('guided-gradcam', layer, new GuidedGradCam(model, { layer, ...pick(settings, ['reshape']) }), settings),
+      single(
+        'guided-gradcam',
+        layer,
+        new GuidedGradCam(model, { layer, ...pick(settings, ['reshape', 'part']) }),
+        settings,
+      ),
     )
   },
   InputAttribution: (model, names, _, settings) =>
@@ -172,7 +188,7 @@ function ofLayers(
   layers: readonly string[],
   settings: MethodSettings,
 ): MapExplainer {
-  const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed', 'reshape'])
+  const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed', 'reshape', 'part'])
   // For a method that runs the model for each channel a split always pays; one that was asked for is made in any case.
   const execution = names.some((name) => 'reruns' in camMethods[name]) ? 'auto' : (settings.execution ?? 'auto')
   const others = readOtherInputs(settings.inputs)
@@ -182,18 +198,22 @@ function ofLayers(
   const toMap = (layer: string, method: CamMethod, map: Tensor, conditions: readonly MapCondition[]): MethodMap => {
     return { method, layer, map, intercepted: null, delta: null, conditions }
   }
-  const each = layers.flatMap((layer) => names.map((method) => [layer, method] as const))
+  const eachBut = (failures: readonly CamFailure[]) => {
+    const made = names.filter((name) => failures.every(({ method }) => method !== name))
+    return layers.flatMap((layer) => made.map((method) => [layer, method] as const))
+  }
   return {
+    methods: names,
     explain: async (images, options) => {
       using given = withImages(others, images)
       using explained = await cam.explain<Value>(given.inputs, options)
-      const { targets, scores, warnings, of } = explained
+      const { targets, scores, failures, warnings, of } = explained
       const conditions = (layer: string, method: CamMethod): readonly MapCondition[] =>
         explained.maps.find((one) => one.layer === layer && one.method === method)?.conditions ?? []
-      const maps = each.map(([layer, method]) =>
+      const maps = eachBut(failures).map(([layer, method]) =>
         toMap(layer, method, explained.get(layer, method).detach(), conditions(layer, method)),
       )
-      return { output: shareValue(explained.output), targets, scores, maps, warnings, ...(of && { of }) }
+      return { output: shareValue(explained.output), targets, scores, maps, failures, warnings, ...(of && { of }) }
     },
     async *explainEach(images, targets) {
       using given = withImages(others, images)
@@ -201,10 +221,11 @@ function ofLayers(
       try {
         for (const target of targets) {
           const explained = await cam.backward<Value>(target)
-          const maps = each.map(([layer, method]) =>
+          const { failures } = cam
+          const maps = eachBut(failures).map(([layer, method]) =>
             toMap(layer, method, cam.get(layer, method), cam.conditions(layer, method)),
           )
-          yield { output: shareValue(output), ...explained, maps }
+          yield { output: shareValue(output), ...explained, maps, failures }
         }
       } finally {
         disposeValue(output)
@@ -231,9 +252,10 @@ function single(
         ? explained.cam.detach()
         : await callOperatorAsync(operators.mean, [explained.attribution, 1, true], options)
     const maps = [{ method, layer, map, intercepted, delta, conditions }]
-    return { output: shareValue(explained.output), targets, scores, maps, warnings, ...(of && { of }) }
+    return { output: shareValue(explained.output), targets, scores, maps, failures: [], warnings, ...(of && { of }) }
   }
   return {
+    methods: [method],
     explain,
     async *explainEach(input, targets) {
       for (const target of targets) yield await explain(input, { target })

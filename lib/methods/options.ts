@@ -1,4 +1,5 @@
 import { camMethods, type CamMethod, type CamMethodFacts } from '../cam/cam-methods.js'
+import type { CamOptions } from '../cam/cam-options.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Execution } from '../explain/explainer.js'
 import { inputMethods } from '../attribution/input-attribution.js'
@@ -14,6 +15,8 @@ export interface MethodSettings {
   readonly chunkSize?: number
   /** For layers that do not return [N, C, h, w]. */
   readonly reshape?: Reshape
+  /** For layers that return several tensors: see `CamOptions.part`. */
+  readonly part?: NonNullable<CamOptions['part']>
   readonly seed?: number
   readonly steps?: number
   readonly smooth?: Smoothing
@@ -51,6 +54,11 @@ export const methodOptions = {
     of: [...cams, 'guided-gradcam'],
     otherwise: 'none',
     help: "'vit', 'swin' and the like, for layers that do not return [N, C, h, w]",
+  },
+  part: {
+    of: [...cams, 'guided-gradcam'],
+    otherwise: 'none',
+    help: 'which tensor of a layer that returns several, by name or position',
   },
   eigenSmooth: {
     of: cams.filter((name) => !isPrincipal(name)),

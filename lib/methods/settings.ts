@@ -4,6 +4,7 @@ import { toNativeReshape, type Reshape } from '../cam/reshape.js'
 import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { readOtherInputs } from './other-inputs.js'
+import { toPath } from '../target/path.js'
 import { methodOptions, type MethodSettings } from './options.js'
 import { checkMethodNames, methodNames, methods, type MethodName } from './table.js'
 
@@ -22,6 +23,7 @@ const settings: Readonly<Record<SettingName, Setting>> = {
   precision: { of: cams, check: (name, value) => expect.oneOf(name, value, ['bfloat16', 'float16']) },
   eigenSmooth: { of: methodOptions.eigenSmooth.of, check: (name, value) => expect.boolean(name, value) },
   reshape: { of: methodOptions.reshape.of, check: checkReshape },
+  part: { of: methodOptions.part.of, check: (name, value) => toPath(value, name, 'ERR_INVALID_ARGUMENT') },
   chunkSize: { of: methodOptions.chunkSize.of, check: expect.count },
   seed: { of: methodOptions.seed.of, check: expect.seed },
   steps: { of: methodOptions.steps.of, check: expect.count },

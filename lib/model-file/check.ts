@@ -46,8 +46,8 @@ export async function checkModelFile(file: string | Uint8Array, name: string): P
     throw new GradCamError('ERR_MODEL_CORRUPT', `${name} cannot be read as a TorchScript file: ${cause.message}.`, {
       remedy:
         cause instanceof CutShort
-          ? 'It was not written, copied or downloaded to its end: look whether its export ended with an error, and export or copy it again.'
-          : 'Copy or export it again.',
+          ? 'It was not written, copied or downloaded to its end: copy or export it again, and look whether that ends with an error.'
+          : 'It is not as PyTorch writes it: copy or export it again.',
       details: { problem: cause.message },
       cause,
     })

@@ -17,6 +17,7 @@ import { checkModel, type Model } from './model.js'
  */
 export function lastSpatialLayer(outputs: readonly LayerOutput[], dimensions = 2): LayerOutput | null {
   const list = expect.list('outputs', outputs, isLayerOutput, 'the outputs of layers, from observeLayers')
+  expect.integer('dimensions', dimensions, { min: 1, max: 3 })
   const spatial = list.filter(({ path, shape }) => path !== '' && isSpatial(shape, dimensions))
   // A last pooling, such as the 7x7 one of VGG, only blurs the output of the layer before it; dropout changes nothing.
   return spatial.findLast(({ typeName }) => !/pool|dropout|identity/i.test(typeName)) ?? spatial.at(-1) ?? null
@@ -44,12 +45,22 @@ export async function defaultLayer(
   })
   const layer = lastSpatialLayer(outputs)
   if (layer) return layer
-  // A frozen model has an error of its own, which says why it has no layers.
-  if (model.namedModules().length === 1) model.checkLayer('features')
+  refuseWithoutLayers(model)
   throw new GradCamError(
     'ERR_LAYER_OUTPUT',
     `No layer of the model returns [N, C, h, w] with more than one spatial position for an input of [${shape.join(', ')}], ` +
       'so there is no map to draw. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
+  )
+}
+
+/** @internal Throws where a model has no layers at all, with why. */
+export function refuseWithoutLayers(model: Model): void {
+  if (model.namedModules().length > 1) return
+  if (!model.capabilities.hookable) model.checkLayer('features') // a frozen model has an error of its own
+  throw new GradCamError(
+    'ERR_LAYER_OUTPUT',
+    'The model has no layers: its code is in one module, as that of a traced function is.',
+    { remedy: 'Use a method of the input, e.g. saliency or occlusion, or export the model with its modules.' },
   )
 }
 

@@ -1,8 +1,9 @@
 import type { CallOptions } from '../addon/abort.js'
-import type { ModelHandle } from '../addon/binding.js'
+import type { ModelHandle, NativeArgument } from '../addon/binding.js'
 import { invalid, isRecord, toList } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import type { DType } from '../tensor/dtype.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 import type { ModelInput } from './model-input.js'
 
@@ -104,7 +105,9 @@ export interface Model extends Disposable {
   /**
    * Runs the model. A graph is recorded where an input requires a gradient.
    *
-   * @param inputs the input, or an array of all positional inputs; tensors are moved to the model's device
+   * @param inputs the input, or an array of all positional inputs, the last of which may be an object of those by name:
+   *   `[x, { temperature: 2 }]`; tensors are moved to the model's device. A model that takes a list of images also takes them
+   *   as one tensor [N, C, H, W]
    * @returns the output: a tensor, or arrays and objects of them (see {@link disposeValue})
    * @throws GradCamError ERR_INVALID_ARGUMENT for inputs that do not fit, ERR_TORCH, ERR_OUT_OF_MEMORY
    */
@@ -169,7 +172,38 @@ export function checkModel(model: unknown): Model {
   throw invalid('model', 'a loaded model, such as a ScriptModule', model)
 }
 
-/** The positional inputs of a model: an array is all of them, anything else the only one. */
-export function toPositional(inputs: Value | readonly Value[]): readonly Value[] {
-  return (toList(inputs) as readonly Value[] | null) ?? [inputs]
+/** What a model's `forward` takes, asked for once. */
+const argumentsOf = new WeakMap<ModelHandle, readonly NativeArgument[]>()
+
+/**
+ * @internal The positional inputs of a model: an array is all of them, anything else the only one. A last object that is not
+ * taken as such (by an argument that is a dict or a named tuple) holds inputs by their names.
+ *
+ * @throws GradCamError ERR_INVALID_ARGUMENT for a name that the model does not have, or that was given twice
+ */
+export function toPositional(model: Model, inputs: Value | readonly Value[]): readonly Value[] {
+  const given = (toList(inputs) as readonly Value[] | null) ?? [inputs]
+  const last: unknown = given.at(-1)
+  if (!isRecord(last) || last instanceof Tensor || ArrayBuffer.isView(last)) return given
+  const { handle } = model
+  let known = argumentsOf.get(handle)
+  if (!known) argumentsOf.set(handle, (known = handle.arguments()))
+  const position = given.length - 1
+  if (position >= known.length || known[position]?.takesObject) return given
+  const all: (Value | undefined)[] = given.slice(0, position)
+  for (const [name, value] of Object.entries(last as Readonly<Record<string, Value | undefined>>)) {
+    const at = known.findIndex((argument) => argument.name === name)
+    if (at < 0 || at < position)
+      throw new GradCamError(
+        'ERR_INVALID_ARGUMENT',
+        at < 0 ? `The model has no input '${name}'.` : `The model's input '${name}' was given twice.`,
+        {
+          remedy: `It takes ${known.map((argument) => `${argument.name}: ${argument.type}`).join(', ')}.`,
+          details: { input: name, inputs: known.map((argument) => argument.name) },
+        },
+      )
+    while (all.length < at) all.push(undefined)
+    all[at] = value
+  }
+  return all as readonly Value[] // undefined stands for the default
 }

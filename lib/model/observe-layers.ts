@@ -67,7 +67,9 @@ async function runOnce(model: Model, inputs: Value | readonly Value[], { signal 
   try {
     const late = ({ output, kept }: { output: NativeValue; kept: NativeValue }): void =>
       disposeValue(wrapValue([output, kept]))
-    late(await cancellable(signal, (ticket) => pass.forward(toPositional(inputs).map(unwrapValue), ticket), late))
+    late(
+      await cancellable(signal, (ticket) => pass.forward(toPositional(model, inputs).map(unwrapValue), ticket), late),
+    )
   } finally {
     pass.dispose()
   }

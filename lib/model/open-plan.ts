@@ -13,6 +13,7 @@ import { GradCamError } from '../base/errors.js'
 import type { ModelPlan } from '../exported/plan.js'
 import { isProgramArchive, programTextLength } from '../exported/program-file.js'
 import { translateProgram } from '../exported/translate.js'
+import { libraryBeside } from './operator-library.js'
 
 /** What a model was put together from, where it was an architecture of this package and a file of weights. */
 export interface LoadedWeights {
@@ -82,8 +83,13 @@ function fit(architecture: Architecture, file: WeightsFile): FittedPlan {
   }
 }
 
-/** The error for a file that holds weights alone, with what it holds; any other error as it is. */
+/**
+ * The error for a file that holds weights alone, with what it holds, and for one that needs an operator of a package that is
+ * there, with its name; any other error as it is.
+ */
 export function explainRefusal(error: unknown, from: string | Uint8Array): unknown {
+  const operator = error instanceof GradCamError && error.code === 'ERR_MODEL_OPERATOR' && error.details?.['operator']
+  if (typeof operator === 'string') return explainOperator(error as GradCamError, operator)
   if (!(error instanceof GradCamError) || !/^ERR_MODEL_(?:IS_STATE_DICT|NOT_TORCHSCRIPT)$/.test(error.code))
     return error
   try {
@@ -91,4 +97,14 @@ export function explainRefusal(error: unknown, from: string | Uint8Array): unkno
   } catch {
     return error // not weights after all, or none that can be read
   }
+}
+
+/** The operators of a Python package have its name before their own: torchvision::nms. */
+function explainOperator(error: GradCamError, operator: string): GradCamError {
+  const [name = ''] = operator.split('::')
+  const file = libraryBeside(name)
+  if (file === null) return error
+  const { code, problem, details } = error
+  const remedy = `Load it by \`libraries: ['${name}']\`, which is ${file}. Its code then runs in this process.`
+  return new GradCamError(code, problem, { remedy, details, cause: error })
 }

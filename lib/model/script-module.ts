@@ -55,8 +55,9 @@ export interface LoadOptions extends CallOptions {
    */
   weights?: string | URL | Uint8Array
   /**
-   * Shared libraries that register operators which the model uses, such as torchvision's. They are loaded for as long as the
-   * process lives, and their code runs.
+   * Shared libraries that register operators which the model uses: the paths of files, or the names of Python packages, such
+   * as 'torchvision', whose library is found beside the torch package that is used, or where python3 finds it. They are loaded
+   * for as long as the process lives, and their code runs. None is loaded that is not named here.
    */
   libraries?: readonly (string | URL)[]
 }
@@ -159,7 +160,7 @@ export class ScriptModule implements Model {
     const { handle } = this
     const output = await cancellable(
       signal,
-      (ticket) => handle.forward(toPositional(inputs).map(unwrapValue), ticket),
+      (ticket) => handle.forward(toPositional(this, inputs).map(unwrapValue), ticket),
       (late) => disposeValue(wrapValue(late)),
     )
     return wrapValue(output) as Output

@@ -115,7 +115,7 @@ export class InputPerturbation extends Explainer {
     const { target, signal, onProgress } = expect.options(options)
     if (onProgress !== undefined) expect.function('onProgress', onProgress)
     this.assertOpen()
-    const given = toPositional(inputs)
+    const given = toPositional(this.model, inputs)
     const input = given[this.#input]
     const others = given.length > 1
     if (!(input instanceof Tensor) || input.shape.length < 2 || input.size === 0)

@@ -1,9 +1,10 @@
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
-import { expect } from '../base/check.js'
+import { expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { resizeSpatial } from '../tensor/interpolate.js'
 import { functions, operators } from '../tensor/operators.js'
-import { Tensor } from '../tensor/tensor.js'
+import { Tensor, tidy } from '../tensor/tensor.js'
 import { disposeValue } from '../tensor/values.js'
 import type { Perturbation } from './perturbation.js'
 import { uniforms } from './uniforms.js'
@@ -26,6 +27,8 @@ const mostCells = 65_535
 /** As many cells as are made in one piece: 512 MB. */
 const mostAtOnce = 2 ** 27
 
+const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
+
 function checkRise(options: RiseOptions): Required<RiseOptions> {
   const { masks = 1000, grid = 7, probability = 0.5, seed = 0 } = options
   return {
@@ -36,40 +39,46 @@ function checkRise(options: RiseOptions): Required<RiseOptions> {
   }
 }
 
-/** The masks `from` up to `to`, each of a stream of random numbers of its own: [to - from, 1, height, width] float32. */
+/** The masks `from` up to `to`, each of a stream of random numbers of its own: [to - from, 1, ...size] float32. */
 async function makeMasks(
-  [height, width]: readonly [number, number],
+  size: readonly number[],
   from: number,
   to: number,
   { grid, probability, seed }: Required<RiseOptions>,
   device: string,
   call: CallOptions,
 ): Promise<Tensor> {
-  const count = (to - from) * grid * grid
+  const dims = size.length
+  const perMask = grid ** dims
+  const count = (to - from) * perMask
   if (count > mostAtOnce)
-    throw new GradCamError('ERR_OUT_OF_MEMORY', `${to - from} masks of ${grid} x ${grid} cells are too many at once.`, {
+    throw new GradCamError('ERR_OUT_OF_MEMORY', `${to - from} masks of ${perMask} cells are too many at once.`, {
       remedy: 'Make fewer masks, or masks of fewer cells.',
     })
   const cells = new Float32Array(count)
-  const shifts: (readonly [number, number])[] = []
-  const [cellHeight, cellWidth] = [Math.ceil(height / grid), Math.ceil(width / grid)]
+  const shifts: number[][] = []
+  const lengths = size.map((length) => Math.ceil(length / grid))
   for (let i = from; i < to; i++) {
-    const drawn = uniforms(seed, i, grid * grid + 2)
-    for (let c = 0; c < grid * grid; c++)
-      cells[(i - from) * grid * grid + c] = (drawn[c] as number) < probability ? 1 : 0
-    const [down, right] = drawn.subarray(grid * grid)
-    shifts.push([Math.floor((down as number) * cellHeight), Math.floor((right as number) * cellWidth)])
+    const drawn = uniforms(seed, i, perMask + dims)
+    for (let c = 0; c < perMask; c++) cells[(i - from) * perMask + c] = (drawn[c] as number) < probability ? 1 : 0
+    shifts.push(lengths.map((length, d) => Math.floor((drawn[perMask + d] as number) * length)))
   }
-  using small = Tensor.from(cells, [to - from, 1, grid, grid], { device })
-  const size = [(grid + 1) * cellHeight, (grid + 1) * cellWidth]
-  using large = await callOperatorAsync(functions.bilinear, [small, size, false, null], call)
+  using small = Tensor.from(cells, [to - from, 1, ...size.map(() => grid)], { device })
+  using large = await resizeSpatial(
+    small,
+    lengths.map((length) => (grid + 1) * length),
+    'linear',
+    call,
+  )
   const crops: Tensor[] = []
   try {
-    for (const [i, [down, right]] of shifts.entries()) {
-      using mask = large.narrow(0, i, 1)
-      using rows = mask.narrow(2, down, height)
-      crops.push(rows.narrow(3, right, width))
-    }
+    for (const [i, shift] of shifts.entries())
+      crops.push(
+        tidy(() => {
+          const mask = large.narrow(0, i, 1)
+          return size.reduce((crop, length, d) => crop.narrow(d + 2, shift[d] as number, length), mask)
+        }),
+      )
     return await callOperatorAsync(functions.cat, [crops, 0], call)
   } finally {
     disposeValue(crops)
@@ -77,18 +86,16 @@ async function makeMasks(
 }
 
 /**
- * The masks that `method: 'rise'` multiplies images with: grids of cells, kept with `probability`, upsampled bilinearly
- * (align_corners false) to one cell more than the image in each direction, and cropped at a random position.
+ * The masks that `method: 'rise'` multiplies images with: grids of cells, kept with `probability`, upsampled linearly in each
+ * direction (align_corners false) to one cell more than the image, and cropped at a random position.
  *
- * @param size [height, width] of the image
- * @returns [masks, 1, height, width] float32 in [0, 1] on the CPU, for the caller to dispose
+ * @param size [height, width] of the image, or the spatial sizes of another input: one to three
+ * @returns [masks, 1, ...size] float32 in [0, 1] on the CPU, for the caller to dispose
  * @throws GradCamError ERR_INVALID_ARGUMENT
  */
-export async function riseMasks(
-  size: readonly [height: number, width: number],
-  options: RiseOptions & CallOptions = {},
-): Promise<Tensor> {
-  const to = expect.size('size', size)
+export async function riseMasks(size: readonly number[], options: RiseOptions & CallOptions = {}): Promise<Tensor> {
+  const to = expect.list('size', size, isLength, 'one to three integers from 1 on, [height, width] for an image')
+  if (to.length < 1 || to.length > 3) throw invalid('size', 'one to three integers from 1 on', size)
   const { signal, ...chosen } = expect.options(options)
   const checked = checkRise(chosen)
   return await makeMasks(to, 0, checked.masks, checked, 'cpu', { signal })
@@ -101,11 +108,12 @@ export async function riseMasks(
  */
 export function rise(x: Tensor, options: RiseOptions): Perturbation {
   const checked = checkRise(options)
-  const [height, width] = x.shape.slice(2)
-  if (x.shape.length !== 4 || !height || !width || !/float/.test(x.dtype))
+  const size = x.shape.slice(2)
+  if (size.length < 1 || size.length > 3 || !/float/.test(x.dtype))
     throw new GradCamError(
       'ERR_SHAPE',
-      `RISE requires an input [N, C, H, W] of floating-point numbers, but it is [${x.shape.join(', ')}] ${x.dtype}.`,
+      'RISE requires an input of floating-point numbers with one to three spatial dimensions, such as [N, C, H, W], but it is ' +
+        `[${x.shape.join(', ')}] ${x.dtype}.`,
       { details: { shape: x.shape, dtype: x.dtype } },
     )
   return {
@@ -113,7 +121,7 @@ export function rise(x: Tensor, options: RiseOptions): Perturbation {
     divisor: checked.masks * checked.probability,
     weight: (_, masked) => masked,
     masks: async (from, to, call) => {
-      using masks = await makeMasks([height, width], from, to, checked, x.device, call)
+      using masks = await makeMasks(size, from, to, checked, x.device, call)
       return masks.unsqueeze(1)
     },
     apply: async (input, masks, call) => {

@@ -23,7 +23,7 @@ export interface Item {
 
 export function toIndexRow(line: JobLine): IndexRow {
   if ('error' in line) return [line.id, null, null, null, null, true]
-  return [line.id, line.target, line.label, line.score, confidence(line), false]
+  return [line.id, line.target < 0 ? null : line.target, line.label, line.score, confidence(line), false]
 }
 
 /** The probability of the explained class, where it is among the highest. */

@@ -2,7 +2,7 @@ import type { NativeTarget } from '../addon/binding.js'
 import { isRecord, toList } from '../base/check.js'
 import type { NestedNumbers } from '../tensor/elements.js'
 import { Tensor } from '../tensor/tensor.js'
-import { isStep } from './path.js'
+import { isStep, toStep } from './path.js'
 
 /** The corners of a box, x1, y1, x2, y2, in pixels of the model's input, as object detectors return boxes. */
 export type BoxXYXY = readonly [x1: number, y1: number, x2: number, y2: number]
@@ -82,7 +82,7 @@ export function toNativeBoxes(
   if (missing !== 'error' && missing !== 'zero') refuse("Its `missing` must be 'error' or 'zero'.")
   if (!isRecord(parts)) refuse('Its `parts` must be an object { boxes, labels, scores }.')
   const names: unknown[] = [parts.boxes ?? 'boxes', parts.labels ?? 'labels', parts.scores ?? 'scores']
-  const steps = names.filter(isStep)
+  const steps = names.filter(isStep).map(toStep)
   if (steps.length !== names.length) refuse('Its `parts` must be names or positions.')
   const boxes = boxTensor(box, refuse)
   let labels: Tensor | undefined

@@ -1,4 +1,5 @@
 import { expect } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import { callOperator, callOperatorAsync } from './dispatch.js'
 import { functions } from './operators.js'
 import type { CallOptions } from '../addon/abort.js'
@@ -51,4 +52,29 @@ export async function interpolateAsync(
 ): Promise<Tensor> {
   const { op, args } = call(tensor, size, options)
   return await callOperatorAsync(op, args, options)
+}
+
+const linear = [functions.linear1d, functions.bilinear, functions.trilinear]
+const nearest = [functions.nearest1d, functions.nearest, functions.nearest3d]
+
+/**
+ * @internal Resizes maps or masks with one to three spatial dimensions on an executor thread, linearly (align_corners false) or
+ * to the nearest.
+ *
+ * @param tensor [N, C, spatial...]
+ * @param size of the spatial dimensions
+ */
+export async function resizeSpatial(
+  tensor: Tensor,
+  size: readonly number[],
+  mode: 'linear' | 'nearest',
+  options: CallOptions = {},
+): Promise<Tensor> {
+  checkTensorShape('tensor', tensor, '[N, C, spatial...]', (shape) => shape.length === size.length + 2)
+  const op = (mode === 'linear' ? linear : nearest)[size.length - 1]
+  if (!op)
+    throw new GradCamError('ERR_SHAPE', `Maps have one to three spatial dimensions, not ${size.length}.`, {
+      details: { size },
+    })
+  return await callOperatorAsync(op, mode === 'linear' ? [tensor, size, false, null] : [tensor, size, null], options)
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "core/base/value_parts.h"
 #include "core/memory/caching_allocator.h"
 #include "handles.h"
 
@@ -65,16 +66,53 @@ IValue to_list(const Napi::Value& value, const c10::TypePtr& element, const std:
   return list;
 }
 
+bool is_plain_object(const Napi::Value& value) { return value.IsObject() && !value.IsArray() && !is_tensor(value); }
+
+// A key of a dict by the name of a property, which is a string whatever the keys are.
+IValue to_key(const Napi::String& name, const c10::TypePtr& type, const std::string& what) {
+  const auto text = name.Utf8Value();
+  switch (type->kind()) {
+    case c10::TypeKind::BoolType:
+      if (text != "true" && text != "false") refuse(what, "true or false");
+      return text == "true";
+    case c10::TypeKind::IntType:
+    case c10::TypeKind::FloatType:
+      if (text.empty() || (std::isnan(name.ToNumber().DoubleValue()) && text != "NaN")) refuse(what, "a number");
+      return to_ivalue(name.ToNumber(), type, what);
+    default:
+      return to_ivalue(name, type, what);
+  }
+}
+
+// A named tuple from an object by its fields, or from an array in their order.
+IValue to_named_tuple(const Napi::Value& value, const c10::TupleTypePtr& type, const std::string& what) {
+  const auto& fields = type->schema()->arguments();
+  std::vector<IValue> converted;
+  const bool by_name = is_plain_object(value);
+  if (!by_name && (!value.IsArray() || value.As<Napi::Array>().Length() != fields.size())) {
+    std::string names;
+    for (const auto& field : fields) names += (names.empty() ? "" : ", ") + field.name();
+    refuse(what, "an object with " + names + ", or an array of these");
+  }
+  const auto object = value.As<Napi::Object>();
+  for (uint32_t i = 0; i < fields.size(); ++i) {
+    const Napi::Value given = by_name ? object.Get(fields[i].name()) : object.Get(i);
+    if (given.IsUndefined() && fields[i].default_value())
+      converted.push_back(*fields[i].default_value());
+    else
+      converted.push_back(to_ivalue(given, fields[i].type(), what + "." + fields[i].name()));
+  }
+  return c10::ivalue::Tuple::createNamed(std::move(converted), type);
+}
+
 IValue to_dict(const Napi::Value& value, const c10::DictType& type, const std::string& what) {
-  if (!value.IsObject() || value.IsArray() || is_tensor(value)) refuse(what, "an object");
+  if (!is_plain_object(value)) refuse(what, "an object");
   c10::Dict<IValue, IValue> dict(type.getKeyType(), type.getValueType());
   const auto object = value.As<Napi::Object>();
   const auto names = object.GetPropertyNames();
-  const bool integer_keys = type.getKeyType()->kind() == c10::TypeKind::IntType;
   for (uint32_t i = 0; i < names.Length(); ++i) {
     const Napi::Value name = names[i];
-    const auto key = integer_keys ? to_ivalue(name.ToNumber(), type.getKeyType(), "a key of " + what)
-                                  : to_ivalue(name, type.getKeyType(), "a key of " + what);
+    const auto key = to_key(name.As<Napi::String>(), type.getKeyType(), "a key of " + what);
     dict.insert(key, to_ivalue(object.Get(name), type.getValueType(), what + "." + to_text(name, "key")));
   }
   return dict;
@@ -136,6 +174,8 @@ IValue to_ivalue(const Napi::Value& value, const c10::TypePtr& type, const std::
       return to_list(value, element, what);
     }
     case c10::TypeKind::TupleType: {
+      if (type->expectRef<c10::TupleType>().schema())
+        return to_named_tuple(value, type->expect<c10::TupleType>(), what);
       const auto elements = type->expectRef<c10::TupleType>().elements();
       if (!value.IsArray() || value.As<Napi::Array>().Length() != elements.size())
         refuse(what, "an array of " + std::to_string(elements.size()));
@@ -153,6 +193,33 @@ IValue to_ivalue(const Napi::Value& value, const c10::TypePtr& type, const std::
   }
 }
 
+namespace {
+
+[[noreturn]] void refuse_output(const IValue& value) {
+  throw Error("ERR_INVALID_ARGUMENT",
+              "The model returned a value of type " + value.type()->repr_str() + ", which JavaScript has no form for.");
+}
+
+bool is_unnamed_tuple(const IValue& value) {
+  if (!value.isTuple()) return false;
+  const auto type = value.type()->cast<c10::TupleType>();
+  return !type || !type->schema();
+}
+
+// [key, value] for each entry of a dict whose keys have no text, such as tensors.
+Napi::Value to_entries(Napi::Env env, const IValue& value) {
+  auto entries = Napi::Array::New(env);
+  for (const auto& entry : value.toGenericDict()) {
+    auto pair = Napi::Array::New(env, 2);
+    pair[uint32_t{0}] = to_javascript(env, entry.key());
+    pair[uint32_t{1}] = to_javascript(env, entry.value());
+    entries[entries.Length()] = pair;
+  }
+  return entries;
+}
+
+}  // namespace
+
 Napi::Value to_javascript(Napi::Env env, const IValue& value) {
   if (value.isNone()) return env.Null();
   if (value.isTensor()) {
@@ -169,38 +236,27 @@ Napi::Value to_javascript(Napi::Env env, const IValue& value) {
   if (value.isDouble()) return Napi::Number::New(env, value.toDouble());
   if (value.isString()) return Napi::String::New(env, value.toStringRef());
   if (value.isDevice()) return Napi::String::New(env, value.toDevice().str());
-  if (value.isTuple()) {
-    const auto& elements = value.toTupleRef().elements();
-    const auto type = value.type()->cast<c10::TupleType>();
-    if (type && type->schema()) {  // a named tuple
-      auto object = Napi::Object::New(env);
-      for (size_t i = 0; i < elements.size(); ++i)
-        object.Set(type->schema()->arguments()[i].name(), to_javascript(env, elements[i]));
-      return object;
-    }
-    auto array = Napi::Array::New(env, elements.size());
-    for (uint32_t i = 0; i < elements.size(); ++i) array[i] = to_javascript(env, elements[i]);
-    return array;
-  }
-  if (value.isList()) {
-    const auto elements = value.toListRef();
-    auto array = Napi::Array::New(env, elements.size());
-    for (uint32_t i = 0; i < elements.size(); ++i) array[i] = to_javascript(env, elements[i]);
-    return array;
-  }
-  if (value.isGenericDict()) {
+  if (value.isComplexDouble()) {
+    const auto number = value.toComplexDouble();
     auto object = Napi::Object::New(env);
-    for (const auto& entry : value.toGenericDict()) {
-      const auto& key = entry.key();
-      if (!key.isString() && !key.isInt())
-        throw Error("ERR_INVALID_ARGUMENT", "The model returned a dict whose keys are neither strings nor integers.");
-      const auto name = key.isString() ? key.toStringRef() : std::to_string(key.toInt());
-      object.Set(name, to_javascript(env, entry.value()));
-    }
+    object.Set("real", number.real());
+    object.Set("imag", number.imag());
     return object;
   }
-  throw Error("ERR_INVALID_ARGUMENT",
-              "The model returned a value of type " + value.type()->repr_str() + ", which JavaScript has no form for.");
+  if (value.isEnum()) return to_javascript(env, value.toEnumHolder()->value());
+  if (value.isObject() && value.toObjectRef().type()->is_module()) refuse_output(value);
+  const bool has_parts = value.isTuple() || value.isList() || value.isGenericDict() || value.isObject();
+  if (!has_parts) refuse_output(value);
+  const auto parts = parts_of(value);
+  if (value.isList() || is_unnamed_tuple(value)) {
+    auto array = Napi::Array::New(env, parts.size());
+    for (uint32_t i = 0; i < parts.size(); ++i) array[i] = to_javascript(env, parts[i].second);
+    return array;
+  }
+  if (value.isGenericDict() && !parts.empty() && parts.front().first.empty()) return to_entries(env, value);
+  auto object = Napi::Object::New(env);
+  for (const auto& [name, part] : parts) object.Set(name, to_javascript(env, part));
+  return object;
 }
 
 std::vector<int64_t> to_integers(const Napi::Value& value, const std::string& what) {
@@ -236,7 +292,9 @@ std::vector<IValue> to_inputs(const Napi::Value& values, const c10::FunctionSche
   std::vector<IValue> inputs;
   for (uint32_t i = 0; i + 1 < arguments.size(); ++i) {
     const auto& argument = arguments[i + 1];
-    if (i < array.Length() && !Napi::Value(array[i]).IsUndefined())
+    if (i < array.Length() && is_tensor(Napi::Value(array[i])) && is_image_list(*argument.type()))
+      inputs.emplace_back(unwrap_tensor(Napi::Value(array[i])));  // all images in one: see unbind_image_lists
+    else if (i < array.Length() && !Napi::Value(array[i]).IsUndefined())
       inputs.push_back(to_ivalue(array[i], argument.type(), "The model's input '" + argument.name() + "'"));
     else if (argument.default_value())
       inputs.push_back(*argument.default_value());

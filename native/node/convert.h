@@ -15,7 +15,8 @@ at::Device parse_device(const std::string& name);
 // Converts a JavaScript value to a TorchScript type. Throws an Error with `what` in its text where it does not fit.
 at::IValue to_ivalue(const Napi::Value& value, const c10::TypePtr& type, const std::string& what);
 
-// Tensors become handles, tuples and lists arrays, named tuples and dicts objects.
+// Tensors become handles, tuples and lists arrays, named tuples, dicts and objects become objects; a dict whose keys
+// have no text an array of [key, value].
 Napi::Value to_javascript(Napi::Env env, const at::IValue& value);
 
 std::vector<int64_t> to_integers(const Napi::Value& value, const std::string& what);
@@ -26,7 +27,7 @@ size_t to_byte_limit(const Napi::Value& value);
 double from_byte_limit(size_t bytes);
 
 // The arguments of a call of `schema`, after `self`: a JavaScript array, converted one by one, with defaults for the
-// rest.
+// rest. A tensor that is given for a list of tensors stays one, see unbind_image_lists.
 std::vector<at::IValue> to_inputs(const Napi::Value& values, const c10::FunctionSchema& schema);
 
 }  // namespace gradcam::node

@@ -11,10 +11,10 @@ Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "ModelHandle",
       {InstanceMethod<&ModelHandle::facts>("facts"), InstanceMethod<&ModelHandle::modules>("modules"),
-       InstanceMethod<&ModelHandle::operators>("operators"), InstanceMethod<&ModelHandle::forward>("forward"),
-       InstanceMethod<&ModelHandle::add_hook>("addHook"), InstanceMethod<&ModelHandle::remove_hook>("removeHook"),
-       InstanceMethod<&ModelHandle::check_layer>("checkLayer"), InstanceMethod<&ModelHandle::splits>("splits"),
-       InstanceMethod<&ModelHandle::dispose>("dispose")});
+       InstanceMethod<&ModelHandle::operators>("operators"), InstanceMethod<&ModelHandle::arguments>("arguments"),
+       InstanceMethod<&ModelHandle::forward>("forward"), InstanceMethod<&ModelHandle::add_hook>("addHook"),
+       InstanceMethod<&ModelHandle::remove_hook>("removeHook"), InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
+       InstanceMethod<&ModelHandle::splits>("splits"), InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
 Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor) {
@@ -131,6 +131,33 @@ Napi::Value ModelHandle::operators(const Napi::CallbackInfo& info) {
     const auto names = unwrap_model(info.This())->operators();
     auto list = Napi::Array::New(info.Env(), names.size());
     for (uint32_t i = 0; i < names.size(); ++i) list[i] = names[i];
+    return list;
+  });
+}
+
+namespace {
+
+// Whether an argument of that type takes an object of JavaScript: a dict or a named tuple.
+bool takes_object(const c10::TypePtr& type) {
+  if (const auto* optional = type->castRaw<c10::OptionalType>()) return takes_object(optional->getElementType());
+  const auto* tuple = type->castRaw<c10::TupleType>();
+  return type->kind() == c10::TypeKind::DictType || (tuple && tuple->schema());
+}
+
+}  // namespace
+
+// arguments() -> [{ name, type, takesObject }]: what `forward` takes, in order
+Napi::Value ModelHandle::arguments(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto& arguments = unwrap_model(info.This())->forward_schema().arguments();
+    auto list = Napi::Array::New(info.Env());
+    for (uint32_t i = 1; i < arguments.size(); ++i) {  // the first is self
+      auto entry = Napi::Object::New(info.Env());
+      entry.Set("name", arguments[i].name());
+      entry.Set("type", arguments[i].type()->repr_str());
+      entry.Set("takesObject", takes_object(arguments[i].type()));
+      list[i - 1] = entry;
+    }
     return list;
   });
 }

@@ -41,7 +41,7 @@ Napi::Object to_object(Napi::Env env, const RowsFound& rows) {
   return object;
 }
 
-Napi::Array to_array(Napi::Env env, const std::vector<std::variant<std::string, int64_t>>& path) {
+Napi::Array to_array(Napi::Env env, const PartPath& path) {
   auto array = Napi::Array::New(env, path.size());
   for (uint32_t i = 0; i < path.size(); ++i) {
     if (const auto* name = std::get_if<std::string>(&path[i]))
@@ -53,8 +53,7 @@ Napi::Array to_array(Napi::Env env, const std::vector<std::variant<std::string, 
 }
 
 // { classes, of, scores, layers: [{ shape, calls, zeroActivation, zeroGradient, nonFinite, activation, gradient }],
-// maps:
-// [[{ map, allZero, nonFinite }]], inputGradient, fullGrad, rows }
+// maps: [[{ map, allZero, nonFinite }]], failures: [error | null], inputGradient, fullGrad, rows }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
   auto classes = Napi::Array::New(env);
@@ -84,6 +83,11 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto maps = Napi::Array::New(env, explained.maps.size());
   for (uint32_t i = 0; i < explained.maps.size(); ++i) maps[i] = to_array(env, explained.maps[i]);
   object.Set("maps", maps);
+  auto failures = Napi::Array::New(env, explained.failures.size());
+  for (uint32_t i = 0; i < explained.failures.size(); ++i)
+    failures[i] =
+        explained.failures[i] ? Environment::of(env).errors().to_javascript(explained.failures[i]) : env.Null();
+  object.Set("failures", failures);
   object.Set("inputGradient", tensor_or_null(env, explained.input_gradient));
   object.Set("fullGrad", tensor_or_null(env, explained.full_grad));
   object.Set("rows", explained.rows ? Napi::Value(to_object(env, *explained.rows)) : env.Null());

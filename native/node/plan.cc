@@ -87,8 +87,8 @@ MapPlan to_map_plan(const Napi::Object& plan) {
   return maps;
 }
 
-std::vector<BoxTarget::Step> to_path(const Napi::Value& value) {
-  std::vector<BoxTarget::Step> path;
+PartPath to_path(const Napi::Value& value) {
+  PartPath path;
   if (!value.IsArray()) return path;
   const auto steps = value.As<Napi::Array>();
   for (uint32_t i = 0; i < steps.Length(); ++i) {
@@ -144,8 +144,9 @@ Goal to_goal(const Napi::Object& object) {
   if (object.Get("scoresOnly").ToBoolean()) return ScoresOnly{};
   if (object.Get("fullGrad").ToBoolean()) return FullGradient{layers};
   if (!object.Get("inputGradient").ToBoolean()) {
-    LayerMaps maps{layers, to_map_plan(object), {}};
+    LayerMaps maps{layers, to_map_plan(object), {}, {}};
     if (const auto call = object.Get("call"); call.IsNumber()) maps.call = call.As<Napi::Number>().Int64Value();
+    if (const auto part = object.Get("part"); part.IsArray()) maps.part = to_path(part);
     return maps;
   }
   if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())

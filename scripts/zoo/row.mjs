@@ -111,7 +111,14 @@ async function rowOf(/** @type {string} */ name, /** @type {string} */ folder) {
     stdio: ['pipe', 'pipe', 'ignore'],
   })
   const lines = createInterface(python.stdout)[Symbol.asyncIterator]()
-  const first = await lines.next()
+  // Packages that Python imports may print lines of their own.
+  const answer = async () => {
+    for (;;) {
+      const line = await lines.next()
+      if (line.done || line.value.startsWith('{')) return line
+    }
+  }
+  const first = await answer()
   if (first.done) return `| ${name} | | PyTorch cannot build it | | | | |`
   const row = new Row(name, folder, JSON.parse(first.value))
   const loaded = []
@@ -122,7 +129,7 @@ async function rowOf(/** @type {string} */ name, /** @type {string} */ folder) {
     await row.pick(found.model)
   }
   python.stdin.end(row.picked ? `${JSON.stringify(row.picked)}\n` : '\n')
-  if (row.picked) await lines.next()
+  if (row.picked) await answer()
   for (const { form, model, error } of loaded) {
     row.cells.set(form, shown(error) + (await row.map(model)))
     model.dispose()

@@ -41,6 +41,7 @@ test('paths are compared by their components from the end, as Python writes them
     ['layer4/1', 'layer4.1'],
     ['.layer4.1.', 'layer4.1'],
     ['relu', 'layer4.2.relu'],
+    ['module.Layer4.1', 'layer4.1'],
   ] as const)
     t.is(nearestPaths(wanted, paths)[0], meant, wanted)
 })

@@ -191,7 +191,7 @@ test.serial('what cannot be shown: one line, and the exit code', (t) => {
     [[file, '--depth', '0'], 2, /--depth requires/],
     [[file, '--dept', '1'], 2, /Did you mean --depth\?/],
     [[file, '--under', 'featurs'], 1, /Nearest: 'features'/],
-    [[file, '--size', '1x16x20'], 1, /\[1, 1, 16, 20\]\. It takes 3 channels, not 1\./],
+    [[file, '--size', '1x16x20'], 1, /takes 3 channels, but its input \[1, 1, 16, 20\] has 1\./],
     [[join('no', 'such.pt')], 1, /does not exist/],
     [[nets.bad('eager_module.pt')], 1, /torch\.jit\.script/],
   ] as const) {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { findCMake } from '../../lib/setup/tools.js'
@@ -56,6 +56,18 @@ function looksComplete(t: ExecutionContext, consumer: Consumer): void {
     t.true(existsSync(join(consumer.installed, address)), address)
 }
 
+/** As npm leaves it with --omit=optional: sharp without its binary. */
+function saysThatSharpIsMissing(t: ExecutionContext, consumer: Consumer, main: string): void {
+  rmSync(join(consumer.folder, 'node_modules', '@img'), { recursive: true })
+  const doctor = consumer.run(process.execPath, [main, 'doctor'])
+  t.is(doctor.code, 1)
+  t.regex(doctor.stdout, /sharp +images can be neither read nor written.*\n +→ .*npm install --include=optional sharp/)
+  const { code, stderr } = consumer.run(process.execPath, ['heatmap.mjs'])
+  t.is(code, 1)
+  t.regex(stderr, /ERR_TOOL_MISSING/)
+  t.regex(stderr, /sharp, which reads and writes images, cannot be loaded.*--include=optional/)
+}
+
 for (const [manager, type] of [
   ['npm', 'module'],
   ['pnpm', 'commonjs'],
@@ -92,5 +104,6 @@ for (const [manager, type] of [
       t.regex(demo.stdout, /gradcam-demo/)
       const images = readdirSync(join(consumer.folder, 'gradcam-demo')).filter((name) => name.endsWith('.png'))
       t.true(images.length >= 4, images.join())
+      if (manager === 'npm') saysThatSharpIsMissing(t, consumer, main)
     },
   )

@@ -10,7 +10,9 @@ import {
   suggestLayers,
   Tensor,
   type GradCamError,
+  type Value,
 } from '../../lib/index.js'
+import { gradcam } from '../support/package-copy.js'
 import { assertParity } from '../support/parity.js'
 import { unusualNets } from '../support/unusual-nets.js'
 
@@ -99,9 +101,36 @@ test('a size that does not fit is not called a matter of channels or types', asy
   })
 })
 
+test('a layer that is not on the way to the score is said to be that, and not that there is no gradient at all', async (t) => {
+  using model = await nets.load('branches')
+  const { both } = nets.batch('branches')
+  for (const execution of ['auto', 'hooked'] as const) {
+    using cam = new Cam(model, { layers: ['left'], execution })
+    await t.throwsAsync(cam.explain(both, { target: { kind: 'class', class: 1, of: 1 } }), {
+      code: 'ERR_NO_GRADIENT',
+      message: /does not depend on layer 'left'; another part of the output does/,
+    })
+    using found = await cam.explain<Value>(both, { target: { kind: 'class', class: 1, of: 0 } })
+    t.is(found.targets.join(), '1,1')
+  }
+})
+
+test('a model without layers is not asked for one', async (t) => {
+  using model = await nets.load('functional')
+  const without = /no layers: its code is in one module/
+  await t.throwsAsync(pickLayer(model, [1, 3, 16, 24]), { code: 'ERR_LAYER_OUTPUT', message: without })
+  t.throws(() => new Cam(model, { layers: ['features'] }), { code: 'ERR_LAYER_NOT_FOUND', message: /no layers at all/ })
+  t.is(expectedInput(model).channels, 3)
+  t.regex(gradcam(['layers', nets.file('functional'), '--size', '16x24']).stdout, /all code is in this module/)
+  t.regex(gradcam(['doctor', nets.file('functional'), '--size', '16x24']).stdout, /the model has none/)
+})
+
 test('a score without a graph is not called one without a ReLU', async (t) => {
   using model = await nets.load('detached')
   const { both } = nets.batch('detached')
   using guided = new GuidedBackprop(model)
-  await t.throwsAsync(guided.explain(both, { target: 1 }), { code: 'ERR_NO_GRADIENT', message: /under no_grad/ })
+  await t.throwsAsync(guided.explain(both, { target: 1 }), {
+    code: 'ERR_NO_GRADIENT',
+    message: /does not depend on the input.*under no_grad/,
+  })
 })

@@ -174,7 +174,7 @@ const wrong: [unknown, RegExp][] = [
   [{ resize: 3, std: [1, 0, 1] }, /`std` must be three numbers above 0/],
   [{ resize: 3, mean: [1, 2] }, /`mean` must be three numbers/],
   [{ resize: 3, fill: [256, 0, 0] }, /`fill` must be three numbers from 0 to 255/],
-  [{ input_size: [1, 28, 28] }, /`input_size` must be \[3, height, width\]/],
+  [{ input_size: [0, 28, 28] }, /`input_size` must be \[channels, height, width\]/],
   [{ input_size: [3, 28, 28], crop_pct: 2 }, /`crop_pct` must be a number above 0 up to 1, but is 2/],
   [{ input_size: [3, 28, 28], crop_mode: 'random' }, /`crop_mode` must be .*, but is 'random'/],
 ]

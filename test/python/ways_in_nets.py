@@ -7,9 +7,11 @@ OUT/index.json: {NET: {"file", "inputs": [tensor], "values": {NAME: tensor}}}.
 """
 
 import copy
+import io
 import json
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +72,29 @@ class Heads(Encoder):
     def forward(self, x: Tensor):
         f = pooled(self.stem(x))
         return self.head(f), self.other(f)
+
+
+class Branches(Encoder):
+    """Two ways from the stem, each to a part of the output of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(6, 6, 1), nn.Conv2d(6, 6, 1)
+
+    def forward(self, x: Tensor):
+        f = self.stem(x)
+        return self.head(pooled(self.left(f))), self.head(pooled(self.right(f)))
+
+
+class Functional(nn.Module):
+    """Has no layers: all code is in one module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(seeded((5, 3, 3, 3), 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pooled(torch.relu(F.conv2d(x, self.weight)))
 
 
 class Dense(Encoder):
@@ -234,6 +259,9 @@ def every_case():
         "tops": top,
     }
 
+    yield "branches", script(Branches().eval()), [x], {}
+    yield "functional", script(Functional().eval()), [x], {}
+
     m = Dense().eval()
     yield "dense", script(m), [x], {
         "all of 2": grad_cam(m, [x], lambda y: y[:, 2].sum()),
@@ -282,6 +310,74 @@ def every_case():
     yield "detached", script(Clamped().eval()), [x], {}
 
 
+def rewritten(whole, edit):
+    """An archive with other text of code, or another version; `edit` returns None for what is left out."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(whole)) as source, zipfile.ZipFile(result, "w") as target:
+        for entry in source.namelist():
+            content = edit(entry, source.read(entry))
+            if content is not None:
+                target.writestr(entry, content)
+    return result.getvalue()
+
+
+class Unscriptable(Encoder):
+    """Cannot be saved: it calls Python."""
+
+    @torch.jit.ignore
+    def python(self, x: Tensor) -> Tensor:
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.python(self.stem(x))
+
+
+def half_written(folder):
+    """What failed exports leave."""
+    try:
+        script(Unscriptable()).save(str(folder / "half-script.pt"))
+        raise AssertionError("it was saved")
+    except RuntimeError:
+        pass
+    broken = Plain()
+    broken.call = lambda x: x
+    try:
+        torch.save(broken, folder / "half-save.pt")
+        raise AssertionError("it was saved")
+    except AttributeError:
+        pass
+
+
+def unusable(folder):
+    """Files that are whole, and hold what LibTorch does not have."""
+    buffer = io.BytesIO()
+    torch.jit.save(script(Plain().eval()), buffer)
+    whole = buffer.getvalue()
+
+    def in_code(before, after):
+        def edit(name, content):
+            if "/code/" in name and name.endswith(".py"):
+                text = content.decode()
+                return text.replace(before, after, 1).encode()
+            return content
+
+        return rewritten(whole, edit)
+
+    def member(of):
+        return in_code("  __buffers__ = []\n", f"  __buffers__ = []\n  held : {of}\n")
+
+    files = {
+        "needs-operator": in_code("torch.mean(", "ops.somebodys.mean("),
+        "mobile": in_code("torch.mean(", "ops.prepacked.conv2d_clamp_run("),
+        "engine": member("__torch__.torch.classes.tensorrt.Engine"),
+        "needs-class": member("__torch__.torch.classes.somebodys.Tokenizer"),
+        "newer": rewritten(whole, lambda name, content: b"9999\n" if name.endswith("/version") else content),
+    }
+    for name, content in files.items():
+        (folder / f"{name}.pt").write_bytes(content)
+    return [*files, "half-script", "half-save"]
+
+
 def main(folder):
     Path(folder).mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
@@ -291,6 +387,9 @@ def main(folder):
         module.save(str(Path(folder) / f"{name}.pt"))
         stored = {key: store(value) for key, value in values.items()}
         index[name] = {"file": f"{name}.pt", "inputs": [store(value) for value in inputs], "values": stored}
+    half_written(Path(folder))
+    for name in unusable(Path(folder)):
+        index[name] = {"file": f"{name}.pt", "inputs": [], "values": {}}
     (Path(folder) / "index.json").write_text(json.dumps(index))
 
 

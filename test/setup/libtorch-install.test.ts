@@ -181,6 +181,38 @@ for (const [what, python, errorCode, remedy] of failures) {
   })
 }
 
+test('a cache that cannot be written is said to be that, with the variable that names another', (t) => {
+  const machine = fakeMachine(t, { index })
+  const { code, stderr } = runNode(program(false), { ...machine.env, GRADCAM_CACHE: '/dev/null/cache' })
+  t.is(code, 1)
+  t.regex(
+    stderr,
+    /^ERR_LIBTORCH_INSTALL: The cache folder \/dev\/null\/cache cannot be written \(E\w+\)\. .*GRADCAM_CACHE/m,
+  )
+  t.deepEqual(machine.asked(), [], 'pip was not begun')
+})
+
+test('a user who declines a large download is taken at their word, and a small one is not asked about', async (t) => {
+  const machine = fakeMachine(t, { index: { 'torch==2.13.0+cpu': 'cpu', 'torch===2.13.0': 'cuda' } })
+  const ask = (driver: boolean): Ended =>
+    runNode(
+      [
+        '--input-type=module',
+        '--eval',
+        `import { ensureLibTorch } from ${JSON.stringify(module)}
+        const confirm = async (what, gigabytes) => (console.log('asked', what, gigabytes), false)
+        await ensureLibTorch({ driver: ${driver}, confirm }).then(
+          ({ version }) => console.log(version),
+          (error) => console.log(error.code + ': ' + error.message),
+        )`,
+      ],
+      machine.env,
+    )
+  t.regex(ask(true).stdout, /^asked PyTorch 2\.13\.0 \d.*\nERR_LIBTORCH_INSTALL: .*declined/)
+  t.deepEqual(machine.asked(), [])
+  t.is(ask(false).stdout, '2.13.0+cpu\n')
+})
+
 test('an NVIDIA driver is known by its device file, through WSL or by nvidia-smi', async (t) => {
   if (process.platform === 'darwin') {
     t.false(await hasNvidiaDriver(() => true))

@@ -1,49 +1,16 @@
-import type { ExecutionContext } from 'ava'
-import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { platform, type BuildInfo } from '../../lib/addon/build-info.js'
 import { addonFile, packageRoot } from '../../lib/base/paths.js'
 import { compileLibrary, linkableLibTorch } from '../support/fake-libtorch.js'
 import { needing } from '../support/needs.js'
 import { copyPackage, gradcam, runNode, smallAddon, temporaryFolder } from '../support/package-copy.js'
+import { builtPackage, installPrebuilt } from '../support/prebuilt.js'
 
 const onLinux = needing('linux', process.platform === 'linux')
 
 const versions = join(packageRoot, 'scripts', 'build', 'symbol-versions.mjs')
 const { tooNew } = (await import(pathToFileURL(versions).href)) as { tooNew: (file: string) => string[] }
-
-/** A package whose addon is built, in an environment of its own. */
-function builtPackage(t: ExecutionContext) {
-  const root = copyPackage(t)
-  const libtorch = linkableLibTorch(join(temporaryFolder(t), 'torch'))
-  const env = { LIBTORCH: libtorch, GRADCAM_CACHE: temporaryFolder(t), GRADCAM_WERROR: undefined }
-  const { code, stderr } = gradcam(['build', '--with', 'cmake-js'], env, root)
-  t.is(code, 0, stderr)
-  return { root, libtorch, env }
-}
-
-const readInfo = (root: string): BuildInfo =>
-  JSON.parse(readFileSync(join(root, 'build', 'build-info.json'), 'utf8')) as BuildInfo
-
-/** The addon of `built` as npm would have installed it beside `root`. */
-function installPrebuilt(built: string, root: string, change: Record<string, unknown> = {}): string {
-  const work = join(built, 'build', 'cmake-js')
-  const made = spawnSync('cmake', ['--build', work, '--target', 'gradcam_prebuilt'], { encoding: 'utf8' })
-  if (made.status !== 0) throw new Error(made.stderr)
-  const from = ['Release', '.'].map((name) => join(work, name, 'gradcam_prebuilt.node')).find(existsSync) as string
-  const folder = join(root, 'dist', 'node_modules', '@libtorch-gradcam', platform)
-  mkdirSync(join(folder, 'libtorch-2.13'), { recursive: true })
-  writeFileSync(
-    join(folder, 'package.json'),
-    JSON.stringify({ name: `@libtorch-gradcam/${platform}`, version: '0.1.0' }),
-  )
-  const addons = { '2.13': 'libtorch-2.13/gradcam.node' }
-  writeFileSync(join(folder, 'prebuilt.json'), JSON.stringify({ sources: readInfo(built).sources, addons, ...change }))
-  copyFileSync(from, join(folder, 'libtorch-2.13', 'gradcam.node'))
-  return join(folder, 'libtorch-2.13', 'gradcam.node')
-}
 
 onLinux('a prebuilt addon is taken without a compiler, and finds LibTorch by a link beside it', (t) => {
   const { root: built, libtorch, env } = builtPackage(t)

@@ -1,5 +1,6 @@
 import { GradCamError } from '../../base/errors.js'
 import { pickLayer } from '../../cam/pick-layer.js'
+import type { MethodFailure } from '../../methods/map-explainer.js'
 import { methodNames, methods } from '../../methods/table.js'
 import { saveEncoded } from '../../images/save-image.js'
 import { svgOption, trustOption } from '../arguments.js'
@@ -37,7 +38,7 @@ export const command: Command = {
     'image; parts that the model did not see are left as they are. It is what gradcam batch makes of one image.',
     'docs/methods describes each method. Methods of one layer share their passes: --method gradcam,layercam.',
     'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',
-    'Exit code: 0, or 1 when an image failed (the others are explained all the same), or 2 for a wrong call.',
+    'Exit code: 0, or 1 when an image or a method failed (the others are explained all the same), or 2 for a wrong call.',
   ].join('\n'),
   options: {
     model: {
@@ -122,11 +123,17 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const unusual = describeInput(job, preprocess, inputs.expected)
   report.start({ device: model.device, layers, picked, inputSize, unusual })
   let failed = 0
+  let partly = 0
   let files = 0
   for (const [index, image] of images.entries()) {
     let shown = false
     try {
-      for await (const finding of explainer.explain(image, targets)) {
+      let methodFailed = false
+      const onFailure = (failure: MethodFailure): void => {
+        methodFailed = true
+        report.methodFailure(image, failure)
+      }
+      for await (const finding of explainer.explain(image, targets, onFailure)) {
         const target = names[targets.indexOf(finding.target)] ?? String(finding.class)
         const written = await save(finding, (kind) => outputs.path(index, { ...finding, target }, kind))
         files += Object.keys(written).length
@@ -134,6 +141,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
         shown = true
         report.finding(image, finding, written)
       }
+      if (methodFailed) partly++
     } catch (error) {
       // An error of one image does not concern the next one; an error of the model does.
       if (!isAboutImage(error)) throw error
@@ -143,7 +151,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
   }
   report.notes(modelNotes(model))
   report.end(images.length - failed, files, (performance.now() - began) / 1000)
-  return failed > 0 ? 1 : 0
+  return failed + partly > 0 ? 1 : 0
 }
 
 /** The input that a layer is picked for: that of the first array, or images of the size that they are resized to. */

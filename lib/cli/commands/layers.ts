@@ -57,7 +57,8 @@ export const command: Command = {
     if (!modules.some(({ path }) => path === under)) model.checkLayer(under) // throws, with the nearest names
     const seen = shape && (await runOnce(model, shape, inputs))
     const { outputs, picked } = seen ?? { outputs: null, picked: null }
-    const listing = { file, under, depth, modules, shape, outputs, picked }
+    const frozen = !model.capabilities.hookable
+    const listing = { file, under, depth, modules, shape, outputs, picked, frozen }
     process.stdout.write(values['json'] ? toJson(listing, model.device) : toText(listing))
     return 0
   },
@@ -73,6 +74,7 @@ interface LayerListing {
   readonly outputs: readonly LayerOutput[] | null
   /** The layer that explain uses by default. */
   readonly picked: LayerSuggestion | null
+  readonly frozen: boolean
 }
 
 function parseDepth(text: string | undefined): number | undefined {
@@ -172,7 +174,11 @@ function footing(listing: LayerListing, tree: readonly ModuleRow[], depth: numbe
   const { outputs, under, picked } = listing
   const lines: string[] = []
   if (tree.length === 0)
-    return ['There are no layers inside. If the model was frozen (torch.jit.freeze), save it without freezing.']
+    return [
+      listing.frozen
+        ? 'There are no layers inside: the model was frozen (torch.jit.freeze). Save it without freezing.'
+        : 'There are no layers inside: all code is in this module. Methods of the input, e.g. saliency, need none.',
+    ]
   if (outputs && picked)
     lines.push(`explain uses ${picked.layer}${asOption(picked)}, unless --layer names another. ${picked.reason}`)
   else if (outputs) lines.push('No layer has an output with spatial positions, which Grad-CAM requires.')

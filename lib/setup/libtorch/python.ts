@@ -42,3 +42,13 @@ export function withPythonPath(folders: readonly string[], env: NodeJS.ProcessEn
   const path = [...folders, ...(env['PYTHONPATH'] ? [env['PYTHONPATH']] : [])].join(separator)
   return { ...env, PYTHONPATH: path }
 }
+
+/** Where python3 finds a package, without importing it; null where it does not. */
+export async function packageFolder(name: string, env: NodeJS.ProcessEnv = process.env): Promise<string | null> {
+  const code =
+    'import sys; sys.path.pop(0); import importlib.util as u; s = u.find_spec(sys.argv[1]); ' +
+    'print(s.submodule_search_locations[0] if s and s.submodule_search_locations else "")'
+  const answer = await run(pythonCommand, ['-c', code, name], { env })
+  const folder = answer.code === 0 ? answer.stdout.trim().split('\n').at(-1) : ''
+  return folder === undefined || folder === '' ? null : folder
+}

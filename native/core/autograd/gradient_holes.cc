@@ -29,18 +29,6 @@ class FirstWarning : public c10::WarningHandler {
   std::string text;
 };
 
-// "quantized::linear_dynamic" in "quantized::linear_dynamic: an autograd kernel was not registered" or in "derivative
-// for aten::x is not implemented".
-std::string operator_in(const std::string& text) {
-  const auto colons = text.find("::");
-  if (colons == std::string::npos) return "an operator";
-  const auto is_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.'; };
-  auto from = colons, to = colons + 2;
-  while (from > 0 && is_name(text[from - 1])) --from;
-  while (to < text.size() && is_name(text[to])) ++to;
-  return text.substr(from, to - from);
-}
-
 // Only the node's own text names its operator: without gradients, it does nothing else than to warn or to throw.
 std::string operator_of(torch::autograd::Node& node) {
   FirstWarning warning;
@@ -48,9 +36,9 @@ std::string operator_of(torch::autograd::Node& node) {
   try {
     node(torch::autograd::variable_list(node.num_inputs()));
   } catch (const std::exception& e) {
-    return operator_in(e.what());
+    return operator_named_in(e.what());
   }
-  return operator_in(warning.text);
+  return operator_named_in(warning.text);
 }
 
 // Every node that can be reached from `from`, and `from` itself.
@@ -67,6 +55,21 @@ std::unordered_set<torch::autograd::Node*> reachable(torch::autograd::Node* from
 }
 
 }  // namespace
+
+std::string operator_named_in(const std::string& text) {
+  const std::string before = "derivative for '";
+  if (const auto at = text.find(before); at != std::string::npos) {
+    const auto from = at + before.size();
+    return text.substr(from, text.find('\'', from) - from);
+  }
+  const auto colons = text.find("::");
+  if (colons == std::string::npos) return "an operator";
+  const auto is_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.'; };
+  auto from = colons, to = colons + 2;
+  while (from > 0 && is_name(text[from - 1])) --from;
+  while (to < text.size() && is_name(text[to])) ++to;
+  return text.substr(from, to - from);
+}
 
 std::vector<std::string> operators_without_gradient(const Tensor& score, const std::vector<Tensor>& differentiated_by) {
   std::vector<std::string> operators;

@@ -12,4 +12,9 @@ namespace gradcam {
 std::vector<std::string> operators_without_gradient(const torch::Tensor& score,
                                                     const std::vector<torch::Tensor>& differentiated_by);
 
+// The operator that a text of LibTorch names: "quantized::linear_dynamic" in "quantized::linear_dynamic: an autograd
+// kernel was not registered", or in "derivative for aten::x is not implemented", with and without quotes. "an operator"
+// where it names none.
+std::string operator_named_in(const std::string& text);
+
 }  // namespace gradcam

@@ -25,17 +25,26 @@ bool has_driver() {
   return dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) != nullptr;
 }
 
+constexpr const char* kCudaLibrary = "libtorch_cuda.so";
+
+bool has_library(const std::string& name) {
+  std::error_code ignored;
+  return std::filesystem::exists(libtorch_folder() / name, ignored);
+}
+
+// Why it cannot be loaded; empty where it is.
+std::string open_library(const std::string& name) {
+  if (dlopen((libtorch_folder() / name).c_str(), RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE)) return {};
+  const auto* reason = dlerror();
+  return reason ? reason : "the system refuses it";
+}
+
 CudaLibraries load() {
   CudaLibraries found;
-  std::error_code ignored;
-  const auto library = libtorch_folder() / "libtorch_cuda.so";
-  found.built = std::filesystem::exists(library, ignored);
+  found.built = has_library(kCudaLibrary);
   if (!found.built || !has_driver()) return found;
-  found.loaded = dlopen(library.c_str(), RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE) != nullptr;
-  if (!found.loaded) {
-    const auto* reason = dlerror();
-    found.problem = reason ? reason : "the system refuses it";
-  }
+  found.problem = open_library(kCudaLibrary);
+  found.loaded = found.problem.empty();
   return found;
 }
 
@@ -46,10 +55,8 @@ const CudaLibraries& cuda_libraries() {
   return found;
 }
 
-bool load_all_of_libtorch() {
-  static const bool loaded =
-      dlopen((libtorch_folder() / "libtorch.so").c_str(), RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE) != nullptr;
-  return loaded;
+std::string open_libtorch_library(const std::string& name) {
+  return has_library(name) ? open_library(name) : std::string();
 }
 #else
 // Elsewhere there is no CUDA build that this package has been tried with.
@@ -58,7 +65,7 @@ const CudaLibraries& cuda_libraries() {
   return none;
 }
 
-bool load_all_of_libtorch() { return false; }
+std::string open_libtorch_library(const std::string&) { return {}; }
 #endif
 
 }  // namespace gradcam

@@ -4,6 +4,8 @@
 
 #include <cctype>
 
+#include "cancel.h"
+
 namespace gradcam {
 
 namespace {
@@ -53,6 +55,11 @@ bool is_out_of_memory(const std::exception& error) {
   for (const auto* sign : {"can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED"})
     if (text.find(sign) != std::string::npos) return true;
   return false;
+}
+
+bool concerns_one_method(const std::exception& error) {
+  const auto* own = dynamic_cast<const Error*>(&error);
+  return !dynamic_cast<const Cancelled*>(&error) && !is_out_of_memory(error) && !(own && own->code() == kBatchSize);
 }
 
 bool may_run_in_parts(const std::exception& error) {

@@ -47,6 +47,10 @@ std::string concise_message(const std::exception& error);
 // True where LibTorch ran out of host or device memory; on the host only the text shows it.
 bool is_out_of_memory(const std::exception& error);
 
+// Whether what one method of several threw concerns that method alone: not where the call was cancelled, or where fewer
+// images at a time may do, which concerns all of them.
+bool concerns_one_method(const std::exception& error);
+
 // The code of an error about a batch for which the model does not give a row for each image.
 inline constexpr const char* kBatchSize = "ERR_BATCH_SIZE";
 

@@ -14,6 +14,8 @@ void for_each_tensor(const IValue& value, const std::function<void(const Tensor&
     for (const auto& element : value.toListRef()) for_each_tensor(element, fn);
   } else if (value.isGenericDict()) {
     for (const auto& entry : value.toGenericDict()) for_each_tensor(entry.value(), fn);
+  } else if (value.isObject() && !value.isModule()) {
+    for (const auto& slot : value.toObjectRef().slots()) for_each_tensor(slot, fn);
   }
 }
 
@@ -40,7 +42,24 @@ IValue map_tensors(const IValue& value, const std::function<Tensor(const Tensor&
     for (const auto& entry : dict) mapped.insert(entry.key(), map_tensors(entry.value(), fn));
     return mapped;
   }
+  if (value.isObject() && !value.isModule()) {
+    auto mapped = value.toObject()->copy();
+    for (size_t i = 0; i < mapped->slots().size(); ++i) mapped->setSlot(i, map_tensors(mapped->getSlot(i), fn));
+    return mapped;
+  }
   return value;
+}
+
+bool is_image_list(const c10::Type& type) {
+  const auto* list = type.castRaw<c10::ListType>();
+  return list && list->getElementType()->kind() == c10::TypeKind::TensorType;
+}
+
+void unbind_image_lists(std::vector<IValue>& values, const c10::FunctionSchema& schema, size_t first) {
+  const auto& arguments = schema.arguments();
+  for (size_t i = 0; i < values.size() && first + i < arguments.size(); ++i)
+    if (values[i].isTensor() && values[i].toTensor().dim() > 0 && is_image_list(*arguments[first + i].type()))
+      values[i] = c10::List<Tensor>(values[i].toTensor().unbind(0));
 }
 
 bool all_finite(const std::vector<IValue>& values) {

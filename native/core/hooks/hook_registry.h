@@ -43,6 +43,8 @@ struct InstanceHooks {
 class CallObserver {
  public:
   virtual ~CallObserver() = default;
+  // Called before a module runs, with its inputs, which it may replace: true where it did.
+  virtual bool before(ModuleId, Inputs&) { return false; }
   // Called with the value that a module returned, which it may replace. `type` is the module's class.
   virtual void after(ModuleId module, const c10::ClassType& type, const Inputs& inputs, IValue& output) = 0;
   virtual bool observes(ModuleId module, const c10::ClassType& type) const = 0;

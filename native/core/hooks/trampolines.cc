@@ -2,6 +2,7 @@
 
 #include <ATen/core/builtin_function.h>
 
+#include <algorithm>
 #include <functional>
 #include <iterator>
 #include <unordered_set>
@@ -46,7 +47,9 @@ void call_with_hooks(jit::Function& original, size_t arity, HookRegistry& regist
 
   Inputs inputs(stack.end() - static_cast<long>(arity) + 1, stack.end());
   std::shared_ptr<BackwardHookCall> backward;
+  bool replaced_inputs = observed && registry.observer->before(id, inputs);
   if (hooks) {
+    replaced_inputs = true;
     for (const auto& [hook_id, hook] : hooks->pre) {
       auto replaced = hook(inputs);
       if (replaced) inputs = std::move(*replaced);
@@ -55,6 +58,8 @@ void call_with_hooks(jit::Function& original, size_t arity, HookRegistry& regist
       backward = BackwardHookCall::start(hooks);
       inputs = backward->watch_inputs(inputs);
     }
+  }
+  if (replaced_inputs) {
     stack.erase(stack.end() - static_cast<long>(arity) + 1, stack.end());
     stack.insert(stack.end(), inputs.begin(), inputs.end());
   }
@@ -72,13 +77,17 @@ void call_with_hooks(jit::Function& original, size_t arity, HookRegistry& regist
   }
 }
 
-// A type without `forward` is a container.
 std::vector<jit::Function*> forwards_of(const c10::ClassType& type) {
-  if (!type.findMethod("forward")) return {};
+  if (!has_forward(type)) return {};
   std::vector<jit::Function*> forwards;
   for (auto* method : type.methods())
     if (is_forward(method->name())) forwards.push_back(method);
   return forwards;
+}
+
+bool is_overload(const std::string& method) {
+  return method.size() > 9 && method.starts_with("forward__") &&
+         method.find_first_not_of("0123456789", 9) == std::string::npos;
 }
 
 void exchange(c10::ClassType& type, jit::Function* old_method, jit::Function* new_method) {
@@ -89,7 +98,14 @@ void exchange(c10::ClassType& type, jit::Function* old_method, jit::Function* ne
 }  // namespace
 
 bool is_forward(const std::string& method) {
-  return method.starts_with("forward") && method.find_first_not_of("0123456789", 7) == std::string::npos;
+  return is_overload(method) ||
+         (method.starts_with("forward") && method.find_first_not_of("0123456789", 7) == std::string::npos);
+}
+
+bool has_forward(const c10::ClassType& type) {
+  const auto& methods = type.methods();
+  return std::any_of(methods.begin(), methods.end(),
+                     [](const auto* method) { return method->name() == "forward" || is_overload(method->name()); });
 }
 
 Trampolines::Trampolines(const jit::Module& root, HookRegistry& registry) {

@@ -10,9 +10,13 @@
 
 namespace gradcam {
 
-// `forward`, and in a traced file `forward1`, `forward2`, ...: tracing records each further call of one module in a
-// method of its own.
+// `forward`; in a traced file also `forward1`, `forward2`, ...: tracing records each further call of one module in a
+// method of its own; and `forward__0`, `forward__1`, ... of a scripted module whose forward is overloaded, as that of
+// nn.LSTM.
 bool is_forward(const std::string& method);
+
+// Whether a model can call a module of that type. One that has no such method is a container.
+bool has_forward(const c10::ClassType& type);
 
 // C++ functions that replace `forward` in every module class below a root. Each runs the original and the hooks that
 // the registry has for the instance. They must be installed before the first run, which inlines the graphs of

@@ -7,10 +7,10 @@ namespace gradcam {
 
 struct BiasEvidence {
   Tensor bias;      // [C]
-  Tensor gradient;  // of the score at the layer's output, [N, C, h, w]
+  Tensor gradient;  // of the score at the layer's output, [N, C, spatial...]
 };
 
-// FullGrad's map of an input x [N, C, H, W] with the gradient dx: [N, 1, H, W] in [0, 1].
+// FullGrad's map of an input x [N, C, spatial...] with the gradient dx: [N, 1, spatial...] in [0, 1].
 Tensor full_grad(const std::vector<BiasEvidence>& layers, const Tensor& input, const Tensor& input_gradient);
 
 }  // namespace gradcam

@@ -37,16 +37,12 @@ std::vector<int64_t> token_grid(const LayerShape& shape, int64_t tokens, const s
   return grid;
 }
 
-// Linear, with align_corners=false and no antialias.
 Tensor resize(const Tensor& map, const std::vector<int64_t>& size, const std::string& path) {
   if (static_cast<int64_t>(size.size()) + 2 != map.dim())
     throw Error("ERR_LAYER_OUTPUT", "The map of layer '" + path + "', of shape " + text_of(map) +
                                         ", cannot be resized to "
                                         "the model's input, which has another number of spatial dimensions.");
-  if (map.sizes().slice(2).equals(size)) return map;
-  if (size.size() == 1) return at::upsample_linear1d(map, size, false);
-  if (size.size() == 2) return at::upsample_bilinear2d(map, size, false);
-  return at::upsample_trilinear3d(map, size, false);
+  return map.sizes().slice(2).equals(size) ? map : upsample_linear(map, size);
 }
 
 // Decompositions work in float64 on matrices of spatial positions by spatial positions: a few images at a time bound
@@ -158,6 +154,12 @@ LayerDims layer_dims(const LayerShape& shape) {
   return {0, 1};
 }
 
+Tensor upsample_linear(const Tensor& map, at::IntArrayRef size) {
+  if (size.size() == 1) return at::upsample_linear1d(map, size, false);
+  if (size.size() == 2) return at::upsample_bilinear2d(map, size, false);
+  return at::upsample_trilinear3d(map, size, false);
+}
+
 Tensor at_least_float32(const Tensor& tensor) {
   return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
 }
@@ -179,8 +181,8 @@ bool MapPlan::reruns(Rerun what) const {
   return std::any_of(methods.begin(), methods.end(), [&](const auto* method) { return method->rerun == what; });
 }
 
-std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, const std::string& path, size_t position,
-                               const std::vector<int64_t>& input_size) {
+LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const std::string& path,
+                              const std::vector<int64_t>& input_size) {
   for (auto* tensor : {&evidence.activation, &evidence.gradient, &evidence.curvature})
     if (tensor->defined()) *tensor = at_least_float32(channels_first(*tensor, plan.shape, input_size, path));
   if (evidence.gradient.defined() && evidence.gradient.sizes() != evidence.activation.sizes())
@@ -188,18 +190,17 @@ std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, cons
                 "The reshape function returned shape " + text_of(evidence.activation) +
                     " for the activation of layer '" + path + "', but " + text_of(evidence.gradient) +
                     " for its gradient, which has the same shape. It must not depend on the values.");
-  evidence.seed = plan.seed + position;
-  std::vector<Tensor> maps;
-  for (const auto* method : plan.methods) {
-    const auto contribution = method->contribution(evidence);
-    auto map = method->reduce      ? in_slices(method->reduce, contribution)
-               : plan.eigen_smooth ? in_slices(principal_of_evidence, contribution)
-                                   : contribution.sum(1, /*keepdim=*/true);
-    if (plan.relu) map = map.relu_();
-    if (plan.input_size) map = resize(min_max(map), input_size, path);
-    maps.push_back(std::move(map));
-  }
-  return maps;
+  return evidence;
+}
+
+Tensor layer_map(const MapPlan& plan, const LayerMethod& method, const LayerEvidence& evidence, const std::string& path,
+                 const std::vector<int64_t>& input_size) {
+  const auto contribution = method.contribution(evidence);
+  auto map = method.reduce       ? in_slices(method.reduce, contribution)
+             : plan.eigen_smooth ? in_slices(principal_of_evidence, contribution)
+                                 : contribution.sum(1, /*keepdim=*/true);
+  if (plan.relu) map = map.relu_();
+  return plan.input_size ? resize(min_max(map), input_size, path) : map;
 }
 
 std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<Tensor>& by_layer) {

@@ -71,13 +71,21 @@ struct LayerDims {
 };
 LayerDims layer_dims(const LayerShape& shape);
 
+// A map, [N, 1, spatial...] with one to three spatial dimensions, at another size: linear, with align_corners=false and
+// no antialias.
+Tensor upsample_linear(const Tensor& map, at::IntArrayRef size);
+
 // Min-max normalises each image: shifted = map - min(map); shifted / (max(shifted) + 1e-7).
 Tensor min_max(const Tensor& map);
 
-// One map per method. `path` is for errors; `position`, that of the layer among the layers, is added to the seed.
-// `input_size`: the spatial sizes of the model's input.
-std::vector<Tensor> layer_maps(const MapPlan& plan, LayerEvidence evidence, const std::string& path, size_t position,
-                               const std::vector<int64_t>& input_size);
+// What a layer shows of a pass, as [N, C, spatial...] in at least float32. `path` is for errors. `input_size`: the
+// spatial sizes of the model's input.
+LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const std::string& path,
+                              const std::vector<int64_t>& input_size);
+
+// The map of one method, from evidence that was shaped.
+Tensor layer_map(const MapPlan& plan, const LayerMethod& method, const LayerEvidence& evidence, const std::string& path,
+                 const std::vector<int64_t>& input_size);
 
 // The maps of one method, by layer, in their final form: one per layer, or one of all layers where they are aggregated.
 std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<Tensor>& by_layer);

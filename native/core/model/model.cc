@@ -17,6 +17,11 @@ std::vector<std::string> layers_of(const std::vector<SubmoduleInfo>& submodules)
 }
 
 [[noreturn]] void throw_not_found(const std::string& path, const std::vector<SubmoduleInfo>& submodules) {
+  if (layers_of(submodules).empty())
+    throw Error("ERR_LAYER_NOT_FOUND",
+                "The model has no layer '" + path +
+                    "', and no layers at all: its code is in one module, as that of a traced function is.",
+                Remedy{"Use a method of the input, or export the model with its modules."}, {{"layer", path}});
   throw Error("ERR_LAYER_NOT_FOUND",
               "The model has no layer '" + path + "'. `gradcam layers FILE` or model.namedModules() lists them all.",
               {{"layer", path}, {"candidates", layers_of(submodules)}});

@@ -6,31 +6,33 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 
 #include "core/base/cuda_libraries.h"
 #include "core/base/error.h"
-#include "core/base/stand_in_library.h"
+#include "core/base/shared_object.h"
 
 namespace gradcam {
 
 namespace {
 
-// Loads what a library is linked to and the loader does not find by its name, as its message says. False for anything
-// else.
-bool load_missing(const std::string& message) {
-  // The wheels of torchvision are linked to LibTorch's part for Python, of which they use nothing.
-  if (message.find("libtorch_python.so") != std::string::npos) return load_stand_in("libtorch_python.so");
-  return message.find("libtorch") != std::string::npos && load_all_of_libtorch();
-}
+// Wheels name it among what they need without using any of it, and nothing but a Python interpreter can load it.
+const char* const kPythonLibrary = "libtorch_python.so";
 
-std::unique_ptr<at::DynamicLibrary> open_library(const std::string& path) {
-  for (int left = 2;; --left) {
-    try {
-      return std::make_unique<at::DynamicLibrary>(path.c_str());
-    } catch (const std::exception& cause) {
-      if (left == 0 || !load_missing(cause.what())) throw;
+std::unique_ptr<at::DynamicLibrary> open_operators(const std::string& path) {
+  bool needs_python = false;
+  for (const auto& name : needed_libraries(path)) {
+    if (name == kPythonLibrary) {
+      needs_python = true;
+    } else if (const auto problem = open_libtorch_library(name); !problem.empty()) {
+      throw std::runtime_error("it needs LibTorch's " + name + ": " + problem);
     }
   }
+  if (needs_python) {
+    const CopyWithout copy(path, kPythonLibrary);
+    if (!copy.path().empty()) return std::make_unique<at::DynamicLibrary>(copy.path().c_str());
+  }
+  return std::make_unique<at::DynamicLibrary>(path.c_str());
 }
 
 }  // namespace
@@ -45,7 +47,7 @@ void load_operator_library(const std::string& path) {
     throw Error("ERR_FILE_NOT_FOUND", "The operator library '" + path + "' does not exist or cannot be read.",
                 Remedy{"Check its path."});
   try {
-    loaded.emplace(path, open_library(path));
+    loaded.emplace(path, open_operators(path));
   } catch (const std::exception& cause) {
     throw Error("ERR_MODEL_OPERATOR", "The operator library '" + path + "' cannot be loaded: " + concise_message(cause),
                 Remedy{"It must be built for LibTorch's own version."});

@@ -31,6 +31,8 @@ bool is_torchscript(const ModelFile& file) {
          (!file.records() || file.has_record("constants.pkl") || file.has_record("model.json"));
 }
 
+const char* const kExportBefore = "Export the model before that: torch.jit.script(model.eval()).save(...).";
+
 // The name after `start` in a text, e.g. "torchvision::nms"; empty where it is not in it.
 std::string name_after(const std::string& text, const std::string& start) {
   const auto at = text.find(start);
@@ -45,6 +47,11 @@ std::string name_after(const std::string& text, const std::string& start) {
 void refuse_missing_operator(const ModelFile& file, const std::string& text) {
   const auto name = name_after(text, "Unknown builtin op: ");
   if (name.empty()) return;
+  if (name.starts_with("prepacked::") || name.starts_with("vulkan") || name.starts_with("metal"))
+    throw Error("ERR_MODEL_OPERATOR",
+                file.name() + " was optimised for mobile: it uses the operator " + name +
+                    ", which this LibTorch does not have, and which has no gradient.",
+                Remedy{kExportBefore}, {{"operator", name}});
   throw Error("ERR_MODEL_OPERATOR",
               file.name() + " uses the operator " + name +
                   ", which this LibTorch does not have: it belongs to a library, " +
@@ -65,7 +72,7 @@ void refuse_missing_class(const ModelFile& file, const std::string& text) {
                    : is_mobile ? ": it was optimised for mobile, which packs weights where they have no gradient."
                                : "."),
               Remedy{is_engine || is_mobile
-                         ? "Export the model before that: torch.jit.script(model.eval()).save(...)."
+                         ? kExportBefore
                          : "Load the library that registers it (`libraries`), or export the model without it."},
               {{"class", name}});
 }
@@ -93,9 +100,9 @@ bool is_about_archive(const std::string& text) {
         file.name() + " was saved after torch.jit.optimize_for_inference, which leaves weights out of the file.",
         Remedy{"Save it without: torch.jit.script(model.eval()).save(...)."});
   throw Error("ERR_MODEL_CORRUPT", file.name() + " cannot be read as a TorchScript file: " + concise_message(cause),
-              Remedy{is_about_archive(text)
-                         ? "It is incomplete or damaged: copy or export it again."
-                         : "Export it again; where that gives the same file, it needs a LibTorch of another version."});
+              Remedy{is_about_archive(text) ? "It is incomplete or damaged: copy or export it again."
+                                            : "What is in it is not as this LibTorch reads it: copy or export it "
+                                              "again, with a PyTorch of the same version."});
 }
 
 Loaded read_torchscript(ModelFile& file, const ModelOptions& options) {
@@ -158,8 +165,16 @@ std::optional<std::string> first_global(const std::string& pickle) {
   return std::nullopt;
 }
 
+[[noreturn]] void refuse_unfinished_file(const ModelFile& file) {
+  throw Error("ERR_MODEL_CORRUPT",
+              file.name() + " was begun by PyTorch and holds no whole model: its export did not come to its end.",
+              Remedy{"Export it again, and look at the error with which that ends."});
+}
+
 [[noreturn]] void refuse_pickle(const ModelFile& file, const std::string& pickle) {
   const auto global = first_global(pickle);
+  // A module of TorchScript without its code, which is written last.
+  if (global && global->starts_with("__torch__")) refuse_unfinished_file(file);
   if (!global || *global == "collections OrderedDict" || *global == "torch._utils _rebuild_tensor_v2")
     throw Error("ERR_MODEL_IS_STATE_DICT",
                 file.name() + " holds weights alone (a state_dict or a checkpoint), without the model that uses them.",
@@ -176,6 +191,13 @@ bool is_pickle(const ModelFile& file) { return file.has_record("data.pkl"); }
 Loaded refuse_zipped_pickle(ModelFile& file, const ModelOptions&) {
   refuse_pickle(file, file.read_record("data.pkl", kPickleStart));
 }
+
+// What PyTorch writes around an object, without the object.
+bool is_unfinished(const ModelFile& file) {
+  return file.has_record("version") && file.has_record(".data/serialization_id");
+}
+
+Loaded refuse_unfinished(ModelFile& file, const ModelOptions&) { refuse_unfinished_file(file); }
 
 // Of torch.save before PyTorch 1.6.
 bool is_old_pickle(const ModelFile& file) { return file.starts_with("\x80\x02\x8a\x0a"); }
@@ -239,11 +261,12 @@ struct ModelFormat {
   Loaded (*read)(ModelFile&, const ModelOptions&);
 };
 
-constexpr std::array<ModelFormat, 11> kFormats = {{
+constexpr std::array<ModelFormat, 12> kFormats = {{
     {"empty file", is_empty, refuse_empty},
     {"TorchScript", is_torchscript, read_torchscript},
     {"torch.export program", is_exported_program, refuse_exported_program},
     {"torch.save", is_pickle, refuse_zipped_pickle},
+    {"unfinished file", is_unfinished, refuse_unfinished},
     {"torch.save before 1.6", is_old_pickle, refuse_old_pickle},
     {"other zip archive", is_zip, refuse_zip},
     {"safetensors", is_safetensors, refuse_safetensors},

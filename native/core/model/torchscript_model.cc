@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "attention_rewrite.h"
 #include "core/base/device.h"
 #include "core/base/error.h"
 #include "core/graphs/inline_forks.h"
@@ -86,10 +87,11 @@ TorchScriptModel::TorchScriptModel(jit::Module module, const ModelOptions& optio
 
   for (const auto& [path, submodule] : module_.named_modules()) {
     const auto type = submodule.type();
-    submodules_.push_back({path, class_name(*type), count_parameters(submodule), type->findMethod("forward") != nullptr,
-                           submodule._ivalue().get()});
+    submodules_.push_back(
+        {path, class_name(*type), count_parameters(submodule), has_forward(*type), submodule._ivalue().get()});
   }
   read_code();
+  rewrite_attention(module_);
   if (device_.is_cpu()) rewrite_max_pools(module_);
   insert_loop_checks(module_);
   trampolines_.emplace(module_, hooks_);
@@ -132,6 +134,7 @@ IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer,
     input = map_tensors(input, [this](const Tensor& t) { return t.device() == device_ ? t : to_device(t, device_); });
   convert_inputs(contract_, dtype_, inputs);
   check_inputs(contract_, inputs);
+  unbind_image_lists(inputs, schema_, /*first=*/1);
   const RunScope scope(hooks_, observer, cancel);
   const CancelScope in_loops(cancel);
   // The profiling executor would fuse operators and hide ReLUs inside differentiable graphs of its own.

@@ -39,7 +39,7 @@ const LayerMethod* method_amplifying_rounding(const PassPlan& plan) {
 }
 
 // The first that holds decides. Hooks come last: they are the one reason that the caller can remove later.
-constexpr std::array<Reason, 10> kReasons = {{
+constexpr std::array<Reason, 11> kReasons = {{
     {kPassesAndReruns, [](const Question& q) { return q.plan.execution == Execution::hooked; }, "it was requested"},
     // oneDNN's convolutions turn NaN into zero where a ReLU is fused into them.
     {kPassesAndReruns, [](const Question& q) { return q.model.device().is_cpu() && !all_finite(q.inputs); },
@@ -70,6 +70,12 @@ constexpr std::array<Reason, 10> kReasons = {{
        return layers && layers->call.value_or(0) > 0;
      },
      "a later call of the layer is explained"},
+    {kPasses,
+     [](const Question& q) {
+       const auto* layers = q.plan.explains<LayerMaps>();
+       return layers && layers->part.has_value();
+     },
+     "a part of what the layer returns is explained"},
     {kPasses,
      [](const Question& q) { return q.automatic() && !q.plan.head_dtype && method_amplifying_rounding(q.plan); },
      "amplifies rounding errors", [](const Question& q) { return method_amplifying_rounding(q.plan)->name; }},

@@ -1,11 +1,12 @@
 #pragma once
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
+#include "core/base/value_parts.h"
 #include "core/maps/maps.h"
 #include "core/model/model.h"
 
@@ -28,13 +29,16 @@ struct Explained {
   // Per image; empty when the score came from the caller, or no method needed one and the target did not fit the
   // output.
   std::vector<int64_t> classes;
-  std::vector<std::variant<std::string, int64_t>> of;  // see ResolvedTarget::path
-  Tensor scores;                                       // [N] float64 on the CPU, or the caller's scalar as [1]
-  std::vector<LayerResult> layers;                     // in the plan's order
+  PartPath of;                               // see ResolvedTarget::path
+  Tensor scores;                             // [N] float64 on the CPU, or the caller's scalar as [1]
+  std::vector<LayerResult> layers;           // in the plan's order
   std::vector<std::vector<MethodMap>> maps;  // by method, then by layer, or one of all layers where they are aggregated
-  Tensor input_gradient;                     // the shape of the input
-  Tensor full_grad;                          // [N, 1, H, W]
-  std::optional<RowsFound> rows;             // what the model's probe found, where there was one
+  std::vector<std::exception_ptr> failures;  // by method: what kept it from its maps, which are then empty; else null
+  // What kept a pass from evidence that only some of its methods need; null where it has it.
+  std::exception_ptr no_gradient, no_curvature;
+  Tensor input_gradient;          // the shape of the input
+  Tensor full_grad;               // [N, 1, H, W]
+  std::optional<RowsFound> rows;  // what the model's probe found, where there was one
 };
 
 }  // namespace gradcam

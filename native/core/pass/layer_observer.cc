@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/base/error.h"
+#include "layer_part.h"
 
 namespace gradcam {
 
@@ -15,6 +15,21 @@ bool shares_storage(const Tensor& tensor, const Inputs& inputs) {
   return shares;
 }
 
+// Where a graph starts: nothing is differentiated by what comes before it.
+class GraphStart : public torch::autograd::Node {
+ public:
+  torch::autograd::variable_list apply(torch::autograd::variable_list&&) override { return {}; }
+  std::string name() const override { return "GradCamGraphStart"; }
+};
+
+// The same tensor, on the same memory, in a graph. Not a leaf, which could not be changed in place.
+Tensor start_graph(const Tensor& tensor) {
+  if (!tensor.is_floating_point() || tensor.requires_grad()) return tensor;
+  auto same = tensor.detach();
+  torch::autograd::create_gradient_edge(same, make_node<GraphStart>());
+  return same;
+}
+
 }  // namespace
 
 LayerObserver::LayerObserver(const RunContext& context, Captured& captured, Filter filter)
@@ -23,6 +38,17 @@ LayerObserver::LayerObserver(const RunContext& context, Captured& captured, Filt
 bool LayerObserver::observes(ModuleId object, const c10::ClassType&) const {
   const auto& layers = context_.layer_objects;
   return std::find(layers.begin(), layers.end(), object) != layers.end();
+}
+
+bool LayerObserver::before(ModuleId object, Inputs& inputs) {
+  const auto* maps = context_.plan.explains<LayerMaps>();
+  if (!maps || !maps->part || !context_.plan.needs_gradient()) return false;
+  const auto layer = std::find(context_.layer_objects.begin(), context_.layer_objects.end(), object);
+  const auto call = captured_.calls.at(static_cast<size_t>(layer - context_.layer_objects.begin()));
+  if (maps->call && *maps->call != call) return false;
+  at::GradMode::set_enabled(true);
+  for (auto& input : inputs) input = map_tensors(input, start_graph);
+  return true;
 }
 
 void LayerObserver::after(ModuleId object, const c10::ClassType&, const Inputs& inputs, IValue& output) {
@@ -34,23 +60,18 @@ void LayerObserver::after(ModuleId object, const c10::ClassType&, const Inputs& 
 // the layer (densenet's ReLU) changes the copy. Where the layer itself returns its input (Identity, an in-place ReLU),
 // other parts of the model still use that value: then a copy is captured.
 void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) {
-  if (!output.isTensor() || !output.toTensor().is_floating_point())
-    throw Error("ERR_LAYER_OUTPUT",
-                "Layer '" + context_.plan.layers()[layer] + "' returned " +
-                    (output.isTensor() ? "a tensor of integers" : "a " + output.tagKind()) +
-                    ", not one floating-point tensor.",
-                Remedy{"Pick a layer inside or after it."});
-  const auto call = captured_.calls[layer]++;
   const auto* maps = context_.plan.explains<LayerMaps>();
+  const auto part = explained_part(output, maps ? maps->part : std::nullopt, context_.plan.layers()[layer]);
+  const auto call = captured_.calls[layer]++;
   if (maps && maps->call && *maps->call != call) return;
-  Tensor value = output.toTensor();
+  Tensor value = part_at(output, part)->toTensor();
   if (filter_ && !filter_(layer, inputs, value)) return;
   if (shares_storage(value, inputs)) value = value.clone();
   if (context_.plan.needs_gradient()) {
     at::GradMode::set_enabled(true);  // the graph starts here even where the model runs under no_grad
     if (!value.requires_grad()) value = value.detach().requires_grad_();
   }
-  output = value.clone();
+  output = with_part_at(output, part, value.clone());
   captured_.activations[layer] = std::move(value);
 }
 

@@ -8,7 +8,8 @@
 
 namespace gradcam {
 
-// Captures what the layers of a run return. The graph starts at the first of them, where a gradient is needed.
+// Captures what the layers of a run return. The graph starts at the first of them, where a gradient is needed; or at
+// its inputs where it returns several tensors, one of which may be computed from another.
 class LayerObserver : public CallObserver {
  public:
   // Called before an output is captured, with the position of the layer. False: it is not captured.
@@ -17,6 +18,7 @@ class LayerObserver : public CallObserver {
   LayerObserver(const RunContext& context, Captured& captured, Filter filter = nullptr);
 
   bool observes(ModuleId object, const c10::ClassType& type) const override;
+  bool before(ModuleId object, Inputs& inputs) override;
   void after(ModuleId object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override;
 
  private:

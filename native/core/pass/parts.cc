@@ -83,6 +83,13 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
   for (auto& layer : explained.layers)
     if (!layer.shape.empty()) layer.shape.front() = images;
   explained.maps = parts.front().explained.maps;
+  explained.failures.resize(explained.maps.size());
+  for (const auto& part : parts)
+    for (size_t m = 0; m < part.explained.failures.size(); ++m)
+      if (const auto& failure = part.explained.failures[m]; failure && !explained.failures[m]) {
+        explained.failures[m] = failure;
+        explained.maps[m].clear();
+      }
   for (size_t m = 0; m < explained.maps.size(); ++m)
     for (size_t i = 0; i < explained.maps[m].size(); ++i) {
       auto& map = explained.maps[m][i];

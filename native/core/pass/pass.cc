@@ -1,7 +1,9 @@
 #include "pass.h"
 
 #include <algorithm>
+#include <functional>
 
+#include "core/autograd/attention.h"
 #include "core/base/error.h"
 #include "execution.h"
 #include "full_grad_run.h"
@@ -61,6 +63,55 @@ void say_why_maps_are_empty(Explained& explained, int64_t images) {
     if (layer.gradient.defined()) layer.zero_gradient = per_image(layer.gradient.eq(0));
   }
 }
+
+// What kept the pass from evidence that a method needs.
+void rethrow_missing(const LayerMethod& method, const Explained& explained, const ChannelScores& rerun) {
+  const auto& missing = method.rerun == Rerun::masked      ? rerun.no_masked
+                        : method.rerun == Rerun::ablated   ? rerun.no_ablated
+                        : method.needs == Needs::curvature ? explained.no_curvature
+                        : method.needs == Needs::gradient  ? explained.no_gradient
+                                                           : nullptr;
+  if (missing) std::rethrow_exception(missing);
+}
+
+// The maps of all methods of a pass. A method that fails keeps the others' maps; where all fail, the first error is
+// that of the pass.
+class MethodResults {
+ public:
+  explicit MethodResults(const MapPlan& plan)
+      : plan_(plan), by_method_(plan.methods.size()), failures_(plan.methods.size()) {}
+
+  void add_layer(const std::function<Tensor(const LayerMethod&)>& map_of) {
+    for (size_t m = 0; m < by_method_.size(); ++m)
+      attempt(m, [&] { by_method_[m].push_back(map_of(*plan_.methods[m])); });
+  }
+
+  void finish(Explained& explained) {
+    for (size_t m = 0; m < by_method_.size(); ++m) {
+      explained.maps.emplace_back();
+      attempt(m, [&] { explained.maps.back() = finish_maps(plan_, by_method_[m]); });
+    }
+    if (std::all_of(failures_.begin(), failures_.end(), [](const auto& failure) { return failure != nullptr; }))
+      std::rethrow_exception(failures_.front());
+    explained.failures = std::move(failures_);
+  }
+
+ private:
+  template <typename Work>
+  void attempt(size_t method, Work work) {
+    if (failures_[method]) return;
+    try {
+      work();
+    } catch (const std::exception& e) {
+      if (!concerns_one_method(e)) throw;
+      failures_[method] = std::current_exception();
+    }
+  }
+
+  const MapPlan& plan_;
+  std::vector<std::vector<Tensor>> by_method_;
+  std::vector<std::exception_ptr> failures_;
+};
 
 }  // namespace
 
@@ -123,6 +174,8 @@ const RowsFound& Pass::probe(const std::vector<IValue>& inputs, const CancelFlag
 }
 
 std::unique_ptr<Run> Pass::run_forward(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
+  const auto* layers = plan_.explains<LayerMaps>();
+  const AttentionByFormula attention(layers && layers->maps.needs() == Needs::curvature);
   const auto choice = choose_execution(plan_, *model_, inputs);
   why_hooked_ = choice.why_hooked;
   if (choice.split)
@@ -204,22 +257,28 @@ void Pass::make_maps(Explained& explained, const std::vector<ChannelScores>& sco
   const auto* goal = plan_.explains<LayerMaps>();
   if (!goal || goal->maps.methods.empty()) return;
   const at::NoGradGuard no_graph;
-  std::vector<std::vector<Tensor>> by_method(goal->maps.methods.size());
+  MethodResults results(goal->maps);
   for (size_t i = 0; i < explained.layers.size(); ++i) {
     auto& layer = explained.layers[i];
     layer.calls = finished_run().calls(i);
     const auto rerun = scores.empty() ? ChannelScores{} : scores[i];
-    LayerEvidence evidence{layer.activation, layer.gradient, layer.curvature, rerun.score, rerun.ablated, rerun.masked};
-    auto maps = layer_maps(goal->maps, std::move(evidence), goal->layers[i], i, input_size_);
-    for (const auto& map : maps)
-      require_rows(map.size(0), images_, "Layer '" + goal->layers[i] + "'", "ERR_LAYER_OUTPUT",
+    const auto& path = goal->layers[i];
+    auto evidence = shaped_evidence(
+        goal->maps, {layer.activation, layer.gradient, layer.curvature, rerun.score, rerun.ablated, rerun.masked}, path,
+        input_size_);
+    evidence.seed = goal->maps.seed + i;
+    results.add_layer([&](const LayerMethod& method) {
+      rethrow_missing(method, explained, rerun);
+      auto map = layer_map(goal->maps, method, evidence, path, input_size_);
+      require_rows(map.size(0), images_, "Layer '" + path + "'", "ERR_LAYER_OUTPUT",
                    "It sees several parts of each image, so that there is no one map of it. Pick a layer before or "
                    "after that.");
-    for (size_t m = 0; m < maps.size(); ++m) by_method[m].push_back(std::move(maps[m]));
+      return map;
+    });
   }
-  for (const auto& by_layer : by_method) explained.maps.push_back(finish_maps(goal->maps, by_layer));
-  if (!explained.maps.empty() && !explained.maps[0].empty())
-    say_why_maps_are_empty(explained, explained.maps[0][0].map.size(0));
+  results.finish(explained);
+  for (const auto& by_layer : explained.maps)
+    if (!by_layer.empty()) return say_why_maps_are_empty(explained, by_layer.front().map.size(0));
 }
 
 }  // namespace gradcam

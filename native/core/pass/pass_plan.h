@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/autograd/relu_rule.h"
+#include "core/base/value_parts.h"
 #include "core/maps/maps.h"
 #include "core/split/split.h"
 
@@ -16,7 +17,8 @@ namespace gradcam {
 struct LayerMaps {
   std::vector<std::string> layers;
   MapPlan maps;
-  std::optional<int64_t> call;  // of a layer that runs several times, from 0; by default the last
+  std::optional<int64_t> call;   // of a layer that runs several times, from 0; by default the last
+  std::optional<PartPath> part;  // of layers that return tuples, lists, dicts or objects: see explained_part
 };
 
 // The gradient at the input.

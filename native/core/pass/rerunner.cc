@@ -9,6 +9,7 @@
 #include "core/rerun/repeat.h"
 #include "core/split/split_graph.h"
 #include "execution.h"
+#include "layer_part.h"
 
 namespace gradcam {
 
@@ -17,15 +18,20 @@ namespace {
 // Replaces what a layer returns at the call that is explained, the `calls`-th.
 class ReplaceOutput : public CallObserver {
  public:
-  ReplaceOutput(ModuleId layer, int64_t calls, Tensor value) : layer_(layer), left_(calls), value_(std::move(value)) {}
+  ReplaceOutput(const LayerMaps& goal, size_t layer, ModuleId object, int64_t calls, Tensor value)
+      : goal_(goal), layer_(layer), object_(object), left_(calls), value_(std::move(value)) {}
 
-  bool observes(ModuleId object, const c10::ClassType&) const override { return object == layer_; }
+  bool observes(ModuleId object, const c10::ClassType&) const override { return object == object_; }
   void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
-    if (--left_ == 0) output = value_.clone();  // the model may change it in place
+    if (--left_ != 0) return;
+    // A clone: the model may change it in place.
+    output = with_part_at(output, explained_part(output, goal_.part, goal_.layers[layer_]), value_.clone());
   }
 
  private:
-  ModuleId layer_;
+  const LayerMaps& goal_;
+  size_t layer_;
+  ModuleId object_;
   int64_t left_;
   Tensor value_;
 };
@@ -71,6 +77,18 @@ Tensor in_working_layout(SplitModel& split, const std::function<Tensor(bool chan
   }
 }
 
+// What `score` throws, for the methods that need its scores.
+template <typename Score>
+std::exception_ptr failure_of(Score score) {
+  try {
+    score();
+  } catch (const std::exception& e) {
+    if (!concerns_one_method(e)) throw;
+    return std::current_exception();
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::vector<int64_t> spatial_size(const std::vector<IValue>& inputs, size_t input) {
@@ -96,42 +114,53 @@ bool Rerunner::runs_split() const {
 
 std::vector<ChannelScores> Rerunner::score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations) {
   const at::NoGradGuard no_graph;
-  std::vector<ChannelScores> all;
-  for (size_t i = 0; i < activations.size(); ++i) all.push_back(score_layer(scorer, i, activations[i]));
+  std::vector<ChannelScores> all(activations.size());
+  for (size_t i = 0; i < activations.size(); ++i) {
+    auto& found = all[i];
+    if (goal_.maps.reruns(Rerun::ablated))
+      found.no_ablated = failure_of([&] { ablate_channels(scorer, i, activations[i], found); });
+    if (goal_.maps.reruns(Rerun::masked))
+      found.no_masked = failure_of([&] { mask_channels(scorer, i, activations[i], found); });
+  }
   return all;
 }
 
-ChannelScores Rerunner::score_layer(const CopyScorer& scorer, size_t layer, const Tensor& activation) {
-  if (calls_[layer] > 1 && (!goal_.call || (inputs_.size() > 1 && !context_.plan.input_said)))
-    throw Error("ERR_INVALID_ARGUMENT",
-                "The forward pass calls layer '" + goal_.layers[layer] + "' " + std::to_string(calls_[layer]) +
-                    " times, so it must be said which call a method that runs the model again explains (`call`)" +
-                    (inputs_.size() > 1 ? ", and which input it changes (`input`)." : "."));
+void Rerunner::require_one_call(size_t layer) const {
+  if (calls_[layer] <= 1 || (goal_.call && (inputs_.size() == 1 || context_.plan.input_said))) return;
+  throw Error("ERR_INVALID_ARGUMENT",
+              "The forward pass calls layer '" + goal_.layers[layer] + "' " + std::to_string(calls_[layer]) +
+                  " times, so it must be said which call a method that runs the model again explains (`call`)" +
+                  (inputs_.size() > 1 ? ", and which input it changes (`input`)." : "."));
+}
+
+void Rerunner::ablate_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, ChannelScores& found) {
+  require_one_call(layer);
+  const auto images = images_to_copy(inputs_, context_.plan.input);
+  const auto& path = goal_.layers[layer];
+  require_row_per_image(channels_first(activation, goal_.maps.shape, input_size_, path), images, path);
+  // After a ReLU many channels are zero: setting them to zero changes nothing, so they need no run.
+  const CopyPlan plan(nonzero_channels(activation, layer_dims(goal_.maps.shape)));
+  const auto scores = score_ablated(scorer, plan.copies, layer, activation);
+  found.score = at_positions(scores, plan.unchanged);  // from the same runs, so that rounding cancels
+  found.ablated = at_positions(scores, plan.by_channel).view({images, -1});
+}
+
+void Rerunner::mask_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, ChannelScores& found) {
+  require_one_call(layer);
   const auto images = images_to_copy(inputs_, context_.plan.input);
   const auto& path = goal_.layers[layer];
   const auto channels = at_least_float32(channels_first(activation, goal_.maps.shape, input_size_, path));
   require_row_per_image(channels, images, path);
-  ChannelScores found;
-  if (goal_.maps.reruns(Rerun::ablated)) {
-    // After a ReLU many channels are zero: setting them to zero changes nothing, so they need no run.
-    const CopyPlan plan(nonzero_channels(activation, layer_dims(goal_.maps.shape)));
-    const auto scores = score_ablated(scorer, plan.copies, layer, activation);
-    found.score = at_positions(scores, plan.unchanged);  // from the same runs, so that rounding cancels
-    found.ablated = at_positions(scores, plan.by_channel).view({images, -1});
-  }
-  if (goal_.maps.reruns(Rerun::masked)) {
-    if (input_size_.size() + 2 != static_cast<size_t>(channels.dim()))
-      throw Error("ERR_LAYER_OUTPUT",
-                  "The channels of layer '" + path +
-                      "' cannot be upsampled to masks of the model's input, which has another "
-                      "number of spatial dimensions.",
-                  Remedy{"Pick another layer, or another method."});
-    // A constant channel makes a mask of zeros: one run serves all of them.
-    const auto flat = channels.flatten(2);
-    const CopyPlan plan(flat.amax(-1).eq(flat.amin(-1)).logical_not());
-    found.masked = at_positions(score_masked(scorer, plan.copies, channels), plan.by_channel).view({images, -1});
-  }
-  return found;
+  if (input_size_.size() + 2 != static_cast<size_t>(channels.dim()))
+    throw Error("ERR_LAYER_OUTPUT",
+                "The channels of layer '" + path +
+                    "' cannot be upsampled to masks of the model's input, which has another "
+                    "number of spatial dimensions.",
+                Remedy{"Pick another layer, or another method."});
+  // A constant channel makes a mask of zeros: one run serves all of them.
+  const auto flat = channels.flatten(2);
+  const CopyPlan plan(flat.amax(-1).eq(flat.amin(-1)).logical_not());
+  found.masked = at_positions(score_masked(scorer, plan.copies, channels), plan.by_channel).view({images, -1});
 }
 
 // The scores with one channel of the layer set to zero in each copy. What comes before the layer runs once.
@@ -146,7 +175,7 @@ Tensor Rerunner::score_ablated(const CopyScorer& scorer, const Copies& copies, s
   const auto dims = layer_dims(goal_.maps.shape);
   const auto images = images_to_copy(inputs_, context_.plan.input);
   return scorer.scores(copies, [&](const Copies& some) {
-    ReplaceOutput replace(context_.layer_objects[layer],
+    ReplaceOutput replace(goal_, layer, context_.layer_objects[layer],
                           goal_.call.value_or(std::max<int64_t>(calls_[layer], 1) - 1) + 1,
                           ablate(activation, dims, some));
     return context_.model.run_and_restore(inputs_of(inputs_, images, images_of(some)), &replace, scorer.cancel);

@@ -1,4 +1,5 @@
 #pragma once
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@ namespace gradcam {
 // What methods that run the model again ask for, of one layer: see LayerEvidence.
 struct ChannelScores {
   Tensor score, ablated, masked;
+  std::exception_ptr no_ablated, no_masked;  // what kept them from being computed, where they were asked for
 };
 
 // Runs the model of a pass again, on copies of its images that are changed by one channel of a layer each.
@@ -27,7 +29,9 @@ class Rerunner {
   std::vector<ChannelScores> score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations);
 
  private:
-  ChannelScores score_layer(const CopyScorer& scorer, size_t layer, const Tensor& activation);
+  void require_one_call(size_t layer) const;
+  void ablate_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, ChannelScores& found);
+  void mask_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, ChannelScores& found);
   Tensor score_ablated(const CopyScorer& scorer, const Copies& copies, size_t layer, const Tensor& activation);
   Tensor score_ablated_tails(const CopyScorer& scorer, const Copies& copies, size_t layer);
   Tensor score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels);

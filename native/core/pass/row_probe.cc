@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/value_parts.h"
 #include "core/rerun/repeat.h"
 
 namespace gradcam {
@@ -46,20 +47,10 @@ Verdict compare(const IValue& pair, const IValue& alone) {
     if (!first.defined() || first.sizes() != one.sizes()) return Verdict::unknown;
     return same_values(first, one) ? Verdict::same : Verdict::differs;
   }
-  std::vector<IValue> some, others;
-  const auto parts = [](const IValue& value) {
-    if (value.isTuple()) return value.toTupleRef().elements().vec();
-    if (value.isList()) return value.toListRef().vec();
-    std::vector<IValue> found;
-    if (value.isGenericDict())
-      for (const auto& entry : value.toGenericDict()) found.push_back(entry.value());
-    return found;
-  };
-  some = parts(pair);
-  others = parts(alone);
+  const auto some = parts_of(pair), others = parts_of(alone);
   auto verdict = Verdict::unknown;
   for (size_t i = 0; i < std::min(some.size(), others.size()); ++i) {
-    const auto part = compare(some[i], others[i]);
+    const auto part = compare(some[i].second, others[i].second);
     if (part == Verdict::differs) return part;
     if (part == Verdict::same) verdict = part;
   }

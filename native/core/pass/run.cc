@@ -2,6 +2,8 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+
 #include "core/autograd/gradient_holes.h"
 #include "core/base/error.h"
 #include "input_graph.h"
@@ -10,11 +12,25 @@ namespace gradcam {
 
 namespace {
 
-void require_graph(const Tensor& score) {
+// The graph begins at what is explained: a score without a gradient has no way to it. `what` says it: "layer 'a'".
+void require_graph(const Tensor& score, const IValue& output, const std::string& what) {
   if (score.requires_grad()) return;
+  bool other_part = false;
+  for_each_tensor(output, [&](const Tensor& t) { other_part |= t.defined() && t.requires_grad(); });
+  if (other_part)
+    throw Error("ERR_NO_GRADIENT", "The score does not depend on " + what + "; another part of the output does.",
+                Remedy{"Pick a layer on the way to what is explained, or explain another part of the output (`of`)."});
   throw Error("ERR_NO_GRADIENT",
-              "The score does not depend on what is explained: the model computes it under no_grad, from integers, or "
-              "from detached values. Explain an output that is differentiable.");
+              "The score does not depend on " + what +
+                  " by a gradient, nor does any other part of the output: the model computes it without that, under "
+                  "no_grad, from integers, or from detached values.",
+              Remedy{"Explain an output that is differentiable, or use a method that needs no gradient."});
+}
+
+std::string named(const std::vector<std::string>& layers) {
+  std::string text = layers.size() == 1 ? "layer" : "layers";
+  for (const auto& layer : layers) text += (text.back() == '\'' ? ", '" : " '") + layer + "'";
+  return text;
 }
 
 // A gradient that leaves out a branch would look like any other.
@@ -28,7 +44,9 @@ void require_whole_gradient(const Tensor& score, const std::vector<Tensor>& diff
               "The score depends on what is explained through " + names +
                   ", which has no derivative, so the gradient would leave that part out.",
               Remedy{quantized ? "Export the model before it is quantized, or use a method that needs no gradient."
-                               : "Pick a layer after it, or use a method that needs no gradient."},
+                               : "Pick a layer after it, or use a method that needs no gradient. If the model was "
+                                 "exported under torch.no_grad(), or with parameters that require no gradient, export "
+                                 "it with gradients: LibTorch then records operators that have derivatives."},
               {{"operators", missing}});
 }
 
@@ -42,27 +60,77 @@ Tensor curvature(const Tensor& gradient, const Tensor& activation) {
   return product.defined() ? product.detach() : at::zeros_like(activation);
 }
 
-Explained differentiate_layers(const LayerMaps& goal, const std::vector<Tensor>& activations, const Tensor& score,
-                               bool keep_graph) {
-  require_graph(score);
+// LibTorch names the operator, e.g. "derivative for aten::mkldnn_rnn_layer_backward is not implemented".
+[[noreturn]] void throw_no_second_derivative(const std::exception& cause) {
+  const auto name = operator_named_in(concise_message(cause));
+  throw Error(
+      "ERR_NO_GRADIENT",
+      "Shapley-CAM needs a second derivative of the score, which " + name + " does not have: " + concise_message(cause),
+      Remedy{"Use a method that needs the first derivative alone, such as Grad-CAM."}, {{"operators", name}});
+}
+
+std::vector<Tensor> curvatures(const std::vector<Tensor>& gradients, const std::vector<Tensor>& activations) {
+  std::vector<Tensor> found;
+  try {
+    for (size_t i = 0; i < activations.size(); ++i) found.push_back(curvature(gradients[i], activations[i]));
+  } catch (const std::exception& e) {
+    if (std::string(e.what()).find("not implemented") == std::string::npos) throw;
+    throw_no_second_derivative(e);
+  }
+  return found;
+}
+
+std::vector<Tensor> gradients_at_layers(const LayerMaps& goal, const Captured& captured, const Tensor& score,
+                                        bool keep_graph, bool curved) {
+  const auto& activations = captured.activations;
+  require_graph(score, captured.output, named(goal.layers));
   require_whole_gradient(score, activations);
-  const bool curved = goal.maps.needs() == Needs::curvature;
-  const auto gradients = torch::autograd::grad({score}, activations, {}, keep_graph || curved, /*create_graph=*/curved,
-                                               /*allow_unused=*/true);
-  Explained explained;
-  for (size_t i = 0; i < activations.size(); ++i) {
+  auto gradients = torch::autograd::grad({score}, activations, {}, keep_graph || curved, /*create_graph=*/curved,
+                                         /*allow_unused=*/true);
+  for (size_t i = 0; i < activations.size(); ++i)
     if (!gradients[i].defined())
       throw Error("ERR_NO_GRADIENT",
                   "The score does not depend on layer '" + goal.layers[i] + "', so it has no gradient there.",
                   Remedy{"Pick a layer on the way to that output."});
-    explained.layers.emplace_back(activations[i].detach(), gradients[i].detach());
-    if (curved) explained.layers.back().curvature = curvature(gradients[i], activations[i]);
+  return gradients;
+}
+
+// What `compute` throws, where a method that needs less can do without; otherwise it is thrown.
+template <typename Compute>
+std::exception_ptr failure_of(const LayerMaps& goal, Needs needs, Compute compute) {
+  try {
+    compute();
+  } catch (const std::exception& e) {
+    const auto& methods = goal.maps.methods;
+    const bool others = std::any_of(methods.begin(), methods.end(), [&](const auto* m) { return m->needs < needs; });
+    if (!others || !concerns_one_method(e)) throw;
+    return std::current_exception();
   }
+  return nullptr;
+}
+
+Explained differentiate_layers(const LayerMaps& goal, const Captured& captured, const Tensor& score, bool keep_graph) {
+  const auto& activations = captured.activations;
+  const bool curved = goal.maps.needs() == Needs::curvature;
+  Explained explained;
+  for (const auto& activation : activations) explained.layers.emplace_back(activation.detach(), Tensor());
+  std::vector<Tensor> gradients;
+  explained.no_gradient = failure_of(
+      goal, Needs::gradient, [&] { gradients = gradients_at_layers(goal, captured, score, keep_graph, curved); });
+  explained.no_curvature = explained.no_gradient;
+  if (explained.no_gradient) return explained;
+  for (size_t i = 0; i < gradients.size(); ++i) explained.layers[i].gradient = gradients[i].detach();
+  if (!curved) return explained;
+  explained.no_curvature = failure_of(goal, Needs::curvature, [&] {
+    auto found = curvatures(gradients, activations);
+    for (size_t i = 0; i < found.size(); ++i) explained.layers[i].curvature = std::move(found[i]);
+  });
   return explained;
 }
 
-Explained differentiate_input(const Tensor& input, const Tensor& score, bool keep_graph) {
-  require_graph(score);
+Explained differentiate_input(const Captured& captured, const Tensor& score, bool keep_graph) {
+  const auto& input = captured.input;
+  require_graph(score, captured.output, "the input");
   require_whole_gradient(score, {input});
   const auto gradients = torch::autograd::grad({score}, {input}, {}, keep_graph, /*create_graph=*/false,
                                                /*allow_unused=*/true);
@@ -124,7 +192,7 @@ Explained Run::differentiate(const Tensor& score, bool keep_graph) const {
   const auto* layers = context_.plan.explains<LayerMaps>();
   if (layers) require_captured(*layers, captured_);
   if (const auto* guided = context_.plan.explains<GuidedGradient>()) {
-    require_graph(score);  // without one there is no ReLU in it, whatever the model has
+    require_graph(score, captured_.output, "the input");  // without one no ReLU is in it, whatever the model has
     require_guided(*guided, captured_);
   }
   if (!context_.plan.needs_gradient()) {
@@ -132,8 +200,8 @@ Explained Run::differentiate(const Tensor& score, bool keep_graph) const {
     for (const auto& activation : captured_.activations) explained.layers.emplace_back(activation.detach(), Tensor());
     return explained;
   }
-  return layers ? differentiate_layers(*layers, captured_.activations, score, keep_graph)
-                : differentiate_input(captured_.input, score, keep_graph);
+  return layers ? differentiate_layers(*layers, captured_, score, keep_graph)
+                : differentiate_input(captured_, score, keep_graph);
 }
 
 std::vector<IValue> Run::copy_inputs(const std::vector<IValue>& inputs) {

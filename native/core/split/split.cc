@@ -128,6 +128,7 @@ Cut SplitModel::run_head(std::vector<IValue> inputs, const CancelFlag* cancel) c
   if (plan_.head_dtype)
     for (auto& input : inputs) input = convert_floats(input, *plan_.head_dtype);
   if (takes_self_) inputs.insert(inputs.begin(), self_);
+  unbind_image_lists(inputs, head_->getSchema(), /*first=*/0);
   auto values = run(*head_, std::move(inputs), cancel);
   if (plan_.head_dtype)
     for (auto& value : values) value = convert_floats(value, at::kFloat);
@@ -139,6 +140,7 @@ TailResult SplitModel::run_tail(const Cut& cut, const CancelFlag* cancel) const 
   if (stack[0].isTensor())
     stack[0] = stack[0].toTensor().clone();  // an in-place operator after the cut changes the copy
   if (plan_.at_input && takes_self_) stack.insert(stack.begin(), self_);
+  if (plan_.at_input) unbind_image_lists(stack, tail_->getSchema(), /*first=*/0);
   const auto left = run(*tail_, std::move(stack), cancel);
   TailResult result{left[0], std::vector<Tensor>(plan_.layers.size())};
   const size_t given = plan_.at_input ? 0 : 1;  // the tail does not return the layer that the model is cut at

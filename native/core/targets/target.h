@@ -3,10 +3,9 @@
 
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "core/base/ivalues.h"
+#include "core/base/value_parts.h"
 #include "target_box.h"
 
 namespace gradcam {
@@ -35,13 +34,13 @@ struct Target {
   Kind kind = Kind::top_class;
   std::vector<int64_t> classes;
   Score score = Score::logit;
-  double sign = 1;                                       // -1 explains what lowers the score
-  std::vector<std::variant<std::string, int64_t>> path;  // to the tensor, through tuples, lists and dicts
-  std::vector<int64_t> against;                          // difference: like classes; finer: the classes to compare with
-  int64_t nearest = 3;                                   // finer, where there are none: how many of the nearest
-  double alpha = 1;                                      // finer
-  Tensor mask;                                           // [H, W] for all images, or [N, H, W]
-  Tensor compared;                                       // finer: [N, K], the classes to compare each image's with
+  double sign = 1;               // -1 explains what lowers the score
+  PartPath path;                 // to the tensor, through tuples, lists and dicts
+  std::vector<int64_t> against;  // difference: like classes; finer: the classes to compare with
+  int64_t nearest = 3;           // finer, where there are none: how many of the nearest
+  double alpha = 1;              // finer
+  Tensor mask;                   // [H, W] for all images, or [N, H, W]
+  Tensor compared;               // finer: [N, K], the classes to compare each image's with
   BoxTarget box;
   std::vector<ElementStep> element;  // of each dimension after the first; the sum of those that are left out
   // The class that is explained where nothing is said: its output may be of any shape if no method needs a score.
@@ -53,7 +52,7 @@ struct ResolvedTarget {
   Tensor scores;                 // [N], with the graph of the output
   Tensor compared;               // finer: [N, K]
   Tensor labels;                 // boxes: [N, B]
-  std::vector<std::variant<std::string, int64_t>> path;  // to the part that was chosen, where the target names none
+  PartPath path;                 // to the part that was chosen, where the target names none
 };
 
 // Each image's score. Where the output is not a tensor and the target has no path, it is the likely_part. Logits are

@@ -122,7 +122,7 @@ Match match(const Detections& found, const Tensor& box, std::optional<int64_t> l
 
 }  // namespace
 
-ResolvedBoxes resolve_boxes(const IValue& output, const std::vector<Step>& path, const BoxTarget& target) {
+ResolvedBoxes resolve_boxes(const IValue& output, const PartPath& path, const BoxTarget& target) {
   const auto detections = detections_of(output_part(output, path), target);
   const auto images = static_cast<int64_t>(detections.size()), boxes = target.boxes.size(1);
   for (const auto& given : {target.boxes, target.labels})

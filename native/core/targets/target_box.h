@@ -1,16 +1,12 @@
 #pragma once
-#include <string>
-#include <variant>
-#include <vector>
-
-#include "core/base/ivalues.h"
+#include "core/base/value_parts.h"
 
 namespace gradcam {
 
 // Detections that match given boxes: the target of object detectors, for outputs that hold boxes [K, 4] as x1, y1, x2,
 // y2, labels [K] and scores [K], once for each image in a list, or of all images as [N, K, 4], [N, K] and [N, K].
 struct BoxTarget {
-  using Step = std::variant<std::string, int64_t>;
+  using Step = PartStep;
 
   Tensor boxes;   // double [1 or N, B, 4]: the same for all images, or for each its own
   Tensor labels;  // int64 [1 or N, 1 or B]; undefined for any
@@ -29,6 +25,6 @@ struct ResolvedBoxes {
 // with the greatest IoU, which must be above the threshold. As pytorch-grad-cam's FasterRCNNBoxScoreTarget, but that
 // one looks at the label after it has chosen by IoU alone, and counts a missing match as zero. ERR_TARGET,
 // ERR_TARGET_COUNT.
-ResolvedBoxes resolve_boxes(const IValue& output, const std::vector<BoxTarget::Step>& path, const BoxTarget& target);
+ResolvedBoxes resolve_boxes(const IValue& output, const PartPath& path, const BoxTarget& target);
 
 }  // namespace gradcam
