@@ -28,6 +28,12 @@ function distance(/** @type {ArrayLike<number | bigint>} */ actual, /** @type {F
   return size === 0 ? Math.sqrt(error) : Math.sqrt(error / size)
 }
 
+/** The logits: the output, a part of it, or the first of several, as a scripted googlenet returns auxiliary ones. */
+function scoresOf(/** @type {any} */ returned, /** @type {string | null} */ part) {
+  const scores = part === null ? returned : returned[part]
+  return /** @type {Tensor} */ (scores instanceof Tensor ? scores : Object.values(scores)[0])
+}
+
 const shown = (/** @type {number} */ error) => (error === 0 ? 'exact' : error.toExponential(0))
 const codeOf = (/** @type {unknown} */ error) => /** @type {{ code?: string }} */ (error).code ?? String(error)
 
@@ -59,8 +65,8 @@ class Row {
       const options = form === 'weights' ? { weights: path } : {}
       const model = await ScriptModule.load(form === 'weights' ? this.name : path, options)
       const result = await model.forward(this.input)
-      const scores = part === null ? result : /** @type {any} */ (result)[part]
-      const error = distance(scores?.toTypedArray() ?? [], read(join(this.folder, 'output.bin')))
+      const scores = scoresOf(result, part)
+      const error = distance(scores.toTypedArray(), read(join(this.folder, 'output.bin')))
       return { form, model, error }
     } catch (error) {
       return this.#say(form, codeOf(error))
@@ -86,8 +92,7 @@ class Row {
       const cam = new Cam(model, { layers: [layer], ...(reshape !== undefined && { reshape }) })
       await cam.forward(this.input)
       await cam.backward((/** @type {never} */ returned) => {
-        const scores = /** @type {Tensor} */ (part === null ? returned : returned[part])
-        return scores.select(1, 1).sum()
+        return scoresOf(returned, part).select(1, 1).sum()
       })
       const error = distance(cam.get(layer).toTypedArray(), read(join(this.folder, 'cam.bin')))
       this.execution = cam.execution.path === 'split' ? 'split' : `hooked: ${cam.execution.why}`
