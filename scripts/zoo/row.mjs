@@ -28,6 +28,12 @@ function distance(/** @type {ArrayLike<number | bigint>} */ actual, /** @type {F
   return size === 0 ? Math.sqrt(error) : Math.sqrt(error / size)
 }
 
+/** The logits: the output, a part of it, or the first of several, as a scripted googlenet returns auxiliary ones. */
+function scoresOf(/** @type {any} */ returned, /** @type {string | null} */ part) {
+  const scores = part === null ? returned : returned[part]
+  return /** @type {Tensor} */ (scores instanceof Tensor ? scores : Object.values(scores)[0])
+}
+
 const shown = (/** @type {number} */ error) => (error === 0 ? 'exact' : error.toExponential(0))
 const codeOf = (/** @type {unknown} */ error) => /** @type {{ code?: string }} */ (error).code ?? String(error)
 
@@ -59,8 +65,8 @@ class Row {
       const options = form === 'weights' ? { weights: path } : {}
       const model = await ScriptModule.load(form === 'weights' ? this.name : path, options)
       const result = await model.forward(this.input)
-      const scores = part === null ? result : /** @type {any} */ (result)[part]
-      const error = distance(scores?.toTypedArray() ?? [], read(join(this.folder, 'output.bin')))
+      const scores = scoresOf(result, part)
+      const error = distance(scores.toTypedArray(), read(join(this.folder, 'output.bin')))
       return { form, model, error }
     } catch (error) {
       return this.#say(form, codeOf(error))
@@ -86,8 +92,7 @@ class Row {
       const cam = new Cam(model, { layers: [layer], ...(reshape !== undefined && { reshape }) })
       await cam.forward(this.input)
       await cam.backward((/** @type {never} */ returned) => {
-        const scores = /** @type {Tensor} */ (part === null ? returned : returned[part])
-        return scores.select(1, 1).sum()
+        return scoresOf(returned, part).select(1, 1).sum()
       })
       const error = distance(cam.get(layer).toTypedArray(), read(join(this.folder, 'cam.bin')))
       this.execution = cam.execution.path === 'split' ? 'split' : `hooked: ${cam.execution.why}`
@@ -111,7 +116,14 @@ async function rowOf(/** @type {string} */ name, /** @type {string} */ folder) {
     stdio: ['pipe', 'pipe', 'ignore'],
   })
   const lines = createInterface(python.stdout)[Symbol.asyncIterator]()
-  const first = await lines.next()
+  // Packages that Python imports may print lines of their own.
+  const answer = async () => {
+    for (;;) {
+      const line = await lines.next()
+      if (line.done || line.value.startsWith('{')) return line
+    }
+  }
+  const first = await answer()
   if (first.done) return `| ${name} | | PyTorch cannot build it | | | | |`
   const row = new Row(name, folder, JSON.parse(first.value))
   const loaded = []
@@ -122,7 +134,7 @@ async function rowOf(/** @type {string} */ name, /** @type {string} */ folder) {
     await row.pick(found.model)
   }
   python.stdin.end(row.picked ? `${JSON.stringify(row.picked)}\n` : '\n')
-  if (row.picked) await lines.next()
+  if (row.picked) await answer()
   for (const { form, model, error } of loaded) {
     row.cells.set(form, shown(error) + (await row.map(model)))
     model.dispose()

@@ -13,8 +13,8 @@ import { programsHash, runPython } from '../support/python.js'
 import { readTensor, type StoredTensor } from '../support/stored-tensor.js'
 import { toTensor } from '../support/to-tensor.js'
 
-type Facts = { readonly library: string } & Readonly<
-  Record<'input' | 'scores' | 'boxes' | 'gradient' | 'cam', StoredTensor>
+type Facts = { readonly library: string; readonly gradientsInPython: boolean } & Readonly<
+  Record<'input' | 'aligned' | 'scores' | 'boxes' | 'gradient' | 'cam', StoredTensor>
 >
 
 const python = await pythonWithModels()
@@ -32,7 +32,7 @@ run('without its library a program is refused by the name of the operator', asyn
 })
 
 run('with its library it returns, and is explained, as in eager PyTorch', async (t) => {
-  const { library, ...said } = facts!
+  const { library, gradientsInPython: _, ...said } = facts!
   const expected = (name: keyof typeof said) => readTensor(folder!, said[name])
   using model = await ScriptModule.load(file, { libraries: [library] })
   using input = toTensor(expected('input'))
@@ -49,6 +49,27 @@ run('with its library it returns, and is explained, as in eager PyTorch', async 
   using gradient = await attribution.explain(input, { target: target as Target })
   assertParity(t, gradient.attribution, expected('gradient'), 'gradient')
 })
+
+run(
+  'an operator whose gradient the library leaves to Python runs, and is refused by name where a gradient is asked for',
+  async (t) => {
+    const { library, input: stored, aligned, gradientsInPython } = facts!
+    using model = await ScriptModule.load(join(folder!, 'aligned.pt2'), { libraries: [library] })
+    using input = toTensor(readTensor(folder!, stored))
+    const output = await model.forward<Record<string, Tensor>>(input)
+    assertSame(t, output['scores']!, readTensor(folder!, aligned), 'scores')
+    disposeValue(output)
+    using gradCam = new GradCam(model, ['features'])
+    disposeValue(await gradCam.forward<Value>(input))
+    const scores: Target<Value> = (returned) => (returned as Record<string, Tensor>)['scores']!.sum()
+    if (!gradientsInPython) await t.notThrowsAsync(gradCam.backward(scores))
+    else
+      await t.throwsAsync(() => gradCam.backward(scores), {
+        code: 'ERR_NO_GRADIENT',
+        message: /torchvision::roi_align/,
+      })
+  },
+)
 
 run('commands take the library', (t) => {
   const listed = gradcam(['layers', file, '--library', facts!.library, '--size', '16x20'])

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import test from 'ava'
 import { FullGrad, GradCam, GuidedBackprop, InputAttribution, ScriptModule } from '../../lib/index.js'
 import { cachedFolder } from '../support/cached-folder.js'
+import { needing } from '../support/needs.js'
+import { pythonPackagesOrNull } from '../support/numpy.js'
 import { gradcam } from '../support/package-copy.js'
 import { assertParity, assertSame } from '../support/parity.js'
 import { programsHash, runPython, testPython } from '../support/python.js'
@@ -40,16 +42,23 @@ const cases: Readonly<Record<string, Frozen>> = {
 }
 
 const python = await testPython()
+const withNumpy = await pythonPackagesOrNull()
+const run = needing('packages', withNumpy, test.serial)
 const models = Object.fromEntries(
   Object.entries(cases).map(([name, { layers, ...job }]) => [name, { ...job, layers: Object.values(layers) }]),
 )
 const job = JSON.stringify({ models })
-const folder = await cachedFolder('frozen', [job, programsHash('frozen.py'), python.identity], async (partial) => {
-  mkdirSync(partial)
-  writeFileSync(join(partial, 'job.json'), job)
-  await runPython(python, 'frozen.py', [join(partial, 'job.json'), partial])
-})
-const nets = new Reference(folder, JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')))
+const folder =
+  withNumpy &&
+  (await cachedFolder('frozen', [job, programsHash('frozen.py'), python.identity], async (partial) => {
+    mkdirSync(partial)
+    writeFileSync(join(partial, 'job.json'), job)
+    await runPython({ ...python, env: withNumpy }, 'frozen.py', [join(partial, 'job.json'), partial])
+  }))
+const nets = new Reference(
+  folder ?? '',
+  folder === null ? { torch: '', models: {} } : JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')),
+)
 
 for (const [name, { layers, target, guided }] of Object.entries(cases))
   for (const kind of ['scripted', 'traced'] as const)
@@ -77,7 +86,7 @@ for (const [name, { layers, target, guided }] of Object.entries(cases))
       },
     )
 
-test.serial('a frozen model has the weights of its layers, by stable names', async (t) => {
+run('a frozen model has the weights of its layers, by stable names', async (t) => {
   using model = await ScriptModule.load(nets.file('plain_double', 'scripted'))
   using again = await ScriptModule.load(readFileSync(nets.file('plain_double', 'scripted')))
   t.deepEqual(model.namedModules(), again.namedModules())
@@ -104,7 +113,7 @@ test.serial('a frozen model has the weights of its layers, by stable names', asy
   t.true(map.cam.amax([0, 1, 2, 3]).item() > 0)
 })
 
-test.serial('layers lists those of a frozen file; one that it lost is refused with those that it has', async (t) => {
+run('layers lists those of a frozen file; one that it lost is refused with those that it has', async (t) => {
   const file = nets.file('plain_double', 'scripted')
   t.regex(gradcam(['layers', file]).stdout, /conv2d_1 +Conv2d +440/)
   using model = await ScriptModule.load(file)

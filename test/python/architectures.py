@@ -52,7 +52,7 @@ def shared_weights(model, seed):
         name: "positive" if name.endswith("running_var") else deviation(name, tensor) for name, tensor in floats.items()
     }
     blocks = {}
-    for kind in set(kinds.values()):
+    for kind in dict.fromkeys(kinds.values()):
         size = max(floats[name].numel() for name in floats if kinds[name] == kind) + 4096
         noise = torch.randn(size, generator=generator, dtype=torch.float64)
         blocks[kind] = noise.abs() * 0.25 + 0.75 if kind == "positive" else noise * kind

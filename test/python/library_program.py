@@ -6,6 +6,7 @@
 import json
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -20,16 +21,20 @@ warnings.filterwarnings("ignore")
 class Detector(nn.Module):
     """Scores for three boxes of each image, of which only those are returned that do not overlap better ones."""
 
-    def __init__(self):
+    def __init__(self, aligned):
         super().__init__()
+        self.aligned = aligned
         self.features = nn.Conv2d(3, 6, 3, stride=2, padding=1)
         self.head = nn.Linear(6 * 4, 5)
         self.register_buffer("boxes", torch.tensor([[1.0, 2.0, 9.0, 12.0], [2.0, 2.0, 10.0, 12.0], [8.0, 4.0, 18.0, 15.0]]))
 
     def forward(self, x):
         y = torch.relu(self.features(x))
-        rois = torch.cat([torch.zeros(3, 1, dtype=x.dtype), self.boxes], 1)
-        found = torchvision.ops.roi_align(y, rois, (2, 2), 0.5, 2, True)
+        if self.aligned:
+            rois = torch.cat([torch.zeros(3, 1, dtype=x.dtype), self.boxes], 1)
+            found = torchvision.ops.roi_align(y, rois, (2, 2), 0.5, 2, True)
+        else:
+            found = nn.functional.adaptive_avg_pool2d(y, (2, 6)).unflatten(3, (3, 2)).permute(3, 0, 1, 2, 4)
         scores = self.head(found.flatten(1))
         kept = torchvision.ops.nms(self.boxes, scores.amax(1), 0.5)
         return {"scores": scores[kept], "boxes": self.boxes[kept]}
@@ -39,8 +44,10 @@ def main(out):
     out.mkdir(parents=True, exist_ok=True)
     store = Store(out)
     torch.manual_seed(0)
-    model = Detector().eval()
     x = torch.randn(1, 3, 16, 20)
+    aligned = Detector(True).eval()
+    torch.export.save(torch.export.export(aligned, (x,)), str(out / "aligned.pt2"))
+    model = Detector(False).eval()
     torch.export.save(torch.export.export(model, (x,)), str(out / "detector.pt2"))
     kept = []
     model.features.register_forward_hook(lambda _m, _i, value: kept.append(value))
@@ -48,10 +55,12 @@ def main(out):
     found = model(leaf)
     gradient, at_layer = torch.autograd.grad(found["scores"][:, 1].sum(), [leaf, kept[0]])
     cam = (kept[0] * at_layer.mean((2, 3), keepdim=True)).sum(1, keepdim=True).clamp(min=0)
-    listed = {"input": x, "scores": found["scores"], "boxes": found["boxes"], "gradient": gradient, "cam": cam}
+    listed = {"input": x, "aligned": aligned(x)["scores"], "scores": found["scores"], "boxes": found["boxes"], "gradient": gradient, "cam": cam}
     library = next(Path(torchvision.__file__).parent.glob("_C*.so"))
     stored = {name: store(tensor) for name, tensor in listed.items()}
-    (out / "index.json").write_text(json.dumps({"library": str(library), **stored}))
+    # Since 0.28 torchvision registers gradients in Python.
+    in_python = find_spec("torchvision._autograd_registrations") is not None
+    (out / "index.json").write_text(json.dumps({"library": str(library), "gradientsInPython": in_python, **stored}))
 
 
 if __name__ == "__main__":
