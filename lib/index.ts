@@ -32,6 +32,8 @@ export { ModelExplainer, type ModelExplainerOptions } from './jobs/model-explain
 export { runJob } from './jobs/run-job.js'
 export type { JobCounts, JobProgress, JobStart, JobSummary, JobWarning, RunJobOptions } from './jobs/run-job.js'
 export { writeReport, type ReportOptions, type ReportSummary } from './report/write-report.js'
+export { createServer, type ExplainServer, type ListenOptions } from './server/create-server.js'
+export type { ServedModelOptions, ServerOptions } from './server/options.js'
 export { doctor, type Check, type DoctorReport } from './setup/doctor.js'
 export type { DType, TensorOptions, TypedArray } from './tensor/dtype.js'
 export type { NestedNumbers } from './tensor/elements.js'

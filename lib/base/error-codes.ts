@@ -13,6 +13,7 @@ export interface ErrorCodeInfo {
     | 'job'
     | 'command line'
     | 'run'
+    | 'server'
   /** One sentence. */
   readonly meaning: string
   /**
@@ -45,7 +46,7 @@ export const errorCodes = {
   ERR_LIBTORCH_INSTALL: { group: 'setup', meaning: 'pip could not install PyTorch.', status: 500 },
   ERR_TOOL_MISSING: {
     group: 'setup',
-    meaning: 'A program or package that is needed is missing: a compiler, CMake, Python, pip or sharp.',
+    meaning: 'A program or package that is needed is missing: a compiler, CMake, Python, pip, sharp or Fastify.',
     status: 500,
   },
 
@@ -219,6 +220,33 @@ export const errorCodes = {
     meaning: 'A tensor did not fit into memory, or into the limit of setTensorMemoryLimit.',
     status: 503,
   },
+
+  ERR_INTERNAL: {
+    group: 'server',
+    meaning: 'Something failed that has no code: the operator of the server is told what.',
+    status: 500,
+  },
+  ERR_REQUEST: { group: 'server', meaning: 'The request is incomplete or malformed.', status: 400 },
+  ERR_TOKEN: { group: 'server', meaning: 'The request has no valid token.', status: 401 },
+  ERR_ORIGIN: {
+    group: 'server',
+    meaning: 'The request names a host, or comes from a page of an origin, that the server does not answer.',
+    status: 403,
+  },
+  ERR_ROUTE: { group: 'server', meaning: 'The server has nothing under that address.', status: 404 },
+  ERR_MODEL_NOT_FOUND: { group: 'server', meaning: 'The server has no model of that name.', status: 404 },
+  ERR_UPLOAD_NOT_FOUND: {
+    group: 'server',
+    meaning: 'The server has no uploaded image of that name, or not any more.',
+    status: 404,
+  },
+  ERR_METHOD: { group: 'server', meaning: 'The server does not offer that method of explanation.', status: 403 },
+  ERR_REQUEST_TIMEOUT: { group: 'server', meaning: 'The request did not arrive in time.', status: 408 },
+  ERR_REQUEST_TOO_LARGE: { group: 'server', meaning: 'The request is larger than allowed.', status: 413 },
+  ERR_MEDIA_TYPE: { group: 'server', meaning: 'The body of a request has a type that is not accepted.', status: 415 },
+  ERR_BUSY: { group: 'server', meaning: 'As many requests as allowed are in progress. Try again later.', status: 503 },
+  ERR_DRAINING: { group: 'server', meaning: 'The server is shutting down.', status: 503 },
+  ERR_DEADLINE: { group: 'server', meaning: 'The explanation took longer than a request may take.', status: 504 },
 } as const satisfies Record<string, ErrorCodeInfo>
 
 /** Every kind of error of this package, by its stable code; {@link errorCodes} says what each means. */

@@ -88,6 +88,24 @@ export class Batcher {
     this.#batches.unshift([...batch])
   }
 
+  /** Takes out an input that is not needed any more; undefined where it was taken with its batch already. */
+  remove(index: number): Ready | undefined {
+    for (const batch of [...this.#groups.values(), ...this.#batches]) {
+      const at = batch.findIndex(({ item }) => item.index === index)
+      if (at >= 0) {
+        const [removed] = batch.splice(at, 1)
+        this.#dropEmpty()
+        return removed
+      }
+    }
+    return undefined
+  }
+
+  #dropEmpty(): void {
+    for (const [key, group] of this.#groups) if (group.length === 0) this.#groups.delete(key)
+    this.#batches = this.#batches.filter((batch) => batch.length > 0)
+  }
+
   /** Completes the batches that are not full. */
   flush(): void {
     this.#batches.push(...this.#groups.values())

@@ -36,6 +36,7 @@ const encodings = {
     encode: overlayJpeg,
   },
   'overlay-png': { ending: 'overlay.png', help: 'the same without loss', encode: overlayPng },
+  'overlay-webp': { ending: 'overlay.webp', help: 'the same as WebP', encode: overlayWebp },
   grey: {
     ending: 'grey.png',
     help: 'the map alone in the size of the image, min-max normalised to 0 to 255; 0 where the model saw nothing',
@@ -108,6 +109,16 @@ async function overlayJpeg(drawable: Drawable, alpha: number): Promise<Buffer> {
 async function overlayPng(drawable: Drawable, alpha: number): Promise<Buffer> {
   requireImage(drawable)
   return await (await drawn(drawable, alpha)).png({ compressionLevel: 4 }).toBuffer()
+}
+
+async function overlayWebp(drawable: Drawable, alpha: number): Promise<Buffer> {
+  const { height = 0, width = 0 } = drawable.image ?? {}
+  if (height > 16_383 || width > 16_383)
+    throw new GradCamError(
+      'ERR_IMAGE_WRITE',
+      `WebP allows at most 16,383 pixels a side, but '${drawable.id}' has ${width} x ${height}. Write overlay-png.`,
+    )
+  return await (await drawn(drawable, alpha)).webp({ quality: 90, effort: 2 }).toBuffer()
 }
 
 async function greyPng(drawable: Drawable, levels: typeof Uint8Array | typeof Uint16Array): Promise<Buffer> {

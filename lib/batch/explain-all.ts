@@ -4,7 +4,7 @@ import type { BatchInput } from './input.js'
 import { makeExplainer } from './methods.js'
 import { readSettings, type ExplainAllOptions } from './options.js'
 import { Pipeline } from './pipeline.js'
-import type { BatchExplainer } from './replicas.js'
+import type { BatchExplainer } from './explain-batch.js'
 import type { BatchResult } from './result.js'
 
 /** The results of {@link explainAll}. Leaving the loop early, or `return()`, stops the run and frees all that it holds. */

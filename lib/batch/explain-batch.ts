@@ -3,14 +3,23 @@ import { functions } from '../tensor/operators.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import type { Item } from './input.js'
+import type { MapValues } from '../images/draw-map.js'
+import type { MapCondition } from '../explain/condition.js'
 import type { MethodMap, MapExplainer } from '../methods/map-explainer.js'
-import { endingOf, notesOf, type Ending } from '../model/model-notes.js'
+import type { MethodName } from '../methods/table.js'
+import { endingOf, notesOf, type Ending, type ModelNote } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
 import type { Prepared } from './prepare.js'
 import type { ExplainedInput, TopClass } from './result.js'
 import { outputPart } from '../target/top-classes.js'
 import { toPath } from '../target/path.js'
 import { jointTarget } from './target.js'
+
+/** A model, and what explains by it. */
+export interface BatchExplainer {
+  readonly model: Model
+  readonly explainer: MapExplainer
+}
 
 /** An input that is ready to be explained. */
 export interface Ready {
@@ -23,49 +32,101 @@ export interface Ready {
 /** How many of the highest classes a result names. */
 const topClasses = 5
 
-/** Explains inputs of one shape and of one kind of target, in one pass. */
+/** A map that a batch gave for one of its inputs. */
+export interface ExplainedMap {
+  readonly method: MethodName
+  /** Null for a method that requires no layer. */
+  readonly layer: string | null
+  readonly values: MapValues
+  readonly condition: MapCondition
+}
+
+/** What a batch gave for one of its inputs: all maps of the explainer. */
+export interface ExplainedMaps {
+  /** The index of the input. */
+  readonly index: number
+  readonly target: number
+  readonly score: number
+  /** See {@link ExplainedInput.of}. */
+  readonly of: ExplainedInput['of']
+  /** How many numbers the model returned for it; 0 where the output is not [N, C]. */
+  readonly outputs: number
+  readonly top: readonly TopClass[]
+  readonly maps: readonly ExplainedMap[]
+  readonly notes: readonly ModelNote[]
+  readonly warnings: readonly string[]
+}
+
+/** Explains inputs of one shape and of one kind of target, in one pass, by an explainer of one map. */
 export async function explainBatch(
-  explainer: MapExplainer,
-  model: Model,
+  { explainer, model }: BatchExplainer,
   batch: readonly Ready[],
   signal: AbortSignal,
 ): Promise<ExplainedInput[]> {
+  const found = await explainMaps({ explainer, model }, batch, signal)
+  return batch.map(({ item, prepared, began }, i) => {
+    const { maps, ...rest } = found[i] as ExplainedMaps
+    const [{ values, condition }] = maps as readonly [ExplainedMap]
+    return {
+      ...rest,
+      id: item.id,
+      condition,
+      sha256: prepared.sha256,
+      milliseconds: performance.now() - began,
+      map: values,
+      image: prepared.image,
+      framing: prepared.framing ?? wholeOf(prepared.input),
+    }
+  })
+}
+
+/** The same by an explainer of any number of maps. */
+export async function explainMaps(
+  { explainer, model }: BatchExplainer,
+  batch: readonly Ready[],
+  signal: AbortSignal,
+): Promise<ExplainedMaps[]> {
   const inputs = batch.map(({ prepared }) => prepared.input)
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
   const target = jointTarget(batch.map(({ item }) => item.target))
   const { output, targets, scores, maps, warnings = [], of } = await explainer.explain(input, { target, signal })
   try {
-    const [{ map, conditions }] = maps as [MethodMap]
-    using _map = map
-    using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
-    const sizes = near.shape.slice(2)
-    const width = sizes.at(-1) ?? 1
-    const height = sizes.slice(0, -1).reduce((product, size) => product * size, 1)
-    const cells = near.toTypedArray() as Float32Array
+    const rows: (readonly ExplainedMap[])[] = []
+    for (const each of maps) rows.push(await mapRows(each, signal))
     const path = typeof target === 'object' && 'kind' in target ? (toPath(target.of) ?? of) : of
     const outputs = await outputRows(outputPart(output, path ?? []) ?? null, batch.length, signal)
     const notes = notesOf(model)
     const ending = endingOf(model)
-    return batch.map(({ item, prepared, began }, i) => ({
+    return batch.map(({ item }, i) => ({
       index: item.index,
-      id: item.id,
       target: targets[i] ?? -1,
       score: scores[i] ?? NaN,
       of: of ?? null,
       outputs: outputs?.[i]?.length ?? 0,
       top: outputs ? highest(outputs[i] as Float32Array, ending) : [],
-      condition: conditions[i] ?? { state: 'ok', reason: null },
+      maps: rows.map((ofMap) => ofMap[i] as ExplainedMap),
       notes,
-      sha256: prepared.sha256,
-      milliseconds: performance.now() - began,
-      map: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width, sizes },
-      image: prepared.image,
-      framing: prepared.framing ?? wholeOf(prepared.input),
       warnings,
     }))
   } finally {
+    for (const { map } of maps) map.dispose()
     disposeValue(output)
   }
+}
+
+/** The maps of one method at one layer, for each image. */
+async function mapRows({ method, layer, map, conditions }: MethodMap, signal: AbortSignal): Promise<ExplainedMap[]> {
+  using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
+  const [images = 0, , ...sizes] = near.shape
+  const width = sizes.at(-1) ?? 1
+  const height = sizes.slice(0, -1).reduce((product, size) => product * size, 1)
+  const cells = near.toTypedArray() as Float32Array
+  return Array.from({ length: images }, (_, i) => ({
+    method,
+    layer,
+    values: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width, sizes },
+    condition: conditions[i] ?? { state: 'ok', reason: null },
+  }))
 }
 
 /** The output of each image, where it is [N, C]. */

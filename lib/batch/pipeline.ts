@@ -1,7 +1,7 @@
 import { settled } from '../base/callback.js'
 import { Batcher } from './batcher.js'
-import type { Ready } from './explain-batch.js'
-import { Replicas, type BatchExplainer } from './replicas.js'
+import { explainBatch, type BatchExplainer, type Ready } from './explain-batch.js'
+import { Replicas, type BatchWork } from './replicas.js'
 import { InputSource } from './input-source.js'
 import { Stage } from './stage.js'
 import { idOf, readInput, type BatchInput, type Item } from './input.js'
@@ -17,7 +17,7 @@ import { MemoryBudget } from './memory-budget.js'
  */
 export class Pipeline<Extra> {
   readonly #source: InputSource
-  readonly #replicas: Replicas
+  readonly #replicas: Replicas<ExplainedInput>
   readonly #ending = new AbortController()
   readonly #tasks = new Set<Promise<void>>()
   readonly #memory: MemoryBudget
@@ -40,7 +40,7 @@ export class Pipeline<Extra> {
     this.#source = new InputSource(source)
     this.#memory = new MemoryBudget(settings.memory, () => this.#pump())
     this.#batcher = new Batcher(settings.batchSize)
-    this.#replicas = new Replicas(explainers, this.#batcher, this.#outcome, this.#ending.signal)
+    this.#replicas = new Replicas(explainers, this.#batcher, this.#work, this.#ending.signal)
     this.#results = new ResultQueue(settings.order === 'input')
     const { signal, concurrency } = settings
     this.#preparing = new Stage(
@@ -109,7 +109,8 @@ export class Pipeline<Extra> {
     this.#tasks.add(tracked)
   }
 
-  readonly #outcome = {
+  readonly #work: BatchWork<ExplainedInput> = {
+    explain: explainBatch,
     explained: (found: ExplainedInput): void => {
       const result = new BatchExplanation<Extra>(found)
       if (this.settings.finish) this.#finishing.add(result)

@@ -1,25 +1,18 @@
 import { isBatchSize, isOutOfMemory } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
-import type { MapExplainer } from '../methods/map-explainer.js'
 import { rowsOf } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
 import type { Batcher } from './batcher.js'
-import { explainBatch, type Ready } from './explain-batch.js'
-import type { ExplainedInput } from './result.js'
-
-/** A model, and what explains by it. */
-export interface BatchExplainer {
-  readonly model: Model
-  readonly explainer: MapExplainer
-}
+import type { BatchExplainer, Ready } from './explain-batch.js'
 
 interface Replica extends BatchExplainer {
   running: number
 }
 
-/** What becomes of the inputs of a batch. */
-export interface BatchOutcome {
-  explained(found: ExplainedInput): void
+/** What is done with a batch, and what becomes of its inputs. */
+export interface BatchWork<Found> {
+  explain(by: BatchExplainer, batch: readonly Ready[], signal: AbortSignal): Promise<readonly Found[]>
+  explained(found: Found): void
   failed(ready: Ready, error: unknown): void
 }
 
@@ -27,13 +20,13 @@ export interface BatchOutcome {
 const batchesAhead = 2
 
 /** The explainers of a run, each on a model of its own, among which batches are dealt out. */
-export class Replicas {
+export class Replicas<Found> {
   readonly #replicas: Replica[]
 
   constructor(
     explainers: readonly BatchExplainer[],
     private readonly batcher: Batcher,
-    private readonly outcome: BatchOutcome,
+    private readonly work: BatchWork<Found>,
     private readonly signal: AbortSignal,
   ) {
     this.#replicas = explainers.map((one) => ({ ...one, running: 0 }))
@@ -41,6 +34,11 @@ export class Replicas {
 
   get idle(): boolean {
     return this.#replicas.every(({ running }) => running === 0)
+  }
+
+  /** Whether one of them has nothing to do. */
+  get hasIdle(): boolean {
+    return this.#replicas.some(({ running }) => running === 0)
   }
 
   /** Begins with the batches that there are; each piece of work is given to `track`. */
@@ -60,20 +58,20 @@ export class Replicas {
   async #explain(batch: readonly Ready[], replica: Replica): Promise<void> {
     let retried = false
     try {
-      const { explainer, model } = replica
+      const { model } = replica
       if (batch.length > 1 && !(await this.#takesSeveral(model, batch))) {
         retried = true
         this.batcher.single(batch)
         return
       }
-      for (const found of await explainBatch(explainer, model, batch, this.signal)) this.outcome.explained(found)
+      for (const found of await this.work.explain(replica, batch, this.signal)) this.work.explained(found)
     } catch (error) {
       if (this.signal.aborted) return
       // The cause may be a single input, e.g. its target: the others are explained without it.
       retried = batch.length > 1
       if (retried && (isOutOfMemory(error) || isBatchSize(error))) this.batcher.halve(batch)
       else if (retried) this.batcher.retry(batch)
-      else for (const ready of batch) this.outcome.failed(ready, error)
+      else for (const ready of batch) this.work.failed(ready, error)
     } finally {
       replica.running--
       if (!retried) for (const { prepared } of batch) prepared.input.dispose()

@@ -173,7 +173,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
 }
 
 /** A file that cannot be read is refused later. */
-function fixedSizeOf(model: string): readonly [number, number] | null {
+export function fixedSizeOf(model: string): readonly [number, number] | null {
   try {
     return fixedImageSize(readPlan(model, 'cpu')?.inputs.map(toModelInput) ?? null)
   } catch (error) {
@@ -206,7 +206,7 @@ function readWrite(text: string): BatchFile[] {
 }
 
 /** 'cpu:2' is two replicas on the CPU; 'cuda:1' is the second GPU. */
-function readDevices(text: string): string[] {
+export function readDevices(text: string): string[] {
   const devices = text.split(',').flatMap((device) => {
     const replicas = /^cpu:(\d{1,3})$/.exec(device.trim())?.[1]
     return replicas === undefined ? [device.trim()] : Array<string>(Number(replicas)).fill('cpu')

@@ -32,6 +32,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "one page that shows a batch's results",
     load: () => import('./commands/report.js'),
   },
+  serve: {
+    summary: 'an HTTP server that explains images',
+    load: () => import('./commands/serve.js'),
+  },
   layers: { summary: "a model's layers, to pick one from", load: () => import('./commands/layers.js') },
   convert: {
     summary: 'an exported program (.pt2), or weights, as a TorchScript file',

@@ -122,15 +122,13 @@ export class ModelExplainer implements JobExplainer {
   }
 }
 
-/** Loads the model once for each device. The threads of LibTorch are divided among replicas on the CPU. */
+/** Loads the model once for each device. */
 async function loadReplicas(
   { model: { path, architecture }, preprocess }: JobSpec,
   devices: readonly string[],
   loading: Pick<LoadOptions, 'trust' | 'libraries'>,
 ): Promise<Model[]> {
-  const onCpu = devices.filter((device) => device === 'cpu').length
-  const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
-  const threads = shared ? { threads: Math.max(1, Math.floor(numThreads() / onCpu)) } : {}
+  const threads = threadsOfReplicas(devices)
   const models: Model[] = []
   try {
     const { size } = framingOf([224, 224], preprocess)
@@ -142,6 +140,13 @@ async function loadReplicas(
     for (const model of models) model.dispose()
     throw error
   }
+}
+
+/** The threads of LibTorch for each of these replicas, which share those of the CPU. */
+export function threadsOfReplicas(devices: readonly string[]): { readonly threads?: number } {
+  const onCpu = devices.filter((device) => device === 'cpu').length
+  const shared = onCpu > 1 && !process.env['OMP_NUM_THREADS']
+  return shared ? { threads: Math.max(1, Math.floor(numThreads() / onCpu)) } : {}
 }
 
 /** The layer that is explained, and how its output becomes [N, C, h, w]. */

@@ -35,6 +35,9 @@ node scripts/fuzz/fuzz.mjs models images api lists --seeds "$first-$((first + 24
 step 'soak'
 node --expose-gc scripts/check/soak.mjs --count 20000
 
+step 'the server under twice what it can answer'
+node scripts/check/overload.mjs
+
 for sanitizer in address thread; do
   step "sanitizer: $sanitizer"
   node scripts/check/sanitize.mjs "$sanitizer"

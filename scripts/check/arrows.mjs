@@ -22,6 +22,7 @@ export const floors = {
     ['batch'],
     ['jobs'],
     ['report'],
+    ['server'],
     ['cli'],
     ['index.ts'],
     ['internal.ts'],

@@ -71,6 +71,14 @@ test.serial('weights that do not fit are refused with the names, nearest first',
   })
 })
 
+test.serial('weights of another architecture are refused with the name of that', async (t) => {
+  const error = await t.throwsAsync(ScriptModule.load('densenet169', { weights: file('zip.pth') }), {
+    code: 'ERR_WEIGHTS',
+    message: /do not fit the architecture 'densenet169'.*They fit the architecture 'densenet121'/,
+  })
+  t.like((error as { details?: object }).details, { architecture: 'densenet121' })
+})
+
 test.serial('a pickle that needs more than tensors is refused by the name of what it needs', async (t) => {
   await t.throwsAsync(ScriptModule.load('densenet121', { weights: file('callback.ckpt') }), {
     code: 'ERR_MODEL_IS_EAGER_PICKLE',

@@ -283,7 +283,7 @@ test.serial('what the model refuses: one line with the remedy, exit code 1, noth
     [plain, ['--labels', join(folder, 'nowhere.txt')], /labels file '.*nowhere\.txt' does not exist/],
     [nets.file('relu_free'), ['--method', 'guided-backprop'], /no ReLU/],
     [nets.file('segmentation'), [], /\[1, 5, 32, 40\]/],
-    [nets.file('plain_double'), [], /does not run on one float32 input of \[1, 3, 32, 40\]/],
+    [nets.file('plain'), ['--size', '1x1', '--layer', 'head'], /\[1, 5\].*\[N, C, h, w\]/],
     [nets.variant('frozen_arithmetic'), [], /frozen.*without freezing/],
     [nets.bad('state_dict.pt'), [], /state_dict.*torch\.jit\.script/],
     [nets.bad('without_code.pt'), [], /cannot be read as a TorchScript file/],
@@ -296,6 +296,7 @@ test.serial('what the model refuses: one line with the remedy, exit code 1, noth
     t.regex(stderr, oneLine)
   }
   t.deepEqual(existsSync(join(folder, 'out')) ? readdirSync(join(folder, 'out')) : [], [])
+  t.is(explain([image], folder, [], nets.file('plain_double')).code, 0, 'images are converted to the type of the model')
   const verbose = explain([join(folder, 'nowhere.png')], folder, ['--verbose'])
   t.regex(verbose.stderr, /nowhere\.png[^]*\n {4}at /)
 })

@@ -126,6 +126,35 @@ test.serial(
   },
 )
 
+for (const name of ['fastify', 'express'])
+  test.serial(`${name}: explanations beside the routes of a service, and SIGTERM ends it`, async (t) => {
+    const child = spawn(process.execPath, [program(name), '0'], {
+      cwd: packageRoot,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    t.teardown(() => void child.kill('SIGKILL'))
+    let said = ''
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    while (!said.includes('\n')) await once(child.stdout, 'data')
+    const [address = ''] = /http:\S+/.exec(said) ?? []
+    t.like(await (await fetch(address)).json(), { service: 'ours' })
+    const explain = `${address}/gradcam/v1/explain`
+    const reply = await fetch(`${explain}?format=png&target=dog`, {
+      method: 'POST',
+      body: new Uint8Array(readFileSync(image)),
+    })
+    t.is(reply.status, 200)
+    t.is(reply.headers.get('gradcam-class'), '1')
+    const { width, height } = await sharp(image).metadata()
+    t.like(await sharp(Buffer.from(await reply.arrayBuffer())).metadata(), { format: 'png', width, height })
+    const bad = await fetch(explain, { method: 'POST', body: new Uint8Array([1, 2, 3]) })
+    t.is(bad.status, 422)
+    t.like(await bad.json(), { code: 'ERR_IMAGE_CORRUPT' })
+    child.kill('SIGTERM')
+    const [code] = (await once(child, 'exit')) as [number | null]
+    t.is(code, 0)
+  })
+
 /** The code blocks of a document. */
 const snippets = (file: string): string[] =>
   Array.from(readFileSync(join(packageRoot, file), 'utf8').matchAll(/```ts\n([^]*?)```/g), ([, code = '']) => code)
@@ -136,6 +165,7 @@ test.serial('what README and guide link to is there', (t) => {
     'docs/guide.md',
     'docs/architecture.md',
     'docs/troubleshooting.md',
+    'docs/server.md',
     'examples/README.md',
   ]) {
     const text = readFileSync(join(packageRoot, file), 'utf8')

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ScriptModule, Tensor } from '../../lib/index.js'
 import { cachedFolder } from './cached-folder.js'
-import { programsHash, runPython, testPython } from './python.js'
+import { programsHash, runPython, testPython, type TestPython } from './python.js'
 import { readTensor, type StoredTensor, type Values } from './stored-tensor.js'
 import { toTensor } from './to-tensor.js'
 
@@ -49,9 +49,12 @@ export class UnusualNets {
   }
 }
 
-/** @param program of test/python, one that writes such nets */
-export async function unusualNets(program = 'unusual_nets.py'): Promise<UnusualNets> {
-  const python = await testPython()
+/**
+ * @param program of test/python, one that writes such nets
+ * @param given the Python that it runs in, where that has to have more than torch
+ */
+export async function unusualNets(program = 'unusual_nets.py', given?: TestPython): Promise<UnusualNets> {
+  const python = given ?? (await testPython())
   const key = [programsHash(program), python.identity]
   const folder = await cachedFolder(program.replace('.py', '').replaceAll('_', '-'), key, async (partial) => {
     await runPython(python, program, [partial])

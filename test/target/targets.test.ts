@@ -12,7 +12,7 @@ const paths: Record<string, TargetData['of'][]> = {
   tuple_output: [0, [0]],
   list_output: [0],
   dict_output: ['out', ['out']],
-  named_tuple_output: [0],
+  named_tuple_output: [0, 'logits'],
 }
 
 for (const [net, ways] of Object.entries(paths)) {

@@ -25,21 +25,25 @@ bool has_driver() {
   return dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) != nullptr;
 }
 
-std::filesystem::path cuda_library() { return libtorch_folder() / "libtorch_cuda.so"; }
+constexpr const char* kCudaLibrary = "libtorch_cuda.so";
+
+bool has_library(const std::string& name) {
+  std::error_code ignored;
+  return std::filesystem::exists(libtorch_folder() / name, ignored);
+}
 
 // Why it cannot be loaded; empty where it is.
-std::string open_cuda_library() {
-  if (dlopen(cuda_library().c_str(), RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE)) return {};
+std::string open_library(const std::string& name) {
+  if (dlopen((libtorch_folder() / name).c_str(), RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE)) return {};
   const auto* reason = dlerror();
   return reason ? reason : "the system refuses it";
 }
 
 CudaLibraries load() {
   CudaLibraries found;
-  std::error_code ignored;
-  found.built = std::filesystem::exists(cuda_library(), ignored);
+  found.built = has_library(kCudaLibrary);
   if (!found.built || !has_driver()) return found;
-  found.problem = open_cuda_library();
+  found.problem = open_library(kCudaLibrary);
   found.loaded = found.problem.empty();
   return found;
 }
@@ -51,7 +55,9 @@ const CudaLibraries& cuda_libraries() {
   return found;
 }
 
-std::string require_cuda_libraries() { return cuda_libraries().loaded ? std::string() : open_cuda_library(); }
+std::string open_libtorch_library(const std::string& name) {
+  return has_library(name) ? open_library(name) : std::string();
+}
 #else
 // Elsewhere there is no CUDA build that this package has been tried with.
 const CudaLibraries& cuda_libraries() {
@@ -59,7 +65,7 @@ const CudaLibraries& cuda_libraries() {
   return none;
 }
 
-std::string require_cuda_libraries() { return {}; }
+std::string open_libtorch_library(const std::string&) { return {}; }
 #endif
 
 }  // namespace gradcam

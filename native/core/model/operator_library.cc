@@ -2,7 +2,6 @@
 
 #include <ATen/DynamicLibrary.h>
 
-#include <algorithm>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -20,14 +19,16 @@ namespace {
 // Wheels name it among what they need without using any of it, and nothing but a Python interpreter can load it.
 const char* const kPythonLibrary = "libtorch_python.so";
 
-std::unique_ptr<at::DynamicLibrary> open_library(const std::string& path) {
-  const auto needed = needed_libraries(path);
-  const auto needs = [&](const char* name) { return std::find(needed.begin(), needed.end(), name) != needed.end(); };
-  if (needs("libtorch_cuda.so") || needs("libc10_cuda.so")) {
-    const auto problem = require_cuda_libraries();
-    if (!problem.empty()) throw std::runtime_error("it needs LibTorch's CUDA libraries: " + problem);
+std::unique_ptr<at::DynamicLibrary> open_operators(const std::string& path) {
+  bool needs_python = false;
+  for (const auto& name : needed_libraries(path)) {
+    if (name == kPythonLibrary) {
+      needs_python = true;
+    } else if (const auto problem = open_libtorch_library(name); !problem.empty()) {
+      throw std::runtime_error("it needs LibTorch's " + name + ": " + problem);
+    }
   }
-  if (needs(kPythonLibrary)) {
+  if (needs_python) {
     const CopyWithout copy(path, kPythonLibrary);
     if (!copy.path().empty()) return std::make_unique<at::DynamicLibrary>(copy.path().c_str());
   }
@@ -46,7 +47,7 @@ void load_operator_library(const std::string& path) {
     throw Error("ERR_FILE_NOT_FOUND", "The operator library '" + path + "' does not exist or cannot be read.",
                 Remedy{"Check its path."});
   try {
-    loaded.emplace(path, open_library(path));
+    loaded.emplace(path, open_operators(path));
   } catch (const std::exception& cause) {
     throw Error("ERR_MODEL_OPERATOR", "The operator library '" + path + "' cannot be loaded: " + concise_message(cause),
                 Remedy{"It must be built for LibTorch's own version."});

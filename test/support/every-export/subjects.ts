@@ -59,6 +59,28 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
     framingOf: [[16, 20], lib.presets.imagenet],
     seenRegion: [[16, 20], framing],
     readPreprocess: [{ resize: 8, resample: 'bilinear', crop: [8, 8], fill: 0, mean: 0, std: 1 }],
+    createServer: [
+      {
+        models: { a: { model, layer: 'features', labels: ['x'], preprocess: { resize: [16, 20] } } },
+        methods: ['gradcam'],
+        batchWindow: 1,
+        maxBatch: 2,
+        maxQueue: 2,
+        deadline: 1000,
+        maxBody: 1000,
+        maxPixels: 1000,
+        decodeSeconds: 1,
+        memory: 1000,
+        uploads: 1000,
+        concurrency: 1,
+        requestTimeout: 1000,
+        token: 'sixteen-letters-x',
+        allowedHosts: ['example.org'],
+        corsOrigins: ['https://example.org'],
+        processMetrics: false,
+        onError: () => {},
+      },
+    ],
     explainAll: [
       [input.select(0, 0)],
       {

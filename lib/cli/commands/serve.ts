@@ -1,0 +1,75 @@
+import { inOneLine } from '../../base/one-line.js'
+import { threadsOfReplicas } from '../../jobs/model-explainer.js'
+import type { Model } from '../../model/model.js'
+import { framingOf } from '../../preprocess/framing.js'
+import { createServer, type ExplainServer } from '../../server/create-server.js'
+import { isLoopback } from '../../server/web-app.js'
+import type { ServedModelOptions } from '../../server/options.js'
+import { usageError } from '../arguments.js'
+import type { Command } from '../command.js'
+import { onInterrupt } from '../interrupt.js'
+import { loadChoice } from '../model-options.js'
+import { readServeCall, serveOptions, type ModelCall, type ServeCall } from '../serve-options.js'
+
+export const command: Command = {
+  usage: '[--model [NAME=]FILE …] [options]',
+  description: [
+    'Explains images over HTTP: POST /v1/explain with an image; requests that arrive together share a batch. It prints its address',
+    'when it is ready. docs/server.md describes the API, the limits and what is checked. Without --model it serves the sample model.',
+    'It requires three packages: npm install fastify@5 @fastify/busboy@3 prom-client@15',
+    'SIGTERM and SIGINT end it after the requests in progress. Exit code: 0, or 1 when it could not start, or 2 for a wrong call.',
+  ].join('\n'),
+  options: serveOptions,
+  positionals: false,
+  run: async (values) => {
+    const call = await readServeCall(values)
+    const { host = '127.0.0.1', insecure } = call.listen
+    if (!isLoopback(host) && call.server.token === undefined && !insecure)
+      throw usageError(
+        `Others can reach --host ${host}. Give --token-file FILE, or --insecure where only those can who may.`,
+      )
+    const models: Model[] = []
+    try {
+      await serve(call, models)
+      return 0
+    } finally {
+      for (const model of models) model.dispose()
+    }
+  },
+}
+
+async function serve(call: ServeCall, loaded: Model[]): Promise<void> {
+  const interrupt = onInterrupt()
+  let server: ExplainServer | null = null
+  try {
+    const models: Record<string, ServedModelOptions> = {}
+    for (const one of call.models) models[one.name] = await load(one, call, loaded)
+    server = await createServer({
+      ...call.server,
+      models,
+      onError: (error) => process.stderr.write(`gradcam: ${inOneLine(error)}\n`),
+    })
+    if (interrupt.signal.aborted) return
+    process.stdout.write(`listening on ${await server.listen(call.listen)}\n`)
+    await new Promise((resolve) => interrupt.signal.addEventListener('abort', resolve, { once: true }))
+  } finally {
+    await server?.close()
+    interrupt.dispose()
+  }
+}
+
+async function load(
+  { choice, labels, preprocess, layer, reshape }: ModelCall,
+  { devices, trust }: ServeCall,
+  loaded: Model[],
+): Promise<ServedModelOptions> {
+  const { size } = framingOf([224, 224], preprocess)
+  const replicas: Model[] = []
+  const loading = { ...threadsOfReplicas(devices), trust, trial: { shape: [1, 3, ...size] } }
+  for (const device of devices) {
+    const model = await loadChoice(choice, { device, ...loading })
+    loaded.push(model)
+    replicas.push(model)
+  }
+  return { model: replicas, labels, preprocess, layer, reshape }
+}

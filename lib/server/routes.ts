@@ -1,0 +1,303 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { GradCamError } from '../base/errors.js'
+import { toNpy } from '../batch/npy.js'
+import { methodNames, methods } from '../methods/table.js'
+import { frontPage } from './front-page.js'
+import type { ServerMetrics } from './metrics.js'
+import { readForm, type ImageForm } from './multipart.js'
+import { openApi } from './openapi.js'
+import type { ServerSettings } from './options.js'
+import type { ServerPackages } from './packages.js'
+import {
+  answerFormats,
+  answerSchema,
+  askSchema,
+  askUploadedSchema,
+  layerSchema,
+  listOf,
+  methodSchema,
+  modelSchema,
+  statusSchema,
+  uploadSchema,
+  type Schema,
+} from './schemas.js'
+import { findModel, type ServedModel } from './served-model.js'
+import { type Answer, type AnswerMap, type Ask, type ExplainService } from './service.js'
+import type { Route } from './route.js'
+import type { Uploads } from './uploads.js'
+import type { Visits } from './visits.js'
+
+/** What the handlers use. */
+export interface RouteContext {
+  readonly packages: ServerPackages
+  readonly settings: ServerSettings
+  readonly service: ExplainService
+  readonly metrics: ServerMetrics
+  readonly visits: Visits
+  readonly uploads: Uploads
+}
+
+const binary: Schema = { type: 'string', format: 'binary' }
+const plain: Schema = { type: 'string' }
+const json = (schema: Schema) => ({ 'application/json': schema })
+
+/** All routes, in the order in which they are listed. */
+export function makeRoutes(context: RouteContext): Route[] {
+  const { service, settings, metrics, visits, uploads } = context
+  const named = ({ params }: FastifyRequest): ServedModel =>
+    findModel(service.models, (params as { readonly name: string }).name)
+  const routes: Route[] = [
+    {
+      method: 'POST',
+      url: '/v1/explain',
+      summary: 'Explains an image: the body, or the file of a form whose part `options` may hold the options as JSON.',
+      query: askSchema,
+      body: {
+        'image/*': binary,
+        'application/octet-stream': binary,
+        'multipart/form-data': {
+          type: 'object',
+          properties: { image: binary, options: askSchema },
+          required: ['image'],
+        },
+        'application/json': askUploadedSchema,
+      },
+      answer: { ...json(answerSchema), 'image/png': binary, 'image/webp': binary, 'image/jpeg': binary },
+      handler: (request, reply) => explain(context, request, reply),
+    },
+    {
+      method: 'POST',
+      url: '/v1/images',
+      summary: 'Keeps an image for a while, so that it can be explained several times.',
+      body: { 'image/*': binary, 'application/octet-stream': binary },
+      answer: json(uploadSchema),
+      handler: async (request) => {
+        visits.begin(request)
+        const { image } = await readBody(context, request)
+        return { image: uploads.add(image), bytes: image.byteLength }
+      },
+    },
+    {
+      method: 'GET',
+      url: '/v1/models',
+      summary: 'The models.',
+      answer: json(listOf('models', modelSchema)),
+      handler: () => ({
+        models: [...service.models.values()].map((model, index) => describeModel(model, index === 0)),
+      }),
+    },
+    {
+      method: 'GET',
+      url: '/v1/models/:name/layers',
+      summary: 'The layers of a model, and what they return for one image.',
+      params: { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] },
+      answer: json(listOf('layers', layerSchema)),
+      handler: async (request) => ({ layers: await describeLayers(named(request)) }),
+    },
+    {
+      method: 'GET',
+      url: '/v1/methods',
+      summary: 'The methods that requests may ask for.',
+      answer: json(listOf('methods', methodSchema)),
+      handler: () => ({
+        methods: methodNames
+          .filter((name) => settings.methods.includes(name))
+          .map((name) => ({ name, ...methods[name] })),
+      }),
+    },
+    {
+      method: 'GET',
+      url: '/healthz',
+      summary: 'Whether the process answers.',
+      answer: json(statusSchema),
+      isOpen: true,
+      handler: () => ({ status: 'ok' }),
+    },
+    {
+      method: 'GET',
+      url: '/readyz',
+      summary: 'Whether requests are accepted: 503 while the server shuts down.',
+      answer: json(statusSchema),
+      isOpen: true,
+      handler: () => {
+        if (visits.admission.isDraining) throw new GradCamError('ERR_DRAINING', 'The server is shutting down.')
+        return { status: 'ok' }
+      },
+    },
+    {
+      method: 'GET',
+      url: '/metrics',
+      summary: 'Metrics for Prometheus.',
+      answer: { 'text/plain': plain },
+      handler: async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()),
+    },
+    {
+      method: 'GET',
+      url: '/openapi.json',
+      summary: 'This description.',
+      answer: json({ type: 'object', additionalProperties: true }),
+      handler: (_, reply) => reply.type('application/json').send(JSON.stringify(openApi(routes))),
+    },
+    {
+      method: 'GET',
+      url: '/',
+      summary: 'A page that says what the server offers.',
+      answer: { 'text/html': plain },
+      isOpen: true,
+      handler: (_, reply) => reply.type('text/html; charset=utf-8').send(frontPage(routes)),
+    },
+  ]
+  return routes
+}
+
+/** The options of a request with all defaults. */
+type AskedFor = Ask & { readonly format: (typeof answerFormats)[number]; readonly alpha: number }
+
+async function explain(context: RouteContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const { service, visits } = context
+  const signal = visits.begin(request)
+  const { image, options } = await readBody(context, request)
+  const ask = askOf(request, options)
+  const { format } = ask
+  if (format === 'json' || format === 'npy') return describeAnswer(await service.explain(ask, image, signal), format)
+  const { bytes, map } = await service.draw({ ...ask, format }, image, signal)
+  return reply
+    .type(`image/${format}`)
+    .headers({
+      'gradcam-class': map.class,
+      'gradcam-score': map.score,
+      'gradcam-condition': map.condition.state,
+    })
+    .send(bytes)
+}
+
+/** An image, and options that came with it. */
+interface Posted {
+  readonly image: Uint8Array
+  readonly options: Readonly<Record<string, unknown>> | null
+}
+
+/** By its bytes an image says what it is. The last type is what curl calls any body. */
+const acceptedTypes =
+  /^(?:$|image\/|application\/octet-stream|multipart\/form-data|application\/json|application\/x-www-form-urlencoded)/i
+
+async function readBody({ packages, uploads }: RouteContext, { body, headers }: FastifyRequest): Promise<Posted> {
+  const type = headers['content-type'] ?? ''
+  if (!Buffer.isBuffer(body) || !acceptedTypes.test(type))
+    throw new GradCamError('ERR_MEDIA_TYPE', 'The request has no image.', {
+      remedy: 'Send the bytes of an image file, with a content type such as image/jpeg, or a form with a file.',
+    })
+  if (/^application\/json/i.test(type)) {
+    const { image, ...options } = parseOptions(body.toString(), 'The body')
+    if (typeof image === 'string') return { image: uploads.get(image), options }
+    throw new GradCamError('ERR_REQUEST', 'The body has no `image`.', {
+      remedy: 'Give the name of an image that was uploaded: POST /v1/images.',
+    })
+  }
+  const form: ImageForm = /^multipart\/form-data/i.test(type)
+    ? await readForm(packages.busboy, type, body)
+    : { image: body, options: null }
+  if (form.image.byteLength === 0)
+    throw new GradCamError('ERR_REQUEST', 'The request has no image.', { remedy: 'Send one as the body.' })
+  const options = form.options === null ? null : parseOptions(form.options, "The part 'options'")
+  return { image: form.image, options }
+}
+
+/** The options of the query, and over them those of the body, checked by the schema of both. */
+function askOf(request: FastifyRequest, options: Posted['options']): AskedFor {
+  const query = request.query as AskedFor
+  if (options === null) return query
+  const merged = { ...query, ...asLists(options) }
+  const validate = request.compileValidationSchema(askSchema, 'querystring')
+  if (validate(merged)) return merged
+  throw Object.assign(new Error('The options are not valid.'), {
+    validation: validate.errors,
+    validationContext: 'options',
+    statusCode: 400,
+  })
+}
+
+function parseOptions(text: string, what: string): Readonly<Record<string, unknown>> {
+  let options: unknown
+  try {
+    options = JSON.parse(text)
+  } catch (cause) {
+    throw new GradCamError('ERR_REQUEST', `${what} is not JSON: ${(cause as Error).message}.`, { cause })
+  }
+  if (typeof options === 'object' && options !== null && !Array.isArray(options))
+    return options as Readonly<Record<string, unknown>>
+  throw new GradCamError('ERR_REQUEST', `${what} must be a JSON object.`)
+}
+
+/** One method, layer or target may be given as it is, as in the query. */
+function asLists(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const lists = ['method', 'layer', 'target']
+  return Object.fromEntries(
+    Object.entries(options).map(([key, value]) => [
+      key,
+      lists.includes(key) && !Array.isArray(value) ? [value] : value,
+    ]),
+  )
+}
+
+function describeAnswer(answer: Answer, format: 'json' | 'npy'): unknown {
+  const { model, size, region, outputs, top, maps, notes, warnings } = answer
+  return {
+    model: model.name,
+    size,
+    region,
+    outputs,
+    top: top.map((one) => ({ ...one, label: labelOf(model, one.class) })),
+    maps: maps.map((map) => ({ ...describeMap(map, format), label: labelOf(model, map.class) })),
+    notes,
+    warnings,
+  }
+}
+
+function describeMap({ method, layer, class: index, score, condition, values }: AnswerMap, format: 'json' | 'npy') {
+  const { data, height, width } = values
+  return {
+    method,
+    layer,
+    class: index,
+    score,
+    condition,
+    height,
+    width,
+    ...(format === 'npy'
+      ? { npy: toNpy(data, [height, width]).toString('base64') }
+      : { values: Array.from(data, (value) => (Number.isFinite(value) ? value : null)) }),
+  }
+}
+
+const labelOf = ({ settings: { labels } }: ServedModel, index: number): string | null => labels?.[index] || null
+
+function describeModel(served: ServedModel, isDefault: boolean): unknown {
+  const { name, settings, layer, shape } = served
+  return {
+    name,
+    isDefault,
+    devices: settings.models.map(({ device }) => device),
+    defaultLayer: layer,
+    size: shape.slice(2),
+    labels: settings.labels,
+    notes: served.notes,
+  }
+}
+
+async function describeLayers(served: ServedModel): Promise<unknown[]> {
+  const { outputs, suggested } = await served.trial()
+  const byPath = new Map(outputs.map((output) => [output.path, output]))
+  return served.model
+    .namedModules()
+    .filter(({ path }) => path !== '')
+    .map(({ path, typeName, parameters, hookable }) => ({
+      path,
+      type: typeName,
+      parameters,
+      explainable: hookable,
+      output: byPath.get(path)?.description ?? null,
+      suggested: suggested.some(({ layer }) => layer === path),
+      isDefault: path === served.layer,
+    }))
+}

@@ -1,0 +1,211 @@
+import { GradCamError } from '../base/errors.js'
+import { nearestName } from '../base/nearest.js'
+import type { BatchExplainer } from '../batch/explain-batch.js'
+import type { Reshape } from '../cam/reshape.js'
+import { pickLayer } from '../cam/pick-layer.js'
+import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
+import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
+import { methods, type MethodName } from '../methods/table.js'
+import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
+import type { Model } from '../model/model.js'
+import { modelNotes, type ModelNote } from '../model/model-notes.js'
+import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
+import { framingOf } from '../preprocess/framing.js'
+import { Tensor } from '../tensor/tensor.js'
+import { disposeValue } from '../tensor/values.js'
+import { Lane, type BatchListener } from './lane.js'
+import type { BatchSettings, ServedModelSettings } from './options.js'
+
+/** What a model does with noise of the size that images are framed to. */
+export interface ModelTrial {
+  readonly outputs: readonly LayerOutput[]
+  readonly suggested: readonly LayerSuggestion[]
+}
+
+/** The methods and layers that one explainer serves. */
+export interface LaneKey {
+  readonly methods: readonly MethodName[]
+  readonly layers: readonly string[]
+}
+
+/** As many lanes as a model keeps; clients choose the combinations of methods and layers. */
+const mostLanes = 64
+
+/** A model of the server: its lanes, and what is said of it. */
+export class ServedModel {
+  /** By their keys, the one that was used last at the end. */
+  readonly #lanes = new Map<string, Lane>()
+  #trial: Promise<ModelTrial> | null = null
+
+  private constructor(
+    readonly settings: ServedModelSettings,
+    /** The layer of requests that name none, and the reshape of that layer, or of all where the server was given one. */
+    private readonly how: { readonly layer: string | null; readonly reshape: LayerSuggestion['reshape'] },
+    /** What the model takes. */
+    readonly expected: ExpectedInput,
+    private readonly batching: BatchSettings & { readonly onBatch: BatchListener },
+  ) {}
+
+  /** Picks the layer and explains one image of noise, so that the first request finds all prepared. */
+  static async open(
+    settings: ServedModelSettings,
+    batching: BatchSettings & { readonly onBatch: BatchListener },
+  ): Promise<ServedModel> {
+    const { models, reshape } = settings
+    const first = models[0] as Model
+    const expected = expectedInput(first)
+    if (settings.layer !== null) first.checkLayer(settings.layer)
+    const picked = settings.layer === null ? await pick(first, shapeOf(settings, expected)) : null
+    const how = { layer: settings.layer ?? picked?.layer ?? null, reshape: reshape ?? picked?.reshape }
+    const served = new ServedModel(settings, how, expected, batching)
+    await served.#warm()
+    return served
+  }
+
+  /** The layer of requests that name none; null where the model has no layer with spatial positions. */
+  get layer(): string | null {
+    return this.how.layer
+  }
+
+  get name(): string {
+    return this.settings.name
+  }
+
+  get model(): Model {
+    return this.settings.models[0] as Model
+  }
+
+  /** [1, channels, height, width] of what images are framed to. */
+  get shape(): readonly number[] {
+    return shapeOf(this.settings, this.expected)
+  }
+
+  get notes(): readonly ModelNote[] {
+    return modelNotes(this.model)
+  }
+
+  /** The lane of these methods at these layers. */
+  lane(key: LaneKey): Lane {
+    const name = JSON.stringify([key.methods, key.layers])
+    const lane = this.#lanes.get(name) ?? this.#open(key)
+    this.#lanes.delete(name)
+    this.#lanes.set(name, lane)
+    return lane
+  }
+
+  /** Runs the model once, for what its layers return and which of them are suggested. */
+  trial(): Promise<ModelTrial> {
+    return (this.#trial ??= this.#tryOut().catch((error: unknown) => {
+      this.#trial = null
+      throw error
+    }))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.close()))
+    this.#lanes.clear()
+  }
+
+  #open({ methods: names, layers }: LaneKey): Lane {
+    for (const layer of layers) this.model.checkLayer(layer)
+    this.#makeRoom()
+    // The reshape was made for one layer, unless the operator of the server said that it holds for all.
+    const holds = this.settings.reshape !== undefined || layers.every((layer) => layer === this.layer)
+    const reshape = holds && layers.length > 0 ? this.#reshape : {}
+    const explainers: BatchExplainer[] = []
+    try {
+      for (const model of this.settings.models) {
+        const [explainer] = makeMapExplainers(model, names, layers, reshape)
+        if (explainer) explainers.push({ model, explainer })
+      }
+      return new Lane(explainers, this.batching, this.batching.onBatch)
+    } catch (error) {
+      for (const { explainer } of explainers) explainer[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  /** Closes the lane that was not used for the longest, of those that do nothing. */
+  #makeRoom(): void {
+    if (this.#lanes.size < mostLanes) return
+    for (const [name, lane] of this.#lanes) {
+      if (!lane.isIdle) continue
+      this.#lanes.delete(name)
+      void lane.close()
+      return
+    }
+    throw new GradCamError(
+      'ERR_BUSY',
+      `The model '${this.name}' is asked for too many combinations of methods and layers.`,
+    )
+  }
+
+  get #reshape(): { readonly reshape?: Reshape } {
+    const { reshape } = this.how
+    return reshape === undefined ? {} : { reshape }
+  }
+
+  /** Each replica prepares for itself. */
+  async #warm(): Promise<void> {
+    const { layer } = this.how
+    if (layer === null) return
+    using noise = this.#noise()
+    for (const model of this.settings.models) {
+      const [explainer] = makeMapExplainers(model, ['gradcam'], [layer], this.#reshape) as [MapExplainer]
+      using _explainer = explainer
+      const { maps, output } = await explainer.explain(noise, { target: 'argmax' })
+      for (const { map } of maps) map.dispose()
+      disposeValue(output)
+    }
+  }
+
+  async #tryOut(): Promise<ModelTrial> {
+    using noise = this.#noise()
+    const outputs = await observeLayers(this.model, noise)
+    return { outputs, suggested: await suggestLayers(this.model, noise) }
+  }
+
+  #noise(): Tensor {
+    const { dtype } = this.expected
+    using noise = Tensor.rand(this.shape)
+    return dtype === null ? noise.detach() : noise.to({ dtype })
+  }
+}
+
+/** The lanes of a request: methods of layers share their passes, and each of the others has its own. */
+export function laneKeys(names: readonly MethodName[], layers: readonly string[]): LaneKey[] {
+  const cams = names.filter((name) => methods[name].by === 'Cam').toSorted()
+  const single = names.filter((name) => methods[name].by !== 'Cam')
+  return [
+    ...(cams.length > 0 ? [{ methods: cams, layers: layers.toSorted() }] : []),
+    ...single.flatMap((name) =>
+      methods[name].layered
+        ? layers.map((layer) => ({ methods: [name], layers: [layer] }))
+        : [{ methods: [name], layers: [] }],
+    ),
+  ]
+}
+
+/** The model of that name; the first where there is no name. Throws ERR_MODEL_NOT_FOUND. */
+export function findModel(models: ReadonlyMap<string, ServedModel>, name: string | undefined): ServedModel {
+  const found = name === undefined ? [...models.values()][0] : models.get(name)
+  if (found) return found
+  const near = nearestName(name ?? '', [...models.keys()])
+  throw new GradCamError('ERR_MODEL_NOT_FOUND', `There is no model '${name}'.`, {
+    remedy: near === null ? 'GET /v1/models lists them.' : `Did you mean '${near}'?`,
+    details: { model: name, models: [...models.keys()] },
+  })
+}
+
+function shapeOf({ preprocess }: ServedModelSettings, { channels }: ExpectedInput): readonly number[] {
+  return [1, channels ?? 3, ...framingOf([224, 224], preprocess).size]
+}
+
+/** Null where no layer has spatial positions: methods that require no layer are served all the same. */
+async function pick(model: Model, shape: readonly number[]): Promise<LayerSuggestion | null> {
+  return await pickLayer(model, shape).catch((error: unknown) => {
+    if (error instanceof GradCamError && (error.code === 'ERR_LAYER_OUTPUT' || error.code === 'ERR_MODEL_FROZEN'))
+      return null
+    throw error
+  })
+}
