@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 import { currentFingerprint, sameLibraries } from './describe.js'
-import { addonFile, buildInfoFile } from '../base/paths.js'
+import { addonFile, buildInfoFile, bundled } from '../base/paths.js'
 import type { NativeBinding } from './binding.js'
 import { addonStamp, platform, readBuildInfo, type BuildInfo } from './build-info.js'
 import { explainLoadError } from './load-errors.js'
@@ -39,6 +39,9 @@ function load(): { binding: NativeBinding; file: string } {
   try {
     return { binding: withShortSpin(() => require(file) as NativeBinding), file }
   } catch (cause) {
+    // A bundler put something else in the place of `require`.
+    if ((cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND' && existsSync(file))
+      throw new GradCamError('ERR_ADDON_LOAD', bundled(null), { details: { file }, cause })
     const builtWith = info
       ? ` It was built with ${info.builder} against LibTorch ${info.libtorch.version} in ${info.libtorch.root}.`
       : ''

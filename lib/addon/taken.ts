@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { lstatSync, mkdirSync, statSync, utimesSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../base/cache-folder.js'
@@ -27,26 +27,32 @@ export const addonsFolder = (cache: string = cacheFolder()): string => join(cach
 export function takenFolders(): string[] {
   const named = process.env['LIBTORCH'] ? resolve(process.env['LIBTORCH']) : ''
   const key = hashText('taken', platform, packageRoot, named, hashSources())
-  return [cacheFolder(), ownTemporaryFolder()]
-    .filter((cache) => cache !== null)
-    .map((cache) => join(addonsFolder(cache), key))
+  return [cacheFolder(), temporaryFolder()].filter(isOwn).map((cache) => join(addonsFolder(cache), key))
+}
+
+/** Makes one of {@link takenFolders}. Throws the errors of the system, and where another user made the folder meanwhile. */
+export function makeTakenFolder(folder: string): void {
+  const temporary = temporaryFolder()
+  if (folder.startsWith(temporary)) {
+    mkdirSync(temporary, { recursive: true, mode: 0o700 })
+    if (!isOwn(temporary)) throw new Error(`${temporary} belongs to another user`)
+  }
+  mkdirSync(folder, { recursive: true })
+}
+
+/** Not by os.userInfo(), which fails in containers whose user has no entry in /etc/passwd. */
+function temporaryFolder(): string {
+  return join(tmpdir(), `gradcam-${process.getuid?.() ?? process.env['USERNAME'] ?? 'user'}`)
 }
 
 /**
- * A folder among the temporary files that is this user's alone; null where another user has one of that name, for what lies in it
- * is loaded as code.
+ * Whether a cache folder may be used: what lies in it is loaded as code, and the names of temporary files are there for anybody to
+ * take. The one that the user chose is the user's affair.
  */
-function ownTemporaryFolder(): string | null {
-  const { uid, username } = userInfo()
-  const folder = join(tmpdir(), `gradcam-${uid < 0 ? username : uid}`)
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const found = lstatSync(folder)
-    const own = process.platform === 'win32' || (found.uid === uid && (found.mode & 0o022) === 0)
-    return found.isDirectory() && own ? folder : null
-  } catch {
-    return null
-  }
+function isOwn(cache: string): boolean {
+  if (cache !== temporaryFolder() || process.platform === 'win32') return true
+  const found = lstatSync(cache, { throwIfNoEntry: false })
+  return !found || (found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0)
 }
 
 /**

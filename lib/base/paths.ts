@@ -27,8 +27,8 @@ function findPackageRoot(module: string | undefined): string {
   return folder
 }
 
-/** The message for a copy of this file inside a bundle, which has lost the addon, the programs and the images beside it. */
-function bundled(file: string | null): string {
+/** The message for this package inside a bundle, where it has lost the addon, the programs and the images beside it. */
+export function bundled(file: string | null): string {
   return (
     `libtorch-gradcam is in a bundle${file === null ? '' : ` (${file})`}, where it cannot find its own files. Leave it external: ` +
     '--external:libtorch-gradcam for esbuild, externals for webpack and Rollup, serverExternalPackages in next.config.js, ' +

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { platform, readBuildInfo, addonStamp, type Builder } from '../addon/build-info.js'
 import { sameLibraries, currentFingerprint, type LibTorch } from '../addon/describe.js'
-import { addonsFolder, takenFolders, type Taken } from '../addon/taken.js'
+import { addonsFolder, makeTakenFolder, takenFolders, type Taken } from '../addon/taken.js'
 import { GradCamError } from '../base/errors.js'
 import { withLock } from '../base/lock.js'
 import { findCachedAddon, prune } from './addon-cache.js'
@@ -64,7 +64,7 @@ async function take(libtorch: LibTorch, broken: string[]): Promise<Fit | null> {
   const { builder, file } = found
   for (const folder of takenFolders()) {
     try {
-      mkdirSync(folder, { recursive: true })
+      makeTakenFolder(folder)
       const info = { ...describeBuild(libtorch, 'cmake-js', {}), builder }
       const linked = builder === 'prebuilt' ? libtorch : undefined
       // Two that begin at once take one and the same file: a process cannot load the addon from two.

@@ -44,12 +44,17 @@ const addonsIn = (cache: string): string[] =>
   existsSync(join(cache, 'addons')) ? readdirSync(join(cache, 'addons')).filter((name) => !name.startsWith('.')) : []
 
 onLinux('an import takes the addon that npm installed, once, into the cache, and leaves the package as it is', (t) => {
-  const { root, cache, env } = installed(t)
+  const { root, cache, temporary, env } = installed(t)
   const first = load(root, env)
   t.regex(first.stdout, /^small .*gradcam\.node\n$/, first.stdout)
   t.true(first.stdout.includes(join(cache, 'addons')))
   t.false(existsSync(join(root, 'build')))
   t.is(addonsIn(cache).length, 1)
+  t.deepEqual(
+    readdirSync(temporary).filter((name) => name.startsWith('gradcam-')),
+    [],
+    'nothing is made that is not needed',
+  )
   // A second time nothing is searched: neither the package of npm nor a Python is looked at.
   const record = join(cache, 'addons', addonsIn(cache)[0] ?? '', 'build-info.json')
   t.like(JSON.parse(readFileSync(record, 'utf8')), { builder: 'prebuilt', libtorch: { root: built?.libtorch } })

@@ -72,37 +72,46 @@ withRegistry("every snippet of README runs in a consumer's project, in the order
   t.true(readdirSync(join(folder, 'maps')).some((name) => name.endsWith('.html')))
 })
 
-withRegistry('bundled it works where it stays external, and says so where it does not', (t) => {
+/** A program for webpack, whose configuration may be code alone. `true` leaves the package external. */
+const webpackProgram = `
+const webpack = require('webpack')
+const external = process.argv[2] === 'true'
+webpack({
+  mode: 'production', optimization: { minimize: false }, target: 'node20', context: __dirname, entry: './entry.mjs',
+  experiments: { outputModule: true }, output: { path: __dirname + '/out', filename: 'webpack-' + external + '.mjs', module: true, chunkFormat: 'module' },
+  externalsType: 'module', externals: external ? ['libtorch-gradcam'] : ['sharp', 'fs-native-extensions'],
+}, (error, stats) => {
+  if (error || stats.hasErrors()) throw error || new Error(stats.toString())
+})`
+
+withRegistry('bundled by esbuild and webpack it works where it stays external, and says so where it does not', (t) => {
   const consumer = makeConsumer(t, 'npm', 'module')
   const { folder } = consumer
-  const added = spawnSync(
-    'npm',
-    ['install', '--prefer-offline', '--no-audit', '--no-fund', '--no-save', 'esbuild@0.25'],
-    {
-      cwd: folder,
-      encoding: 'utf8',
-    },
-  )
-  t.is(added.status, 0, added.stderr)
+  const added = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--no-save', 'esbuild@0.25', 'webpack@5']
+  const install = spawnSync('npm', added, { cwd: folder, encoding: 'utf8' })
+  t.is(install.status, 0, install.stderr)
   writeFileSync(
     join(folder, 'entry.mjs'),
     "import { Tensor } from 'libtorch-gradcam'\nconsole.log(Tensor.from([1, 2]).sum().item())\n",
   )
+  writeFileSync(join(folder, 'webpack.cjs'), webpackProgram)
   mkdirSync(join(folder, 'out'))
   for (const external of [true, false]) {
-    const packages = ['sharp', 'fs-native-extensions', ...(external ? ['libtorch-gradcam'] : [])]
-    const options = ['--bundle', '--platform=node', '--format=esm', `--outfile=out/${external}.mjs`]
-    const outside = packages.map((name) => `--external:${name}`)
-    const made = spawnSync(join(folder, 'node_modules', '.bin', 'esbuild'), ['entry.mjs', ...options, ...outside], {
-      cwd: folder,
-      encoding: 'utf8',
-    })
-    t.is(made.status, 0, made.stderr)
-    const { code, stdout, stderr } = consumer.run(process.execPath, [`out/${external}.mjs`])
-    if (external) t.is(stdout, '3\n', stderr)
-    else {
-      t.is(code, 1)
-      t.regex(stderr, /libtorch-gradcam is in a bundle.*external.*--external:libtorch-gradcam.*serverExternalPackages/s)
+    const outside = ['sharp', 'fs-native-extensions', ...(external ? ['libtorch-gradcam'] : [])]
+    const flags = ['--bundle', '--platform=node', '--format=esm', `--outfile=out/esbuild-${external}.mjs`]
+    const esbuild = join(folder, 'node_modules', '.bin', 'esbuild')
+    const bundles = [
+      spawnSync(esbuild, ['entry.mjs', ...flags, ...outside.map((name) => `--external:${name}`)], { cwd: folder }),
+      spawnSync(process.execPath, ['webpack.cjs', String(external)], { cwd: folder }),
+    ]
+    for (const { status, stderr } of bundles) t.is(status, 0, String(stderr))
+    for (const bundler of ['esbuild', 'webpack']) {
+      const { code, stdout, stderr } = consumer.run(process.execPath, [`out/${bundler}-${external}.mjs`])
+      if (external) t.is(stdout, '3\n', stderr)
+      else {
+        t.is(code, 1, bundler)
+        t.regex(stderr, /libtorch-gradcam is in a bundle.*--external:libtorch-gradcam.*serverExternalPackages/s)
+      }
     }
   }
 })

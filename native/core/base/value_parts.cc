@@ -1,16 +1,22 @@
 #include "value_parts.h"
 
 #include <array>
-#include <charconv>
+#include <cstdio>
+#include <cstdlib>
 
 namespace gradcam {
 
 namespace {
 
+// The fewest of 15 to 17 digits that are read as the same number. Not by std::to_chars, which libstdc++ has since GCC
+// 11: the addon loads with that of GCC 8.
 std::string double_text(double number) {
   std::array<char, 32> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
-  return {text.data(), end};
+  for (const auto digits : {15, 16, 17}) {
+    std::snprintf(text.data(), text.size(), "%.*g", digits, number);
+    if (std::strtod(text.data(), nullptr) == number) break;
+  }
+  return text.data();
 }
 
 const c10::ivalue::Object* object_of(const IValue& value) {
