@@ -15,8 +15,8 @@ struct CudaLibraries {
 // only cost time at the start, and a LibTorch that lacks what they need (cuDNN and others, over 2 GB) works on the CPU.
 const CudaLibraries& cuda_libraries();
 
-// Loads one of LibTorch's libraries, by its file name, for another library that needs it: its CUDA libraries where there
-// is no driver, too. Why it cannot be loaded; empty where it is, or where LibTorch has none of that name.
+// Loads one of LibTorch's libraries, by its file name, for another library that needs it: its CUDA libraries where
+// there is no driver, too. Why it cannot be loaded; empty where it is, or where LibTorch has none of that name.
 std::string open_libtorch_library(const std::string& name);
 
 }  // namespace gradcam
