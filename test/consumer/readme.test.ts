@@ -72,6 +72,17 @@ withRegistry("every snippet of README runs in a consumer's project, in the order
   t.true(readdirSync(join(folder, 'maps')).some((name) => name.endsWith('.html')))
 })
 
+/** What a bundle leaves out in any case: packages with an addon of their own, and those of the server, which are optional. */
+const outsiders = [
+  'sharp',
+  'fs-native-extensions',
+  'fastify',
+  'prom-client',
+  '@fastify/busboy',
+  '@fastify/multipart',
+  'express',
+]
+
 /** A program for webpack, whose configuration may be code alone. `true` leaves the package external. */
 const webpackProgram = `
 const webpack = require('webpack')
@@ -79,7 +90,7 @@ const external = process.argv[2] === 'true'
 webpack({
   mode: 'production', optimization: { minimize: false }, target: 'node20', context: __dirname, entry: './entry.mjs',
   experiments: { outputModule: true }, output: { path: __dirname + '/out', filename: 'webpack-' + external + '.mjs', module: true, chunkFormat: 'module' },
-  externalsType: 'module', externals: external ? ['libtorch-gradcam'] : ['sharp', 'fs-native-extensions'],
+  externalsType: 'module', externals: external ? ['libtorch-gradcam'] : ${JSON.stringify(outsiders)},
 }, (error, stats) => {
   if (error || stats.hasErrors()) throw error || new Error(stats.toString())
 })`
@@ -97,7 +108,7 @@ withRegistry('bundled by esbuild and webpack it works where it stays external, a
   writeFileSync(join(folder, 'webpack.cjs'), webpackProgram)
   mkdirSync(join(folder, 'out'))
   for (const external of [true, false]) {
-    const outside = ['sharp', 'fs-native-extensions', ...(external ? ['libtorch-gradcam'] : [])]
+    const outside = [...outsiders, ...(external ? ['libtorch-gradcam'] : [])]
     const flags = ['--bundle', '--platform=node', '--format=esm', `--outfile=out/esbuild-${external}.mjs`]
     const esbuild = join(folder, 'node_modules', '.bin', 'esbuild')
     const bundles = [
