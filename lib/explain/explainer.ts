@@ -236,8 +236,12 @@ export abstract class Explainer implements Disposable {
     signal: AbortSignal | undefined,
   ): Promise<NativeExplained> {
     if (typeof target !== 'function') {
-      using wanted = toNativeTarget(target)
-      const explained = await cancellable(signal, (ticket) => pass.backward(wanted.target, ticket), disposeExplained)
+      using nativeTarget = toNativeTarget(target)
+      const explained = await cancellable(
+        signal,
+        (ticket) => pass.backward(nativeTarget.target, ticket),
+        disposeExplained,
+      )
       rememberRows(this.model, explained.rows)
       return explained
     }
@@ -255,11 +259,12 @@ export abstract class Explainer implements Disposable {
     const { target, signal } = expect.options(options)
     this.assertOpen()
     if (typeof target !== 'function') {
-      using wanted = toNativeTarget(target)
+      using nativeTarget = toNativeTarget(target)
       const result = await this.#busyPoll.while(() =>
         cancellable(
           signal,
-          (ticket) => this.#pass.explain(toPositional(this.model, inputs).map(unwrapValue), wanted.target, ticket),
+          (ticket) =>
+            this.#pass.explain(toPositional(this.model, inputs).map(unwrapValue), nativeTarget.target, ticket),
           (late) => {
             disposeExplained(late)
             disposeValue(wrapValue(late.output))

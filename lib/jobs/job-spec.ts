@@ -170,12 +170,12 @@ const isBatchFile = (value: unknown): value is BatchFile => batchFiles.some((kin
  * @throws GradCamError ERR_JOB_CHANGED with the differences
  */
 export function checkSameJob(before: JobSpec, now: JobSpec): void {
-  const [old, wanted] = [plainSpec('before', before), plainSpec('now', now)]
-  const changes = Object.keys(wanted).flatMap((key) => {
+  const [old, current] = [plainSpec('before', before), plainSpec('now', now)]
+  const changes = Object.keys(current).flatMap((key) => {
     const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
-    if (name === 'model') return modelChanges(old.model, wanted.model)
-    return isDeepStrictEqual(old[name], wanted[name]) ? [] : [difference(name, old[name], wanted[name])]
+    if (name === 'model') return modelChanges(old.model, current.model)
+    return isDeepStrictEqual(old[name], current[name]) ? [] : [difference(name, old[name], current[name])]
   })
   if (changes.length > 0)
     throw new GradCamError('ERR_JOB_CHANGED', `This is not the job that is to be resumed; ${changes.join('; ')}.`, {
@@ -184,10 +184,10 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
     })
 }
 
-function modelChanges(old: JobSpec['model'], wanted: JobSpec['model']): string[] {
-  if (old.sha256 !== wanted.sha256) return [`model: ${old.path} has changed`]
-  if (old.architecture === wanted.architecture) return []
-  return [difference('model.architecture', old.architecture, wanted.architecture)]
+function modelChanges(old: JobSpec['model'], current: JobSpec['model']): string[] {
+  if (old.sha256 !== current.sha256) return [`model: ${old.path} has changed`]
+  if (old.architecture === current.architecture) return []
+  return [difference('model.architecture', old.architecture, current.architecture)]
 }
 
 /** As job.json holds it, checked as far as this reads it. */

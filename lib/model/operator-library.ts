@@ -47,13 +47,17 @@ function libraryIn(folder: string): string | null {
 /** A library for another version would be taken for damaged, or would crash. */
 function checkVersion(file: string): string {
   const name = dirname(file)
-  const wanted = requiredTorch(name)
+  const required = requiredTorch(name)
   const own = native().info().torchVersion.split('+')[0] as string
-  if (wanted === null || wanted === own) return file
-  throw new GradCamError('ERR_MODEL_OPERATOR', `${name} is for PyTorch ${wanted}, and the LibTorch in use is ${own}.`, {
-    remedy: `Install it for PyTorch ${own}.`,
-    details: { library: file, torch: wanted },
-  })
+  if (required === null || required === own) return file
+  throw new GradCamError(
+    'ERR_MODEL_OPERATOR',
+    `${name} is for PyTorch ${required}, and the LibTorch in use is ${own}.`,
+    {
+      remedy: `Install it for PyTorch ${own}.`,
+      details: { library: file, torch: required },
+    },
+  )
 }
 
 /** The version of torch that the metadata of a package pin; null where they pin none. */

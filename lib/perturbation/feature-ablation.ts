@@ -49,8 +49,8 @@ export function featureAblation(x: Tensor, options: FeatureAblationOptions): Per
     weight: (score, without) => score - without,
     masks: async (from, to, call) => {
       const shape = [to - from, ...x.shape.map(() => 1)]
-      using wanted = Tensor.from(ids.slice(from, to), shape, { device: x.device })
-      return await callOperatorAsync(operators.eq, [mask, wanted], call)
+      using chosen = Tensor.from(ids.slice(from, to), shape, { device: x.device })
+      return await callOperatorAsync(operators.eq, [mask, chosen], call)
     },
     apply: (input, masks, call) => replaceWhere(input, masks, baseline, call),
     [Symbol.dispose]: () => mask.dispose(),

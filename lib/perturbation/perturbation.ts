@@ -40,8 +40,8 @@ export async function replaceWhere(
 /** Refuses a tensor that cannot be expanded to `shape`. */
 export function checkExpands(tensor: Tensor, shape: readonly number[], what: string): void {
   const own = [...tensor.shape].reverse()
-  const wanted = [...shape].reverse()
-  if (own.length <= wanted.length && own.every((size, i) => size === 1 || size === wanted[i])) return
+  const expected = [...shape].reverse()
+  if (own.length <= expected.length && own.every((size, i) => size === 1 || size === expected[i])) return
   throw new GradCamError(
     'ERR_SHAPE',
     `The ${what} has the shape [${tensor.shape.join(', ')}], which cannot be expanded to the input's [${shape.join(', ')}].`,

@@ -21,7 +21,7 @@ std::optional<Tensor> added_mask(const std::optional<Tensor>& mask, const Tensor
 
 // [N, heads or 1, T or 1, T], as the scores of attention are.
 Tensor spread_mask(const Tensor& mask, std::optional<int64_t> type, const Tensor& scores) {
-  const auto flags = mask.to(at::kBool);
+  auto flags = mask.to(at::kBool);
   if (flags.dim() == 4) return flags;
   const bool of_keys = type ? *type == 1 : flags.size(0) == scores.size(0) && flags.size(0) != scores.size(2);
   return of_keys ? flags.unsqueeze(1).unsqueeze(2) : flags.unsqueeze(0).unsqueeze(0);
@@ -33,7 +33,7 @@ bool is_nested(const Tensor& a, const Tensor& b, const Tensor& c) {
 
 }  // namespace
 
-AttentionByFormula::AttentionByFormula(bool wanted) : outer_(std::exchange(by_formula, wanted)) {}
+AttentionByFormula::AttentionByFormula(bool by) : outer_(std::exchange(by_formula, by)) {}
 AttentionByFormula::~AttentionByFormula() { by_formula = outer_; }
 
 bool attends_by_formula() { return by_formula; }

@@ -40,15 +40,16 @@ void refuse_channels(const std::string& text, const std::vector<Tensor>& inputs)
   static const std::regex kNumber(R"(\d+)");
   for (std::sregex_iterator at(list.begin(), list.end(), kNumber), end; at != end; ++at)
     sizes.push_back(std::stoll(at->str()));
-  const int64_t wanted = std::stoll(found[2].str()), given = std::stoll(found[3].str());
-  const std::vector<int64_t> spatial(sizes.begin() + std::min<std::ptrdiff_t>(2, sizes.size()), sizes.end());
+  const int64_t expected = std::stoll(found[2].str()), given = std::stoll(found[3].str());
+  const std::vector<int64_t> spatial(sizes.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(2, sizes.size())),
+                                     sizes.end());
   for (const auto& input : inputs)
     if (is_input_of(input, given, spatial))
       throw Error("ERR_CHANNELS",
-                  "The model takes " + counted_channels(wanted) + ", but its input " + shape_text(input) + " has " +
+                  "The model takes " + counted_channels(expected) + ", but its input " + shape_text(input) + " has " +
                       std::to_string(given) + ".",
-                  Remedy{"Give an input of " + counted_channels(wanted) + "."},
-                  {{"channels", wanted}, {"given", given}});
+                  Remedy{"Give an input of " + counted_channels(expected) + "."},
+                  {{"channels", expected}, {"given", given}});
 }
 
 bool is_about_types(const std::string& text) {
