@@ -10,7 +10,6 @@ A sum that a method divides by may be undecided, too: where its terms cancel, ro
 moves such sums toward zero.
 """
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
@@ -44,7 +43,7 @@ def at_gate(func, args, kwargs):
 
 
 def moved_sums(terms):
-    """For whatever divides by sums over the last two dimensions of an array, which are [N, C, 1, 1]: what the mode that was
+    """For whatever divides by sums over the last two dimensions of an array of NumPy, which are [N, C, 1, 1]: what the mode that was
     entered would add to them."""
     return _entered[-1].at_sums(terms) if _entered else 0
 
@@ -52,8 +51,8 @@ def moved_sums(terms):
 def rounding_of_sums(terms):
     """How far off float32 may be in each sum: of roundings with the root mean square of MARGIN / 2, which is near the worst."""
     count = terms[0, 0].size
-    squares = np.square(terms, dtype=np.float64).mean(axis=(1, 2, 3), keepdims=True)
-    return MARGIN / 2 * np.sqrt(count * squares)
+    squares = (terms.astype("float64") ** 2).mean(axis=(1, 2, 3), keepdims=True)
+    return MARGIN / 2 * (count * squares) ** 0.5
 
 
 class Watch(TorchFunctionMode):
@@ -95,7 +94,7 @@ class Watch(TorchFunctionMode):
 
 
     def at_sums(self, terms):
-        sums = np.abs(terms.sum(axis=(2, 3), keepdims=True))
+        sums = abs(terms.sum(axis=(2, 3), keepdims=True))
         self.cancelling += int((sums < 1000 * rounding_of_sums(terms)).sum())
         return 0
 
@@ -113,7 +112,7 @@ class OtherSide(Watch):
 
     def at_sums(self, terms):
         sums = terms.sum(axis=(2, 3), keepdims=True)
-        return -np.sign(sums) * np.minimum(np.abs(sums) / 2, rounding_of_sums(terms))
+        return -(sums / 2).clip(-rounding_of_sums(terms), rounding_of_sums(terms))
 
 
 def root_mean_square(x):
