@@ -158,7 +158,12 @@ test.serial('a layer that the pass does not reach, or that returns no map', asyn
   await refuses(t, () => flat.explain(input), 'ERR_LAYER_OUTPUT', /spatial.*Pick a layer/)
   using structures = await ScriptModule.load(nets.file('inner_structures'))
   using tuple = new GradCam(structures, ['join'])
-  await refuses(t, () => tuple.explain(input), 'ERR_LAYER_OUTPUT', /Tuple of several tensors: 0 \[2, 6, 16, 20\].*`part`/)
+  await refuses(
+    t,
+    () => tuple.explain(input),
+    'ERR_LAYER_OUTPUT',
+    /Tuple of several tensors: 0 \[2, 6, 16, 20\].*`part`/,
+  )
 })
 
 test.serial('asking too early', async (t) => {
