@@ -1,11 +1,12 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test from 'ava'
 import { packageRoot } from '../../lib/base/paths.js'
 import { findCMake } from '../../lib/setup/tools.js'
-import { canInstall, makeConsumer, type Consumer } from '../support/consumer.js'
+import { canInstall, makeConsumer, runManager, type Consumer } from '../support/consumer.js'
 import { needing } from '../support/needs.js'
 
 const packed = process.platform === 'linux' && (await findCMake()) !== null
@@ -16,6 +17,33 @@ const require = createRequire(import.meta.url)
 function snippets(document: string): { language: string; code: string }[] {
   const text = readFileSync(join(packageRoot, document), 'utf8')
   return Array.from(text.matchAll(/^```(\w+)\n([^]*?)^```$/gm), ([, language = '', code = '']) => ({ language, code }))
+}
+
+/** Runs a line that starts a server, until it has answered. */
+async function runServer({ folder, env }: Consumer, line: string): Promise<void> {
+  const child = spawn('sh', ['-c', `exec ${line} --port 0`], { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = once(child, 'close')
+  try {
+    let said = ''
+    for await (const text of child.stdout.setEncoding('utf8')) {
+      said += text as string
+      if (said.includes('\n')) break
+    }
+    const address = /^listening on (http:\S+)/m.exec(said)?.[1]
+    if (address === undefined) throw new Error(`${line}: ${said}`)
+    const answer = await fetch(`${address}/v1/explain`, {
+      method: 'POST',
+      headers: { 'content-type': 'image/png' },
+      body: readFileSync(join(folder, 'samples', 'cat_dog.png')),
+    })
+    const found = (await answer.json()) as { top?: { label: string }[]; maps?: unknown[] }
+    const [first, second] = (found.top ?? []).map(({ label }) => label)
+    if ([first, second].sort().join() !== 'cat,dog' || found.maps?.length !== 1)
+      throw new Error(`${line}: ${JSON.stringify(found).slice(0, 500)}`)
+  } finally {
+    child.kill('SIGTERM')
+    await ended
+  }
 }
 
 /** Compiles TypeScript in a strict project, as a user's compiler would, and runs it. */
@@ -37,40 +65,60 @@ function runTypeScript(consumer: Consumer, name: string, code: string) {
   return consumer.run(process.execPath, [`${name}.js`])
 }
 
-withRegistry("every snippet of README runs in a consumer's project, in the order in which it stands there", (t) => {
-  const consumer = makeConsumer(t, 'npm', 'module')
-  const { folder } = consumer
-  // What the snippets call beside Node: npx, which finds the program that npm installed, and cp.
-  const bin = join(folder, '.bin-for-test')
-  for (const name of ['cp', 'sh']) symlinkSync(`/bin/${name}`, join(bin, name))
-  writeFileSync(join(bin, 'npx'), `#!/bin/sh\nname=$1; shift\nexec node "${folder}/node_modules/.bin/$name" "$@"\n`, {
-    mode: 0o755,
-  })
-  const all = snippets('README.md')
-  t.true(all.length >= 4)
-  const ran: string[] = []
-  for (const [index, { language, code }] of all.entries()) {
-    if (language === 'ts') {
-      const { code: status, stdout, stderr } = runTypeScript(consumer, `snippet-${index}`, code)
-      t.is(status, 0, `${code}\n${stdout}${stderr}`)
-      ran.push('ts')
-      continue
+withRegistry(
+  "every snippet of README runs in a consumer's project, in the order in which it stands there",
+  async (t) => {
+    const consumer = makeConsumer(t, 'npm', 'module')
+    const { folder } = consumer
+    // What the snippets call beside Node: npx, which finds the program that npm installed, and cp.
+    const bin = join(folder, '.bin-for-test')
+    for (const name of ['cp', 'sh']) symlinkSync(`/bin/${name}`, join(bin, name))
+    writeFileSync(join(bin, 'npx'), `#!/bin/sh\nname=$1; shift\nexec node "${folder}/node_modules/.bin/$name" "$@"\n`, {
+      mode: 0o755,
+    })
+    const all = snippets('README.md')
+    t.true(all.length >= 4)
+    const ran: string[] = []
+    for (const [index, { language, code }] of all.entries()) {
+      if (language === 'ts') {
+        const { code: status, stdout, stderr } = runTypeScript(consumer, `snippet-${index}`, code)
+        t.is(status, 0, `${code}\n${stdout}${stderr}`)
+        ran.push('ts')
+        continue
+      }
+      t.is(language, 'sh', code)
+      for (const line of code.trim().split('\n')) {
+        // What is said to be for a clone, the tests of the demo and CI run; what npm installs is installed already.
+        if (/# in a clone:/.test(line) || line.startsWith('npm install libtorch-gradcam')) continue
+        if (line.includes(' serve ')) await runServer(consumer, line)
+        else {
+          const [program, ...args] = line.split(' ')
+          const {
+            code: status,
+            stdout,
+            stderr,
+          } = program === 'npm'
+            ? runManager('npm', [...args, '--prefer-offline'], folder)
+            : consumer.run('sh', ['-c', line])
+          t.is(status, 0, `${line}\n${stdout}${stderr}`)
+        }
+        ran.push(line.split(/\s+/).slice(0, 3).join(' '))
+      }
     }
-    t.is(language, 'sh', code)
-    for (const line of code.trim().split('\n')) {
-      // What is said to be for a clone, the tests of the demo and CI run; what npm installs is installed already.
-      if (/# in a clone:/.test(line) || line.startsWith('npm install libtorch-gradcam')) continue
-      const { code: status, stdout, stderr } = consumer.run('sh', ['-c', line])
-      t.is(status, 0, `${line}\n${stdout}${stderr}`)
-      ran.push(line.split(/\s+/).slice(0, 3).join(' '))
-    }
-  }
-  for (const line of ['npx gradcam setup', 'npx gradcam demo', 'npx gradcam explain', 'npx gradcam report', 'ts'])
-    t.true(ran.includes(line), ran.join('; '))
-  for (const file of ['gcam.png', 'grad.png', 'mixed.png', 'explained/cat_dog-overlay.png', 'maps/manifest.jsonl'])
-    t.true(existsSync(join(folder, file)), file)
-  t.true(readdirSync(join(folder, 'maps')).some((name) => name.endsWith('.html')))
-})
+    for (const line of [
+      'npx gradcam setup',
+      'npx gradcam demo',
+      'npx gradcam explain',
+      'npx gradcam report',
+      'npx gradcam serve',
+      'ts',
+    ])
+      t.true(ran.includes(line), ran.join('; '))
+    for (const file of ['gcam.png', 'grad.png', 'mixed.png', 'explained/cat_dog-overlay.png', 'maps/manifest.jsonl'])
+      t.true(existsSync(join(folder, file)), file)
+    t.true(readdirSync(join(folder, 'maps')).some((name) => name.endsWith('.html')))
+  },
+)
 
 /** What a bundle leaves out in any case: packages with an addon of their own, and those of the server, which are optional. */
 const outsiders = [
