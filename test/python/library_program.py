@@ -6,7 +6,6 @@
 import json
 import sys
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -40,27 +39,28 @@ class Detector(nn.Module):
         return {"scores": scores[kept], "boxes": self.boxes[kept]}
 
 
-def main(out):
-    out.mkdir(parents=True, exist_ok=True)
-    store = Store(out)
-    torch.manual_seed(0)
-    x = torch.randn(1, 3, 16, 20)
-    aligned = Detector(True).eval()
-    torch.export.save(torch.export.export(aligned, (x,)), str(out / "aligned.pt2"))
-    model = Detector(False).eval()
-    torch.export.save(torch.export.export(model, (x,)), str(out / "detector.pt2"))
+def explained(model, x):
     kept = []
     model.features.register_forward_hook(lambda _m, _i, value: kept.append(value))
     leaf = x.clone().requires_grad_()
     found = model(leaf)
     gradient, at_layer = torch.autograd.grad(found["scores"][:, 1].sum(), [leaf, kept[0]])
     cam = (kept[0] * at_layer.mean((2, 3), keepdim=True)).sum(1, keepdim=True).clamp(min=0)
-    listed = {"input": x, "aligned": aligned(x)["scores"], "scores": found["scores"], "boxes": found["boxes"], "gradient": gradient, "cam": cam}
+    return {"scores": found["scores"], "boxes": found["boxes"], "gradient": gradient, "cam": cam}
+
+
+def main(out):
+    out.mkdir(parents=True, exist_ok=True)
+    store = Store(out)
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, 16, 20)
+    programs = {}
+    for name, aligned in (("detector", False), ("aligned", True)):
+        model = Detector(aligned).eval()
+        torch.export.save(torch.export.export(model, (x,)), str(out / f"{name}.pt2"))
+        programs[name] = {what: store(tensor) for what, tensor in explained(model, x).items()}
     library = next(Path(torchvision.__file__).parent.glob("_C*.so"))
-    stored = {name: store(tensor) for name, tensor in listed.items()}
-    # Since 0.28 torchvision registers gradients in Python.
-    in_python = find_spec("torchvision._autograd_registrations") is not None
-    (out / "index.json").write_text(json.dumps({"library": str(library), "gradientsInPython": in_python, **stored}))
+    (out / "index.json").write_text(json.dumps({"library": str(library), "input": store(x), "programs": programs}))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "core/autograd/torchvision_gradients.h"
 #include "core/base/cuda_libraries.h"
 #include "core/base/error.h"
 #include "core/base/shared_object.h"
@@ -48,6 +49,7 @@ void load_operator_library(const std::string& path) {
                 Remedy{"Check its path."});
   try {
     loaded.emplace(path, open_operators(path));
+    register_torchvision_gradients();
   } catch (const std::exception& cause) {
     throw Error("ERR_MODEL_OPERATOR", "The operator library '" + path + "' cannot be loaded: " + concise_message(cause),
                 Remedy{"It must be built for LibTorch's own version."});
