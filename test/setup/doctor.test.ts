@@ -48,7 +48,7 @@ test('where nothing is there it says so, a remedy for each thing missing, and ex
   t.is(code, 1)
   const report = JSON.parse(stdout) as DoctorReport
   t.false(report.ok)
-  for (const name of ['Compiler', 'Python', 'sharp', 'LibTorch', 'Addon']) {
+  for (const name of ['Compiler', 'Python', 'LibTorch', 'Addon']) {
     const check = find(report, name)
     t.is(check?.status, 'missing', name)
     t.regex(check?.remedy ?? '', /^(Install|Run)\b.*\.$/, name)
@@ -106,7 +106,7 @@ test('a model that is not there, a layer that it has not, or a size that it does
   for (const [args, code] of [
     [['no-such.pt', '--size', '16x20'], 'ERR_FILE_NOT_FOUND'],
     [[nets.file('plain'), '--size', '16x20', '--layer', 'feature'], 'ERR_LAYER_NOT_FOUND'],
-    [[nets.file('plain'), '--size', '5x16x20'], 'ERR_TORCH'],
+    [[nets.file('plain'), '--size', '5x16x20'], 'ERR_CHANNELS'],
   ] as const) {
     const { code: exit, stdout } = gradcam(['doctor', ...args, '--json'])
     t.is(exit, 1, stdout)

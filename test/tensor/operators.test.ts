@@ -81,6 +81,30 @@ const functionCases: Record<string, readonly Case[]> = {
       ({ image }) => image.interpolate([9, 5], { alignCorners: true }),
     ],
   ],
+  nearest1d: [
+    [
+      'F.interpolate(image[:, :, 0], (5,), mode="nearest")',
+      ({ image }) => callOperator(functions.nearest1d, image.select(2, 0), [5], null),
+    ],
+  ],
+  nearest3d: [
+    [
+      'F.interpolate(image[:, :, None], (2, 9, 5), mode="nearest")',
+      ({ image }) => callOperator(functions.nearest3d, image.unsqueeze(2), [2, 9, 5], null),
+    ],
+  ],
+  linear1d: [
+    [
+      'F.interpolate(image[:, :, 0], (5,), mode="linear", align_corners=False)',
+      ({ image }) => callOperator(functions.linear1d, image.select(2, 0), [5], false, null),
+    ],
+  ],
+  trilinear: [
+    [
+      'F.interpolate(torch.stack([image, 2 * image], 2), (3, 9, 5), mode="trilinear", align_corners=False)',
+      ({ image }) => callOperator(functions.trilinear, Tensor.stack([image, image.mul(2)], 2), [3, 9, 5], false, null),
+    ],
+  ],
   bicubic: [
     [full([9, 5], 'bicubic', ', align_corners=False'), ({ image }) => interpolate(image, [9, 5], { mode: 'bicubic' })],
   ],
