@@ -25,12 +25,7 @@ export async function saveImage(tensor: Tensor, path: string | URL, options: Sav
   await write(file, await encodeImage(tensor, options.format ?? formatOf(file), options), replaceFile)
 }
 
-/** The same for a path whose name the package chose, as PNG: a link that has it is replaced, and not followed. */
-export async function saveOutput(tensor: Tensor, file: string): Promise<void> {
-  await saveEncoded(await encodeImage(tensor), file)
-}
-
-/** The same for an image that is encoded already. */
+/** Writes an image that is encoded, to a path whose name the package chose: a link that has it is replaced, and not followed. */
 export async function saveEncoded(bytes: Uint8Array, file: string): Promise<void> {
   await write(file, bytes, writeWhole)
 }

@@ -9,10 +9,10 @@ import type { PlainReshape } from '../cam/reshape.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { methods } from '../methods/table.js'
-import { fitsChannels } from '../images/frame-channels.js'
 import { loadNpy } from '../images/index.js'
 import { observeLayers } from '../model/observe-layers.js'
 import { refusedInput } from '../model/refused-input.js'
+import { describeInput } from '../preprocess/describe-input.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
 import { Tensor } from '../tensor/tensor.js'
 import { expectedInput } from '../model/expected-input.js'
@@ -76,7 +76,7 @@ export class ModelExplainer implements JobExplainer {
       const chosen = await layerOf(model, spec, this.#inputs)
       this.#job = { spec, ...chosen }
       const refused = await tryBlank(model, spec, this.#inputs)
-      const images = describeImages(model, spec, this.#inputs)
+      const images = describeInput(expectedInput(model, this.#inputs?.indexOf(null) ?? 0), spec.preprocess)
       const devices = this.#models.map(({ device }) => device)
       return { ...chosen, devices, ...(images !== '' && { images }), ...(refused !== null && { refused }) }
     } catch (error) {
@@ -189,24 +189,6 @@ function isOneSize(preprocess: Preprocess): boolean {
     [777, 333],
   ] as const
   return new Set(sizes.map((size) => framingOf(size, preprocess).size.join())).size === 1
-}
-
-/** What is unusual about the images that the model is given. */
-function describeImages(model: Model, { preprocess }: JobSpec, inputs: readonly Value[] | undefined): string {
-  const { channels, dimensions, dtype } = expectedInput(model, inputs?.indexOf(null) ?? 0)
-  if (dimensions !== null && dimensions !== 2) return ''
-  const facts = [
-    ...(channels === null || channels === 3
-      ? []
-      : channels === 1
-        ? ['grey as Pillow makes L']
-        : [`${channels} pages as channels`]),
-    ...(channels !== null && !fitsChannels(preprocess, channels)
-      ? [`from 0 to 1, since mean and std are for ${preprocess.mean.length} channels`]
-      : []),
-    ...(dtype === null || dtype === 'float32' ? [] : [`in ${dtype}`]),
-  ]
-  return facts.map((fact) => `, ${fact}`).join('')
 }
 
 /** The layer of the job, or the one that is picked at the size that images are framed to. */

@@ -10,15 +10,13 @@ import { preprocessOption } from '../preprocess-option.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
-import { fitsChannels } from '../../images/frame-channels.js'
-import type { ExpectedInput } from '../../model/expected-input.js'
 import { readArray } from '../framed-image.js'
 import { inputFlags, loadInputs, targetHelp, type LoadedInputs } from '../model-inputs.js'
 import { writeWhole } from '../../base/write-file.js'
 import { loadChoice, modelFlags } from '../model-options.js'
 import { makeFolder } from '../../base/make-folder.js'
 import { nameOutputs } from '../output-files.js'
-import type { Preprocess } from '../../preprocess/preprocess.js'
+import { describeInput } from '../../preprocess/describe-input.js'
 import { modelNotes } from '../../model/model-notes.js'
 import { reshapeOption } from '../arguments.js'
 
@@ -120,7 +118,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
   )
   const outputs = nameOutputs(job.out, images, variants)
 
-  const unusual = describeInput(job, preprocess, inputs.expected)
+  const unusual = describeInput(inputs.expected, preprocess, job.normalization !== false)
   report.start({ device: model.device, layers, picked, inputSize, unusual })
   let failed = 0
   let partly = 0
@@ -166,27 +164,6 @@ async function shapeOf(
     return [...array.shape]
   }
   return [1, expected.channels ?? 3, ...inputSize]
-}
-
-/** What is unusual about the images that the model is given. */
-function describeInput(
-  { normalization }: ExplainJob,
-  preprocess: Preprocess,
-  { channels, dtype, dimensions }: ExpectedInput,
-): string {
-  if (dimensions !== null && dimensions !== 2) return ''
-  const facts = [
-    ...(channels === null || channels === 3
-      ? []
-      : channels === 1
-        ? ['grey as Pillow makes L']
-        : [`${channels} channels`]),
-    ...(channels !== null && normalization !== false && !fitsChannels(preprocess, channels)
-      ? [`from 0 to 1, since mean and deviation are for ${preprocess.mean.length} channels`]
-      : []),
-    ...(dtype === null || dtype === 'float32' ? [] : [`in ${dtype}`]),
-  ]
-  return facts.map((fact) => `, ${fact}`).join('')
 }
 
 async function save({ images, array }: Finding, pathOf: (kind: string) => string): Promise<Files> {
