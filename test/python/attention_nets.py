@@ -6,16 +6,15 @@ by operators that have derivatives.
 OUT/index.json: {NET: {"file", "inputs": [tensor], "values": {NAME: tensor}}}. The target is always class 1.
 """
 
-import json
 import sys
-from pathlib import Path
 from typing import Optional
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tensors import Store, seeded
+from net_files import write_nets
+from tensors import seeded
 
 CLASS = 1
 ROWS, COLUMNS = 4, 6
@@ -220,16 +219,5 @@ def every_case():
     yield "distances", torch.jit.script(m), [x], {"stem": grad_cam(m, "stem", x, plain)}
 
 
-def main(folder):
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    store, index = Store(folder), {}
-    for name, module, inputs, values in every_case():
-        module.save(str(Path(folder) / f"{name}.pt"))
-        stored = {key: store(value) for key, value in values.items()}
-        index[name] = {"file": f"{name}.pt", "inputs": [store(value) for value in inputs], "values": stored}
-    (Path(folder) / "index.json").write_text(json.dumps(index))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    write_nets(sys.argv[1], every_case)

@@ -5,9 +5,7 @@
 OUT/index.json: {NET: {"file", "inputs": [tensor], "values": {NAME: tensor}}}.
 """
 
-import json
 import sys
-from pathlib import Path
 
 import torch
 import torchvision
@@ -15,7 +13,8 @@ from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-from tensors import Store, seeded
+from net_files import write_nets
+from tensors import seeded
 
 CLASS = 1
 
@@ -95,16 +94,5 @@ def every_case():
     yield "deformed", torch.jit.script(m), [x], {"stem": cam(m, "stem", lambda: m(x)[:, CLASS].sum())}
 
 
-def main(folder):
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    store, index = Store(folder), {}
-    for name, module, inputs, values in every_case():
-        module.save(str(Path(folder) / f"{name}.pt"))
-        stored = {key: store(value) for key, value in values.items()}
-        index[name] = {"file": f"{name}.pt", "inputs": [store(value) for value in inputs], "values": stored}
-    (Path(folder) / "index.json").write_text(json.dumps(index))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    write_nets(sys.argv[1], every_case)

@@ -8,7 +8,6 @@ OUT/index.json: {NET: {"file", "inputs": [tensor], "values": {NAME: tensor}}}.
 
 import copy
 import io
-import json
 import sys
 import warnings
 import zipfile
@@ -19,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tensors import Store, seeded
+from net_files import write_nets
+from tensors import seeded
 
 
 class Encoder(nn.Module):
@@ -379,19 +379,11 @@ def unusable(folder):
 
 
 def main(folder):
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
-    torch.manual_seed(0)
-    store, index = Store(folder), {}
-    for name, module, inputs, values in every_case():
-        module.save(str(Path(folder) / f"{name}.pt"))
-        stored = {key: store(value) for key, value in values.items()}
-        index[name] = {"file": f"{name}.pt", "inputs": [store(value) for value in inputs], "values": stored}
-    half_written(Path(folder))
-    for name in unusable(Path(folder)):
-        index[name] = {"file": f"{name}.pt", "inputs": [], "values": {}}
-    (Path(folder) / "index.json").write_text(json.dumps(index))
+    half_written(folder)
+    write_nets(folder, every_case, unusable(folder))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(Path(sys.argv[1]))
