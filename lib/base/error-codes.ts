@@ -175,7 +175,8 @@ export const errorCodes = {
   ERR_QUEUE: { group: 'job', meaning: 'The server of the queue cannot be reached, or refuses.', status: 503 },
   ERR_QUEUE_REFUSED: {
     group: 'job',
-    meaning: 'A worker refuses a task of the queue: it is malformed, or names a file or model that the worker may not use.',
+    meaning:
+      'A worker refuses a task of the queue: it is malformed, or names a file or model that the worker may not use.',
     status: 403,
   },
   ERR_WORKER_DIED: { group: 'job', meaning: 'The process that explained the input died of it.', status: 422 },

@@ -36,15 +36,15 @@ export async function openQueue(address: QueueAddress, prefix: string = defaultP
   const bullmq = await queuePackages(address)
   const { Queue: AnyQueue, Worker: AnyWorker } = classesOf(bullmq, address)
   const connection = connectionOf(address)
-  let last: Error | undefined
+  const attempt = new Attempt()
   const queues = (['jobs', 'chunks'] as const).map((name) => {
     const queue = new AnyQueue(`${prefix}-${name}`, { connection })
-    queue.on('error', (error: Error) => (last = error)) // the driver tries again by itself
+    queue.on('error', (error: Error) => attempt.failed(error)) // the driver tries again by itself
     return queue
   })
   const close = async (): Promise<void> => void (await Promise.allSettled(queues.map((queue) => queue.close())))
   try {
-    await inTime(Promise.all(queues.map((queue) => queue.waitUntilReady())), () => last)
+    await attempt.until(Promise.all(queues.map((queue) => queue.waitUntilReady())))
   } catch (error) {
     await Promise.race([close(), Promise.allSettled(queues.map((queue) => queue.disconnect()))])
     throw unreachable(address, error as Error)
@@ -75,7 +75,7 @@ function classesOf(bullmq: BullMQ, { kind }: QueueAddress): Classes {
 }
 
 function connectionOf({ kind, url }: QueueAddress): QueueOptions['connection'] {
-  if (kind === 'postgres') return { connectionString: url.href, migrate: true, max: 4 } as QueueOptions['connection']
+  if (kind === 'postgres') return { connectionString: url.href, migrate: true, max: 4 }
   const db = Number(url.pathname.slice(1) || url.searchParams.get('db') || 0)
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
@@ -89,15 +89,31 @@ function connectionOf({ kind, url }: QueueAddress): QueueOptions['connection'] {
   }
 }
 
-async function inTime(ready: Promise<unknown>, last: () => Error | undefined): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(last() ?? new Error(`no answer in ${patience / 1000} s`)), patience)
-  })
-  try {
-    await Promise.race([ready, late])
-  } finally {
-    clearTimeout(timer)
+/** What servers say to a wrong password, which no other attempt would change. */
+const refusal = /WRONGPASS|NOAUTH|NOPERM|authentication failed|invalid password/i
+
+/** The first connection: it waits for a server that is about to start, but not for ever. */
+class Attempt {
+  #last: Error | undefined
+  #refuse: (error: Error) => void = () => {}
+
+  failed(error: Error): void {
+    this.#last = error
+    if (refusal.test(textOf(error))) this.#refuse(error)
+  }
+
+  async until(ready: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      this.#refuse = reject
+      timer = setTimeout(() => reject(this.#last ?? new Error(`no answer in ${patience / 1000} s`)), patience)
+    })
+    ready.catch(() => {}) // where it fails later, too
+    try {
+      await Promise.race([ready, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 

@@ -34,12 +34,14 @@ export interface JobQueue {
   /** Of a chunk that is not done: whether the queue has it, has lost it, or gave it up with an error. */
   readonly look: (chunk: number) => Promise<'there' | 'lost' | GradCamError>
   readonly isCancelled: () => Promise<boolean>
+  /** Whether a worker has a chunk of the job now. */
+  readonly isActive: () => Promise<boolean>
   readonly progress: (progress: QueueProgress) => Promise<void>
 }
 
-/** How often the parts are looked at, in milliseconds; less often where that takes long. */
+/** How often the parts are looked at, in milliseconds; less often where listing them takes long. */
 const lookEvery = 250
-const lookAtMost = 30_000
+const lookAtLeastEvery = 5_000
 
 /** Unfinished chunks that the queue is asked for at each look. */
 const askedAtOnce = 4
@@ -131,9 +133,8 @@ class Watch {
         if (failure !== undefined) throw failure
         signal.throwIfAborted()
         await this.#askForUnfinished()
-        const began = performance.now()
-        await this.#look()
-        const rest = Math.min(lookAtMost, Math.max(lookEvery, 20 * (performance.now() - began)))
+        const took = await this.#look()
+        const rest = Math.min(lookAtLeastEvery, Math.max(lookEvery, 5 * took))
         if (!this.#isDone()) await sleep(rest, undefined, { signal })
       }
     } catch (error) {
@@ -144,8 +145,14 @@ class Watch {
       stop.abort()
       await list
     }
-    if (this.cancelled) await workspace.stop()
+    if (this.cancelled) await this.#end(signal)
     return await mergeParts(workspace, listing.chunks, { unfinished: this.cancelled, before })
+  }
+
+  /** Waits until the workers have seen that the job is over, or are dead: what they write must not meet the merge. */
+  async #end(signal: AbortSignal): Promise<void> {
+    await this.parts.workspace.stop()
+    while (await this.parts.queue.isActive()) await sleep(lookEvery, undefined, { signal })
   }
 
   async #isOver(): Promise<boolean> {
@@ -157,10 +164,13 @@ class Watch {
     return this.#listed && this.#done.size === this.parts.listing.chunks
   }
 
-  /** Counts what is new. */
-  async #look(): Promise<void> {
+  /** Counts what is new. @returns how long it took to list the parts, in milliseconds */
+  async #look(): Promise<number> {
     const { workspace, listing, queue } = this.parts
-    for (const chunk of await workspace.done()) {
+    const began = performance.now()
+    const done = await workspace.done()
+    const took = performance.now() - began
+    for (const chunk of done) {
       if (this.#done.has(chunk)) continue
       for await (const line of readLines(workspace.part(chunk))) this.#count(line)
       this.#done.add(chunk)
@@ -174,9 +184,9 @@ class Watch {
       chunksDone: this.#done.size,
     }
     const told = JSON.stringify(progress)
-    if (told === this.#told) return
-    await queue.progress(progress)
+    if (told !== this.#told) await queue.progress(progress)
     this.#told = told
+    return took
   }
 
   #count(line: JobLine): void {

@@ -50,8 +50,9 @@ export class JobHandle extends EventEmitter<Events> {
 
   /** @throws GradCamError ERR_JOB_NOT_FOUND where the queue has no such job, or not any more */
   async status(): Promise<JobStatus> {
+    // First: what is read later tells why a job that had ended by then did so.
+    const state = await this.#server.jobs.getJobState(this.name)
     const job = await this.#find()
-    const state = await job.getState()
     const summary = state === 'completed' ? (job.returnvalue as JobSummary) : null
     const { cancelled, out } = job.data as { cancelled?: boolean; out: string }
     const running = state === 'active' ? 'running' : 'waiting'

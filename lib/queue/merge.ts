@@ -57,7 +57,7 @@ async function* linesOf(workspace: Workspace, chunks: number, unfinished: boolea
   // Attempts at a chunk may have recorded an input more than once.
   const seen = new Set<string>()
   for (const line of await workspace.unfinished()) {
-    if (seen.has(line.id)) continue
+    if (seen.has(line.id) || 'error' in line) continue // what failed while the job ended is tried again
     seen.add(line.id)
     yield line
   }

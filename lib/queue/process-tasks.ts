@@ -1,4 +1,5 @@
 import type { Job } from 'bullmq'
+import { isRecord } from '../base/check.js'
 import { GradCamError, type GradCamErrorCode } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
 import { withoutPassword } from './queue-url.js'
@@ -7,7 +8,7 @@ import { coordinate, type JobQueue } from './coordinate.js'
 import { runChunk, type ChunkTools } from './run-chunk.js'
 import { addChunk, errorOfTask } from './tasks.js'
 import { readChunkTask, readJobTask, type JobTask } from './task.js'
-import type { QueueChunkEvent } from './worker.js'
+import type { QueueChunkEvent } from './chunk-event.js'
 
 interface Settings {
   readonly name: string
@@ -127,8 +128,14 @@ function queueOf(server: QueueServer, job: Job, task: JobTask, maxWaiting: numbe
       const now = (await server.jobs.getJob(name)) as Job<JobTask> | undefined
       return now?.data.cancelled === true
     },
+    isActive: async () =>
+      (await server.chunks.getJobs(['active'])).some(({ id, data }) => id !== undefined && isOf(data, name)),
     progress: (progress) => job.updateProgress(progress),
   }
+}
+
+function isOf(data: unknown, job: string): boolean {
+  return isRecord(data) && data['job'] === job
 }
 
 function isAbort(error: unknown): boolean {

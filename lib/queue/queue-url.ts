@@ -4,7 +4,7 @@ import { invalid } from '../base/check.js'
 export interface QueueAddress {
   readonly kind: 'redis' | 'postgres'
   readonly url: URL
-  /** Without user, password and parameters, for people. */
+  /** Without password and parameters, for people. */
   readonly shown: string
 }
 
@@ -25,7 +25,8 @@ export function readQueueUrl(text: unknown): QueueAddress {
   const kind = url && kinds[url.protocol]
   if (!url || !kind || url.hostname === '')
     throw invalid('queue', 'an address such as redis://host:6379 or postgres://host:5432/database', hidden)
-  return { kind, url, shown: `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}` }
+  const user = url.username === '' ? '' : `${url.username}@`
+  return { kind, url, shown: `${url.protocol}//${user}${url.host}${url.pathname.replace(/\/$/, '')}` }
 }
 
 const hidden = { toString: () => 'another value', [Symbol.for('nodejs.util.inspect.custom')]: () => 'another value' }

@@ -40,6 +40,9 @@ export interface ChunkOutcome {
 /** Workers that died of a chunk, after which its inputs are explained in a process of their own. */
 const deathsToIsolate = 2
 
+/** How often it is looked whether the job was ended early, in milliseconds. */
+const stoppedEvery = 1000
+
 /** Deaths after which a chunk is given up where its inputs cannot be isolated. */
 const mostDeaths = 10
 
@@ -65,6 +68,8 @@ export async function runChunk(
   }
   let inputs = 0
   const explainer = await models.use(spec, task.spec)
+  const over = new AbortController()
+  const watching = setInterval(() => void workspace.isStopped().then((is) => is && over.abort()), stoppedEvery)
   let opened = false
   try {
     const summary = await runJob(spec, {
@@ -72,13 +77,14 @@ export async function runChunk(
       store,
       sink: new FolderSink(workspace.out, { partial: `${partialFolder}-${attempt}` }),
       explainer: { ...explainer, open: async (one) => ((opened = true), explainer.open(one)) },
-      signal: stop,
+      signal: AbortSignal.any([stop, over.signal]),
       onProgress: () => void inputs++,
     })
-    if (summary.inputs < task.inputs.length) return { state: 'given back', inputs }
+    if (summary.inputs < task.inputs.length) return { state: over.signal.aborted ? 'dropped' : 'given back', inputs }
     await store.publish()
     return { state: 'done', inputs }
   } finally {
+    clearInterval(watching)
     if (!opened) await explainer.close() // runJob() closes what it opened
   }
 }

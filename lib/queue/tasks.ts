@@ -49,9 +49,9 @@ export async function errorOfTask(
   name: string,
   chunk: number,
 ): Promise<'there' | 'lost' | GradCamError> {
-  const job = await server.chunks.getJob(chunkId(name, chunk))
-  if (!job) return 'lost'
-  return (await job.getState()) === 'failed' ? toError(job.failedReason) : 'there'
+  const state = await server.chunks.getJobState(chunkId(name, chunk))
+  if (state !== 'failed') return state === 'unknown' ? 'lost' : 'there'
+  return toError((await server.chunks.getJob(chunkId(name, chunk)))?.failedReason)
 }
 
 /** The error that a task failed with, from the text that the queue keeps of it. */

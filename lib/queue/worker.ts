@@ -3,6 +3,7 @@ import { expect, isCallable } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { JobExplainer } from '../jobs/job.js'
 import { ModelExplainer, type ModelExplainerOptions } from '../jobs/model-explainer.js'
+import type { QueueChunkEvent } from './chunk-event.js'
 import { defaultPrefix, openQueue } from './connection.js'
 import { isolateBy } from './isolate.js'
 import { ModelCache } from './model-cache.js'
@@ -37,18 +38,6 @@ export interface QueueWorkerOptions extends Omit<ModelExplainerOptions, 'model' 
   onChunk?: ((event: QueueChunkEvent) => void) | undefined
   /** Called with errors that do not end the worker, e.g. while the server cannot be reached. */
   onError?: ((error: Error) => void) | undefined
-}
-
-/** What became of a chunk at a worker. */
-export interface QueueChunkEvent {
-  /** The name of the job. */
-  readonly job: string
-  /** The number of the chunk. */
-  readonly chunk: number
-  readonly state: 'done' | 'given back' | 'dropped'
-  /** Inputs that the worker recorded for it. */
-  readonly inputs: number
-  readonly milliseconds: number
 }
 
 /** A worker that takes tasks of a queue. */
