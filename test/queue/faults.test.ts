@@ -22,8 +22,8 @@ withRedis(`${kills} workers killed and a server restarted: one result for each i
     t,
     Array.from({ length: count }, (_, i) => `${i % 3 === 0 ? 'sub/' : ''}${i}.jpg`),
   )
-  const { redis, spec, out, source } = place
-  await using job = await enqueueJob(spec, { queue: redis.url, out, source, chunk: 5 })
+  const { server, spec, out, source } = place
+  await using job = await enqueueJob(spec, { queue: server.url, out, source, chunk: 5 })
   const ended = job.result()
   ended.catch(() => {})
   const workers = [place.worker(), place.worker()]
@@ -34,7 +34,7 @@ withRedis(`${kills} workers killed and a server restarted: one result for each i
     await sleep(Math.random() * 300)
     await workers[kill % 2]?.kill('SIGKILL')
     workers[kill % 2] = place.worker()
-    if (kill % 6 === 3) await redis.restart()
+    if (kill % 6 === 3) await server.restart()
     seen.push(recorded(out))
   }
   t.log(`inputs recorded at each kill: ${seen.join(', ')}`)
@@ -50,8 +50,8 @@ withRedis('a worker that hangs past its lock and comes back changes nothing', as
     t,
     Array.from({ length: 24 }, (_, i) => `${i}.jpg`),
   )
-  const { redis, spec, out, source } = place
-  await using job = await enqueueJob(spec, { queue: redis.url, out, source, chunk: 12 })
+  const { server, spec, out, source } = place
+  await using job = await enqueueJob(spec, { queue: server.url, out, source, chunk: 12 })
   const hanging = place.worker()
   await until(() => recorded(out) > 0, 'a chunk was begun')
   hanging.child.kill('SIGSTOP')
@@ -71,7 +71,7 @@ withRedis('a worker that hangs past its lock and comes back changes nothing', as
 withRedis('an input that kills its process is found, and fails alone', async (t) => {
   const names = Array.from({ length: 12 }, (_, i) => `${i}.jpg`)
   const place = await queuePlace(t, names)
-  const { redis, spec, out, source, folder } = place
+  const { server, spec, out, source, folder } = place
   const local = await localJob(place)
   // Reading that image ends the process as a defect of a decoder would.
   const hook = join(folder, 'poison.mjs')
@@ -86,7 +86,7 @@ withRedis('an input that kills its process is found, and fails alone', async (t)
      }
      syncBuiltinESMExports()`,
   )
-  await using job = await enqueueJob(spec, { queue: redis.url, out, source, chunk: 6 })
+  await using job = await enqueueJob(spec, { queue: server.url, out, source, chunk: 6 })
   let over = false
   const ended = job.result().finally(() => (over = true))
   let deaths = 0

@@ -11,19 +11,19 @@ const names = Array.from({ length: 20 }, (_, i) => `${i % 3 === 0 ? 'sub/' : ''}
 
 withRedis('a job of a queue gives the files and lines of a local job', async (t) => {
   const place = await queuePlace(t, [...names, 'broken.jpg'])
-  const { redis, folder, spec, out, source } = place
+  const { server, folder, spec, out, source } = place
   const { writeFileSync } = await import('node:fs')
   writeFileSync(join(folder, 'in', 'broken.jpg'), 'not an image')
   const local = await localJob(place)
   const errors: string[] = []
   const worker = await startWorker({
-    queue: redis.url,
+    queue: server.url,
     roots: [folder],
     modelRoots: [dirname(sampleModel)],
     batchSize,
     onError: (error) => errors.push(error.message),
   })
-  await using job = await enqueueJob(spec, { queue: redis.url, out, source, chunk: 6 })
+  await using job = await enqueueJob(spec, { queue: server.url, out, source, chunk: 6 })
   const seen: number[] = []
   job.on('progress', (progress) => seen.push(progress.explained))
   const summary = await job.result()
@@ -40,14 +40,14 @@ withRedis('a job of a queue gives the files and lines of a local job', async (t)
   )
   t.false(existsSync(join(out, '.gradcam-queue')))
   t.deepEqual(errors, [])
-  await t.throwsAsync(enqueueJob(spec, { queue: redis.url, out, source }), { code: 'ERR_JOB_EXISTS' })
+  await t.throwsAsync(enqueueJob(spec, { queue: server.url, out, source }), { code: 'ERR_JOB_EXISTS' })
 })
 
 withRedis('a job that was cancelled keeps what is done, and is continued without a queue', async (t) => {
   const place = await queuePlace(t, names)
-  const { redis, folder, spec, out, source } = place
+  const { server, folder, spec, out, source } = place
   const local = await localJob(place)
-  await using job = await enqueueJob(spec, { queue: redis.url, out, source, chunk: 2 })
+  await using job = await enqueueJob(spec, { queue: server.url, out, source, chunk: 2 })
   t.like(await job.status(), { state: 'waiting', workers: 0, progress: null })
   const batch = ['batch', ...source, ...common, '--write', 'overlay,npy', '--batch', String(batchSize), '--out', out]
   const { code, stderr } = runNode([main, ...batch, '--resume'], {}, folder)
@@ -55,7 +55,7 @@ withRedis('a job that was cancelled keeps what is done, and is continued without
   t.regex(stderr, /A job of a queue is at work/)
 
   const worker = await startWorker({
-    queue: redis.url,
+    queue: server.url,
     roots: [folder],
     modelRoots: [dirname(sampleModel)],
     batchSize,
@@ -67,7 +67,7 @@ withRedis('a job that was cancelled keeps what is done, and is continued without
   t.true(summary.interrupted)
   t.true(summary.inputs > 0 && summary.inputs < names.length, `${summary.inputs} inputs`)
   t.is(lines(out).length, summary.inputs)
-  await using again = await openJob(job.name, { queue: redis.url })
+  await using again = await openJob(job.name, { queue: server.url })
   t.is((await again.status()).state, 'cancelled')
   const ended = runNode([main, ...batch, '--resume'], {}, folder)
   t.is(ended.code, 0, ended.stderr)
@@ -76,8 +76,8 @@ withRedis('a job that was cancelled keeps what is done, and is continued without
 
 withRedis('the commands: a job that its command left is watched until its end', async (t) => {
   const place = await queuePlace(t, names)
-  const { redis, folder, out, source } = place
-  const batch = [main, 'batch', ...source, ...common, '--write', 'overlay,npy', '--out', out, '--queue', redis.url]
+  const { server, folder, out, source } = place
+  const batch = [main, 'batch', ...source, ...common, '--write', 'overlay,npy', '--out', out, '--queue', server.url]
   const { spawn } = await import('node:child_process')
   const child = spawn(process.execPath, [...batch, '--chunk', '4'], { cwd: folder })
   let said = ''
@@ -91,7 +91,7 @@ withRedis('the commands: a job that its command left is watched until its end', 
   const name = /gradcam job watch (\S+)/.exec(warned)?.[1] as string
   t.regex(warned, /the job goes on without this command/)
 
-  const job = (verb: string): ReturnType<typeof runNode> => runNode([main, 'job', verb, name, '--queue', redis.url])
+  const job = (verb: string): ReturnType<typeof runNode> => runNode([main, 'job', verb, name, '--queue', server.url])
   t.regex(job('status').stdout, /: waiting; 0 connected workers/)
   const worker = place.worker()
   const watched = job('watch')
@@ -101,6 +101,6 @@ withRedis('the commands: a job that its command left is watched until its end', 
   await worker.kill('SIGTERM')
   t.is(worker.child.exitCode, 0)
   assertSameResults(t, out, await localJob(place))
-  t.regex(runNode([main, 'job', 'status', 'other', '--queue', redis.url]).stderr, /has no job 'other'/)
+  t.regex(runNode([main, 'job', 'status', 'other', '--queue', server.url]).stderr, /has no job 'other'/)
   t.is(runNode([...batch, '--device', 'cpu']).code, 2)
 })

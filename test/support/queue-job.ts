@@ -17,12 +17,12 @@ import { temporaryFolder } from './package-copy.js'
 import { startRedis, type TestServer } from './queue-server.js'
 import { lines, main } from './workplace.js'
 
-/** A folder with images, and a Redis. */
+/** A folder with images, and the server of a queue. */
 export interface QueuePlace {
   readonly folder: string
   readonly source: readonly string[]
   readonly out: string
-  readonly redis: TestServer
+  readonly server: TestServer
   readonly spec: JobSpec
   /** Starts `gradcam worker`, which the end of the test kills. */
   readonly worker: (args?: readonly string[], env?: NodeJS.ProcessEnv) => WorkerProcess
@@ -37,12 +37,16 @@ export interface WorkerProcess {
 /** LibTorch rounds otherwise in batches of other sizes: with one image each, all runs give the same bits. */
 export const batchSize = 1
 
-export async function queuePlace(t: ExecutionContext, names: readonly string[]): Promise<QueuePlace> {
+export async function queuePlace(
+  t: ExecutionContext,
+  names: readonly string[],
+  start: (folder: string) => Promise<TestServer> = startRedis,
+): Promise<QueuePlace> {
   const folder = temporaryFolder(t)
   const source = [join(folder, 'in')]
   await writeJpegs(join(folder, 'in'), names)
-  const redis = await startRedis(temporaryFolder(t))
-  t.teardown(redis.stop)
+  const server = await start(temporaryFolder(t))
+  t.teardown(server.stop)
   const { base } = await FileSource.open(source, { exclude: join(folder, 'out') })
   const spec = await makeJobSpec({
     model: sampleModel,
@@ -52,7 +56,7 @@ export async function queuePlace(t: ExecutionContext, names: readonly string[]):
     base,
   })
   const worker = (args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): WorkerProcess => {
-    const all = ['worker', '--queue', redis.url, '--root', folder, '--model-root', dirname(sampleModel)]
+    const all = ['worker', '--queue', server.url, '--root', folder, '--model-root', dirname(sampleModel)]
     const child = spawn(process.execPath, [main, ...all, '--batch', String(batchSize), '--lock', '1', ...args], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -68,7 +72,7 @@ export async function queuePlace(t: ExecutionContext, names: readonly string[]):
     t.teardown(() => kill('SIGKILL'))
     return { child, said: () => text, kill }
   }
-  return { folder, source, out: join(folder, 'out'), redis, spec, worker }
+  return { folder, source, out: join(folder, 'out'), server, spec, worker }
 }
 
 /** The same job by `runJob`, in a folder of its own. */
