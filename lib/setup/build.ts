@@ -13,7 +13,19 @@ import { cacheAddon, findCachedAddon } from './addon-cache.js'
 import { findPrebuilt } from './prebuilt.js'
 import { builders, logFile, objectSources, objectsRecord, workFolder, type BuildPlan } from './build-with.js'
 import { placeAddon } from './place-addon.js'
-import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp, toolMissing } from './tools.js'
+import {
+  cmakeJsRemedy,
+  cmakeRemedy,
+  compilerRemedy,
+  findCMake,
+  findCMakeJs,
+  findCompiler,
+  findMake,
+  findNodeGyp,
+  noBuilder,
+  toolMissing,
+  usualBuilder,
+} from './tools.js'
 
 export interface BuildOptions extends BuildSettings {
   /** Compile even where this machine has an addon that was built from the same (default false). */
@@ -48,7 +60,7 @@ export interface BuildResult {
 export async function build(options: BuildOptions = {}): Promise<BuildResult> {
   const say = options.say ?? (() => {})
   const libtorch = await ensureLibTorch({ say, ...(options.confirm && { confirm: options.confirm }) })
-  const builder = options.builder ?? ((await findCMake()) ? 'cmake-js' : 'node-gyp')
+  const builder = options.builder ?? (await usualBuilder())
   makeBuildFolder()
   const waiting = (wait: LockWait): void => say(describeWait(wait, 'is building already'))
   return withLock(join(buildFolder, '.lock'), waiting, async () => {
@@ -150,9 +162,10 @@ async function checkTools(builder: Builder): Promise<void> {
     )
   if (builder === 'cmake-js') {
     if (!(await findCMake())) throw toolMissing('CMake 3.18 or newer', cmakeRemedy())
+    if (!findCMakeJs()) throw toolMissing('The package cmake-js', cmakeJsRemedy)
     if (!findMake()) throw toolMissing('make (or Ninja)', compilerRemedy())
   } else {
-    if (!findNodeGyp()) throw toolMissing('CMake, or the node-gyp that npm carries,', cmakeRemedy())
+    if (!findNodeGyp()) throw await noBuilder()
     if (!findMake(['make'])) throw toolMissing('make', compilerRemedy())
   }
 }

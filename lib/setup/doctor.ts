@@ -3,7 +3,16 @@ import { addonStamp, platform, readBuildInfo, type BuildInfo } from '../addon/bu
 import type { LibTorch, LibTorchSource } from '../addon/describe.js'
 import { probeAddon } from '../addon/probe.js'
 import type { RuntimeFacts } from '../addon/probe-child.js'
-import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp } from './tools.js'
+import {
+  cmakeRemedy,
+  compilerRemedy,
+  findCMake,
+  findCMakeJs,
+  findCompiler,
+  findMake,
+  findNodeGyp,
+  cmakeJsRemedy,
+} from './tools.js'
 import { GradCamError } from '../base/errors.js'
 import { cacheFolder } from '../base/cache-folder.js'
 import { hasNvidiaDriver } from './libtorch/driver.js'
@@ -88,10 +97,18 @@ async function checkCompiler(needed: boolean): Promise<Check> {
 
 async function checkCMake(needed: boolean): Promise<Check> {
   const cmake = await findCMake()
-  const nodeGyp = cmake ? null : findNodeGyp()
-  const details = { version: cmake?.version ?? null, nodeGyp }
-  if (cmake) return { name: 'CMake', status: 'ok', found: cmake.version, details }
-  if (nodeGyp) return { name: 'CMake', status: 'note', found: `none; node-gyp builds the addon (${nodeGyp})`, details }
+  const cmakeJs = findCMakeJs()
+  const both = cmake !== null && cmakeJs !== null
+  const nodeGyp = both ? null : findNodeGyp()
+  const details = { version: cmake?.version ?? null, cmakeJs, nodeGyp }
+  if (both) return { name: 'CMake', status: 'ok', found: cmake.version, details }
+  const here = cmake ? `${cmake.version}, without the package cmake-js` : 'none'
+  if (nodeGyp)
+    return { name: 'CMake', status: 'note', found: `${here}; node-gyp builds the addon (${nodeGyp})`, details }
+  if (cmake) {
+    const found = `${here}, and no node-gyp, which npm carries`
+    return { name: 'CMake', status: needed ? 'missing' : 'note', found, remedy: cmakeJsRemedy, details }
+  }
   const found = 'none of 3.18 or newer, and no node-gyp, which npm carries'
   return { name: 'CMake', status: needed ? 'missing' : 'note', found, remedy: cmakeRemedy(), details }
 }
