@@ -6,7 +6,14 @@ import { ensureLibTorch } from './libtorch/install.js'
 import type { LibTorch } from '../addon/describe.js'
 import { describeWait, withLock, type LockWait } from '../base/lock.js'
 import { addonFile, buildFolder, packageRoot } from '../base/paths.js'
-import { addonStamp, readBuildInfo, type Builder, type BuildInfo } from '../addon/build-info.js'
+import {
+  addonStamp,
+  nativeBatches,
+  nativeSources,
+  readBuildInfo,
+  type Builder,
+  type BuildInfo,
+} from '../addon/build-info.js'
 import { cacheKey, describeBuild, type BuildSettings, type NewBuild } from './describe-build.js'
 import type { Confirm } from './libtorch/steps.js'
 import { cacheAddon, findCachedAddon } from './addon-cache.js'
@@ -36,6 +43,8 @@ export interface BuildOptions extends BuildSettings {
   readonly say?: (line: string) => void
   /** Asked before a large download; without it nobody is asked. */
   readonly confirm?: Confirm
+  /** Called before the compiler begins, with how many files it compiles from nothing, and how many at once. */
+  readonly onCompile?: (files: number, jobs: number) => void
   /** Called with each piece of the builder's output. */
   readonly onOutput?: (text: string) => void
 }
@@ -83,6 +92,7 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
     say(
       `Building the addon with ${builder} against LibTorch ${libtorch.version} (${libtorch.source}: ${libtorch.root}).`,
     )
+    options.onCompile?.(plan.unity ? nativeBatches().length : nativeSources().length, plan.jobs)
     await compile(info, plan)
     if (key !== null) cacheAddon(key, addonFile)
     return { how: 'compiled', ...result }

@@ -39,6 +39,7 @@ export const command: Command = {
       fresh: values['fresh'] === true,
       unity: process.env['GRADCAM_UNITY'] !== '0',
       say: progress.say,
+      onCompile: progress.onCompile,
       onOutput: progress.onOutput,
       ...withConfirmation(values),
       ...(builder === undefined ? {} : { builder: builder as Builder }),
