@@ -1,4 +1,4 @@
-import { cancellable, type CallOptions } from '../addon/abort.js'
+import { cancellable, type CallOptions, type OnProgress } from '../addon/abort.js'
 import type { NativeExplained, NativeValue, PassHandle, PassPlan } from '../addon/binding.js'
 import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
@@ -17,6 +17,18 @@ import { joinWarnings } from './warnings.js'
 export interface ExplainOptions<Output extends Value = Tensor> extends CallOptions {
   /** The top class of each image by default. */
   target?: Target<Output> | undefined
+  /**
+   * Called now and then by methods that run the model many times (Score-CAM, Ablation-CAM, integrated gradients, noisy copies,
+   * perturbations): with the number of runs, or of changed inputs, that are done, and with that of all, as far as it is known. An error
+   * that it throws ends the call.
+   */
+  onProgress?: OnProgress | undefined
+}
+
+/** @internal `onProgress` of the options, checked. */
+export function progressOf({ onProgress }: Pick<ExplainOptions, 'onProgress'>): OnProgress | undefined {
+  if (onProgress !== undefined) expect.function('onProgress', onProgress)
+  return onProgress
 }
 
 /**
@@ -214,13 +226,14 @@ export abstract class Explainer implements Disposable {
    */
   async backward<Output extends Value = Tensor>(
     target?: Target<Output>,
-    options: CallOptions = {},
+    options: Omit<ExplainOptions<Output>, 'target'> = {},
   ): Promise<Explained> {
     const { signal } = expect.options(options)
+    const onProgress = progressOf(options)
     this.assertOpen()
     if (this.#failed === this.#forwards)
       throw new GradCamError('ERR_NO_FORWARD', 'The last forward(input) failed or was aborted: call it again first.')
-    const explained = await this.#differentiate(this.#pass, this.#output, target, signal)
+    const explained = await this.#differentiate(this.#pass, this.#output, target, { signal, onProgress })
     if (this.#explained) disposeExplained(this.#explained)
     if (this.#closed) disposeExplained(explained)
     else this.#explained = explained
@@ -233,7 +246,7 @@ export abstract class Explainer implements Disposable {
     pass: PassHandle,
     output: Value | undefined,
     target: Target<Output> | undefined,
-    signal: AbortSignal | undefined,
+    { signal, onProgress }: Pick<ExplainOptions, 'signal' | 'onProgress'>,
   ): Promise<NativeExplained> {
     if (typeof target !== 'function') {
       using nativeTarget = toNativeTarget(target)
@@ -241,6 +254,7 @@ export abstract class Explainer implements Disposable {
         signal,
         (ticket) => pass.backward(nativeTarget.target, ticket),
         disposeExplained,
+        onProgress,
       )
       rememberRows(this.model, explained.rows)
       return explained
@@ -257,6 +271,7 @@ export abstract class Explainer implements Disposable {
     options: ExplainOptions<Output>,
   ): Promise<Run<Output>> {
     const { target, signal } = expect.options(options)
+    const onProgress = progressOf(options)
     this.assertOpen()
     if (typeof target !== 'function') {
       using nativeTarget = toNativeTarget(target)
@@ -269,6 +284,7 @@ export abstract class Explainer implements Disposable {
             disposeExplained(late)
             disposeValue(wrapValue(late.output))
           },
+          onProgress,
         ),
       )
       const execution = executionPath(result.whyHooked)
@@ -287,7 +303,7 @@ export abstract class Explainer implements Disposable {
       const { kept, ...found } = await this.#forwardIn(pass, inputs, signal)
       const output = found.output as Output
       try {
-        const explained = await this.#differentiate(pass, kept, target, signal)
+        const explained = await this.#differentiate(pass, kept, target, { signal })
         const warnings = joinWarnings(found.warnings, explained.warnings)
         return { ...found, model: this.model, output, explained, warnings }
       } catch (error) {
@@ -334,7 +350,7 @@ export abstract class Explainer implements Disposable {
       const part = of ?? (first instanceof Tensor ? [] : await this.#likelyPart(pass, signal))
       for (const classes of topClasses(first, k, part)) {
         const target = { kind: 'class', class: classes, of: part } as const
-        const explained = await this.#differentiate(pass, undefined, target, signal)
+        const explained = await this.#differentiate(pass, undefined, target, { signal })
         const { intercepted, execution } = result
         const warnings = joinWarnings(result.warnings, explained.warnings)
         found.push({ model: this.model, output: shareValue(first), intercepted, execution, explained, warnings })
@@ -354,7 +370,7 @@ export abstract class Explainer implements Disposable {
 
   /** The part of an output of several that a class is taken from where none is named. */
   async #likelyPart(pass: PassHandle, signal: AbortSignal | undefined): Promise<readonly (string | number)[]> {
-    const top = await this.#differentiate(pass, undefined, 'argmax', signal)
+    const top = await this.#differentiate(pass, undefined, 'argmax', { signal })
     disposeExplained(top)
     return top.of
   }
