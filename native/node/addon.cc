@@ -215,6 +215,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"randomizedModel", randomized_model_async},
       {"impute", impute_async},
       {"randomUniform", random_uniform},
+      {"runs", runs_of_call},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
@@ -222,7 +223,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"setErrorFactory", set_error_factory},
       {"setWarningListener", set_warning_listener},
       {"cancel", cancel},
-      {"runs", runs_of_call},
       {"manualSeed", manual_seed},
       {"stop", stop},
       {"emptyCache", empty_cache},
