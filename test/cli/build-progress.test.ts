@@ -5,26 +5,22 @@ import { buildProgress } from '../../lib/cli/progress.js'
 /** What a builder prints, and when, in seconds. */
 type Output = readonly (readonly [number, string])[]
 
-/** Headers in 10 s, and then 8 batches of 12 s, two at once: 58 s in all. */
-const ninja: Output = [
-  [10, '[1/10] Building CXX object CMakeFiles/gradcam_core.dir/cmake_pch.hxx.gch'],
-  ...Array.from({ length: 8 }, (_, i) => {
-    const file = `CMakeFiles/gradcam_core.dir/Unity/unity_${i}_cxx.cxx.o`
-    return [10 + 12 * (Math.floor(i / 2) + 1), `[${i + 2}/10] Building CXX object ${file}`] as const
-  }),
-]
+/** Headers in 10 s, and then 8 batches, two at once, so that one ends every 6 s: 61 s in all. */
+const batch = (i: number): string => `Building CXX object CMakeFiles/gradcam_core.dir/Unity/unity_${i}_cxx.cxx.o`
+const headers = 'Building CXX object CMakeFiles/gradcam_core.dir/cmake_pch.hxx.gch'
+const ends = (i: number): number => 19 + 6 * i
+const eight = Array.from({ length: 8 }, (_, i) => i)
+const ninja: Output = [[10, `[1/10] ${headers}`], ...eight.map((i) => [ends(i), `[${i + 2}/10] ${batch(i)}`] as const)]
+/** make says what begins. */
 const make: Output = [
-  [0, '[  9%] Building CXX object CMakeFiles/gradcam_core.dir/cmake_pch.hxx.gch'],
-  ...Array.from({ length: 8 }, (_, i) => {
-    const file = `CMakeFiles/gradcam_core.dir/Unity/unity_${i}_cxx.cxx.o`
-    return [10 + 12 * Math.floor(i / 2), `[ ${10 * (i + 1)}%] Building CXX object ${file}`] as const
-  }),
+  [0, `[  9%] ${headers}`],
+  ...eight.map((i) => [i < 2 ? 10 : ends(i - 2), `[ ${10 * (i + 1)}%] ${batch(i)}`] as const),
 ]
-/** Without headers of their own: 8 batches of 16 s, 64 s in all. */
-const nodeGyp: Output = Array.from(
-  { length: 8 },
-  (_, i) => [16 * Math.floor(i / 2), `  CXX(target) Release/obj.target/gradcam/batches/core-${i}.o`] as const,
-)
+/** Without headers of their own: one ends every 8 s, the first after 12 s; 68 s in all. */
+const nodeGyp: Output = eight.map((i) => [
+  i < 2 ? 0 : 12 + 8 * (i - 2),
+  `  CXX(target) Release/obj.target/gradcam/batches/core-${i}.o`,
+])
 
 /** What was said of the time that is left at each step, beside the time that was left. */
 function estimates(output: Output, end: number): { said: number | null; left: number; done: number; total: number }[] {
@@ -40,9 +36,9 @@ function estimates(output: Output, end: number): { said: number | null; left: nu
 }
 
 for (const [name, output, end, total] of [
-  ['Ninja', ninja, 58, 10],
-  ['make', make, 58, 9],
-  ['node-gyp', nodeGyp, 64, 8],
+  ['Ninja', ninja, 61, 10],
+  ['make', make, 61, 9],
+  ['node-gyp', nodeGyp, 68, 8],
 ] as const)
   test(`${name}: the share grows, and the time left is right within a third once two batches are compiled`, (t) => {
     const found = estimates(output, end)
@@ -64,7 +60,7 @@ test('the time left falls between two steps, and is guessed from the headers bef
   now = 10
   t.is(share.read(ninja[0]?.[1] ?? ''), "LibTorch's headers")
   const first = share.left ?? 0
-  // 8 batches, and the link, at 1.3 times the headers, two at once: 58 s; they take 48 s.
+  // 8 batches, and the link, at 1.3 times the headers, two at once: 58.5 s; they take 51 s.
   t.true(Math.abs(first - 58.5) < 1e-9, String(first))
   now = 15
   t.is(share.left, first - 5)
@@ -108,8 +104,9 @@ test('in a pipe there is a line now and then; verbose passes on what the builder
   t.deepEqual(play(t, false), [
     'Building the addon.\n',
     '  10 % compiled (1 of 10), about 59 s left\n',
-    '  40 % compiled (4 of 10), about 48 s left\n',
-    '  70 % compiled (7 of 10), about 20 s left\n',
+    '  30 % compiled (3 of 10), about 42 s left\n',
+    '  60 % compiled (6 of 10), about 24 s left\n',
+    '  90 % compiled (9 of 10), about 6 s left\n',
   ])
   t.is(play(t, false, true).slice(1).join(''), ninja.map(([, line]) => `${line}\n`).join(''))
 })
