@@ -17,7 +17,7 @@ import {
 import { cacheKey, describeBuild, type BuildSettings, type NewBuild } from './describe-build.js'
 import type { Confirm } from './libtorch/steps.js'
 import { cacheAddon, findCachedAddon } from './addon-cache.js'
-import { findPrebuilt } from './prebuilt.js'
+import { findPrebuilt, leftOutRemedy, prebuiltLeftOut } from './prebuilt.js'
 import { builders, logFile, objectSources, objectsRecord, workFolder, type BuildPlan } from './build-with.js'
 import { placeAddon } from './place-addon.js'
 import {
@@ -168,7 +168,7 @@ async function checkTools(builder: Builder): Promise<void> {
   if (!(await findCompiler()))
     throw toolMissing(
       process.env['CXX'] ? `The compiler that CXX names (${process.env['CXX']})` : 'A C++ compiler',
-      compilerRemedy(),
+      prebuiltLeftOut() ? `${leftOutRemedy} Or compile it. ${compilerRemedy()}` : compilerRemedy(),
     )
   if (builder === 'cmake-js') {
     if (!(await findCMake())) throw toolMissing('CMake 3.18 or newer', cmakeRemedy())

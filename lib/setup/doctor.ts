@@ -20,6 +20,7 @@ import { lookForLibTorch, pinnedVersion } from './libtorch/find.js'
 import { pipRemedy, pythonRemedy } from './libtorch/install.js'
 import { askPython } from './libtorch/python.js'
 import { addonFile } from '../base/paths.js'
+import { servesPinned } from './prebuilt.js'
 import { sharpRemedy } from '../base/sharp-remedy.js'
 
 /** One thing that doctor checked. */
@@ -49,8 +50,9 @@ export interface DoctorReport {
  */
 export async function doctor(): Promise<DoctorReport> {
   const [search, addon] = await Promise.all([checkLibTorch(), checkAddon()])
-  // Where the addon loads, the tools to build one are not needed.
-  const needed = addon.check.status === 'missing'
+  // The tools to build an addon are not needed where one loads, nor where npm installed one for the LibTorch that pip would install.
+  const missing = addon.check.status === 'missing'
+  const needed = missing && (process.env['LIBTORCH'] !== undefined || !servesPinned())
   const checks = [
     checkNode(),
     {
@@ -61,7 +63,7 @@ export async function doctor(): Promise<DoctorReport> {
     },
     await checkCompiler(needed),
     await checkCMake(needed),
-    await checkPython(search.libtorchFound || !needed),
+    await checkPython(search.libtorchFound || !missing),
     await checkSharp(),
     search.check,
     addon.check,
