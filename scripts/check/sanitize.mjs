@@ -9,6 +9,7 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync 
 import { dirname, join, posix } from 'node:path'
 import { globSync } from 'tinyglobby'
 import { packageRoot } from '#internal'
+import { hasKey } from '../support/access.mjs'
 
 const modes = {
   address: {
@@ -40,6 +41,7 @@ const modes = {
   },
 }
 
+/** @returns {never} */
 function fail(/** @type {string} */ message) {
   console.error(`sanitize: ${message}`)
   process.exit(2)
@@ -100,8 +102,8 @@ function library(/** @type {string} */ name) {
 }
 
 const [name = '', ...files] = process.argv.slice(2)
-const mode = modes[/** @type {keyof typeof modes} */ (name)]
-if (!mode) fail(`name one of ${Object.keys(modes).join(', ')}`)
+if (!hasKey(modes, name)) fail(`name one of ${Object.keys(modes).join(', ')}`)
+const mode = modes[name]
 if (process.platform !== 'linux') fail('it preloads libraries, as Linux does')
 const root = join(packageRoot, 'build', 'sanitize', name)
 copyPackage(root)

@@ -4,8 +4,16 @@ import { writeFileSync } from 'node:fs'
 const width = 960
 const font = 'font-family="system-ui, sans-serif"'
 
-/** A titled box with rooms in it. */
-function layer(y, height, title, note, rooms, color) {
+/**
+ * A titled box with rooms in it.
+ *
+ * @typedef {{ title: string, note: string[], rooms: string[], color: string }} Layer
+ */
+function layer(
+  /** @type {number} */ y,
+  /** @type {number} */ height,
+  /** @type {Layer} */ { title, note, rooms, color },
+) {
   const columns = 6
   const [cellWidth, cellHeight] = [(width - 260) / columns, 34]
   const cells = rooms.map((room, i) => {
@@ -24,19 +32,22 @@ function layer(y, height, title, note, rooms, color) {
   )
 }
 
-const arrow = (y, text) =>
+const arrow = (/** @type {number} */ y, /** @type {string} */ text) =>
   `<path d="M ${width / 2} ${y} v 20" stroke="#555" stroke-width="2" marker-end="url(#head)"/>` +
   `<text x="${width / 2 + 14}" y="${y + 17}" font-size="12.5" fill="#444">${text}</text>`
 
 const parts = [
-  layer(20, 62, 'callers', ['use the library only'], ['cli', 'report', 'examples', 'your service'], '#8a6d3b'),
+  layer(20, 62, {
+    title: 'callers',
+    note: ['use the library only'],
+    rooms: ['cli', 'report', 'examples', 'your service'],
+    color: '#8a6d3b',
+  }),
   arrow(82, 'functions and classes of lib/index.ts'),
-  layer(
-    112,
-    146,
-    'lib (TypeScript)',
-    ['validation, errors,', 'lifetime, types.', 'Imports run from', 'upper rows to lower ones.'],
-    [
+  layer(112, 146, {
+    title: 'lib (TypeScript)',
+    note: ['validation, errors,', 'lifetime, types.', 'Imports run from', 'upper rows to lower ones.'],
+    rooms: [
       'jobs',
       'batch',
       'preprocess',
@@ -54,24 +65,20 @@ const parts = [
       'base',
       'setup',
     ],
-    '#2f6f9f',
-  ),
+    color: '#2f6f9f',
+  }),
   arrow(258, 'Node-API: one call per pass; results come back on the event loop'),
-  layer(
-    288,
-    84,
-    'native/node (C++)',
-    ['conversion, promises,', 'one executor per model'],
-    ['passes', 'models', 'operators', 'metrics', 'images', 'environment'],
-    '#3c8d5a',
-  ),
+  layer(288, 84, {
+    title: 'native/node (C++)',
+    note: ['conversion, promises,', 'one executor per model'],
+    rooms: ['passes', 'models', 'operators', 'metrics', 'images', 'environment'],
+    color: '#3c8d5a',
+  }),
   arrow(372, 'plain C++, no Node headers'),
-  layer(
-    402,
-    146,
-    'native/core (C++)',
-    ['one engine for all', 'methods. Includes run', 'one way, no circles.'],
-    [
+  layer(402, 146, {
+    title: 'native/core (C++)',
+    note: ['one engine for all', 'methods. Includes run', 'one way, no circles.'],
+    rooms: [
       'pass',
       'rerun',
       'rescale',
@@ -88,10 +95,15 @@ const parts = [
       'memory',
       'base',
     ],
-    '#7b4fa3',
-  ),
+    color: '#7b4fa3',
+  }),
   arrow(548, ''),
-  layer(578, 62, 'LibTorch', ['CPU or CUDA'], ['TorchScript', 'autograd', 'ATen, oneDNN'], '#b04a3a'),
+  layer(578, 62, {
+    title: 'LibTorch',
+    note: ['CPU or CUDA'],
+    rooms: ['TorchScript', 'autograd', 'ATen, oneDNN'],
+    color: '#b04a3a',
+  }),
 ]
 
 const svg =

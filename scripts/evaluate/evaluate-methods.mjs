@@ -15,6 +15,7 @@ import { methodsOf } from './methods.mjs'
 import { evaluationSection } from './report.mjs'
 import { toInput } from '../samples/scene-input.mjs'
 import { heldOutSeeds, renderScene } from '../samples/scenes.mjs'
+import { keysOf } from '../support/access.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -36,6 +37,7 @@ if (values.only && values['write-docs']) {
 const layer = 'features'
 const steps = 16 // of integrated gradients
 const masks = 500 // of RISE
+/** @type {import('./report.mjs').Options} */
 const options = {
   // Maps of different methods differ in scale, which says nothing of how good they are.
   infidelity: { score: 'logit', normalize: true, samples: 32 },
@@ -43,30 +45,48 @@ const options = {
   'parameter-randomization': { order: 'cascading', modules: ['classifier', 'features'] },
 }
 
-const file = (path) => join(packageRoot, path)
+const file = (/** @type {string} */ path) => join(packageRoot, path)
 const model = await ScriptModule.load(file('samples/animals-densenet.pt'))
 const wanted = values.only?.split(',')
 const methods = methodsOf({ layer, steps, masks }).filter(({ name }) => !wanted || wanted.includes(name))
 
-/** The means of all metrics over all scenes for one method. */
-async function evaluate({ explain }, seen) {
-  const open = Object.entries(metrics).map(([name, { create, needs }]) => ({
-    name,
-    metric: create(model, { ...options[name], ...(needs === 'explain' ? { explain } : {}) }),
-  }))
+/**
+ * A metric with its options, which it checks itself.
+ *
+ * @param {import('./report.mjs').MetricName} name
+ * @param {import('libtorch-gradcam').ExplainMaps} explain
+ */
+function open(name, explain) {
+  const { create, needs } = metrics[name]
+  const make = /** @type {(model: ScriptModule, options: object) => import('libtorch-gradcam').Metric} */ (create)
+  return make(model, { ...options[name], ...(needs === 'explain' ? { explain } : {}) })
+}
+
+/** @typedef {{ input: Tensor, boxes: readonly import('../samples/scenes.mjs').SceneBox[] }} Seen a scene, once for each animal */
+
+/**
+ * The means of all metrics over all scenes for one method.
+ *
+ * @param {import('libtorch-gradcam').ExplainMaps} explain
+ * @param {Seen[]} seen
+ */
+async function evaluate(explain, seen) {
+  const names = keysOf(metrics)
+  const opened = names.map((name) => open(name, explain))
   try {
     for (const { input, boxes } of seen) {
       const targets = boxes.map((box) => box.class)
-      const maps = await explain(model, input, { target: targets })
-      for (const { metric } of open) await metric.add(input, maps, { targets, boxes })
+      const maps = await explain(model, input, { target: targets, signal: undefined })
+      for (const metric of opened) await metric.add(input, maps, { targets, boxes })
       maps.dispose()
     }
-    return Object.fromEntries(open.map(({ name, metric }) => [name, metric.result().mean]))
+    return Object.fromEntries(opened.map((metric, i) => [names[i], metric.result().mean]))
   } finally {
-    for (const { metric } of open) metric.dispose()
+    for (const metric of opened) metric.dispose()
   }
 }
 
+/** @type {Seen[]} */
 const seen = []
 for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
   const { rgb, boxes } = await renderScene(seed)
@@ -74,14 +94,14 @@ for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
   seen.push({ input: Tensor.cat([one, one]), boxes }) // one for each of its animals
   one.dispose()
 }
-/** @type {{ title: string, baseline: boolean, means: Record<string, number> }[]} */
+/** @type {import('./report.mjs').Row[]} */
 const rows = []
 /** @type {{ title: string, message: string }[]} */
 const refused = []
 for (const method of methods) {
   const start = performance.now()
   try {
-    const means = await evaluate(method, seen)
+    const means = await evaluate(method.explain, seen)
     rows.push({ title: method.title, baseline: method.name === 'noise', means })
     const figures = Object.entries(means).map(([name, value]) => `${name} ${value.toFixed(3)}`)
     console.log(`${method.title} (${((performance.now() - start) / 1000).toFixed(0)} s): ${figures.join(', ')}`)
@@ -101,7 +121,7 @@ else {
   const input = await loadImage(image, { size: [224, 224], normalize: imagenet })
   const maps = []
   for (const method of methods.filter(({ title }) => rows.some((row) => row.title === title))) {
-    maps.push({ title: method.title, map: await method.explain(model, input, { target: 0 }) })
+    maps.push({ title: method.title, map: await method.explain(model, input, { target: 0, signal: undefined }) })
     method.close()
   }
   await contactSheet(await loadImage(image, { size: [side, side] }), maps, file('docs/images/methods.png'))

@@ -6,6 +6,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { keysOf } from '../support/access.mjs'
 
 /** The files that hold a method, by what they hold. `{file}` is the method's own. */
 export const files = {
@@ -112,7 +113,7 @@ Tensor ${id}(const LayerEvidence& e) { return e.gradient * e.activation; }
       `    "${name}": ${id},\n`,
     ),
   }
-  const keys = /** @type {(keyof typeof files)[]} */ (Object.keys(files))
+  const keys = keysOf(files)
   for (const one of keys) writeFileSync(join(root, at(one)), texts[one])
   return keys.map(at)
 }
