@@ -12,7 +12,8 @@ import type { ExpectedInput } from '../model/expected-input.js'
 import type { Framing } from '../preprocess/framing.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
 import { interpolate } from '../tensor/interpolate.js'
-import { tidy, type Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
+import type { Tensor } from '../tensor/tensor.js'
 
 /** What was drawn of a map. */
 export interface Drawn {

@@ -26,5 +26,5 @@ export function docsSection({ machine, groups, overhead, seconds }) {
   return parts.join('\n\n')
 }
 
-export const writeDocs = (/** @type {Report} */ report, /** @type {string | undefined} */ file = undefined) =>
-  writeSection('bench', docsSection(report), file)
+/** @type {(report: Report, file?: string) => Promise<void>} */
+export const writeDocs = (report, file) => writeSection('bench', docsSection(report), file)

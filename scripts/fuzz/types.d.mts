@@ -6,16 +6,16 @@ export interface Kind {
    * @param begin is told in words what is done, before it is
    * @returns what is wrong, in words
    */
-  run(id: string, begin: (what: string) => void): Promise<readonly string[] | undefined>
+  readonly run: (id: string, begin: (what: string) => void) => Promise<readonly string[] | undefined>
   /** Whether a case may end with an error that is not the package's own; otherwise none may. */
-  allowed?(error: unknown): boolean
+  readonly allowed?: (error: unknown) => boolean
   /** Whether tensors may be left after a case. */
   readonly keepsTensors?: boolean
 }
 
 export interface KindModule {
   /** `folder` may be written to. */
-  prepare(folder: string): Promise<Kind>
+  readonly prepare: (folder: string) => Promise<Kind>
 }
 
 /** What the process that runs the cases is sent: the next case, or that it is to end. */

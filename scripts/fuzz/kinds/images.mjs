@@ -1,6 +1,7 @@
 // Image files with something wrong in them: they are refused, or explained as any image is.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { inspect } from 'node:util'
 import { explainAll, GradCamError, loadImage, ScriptModule } from 'libtorch-gradcam'
 import sharp from 'sharp'
 import { corpusOf } from '../corpus.mjs'
@@ -11,7 +12,7 @@ import { mutateBytes, randomOf } from '../random.mjs'
 const maxPixels = 2 ** 24
 
 const codeOf = (/** @type {unknown} */ error) =>
-  error === undefined ? 'ok' : error instanceof GradCamError ? error.code : String(error)
+  error === undefined ? 'ok' : error instanceof GradCamError ? error.code : inspect(error)
 
 /** A small image in every format that is read, and in those of their variants that other code of a decoder reads. */
 async function wholeImages() {

@@ -151,7 +151,7 @@ const steps = {
       const path = random.pick(paths)
       return random.pick([
         () => path,
-        () => `${path}\t${random.pick(scalars)}`,
+        () => `${path}\t${random.pick(scalars.map(String))}`,
         () => JSON.stringify({ path, target: json(random) }),
         () => JSON.stringify(json(random)),
       ])()
