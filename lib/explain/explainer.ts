@@ -178,7 +178,10 @@ export abstract class Explainer implements Disposable {
   protected get explained(): NativeExplained {
     this.assertOpen()
     if (!this.#explained)
-      throw new GradCamError('ERR_NO_BACKWARD', 'There is no gradient yet: call backward(target) after forward(input).')
+      throw new GradCamError(
+        'ERR_NO_BACKWARD',
+        'No gradient was computed yet: call backward(target) after forward(input).',
+      )
     return this.#explained
   }
 

@@ -21,7 +21,7 @@ T parse_name(const Napi::Value& value, const std::string& what, Names<T> names) 
     if (name == candidate) return meaning;
     known += (known.empty() ? "'" : ", '") + std::string(candidate) + "'";
   }
-  throw Error("ERR_INVALID_ARGUMENT", "There is no " + what + " '" + name + "'. There are: " + known + ".");
+  throw Error("ERR_INVALID_ARGUMENT", "Unknown " + what + " '" + name + "': it must be one of " + known + ".");
 }
 
 std::vector<std::string> to_texts(const Napi::Value& value, const std::string& what) {

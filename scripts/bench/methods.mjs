@@ -79,7 +79,7 @@ const threads = availableParallelism()
 const device = 'cpu'
 const say = (/** @type {string} */ text) => console.error(text)
 if (unknown.length > 0 || !(size > 0) || !(Number(values.rounds) > 0)) {
-  console.error(`methods: there are ${Object.keys(methods).join(', ')}; sizes and rounds are numbers from 1 on`)
+  console.error(`methods: --methods are of ${Object.keys(methods).join(', ')}; sizes and rounds are numbers from 1 on`)
   process.exit(2)
 }
 

@@ -62,7 +62,7 @@ function numericTests(/** @type {boolean} */ quick) {
     if (!sources.some(({ text }) => importsOf(helper).test(text))) fail(`no test imports ${helper}.js: was it renamed?`)
   for (const name of leftOut)
     if (!sources.some((source) => source.name === name))
-      fail(`there is no ${name}.test.ts to leave out: was it renamed?`)
+      fail(`${name}.test.ts, which is left out, does not exist: was it renamed?`)
   const helpers = quick ? peers : comparing
   return sources
     .filter(({ name }) => !leftOut.includes(name))
@@ -108,7 +108,7 @@ async function test(files, { onednn, aten, threads }) {
 }
 
 const unknown = process.argv.slice(2).filter((argument) => argument !== '--quick')
-if (unknown.length > 0) fail(`unknown argument ${unknown[0]}; there is --quick`)
+if (unknown.length > 0) fail(`unknown argument ${unknown[0]}; only --quick is known`)
 const quick = process.argv.includes('--quick')
 if (process.platform !== 'linux' || process.arch !== 'x64')
   fail('it is for Linux on x86-64, whose processors have these switches')

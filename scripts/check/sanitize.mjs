@@ -61,7 +61,7 @@ function withoutHelpers(/** @type {string[]} */ helpers) {
       }),
     )
     for (const helper of helpers)
-      if (!importsOf.has(`test/support/${helper}.ts`)) fail(`there is no test/support/${helper}.ts: was it renamed?`)
+      if (!importsOf.has(`test/support/${helper}.ts`)) fail(`test/support/${helper}.ts does not exist: was it renamed?`)
     const using = new Set(helpers.map((helper) => `test/support/${helper}.ts`))
     for (let before = 0; before !== using.size;) {
       before = using.size

@@ -35,7 +35,7 @@ export const identifierOf = (/** @type {string} */ title) =>
  */
 function insertBefore(text, mark, added) {
   const at = Array.from(text.matchAll(new RegExp(mark, 'gm'))).at(-1)?.index
-  if (at === undefined) throw new Error(`there is no ${mark} to insert before`)
+  if (at === undefined) throw new Error(`${mark}, to insert before, was not found`)
   return text.slice(0, at) + added + text.slice(at)
 }
 
