@@ -1,7 +1,8 @@
-// Runs tests with an addon that checks itself: npm run sanitize -- address|thread [dist/test/ROOM/FILE.test.js ...]
+// Runs tests with an addon that checks itself: npm run sanitize -- address|thread|coverage [dist/test/ROOM/FILE.test.js ...]
 //
 // address: AddressSanitizer and UndefinedBehaviorSanitizer over all tests that require no Python and no browser. thread:
-// ThreadSanitizer over the tests of threads, workers and lifetimes. The addon is built in build/sanitize/NAME, where a copy of
+// ThreadSanitizer over the tests of threads, workers and lifetimes. coverage: the tests of address, and then which lines of the
+// C++ have run, by gcov. The addon is built in build/sanitize/NAME, where a copy of
 // the compiled package lies; that of the checkout stays as it is. Node and LibTorch are not built with a sanitizer: what is
 // found is in the addon, or is memory that the addon handed to them.
 import { spawnSync } from 'node:child_process'
@@ -10,6 +11,9 @@ import { dirname, join, posix } from 'node:path'
 import { globSync } from 'tinyglobby'
 import { packageRoot } from '#internal'
 import { hasKey } from '../support/access.mjs'
+import { coverageReport, lineCoverage } from './line-coverage.mjs'
+
+const withoutPython = withoutHelpers(['python', 'pip-into', 'browser', 'compile-native', 'fake-libtorch'])
 
 const modes = {
   address: {
@@ -20,7 +24,7 @@ const modes = {
       ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1:strict_string_checks=1:detect_stack_use_after_return=1',
       UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
     },
-    tests: withoutHelpers(['python', 'pip-into', 'browser', 'compile-native', 'fake-libtorch']),
+    tests: withoutPython,
   },
   thread: {
     sanitize: 'thread',
@@ -39,6 +43,7 @@ const modes = {
         'batch/explain-all',
       ].map((name) => `dist/test/${name}.test.js`),
   },
+  coverage: { sanitize: 'coverage', preload: [], env: {}, tests: withoutPython },
 }
 
 /** @returns {never} */
@@ -109,7 +114,8 @@ const root = join(packageRoot, 'build', 'sanitize', name)
 copyPackage(root)
 const built = run(['dist/lib/cli/main.js', 'build', '--sanitize', mode.sanitize, '--with', 'cmake-js'], root)
 if (built !== 0) fail(`the addon cannot be built (${built})`)
-const env = { ...mode.env, LD_PRELOAD: mode.preload.map(library).join(':'), OMP_NUM_THREADS: '2' }
+const preload = mode.preload.map(library).join(':')
+const env = { ...mode.env, ...(preload && { LD_PRELOAD: preload }), OMP_NUM_THREADS: '2' }
 const tests = files.length > 0 ? files : mode.tests()
 console.log(`${tests.length} files of tests with ${mode.sanitize}`)
 const ended = run(
@@ -117,4 +123,6 @@ const ended = run(
   root,
   env,
 )
+if (name === 'coverage')
+  for (const line of coverageReport(lineCoverage(join(root, 'build', 'cmake-js')))) console.log(line)
 process.exitCode = ended === 0 ? 0 : 1

@@ -1,9 +1,10 @@
 /**
  * Evaluates every method of the package by every metric, on scenes that the bundled model has never seen.
  *
- *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]
+ *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs] [--draw]
  *
- * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one image by all methods.
+ * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one image by all methods. --draw only
+ * draws that image, which takes a minute.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -22,14 +23,17 @@ const { values } = parseArgs({
     images: { type: 'string', default: '10' },
     only: { type: 'string' },
     'write-docs': { type: 'boolean', default: false },
+    draw: { type: 'boolean', default: false },
   },
 })
 const scenes = Number(values.images)
 if (!Number.isSafeInteger(scenes) || scenes < 1) {
-  console.error('Usage: node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]')
+  console.error(
+    'Usage: node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs] [--draw]',
+  )
   process.exit(2)
 }
-if (values.only && values['write-docs']) {
+if (values.only && (values['write-docs'] || values.draw)) {
   console.error('The docs show every method: leave out --only.')
   process.exit(2)
 }
@@ -86,6 +90,22 @@ async function evaluate(explain, seen) {
   }
 }
 
+/** One image by these methods. */
+async function draw(/** @type {typeof methods} */ shown) {
+  const image = file('samples/cat_dog.png')
+  const input = await loadImage(image, { size: [224, 224], normalize: imagenet })
+  const maps = []
+  for (const method of shown) {
+    maps.push({ title: method.title, map: await method.explain(model, input, { target: 0, signal: undefined }) })
+    method.close()
+  }
+  await contactSheet(await loadImage(image, { size: [side, side] }), maps, file('docs/images/methods.png'))
+}
+
+if (values.draw) {
+  await draw(methods)
+  process.exit(0)
+}
 /** @type {Seen[]} */
 const seen = []
 for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
@@ -117,13 +137,6 @@ if (rows.length === 0) process.exit(1)
 const section = evaluationSection({ rows, seed: heldOutSeeds, scenes, layer, steps, masks, options, refused })
 if (!values['write-docs']) console.log(`\n${section}`)
 else {
-  const image = file('samples/cat_dog.png')
-  const input = await loadImage(image, { size: [224, 224], normalize: imagenet })
-  const maps = []
-  for (const method of methods.filter(({ title }) => rows.some((row) => row.title === title))) {
-    maps.push({ title: method.title, map: await method.explain(model, input, { target: 0, signal: undefined }) })
-    method.close()
-  }
-  await contactSheet(await loadImage(image, { size: [side, side] }), maps, file('docs/images/methods.png'))
+  await draw(methods.filter(({ title }) => rows.some((row) => row.title === title)))
   await writeSection('evaluation', section, file('docs/metrics.md'))
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import sharp from 'sharp'
@@ -137,23 +137,6 @@ for (const name of ['fastify', 'express'])
 /** The code blocks of a document. */
 const snippets = (file: string): string[] =>
   Array.from(readFileSync(join(packageRoot, file), 'utf8').matchAll(/```ts\n([^]*?)```/g), ([, code = '']) => code)
-
-test.serial('what README and guide link to is there', (t) => {
-  for (const file of [
-    'README.md',
-    'docs/guide.md',
-    'docs/architecture.md',
-    'docs/troubleshooting.md',
-    'docs/server.md',
-    'examples/README.md',
-  ]) {
-    const text = readFileSync(join(packageRoot, file), 'utf8')
-    const links = Array.from(text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g), ([, address = '']) => address)
-    t.true(links.length > 0, file)
-    for (const address of links.filter((one) => !one.startsWith('http')))
-      t.true(existsSync(join(packageRoot, file, '..', address)), `${file}: ${address}`)
-  }
-})
 
 test.serial('the twenty lines of README run, and say what the explainers say', async (t) => {
   const [code = ''] = snippets('README.md')
