@@ -14,6 +14,11 @@ export interface CallOptions {
 /** Called with how many runs of the model a call has done, and needs. */
 export type OnProgress = (done: number, total: number) => void
 
+/** Options of a call that may count its runs. */
+export interface WatchedOptions extends CallOptions {
+  onProgress?: OnProgress | undefined
+}
+
 /** Milliseconds between two looks at how far a call is. */
 const lookEvery = 100
 
