@@ -7,7 +7,7 @@ export const byId = (id) => document.getElementById(id)
  * the others are properties of the element.
  *
  * @param {string} tag
- * @param {Record<string, unknown>} properties
+ * @param {Record<string, any>} properties
  * @param {(Node | string | null)[]} children null is left out
  */
 export function make(tag, properties = {}, ...children) {

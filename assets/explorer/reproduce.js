@@ -69,7 +69,7 @@ export function createReproduction({ settings, methods, state, model, onError })
 
   for (const id of ['command', 'program'])
     byId(`copy-${id}`).addEventListener('click', () => {
-      copyText(byId(id).textContent).then(() => (byId('status').textContent = 'Copied.'), onError)
+      void copyText(byId(id).textContent).then(() => (byId('status').textContent = 'Copied.'), onError)
     })
 
   return {

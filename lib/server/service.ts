@@ -20,6 +20,12 @@ export interface DrawnAnswer {
   readonly map: AnswerMap
 }
 
+/** A PNG of one grey pixel. */
+const smallImage = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==',
+  'base64',
+)
+
 /** Explains images that come as bytes, whatever the protocol: decodes, batches by lanes, draws. */
 export class ExplainService {
   readonly #memory: MemoryBudget
@@ -52,7 +58,9 @@ export class ExplainService {
       const { batchWindow, maxBatch } = settings
       opened.set(one.name, await ServedModel.open(one, { batchWindow, maxBatch, onBatch: onBatch(one.name) }))
     }
-    return new ExplainService(opened, settings)
+    const service = new ExplainService(opened, settings)
+    await service.#warm()
+    return service
   }
 
   /**
@@ -103,6 +111,17 @@ export class ExplainService {
     this.#memory.close(new GradCamError('ERR_ABORTED', 'The server was closed.'))
     await Promise.all([...this.models.values()].map((model) => model.close()))
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
+  }
+
+  /**
+   * Explains an image as a request does: the first one would wait for the decoder to be loaded, and for the explainer of its lane.
+   * A model that takes arrays alone refuses it.
+   */
+  async #warm(): Promise<void> {
+    const never = new AbortController().signal
+    for (const [model, { layer }] of this.models)
+      if (layer !== null && this.settings.methods.includes('gradcam'))
+        await this.explain({ model, method: ['gradcam'] }, smallImage, never).catch(() => {})
   }
 
   #plan(ask: Ask): Plan {
