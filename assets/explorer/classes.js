@@ -1,5 +1,5 @@
 // The classes with their scores; one is explained, or the difference of two.
-import { byId, make, moveFocus } from './dom.js'
+import { byId, make, makeRoving } from './dom.js'
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`
 
@@ -14,6 +14,7 @@ export function createClasses(settings, onMore) {
   /** What the server says of the model and the image: { labels, outputs, top, shown: the class of the maps }. */
   let known = { labels: null, outputs: 0, top: [], shown: null }
 
+  const rove = makeRoving(byId('class-list'), '[aria-pressed="true"]')
   const nameOf = (index) => known.labels?.[index] || `class ${index}`
 
   function choose(index) {
@@ -78,6 +79,7 @@ export function createClasses(settings, onMore) {
     const isRow = byId('class-list').contains(focused)
     const rows = listed()
     byId('class-list').replaceChildren(...rows.map(makeRow))
+    rove()
     if (isRow) byId('class-list').querySelector(`[data-${key}="${value}"]`)?.focus()
     const { minus } = settings.get()
     const hasClasses = known.outputs > 1
@@ -94,11 +96,6 @@ export function createClasses(settings, onMore) {
 
   byId('class-search').addEventListener('input', draw)
   byId('class-more').addEventListener('click', () => onMore(100))
-  byId('class-list').addEventListener('keydown', (event) => {
-    const kind = event.target.classList.contains('minus') ? '.minus:not(:disabled)' : '.class'
-    moveFocus(event, [...byId('class-list').querySelectorAll(kind)])
-  })
-
   return {
     nameOf,
     /** Shows what was found; what is not given stays. */

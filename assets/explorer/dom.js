@@ -32,15 +32,40 @@ export function makeSvg(tag, attributes = {}, ...children) {
   return element
 }
 
-/** Puts the focus on the next element of a list by the arrow keys, Home and End; Tab leaves the list. */
-export function moveFocus(event, elements) {
-  const at = elements.indexOf(document.activeElement)
-  const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: elements.length - 1 }
-  const to = steps[event.key]
-  if (to === undefined || at < 0) return false
-  event.preventDefault()
-  elements[Math.min(elements.length - 1, Math.max(0, to))].focus()
-  return true
+const steps = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, Home: -Infinity, End: Infinity }
+
+/**
+ * Makes one stop of Tab of a list of many buttons: the arrow keys, Home and End move between its entries, each of which may have
+ * several buttons.
+ *
+ * @param {HTMLElement} list of li
+ * @returns what is to be called when the entries have changed; the first that fits `preferred` is the stop
+ */
+export function makeRoving(list, preferred) {
+  let current = null
+  const buttons = (entry) => [...entry.querySelectorAll('button')]
+  const set = (entry) => {
+    current = entry
+    for (const one of list.children) for (const button of buttons(one)) button.tabIndex = one === entry ? 0 : -1
+  }
+  list.addEventListener('focusin', ({ target }) => set(target.closest('li')))
+  list.addEventListener('keydown', (event) => {
+    const entry = event.target.closest('li')
+    const step = steps[event.key]
+    if (!entry || step === undefined) return
+    event.preventDefault()
+    const entries = [...list.children]
+    const to = entries[Math.min(entries.length - 1, Math.max(0, entries.indexOf(entry) + step))]
+    const kind = buttons(entry).indexOf(event.target)
+    const button = buttons(to)[kind]
+    // A button that is disabled takes no focus.
+    ;(button.disabled ? buttons(to)[0] : button).focus()
+  })
+  return () => {
+    const stays = current?.isConnected ? current : null
+    const entry = stays ?? list.querySelector(preferred)?.closest('li') ?? list.firstElementChild
+    if (entry) set(entry)
+  }
 }
 
 /** Copies text. Where the page is not on a secure origin, a browser copies only what is selected. */

@@ -65,13 +65,6 @@ export function createLayers(settings) {
         'aria-selected': path === shown(),
         'aria-expanded': children.length > 0 && !isSearch ? open.has(path) : null,
         'aria-disabled': explainable ? null : 'true',
-        'aria-label': [
-          isSearch ? path : name,
-          type,
-          output ?? 'not called',
-          ...(suggested ? ['suggested'] : []),
-          ...(explainable ? [] : ['cannot be explained']),
-        ].join(', '),
         tabIndex: path === current ? 0 : -1,
         title: [path, reason, explainable ? null : 'No hook can be put on it.'].filter(Boolean).join('\n'),
       },
@@ -84,6 +77,7 @@ export function createLayers(settings) {
       suggested ? make('span', { class: 'suggested' }, 'suggested') : null,
       make('span', { class: 'type' }, type),
       make('span', { class: 'shape', title: output ?? '' }, grid ?? output ?? ''),
+      explainable ? null : make('span', { class: 'hidden-text' }, 'cannot be explained'),
     )
     row.style.setProperty('--level', String(level))
     row.dataset.path = path

@@ -1,5 +1,5 @@
 // The methods as thumbnails: each is computed when it is seen, the cheap ones together and first.
-import { byId, make } from './dom.js'
+import { byId, make, makeRoving } from './dom.js'
 import { drawFigure } from './figure.js'
 
 const side = 112
@@ -78,6 +78,7 @@ export function createMethods({ settings, explanations, methods, state, onMap, o
   }
 
   for (const [name, method] of methods) makeCard(name, method)
+  makeRoving(byId('method-list'), 'li')()
 
   function draw() {
     const { image, bitmap } = state()

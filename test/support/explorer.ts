@@ -22,7 +22,7 @@ export async function openExplorer(
   { width = 1280, height = 900, dark = false, at = '/' }: PageOptions = {},
 ): Promise<Page> {
   const page = await (browser as Browser).newPage()
-  t.teardown(() => page.close())
+  t.teardown(async () => void (page.isClosed() || (await page.close())))
   page.on('pageerror', (error) => t.fail(`the page threw: ${String(error)}`))
   page.on('console', (message) => {
     if (/Content.Security.Policy|TrustedHTML/i.test(message.text())) t.fail(message.text())
@@ -67,9 +67,10 @@ export async function pointOfCell(
   const pad = await page.waitForSelector(`figure[data-method="${method}"] .pad`)
   await pad?.scrollIntoView()
   const box = await pad?.boundingBox()
-  const size = (await page.$eval(`figure[data-method="${method}"] .pad`, (one) =>
-    String((one as unknown as { style: { aspectRatio: string } }).style.aspectRatio),
-  )) as string
+  const size = await page.$eval(
+    `figure[data-method="${method}"] .pad`,
+    (one) => (one as unknown as { style: { aspectRatio: string } }).style.aspectRatio,
+  )
   const [width = 1, height = 1] = size.split('/').map(Number)
   if (!box) throw new Error(`the map of ${method} is not to be seen`)
   const fit = Math.min(box.width / width, box.height / height)
