@@ -86,7 +86,7 @@ async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
   if (!image)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `'${id}' was given as a tensor, so there is no image to draw its map over. Write grey, png16 or npy.`,
+      `'${id}' was given as a tensor, which has no image to draw its map over. Write grey, png16 or npy.`,
     )
   const { height, width } = image
   const sharp = await loadSharp()

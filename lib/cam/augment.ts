@@ -2,9 +2,10 @@ import type { CamExplanation } from './cam-explanation.js'
 import type { CamExplainOptions } from './cam-options.js'
 import { invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import type { ExplainOptions } from '../explain/explainer.js'
+import type { ExplainOptions } from '../explain/explained.js'
 import { fixedTarget } from '../target/fixed-target.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import type { Value } from '../tensor/values.js'
 
 /** The unchanged image comes first: its top class is the one that all explain. */

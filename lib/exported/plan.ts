@@ -46,7 +46,7 @@ export function makePlan(
   const positions = new Map(paths.map((path, at) => [path, at]))
   const at = (path: string): number => {
     const position = positions.get(path)
-    if (position === undefined) throw new TypeError(`there is no module '${path}'`)
+    if (position === undefined) throw new TypeError(`the module '${path}' does not exist`)
     return position
   }
   const entries = [...instances.byPath]

@@ -63,7 +63,7 @@ function unreadable(path: string, cause: NodeJS.ErrnoException): GradCamError {
   const details = { path, system: cause.code }
   if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') {
     const remedy = `Check the path; a relative one starts at ${process.cwd()}.`
-    return new GradCamError('ERR_IMAGE_NOT_FOUND', `There is no image '${path}'.`, { remedy, details, cause })
+    return new GradCamError('ERR_IMAGE_NOT_FOUND', `The image '${path}' does not exist.`, { remedy, details, cause })
   }
   const [reason, remedy] =
     cause.code === 'EISDIR'

@@ -195,7 +195,7 @@ export function findModel(models: ReadonlyMap<string, ServedModel>, name: string
   const found = name === undefined ? [...models.values()][0] : models.get(name)
   if (found) return found
   const near = nearestName(name ?? '', [...models.keys()])
-  throw new GradCamError('ERR_MODEL_NOT_FOUND', `There is no model '${name}'.`, {
+  throw new GradCamError('ERR_MODEL_NOT_FOUND', `The model '${name}' does not exist.`, {
     remedy: near === null ? 'GET /v1/models lists them.' : `Did you mean '${near}'?`,
     details: { model: name, models: [...models.keys()] },
   })

@@ -24,7 +24,7 @@ export interface BuildPlan {
   readonly libtorch: LibTorch
   /** A warning in our own code fails the build. */
   readonly werror: boolean
-  /** For -fsanitize, e.g. 'address'; '' for none. */
+  /** For -fsanitize, e.g. 'address'; 'coverage' counts the lines that run instead; '' for none. */
   readonly sanitize: string
   /** Compiles sources in batches: a quarter of the time from nothing, but more work after a change of one file. */
   readonly unity: boolean
@@ -106,7 +106,7 @@ function prepareGyp(work: string, { libtorch, werror, sanitize, unity }: BuildPl
   ]
   // The compiler searches /usr/include by itself, and must do so last: its own headers say which one comes next.
   const includes = headers.filter((folder) => folder !== '/usr/include').map((folder) => `-isystem${folder}`)
-  const sanitizer = sanitize ? [`-fsanitize=${sanitize}`] : []
+  const sanitizer = sanitize === 'coverage' ? ['--coverage'] : sanitize ? [`-fsanitize=${sanitize}`] : []
   const variables = {
     sources: unity ? writeBatches(work) : nativeSources(),
     // As system headers: warnings inside headers of other projects cannot be fixed here.

@@ -82,7 +82,7 @@ async function checkCompiler(needed: boolean): Promise<Check> {
   const details = { command: compiler?.command ?? null, version: compiler?.version ?? null, make }
   if (compiler && make)
     return { name: 'Compiler', status: 'ok', found: `${compiler.command} ${compiler.version}, ${make}`, details }
-  const found = compiler ? 'there is neither make nor Ninja' : 'there is no C++ compiler'
+  const found = compiler ? 'make or Ninja was not found' : 'a C++ compiler was not found'
   return { name: 'Compiler', status: needed ? 'missing' : 'note', found, remedy: compilerRemedy(), details }
 }
 
@@ -100,7 +100,7 @@ async function checkPython(optional: boolean): Promise<Check> {
   const python = await askPython()
   const details = { version: python?.version ?? null, path: python?.executable ?? null, pip: python?.pip ?? null }
   const status = optional ? 'note' : 'missing'
-  if (!python) return { name: 'Python', status, found: 'there is no python3', remedy: pythonRemedy(), details }
+  if (!python) return { name: 'Python', status, found: 'python3 was not found', remedy: pythonRemedy(), details }
   const found = `${python.version} (${python.executable})`
   if (!python.pip) return { name: 'Python', status, found: `${found} without pip`, remedy: pipRemedy(python), details }
   return { name: 'Python', status: 'ok', found: `${found}, pip ${python.pip}`, details }

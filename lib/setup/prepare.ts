@@ -29,7 +29,7 @@ export async function prepare(options: InstallOptions = {}): Promise<Prepared> {
   if (libtorch.source === 'LIBTORCH' || !servesPinned() || (await findCompiler()))
     return { libtorch, ready: false, how: null }
   const say = options.say ?? (() => {})
-  say(`There is no addon for LibTorch ${libtorch.version} (${libtorch.root}), and no compiler to build one.`)
+  say(`An addon for LibTorch ${libtorch.version} (${libtorch.root}) was not found, nor a compiler to build one.`)
   const { python } = await searchLibTorch()
   const driver = options.driver ?? (await hasNvidiaDriver())
   const own = await installPrivate({ libtorch: null, tried: [], python }, { ...options, driver })

@@ -49,7 +49,7 @@ export async function takeFitting(): Promise<Fit> {
   if (broken.length > 0) return { folder: null, why: broken.join('; '), instead: null, how: null, libtorch: null }
   if (versions.length === 0) {
     const instead = minors.length > 0 ? 'Run: npx gradcam setup' : null
-    return { folder: null, why: `there is no LibTorch: ${looked.join('; ')}`, instead, how: null, libtorch: null }
+    return { folder: null, why: `LibTorch was not found: ${looked.join('; ')}`, instead, how: null, libtorch: null }
   }
   const has = minors.length > 0 ? `${prebuiltPackage} has ${minors.join(', ')}` : `${prebuiltPackage} is not installed`
   const why = `LibTorch ${[...new Set(versions)].join(', ')} is here, ${has}, and no other project was built for it`

@@ -167,7 +167,7 @@ const failures = [
   ['no such build', { index: {} }, 'ERR_LIBTORCH_INSTALL', /no such build for Python 3\.11\.7/],
   ['no pip', { index, pip: null }, 'ERR_TOOL_MISSING', /has no pip\. Install it with/],
   ['an old Python', { index, version: '3.9.2' }, 'ERR_TOOL_MISSING', /requires Python 3\.10 or newer.*3\.9\.2/],
-  ['no Python', null, 'ERR_TOOL_MISSING', /there is no python3\. Install/],
+  ['no Python', null, 'ERR_TOOL_MISSING', /python3 was not found\. Install/],
 ] as const
 
 for (const [what, python, errorCode, remedy] of failures) {

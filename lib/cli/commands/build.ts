@@ -19,7 +19,11 @@ export const command: Command = {
     with: { type: 'string', value: 'BUILDER', help: 'cmake-js or node-gyp; cmake-js where there is a CMake' },
     fresh: { type: 'boolean', help: 'compile, also where the cache has an addon that was built from the same' },
     werror: { type: 'boolean', help: 'let a warning in our own C++ fail the build (or set GRADCAM_WERROR=1)' },
-    sanitize: { type: 'string', value: 'NAMES', help: 'build with sanitizers, e.g. address,undefined' },
+    sanitize: {
+      type: 'string',
+      value: 'NAMES',
+      help: 'build with sanitizers, e.g. address,undefined; coverage: count lines that run',
+    },
     // GRADCAM_UNITY=0 is described in CONTRIBUTING.md: it is for those who work on the C++.
     ...yesOption,
     jobs: { type: 'string', value: 'N', help: 'compilers at once; as many as there are cores and memory for' },
