@@ -19,19 +19,18 @@ function cellsOf(npy) {
   return new Float32Array(npy.buffer.slice(start))
 }
 
+/** How much of a fine map may lie beyond each end of its colours: a few pixels would leave all others in the middle. */
+const beyond = 0.005
+
 /** What a server answers of one map, ready to be drawn. */
 function readMap(answer, { npy, ...map }) {
   const file = fromBase64(npy)
   const cells = cellsOf(file)
-  let [low, high] = [Infinity, -Infinity]
-  for (const value of cells) {
-    if (!Number.isFinite(value)) continue
-    low = Math.min(low, value)
-    high = Math.max(high, value)
-  }
-  if (low > high) low = high = 0
+  const ordered = cells.filter(Number.isFinite).sort()
+  const at = (share) => ordered[Math.round(share * (ordered.length - 1))] ?? 0
   const { size, window, top, outputs } = answer
-  return { ...map, cells, npy: file, low, high, size, window, top, outputs }
+  const ends = { low: at(0), high: at(1), mostLow: at(beyond), mostHigh: at(1 - beyond) }
+  return { ...map, ...ends, cells, npy: file, size, window, top, outputs }
 }
 
 /** A target as the API takes it. */

@@ -5,11 +5,13 @@ import { palettes } from '../report/palettes.js'
 /** The values that the ends of the colours stand for, and the value below which a map is clear. */
 export function scaleOf(map, { colours, gradients, threshold, fine }) {
   const { table, diverging } = palettes[fine ? gradients : colours]
-  const reach = Math.max(Math.abs(map.low), Math.abs(map.high))
-  const [low, high] = diverging ? [-reach, reach] : [map.low, map.high]
+  const ends = fine ? [map.mostLow, map.mostHigh] : [map.low, map.high]
+  const reach = Math.max(...ends.map(Math.abs))
+  const [low, high] = diverging ? [-reach, reach] : ends
   const from = diverging ? 0 : low
   const isCut = threshold > 0 && !fine
-  return { low, high, table, threshold: isCut ? from + (threshold / 100) * (high - from) : -Infinity }
+  const isOver = map.low < low || map.high > high
+  return { low, high, table, isOver, threshold: isCut ? from + (threshold / 100) * (high - from) : -Infinity }
 }
 
 /** The map that was last painted for a canvas: it stays while only the view or the opacity changes. */

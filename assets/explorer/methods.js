@@ -90,9 +90,9 @@ export function createMethods({ settings, explanations, methods, state, onMap, o
       beside.textContent = isShown ? '✓' : '+'
       const map = image && explanations.find(image, current, name)
       const error = failed.get(name)
-      note.textContent = map
-        ? ''
-        : (error ?? (isSlow && !asked.has(name) ? 'runs many times: press' : image ? '…' : ''))
+      const waits = isSlow && !asked.has(name) ? 'runs many times: press' : image ? '…' : ''
+      note.textContent = map ? '' : error ? 'no map' : waits
+      note.title = error ?? ''
       note.classList.toggle('failed', Boolean(error) && !map)
       if (map && bitmap) drawFigure(canvas, { image: bitmap, map, how: { ...current, fine: methods.get(name).fine } })
       else canvas.getContext('2d').clearRect(0, 0, side, side)

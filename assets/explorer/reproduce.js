@@ -5,6 +5,9 @@ import { targetOf } from './explanations.js'
 /** A word of a POSIX shell. */
 const quoted = (text) => (/^[\w./:=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
+/** A value as an option takes it. */
+const textOf = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value))
+
 const fileOf = ({ file }) => file ?? 'model.pt'
 
 /** One value in JavaScript: JSON, with single quotes and without quotes around names. */
@@ -27,10 +30,9 @@ function literal(value) {
  */
 export function commandOf({ model, layer, methods, target, image }) {
   const words = ['npx gradcam explain', quoted(image), '--model', quoted(fileOf(model))]
-  if (model.preprocess) words.push('--preprocess', quoted(JSON.stringify(model.preprocess)))
+  if (model.preprocess) words.push('--preprocess', quoted(textOf(model.preprocess)))
   if (layer !== null) words.push('--layer', quoted(layer))
-  if (target !== 'argmax')
-    words.push('--target', quoted(typeof target === 'object' ? JSON.stringify(target) : String(target)))
+  if (target !== 'argmax') words.push('--target', quoted(textOf(target)))
   words.push('--method', methods.join(','), '--out', 'maps')
   return words.join(' ').replaceAll(/ (--)/g, ' \\\n  $1')
 }
@@ -46,7 +48,7 @@ for (const method of ${literal(methods)} as const) {
   const options = { model, method, target: ${literal(target)}, preprocess${layered ? `, layer: ${layerOf(methods, isLayered, layer)}` : ''} } as const
   for await (const result of explainAll([${literal(image)}], options)) {
     if (!result.ok) throw result.error
-    console.log(method, result.target, result.score, result.map) // { height, width, data }
+    console.log(method, result.target, result.score, result.map.shape, result.map.toTypedArray())
     result.dispose()
   }
 }

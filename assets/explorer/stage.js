@@ -9,6 +9,8 @@ const mostSaved = 8192
 
 const numeral = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(6))) : String(value))
 
+const short = (value) => String(Number(value.toPrecision(3)))
+
 /**
  * @param parts `settings`, `methods` by name, and `state()`: { image, bitmap, maps: by method, errors: by method, subject: what the
  *   maps explain, in words }
@@ -215,8 +217,8 @@ export function createStage({ settings, methods, state }) {
 
   function drawLegend({ bar, low, high }, map, how) {
     const scale = map && scaleOf(map, how)
-    low.textContent = scale ? numeral(scale.low) : ''
-    high.textContent = scale ? numeral(scale.high) : ''
+    low.textContent = scale ? `${scale.isOver ? '≤ ' : ''}${short(scale.low)}` : ''
+    high.textContent = scale ? `${scale.isOver ? '≥ ' : ''}${short(scale.high)}` : ''
     const { table } = palettes[how.fine ? how.gradients : how.colours]
     const context = bar.getContext('2d')
     const colours = context.createImageData(256, 1)

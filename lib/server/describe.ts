@@ -1,5 +1,7 @@
 import { toNpy } from '../batch/npy.js'
 import { isFine, methods, type MethodName } from '../methods/table.js'
+import type { Preprocess } from '../preprocess/preprocess.js'
+import { presets } from '../preprocess/presets.js'
 import type { Answer, AnswerMap } from './answer.js'
 import type { Evaluated } from './evaluation.js'
 import type { ServedModel } from './served-model.js'
@@ -49,12 +51,17 @@ function explained({ method, layer, class: index, score, condition }: AnswerMap,
 
 const labelOf = ({ settings: { labels } }: ServedModel, index: number): string | null => labels?.[index] || null
 
+/** The name of a preprocessing, where it has one. */
+function presetOf(preprocess: Preprocess): string | null {
+  return Object.entries(presets).find(([, preset]) => preset === preprocess)?.[0] ?? null
+}
+
 export function describeModel(served: ServedModel, isDefault: boolean): unknown {
   const { name, settings, layer, shape } = served
   return {
     name,
     file: settings.file,
-    preprocess: settings.preprocess,
+    preprocess: presetOf(settings.preprocess) ?? settings.preprocess,
     isDefault,
     devices: settings.models.map(({ device }) => device),
     defaultLayer: layer,

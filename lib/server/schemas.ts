@@ -276,7 +276,10 @@ export const evaluatedSchema: Schema = object({
 export const modelSchema: Schema = object({
   name: text('Its name'),
   file: nullable(text('What its file is called, where the server was told')),
-  preprocess: { type: 'object', additionalProperties: true, description: 'What is done to images' },
+  preprocess: {
+    anyOf: [{ type: 'string' }, { type: 'object', additionalProperties: true }],
+    description: 'What is done to images: the name of a preset, or a description',
+  },
   isDefault: { type: 'boolean', description: 'Whether it is that of requests that name none' },
   devices: list({ type: 'string' }, 'A device for each replica'),
   defaultLayer: nullable(text('The layer of requests that name none')),
