@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
@@ -6,6 +5,7 @@ import type { JobSummary } from '../jobs/tally.js'
 import { defaultPrefix, openQueue, type QueueServer, type Task } from './connection.js'
 import type { QueueProgress } from './coordinate.js'
 import { readQueueUrl } from './queue-url.js'
+import { patiently } from './patiently.js'
 import { toError } from './tasks.js'
 
 /** Where a job of a queue stands. */
@@ -25,15 +25,12 @@ export interface JobStatus {
   readonly workers: number
 }
 
-interface Events {
-  progress: [progress: QueueProgress]
-}
-
 /** How often the queue is asked, in milliseconds. */
 const askEvery = 500
 
 /** A job of a queue, seen from outside: closing it does not end the job. Sends `progress` while `result` is awaited. */
-export class JobHandle extends EventEmitter<Events> {
+export class JobHandle {
+  readonly #listeners = new Set<(progress: QueueProgress) => void>()
   readonly #server: QueueServer
   readonly #signal: AbortSignal | undefined
 
@@ -43,7 +40,6 @@ export class JobHandle extends EventEmitter<Events> {
     readonly name: string,
     signal?: AbortSignal,
   ) {
-    super()
     this.#server = server as QueueServer
     this.#signal = signal
   }
@@ -68,6 +64,20 @@ export class JobHandle extends EventEmitter<Events> {
     }
   }
 
+  /** Has a function called with the progress, whenever it has changed, while {@link result} is awaited. */
+  on(event: 'progress', listener: (progress: QueueProgress) => void): this {
+    expect.oneOf('event', event, ['progress'])
+    this.#listeners.add(expect.function('listener', listener))
+    return this
+  }
+
+  /** Undoes {@link on}. */
+  off(event: 'progress', listener: (progress: QueueProgress) => void): this {
+    expect.oneOf('event', event, ['progress'])
+    this.#listeners.delete(listener)
+    return this
+  }
+
   /**
    * Waits until the job has ended.
    *
@@ -77,10 +87,10 @@ export class JobHandle extends EventEmitter<Events> {
     let told = ''
     for (;;) {
       this.#signal?.throwIfAborted()
-      const { progress, summary, error } = await this.status()
+      const { progress, summary, error } = await patiently(() => this.status(), this.#signal)
       if (progress && JSON.stringify(progress) !== told) {
         told = JSON.stringify(progress)
-        this.emit('progress', progress)
+        for (const listener of this.#listeners) listener(progress)
       }
       if (error) throw error
       if (summary) return summary
@@ -102,6 +112,7 @@ export class JobHandle extends EventEmitter<Events> {
     return this.#server.close()
   }
 
+  /** The same as {@link close}: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
