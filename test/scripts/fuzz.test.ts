@@ -75,11 +75,11 @@ test('records of a model that are read and written make the same model', async (
 test('what ends a process, takes too much, or is no error of the package, is found, and the cases after it run', async (t) => {
   const kind = new URL('../support/fuzz-kind.js', import.meta.url).href
   const ids = ['fine', 'crash', 'refused', 'untyped', 'trap', 'exit', 'memory', 'rejection', 'said', 'fine', 'leak']
-  const folder = temporaryFolder(t)
+  const own = temporaryFolder(t)
   // On a busy machine it takes a while to take memory; what hangs does so for ever.
   const limits = { milliseconds: 60_000, bytes: 800 * 2 ** 20 }
-  const { outcomes, findings, cases, next } = await runCases(kind, ids, { folder, limits })
-  const hung = await runCases(kind, ['hang'], { folder, limits: { ...limits, milliseconds: 1500 } })
+  const { outcomes, findings, cases, next } = await runCases(kind, ids, { folder: own, limits })
+  const hung = await runCases(kind, ['hang'], { folder: own, limits: { ...limits, milliseconds: 1500 } })
   t.deepEqual(hung.findings, [{ id: 'hang', what: 'the case hang', found: 'hang' }])
   t.is(cases, ids.length)
   t.is(next, '')
