@@ -1,5 +1,5 @@
 import { announceWarnings } from '../addon/warnings.js'
-import { methods, type MethodName } from '../methods/table.js'
+import { isFine, type MethodName } from '../methods/table.js'
 import {
   makeMapExplainers,
   type MapExplainer,
@@ -33,8 +33,6 @@ const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
 export function kindsOf(method: MethodName): readonly string[] {
   return ownKinds[method] ?? (isFine(method) ? ['map'] : ['map', 'overlay'])
 }
-
-const isFine = (method: MethodName): boolean => ['InputAttribution', 'GuidedGradCam'].includes(methods[method].by)
 
 /** One explanation of one image. The caller disposes its images. */
 export interface Finding {
