@@ -116,7 +116,10 @@ inBrowser('the layer tree: shapes, suggestions, search', async (t) => {
   const marked = await page.$$eval('#layer-tree .suggested', (all) =>
     all.map((one) => one.closest('li')?.getAttribute('data-path') ?? ''),
   )
-  t.deepEqual(new Set(marked), new Set(layers.filter(({ suggested }) => suggested).map(({ path }) => path)))
+  t.deepEqual(
+    marked,
+    layers.filter(({ suggested }) => suggested).map(({ path }) => path),
+  )
   t.is(await page.$eval('[data-path="features"] .shape', (one) => one.textContent), '14 × 14')
   await page.type('#layer-search', 'denseblock1')
   const found = await page.$$eval('#layer-tree li', (all) => all.map((one) => one.getAttribute('data-path')))
