@@ -1,4 +1,4 @@
-/// <reference types="node" preserve="true" />
+export type { NodeBuffer } from './base/platform-types.js'
 import type { BoxXYWH } from './metrics/boxes.js'
 
 export type { CallOptions } from './addon/abort.js'

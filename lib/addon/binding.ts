@@ -50,6 +50,8 @@ export interface NativeBinding {
   setWarningListener(listener: (texts: readonly string[]) => void): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void
+  /** The runs of the model that the call with this ticket has done, and that it needs; null where it counts none. */
+  runs(ticket: number): readonly [done: number, total: number] | null
 
   readonly TensorHandle: new (...args: never) => TensorHandle
   tensor(bytes: Uint8Array, dtype: string, shape: readonly number[], device: string): TensorHandle

@@ -29,10 +29,15 @@ export async function explainAugmented<Output extends Value>(
   let plain: CamExplanation<Output> | undefined
   let sums: Tensor[] = []
   try {
-    for (const { mirrored, factor } of augmentations) {
+    for (const [index, { mirrored, factor }] of augmentations.entries()) {
       using image = tidy(() => (mirrored ? input.flip([3]) : input).mul(factor))
       const target = plain ? fixedTarget(options.target, plain.targets, 1) : options.target
-      const found = await explain(image, { ...options, target })
+      const { onProgress } = options
+      const found = await explain(image, {
+        ...options,
+        target,
+        ...(onProgress && { onProgress: (done, all) => onProgress(index * all + done, augmentations.length * all) }),
+      })
       const before = sums
       sums = found.maps.map(({ map }, i) =>
         tidy(() => {

@@ -92,7 +92,9 @@ async function drawOverImage(
     files[kind] = await encodeMap(drawable, kind === 'overlay' ? 'overlay-png' : 'grey', { alpha })
   const { image, framing } = over
   const levels = await drawGrey(drawable.map, [image.height, image.width], framing, Uint16Array)
-  const at = data.some((value) => value > 0) ? levels.indexOf(0xffff) : -1
+  // Below the largest level where the map's range is next to the epsilon that it is divided by.
+  const most = levels.reduce((greatest, level) => Math.max(greatest, level), 0)
+  const at = data.some((value) => value > 0) ? levels.indexOf(most) : -1
   return { files, peak: at < 0 ? null : { x: at % image.width, y: Math.floor(at / image.width) } }
 }
 

@@ -1,5 +1,6 @@
-import type { CallOptions } from '../addon/abort.js'
+import type { CallOptions, OnProgress } from '../addon/abort.js'
 import type { NativeExplained } from '../addon/native-pass.js'
+import { expect } from '../base/check.js'
 import type { Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -10,6 +11,18 @@ import type { ExecutionPath } from './execution.js'
 export interface ExplainOptions<Output extends Value = Tensor> extends CallOptions {
   /** The top class of each image by default. */
   target?: Target<Output> | undefined
+  /**
+   * Called now and then by methods that run the model many times (Score-CAM, Ablation-CAM, integrated gradients, noisy copies,
+   * perturbations): with the number of runs, or of changed inputs, that are done, and with that of all, as far as it is known. An error
+   * that it throws ends the call.
+   */
+  onProgress?: OnProgress | undefined
+}
+
+/** @internal `onProgress` of the options, checked. */
+export function progressOf({ onProgress }: Pick<ExplainOptions, 'onProgress'>): OnProgress | undefined {
+  if (onProgress !== undefined) expect.function('onProgress', onProgress)
+  return onProgress
 }
 
 /** What a pass was explained for. */

@@ -1,4 +1,4 @@
-import type { CallOptions } from '../addon/abort.js'
+import type { CallOptions, WatchedOptions } from '../addon/abort.js'
 import type { NativeExplained, PassPlan } from '../addon/native-pass.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
@@ -8,7 +8,7 @@ import { topClasses } from '../target/top-classes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, shareValue, type Value } from '../tensor/values.js'
 import type { ExecutionPath } from './execution.js'
-import { disposeExplained, ofPart, type Explained, type ExplainOptions, type Run } from './explained.js'
+import { disposeExplained, ofPart, progressOf, type Explained, type ExplainOptions, type Run } from './explained.js'
 import { Pass } from './pass.js'
 import { joinWarnings } from './warnings.js'
 
@@ -91,13 +91,14 @@ export abstract class Explainer implements Disposable {
    */
   async backward<Output extends Value = Tensor>(
     target?: Target<Output>,
-    options: CallOptions = {},
+    options: WatchedOptions = {},
   ): Promise<Explained> {
     const { signal } = expect.options(options)
+    const onProgress = progressOf(options)
     this.assertOpen()
     if (this.#failed === this.#forwards)
       throw new GradCamError('ERR_NO_FORWARD', 'The last forward(input) failed or was aborted: call it again first.')
-    const explained = await this.#pass.backward(target, this.#output, signal)
+    const explained = await this.#pass.backward(target, this.#output, { signal, onProgress })
     if (this.#explained) disposeExplained(this.#explained)
     if (this.#closed) disposeExplained(explained)
     else this.#explained = explained
@@ -112,16 +113,17 @@ export abstract class Explainer implements Disposable {
     options: ExplainOptions<Output>,
   ): Promise<Run<Output>> {
     const { target, signal } = expect.options(options)
+    const onProgress = progressOf(options)
     this.assertOpen()
     if (typeof target !== 'function') {
-      const { output, ...found } = await this.#pass.explain(inputs, target, signal)
+      const { output, ...found } = await this.#pass.explain(inputs, target, { signal, onProgress })
       return { ...found, model: this.model, output: output as Output }
     }
     using pass = this.#pass.fork()
     const { kept, ...found } = await pass.forward(inputs, signal)
     const output = found.output as Output
     try {
-      const explained = await pass.backward(target, kept, signal)
+      const explained = await pass.backward(target, kept, { signal })
       const warnings = joinWarnings(found.warnings, explained.warnings)
       return { ...found, model: this.model, output, explained, warnings }
     } catch (error) {
@@ -157,7 +159,7 @@ export abstract class Explainer implements Disposable {
       const part = of ?? (first instanceof Tensor ? [] : await pass.likelyPart(signal))
       for (const classes of topClasses(first, k, part)) {
         const target = { kind: 'class', class: classes, of: part } as const
-        const explained = await pass.backward(target, undefined, signal)
+        const explained = await pass.backward(target, undefined, { signal })
         const { intercepted, execution } = result
         const warnings = joinWarnings(result.warnings, explained.warnings)
         found.push({ model: this.model, output: shareValue(first), intercepted, execution, explained, warnings })

@@ -1,4 +1,4 @@
-import { cancellable } from '../addon/abort.js'
+import { cancellable, type WatchedOptions } from '../addon/abort.js'
 import { BusyPoll } from '../addon/busy-poll.js'
 import { native } from '../addon/native.js'
 import type { NativeExplained, PassHandle, PassPlan } from '../addon/native-pass.js'
@@ -65,7 +65,7 @@ export class Pass implements Disposable {
   async backward<Output extends Value>(
     target: Target<Output> | undefined,
     kept: Value | undefined,
-    signal: AbortSignal | undefined,
+    { signal, onProgress }: WatchedOptions,
   ): Promise<NativeExplained> {
     if (typeof target !== 'function') {
       using nativeTarget = toNativeTarget(target)
@@ -73,6 +73,7 @@ export class Pass implements Disposable {
         signal,
         (ticket) => this.#handle.backward(nativeTarget.target, ticket),
         disposeExplained,
+        onProgress,
       )
       rememberRows(this.#model, explained.rows)
       return explained
@@ -87,7 +88,7 @@ export class Pass implements Disposable {
   async explain<Output extends Value>(
     inputs: Value | readonly Value[],
     target: Exclude<Target<Output>, Function> | undefined,
-    signal: AbortSignal | undefined,
+    { signal, onProgress }: WatchedOptions,
   ): Promise<Omit<Forward, 'kept'> & { readonly explained: NativeExplained }> {
     using nativeTarget = toNativeTarget(target)
     const explained = await this.#busyPoll.while(() =>
@@ -98,6 +99,7 @@ export class Pass implements Disposable {
           disposeExplained(late)
           disposeValue(wrapValue(late.output))
         },
+        onProgress,
       ),
     )
     rememberRows(this.#model, explained.rows)
@@ -112,7 +114,7 @@ export class Pass implements Disposable {
 
   /** The part of the last forward's output of several that a class is taken from where none is named. */
   async likelyPart(signal: AbortSignal | undefined): Promise<readonly (string | number)[]> {
-    const top = await this.backward('argmax', undefined, signal)
+    const top = await this.backward('argmax', undefined, { signal })
     disposeExplained(top)
     return top.of
   }

@@ -15,7 +15,7 @@ import { compareVersions, libraryFolder, libraryPath, newestTried, type LibTorch
 import { buildFolder, packageRoot } from '../base/paths.js'
 import { lastLines, run } from '../base/processes.js'
 import { nativeBatches, nativeSources, type Builder } from '../addon/build-info.js'
-import { findNodeGyp, toolMissing, cmakeRemedy } from './tools.js'
+import { cmakeJsRemedy, findCMakeJs, findNodeGyp, noBuilder, toolMissing } from './tools.js'
 
 const require = createRequire(import.meta.url)
 
@@ -53,7 +53,8 @@ export const logFile: string = join(buildFolder, 'build.log')
 export const builders: Readonly<Record<Builder, (plan: BuildPlan) => Promise<string>>> = {
   'cmake-js': async (plan) => {
     const work = workFolder('cmake-js')
-    const script = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js')
+    const script = findCMakeJs()
+    if (!script) throw toolMissing('The package cmake-js', cmakeJsRemedy)
     const common = ['--directory', packageRoot, '--out', work]
     const entries = {
       LIBTORCH: plan.libtorch.root,
@@ -74,7 +75,7 @@ export const builders: Readonly<Record<Builder, (plan: BuildPlan) => Promise<str
   'node-gyp': async (plan) => {
     const work = workFolder('node-gyp')
     const script = findNodeGyp()
-    if (!script) throw toolMissing('CMake, or the node-gyp that npm carries,', cmakeRemedy())
+    if (!script) throw await noBuilder()
     prepareGyp(work, plan)
     // The headers come from node-api-headers: an empty Node folder keeps node-gyp from downloading any.
     const options = ['--directory', work, '--nodedir', join(work, 'node'), '--force-process-config']

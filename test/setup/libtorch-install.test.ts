@@ -157,6 +157,21 @@ const failures = [
     'ERR_LIBTORCH_INSTALL',
     /check the network/,
   ],
+  [
+    'a name that is not resolved, in the words of pip 23',
+    {
+      fails:
+        Array(5)
+          .fill(
+            "WARNING: Retrying (Retry(total=4, connect=None)) after connection broken by 'NewConnectionError('<pip._vendor.HTTPSConnection object at 0x7f>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/torch/\n",
+          )
+          .join('') +
+        'ERROR: Could not find a version that satisfies the requirement torch==2.13.0+cpu (from versions: none)\n' +
+        'ERROR: No matching distribution found for torch==2.13.0+cpu\n',
+    },
+    'ERR_LIBTORCH_INSTALL',
+    /installing torch==2\.13\.0\+cpu: it did not reach its index \(Temporary failure in name resolution\)\. pip cannot reach its index/,
+  ],
   ['a proxy', { fails: 'ProxyError: Cannot connect to proxy' }, 'ERR_LIBTORCH_INSTALL', /HTTPS_PROXY/],
   [
     'a full disk',
