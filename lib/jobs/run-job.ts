@@ -7,17 +7,8 @@ import { GradCamError } from '../base/errors.js'
 import { notAFile } from '../images/read-source.js'
 import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
 import { toErrorLine, toResultLine, type InputFile, type JobLine, type SinkFiles } from './job-line.js'
-import type { MapCondition } from '../explain/condition.js'
-import type { ModelNote } from '../model/model-notes.js'
 import type { JobSpec } from './job-spec.js'
-
-/** How many inputs a job is done with, those of earlier runs included. */
-export interface JobCounts {
-  readonly explained: number
-  readonly failed: number
-  /** How many files this run wrote. */
-  readonly files: number
-}
+import { JobTally, type JobCounts, type JobSummary } from './tally.js'
 
 /** Sent once, when a job begins. */
 export interface JobStart extends JobPlan, JobCounts {
@@ -36,26 +27,6 @@ export interface JobWarning {
   readonly code: 'LABEL_COUNT'
   readonly message: string
   readonly details: { readonly labels: number; readonly outputs: number }
-}
-
-/** What a job came to. */
-export interface JobSummary extends JobCounts {
-  /** All inputs that are done: explained and failed. */
-  readonly inputs: number
-  /** How many of them were done before this run. */
-  readonly before: number
-  /** How long this run took. */
-  readonly seconds: number
-  /** How often each code of an error occurred in this run; 'other' for errors without a code. */
-  readonly errors: Readonly<Record<string, number>>
-  /** How many maps of this run say nothing, by their condition: none for most jobs. */
-  readonly conditions: Readonly<Partial<Record<MapCondition['state'], number>>>
-  /** What makes results of the model depend on more than the image: nothing for most models. */
-  readonly notes: readonly ModelNote[]
-  /** What LibTorch and the model warned of in this run: each text once, and at most 20. */
-  readonly warnings: readonly string[]
-  /** Whether the signal ended the job before all inputs were done. */
-  readonly interrupted: boolean
 }
 
 /** The parts of a job, each an interface with an implementation for files and an own model. */
@@ -165,9 +136,6 @@ async function closeAll(closing: readonly (() => Promise<void>)[]): Promise<void
   if (errors.length > 0) throw errors[0]
 }
 
-/** A model may warn of something else for each image. */
-const mostWarnings = 20
-
 type RunParts = RunJobOptions & { readonly claim: JobClaim; readonly plan: JobPlan }
 
 /** One run of a job, from the first input to the last. */
@@ -175,11 +143,7 @@ class JobRun {
   readonly #stop: AbortSignal
   /** The inputs in progress, by id. */
   readonly #entries = new Map<string, JobEntry & { readonly inputFile?: InputFile }>()
-  readonly #counts = { explained: 0, failed: 0, files: 0 }
-  readonly #errors: Record<string, number> = {}
-  readonly #conditions: Partial<Record<MapCondition['state'], number>> = {}
-  #notes: readonly ModelNote[] = []
-  readonly #warnings = new Set<string>()
+  readonly #tally = new JobTally()
   #warned = false
 
   constructor(
@@ -188,13 +152,13 @@ class JobRun {
   ) {
     const { signal, claim } = parts
     this.#stop = AbortSignal.any([signal, claim.lost].filter((one) => one !== undefined))
-    for (const ok of claim.done.values()) this.#counts[ok ? 'explained' : 'failed']++
+    for (const ok of claim.done.values()) this.#tally.before(ok)
   }
 
   async start(): Promise<void> {
     const { explainer, sink, plan } = this.parts
     const { changed } = this.parts.claim
-    await settled(this.parts.onStart?.({ ...plan, ...this.#counts, ...(changed && { changed }) }))
+    await settled(this.parts.onStart?.({ ...plan, ...this.#tally.counts, ...(changed && { changed }) }))
     const results = explainer.explain<SinkFiles>(this.#inputs(), (result) => sink.write(result))
     let explained = 0
     for await (using result of results) {
@@ -213,40 +177,14 @@ class JobRun {
   }
 
   summary(seconds: number): JobSummary {
-    const { explained, failed, files } = this.#counts
-    const interrupted = this.parts.signal?.aborted ?? false
-    const before = this.parts.claim.done.size
-    return {
-      explained,
-      failed,
-      inputs: explained + failed,
-      before,
-      files,
-      seconds,
-      errors: this.#errors,
-      conditions: this.#conditions,
-      notes: this.#notes,
-      warnings: [...this.#warnings],
-      interrupted,
-    }
+    return this.#tally.summary(seconds, this.parts.signal?.aborted ?? false)
   }
 
   async #record(line: JobLine): Promise<void> {
     await this.parts.store.record(line)
     this.#entries.delete(line.id)
-    for (const warning of line.warnings ?? []) if (this.#warnings.size < mostWarnings) this.#warnings.add(warning)
-    if ('error' in line) {
-      const code = line.error.code ?? 'other'
-      this.#counts.failed++
-      this.#errors[code] = (this.#errors[code] ?? 0) + 1
-    } else {
-      this.#counts.explained++
-      this.#counts.files += Object.keys(line.files).length
-      const { state = 'ok' } = line.condition ?? {}
-      if (state !== 'ok') this.#conditions[state] = (this.#conditions[state] ?? 0) + 1
-      this.#notes = line.notes ?? this.#notes
-    }
-    await settled(this.parts.onProgress?.({ line, ...this.#counts }))
+    this.#tally.add(line)
+    await settled(this.parts.onProgress?.({ line, ...this.#tally.counts }))
   }
 
   async *#inputs(): AsyncGenerator<BatchEntry, undefined> {

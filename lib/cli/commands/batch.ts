@@ -8,7 +8,8 @@ import { FolderSink } from '../../jobs/folder-sink.js'
 import { FolderStore } from '../../jobs/folder-store.js'
 import { makeJobSpec, type JobSpec, type JobSpecOptions } from '../../jobs/job-spec.js'
 import { ModelExplainer } from '../../jobs/model-explainer.js'
-import { runJob, type JobStart, type JobSummary, type JobWarning } from '../../jobs/run-job.js'
+import { runJob, type JobStart, type JobWarning } from '../../jobs/run-job.js'
+import type { JobSummary } from '../../jobs/tally.js'
 import { imageExtensions } from '../../jobs/walk-folder.js'
 import { counted } from '../../base/units.js'
 import { presets } from '../../preprocess/presets.js'
@@ -19,6 +20,7 @@ import { batchOptions, readBatchCall, type BatchCall } from '../batch-options.js
 import { batchReport, type BatchReport } from '../batch-report.js'
 import type { Command } from '../command.js'
 import { onInterrupt, type Interruption } from '../interrupt.js'
+import { runQueued } from '../queued-batch.js'
 
 const kindWidth = Math.max(...batchFiles.map((kind) => kind.length))
 
@@ -36,6 +38,8 @@ export const command: Command = {
     }),
     'and manifest.jsonl, a line for each input: what was found and written, or its error; and job.json, the options.',
     'A job that was stopped or killed continues with --resume. gradcam report DIR makes a page of it.',
+    'With --queue URL the images are explained by workers (gradcam worker) on any machines that see the same folders; a password comes',
+    'from GRADCAM_QUEUE_PASSWORD. Ctrl-C then leaves the job running; gradcam job watches or cancels it.',
     `Presets of --preprocess: ${Object.keys(presets).join(', ')}.`,
     'Exit code: 0; 3 when some inputs failed (the others are explained all the same); 1 when the job could not go on; 2 for a',
     'wrong call; 130 or 143 when it was interrupted by SIGINT or SIGTERM, 141 when the reader of its output left.',
@@ -52,7 +56,7 @@ export const command: Command = {
     })
     const inputs = await placeFlags(call)
     const spec = await makeJobSpec({ ...call.job, inputs, sources, base: source.base })
-    return run(spec, call, source)
+    return call.queue ? runQueued(spec, call, call.queue) : run(spec, call, source)
   },
 }
 
