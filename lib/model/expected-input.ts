@@ -16,14 +16,15 @@ export interface ExpectedInput {
 
 /**
  * What a model takes: channels and spatial dimensions from the shape that an exported program (.pt2) fixes, or else from the
- * first convolution in its code, where that sees the input as it is.
+ * first convolution in its code that sees the input as it is.
  *
- * @param input which of the model's inputs, from 0; what the first convolution says is said of all
+ * @param input which of the model's inputs, from 0
  * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_DISPOSED
  */
 export function expectedInput(model: Model, input = 0): ExpectedInput {
   expect.integer('input', input, { min: 0 })
-  const { firstConvolution, inputs: names } = checkModel(model).handle.facts()
+  const { firstConvolutions, inputs: names } = checkModel(model).handle.facts()
+  const firstConvolution = firstConvolutions[input]
   const contract = model.inputs?.[input]
   const sizes = contract?.dtype ? contract.shape : null
   const channels = sizes && sizes.length > 2 ? sizes[1] : undefined
