@@ -45,9 +45,12 @@ export async function suggestLayers(
   const { input: at = 0, ...call } = expect.options(options)
   expect.integer('input', at, { min: 0 })
   const input = toPositional(model, inputs)[at]
-  const sizes = input instanceof Tensor ? input.shape.slice(2) : []
+  const sizes = input instanceof Tensor ? spatialSizes(input.shape) : []
   return await suggestFrom({ model, inputs, options: call }, await observeLayers(model, inputs, call), sizes)
 }
+
+/** @internal The spatial sizes of an input: those after the channels; of numbers without channels [N, L] their length. */
+export const spatialSizes = (shape: readonly number[]): readonly number[] => shape.slice(shape.length === 2 ? 1 : 2)
 
 /** What {@link suggestLayers} may be told. */
 export interface SuggestOptions extends CallOptions {
@@ -61,7 +64,12 @@ export async function suggestFrom(
   observed: readonly LayerOutput[],
   sizes: readonly number[],
 ): Promise<LayerSuggestion[]> {
-  if (sizes.length === 1 || sizes.length === 3) return lastOf(observed, sizes.length)
+  if (sizes.length === 3) return lastOf(observed, 3)
+  if (sizes.length === 1) {
+    const found = lastOf(observed, 1)
+    // Signals may also run through layers of images, as one row or one column.
+    return found.length > 0 ? found : lastOf(observed, 2)
+  }
   const [height = 0, width = 0] = sizes
   const inputSize = [height, width] as const
   // A layer that returns what the model does, as the last one of a segmentation, has no evidence but the output itself.
