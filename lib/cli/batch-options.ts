@@ -17,7 +17,8 @@ import {
   usageError,
 } from './arguments.js'
 import type { Option, Values } from './command.js'
-import { inputFlags, readInputs, readOf, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
+import { inputFlags, readInputs, readPath, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
+import { layerFlags, readLayerSettings } from './method-settings.js'
 import { labelsOf, modelFlags, readModelChoice, sayWhereFound, weightsOf } from './model-options.js'
 import { preprocessOption, readPreprocessing, usualPreprocess } from './preprocess-option.js'
 
@@ -66,6 +67,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   ...inputFlags,
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
   reshape: reshapeOption,
+  ...layerFlags,
   precision: {
     type: 'string',
     value: 'TYPE',
@@ -124,7 +126,9 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
   const reshape = parseReshape(single(values, 'reshape'))
-  if (reshape && !methods[method].layered) throw usageError(`${method} takes no --reshape. Leave it out.`)
+  const { part = null, call = null } = readLayerSettings(values)
+  for (const [name, value] of Object.entries({ reshape, part, call }))
+    if (value !== null && !methods[method].layered) throw usageError(`${method} takes no --${name}. Leave it out.`)
   const named = single(values, 'preprocess')
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
@@ -135,7 +139,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   sayWhereFound(weights)
   const labels = labelsFile === undefined ? labelsOf(weights) : await readLabels(labelsFile)
   const target = readTarget(single(values, 'target') ?? 'argmax', labels)
-  const of = readOf(values)
+  const of = readPath(values, 'of')
   const precision =
     values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
   const preprocess =
@@ -150,6 +154,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
       precision,
       layer,
       reshape,
+      part,
+      call,
       target,
       of,
       preprocess,

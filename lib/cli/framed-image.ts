@@ -93,7 +93,9 @@ async function drawOverImage(
     files[kind] = await encodeMap(drawable, kind === 'overlay' ? 'overlay-png' : 'grey', { alpha })
   const { image, framing } = over
   const levels = await drawGrey(drawable.map, [image.height, image.width], framing, Uint16Array)
-  const at = data.some((value) => value > 0) ? levels.indexOf(0xffff) : -1
+  // The greatest level is less than the largest where the values of the map are within rounding of each other.
+  const greatest = levels.reduce((most, level) => Math.max(most, level), 0)
+  const at = data.some((value) => value > 0) && greatest > 0 ? levels.indexOf(greatest) : -1
   return { files, peak: at < 0 ? null : { x: at % image.width, y: Math.floor(at / image.width) } }
 }
 

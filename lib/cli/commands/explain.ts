@@ -99,7 +99,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const inputSize = inputSizeOf(preprocess)
   const { images } = job
   const layered = job.methods.some((name) => methods[name].layered)
-  using inputs = await loadInputs(model, job.inputs)
+  using inputs = await loadInputs(model, job.inputs, () => preprocess)
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
   const report = explainReport(job)
