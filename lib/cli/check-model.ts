@@ -94,7 +94,7 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
     const chosen: readonly Pick<LayerSuggestion, 'layer' | 'reshape'>[] =
       layers.length > 0
         ? layers.map((layer) => ({ layer, reshape: reshape ?? undefined }))
-        : await suggestLayers(model, all, { input: inputs.at })
+        : await suggestLayers(model, all, { input: inputs.at, target: tried.target })
     for (const one of chosen) {
       const trial = { inputs: all, input: inputs.at, target: tried.target, forwardMs, which }
       checks.push(await checkLayer(model, one, trial))

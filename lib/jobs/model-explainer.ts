@@ -2,6 +2,7 @@ import { announceWarnings } from '../addon/warnings.js'
 import { numThreads } from '../addon/runtime.js'
 import { explainAll } from '../batch/explain-all.js'
 import type { BatchEntry } from '../batch/input.js'
+import { targetOf } from '../batch/target.js'
 import { loadInputFile } from '../batch/input-file.js'
 import type { ExplainAllOptions } from '../batch/options.js'
 import type { BatchExplanation, BatchResult } from '../batch/result.js'
@@ -215,7 +216,8 @@ async function layerOf(model: Model, spec: JobSpec, inputs: readonly Value[] | u
       { remedy: 'Name the layer to explain.' },
     )
   const { size } = framingOf([224, 224], preprocess)
-  const picked = await pickLayer(model, [1, channels ?? 3, ...size], { inputs })
+  const target = spec.of ? targetOf(spec.target, spec.of) : spec.target
+  const picked = await pickLayer(model, [1, channels ?? 3, ...size], { inputs, target })
   const own = reshape ?? (picked.reshape as PlainReshape | undefined)
   return { layer: picked.layer, ...(own !== undefined && { reshape: own }) }
 }

@@ -9,6 +9,8 @@ import {
   GuidedGradCam,
   InputAttribution,
   InputPerturbation,
+  modelNotes,
+  suggestLayers,
   type GradCamError,
   type Target,
   type Tensor,
@@ -185,4 +187,36 @@ test('a key that an input of the model lacks is named, with those that are there
     t.regex(error.message, /the key 'age' .* Its input 'given' has the keys 'image'\./)
     t.deepEqual(error.details, { input: 'given', key: 'age' })
   }
+})
+
+test('a layer that sees parts of each image is not suggested, and refused by its rows', async (t) => {
+  using model = await nets.load('windows')
+  const { both, one } = nets.batch('windows')
+  for (const input of [both, one])
+    t.deepEqual(
+      (await suggestLayers(model, input)).map(({ layer }) => layer),
+      ['stem'],
+    )
+  using cam = new Cam(model, { layers: ['stem'] })
+  using found = await cam.explain(both, { target })
+  assertParity(t, found.cam, nets.value('windows', 'stem'), 'stem')
+  using parts = new Cam(model, { layers: ['quarters'] })
+  await t.throwsAsync(parts.explain(both, { target }), { code: 'ERR_BATCH_SIZE', message: /8 rows for 2 images/ })
+  await t.throwsAsync(parts.explain(one, { target }), { code: 'ERR_LAYER_OUTPUT', message: /4 rows for 1 image/ })
+})
+
+test('a dropout that evaluation skips by its probability is no randomness', async (t) => {
+  using model = await nets.load('heads')
+  t.deepEqual(modelNotes(model), [])
+})
+
+test('where no ReLU is on the way from an input, guided backprop says that, and not that there is none', async (t) => {
+  using model = await nets.load('depth')
+  const [image, depth] = nets.inputs('depth') as [Tensor, Tensor]
+  using guided = new InputAttribution(model, { method: 'guided-backprop', input: 1 })
+  using found = await guided.explain([image, depth], { target })
+  t.is(found.intercepted, 1)
+  using sigmoid = await nets.load('heads')
+  using none = new InputAttribution(sigmoid, { method: 'guided-backprop' })
+  await t.throwsAsync(none.explain(image, { target }), { message: /found no ReLU between the input and the score/ })
 })

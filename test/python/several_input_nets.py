@@ -88,6 +88,32 @@ class StepsPart(StepsFirst):
         return {"features": f, "steps": self.head(torch.cumsum(f.mean(2).permute(2, 0, 1), 0))}
 
 
+class Windows(nn.Module):
+    """Its last layer sees the four quarters of each image as images of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.quarters, self.head = Encoder(), nn.Conv2d(6, 6, 3, 1, 1), nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        f = self.stem(x)
+        n, c, h, w = f.shape
+        q = f.view(n, c, 2, h // 2, 2, w // 2).permute(0, 2, 4, 1, 3, 5).reshape(-1, c, h // 2, w // 2)
+        return self.head(torch.relu(self.quarters(q)).mean([2, 3]).view(n, 4, -1).amax(1))
+
+
+class Heads(nn.Module):
+    """Attention whose weights are asked for: its code names a dropout, which evaluation skips by a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.heads, self.out = nn.Conv2d(3, 8, 4, 4), nn.MultiheadAttention(8, 2, dropout=0.3, batch_first=True), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.stem(x).flatten(2).transpose(1, 2)
+        return self.out(torch.tanh(self.heads(t, t, t, need_weights=True)[0]).mean(1))
+
+
 class Keyed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -229,6 +255,9 @@ def every_case():
         "square": cam(m, "stem", [square], at_part),
     }
 
+    windows = trained(Windows())
+    yield "windows", torch.jit.script(windows), [a], {"stem": cam(windows, "stem", [a], score)}
+    yield "heads", torch.jit.script(trained(Heads())), [a], {}
     yield "keyed", torch.jit.script(trained(Keyed())), [a, seeded((2, 4), 45)], {}
     yield "view-of-four", torch.jit.script(trained(View(False))), [seeded((2, 4, 16, 24), 46)], {}
     yield "channels-last", torch.jit.trace(trained(View(True)), a.permute(0, 2, 3, 1)), [a.permute(0, 2, 3, 1)], {}

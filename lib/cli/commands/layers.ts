@@ -103,7 +103,7 @@ async function runOnce(model: Model, shape: readonly number[], inputs: LoadedInp
   const outputs = await observeLayers(model, given).catch((error: unknown) => {
     throw refusedInput(error, shape)
   })
-  const [picked = null] = await suggestFrom({ model, inputs: given, options: {} }, outputs, spatialSizes(shape))
+  const [picked = null] = await suggestFrom({ model, inputs: given, options: {} }, outputs, shape)
   return { outputs, picked }
 }
 

@@ -92,6 +92,8 @@ std::optional<c10::IValue> known_attribute(const Frame& frame, const Node* node)
   return attribute.isBool() || attribute.isString() || attribute.isNone() ? std::optional(attribute) : std::nullopt;
 }
 
+bool is_number(const c10::IValue& value) { return value.isInt() || value.isDouble(); }
+
 std::optional<c10::IValue> known_operation(const Frame& frame, const Node* node, int depth) {
   const std::string name = node->kind().is_aten() ? node->kind().toUnqualString() : "";
   const auto flag = [&](size_t input) { return known_flag(frame, node->input(input), depth + 1); };
@@ -106,10 +108,17 @@ std::optional<c10::IValue> known_operation(const Frame& frame, const Node* node,
     return left && right ? std::optional(c10::IValue(!decisive)) : std::nullopt;
   }
   const bool same = name == "eq" || name == "__is__";
-  if (!same && name != "ne" && name != "__isnot__") return std::nullopt;
+  const bool ordered = name == "gt" || name == "lt" || name == "ge" || name == "le";
+  if (!same && !ordered && name != "ne" && name != "__isnot__") return std::nullopt;
   const auto left = known_value(frame, node->input(0), depth + 1);
   const auto right = known_value(frame, node->input(1), depth + 1);
   if (!left || !right) return std::nullopt;
+  if (is_number(*left) && is_number(*right)) {
+    const double a = left->toScalar().toDouble(), b = right->toScalar().toDouble();
+    if (ordered) return c10::IValue(name == "gt" ? a > b : name == "lt" ? a < b : name == "ge" ? a >= b : a <= b);
+    return c10::IValue((a == b) == same);
+  }
+  if (ordered) return std::nullopt;
   if (left->isString() && right->isString()) return c10::IValue((left->toStringRef() == right->toStringRef()) == same);
   if (left->isNone() || right->isNone()) return c10::IValue((left->isNone() && right->isNone()) == same);
   if (left->isBool() && right->isBool()) return c10::IValue((left->toBool() == right->toBool()) == same);

@@ -152,11 +152,13 @@ void Rerunner::mask_channels(const CopyScorer& scorer, size_t layer, const Tenso
   const auto channels = at_least_float32(channels_first(activation, goal_.maps.shape, input_size_, path));
   require_row_per_image(channels, images, path);
   if (input_size_.size() + 2 != static_cast<size_t>(channels.dim()))
-    throw Error("ERR_LAYER_OUTPUT",
-                "The channels of layer '" + path +
-                    "' cannot be upsampled to masks of the model's input, which has another "
-                    "number of spatial dimensions.",
-                Remedy{"Pick another layer, or another method."});
+    throw Error(
+        "ERR_LAYER_OUTPUT",
+        "The channels of layer '" + path +
+            "' cannot be upsampled to masks of the model's input, which has another "
+            "number of spatial dimensions.",
+        Remedy{"Pick another layer, or another method; where the model has several inputs, say by `input` which one "
+               "holds the images."});
   // A constant channel makes a mask of zeros: one run serves all of them.
   const auto flat = channels.flatten(2);
   const CopyPlan plan(flat.amax(-1).eq(flat.amin(-1)).logical_not());
