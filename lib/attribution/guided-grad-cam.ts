@@ -8,7 +8,8 @@ import { joinWarnings } from '../explain/warnings.js'
 import { resizeSpatial } from '../tensor/interpolate.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Model } from '../model/model.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { tidy, type Tensor } from '../tensor/tensor.js'
+import { hasChannelsLast } from '../model/expected-input.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget } from '../target/fixed-target.js'
 import { InputAttribution } from './input-attribution.js'
@@ -43,6 +44,7 @@ export class GuidedGradCam implements Disposable {
   readonly #cam: Cam
   readonly #guided: InputAttribution
   readonly #mode: 'bilinear' | 'nearest'
+  readonly #input: number
 
   /** @throws GradCamError ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_INVALID_ARGUMENT */
   constructor(model: Model, options: GuidedGradCamOptions) {
@@ -51,6 +53,7 @@ export class GuidedGradCam implements Disposable {
     expect.string('layer', layer, 'the path of a layer')
     this.#mode = expect.oneOf('mode', mode, ['bilinear', 'nearest'])
     const at = input === undefined ? {} : { input }
+    this.#input = input ?? 0
     this.#guided = new InputAttribution(model, { method: 'guided-backprop', scope, ...at })
     const which = {
       ...(reshape !== undefined && { reshape }),
@@ -71,10 +74,12 @@ export class GuidedGradCam implements Disposable {
     const guided = await this.#guided.explain(inputs, { ...options, target })
     try {
       const mode = this.#mode === 'nearest' ? 'nearest' : 'linear'
-      using large = await resizeSpatial(map.cam, guided.attribution.shape.slice(2), mode, options)
-      const attribution = guided.attribution.mul(large)
       const { targets, scores } = map
       const { model } = this.#cam
+      const { shape } = guided.attribution
+      const last = hasChannelsLast(model, this.#input, shape)
+      using large = await resizeSpatial(map.cam, last ? shape.slice(1, 3) : shape.slice(2), mode, options)
+      const attribution = tidy(() => guided.attribution.mul(last ? large.permute([0, 2, 3, 1]) : large))
       const intercepted = guided.intercepted as number
       const own = await conditionsOfTensor(attribution, model, { scores, gradient: true }, options)
       // Where the map of the layer says nothing, its reason is nearer to the cause.

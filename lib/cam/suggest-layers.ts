@@ -6,6 +6,7 @@ import { GradCamError } from '../base/errors.js'
 import type { Reshape } from './reshape.js'
 import { checkModel, toPositional, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
+import { hasChannelsLast } from '../model/expected-input.js'
 import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor, tidy } from '../tensor/tensor.js'
 import type { Target } from '../target/target.js'
@@ -46,7 +47,9 @@ export async function suggestLayers(
   const { input: at = 0, target, ...call } = expect.options(options)
   expect.integer('input', at, { min: 0 })
   const input = toPositional(model, inputs)[at]
-  const shape = input instanceof Tensor ? input.shape : []
+  const given = input instanceof Tensor ? input.shape : []
+  const [n = 1, h = 1, w = 1, c = 1] = given
+  const shape = hasChannelsLast(model, at, given) ? [n, c, h, w] : given
   return await suggestFrom({ model, inputs, target, options: call }, await observeLayers(model, inputs, call), shape)
 }
 

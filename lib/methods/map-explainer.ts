@@ -11,6 +11,7 @@ import { InputAttribution, type InputMethod } from '../attribution/input-attribu
 import { InputPerturbation, type PerturbationMethod } from '../perturbation/input-perturbation.js'
 import { operators } from '../tensor/operators.js'
 import { expect } from '../base/check.js'
+import { channelsFirst, hasChannelsLast } from '../model/expected-input.js'
 import { checkModel, type Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -108,19 +109,21 @@ type Maker = (
 const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   Cam: (model, names, layers, settings) => [ofLayers(model, names as readonly CamMethod[], layers, settings)],
   FullGrad: (model, _names, _layers, settings) => [
-    single('fullgrad', null, new FullGrad(model, at(settings)), settings),
+    single(model, 'fullgrad', null, new FullGrad(model, at(settings)), settings),
   ],
   GuidedGradCam: (model, _, layers, settings) => {
     const own = { ...pick(settings, ['reshape', 'part', 'call']), ...at(settings) }
-    return layers.map((layer) => single('guided-gradcam', layer, new GuidedGradCam(model, { layer, ...own }), settings))
+    return layers.map((layer) =>
+      single(model, 'guided-gradcam', layer, new GuidedGradCam(model, { layer, ...own }), settings),
+    )
   },
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
       const own = { ...pick(settings, ['steps', 'smooth']), input: readOtherInputs(settings.inputs).at }
-      return single(name, null, new InputAttribution(model, { method: name as InputMethod, ...own }), settings)
+      return single(model, name, null, new InputAttribution(model, { method: name as InputMethod, ...own }), settings)
     }),
   InputPerturbation: (model, names, _, settings) =>
-    names.map((name) => single(name, null, perturbing[name as PerturbationMethod](model, settings), settings)),
+    names.map((name) => single(model, name, null, perturbing[name as PerturbationMethod](model, settings), settings)),
 }
 
 const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
@@ -229,6 +232,7 @@ function ofLayers(
 
 /** One method. The map of an attribution is its mean over the channels, as in the Python reference. */
 function single(
+  model: Model,
   method: MethodName,
   layer: string | null,
   explainer: Attributing,
@@ -239,14 +243,16 @@ function single(
     using given = withImages(others, images)
     using explained = await explainer.explain(given.inputs, options)
     const { targets, scores, conditions, intercepted = null, delta = null, calls = null, warnings = [], of } = explained
-    const map =
-      'cam' in explained
-        ? explained.cam.detach()
-        : explained.attribution.shape.length === 2
-          ? explained.attribution.unsqueeze(1) // it has no channels
-          : await callOperatorAsync(operators.mean, [explained.attribution, 1, true], options)
+    const map = 'cam' in explained ? explained.cam.detach() : await meanOfChannels(explained.attribution, options)
     const maps = [{ method, layer, map, intercepted, delta, conditions, calls }]
     return { output: shareValue(explained.output), targets, scores, maps, failures: [], warnings, ...(of && { of }) }
+  }
+  const meanOfChannels = async (attribution: Tensor, options: CallOptions): Promise<Tensor> => {
+    if (attribution.shape.length === 2) return attribution.unsqueeze(1) // there are none
+    if (!hasChannelsLast(model, others.at, attribution.shape))
+      return await callOperatorAsync(operators.mean, [attribution, 1, true], options)
+    using first = channelsFirst(attribution)
+    return await callOperatorAsync(operators.mean, [first, 1, true], options)
   }
   return {
     methods: [method],

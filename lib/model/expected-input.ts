@@ -1,5 +1,6 @@
 import { expect } from '../base/check.js'
 import type { DType } from '../tensor/dtype.js'
+import type { Tensor } from '../tensor/tensor.js'
 import { checkModel, type Model } from './model.js'
 
 /** What a model takes, as far as its file or its first convolution says it. */
@@ -13,6 +14,19 @@ export interface ExpectedInput {
   /** The names of all inputs of the model, in order. */
   readonly names: readonly string[]
 }
+
+/**
+ * @internal Whether an input is [N, H, W, C]: 3 or 4 numbers come last, and no convolution sees the input as it is, which would say
+ * that its channels come first. The same as has_channels_last in native/core/pass/rerunner.h.
+ */
+export function hasChannelsLast(model: Model, input: number, shape: readonly number[]): boolean {
+  const [, first = 0, second = 0, last = 0] = shape
+  if (shape.length !== 4 || (last !== 3 && last !== 4) || first <= 4 || second <= 4) return false
+  return !model.handle.facts().firstConvolutions[input]
+}
+
+/** @internal The same with the channels first. */
+export const channelsFirst = (tensor: Tensor): Tensor => tensor.permute([0, 3, 1, 2])
 
 /**
  * What a model takes: channels and spatial dimensions from the shape that an exported program (.pt2) fixes, or else from the

@@ -220,3 +220,31 @@ test('where no ReLU is on the way from an input, guided backprop says that, and 
   using none = new InputAttribution(sigmoid, { method: 'guided-backprop' })
   await t.throwsAsync(none.explain(image, { target }), { message: /found no ReLU between the input and the score/ })
 })
+
+test('an input whose channels come last: maps of its rows and columns, or a refusal', async (t) => {
+  const name = 'channels-last'
+  using model = await nets.load(name)
+  const { both } = nets.batch(name)
+  for (const [compat, method, value] of [
+    ['paper', 'gradcam', 'cam'],
+    ['pytorch-grad-cam', 'gradcam', 'large'],
+    ['captum', 'scorecam', 'masked'],
+  ] as const) {
+    using cam = new Cam(model, { layers: ['stem'], methods: [method], compat })
+    using found = await cam.explain(both, { target })
+    assertParity(t, found.get(), nets.value(name, value), value)
+  }
+  using guided = new GuidedGradCam(model, { layer: 'stem' })
+  using mixed = await guided.explain(both, { target })
+  assertParity(t, mixed.attribution, nets.value(name, 'guided'), 'Guided Grad-CAM')
+  t.is((await suggestLayers(model, both))[0]?.layer, 'stem')
+  using fullGrad = new FullGrad(model)
+  await t.throwsAsync(fullGrad.explain(both, { target }), { code: 'ERR_SHAPE', message: /channels come first/ })
+  for (const method of ['rise', 'occlusion'] as const) {
+    using changed = new InputPerturbation(model, { method })
+    await t.throwsAsync(changed.explain(both, { target }), { code: 'ERR_SHAPE', message: /come last/ })
+  }
+  using windows = new InputPerturbation(model, { method: 'occlusion', window: [8, 8, 3], stride: [8, 8, 3] })
+  using covered = await windows.explain(both, { target })
+  t.deepEqual(covered.shape, both.shape)
+})

@@ -126,12 +126,13 @@ class Keyed(nn.Module):
 class View(nn.Module):
     """Its first convolution sees a part of the channels, or other dimensions."""
 
-    def __init__(self, last: bool) -> None:
+    def __init__(self, last) -> None:
         super().__init__()
         self.last, self.stem, self.head = last, Encoder(), nn.Linear(6, 5)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.permute(0, 3, 1, 2) if self.last else x[:, :3]
+        if self.last is not None:
+            x = x.permute(0, 3, 1, 2) if self.last else x[:, :3]
         return self.head(pooled(self.stem(x)))
 
 
@@ -260,7 +261,23 @@ def every_case():
     yield "heads", torch.jit.script(trained(Heads())), [a], {}
     yield "keyed", torch.jit.script(trained(Keyed())), [a, seeded((2, 4), 45)], {}
     yield "view-of-four", torch.jit.script(trained(View(False))), [seeded((2, 4, 16, 24), 46)], {}
-    yield "channels-last", torch.jit.trace(trained(View(True)), a.permute(0, 2, 3, 1)), [a.permute(0, 2, 3, 1)], {}
+    # The same net without the step that moves the channels, and what it gives moved in the same way.
+    last, plain = trained(View(True)), trained(View(None))
+    plain.load_state_dict(last.state_dict())
+    z = a.permute(0, 2, 3, 1).contiguous()
+    map = cam(plain, "stem", [a], score)
+    large = F.interpolate(normalised(map, (1, 2, 3)), (16, 24), mode="bilinear", align_corners=False)
+    # Score-CAM upsamples masks with aligned corners, as pytorch-grad-cam does.
+    masks = F.interpolate(plain.stem(a), (16, 24), mode="bilinear", align_corners=True)
+    low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
+    masks = (masks - low) / (high - low)
+    weights = torch.stack([plain(a * masks[:, k : k + 1])[:, CLASS] for k in range(6)], 1).softmax(1)
+    yield "channels-last", torch.jit.trace(last, z), [z], {
+        "cam": map,
+        "large": normalised(large, (1, 2, 3)),
+        "guided": guided_cam(plain, "stem", [a], 0, 0).permute(0, 2, 3, 1),
+        "masked": channels(weights[:, :, None, None] * plain.stem(a)).detach(),
+    }
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
   const at::AutoGradMode with_graph(plan_.needs_gradient());
   auto run = run_forward(inputs, cancel);
   if (plan_.reruns()) rerunner_ = std::make_unique<Rerunner>(context(), inputs, run->captured());
-  input_size_ = spatial_size(inputs, plan_.input);
+  input_size_ = spatial_size(*model_, inputs, plan_.input);
   run_ = std::move(run);
   count_images(inputs);
   if (images_.value_or(1) > 1 && !model_->rows) probe_batch(inputs, cancel);
