@@ -92,7 +92,7 @@ export function readInputs(values: Values): InputFlag[] {
     if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value) && !existsSync(value)) return { name, value: Number(value) }
     if (!existsSync(value))
       throw usageError(
-        `--input ${name}: there is no file '${value}'. It takes an image, a .npy file, a number, true or false.`,
+        `--input ${name}: the file '${value}' does not exist. It takes an image, a .npy file, a number, true or false.`,
       )
     return { name, value }
   })

@@ -12,6 +12,10 @@ import { runCases } from './run-cases.mjs'
 
 const kinds = ['models', 'images', 'api', 'lists']
 
+/**
+ * @param {string} message
+ * @returns {never}
+ */
 function fail(message) {
   console.error(`fuzz: ${message}`)
   process.exit(2)
@@ -49,7 +53,8 @@ try {
         until,
       },
     )
-    const isKnown = ({ id, found }) => known[kind]?.some((one) => one.id === id && new RegExp(one.found).test(found))
+    const isKnown = (/** @type {import('./run-cases.mjs').Finding} */ { id, found }) =>
+      known[kind]?.some((one) => one.id === id && new RegExp(one.found).test(found))
     const fresh = findings.filter((finding) => !isKnown(finding))
     unknown += fresh.length
     const seconds = ((performance.now() - began) / 1000).toFixed(0)

@@ -34,8 +34,11 @@ const longest = 20 * 60_000
 /** The row of one model, by a process of its own: one that ends the process does not end the others. */
 function rowOf(/** @type {string} */ name) {
   const script = join(import.meta.dirname, 'row.mjs')
-  const options = { encoding: 'utf8', timeout: longest, stdio: ['ignore', 'pipe', 'inherit'] }
-  const { stdout, signal, status } = spawnSync(process.execPath, [script, name], /** @type {any} */ (options))
+  const { stdout, signal, status } = spawnSync(process.execPath, [script, name], {
+    encoding: 'utf8',
+    timeout: longest,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const row = stdout.split('\n').find((line) => line.startsWith('| '))
   return row ? `${row}\n` : `| ${name} | | the process ended by ${signal ?? `exit code ${status}`} | | | | |\n`
 }
