@@ -118,21 +118,27 @@ type Maker = (
 const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   Cam: (model, names, layers, settings) => [ofLayers(model, names as readonly CamMethod[], layers, settings)],
   FullGrad: (model, _names, _layers, settings) => [
-    single(model, 'fullgrad', null, new FullGrad(model, at(settings)), settings),
+    single({ model, method: 'fullgrad', layer: null }, new FullGrad(model, at(settings)), settings),
   ],
   GuidedGradCam: (model, _, layers, settings) => {
     const own = { ...pick(settings, ['reshape', 'part', 'call']), ...at(settings) }
     return layers.map((layer) =>
-      single(model, 'guided-gradcam', layer, new GuidedGradCam(model, { layer, ...own }), settings),
+      single({ model, method: 'guided-gradcam', layer }, new GuidedGradCam(model, { layer, ...own }), settings),
     )
   },
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
       const own = { ...pick(settings, ['steps', 'smooth']), input: readOtherInputs(settings.inputs).at }
-      return single(model, name, null, new InputAttribution(model, { method: name as InputMethod, ...own }), settings)
+      return single(
+        { model, method: name, layer: null },
+        new InputAttribution(model, { method: name as InputMethod, ...own }),
+        settings,
+      )
     }),
   InputPerturbation: (model, names, _, settings) =>
-    names.map((name) => single(model, name, null, perturbing[name as PerturbationMethod](model, settings), settings)),
+    names.map((name) =>
+      single({ model, method: name, layer: null }, perturbing[name as PerturbationMethod](model, settings), settings),
+    ),
 }
 
 const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
@@ -241,9 +247,7 @@ function ofLayers(
 
 /** One method. The map of an attribution is its mean over the channels, as in the Python reference. */
 function single(
-  model: Model,
-  method: MethodName,
-  layer: string | null,
+  { model, method, layer }: Pick<MethodMap, 'method' | 'layer'> & { readonly model: Model },
   explainer: Attributing,
   settings: MethodSettings,
 ): MapExplainer {

@@ -65,9 +65,9 @@ test.serial('a model without spatial outputs has no layers to suggest', async (t
 })
 
 test('of a model that returns several tensors a layer is suggested that the target depends on', async (t) => {
-  const nets = await unusualNets('ways_in_nets.py')
-  using model = await nets.load('branches')
-  const { one } = nets.batch('branches')
+  const branched = await unusualNets('ways_in_nets.py')
+  using model = await branched.load('branches')
+  const { one } = branched.batch('branches')
   for (const [of, layer] of [
     [0, 'left'],
     [1, 'right'],
