@@ -42,6 +42,13 @@ export class PickledCall {
 /** Opcodes that are read in one go: a few milliseconds. */
 const opcodesInOneTurn = 20_000
 
+/**
+ * More than any file of PyTorch has: the values of tensors are not in its pickle. A byte may stand for an object of a hundred, so that
+ * what a file may ask for is bounded by these, and not by its size.
+ */
+const mostOpcodes = 4_000_000
+const mostObjects = 400_000
+
 /** How a pickle is read. */
 export interface PickleOptions {
   /** Where it begins in the bytes; 0 unless given. */
@@ -73,6 +80,8 @@ export function readPickleNow(bytes: Buffer, options: PickleOptions = {}): { val
 
 class PickleMachine {
   #at: number
+  #opcodesLeft = mostOpcodes
+  #objectsLeft = mostObjects
   readonly #stack: Pickled[] = []
   readonly #marks: number[] = []
   readonly #memo = new Map<number, Pickled>()
@@ -93,6 +102,7 @@ class PickleMachine {
   /** Executes up to `count` opcodes; true at the end of the pickle. */
   run(count: number): boolean {
     for (let i = 0; i < count; i++) {
+      if (--this.#opcodesLeft < 0) throw new Malformed(`it has more than ${mostOpcodes} opcodes`)
       const opcode = this.#take(1)[0] as number
       if (opcode === 0x2e) return true
       const execute = this.#opcodes[opcode]
@@ -115,6 +125,8 @@ class PickleMachine {
   }
 
   push(value: Pickled): void {
+    if (typeof value === 'object' && value !== null && --this.#objectsLeft < 0)
+      throw new Malformed(`it has more than ${mostObjects} objects`)
     this.#stack.push(value)
   }
 

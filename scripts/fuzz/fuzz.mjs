@@ -1,4 +1,4 @@
-// Looks for what no test thought of: npm run fuzz -- models|images|api|lists... [--seeds A-B] [--minutes N]
+// Looks for what no test thought of: npm run fuzz -- models|images|api|lists|programs|plans|weights... [--seeds A-B] [--minutes N]
 //
 // Every seed is one case, the same on every machine. Before the seeds come the files of corpus/KIND. Cases run in processes
 // with limits; what ends such a process, takes more than 10 seconds or 2 GB, throws anything but the package's own errors, or
@@ -10,7 +10,11 @@ import { parseArgs } from 'node:util'
 import { corpusIds } from './corpus.mjs'
 import { runCases } from './run-cases.mjs'
 
-const kinds = ['models', 'images', 'api', 'lists']
+const kinds = ['models', 'images', 'api', 'lists', 'programs', 'plans', 'weights']
+/** What is read of a file of some MB takes no more than that, with LibTorch itself. */
+const small = { milliseconds: 10_000, bytes: 2 ** 30 }
+/** @type {Record<string, typeof small>} */
+const limitsOf = { programs: small, plans: small, weights: small }
 
 function fail(message) {
   console.error(`fuzz: ${message}`)
@@ -47,6 +51,7 @@ try {
       {
         folder,
         until,
+        limits: limitsOf[kind],
       },
     )
     const isKnown = ({ id, found }) => known[kind]?.some((one) => one.id === id && new RegExp(one.found).test(found))

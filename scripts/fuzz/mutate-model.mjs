@@ -252,7 +252,7 @@ const spliced = (bytes, at, length, put) => Buffer.concat([bytes.subarray(0, at)
 const recordOf = (records, ending) => records.find(({ name }) => name.endsWith(ending))
 
 /** Mutations of the records of an archive. They change them in place, and say in words what they did. */
-const recordMutations = {
+export const recordMutations = {
   records(records, random) {
     const [one, other] = [random.pick(records), random.pick(records)]
     const changes = {
@@ -297,7 +297,8 @@ const recordMutations = {
     return done.join(', ')
   },
   integer(records, random) {
-    const one = recordOf(records, random.next() < 0.9 ? '/data.pkl' : '/constants.pkl')
+    const one =
+      recordOf(records, random.next() < 0.9 ? '/data.pkl' : '/constants.pkl') ?? recordOf(records, '/data.pkl')
     const done = []
     for (let times = random.integer(4); times >= 0; times--) {
       const places = pickledIntegers(one.data)
