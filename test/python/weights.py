@@ -3,6 +3,7 @@
     python3 test/python/weights.py OUT
 """
 
+import ctypes
 import json
 import struct
 import sys
@@ -18,15 +19,17 @@ from densenet import densenet121  # noqa: E402
 
 
 def safetensors(tensors, file):
-    header, data = {"__metadata__": {"format": "pt"}}, b""
+    header, data, at = {"__metadata__": {"format": "pt"}}, [], 0
     for name, tensor in tensors.items():
-        raw = bytes(tensor.contiguous().untyped_storage())[: tensor.numel() * tensor.element_size()]
+        whole = tensor.contiguous()
+        raw = ctypes.string_at(whole.data_ptr(), whole.numel() * whole.element_size())
         dtype = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}[tensor.dtype]
-        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
+        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [at, at + len(raw)]}
+        data.append(raw)
+        at += len(raw)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    file.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    file.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(data))
 
 
 def old_name(name):
