@@ -1,4 +1,4 @@
-/// <reference types="node" preserve="true" />
+export type { NodeBuffer } from './base/platform-types.js'
 import type { BoxXYWH } from './metrics/boxes.js'
 
 export type { CallOptions } from './addon/abort.js'
@@ -39,7 +39,8 @@ export type { DType, TensorOptions, TypedArray } from './tensor/dtype.js'
 export type { NestedNumbers } from './tensor/elements.js'
 export { errorCodes, type ErrorCodeInfo } from './base/error-codes.js'
 export { GradCamError, type GradCamErrorCode, type GradCamErrorData, type GradCamErrorOptions } from './base/errors.js'
-export type { Execution, ExecutionOptions, ExecutionPath, Explained, ExplainOptions } from './explain/explainer.js'
+export type { Execution, ExecutionOptions, ExecutionPath } from './explain/execution.js'
+export type { Explained, ExplainOptions } from './explain/explained.js'
 export { FullGrad, FullGradExplanation } from './cam/full-grad.js'
 export { GradCam, type GradCamOptions, GradCamExplanation } from './cam/grad-cam.js'
 export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './attribution/guided-backprop.js'
@@ -140,7 +141,8 @@ export type { MapCondition } from './explain/condition.js'
 export { suggestLayers, type LayerSuggestion, type SuggestOptions } from './cam/suggest-layers.js'
 export { className, parseTarget, readLabels, type ClassTarget } from './target/labels.js'
 export type { BoxTarget, ClassChoice, ElementStep, Target, TargetData, TargetOptions } from './target/target.js'
-export { Tensor, tidy } from './tensor/tensor.js'
+export { Tensor } from './tensor/tensor.js'
+export { tidy } from './tensor/tidy.js'
 export { disposeValue, type Value } from './tensor/values.js'
 
 export type {

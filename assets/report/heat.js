@@ -1,31 +1,16 @@
 // Draws images with their maps over them.
-
-const segments = [
-  [0, 0, 0.35, 0, 0.66, 1, 0.89, 1, 1, 0.5],
-  [0, 0, 0.125, 0, 0.375, 1, 0.64, 1, 0.91, 0, 1, 0],
-  [0, 0.5, 0.11, 1, 0.34, 1, 0.65, 0, 1, 0],
-]
-
-/** matplotlib's jet: 256 colours of red, green and blue bytes. */
-const jet = new Uint8ClampedArray(768)
-for (let color = 0; color < 256; color++)
-  segments.forEach((points, channel) => {
-    const at = color / 255
-    let k = 2
-    while (points[k] < at) k += 2
-    const share = (at - points[k - 2]) / (points[k] - points[k - 2])
-    jet[color * 3 + channel] = 255 * (points[k - 1] + share * (points[k + 1] - points[k - 1]))
-  })
+import { colourAt, palettes } from './palettes.js'
 
 const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
 
 /**
- * A map as a canvas of the given size, in the colours of jet, interpolated bilinearly between its cells.
+ * A map as a canvas of the given size, interpolated bilinearly between its cells.
  *
- * @param {{ height: number, width: number, levels: string }} map one byte a cell, row by row, in base64
+ * @param {{ height: number, width: number, cells: ArrayLike<number> }} map row by row
+ * @param how `low` and `high`, the values that get the first and the last colour; `table`, see palettes.js; and `threshold`:
+ *   what lies below it is left clear
  */
-export function paintMap({ height, width, levels }, toWidth, toHeight) {
-  const cells = fromBase64(levels)
+export function paintCells({ height, width, cells }, toWidth, toHeight, { low, high, table, threshold = -Infinity }) {
   const canvas = document.createElement('canvas')
   canvas.width = Math.max(1, toWidth)
   canvas.height = Math.max(1, toHeight)
@@ -39,19 +24,31 @@ export function paintMap({ height, width, levels }, toWidth, toHeight) {
     })
   const columns = axis(canvas.width, width)
   const line = new Float32Array(width)
+  const range = high - low || 1
   let out = 0
   for (const [above, below, down] of axis(canvas.height, height)) {
     for (let x = 0; x < width; x++) line[x] = cells[above * width + x] * (1 - down) + cells[below * width + x] * down
     for (const [left, right, along] of columns) {
-      const color = Math.round(line[left] * (1 - along) + line[right] * along) * 3
-      image.data[out++] = jet[color]
-      image.data[out++] = jet[color + 1]
-      image.data[out++] = jet[color + 2]
-      image.data[out++] = 255
+      const value = line[left] * (1 - along) + line[right] * along
+      const color = colourAt((value - low) / range) * 3
+      image.data[out++] = table[color]
+      image.data[out++] = table[color + 1]
+      image.data[out++] = table[color + 2]
+      image.data[out++] = value < threshold ? 0 : 255
     }
   }
   context.putImageData(image, 0, 0)
   return canvas
+}
+
+/**
+ * The same of a small map, in the colours of jet.
+ *
+ * @param {{ height: number, width: number, levels: string }} map one byte a cell, row by row, in base64
+ */
+export function paintMap({ height, width, levels }, toWidth, toHeight) {
+  const map = { height, width, cells: fromBase64(levels) }
+  return paintCells(map, toWidth, toHeight, { low: 0, high: 255, table: palettes.jet.table })
 }
 
 /** The map that was last painted for a canvas: it stays the same while only the opacity changes. */

@@ -2,6 +2,7 @@
 import { drawItem } from './heat.js'
 import { className, createItems, loadItemImage, percent, selectItems } from './items.js'
 import { createSheet } from './sheet.js'
+import { linkSliders } from './slider.js'
 
 const byId = (id) => document.getElementById(id)
 const number = (value) => value.toLocaleString('en')
@@ -39,11 +40,10 @@ function update() {
   sheet.show(shown)
 }
 
-function setOpacity(value) {
-  byId('opacity').value = byId('detail-opacity').value = value
+linkSliders([byId('opacity'), byId('detail-opacity')], (value) => {
   sheet.setOpacity(value / 100)
   redrawDetail()
-}
+})
 
 const dialog = byId('detail')
 
@@ -105,8 +105,6 @@ const fold = () => (byId('filters').open = !small.matches)
 small.addEventListener('change', fold)
 fold()
 byId('controls').addEventListener('submit', (event) => event.preventDefault())
-for (const id of ['opacity', 'detail-opacity'])
-  byId(id).addEventListener('input', (event) => setOpacity(Number(event.target.value)))
 byId('previous').addEventListener('click', () => open(opened - 1))
 byId('next').addEventListener('click', () => open(opened + 1))
 byId('close').addEventListener('click', () => dialog.close())

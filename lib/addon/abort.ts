@@ -1,3 +1,4 @@
+import { settled } from '../base/callback.js'
 import { expect } from '../base/check.js'
 import { native } from './native.js'
 
@@ -10,48 +11,84 @@ export interface CallOptions {
   signal?: AbortSignal | undefined
 }
 
+/** Called with how many runs of the model a call has done, and needs. */
+export type OnProgress = (done: number, total: number) => void
+
+/** Options of a call that may count its runs. */
+export interface WatchedOptions extends CallOptions {
+  onProgress?: OnProgress | undefined
+}
+
+/** Milliseconds between two looks at how far a call is. */
+const lookEvery = 100
+
 let nextTicket = 1
 
 /**
  * Runs a native call that can be cancelled by its ticket. This is the one place that listens to signals.
  *
  * @param discard frees a result that arrives after the caller has stopped waiting for it
+ * @param onProgress for a call that counts its runs; an error of it ends the call
  */
 export async function cancellable<Result>(
   signal: AbortSignal | undefined,
   start: (ticket: number) => Promise<Result>,
   discard: (result: Result) => void = () => {},
+  onProgress?: OnProgress,
 ): Promise<Result> {
   expect.signal(signal)
-  if (!signal) return await start(0)
-  if (signal.aborted) throw signal.reason
+  if (!signal && !onProgress) return await start(0)
+  if (signal?.aborted) throw signal.reason
   const ticket = nextTicket++
   return await new Promise((resolve, reject) => {
-    const onAbort = () => {
+    let stopped = false
+    const stop = (reason: unknown) => {
+      stopped = true
       native().cancel(ticket)
-      reject(signal.reason as Error)
+      reject(reason)
     }
+    const onAbort = () => stop(signal?.reason)
     // Before the call starts: where a signal cannot be listened to, nothing must be left running.
-    signal.addEventListener('abort', onAbort, { once: true })
-    const settled = () => {
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const unwatch = onProgress ? watch(ticket, onProgress, stop) : () => {}
+    const forget = () => {
+      unwatch()
       try {
-        signal.removeEventListener('abort', onAbort)
+        signal?.removeEventListener('abort', onAbort)
       } catch {
         // A signal of the caller's own making: the result counts, not how it forgets its listeners.
       }
     }
     const fail = (error: unknown) => {
-      settled()
+      forget()
       reject(error)
     }
     try {
       start(ticket).then((result) => {
-        settled()
-        if (signal.aborted) discard(result)
+        forget()
+        if (stopped) discard(result)
         else resolve(result)
       }, fail)
     } catch (error) {
       fail(error)
     }
   })
+}
+
+/** Looks now and then at how many runs a call has done. Returns what ends that. */
+function watch(ticket: number, onProgress: OnProgress, fail: (error: unknown) => void): () => void {
+  let last = 0
+  const look = async (): Promise<void> => {
+    const [done, total] = native().runs(ticket) ?? [0, 0]
+    if (done === last) return
+    last = done
+    await settled(onProgress(done, total))
+  }
+  const timer = setInterval(() => {
+    look().catch((error: unknown) => {
+      clearInterval(timer)
+      fail(error)
+    })
+  }, lookEvery)
+  return () => clearInterval(timer)
 }

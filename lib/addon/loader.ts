@@ -117,7 +117,7 @@ function findProblem(file: string, info: BuildInfo | null): GradCamError | null 
 
 function notBuilt(problem: string, remedy: string): GradCamError {
   const needs =
-    'It requires a C++ compiler, and Python 3 with pip where there is no PyTorch yet; `npx gradcam doctor` lists what is missing'
+    'It requires a C++ compiler, and Python 3 with pip where PyTorch is not installed yet; `npx gradcam doctor` lists what is missing'
   const stop = remedy.endsWith('.') ? '' : '.'
   return new GradCamError('ERR_ADDON_NOT_BUILT', `The native addon is not built: ${problem}.`, {
     remedy: remedy.startsWith(rebuild) ? `${remedy}. ${needs}.` : `${remedy}${stop}`,

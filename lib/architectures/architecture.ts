@@ -75,7 +75,7 @@ export function findArchitecture(name: string): Architecture {
   const near = nearestName(name, all.map((each) => each.name)) // prettier-ignore
   throw new GradCamError(
     'ERR_INVALID_ARGUMENT',
-    `There is no architecture '${name}'${near === null ? '' : `. Did you mean '${near}'?`}`.replace(/([^.?])$/, '$1.'),
+    `The architecture '${name}' does not exist.${near === null ? '' : ` Did you mean '${near}'?`}`,
     { remedy: '`gradcam architectures` lists them all.', details: { name, nearest: near } },
   )
 }

@@ -1,9 +1,13 @@
 import { closeSync, openSync, read as readFromDescriptor, readSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { GradCamError } from '../base/errors.js'
+import type { NodeBuffer } from '../base/platform-types.js'
 import { Malformed } from './malformed.js'
 
 const readAsynchronously = promisify(readFromDescriptor)
+
+/** Where bytes are: the path of a file, or a buffer. */
+export type Origin = string | Uint8Array
 
 /** The bytes of a file that is being read, wherever they are: a file on disk, or a buffer of the caller. */
 export interface ByteSource extends Disposable {
@@ -11,11 +15,11 @@ export interface ByteSource extends Disposable {
   readonly name: string
   readonly size: number
   /** Where the addon reads the bytes itself: the path, or the buffer. */
-  readonly origin: string | Uint8Array
+  readonly origin: Origin
   /** The bytes from `at` on. Refuses a part that reaches past the end. */
-  read(at: number, length: number): Buffer
+  read(at: number, length: number): NodeBuffer
   /** The same, without holding up the event loop. */
-  readLater(at: number, length: number): Promise<Buffer>
+  readLater(at: number, length: number): Promise<NodeBuffer>
 }
 
 /** A part of a file, e.g. one record of an archive. */
@@ -66,7 +70,7 @@ class FileSource implements ByteSource {
     this.size = found.size
   }
 
-  read(at: number, length: number): Buffer {
+  read(at: number, length: number): NodeBuffer {
     checkPart(this, at, length)
     const bytes = Buffer.allocUnsafe(length)
     for (let filled = 0; filled < length;) {
@@ -77,7 +81,7 @@ class FileSource implements ByteSource {
     return bytes
   }
 
-  async readLater(at: number, length: number): Promise<Buffer> {
+  async readLater(at: number, length: number): Promise<NodeBuffer> {
     checkPart(this, at, length)
     const bytes = Buffer.allocUnsafe(length)
     for (let filled = 0; filled < length;) {
@@ -101,12 +105,12 @@ class BufferSource implements ByteSource {
     this.size = origin.byteLength
   }
 
-  read(at: number, length: number): Buffer {
+  read(at: number, length: number): NodeBuffer {
     checkPart(this, at, length)
     return Buffer.from(this.origin.buffer, this.origin.byteOffset + at, length)
   }
 
-  async readLater(at: number, length: number): Promise<Buffer> {
+  async readLater(at: number, length: number): Promise<NodeBuffer> {
     return this.read(at, length)
   }
 
@@ -144,4 +148,4 @@ export function openIfReadable(origin: string | Uint8Array): ByteSource | null {
 }
 
 /** All bytes of a part. */
-export const readRange = ({ source, position, length }: ByteRange): Buffer => source.read(position, length)
+export const readRange = ({ source, position, length }: ByteRange): NodeBuffer => source.read(position, length)

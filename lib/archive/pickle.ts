@@ -1,53 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Malformed } from './malformed.js'
-
-/** A value of a pickle. Nothing was looked up and nothing was called: calls stand there as {@link PickledCall}. */
-export type Pickled =
-  null | boolean | number | bigint | string | PickledGlobal | PickledReference | PickledList | PickledDict | PickledCall
-
-/** A class or function, by name. */
-export class PickledGlobal {
-  /** @param name with its module: 'torch._utils._rebuild_tensor_v2' */
-  constructor(readonly name: string) {}
-}
-
-/** Something that is not in the pickle itself, such as the bytes of a storage. */
-export class PickledReference {
-  constructor(readonly id: Pickled) {}
-}
-
-export class PickledList {
-  constructor(
-    readonly kind: 'list' | 'tuple' | 'set',
-    readonly items: Pickled[],
-  ) {}
-}
-
-export class PickledDict {
-  readonly entries: (readonly [key: Pickled, value: Pickled])[] = []
-}
-
-/** What calling `callee` with `args` gives, and what is then put into it. */
-export class PickledCall {
-  state: Pickled | undefined
-  /** Items of a class of dicts such as OrderedDict, or the elements of a class of lists. */
-  readonly dict = new PickledDict()
-  readonly list = new PickledList('list', [])
-  constructor(
-    readonly callee: Pickled,
-    readonly args: Pickled,
-  ) {}
-}
+import { PickledCall, PickledDict, PickledList, PickledReference, type Pickled } from './pickled.js'
+import { PickleMachine, type Execute } from './pickle-machine.js'
 
 /** Opcodes that are read in one go: a few milliseconds. */
 const opcodesInOneTurn = 20_000
-
-/**
- * More than any file of PyTorch has: the values of tensors are not in its pickle. A byte may stand for an object of a hundred, so that
- * what a file may ask for is bounded by these, and not by its size.
- */
-const mostOpcodes = 4_000_000
-const mostObjects = 400_000
 
 /** How a pickle is read. */
 export interface PickleOptions {
@@ -66,166 +23,20 @@ export interface PickleOptions {
  * Throws {@link Malformed} where the pickle does not end properly, or has an opcode that LibTorch does not read.
  */
 export async function readPickle(bytes: Buffer, options: PickleOptions = {}): Promise<Pickled> {
-  const machine = new PickleMachine(bytes, options)
+  const machine = machineOf(bytes, options)
   while (!machine.run(opcodesInOneTurn)) await nextTurn()
   return machine.result()
 }
 
 /** The same at once, with where the pickle ends. */
 export function readPickleNow(bytes: Buffer, options: PickleOptions = {}): { value: Pickled; end: number } {
-  const machine = new PickleMachine(bytes, options)
+  const machine = machineOf(bytes, options)
   while (!machine.run(Infinity));
   return { value: machine.result(), end: machine.at }
 }
 
-class PickleMachine {
-  #at: number
-  #opcodesLeft = mostOpcodes
-  #objectsLeft = mostObjects
-  readonly #stack: Pickled[] = []
-  readonly #marks: number[] = []
-  readonly #memo = new Map<number, Pickled>()
-  readonly #opcodes: Readonly<Record<number, Execute>>
-
-  constructor(
-    private readonly bytes: Buffer,
-    private readonly options: PickleOptions,
-  ) {
-    this.#at = options.start ?? 0
-    this.#opcodes = options.python === true ? pythonOpcodes : opcodes
-  }
-
-  get at(): number {
-    return this.#at
-  }
-
-  /** Executes up to `count` opcodes; true at the end of the pickle. */
-  run(count: number): boolean {
-    for (let i = 0; i < count; i++) {
-      if (--this.#opcodesLeft < 0) throw new Malformed(`it has more than ${mostOpcodes} opcodes`)
-      const opcode = this.#take(1)[0] as number
-      if (opcode === 0x2e) return true
-      const execute = this.#opcodes[opcode]
-      if (!execute) throw new Malformed(`it has an unknown opcode, ${opcode}`)
-      execute(this)
-    }
-    return false
-  }
-
-  result(): Pickled {
-    if (this.#stack.length !== 1 || this.#marks.length > 0) throw new Malformed('it does not end with one value')
-    return this.pop()
-  }
-
-  #take(length: number): Buffer {
-    const start = this.#at
-    this.#at += length
-    if (this.#at > this.bytes.length) throw new Malformed('it ends too early')
-    return this.bytes.subarray(start, this.#at)
-  }
-
-  push(value: Pickled): void {
-    if (typeof value === 'object' && value !== null && --this.#objectsLeft < 0)
-      throw new Malformed(`it has more than ${mostObjects} objects`)
-    this.#stack.push(value)
-  }
-
-  pop(): Pickled {
-    const value = this.#stack.pop()
-    if (value === undefined || this.#stack.length < (this.#marks.at(-1) ?? 0))
-      throw new Malformed('it takes a value that is not there')
-    return value
-  }
-
-  top(): Pickled {
-    const value = this.pop()
-    this.push(value)
-    return value
-  }
-
-  mark(): void {
-    this.#marks.push(this.#stack.length)
-  }
-
-  sinceMark(): Pickled[] {
-    const mark = this.#marks.pop()
-    if (mark === undefined) throw new Malformed('it takes values from a mark that is not there')
-    return this.#stack.splice(mark)
-  }
-
-  /** The last `count` values. */
-  last(count: number): Pickled[] {
-    const values: Pickled[] = []
-    for (let i = 0; i < count; i++) values.push(this.pop())
-    return values.reverse()
-  }
-
-  uint(length: number): number {
-    return this.#take(length).readUIntLE(0, length)
-  }
-
-  int(length: number): number {
-    return this.#take(length).readIntLE(0, length)
-  }
-
-  /** A number of 8 bytes that counts bytes. */
-  length(): number {
-    const length = this.#take(8).readBigUInt64LE()
-    if (length > BigInt(this.bytes.length)) throw new Malformed('it ends too early')
-    return Number(length)
-  }
-
-  double(): number {
-    return this.#take(8).readDoubleBE()
-  }
-
-  long(length: number): number | bigint {
-    let value = 0n
-    const digits = this.#take(length)
-    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(digits[i] as number)
-    if (length > 0 && (digits[length - 1] as number) >= 0x80) value -= 1n << BigInt(8 * length)
-    const number = Number(value)
-    return Number.isSafeInteger(number) ? number : value
-  }
-
-  text(length: number): string {
-    return this.#take(length).toString('utf8')
-  }
-
-  /** Texts of Python 2, and bytes: a character for each. */
-  bytesAsText(length: number): string {
-    return this.#take(length).toString('latin1')
-  }
-
-  global(name: string): PickledGlobal {
-    this.options.onGlobal?.(name)
-    return new PickledGlobal(name)
-  }
-
-  line(): string {
-    const end = this.bytes.indexOf(0x0a, this.#at)
-    if (end < 0) throw new Malformed('it ends too early')
-    const line = this.text(end - this.#at)
-    this.#at++
-    return line
-  }
-
-  remember(index: number): void {
-    this.#memo.set(index, this.top())
-  }
-
-  rememberNext(): void {
-    this.remember(this.#memo.size)
-  }
-
-  recall(index: number): void {
-    const value = this.#memo.get(index)
-    if (value === undefined) throw new Malformed('it recalls a value that it did not remember')
-    this.push(value)
-  }
-}
-
-type Execute = (machine: PickleMachine) => void
+const machineOf = (bytes: Buffer, { start = 0, python = false, onGlobal }: PickleOptions): PickleMachine =>
+  new PickleMachine(bytes, python ? pythonOpcodes : opcodes, start, onGlobal)
 
 const push =
   (make: (machine: PickleMachine) => Pickled): Execute =>
@@ -336,18 +147,4 @@ function fill(dict: PickledDict, values: readonly Pickled[]): PickledDict {
   if (values.length % 2 === 1) throw new Malformed('it has a key without a value')
   for (let i = 0; i < values.length; i += 2) dict.entries.push([values[i] as Pickled, values[i + 1] as Pickled])
   return dict
-}
-
-/** The values directly inside a value. */
-export function partsOf(value: Pickled): readonly Pickled[] {
-  if (value instanceof PickledList) return value.items
-  if (value instanceof PickledDict) return value.entries.flat()
-  if (value instanceof PickledReference) return [value.id]
-  if (value instanceof PickledCall)
-    return [
-      ...[value.callee, value.args, value.state].filter((part) => part !== undefined),
-      ...partsOf(value.dict),
-      ...partsOf(value.list),
-    ]
-  return []
 }

@@ -1,14 +1,7 @@
 import { GradCamError } from '../base/errors.js'
 import { damaged, guarded, readRange, type ByteRange } from './byte-source.js'
-import {
-  PickledCall,
-  PickledDict,
-  PickledGlobal,
-  PickledList,
-  PickledReference,
-  readPickleNow,
-  type Pickled,
-} from './pickle.js'
+import { PickledCall, PickledDict, PickledGlobal, PickledList, PickledReference, type Pickled } from './pickled.js'
+import { readPickleNow } from './pickle.js'
 import { checkStored, elementBytes, storageClasses, type StoredDType, type StoredTensor } from './stored-tensor.js'
 import { Zip } from './zip.js'
 

@@ -1,14 +1,9 @@
-import type { TensorHandle } from '../addon/binding.js'
+import type { TensorHandle } from '../addon/native-values.js'
 import { expect } from '../base/check.js'
 import { conditionsOrDispose } from '../explain/tensor-conditions.js'
-import {
-  Explainer,
-  ofPart,
-  toExecutionPlan,
-  type Execution,
-  type ExecutionPath,
-  type ExplainOptions,
-} from '../explain/explainer.js'
+import { Explainer } from '../explain/explainer.js'
+import { ofPart, type ExplainOptions } from '../explain/explained.js'
+import { toExecutionPlan, type Execution, type ExecutionPath } from '../explain/execution.js'
 import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
 import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'

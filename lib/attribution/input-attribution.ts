@@ -1,12 +1,15 @@
-import type { TensorHandle } from '../addon/binding.js'
+import type { TensorHandle } from '../addon/native-values.js'
+import { settled } from '../base/callback.js'
 import { expect, invalid } from '../base/check.js'
-import { Explainer, ofPart, type Explained, type ExplainOptions, type Run } from '../explain/explainer.js'
+import { Explainer } from '../explain/explainer.js'
+import { ofPart, progressOf, type Explained, type ExplainOptions, type Run } from '../explain/explained.js'
 import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { inParts } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
 import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { convergenceDelta, fromBaseline } from './baseline.js'
 import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
@@ -125,6 +128,7 @@ export class InputAttribution extends Explainer {
     options: ExplainOptions<Output> = {},
   ): Promise<InputExplanation<Output>> {
     const { target, signal } = expect.options(options)
+    const onProgress = progressOf(options)
     const given = toPositional(this.model, inputs)
     const { input: at } = this.#options
     const input = given[at]
@@ -137,13 +141,23 @@ export class InputAttribution extends Explainer {
       const inCopies = this.#smoothing !== null || this.method === 'integrated-gradients'
       const single = others || isOfOneBatch(target) || (inCopies && !(await this.runsInBatches(inputs, signal)))
       let warnings = firstWarnings
+      let done = 0
+      const all = (this.#smoothing?.samples ?? 1) * (this.method === 'integrated-gradients' ? this.#options.steps : 1)
       const passes: Passes = {
         run: async (copied, copies) => {
           const fixed = fixedTarget(target, targets, copies)
           const { output: unused, ...run } = await this.run(replaced(copied), { target: fixed, signal })
           disposeValue(unused)
           warnings = joinWarnings(warnings, run.warnings)
-          return toPass(run)
+          done += copies
+          const found = toPass(run)
+          try {
+            await settled(onProgress?.(done, all))
+          } catch (error) {
+            found[Symbol.dispose]()
+            throw error
+          }
+          return found
         },
         most: single ? 1 : Math.max(1, Math.floor(this.#options.batchSize / (x.shape[0] ?? 1))),
         signal,

@@ -1,7 +1,8 @@
 import { cancellable } from '../addon/abort.js'
 import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 
 /**
  * The attribution of noisy copies of the input instead of the input's own: "SmoothGrad: removing noise by adding noise",

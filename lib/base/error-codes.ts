@@ -29,7 +29,7 @@ export interface ErrorCodeInfo {
 export const errorCodes = {
   ERR_ADDON_NOT_BUILT: {
     group: 'setup',
-    meaning: 'There is no native addon for this platform.',
+    meaning: 'The native addon was not built or not found.',
     status: 500,
   },
   ERR_ADDON_LOAD: {
@@ -178,13 +178,13 @@ export const errorCodes = {
     status: 400,
   },
   ERR_SHAPE: { group: 'argument', meaning: 'A tensor or size has the wrong shape.', status: 400 },
-  ERR_DTYPE: { group: 'argument', meaning: 'A tensor has the wrong dtype, or there is no such dtype.', status: 400 },
+  ERR_DTYPE: { group: 'argument', meaning: 'A tensor has the wrong dtype, or a dtype does not exist.', status: 400 },
   ERR_CHANNELS: {
     group: 'argument',
     meaning: 'An input has another number of channels than the model takes.',
     status: 422,
   },
-  ERR_DEVICE: { group: 'argument', meaning: 'There is no such device, or it cannot be used.', status: 500 },
+  ERR_DEVICE: { group: 'argument', meaning: 'A device does not exist, or cannot be used.', status: 500 },
   ERR_HOOK_RESULT: {
     group: 'argument',
     meaning: 'A hook returned something that cannot replace a value.',

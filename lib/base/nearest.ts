@@ -1,7 +1,10 @@
 /** The name that was most likely meant, or null when none is near: for "Did you mean ...?". */
 export function nearestName(query: string, names: readonly string[]): string | null {
-  const near = ranked(query.toLowerCase(), names, (name) => name.toLowerCase()).find(
-    ({ name, distance }) => distance <= Math.max(1, Math.floor(Math.max(query.length, name.length) / 3)),
+  const mostOff = (name: string): number => Math.max(1, Math.floor(Math.max(query.length, name.length) / 3))
+  // Two texts are at least as far apart as their lengths, and to compare a very long one with all names takes seconds.
+  const possible = names.filter((name) => Math.abs(query.length - name.length) <= mostOff(name))
+  const near = ranked(query.toLowerCase(), possible, (name) => name.toLowerCase()).find(
+    ({ name, distance }) => distance <= mostOff(name),
   )
   return near?.name ?? null
 }

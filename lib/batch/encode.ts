@@ -1,5 +1,6 @@
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import type { NodeBuffer } from '../base/platform-types.js'
 import type { Pixels } from '../images/pixels.js'
 import { loadSharp } from '../images/sharp.js'
 import { drawGrey, drawOverlay, type MapValues } from '../images/draw-map.js'
@@ -25,7 +26,7 @@ interface Encoding {
   /** What the name of such a file ends in. */
   readonly ending: string
   readonly help: string
-  readonly encode: (drawable: Drawable, alpha: number) => Promise<Buffer>
+  readonly encode: (drawable: Drawable, alpha: number) => Promise<NodeBuffer>
 }
 
 /** The kinds of files that a result can be written as. */
@@ -40,17 +41,17 @@ const encodings = {
   grey: {
     ending: 'grey.png',
     help: 'the map alone in the size of the image, min-max normalised to 0 to 255; 0 where the model saw nothing',
-    encode: (drawable) => greyPng(drawable, Uint8Array),
+    encode: (drawable): Promise<NodeBuffer> => greyPng(drawable, Uint8Array),
   },
   png16: {
     ending: 'grey16.png',
     help: 'the same, 0 to 65535',
-    encode: (drawable) => greyPng(drawable, Uint16Array),
+    encode: (drawable): Promise<NodeBuffer> => greyPng(drawable, Uint16Array),
   },
   npy: {
     ending: 'map.npy',
     help: 'the map as the method made it, float32 [h, w] over the input of the model, for numpy.load',
-    encode: async ({ map }) => toNpy(map.data, map.sizes ?? [map.height, map.width]),
+    encode: async ({ map }): Promise<NodeBuffer> => toNpy(map.data, map.sizes ?? [map.height, map.width]),
   },
 } satisfies Record<string, Encoding>
 
@@ -66,7 +67,11 @@ export function describeBatchFile(file: BatchFile): Pick<Encoding, 'ending' | 'h
 }
 
 /** See {@link BatchExplanation.encode}. */
-export async function encodeMap(drawable: Drawable, file: BatchFile, options: EncodeMapOptions = {}): Promise<Buffer> {
+export async function encodeMap(
+  drawable: Drawable,
+  file: BatchFile,
+  options: EncodeMapOptions = {},
+): Promise<NodeBuffer> {
   const { alpha = 0.5 } = expect.options(options)
   const { encode } = encodings[expect.oneOf('file', file, batchFiles)]
   return await encode(drawable, expect.number('alpha', alpha, { min: 0, max: 1 }))
@@ -86,7 +91,7 @@ async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
   if (!image)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
-      `'${id}' was given as a tensor, so there is no image to draw its map over. Write grey, png16 or npy.`,
+      `'${id}' was given as a tensor, which has no image to draw its map over. Write grey, png16 or npy.`,
     )
   const { height, width } = image
   const sharp = await loadSharp()
@@ -95,7 +100,7 @@ async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
 }
 
 /** Small and fast rather than archival: 4:2:0 chroma takes half of 4:4:4's bytes and time; default Huffman tables save a pass. */
-async function overlayJpeg(drawable: Drawable, alpha: number): Promise<Buffer> {
+async function overlayJpeg(drawable: Drawable, alpha: number): Promise<NodeBuffer> {
   requireImage(drawable)
   const { height = 0, width = 0 } = drawable.image ?? {}
   if (height > 65_500 || width > 65_500)
@@ -106,12 +111,12 @@ async function overlayJpeg(drawable: Drawable, alpha: number): Promise<Buffer> {
   return await (await drawn(drawable, alpha)).jpeg({ quality: 90, optimiseCoding: false }).toBuffer()
 }
 
-async function overlayPng(drawable: Drawable, alpha: number): Promise<Buffer> {
+async function overlayPng(drawable: Drawable, alpha: number): Promise<NodeBuffer> {
   requireImage(drawable)
   return await (await drawn(drawable, alpha)).png({ compressionLevel: 4 }).toBuffer()
 }
 
-async function overlayWebp(drawable: Drawable, alpha: number): Promise<Buffer> {
+async function overlayWebp(drawable: Drawable, alpha: number): Promise<NodeBuffer> {
   const { height = 0, width = 0 } = drawable.image ?? {}
   if (height > 16_383 || width > 16_383)
     throw new GradCamError(
@@ -121,7 +126,7 @@ async function overlayWebp(drawable: Drawable, alpha: number): Promise<Buffer> {
   return await (await drawn(drawable, alpha)).webp({ quality: 90, effort: 2 }).toBuffer()
 }
 
-async function greyPng(drawable: Drawable, levels: typeof Uint8Array | typeof Uint16Array): Promise<Buffer> {
+async function greyPng(drawable: Drawable, levels: typeof Uint8Array | typeof Uint16Array): Promise<NodeBuffer> {
   requireImage(drawable)
   const { map, image, framing } = drawable
   const { height, width } = image ?? { height: framing.size[0], width: framing.size[1] }

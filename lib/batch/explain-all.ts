@@ -8,8 +8,7 @@ import type { BatchExplainer } from './explain-batch.js'
 import type { BatchResult } from './result.js'
 
 /** The results of {@link explainAll}. Leaving the loop early, or `return()`, stops the run and frees all that it holds. */
-export interface BatchResults<Extra = undefined>
-  extends AsyncIterableIterator<BatchResult<Extra>, undefined, undefined>, AsyncDisposable {
+export interface BatchResults<Extra = undefined> extends AsyncIterableIterator<BatchResult<Extra>>, AsyncDisposable {
   /** The next result, as soon as it is ready. */
   next(): Promise<IteratorResult<BatchResult<Extra>, undefined>>
   /** Stops the run, frees all that it holds and waits for what is under way. */

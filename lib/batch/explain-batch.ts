@@ -30,7 +30,7 @@ export interface Ready {
 }
 
 /** How many of the highest classes a result names. */
-const topClasses = 5
+export const usualTop = 5
 
 /** A map that a batch gave for one of its inputs. */
 export interface ExplainedMap {
@@ -49,9 +49,8 @@ export interface ExplainedMaps {
   readonly score: number
   /** See {@link ExplainedInput.of}. */
   readonly of: ExplainedInput['of']
-  /** How many numbers the model returned for it; 0 where the output is not [N, C]. */
-  readonly outputs: number
-  readonly top: readonly TopClass[]
+  /** The numbers that the model returned for it; null where the output is not [N, C]. */
+  readonly outputs: Float32Array | null
   readonly maps: readonly ExplainedMap[]
   readonly notes: readonly ModelNote[]
   readonly warnings: readonly string[]
@@ -64,11 +63,14 @@ export async function explainBatch(
   signal: AbortSignal,
 ): Promise<ExplainedInput[]> {
   const found = await explainMaps({ explainer, model }, batch, signal)
+  const ending = endingOf(model)
   return batch.map(({ item, prepared, began }, i) => {
-    const { maps, ...rest } = found[i] as ExplainedMaps
+    const { maps, outputs, ...rest } = found[i] as ExplainedMaps
     const [{ values, condition }] = maps as readonly [ExplainedMap]
     return {
       ...rest,
+      outputs: outputs?.length ?? 0,
+      top: highestClasses(outputs, ending, usualTop),
       id: item.id,
       condition,
       sha256: prepared.sha256,
@@ -96,14 +98,12 @@ export async function explainMaps(
     const path = typeof target === 'object' && 'kind' in target ? (toPath(target.of) ?? of) : of
     const outputs = await outputRows(outputPart(output, path ?? []) ?? null, batch.length, signal)
     const notes = notesOf(model)
-    const ending = endingOf(model)
     return batch.map(({ item }, i) => ({
       index: item.index,
       target: targets[i] ?? -1,
       score: scores[i] ?? NaN,
       of: of ?? null,
-      outputs: outputs?.[i]?.length ?? 0,
-      top: outputs ? highest(outputs[i] as Float32Array, ending) : [],
+      outputs: outputs?.[i] ?? null,
       maps: rows.map((ofMap) => ofMap[i] as ExplainedMap),
       notes,
       warnings,
@@ -138,13 +138,17 @@ async function outputRows(output: Value, images: number, signal: AbortSignal): P
   return Array.from({ length: images }, (_, i) => all.subarray(i * each, (i + 1) * each))
 }
 
-function highest(outputs: Float32Array, ending: Ending): TopClass[] {
+/** The `count` highest of a row of outputs, the highest first; none where there is no row. */
+export function highestClasses(outputs: Float32Array | null, ending: Ending, count: number): TopClass[] {
+  if (!outputs || outputs.length === 0) return []
   const indices: number[] = []
-  for (let rank = 0; rank < Math.min(topClasses, outputs.length); rank++) {
+  const taken = new Uint8Array(outputs.length)
+  for (let rank = 0; rank < Math.min(count, outputs.length); rank++) {
     let best = -1
     for (let i = 0; i < outputs.length; i++)
-      if (!indices.includes(i) && (best < 0 || (outputs[i] as number) > (outputs[best] as number))) best = i
+      if (taken[i] === 0 && (best < 0 || (outputs[i] as number) > (outputs[best] as number))) best = i
     indices.push(best)
+    taken[best] = 1
   }
   const peak = outputs[indices[0] as number] as number
   const sum = outputs.reduce((total, value) => total + Math.exp(value - peak), 0)

@@ -1,4 +1,5 @@
 import { GradCamError } from '../base/errors.js'
+import type { NodeBuffer } from '../base/platform-types.js'
 import type { Pixels } from '../images/pixels.js'
 import type { MapValues } from '../images/draw-map.js'
 import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
@@ -135,7 +136,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
    *
    * @throws GradCamError ERR_INVALID_ARGUMENT, also for an overlay of a tensor, ERR_IMAGE_WRITE
    */
-  encode(file: BatchFile, options: EncodeMapOptions = {}): Promise<Buffer> {
+  encode(file: BatchFile, options: EncodeMapOptions = {}): Promise<NodeBuffer> {
     return encodeMap(this.#open, file, options)
   }
 

@@ -2,9 +2,10 @@ import type { CamExplanation } from './cam-explanation.js'
 import type { CamExplainOptions } from './cam-options.js'
 import { invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import type { ExplainOptions } from '../explain/explainer.js'
+import type { ExplainOptions } from '../explain/explained.js'
 import { fixedTarget } from '../target/fixed-target.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import type { Value } from '../tensor/values.js'
 
 /** The unchanged image comes first: its top class is the one that all explain. */
@@ -28,10 +29,15 @@ export async function explainAugmented<Output extends Value>(
   let plain: CamExplanation<Output> | undefined
   let sums: Tensor[] = []
   try {
-    for (const { mirrored, factor } of augmentations) {
+    for (const [index, { mirrored, factor }] of augmentations.entries()) {
       using image = tidy(() => (mirrored ? input.flip([3]) : input).mul(factor))
       const target = plain ? fixedTarget(options.target, plain.targets, 1) : options.target
-      const found = await explain(image, { ...options, target })
+      const { onProgress } = options
+      const found = await explain(image, {
+        ...options,
+        target,
+        ...(onProgress && { onProgress: (done, all) => onProgress(index * all + done, augmentations.length * all) }),
+      })
       const before = sums
       sums = found.maps.map(({ map }, i) =>
         tidy(() => {

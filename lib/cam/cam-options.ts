@@ -1,4 +1,5 @@
-import type { ExecutionOptions, ExplainOptions } from '../explain/explainer.js'
+import type { ExecutionOptions } from '../explain/execution.js'
+import type { ExplainOptions } from '../explain/explained.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 import type { CamMethod } from './cam-methods.js'

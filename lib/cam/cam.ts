@@ -1,4 +1,5 @@
-import type { NativeExplained, NativeMap, PassPlan, TensorHandle } from '../addon/binding.js'
+import type { NativeExplained, NativeMap, PassPlan } from '../addon/native-pass.js'
+import type { TensorHandle } from '../addon/native-values.js'
 import { explainAugmented } from './augment.js'
 import {
   camConditions,
@@ -13,7 +14,9 @@ import { checkMethods, type CamMethod } from './cam-methods.js'
 import { expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { MapCondition } from '../explain/condition.js'
-import { Explainer, toExecutionPlan, type ExplainOptions, type Run } from '../explain/explainer.js'
+import { Explainer } from '../explain/explainer.js'
+import { toExecutionPlan } from '../explain/execution.js'
+import type { ExplainOptions, Run } from '../explain/explained.js'
 import { toNativeReshape } from './reshape.js'
 import type { Model } from '../model/model.js'
 import { toPath } from '../target/path.js'

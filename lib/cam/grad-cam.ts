@@ -1,7 +1,7 @@
 import { Cam } from './cam.js'
 import { CamExplanation } from './cam-explanation.js'
 import { expect } from '../base/check.js'
-import type { ExecutionOptions } from '../explain/explainer.js'
+import type { ExecutionOptions } from '../explain/execution.js'
 import type { Reshape } from './reshape.js'
 import type { Model } from '../model/model.js'
 

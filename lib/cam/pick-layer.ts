@@ -36,8 +36,8 @@ export async function pickLayer(
   refuseWithoutLayers(model)
   throw new GradCamError(
     'ERR_LAYER_OUTPUT',
-    `No layer of the model has more than one spatial position for an input of [${shape.join(', ')}], so there is no map to ` +
-      'draw. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
+    `No layer of the model has more than one spatial position for an input of [${shape.join(', ')}], so no map can be ` +
+      'drawn. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
   )
 }
 

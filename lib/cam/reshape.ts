@@ -1,7 +1,9 @@
-import type { NativeReshape, TensorHandle } from '../addon/binding.js'
+import type { NativeReshape } from '../addon/native-pass.js'
+import type { TensorHandle } from '../addon/native-values.js'
 import { invalid, isRecord, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 
 /**
  * How the output of a layer becomes [N, C, h, w], where it has another shape.

@@ -7,7 +7,8 @@ import type { Reshape } from './reshape.js'
 import { checkModel, toPositional, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
 import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import type { Value } from '../tensor/values.js'
 
 /** A layer to explain, and why. */

@@ -1,5 +1,5 @@
 import { announceWarnings } from '../addon/warnings.js'
-import { methods, type MethodName } from '../methods/table.js'
+import { isFine, type MethodName } from '../methods/table.js'
 import {
   makeMapExplainers,
   type MapExplainer,
@@ -15,6 +15,7 @@ import { disposeValue, type Value } from '../tensor/values.js'
 import type { BatchTarget } from '../batch/target.js'
 import { outputPart } from '../target/top-classes.js'
 import { toPath } from '../target/path.js'
+import type { ExplainProgress } from './explain-progress.js'
 import type { LoadedInputs } from './model-inputs.js'
 import { frameFile, type FramedImage, type FrameImageOptions } from './framed-image.js'
 import { refusedInput } from '../model/refused-input.js'
@@ -32,8 +33,6 @@ const ownKinds: Partial<Record<MethodName, readonly string[]>> = {
 export function kindsOf(method: MethodName): readonly string[] {
   return ownKinds[method] ?? (isFine(method) ? ['map'] : ['map', 'overlay'])
 }
-
-const isFine = (method: MethodName): boolean => ['InputAttribution', 'GuidedGradCam'].includes(methods[method].by)
 
 /** One explanation of one image. The caller disposes its images. */
 export interface Finding {
@@ -72,6 +71,8 @@ export interface ImageExplainerOptions extends FrameImageOptions {
   readonly settings: MethodSettings
   /** The model's other inputs, and what it expects of the images. */
   readonly inputs: LoadedInputs
+  /** Is told what is explained, and how far it is. */
+  readonly progress: ExplainProgress
 }
 
 /** Explains images one after another. */
@@ -90,6 +91,11 @@ export class ImageExplainer implements Disposable {
     this.#explainers = makeMapExplainers(model, options.methods, options.layers, settings)
   }
 
+  /** How many calls of the model's explainers one image and target take: methods that share their passes are one. */
+  get explainers(): number {
+    return this.#explainers.length
+  }
+
   /**
    * Reads an image and explains it for each target at each layer by each method, with as few passes as that takes.
    *
@@ -100,26 +106,30 @@ export class ImageExplainer implements Disposable {
     targets: readonly BatchTarget[],
     onFailure: (failure: MethodFailure) => void,
   ): AsyncGenerator<Finding> {
-    const { expected } = this.#options.inputs
+    const { inputs, progress } = this.#options
+    const { expected } = inputs
     using framed = await frameFile(image, { ...this.#options, expected })
     const { input } = framed
     const running = this.#explainers.map((explainer) => ({
       own: explainer.methods,
-      run: explainer.explainEach(input, targets),
+      run: explainer.explainEach(input, targets, (done, total) => progress.runs(done, total)),
     }))
     const failures = new Map<MethodName, unknown>()
     let found = 0
     try {
       for (const target of targets)
-        for (const { own, run } of running) {
+        for (const [explainer, { own, run }] of running.entries()) {
+          progress.begin({ image, methods: own, explainer })
           const next = await run.next().catch(async (error: unknown) => {
             await this.#requireInput(input)
             for (const method of own) failures.set(method, error)
           })
-          if (!next || next.done) continue
-          for (const { method, error } of next.value.failures) failures.set(method, error)
-          found++
-          yield* this.#findings(framed, target, next.value)
+          if (next && !next.done) {
+            for (const { method, error } of next.value.failures) failures.set(method, error)
+            found++
+            yield* this.#findings(framed, target, next.value)
+          }
+          progress.end()
         }
     } finally {
       for (const { run } of running) await run.return()

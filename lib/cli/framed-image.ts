@@ -3,16 +3,15 @@ import { wholeOf } from '../batch/explain-batch.js'
 import { toNpy } from '../batch/npy.js'
 import { prepare, toInput } from '../batch/prepare.js'
 import { drawGrey } from '../images/draw-map.js'
-import { encodeImage } from '../images/encode-image.js'
 import { scalesOf } from '../images/frame-channels.js'
-import { defaultDecodeSeconds, defaultMaxPixels, denormalize, normalize, overlay } from '../images/index.js'
+import { defaultDecodeSeconds, defaultMaxPixels, denormalize } from '../images/index.js'
 import { loadNpy } from '../images/load-npy.js'
 import type { Pixels } from '../images/pixels.js'
 import type { ExpectedInput } from '../model/expected-input.js'
 import type { Framing } from '../preprocess/framing.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
-import { interpolate } from '../tensor/interpolate.js'
-import { tidy, type Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
+import type { Tensor } from '../tensor/tensor.js'
 
 /** What was drawn of a map. */
 export interface Drawn {
@@ -70,7 +69,7 @@ export async function frameFile(
     if (!image || map.shape.length !== 4) return { files: {}, peak: null, array: toNpy(...valuesOf(map)) }
     if (ownSize || !framing)
       return await drawOverImage(map, kinds, { id: file, image, framing: framing ?? wholeOf(input) })
-    return await drawOverInput(map, kinds, input, preprocess)
+    return await drawOverImage(map, kinds, { id: file, image: shownOf(input, preprocess), framing: wholeOf(input) })
   }
   return { input, draw, [Symbol.dispose]: () => input.dispose() }
 }
@@ -93,39 +92,20 @@ async function drawOverImage(
     files[kind] = await encodeMap(drawable, kind === 'overlay' ? 'overlay-png' : 'grey', { alpha })
   const { image, framing } = over
   const levels = await drawGrey(drawable.map, [image.height, image.width], framing, Uint16Array)
-  const at = data.some((value) => value > 0) ? levels.indexOf(0xffff) : -1
+  // Below the largest level where the map's range is next to the epsilon that it is divided by.
+  const most = levels.reduce((greatest, level) => Math.max(greatest, level), 0)
+  const at = data.some((value) => value > 0) ? levels.indexOf(most) : -1
   return { files, peak: at < 0 ? null : { x: at % image.width, y: Math.floor(at / image.width) } }
 }
 
-async function drawOverInput(
-  map: Tensor,
-  kinds: readonly string[],
-  input: Tensor,
-  preprocess: Preprocess,
-): Promise<Drawn> {
-  const [, , height = 0, width = 0] = input.shape
-  using large = tidy(() => interpolate(map.to({ device: 'cpu', dtype: 'float32' }), [height, width]))
-  using pixels = shownOf(input, preprocess)
-  const files: Record<string, Buffer> = {}
-  for (const kind of kinds) {
-    using drawn = kind === 'overlay' ? overlay(pixels, large) : normalize(large)
-    files[kind] = await encodeImage(drawn)
-  }
-  return { files, peak: peakOf(large) }
-}
-
-/** What the model was given, as [1, 3, H, W] in [0, 1]: grey where it does not have three channels. */
-function shownOf(input: Tensor, preprocess: Preprocess): Tensor {
+/** What the model was given, as an image: grey where it does not have three channels. */
+function shownOf(input: Tensor, preprocess: Preprocess): Pixels {
   const [, channels = 3, height = 0, width = 0] = input.shape
-  return tidy(() => {
+  using levels = tidy(() => {
     const plain = input.detach().to({ device: 'cpu', dtype: 'float32' })
     const shown = denormalize(plain, scalesOf(preprocess, channels))
-    return (channels === 3 ? shown : shown.mean([1], true).expand([1, 3, height, width])).clone()
+    const colors = channels === 3 ? shown : shown.mean([1], true).expand([1, 3, height, width])
+    return colors.mul(255).round().clamp(0, 255).squeeze(0).permute([1, 2, 0]).to({ dtype: 'uint8' }).contiguous()
   })
-}
-
-function peakOf(map: Tensor): { x: number; y: number } | null {
-  const [, , , width = 1] = map.shape
-  const at = tidy(() => (map.amax([0, 1, 2, 3]).item() > 0 ? map.flatten().argmax().item() : -1))
-  return at < 0 ? null : { x: at % width, y: Math.floor(at / width) }
+  return { data: levels.toTypedArray() as Uint8Array, height, width }
 }

@@ -75,7 +75,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (!entry) {
     const all = Object.keys(commands).join(', ')
     const near = nearestName(name, Object.keys(commands))
-    throw usageError(`There is no command "${name}".${near ? ` Did you mean ${near}?` : ''} The commands are: ${all}.`)
+    throw usageError(`Unknown command "${name}".${near ? ` Did you mean ${near}?` : ''} The commands are: ${all}.`)
   }
   const { command } = await entry.load()
   const { values, positionals } = parse(name, command, rest)

@@ -91,7 +91,7 @@ export function readInputs(values: Values): InputFlag[] {
     if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value) && !existsSync(value)) return { name, value: Number(value) }
     if (!/\.npy$/i.test(value))
       throw usageError(`--input ${name} requires a .npy file, a number, true or false, not "${value}".`)
-    if (!existsSync(value)) throw usageError(`--input ${name}: there is no file '${value}'.`)
+    if (!existsSync(value)) throw usageError(`--input ${name}: the file '${value}' does not exist.`)
     return { name, value }
   })
 }

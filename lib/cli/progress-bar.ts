@@ -34,15 +34,18 @@ export function progressBar(
       drawn = now
       const count = done.toLocaleString('en')
       if (total === 0) return line.show([`${count} done`, note].join('  '))
-      const filled = Math.round(cells * Math.min(1, done / total))
-      const bar = '█'.repeat(filled).padEnd(cells, '░')
       const seconds = (((now - began) / 1000) * (total - done)) / (done - begun)
       const left = Number.isFinite(seconds) ? [`${duration(Math.max(0, seconds))} left`] : []
-      line.show([`${bar} ${count} of ${total.toLocaleString('en')}`, ...left, note].join('  '))
+      line.show([`${barOf(done / total)} ${count} of ${total.toLocaleString('en')}`, ...left, note].join('  '))
     },
     setTotal: (count) => void (total = count),
     stop: () => line.clear(),
   }
+}
+
+/** A bar of blocks for a share from 0 to 1. */
+export function barOf(share: number): string {
+  return '█'.repeat(Math.round(cells * Math.min(1, share))).padEnd(cells, '░')
 }
 
 /** A time in seconds, in its two largest units. */

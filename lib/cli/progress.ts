@@ -1,17 +1,49 @@
-import { basename } from 'node:path'
+import { BuildShare } from './build-share.js'
+import { barOf, duration } from './progress-bar.js'
 import { statusLine } from './status-line.js'
 
-/** What a builder prints as it goes: Ninja's and make's counts, node-gyp's lines. */
-const stepPattern = /^(?:\[\s*(\d+\/\d+|\d+%)\] Building \w+ object (\S+)|\s*CXX\(target\) (\S+))/
+/** Seconds between two lines where the stream is not a terminal, and between two drawings where it is one. */
+const interval = { lines: 15, drawings: 1 }
 
-/** Shows how far a build is: a status line on a terminal, a line per file elsewhere. */
-export function buildProgress(stream: NodeJS.WriteStream, verbose: boolean) {
+/**
+ * Shows how far a build is, as a share with the time that is left: on a terminal in one line that is written again and again, elsewhere in
+ * a line now and then.
+ *
+ * @param clock gives milliseconds
+ */
+export function buildProgress(
+  stream: NodeJS.WriteStream,
+  verbose: boolean,
+  clock: () => number = () => performance.now(),
+) {
   const status = statusLine(stream)
+  const now = (): number => clock() / 1000
+  let share: BuildShare | undefined
   let rest = ''
+  let name = ''
+  let printed = -Infinity
+  const show = (): void => {
+    const steps = share?.steps
+    if (!share || !steps) return
+    const left = share.left === null ? [] : [`${duration(share.left)} left`]
+    const count = `${steps.done} of ${steps.total}`
+    if (status.isShown) return status.show([`${barOf(steps.done / steps.total)} ${count}`, ...left, name].join('  '))
+    if (now() - printed < interval.lines) return
+    printed = now()
+    const percent = Math.round((100 * steps.done) / steps.total)
+    stream.write(`  ${[`${percent} % compiled (${count})`, ...left.map((text) => `about ${text}`)].join(', ')}\n`)
+  }
+  // Between two steps the time that is left goes on falling.
+  const timer = status.isShown && !verbose ? setInterval(show, interval.drawings * 1000).unref() : undefined
   return {
     say: (line: string): void => {
       status.clear()
       stream.write(`${line}\n`)
+    },
+    /** The compiler begins now. */
+    onCompile: (steps: number, jobs: number): void => {
+      share = new BuildShare(now)
+      share.plan(steps, jobs)
     },
     onOutput: (text: string): void => {
       if (verbose) {
@@ -21,17 +53,15 @@ export function buildProgress(stream: NodeJS.WriteStream, verbose: boolean) {
       const lines = (rest + text).split('\n')
       rest = lines.pop() ?? ''
       for (const line of lines) {
-        const [, count, cmakeFile, gypFile] = line.match(stepPattern) ?? []
-        const file = cmakeFile ?? gypFile
-        if (!file) continue
-        const name = basename(file)
-          .replace(/(\.cc)?\.o$/, '.cc')
-          .replace('cmake_pch.hxx.gch', "LibTorch's headers")
-        const step = `  ${count ? `${count} ` : ''}${name}`
-        if (status.isShown) status.show(step)
-        else stream.write(`${step}\n`)
+        const file = share?.read(line) ?? null
+        if (file === null) continue
+        name = file
+        show()
       }
     },
-    end: status.clear,
+    end: (): void => {
+      clearInterval(timer)
+      status.clear()
+    },
   }
 }

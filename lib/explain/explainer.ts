@@ -1,109 +1,16 @@
-import { cancellable, type CallOptions } from '../addon/abort.js'
-import type { NativeExplained, NativeValue, PassHandle, PassPlan } from '../addon/binding.js'
-import { native } from '../addon/native.js'
+import type { CallOptions, WatchedOptions } from '../addon/abort.js'
+import type { NativeExplained, PassPlan } from '../addon/native-pass.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { BusyPoll } from '../addon/busy-poll.js'
-import { rememberModel, rememberRows, rowsOf } from '../model/model-notes.js'
-import { checkModel, toPositional, type Model } from '../model/model.js'
-import { scoreOf, toNativeTarget, type Target, type TargetOptions } from '../target/target.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { checkModel, type Model } from '../model/model.js'
+import type { Target, TargetOptions } from '../target/target.js'
 import { topClasses } from '../target/top-classes.js'
-import { disposeValue, shareValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
-
+import { Tensor } from '../tensor/tensor.js'
+import { disposeValue, shareValue, type Value } from '../tensor/values.js'
+import type { ExecutionPath } from './execution.js'
+import { disposeExplained, ofPart, progressOf, type Explained, type ExplainOptions, type Run } from './explained.js'
+import { Pass } from './pass.js'
 import { joinWarnings } from './warnings.js'
-
-/** What every explainer's `explain` takes. */
-export interface ExplainOptions<Output extends Value = Tensor> extends CallOptions {
-  /** The top class of each image by default. */
-  target?: Target<Output> | undefined
-}
-
-/**
- * How passes run. 'split': what comes before the first target layer runs frozen, optimised and without a graph, and only
- * what follows is differentiated; equal up to rounding, and faster than a plain forward. 'hooked': the model as it is, seen
- * through hooks. 'auto' (the default): split where the model can be cut at its target layers, hooked where it cannot
- * (a layer in control flow, one that runs several times, hooks of yours on the model). The first pass makes the split,
- * which takes a fraction of a second.
- */
-export type Execution = 'auto' | 'split' | 'hooked'
-
-/** Which of the two ways a pass ran, and why it was hooked. */
-export type ExecutionPath =
-  | { readonly path: 'split' }
-  | {
-      readonly path: 'hooked'
-      readonly why: string
-      /** @deprecated Use `why`. */
-      readonly because: string
-    }
-
-/** How the passes of an explainer of layers run. */
-export interface ExecutionOptions {
-  readonly execution?: Execution
-  /**
-   * What comes before the first target layer computes in it; the rest, and the map, in float32. 'bfloat16' is about twice
-   * as fast on CPUs that have it (AVX512-BF16, AMX) and on GPUs, and moves maps slightly: docs/performance.md has figures.
-   * Needs a float32 model that can be split. By default the model's own.
-   */
-  readonly precision?: 'bfloat16' | 'float16'
-}
-
-/** @internal The part of a plan that decides how a pass runs. */
-export function toExecutionPlan(options: ExecutionOptions): Pick<PassPlan, 'execution' | 'precision'> {
-  const { execution = 'auto', precision } = expect.options(options)
-  expect.oneOf('execution', execution, executions)
-  if (precision !== undefined) expect.oneOf('precision', precision, precisions)
-  if (precision !== undefined && execution === 'hooked')
-    throw new GradCamError('ERR_INVALID_ARGUMENT', "A precision requires a split model, but `execution` is 'hooked'.", {
-      remedy: 'Leave one of the two out.',
-    })
-  return precision === undefined ? { execution } : { execution, precision }
-}
-
-const executions = ['auto', 'split', 'hooked'] as const
-const precisions = ['bfloat16', 'float16'] as const
-
-const executionPath = (whyHooked: string): ExecutionPath =>
-  whyHooked === '' ? { path: 'split' } : { path: 'hooked', why: whyHooked, because: whyHooked }
-
-/** What a pass was explained for. */
-export interface Explained {
-  /** The class explained for each image; empty when the target was a function. */
-  readonly targets: readonly number[]
-  /**
-   * The score explained for each image; the one score of the batch when the target was a function. Like the targets empty where
-   * no target was given, the output has no class, and the method needs none.
-   */
-  readonly scores: readonly number[]
-  /**
-   * The path to the part of the output that was taken, where the target names none and the output is not one tensor: the part
-   * `logits`, or `out`, or the only one of shape [N, C], or the only one.
-   */
-  readonly of?: readonly (string | number)[]
-  /** What LibTorch and the model warned of meanwhile, each text once; absent where no pass of the model's own is explained. */
-  readonly warnings?: readonly string[]
-}
-
-/** @internal The part of the output that was taken without being named, where there is one. */
-export const ofPart = ({ of }: Pick<NativeExplained, 'of'>): Pick<Explained, 'of'> => (of.length > 0 ? { of } : {})
-
-export function disposeExplained(explained: NativeExplained): void {
-  for (const { activation, gradient } of explained.layers) for (const t of [activation, gradient]) t?.dispose()
-  for (const { map } of explained.maps.flat()) map.dispose()
-  explained.inputGradient?.dispose()
-  explained.fullGrad?.dispose()
-}
-
-/** @internal What a pass of its own gave. */
-export interface Run<Output extends Value> {
-  model: Model
-  output: Output
-  intercepted: number
-  execution: ExecutionPath
-  explained: NativeExplained
-  warnings: readonly string[]
-}
 
 /** What a plan needs of the model's format. A frozen model is refused by its layers, with how to save it. */
 function checkCapabilities({ capabilities }: Model, plan: PassPlan): void {
@@ -126,8 +33,7 @@ function checkCapabilities({ capabilities }: Model, plan: PassPlan): void {
  */
 export abstract class Explainer implements Disposable {
   readonly model: Model
-  readonly #pass: PassHandle
-  readonly #busyPoll = new BusyPoll()
+  readonly #pass: Pass
   #closed = false
   /** The output of the last forward, with its graph, for target functions. The caller has a tensor of its own. */
   #output: Value | undefined
@@ -144,8 +50,7 @@ export abstract class Explainer implements Disposable {
   protected constructor(model: Model, plan: PassPlan) {
     checkCapabilities(checkModel(model), plan)
     this.model = model
-    rememberModel(model)
-    this.#pass = native().pass(model.handle, plan)
+    this.#pass = Pass.of(model, plan)
   }
 
   /**
@@ -162,12 +67,11 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     this.#forget()
     const turn = ++this.#forwards
-    const { output, kept, intercepted, execution, warnings } = await this.#forwardIn(this.#pass, inputs, signal).catch(
-      (error: unknown) => {
-        this.#failed = turn // results of an earlier forward on the native side must not be explained instead
-        throw error
-      },
-    )
+    const forward = await this.#pass.forward(inputs, signal).catch((error: unknown) => {
+      this.#failed = turn // results of an earlier forward on the native side must not be explained instead
+      throw error
+    })
+    const { output, kept, intercepted, execution, warnings } = forward
     if (this.#closed) disposeValue(kept)
     else {
       this.#forget() // of a forward that was started later, or at the same time
@@ -179,33 +83,6 @@ export abstract class Explainer implements Disposable {
     return output as Output
   }
 
-  /** A forward in a pass: the output for the caller, and a second handle with its graph for target functions. */
-  async #forwardIn(
-    pass: PassHandle,
-    inputs: Value | readonly Value[],
-    signal: AbortSignal | undefined,
-  ): Promise<{
-    output: Value
-    kept: Value
-    intercepted: number
-    execution: ExecutionPath
-    warnings: readonly string[]
-  }> {
-    const { output, kept, intercepted, whyHooked, warnings } = await cancellable(
-      signal,
-      (ticket) => pass.forward(toPositional(this.model, inputs).map(unwrapValue), ticket),
-      (late) => disposeValue(wrapValue([late.output, late.kept] as NativeValue)),
-    )
-    const execution = executionPath(whyHooked)
-    return {
-      output: wrapValue(output),
-      kept: wrapValue(kept),
-      intercepted,
-      execution,
-      warnings: joinWarnings(warnings),
-    }
-  }
-
   /**
    * Differentiates a score of the last forward pass. May be called again, for another target.
    *
@@ -214,13 +91,14 @@ export abstract class Explainer implements Disposable {
    */
   async backward<Output extends Value = Tensor>(
     target?: Target<Output>,
-    options: CallOptions = {},
+    options: WatchedOptions = {},
   ): Promise<Explained> {
     const { signal } = expect.options(options)
+    const onProgress = progressOf(options)
     this.assertOpen()
     if (this.#failed === this.#forwards)
       throw new GradCamError('ERR_NO_FORWARD', 'The last forward(input) failed or was aborted: call it again first.')
-    const explained = await this.#differentiate(this.#pass, this.#output, target, signal)
+    const explained = await this.#pass.backward(target, this.#output, { signal, onProgress })
     if (this.#explained) disposeExplained(this.#explained)
     if (this.#closed) disposeExplained(explained)
     else this.#explained = explained
@@ -229,90 +107,37 @@ export abstract class Explainer implements Disposable {
     return { targets, scores, warnings, ...ofPart(explained) }
   }
 
-  async #differentiate<Output extends Value>(
-    pass: PassHandle,
-    output: Value | undefined,
-    target: Target<Output> | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<NativeExplained> {
-    if (typeof target !== 'function') {
-      using nativeTarget = toNativeTarget(target)
-      const explained = await cancellable(
-        signal,
-        (ticket) => pass.backward(nativeTarget.target, ticket),
-        disposeExplained,
-      )
-      rememberRows(this.model, explained.rows)
-      return explained
-    }
-    if (output === undefined)
-      throw new GradCamError('ERR_NO_FORWARD', 'There is nothing to explain yet: call forward(input) first.')
-    using score = tidy(() => scoreOf(target, output as Output).clone())
-    return await cancellable(signal, (ticket) => pass.backward(score.handle, ticket), disposeExplained)
-  }
-
   /** Forward and backward in a pass of its own: calls of it may overlap, and what `forward` left here stays. */
   protected async run<Output extends Value>(
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output>,
   ): Promise<Run<Output>> {
     const { target, signal } = expect.options(options)
+    const onProgress = progressOf(options)
     this.assertOpen()
     if (typeof target !== 'function') {
-      using nativeTarget = toNativeTarget(target)
-      const result = await this.#busyPoll.while(() =>
-        cancellable(
-          signal,
-          (ticket) =>
-            this.#pass.explain(toPositional(this.model, inputs).map(unwrapValue), nativeTarget.target, ticket),
-          (late) => {
-            disposeExplained(late)
-            disposeValue(wrapValue(late.output))
-          },
-        ),
-      )
-      const execution = executionPath(result.whyHooked)
-      rememberRows(this.model, result.rows)
-      return {
-        model: this.model,
-        output: wrapValue(result.output) as Output,
-        intercepted: result.intercepted,
-        execution,
-        explained: result,
-        warnings: joinWarnings(result.warnings),
-      }
+      const { output, ...found } = await this.#pass.explain(inputs, target, { signal, onProgress })
+      return { ...found, model: this.model, output: output as Output }
     }
-    const pass = this.#pass.fork()
+    using pass = this.#pass.fork()
+    const { kept, ...found } = await pass.forward(inputs, signal)
+    const output = found.output as Output
     try {
-      const { kept, ...found } = await this.#forwardIn(pass, inputs, signal)
-      const output = found.output as Output
-      try {
-        const explained = await this.#differentiate(pass, kept, target, signal)
-        const warnings = joinWarnings(found.warnings, explained.warnings)
-        return { ...found, model: this.model, output, explained, warnings }
-      } catch (error) {
-        disposeValue(output)
-        throw error
-      } finally {
-        disposeValue(kept)
-      }
+      const explained = await pass.backward(target, kept, { signal })
+      const warnings = joinWarnings(found.warnings, explained.warnings)
+      return { ...found, model: this.model, output, explained, warnings }
+    } catch (error) {
+      disposeValue(output)
+      throw error
     } finally {
-      pass.dispose()
+      disposeValue(kept)
     }
   }
 
-  /**
-   * Whether several copies of the inputs may run in one batch: not where an image was seen to come out differently beside
-   * another one. The first call for a model finds out, by two small runs.
-   */
+  /** Whether several copies of the inputs may run in one batch: see `Pass.runsInBatches`. */
   protected async runsInBatches(inputs: Value | readonly Value[], signal: AbortSignal | undefined): Promise<boolean> {
     this.assertOpen()
-    const known = rowsOf(this.model)
-    if (known) return known.independent
-    const values = toPositional(this.model, inputs).map(unwrapValue)
-    const rows = await cancellable(signal, (ticket) => this.#pass.probe(values, ticket))
-    rememberRows(this.model, rows)
-    return rows.independent
+    return await this.#pass.runsInBatches(inputs, signal)
   }
 
   /** One forward, and a backward for each of the top `k` classes. */
@@ -323,18 +148,18 @@ export abstract class Explainer implements Disposable {
   ): Promise<Run<Value>[]> {
     const { of, signal } = expect.options(options)
     this.assertOpen()
-    const pass = this.#pass.fork()
+    using pass = this.#pass.fork()
     const found: Run<Value>[] = []
     let first: Value | undefined
     let kept: Value | undefined
     try {
-      const result = await this.#forwardIn(pass, inputs, signal)
+      const result = await pass.forward(inputs, signal)
       first = result.output
       kept = result.kept
-      const part = of ?? (first instanceof Tensor ? [] : await this.#likelyPart(pass, signal))
+      const part = of ?? (first instanceof Tensor ? [] : await pass.likelyPart(signal))
       for (const classes of topClasses(first, k, part)) {
         const target = { kind: 'class', class: classes, of: part } as const
-        const explained = await this.#differentiate(pass, undefined, target, signal)
+        const explained = await pass.backward(target, undefined, { signal })
         const { intercepted, execution } = result
         const warnings = joinWarnings(result.warnings, explained.warnings)
         found.push({ model: this.model, output: shareValue(first), intercepted, execution, explained, warnings })
@@ -348,22 +173,17 @@ export abstract class Explainer implements Disposable {
       throw error
     } finally {
       disposeValue([first ?? null, kept ?? null])
-      pass.dispose()
     }
-  }
-
-  /** The part of an output of several that a class is taken from where none is named. */
-  async #likelyPart(pass: PassHandle, signal: AbortSignal | undefined): Promise<readonly (string | number)[]> {
-    const top = await this.#differentiate(pass, undefined, 'argmax', signal)
-    disposeExplained(top)
-    return top.of
   }
 
   /** The results of the last backward. */
   protected get explained(): NativeExplained {
     this.assertOpen()
     if (!this.#explained)
-      throw new GradCamError('ERR_NO_BACKWARD', 'There is no gradient yet: call backward(target) after forward(input).')
+      throw new GradCamError(
+        'ERR_NO_BACKWARD',
+        'No gradient was computed yet: call backward(target) after forward(input).',
+      )
     return this.#explained
   }
 

@@ -1,4 +1,4 @@
-import type { Explained } from './explainer.js'
+import type { Explained } from './explained.js'
 import { notesOf, type ModelNote } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
 import type { MapCondition } from './condition.js'

@@ -1,11 +1,6 @@
-import {
-  disposeExplained,
-  Explainer,
-  ofPart,
-  type Execution,
-  type Explained,
-  type ExplainOptions,
-} from './explainer.js'
+import { disposeExplained, ofPart, type Explained, type ExplainOptions } from './explained.js'
+import { Explainer } from './explainer.js'
+import type { Execution } from './execution.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'

@@ -1,4 +1,4 @@
-import type { ByteRange } from '../archive/byte-source.js'
+import type { ByteRange, Origin } from '../archive/byte-source.js'
 import type { StoredDType, StoredTensor } from '../archive/stored-tensor.js'
 import type { ProgramInput } from './inputs.js'
 import type { Instances } from './instances.js'
@@ -48,7 +48,7 @@ export function makePlan(
   const positions = new Map(paths.map((path, at) => [path, at]))
   const at = (path: string): number => {
     const position = positions.get(path)
-    if (position === undefined) throw new TypeError(`there is no module '${path}'`)
+    if (position === undefined) throw new TypeError(`the module '${path}' does not exist`)
     return position
   }
   const entries = [...instances.byPath]
@@ -97,7 +97,7 @@ function calleesFirst(instances: Instances): string[] {
 
 /** The plan as the addon takes it: each storage once. */
 export function toNativePlan({ modules, tensors, children, methods, inputs, fixedBatch }: ModelPlan) {
-  const files: (string | Uint8Array)[] = []
+  const files: Origin[] = []
   const storages: { file: number; position: number; bytes: number; crc32?: number }[] = []
   const known = new Map<string, number>()
   const place = ({ source, position, length, crc32 }: ByteRange): number => {

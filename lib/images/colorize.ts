@@ -1,4 +1,5 @@
-import { checkTensorShape, Tensor, tidy } from '../tensor/tensor.js'
+import { checkTensorShape, Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import { jetColors, jetTable } from './jet.js'
 import { asFloat } from './normalize.js'
 

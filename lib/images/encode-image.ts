@@ -1,6 +1,7 @@
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import type { NodeBuffer } from '../base/platform-types.js'
 import { functions, operators } from '../tensor/operators.js'
 import { checkTensor, type Tensor } from '../tensor/tensor.js'
 import { loadSharp } from './sharp.js'
@@ -29,7 +30,7 @@ export async function encodeImage(
   tensor: Tensor,
   format: ImageFormat = 'png',
   options: EncodeOptions = {},
-): Promise<Buffer> {
+): Promise<NodeBuffer> {
   const { quality = 90 } = expect.options(options)
   expect.oneOf('format', format, imageFormats)
   expect.integer('quality', quality, { min: 1, max: 100 })

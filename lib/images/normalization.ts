@@ -1,6 +1,7 @@
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { checkTensor, Tensor, tidy } from '../tensor/tensor.js'
+import { checkTensor, Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 
 /** Mean and standard deviation of each channel, of pixels in [0, 1], with which a model's training images were scaled. */
 export interface Normalization {

@@ -1,5 +1,6 @@
 import { expect } from '../base/check.js'
-import { checkTensorShape, tidy, type Tensor } from '../tensor/tensor.js'
+import { checkTensorShape, type Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 
 /**
  * Min-max normalises each map or image of a batch to [0, 1]: subtracts its smallest element, then divides by its largest

@@ -1,7 +1,8 @@
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { interpolate } from '../tensor/interpolate.js'
-import { checkTensorShape, tidy, type Tensor } from '../tensor/tensor.js'
+import { checkTensorShape, type Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import { colorize } from './colorize.js'
 import { asFloat, normalize } from './normalize.js'
 

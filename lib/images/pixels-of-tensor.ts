@@ -1,4 +1,5 @@
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import type { Pixels } from './pixels.js'
 
 /**

@@ -1,4 +1,3 @@
-import type { Stats } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import { expect, invalid, isInstance, show } from '../base/check.js'
@@ -34,7 +33,7 @@ export async function readSource(source: ImageSource, { signal }: CallOptions): 
  * others: a missing file and a folder have errors of their own. For paths that the caller did not name itself, such as those
  * of a list or a manifest.
  */
-export function notAFile(path: string, found: Stats): GradCamError | null {
+export function notAFile(path: string, found: { isFile(): boolean; isDirectory(): boolean }): GradCamError | null {
   if (found.isFile() || found.isDirectory()) return null
   const message = `The image '${path}' cannot be read: it is a pipe or a device. Save it to a file.`
   return new GradCamError('ERR_IMAGE_UNREADABLE', message)
@@ -63,7 +62,7 @@ function unreadable(path: string, cause: NodeJS.ErrnoException): GradCamError {
   const details = { path, system: cause.code }
   if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') {
     const remedy = `Check the path; a relative one starts at ${process.cwd()}.`
-    return new GradCamError('ERR_IMAGE_NOT_FOUND', `There is no image '${path}'.`, { remedy, details, cause })
+    return new GradCamError('ERR_IMAGE_NOT_FOUND', `The image '${path}' does not exist.`, { remedy, details, cause })
   }
   const [reason, remedy] =
     cause.code === 'EISDIR'

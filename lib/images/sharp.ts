@@ -26,7 +26,7 @@ async function load(): Promise<Sharp> {
   } catch (cause) {
     throw new GradCamError(
       'ERR_TOOL_MISSING',
-      `sharp, which reads and writes images, cannot be loaded: ${(cause as Error).message.split('\n')[0]}`,
+      `sharp, which reads and writes images, cannot be loaded: ${(cause as Error).message.split('\n')[0]?.replace(/\.?$/, '.')}`,
       { remedy: sharpRemedy, cause },
     )
   }

@@ -1,4 +1,4 @@
-import type { ExplainOptions } from '../explain/explainer.js'
+import type { ExplainOptions } from '../explain/explained.js'
 import { gridFeatures } from '../perturbation/grid.js'
 import { InputPerturbation } from '../perturbation/input-perturbation.js'
 import type { PerturbationExplanation } from '../perturbation/perturbation-explanation.js'

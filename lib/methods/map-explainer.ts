@@ -1,10 +1,10 @@
-import type { CallOptions } from '../addon/abort.js'
+import type { CallOptions, OnProgress } from '../addon/abort.js'
 import { Cam } from '../cam/cam.js'
 import type { CamFailure } from '../cam/cam-explanation.js'
 import { camMethods, type CamMethod } from '../cam/cam-methods.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import type { MapCondition } from '../explain/condition.js'
-import type { Explained, ExplainOptions } from '../explain/explainer.js'
+import type { Explained, ExplainOptions } from '../explain/explained.js'
 import { FullGrad } from '../cam/full-grad.js'
 import { GuidedGradCam } from '../attribution/guided-grad-cam.js'
 import { InputAttribution, type InputMethod } from '../attribution/input-attribution.js'
@@ -74,12 +74,21 @@ export interface MapExplainer extends Disposable {
    *
    * @throws GradCamError as the class of the methods, e.g. `Cam`, does
    */
-  explain(input: Tensor, options: CallOptions & { target: MapTarget }): Promise<MethodMaps>
+  explain(
+    input: Tensor,
+    options: CallOptions & { target: MapTarget; onProgress?: OnProgress | undefined },
+  ): Promise<MethodMaps>
   /**
    * Explains a batch for one target after another, with one forward pass where the methods allow that. Calls must not
    * overlap.
+   *
+   * @param onProgress see {@link ExplainOptions.onProgress}; for one target at a time
    */
-  explainEach(input: Tensor, targets: Iterable<MapTarget>): AsyncGenerator<MethodMaps, void, undefined>
+  explainEach(
+    input: Tensor,
+    targets: Iterable<MapTarget>,
+    onProgress?: OnProgress,
+  ): AsyncGenerator<MethodMaps, void, undefined>
 }
 
 /** What the classes of methods have in common. */
@@ -215,12 +224,12 @@ function ofLayers(
       )
       return { output: shareValue(explained.output), targets, scores, maps, failures, warnings, ...(of && { of }) }
     },
-    async *explainEach(images, targets) {
+    async *explainEach(images, targets, onProgress) {
       using given = withImages(others, images)
       const output = await cam.forward<Value>(given.inputs)
       try {
         for (const target of targets) {
-          const explained = await cam.backward<Value>(target)
+          const explained = await cam.backward<Value>(target, { onProgress })
           const { failures } = cam
           const maps = eachBut(failures).map(([layer, method]) =>
             toMap(layer, method, cam.get(layer, method), cam.conditions(layer, method)),
@@ -257,8 +266,8 @@ function single(
   return {
     methods: [method],
     explain,
-    async *explainEach(input, targets) {
-      for (const target of targets) yield await explain(input, { target })
+    async *explainEach(input, targets, onProgress) {
+      for (const target of targets) yield await explain(input, { target, onProgress })
     },
     [Symbol.dispose]: () => explainer[Symbol.dispose](),
   }

@@ -1,7 +1,7 @@
 import { camMethods, type CamMethod, type CamMethodFacts } from '../cam/cam-methods.js'
 import type { CamOptions } from '../cam/cam-options.js'
 import type { Reshape } from '../cam/reshape.js'
-import type { Execution } from '../explain/explainer.js'
+import type { Execution } from '../explain/execution.js'
 import { inputMethods } from '../attribution/input-attribution.js'
 import type { Smoothing } from '../attribution/smoothing.js'
 import type { Value } from '../tensor/values.js'

@@ -65,6 +65,14 @@ export function readMethodSettings(
   return Object.fromEntries(entries) as MethodSettings
 }
 
+/** Those of the settings that one of these methods takes. */
+export function settingsOf(given: MethodSettings, names: readonly MethodName[]): MethodSettings {
+  const entries = Object.entries(given).filter(([name]) =>
+    settings[name as SettingName].of.some((method) => names.includes(method)),
+  )
+  return Object.fromEntries(entries) as MethodSettings
+}
+
 function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(settings, name)
 }

@@ -151,6 +151,10 @@ export const methods: Readonly<Record<MethodName, MethodInfo>> = {
 /** The names of all methods. */
 export const methodNames = Object.keys(methods) as readonly MethodName[]
 
+/** Whether the map of a method differs from pixel to pixel, so that it would hide an image that it is laid over. */
+export const isFine = (method: MethodName): boolean =>
+  methods[method].by === 'InputAttribution' || methods[method].by === 'GuidedGradCam'
+
 /** Whether that is the name of a method. */
 export function isMethodName(name: unknown): name is MethodName {
   return typeof name === 'string' && Object.hasOwn(methods, name)

@@ -1,5 +1,5 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
-import type { TensorHandle } from '../addon/binding.js'
+import type { TensorHandle } from '../addon/native-values.js'
 import { native } from '../addon/native.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { functions, operators } from '../tensor/operators.js'

@@ -1,6 +1,6 @@
 import { isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import type { Explained } from '../explain/explainer.js'
+import type { Explained } from '../explain/explained.js'
 import { inParts } from '../base/in-parts.js'
 import { rowsOf } from '../model/model-notes.js'
 import type { ScorePass } from '../explain/score-pass.js'

@@ -1,5 +1,5 @@
 import { Malformed } from '../archive/malformed.js'
-import { PickledCall, PickledGlobal, PickledList, PickledReference, partsOf, type Pickled } from '../archive/pickle.js'
+import { PickledCall, PickledGlobal, PickledList, PickledReference, partsOf, type Pickled } from '../archive/pickled.js'
 import { extentOf, storageClasses } from '../archive/stored-tensor.js'
 import { sourceDepth } from './source-nesting.js'
 

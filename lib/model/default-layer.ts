@@ -49,7 +49,7 @@ export async function defaultLayer(
   throw new GradCamError(
     'ERR_LAYER_OUTPUT',
     `No layer of the model returns [N, C, h, w] with more than one spatial position for an input of [${shape.join(', ')}], ` +
-      'so there is no map to draw. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
+      'so no map can be drawn. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
   )
 }
 

@@ -1,4 +1,4 @@
-import type { ModelHandle, NativeRows } from '../addon/binding.js'
+import type { ModelHandle, NativeRows } from '../addon/native-model.js'
 import { checkModel, type Model } from './model.js'
 
 /** Something about a model that makes its results depend on more than the image, or that changes how it runs. */

@@ -1,5 +1,5 @@
 import type { CallOptions } from '../addon/abort.js'
-import type { ModelHandle, NativeArgument } from '../addon/binding.js'
+import type { ModelHandle, NativeArgument } from '../addon/native-model.js'
 import { invalid, isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { DType } from '../tensor/dtype.js'

@@ -1,5 +1,5 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
-import type { NativeValue } from '../addon/binding.js'
+import type { NativeValue } from '../addon/native-values.js'
 import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
 import { checkModel, toPositional, type HookHandle, type Model } from './model.js'

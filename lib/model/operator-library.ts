@@ -28,7 +28,7 @@ export async function findOperatorLibrary(library: string | URL): Promise<string
   const root = libtorchRoot()
   throw new GradCamError(
     'ERR_FILE_NOT_FOUND',
-    `There is no Python package '${path}' with a library of operators (_C): it was looked for ` +
+    `The Python package '${path}' with a library of operators (_C) was not found: it was looked for ` +
       `${root === null ? '' : `in ${dirname(root)} and `}where python3 finds packages.`,
     { remedy: 'Install it for the same PyTorch, or give the path of its library.', details: { library: path } },
   )

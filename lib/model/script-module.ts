@@ -1,5 +1,5 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
-import type { HookKind, ModelHandle } from '../addon/binding.js'
+import type { HookKind, ModelHandle } from '../addon/native-model.js'
 import { toNativePlan } from '../exported/plan.js'
 import { native } from '../addon/native.js'
 import { expect, invalid, isInstance } from '../base/check.js'

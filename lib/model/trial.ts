@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { expect } from '../base/check.js'
 import { GradCamError, type GradCamErrorCode } from '../base/errors.js'
+import type { NodeBuffer } from '../base/platform-types.js'
 import { runNodeChild } from '../base/node-child.js'
 import type { CheckedFile } from '../model-file/check.js'
 import { refusedAmong, refusedInSource } from '../model-file/refused-operators.js'
@@ -47,7 +48,7 @@ const isSize = (size: unknown): size is number => Number.isSafeInteger(size) && 
  *
  * Throws ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE.
  */
-export async function readWhole(path: string): Promise<Buffer> {
+export async function readWhole(path: string): Promise<NodeBuffer> {
   return await readFile(path).catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT' || cause.code === 'ENOTDIR'
     throw new GradCamError(

@@ -1,7 +1,8 @@
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { functions } from '../tensor/operators.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import type { Perturbation } from './perturbation.js'
 
 /** The sum over versions of weight times mask, and of the masks where they are the divisor; float64, so that the order of the terms does not matter. */

@@ -1,7 +1,8 @@
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { invalid } from '../base/check.js'
 import { operators } from '../tensor/operators.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './perturbation.js'
 
 /** The settings of feature ablation. */

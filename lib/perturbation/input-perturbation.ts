@@ -1,20 +1,15 @@
 import { settled } from '../base/callback.js'
 import { expect, invalid, toList } from '../base/check.js'
-import {
-  disposeExplained,
-  Explainer,
-  ofPart,
-  toExecutionPlan,
-  type Execution,
-  type ExplainOptions,
-  type Run,
-} from '../explain/explainer.js'
+import { disposeExplained, ofPart, type ExplainOptions, type Run } from '../explain/explained.js'
+import { Explainer } from '../explain/explainer.js'
+import { toExecutionPlan, type Execution } from '../explain/execution.js'
 import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { inParts } from '../base/in-parts.js'
 import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
 import type { ClassChoice, Target } from '../target/target.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import { outputPart } from '../target/top-classes.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'

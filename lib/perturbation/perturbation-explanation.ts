@@ -1,4 +1,4 @@
-import type { ExecutionPath } from '../explain/explainer.js'
+import type { ExecutionPath } from '../explain/execution.js'
 import { AttributionExplanation, type ExplanationFields } from '../explain/explanation.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'

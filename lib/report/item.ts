@@ -49,7 +49,7 @@ export function toItem(line: JobLine, small: Thumbnail | null, input: string | n
     ...(line.notes && { Model: line.notes.map(({ message }) => message).join(' ') }),
     Method: line.layer === null ? line.method : `${line.method} at ${line.layer}`,
     Input: `${line.input}, ${size[1]} x ${size[0]}`,
-    ...(small && 'missing' in small && { Image: small.missing === 'gone' ? 'no longer there' : small.reason }),
+    ...(small && 'missing' in small && { Image: small.missing === 'gone' ? 'missing' : small.reason }),
     Files: Object.values(line.files).join(', ') || 'none',
     ...warned,
     ...digest,

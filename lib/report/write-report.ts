@@ -131,7 +131,7 @@ async function page(title: string, job: unknown): Promise<[string, string]> {
   const read = (name: string): Promise<string> => readFile(join(packageRoot, 'assets', 'report', name), 'utf8')
   const parts: Readonly<Record<string, string>> = {
     title: title.replaceAll('&', '&amp;').replaceAll('<', '&lt;'),
-    style: await read('page.css'),
+    style: `${await read('theme.css')}\n${await read('page.css')}`,
     job: toScript(job),
     script: await bundleModules('main.js', read),
   }

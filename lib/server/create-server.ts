@@ -1,3 +1,4 @@
+/** @ts-ignore: without types of Node.js in the program these are `any`. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'

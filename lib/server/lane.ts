@@ -129,7 +129,7 @@ export class Lane {
       waiter.batch = running
       running.waiters++
     }
-    if (running.waiters === 0) throw new GradCamError('ERR_ABORTED', 'Nobody waits for the image any more.')
+    if (running.waiters === 0) throw new GradCamError('ERR_ABORTED', 'The client has stopped waiting for the image.')
     const began = performance.now()
     const found = await explainMaps(by, batch, running.stop.signal)
     this.onBatch(batch.length, (performance.now() - began) / 1000)

@@ -36,7 +36,7 @@ export function readForm(busboy: ServerPackages['busboy'], contentType: string, 
         stream.on('error', (error: Error) => refuse(error.message))
       })
       form.on('field', (name, value, _nameCut, valueCut) => {
-        if (name !== 'options') refuse(`there is a part '${name.slice(0, 100)}'`)
+        if (name !== 'options') refuse(`it has an unknown part '${name.slice(0, 100)}'`)
         else if (valueCut) refuse('its options are too long')
         else options = value
       })
@@ -44,7 +44,7 @@ export function readForm(busboy: ServerPackages['busboy'], contentType: string, 
         form.on(limit, () => refuse('it has more parts than an image and options'))
       form.on('error', (error: unknown) => refuse((error as Error).message))
       form.on('finish', () => {
-        if (files === 0) refuse('there is no image in it')
+        if (files === 0) refuse('it has no image')
         else resolve({ image: Buffer.concat(chunks), options })
       })
       form.end(body)

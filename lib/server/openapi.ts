@@ -9,7 +9,7 @@ import { problemSchema, type Schema } from './schemas.js'
 export function openApi(routes: readonly Route[]): unknown {
   const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
   const paths: Record<string, Record<string, unknown>> = {}
-  for (const route of routes) {
+  for (const route of routes.filter(({ isFile = false }) => !isFile)) {
     const path = route.url.replaceAll(/:(\w+)/g, '{$1}')
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) }
   }

@@ -19,6 +19,8 @@ export interface ServedModelOptions {
   readonly layer?: string | undefined
   /** For a layer that does not return [N, C, h, w]. */
   readonly reshape?: Reshape | undefined
+  /** What the file of the model is called: the explorer shows it in the commands that give the same maps. Clients read it. */
+  readonly file?: string | undefined
 }
 
 /** What {@link createServer} takes. */
@@ -49,7 +51,10 @@ export interface ServerOptions {
   readonly concurrency?: number | undefined
   /** Milliseconds in which a request has to arrive, headers and body. 15,000 by default. For `listen` and `handler` only. */
   readonly requestTimeout?: number | undefined
-  /** A request requires `Authorization: Bearer TOKEN` then, but for `/`, `/healthz` and `/readyz`. */
+  /**
+   * A request requires `Authorization: Bearer TOKEN` then, but for the files of the page, `/healthz` and `/readyz`. The page
+   * asks for the token.
+   */
   readonly token?: string | undefined
   /**
    * Names of hosts that requests may be addressed to, besides IP addresses and localhost: a page that an attacker's name
@@ -72,6 +77,7 @@ export interface ServedModelSettings {
   readonly preprocess: Preprocess
   readonly layer: string | null
   readonly reshape: Reshape | undefined
+  readonly file: string | null
 }
 
 /** How requests become batches. */
@@ -171,7 +177,7 @@ function readModel(name: string, given: ServedModelOptions | Model): ServedModel
   if (!/^[\w.-]{1,100}$/.test(name))
     throw invalid('models', 'an object whose keys have letters, digits, dots, hyphens and underscores', name)
   const options: ServedModelOptions = isModel(given) ? { model: given } : expect.options(given, `models.${name}`)
-  const { model, labels = null, preprocess = 'imagenet', layer, reshape } = options
+  const { model, labels = null, preprocess = 'imagenet', layer, reshape, file } = options
   const models: readonly unknown[] = toList(model) ?? [model]
   if (models.length === 0 || !models.every(isModel))
     throw invalid(`models.${name}.model`, 'a loaded model, such as a ScriptModule, or an array of at least one', model)
@@ -182,6 +188,7 @@ function readModel(name: string, given: ServedModelOptions | Model): ServedModel
     preprocess: readPreprocess(preprocess),
     layer: layer === undefined ? null : expect.string(`models.${name}.layer`, layer),
     reshape,
+    file: file === undefined ? null : expect.string(`models.${name}.file`, file),
   }
 }
 

@@ -81,7 +81,7 @@ function ofViolation(violation: Violation, context: string): GradCamError {
   const name = violation.propertyName ?? params['propertyName']
   if (typeof name === 'string' && (keyword === 'enum' || keyword === 'propertyNames')) {
     const near = nearestName(name, (params['allowedValues'] as readonly string[] | undefined) ?? [])
-    return new GradCamError('ERR_INVALID_ARGUMENT', `There is no option '${name}'.`, {
+    return new GradCamError('ERR_INVALID_ARGUMENT', `Unknown option '${name}'.`, {
       remedy: near === null ? '/openapi.json lists the options.' : `Did you mean '${near}'?`,
       details: { argument: name },
     })

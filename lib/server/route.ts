@@ -14,5 +14,7 @@ export interface Route {
   readonly answer: Readonly<Record<string, Schema>>
   /** Whether it is answered without a token. */
   readonly isOpen?: boolean
+  /** Whether it is a file of the page, and no part of the API that /openapi.json describes. */
+  readonly isFile?: boolean
   readonly handler: (request: FastifyRequest, reply: FastifyReply) => unknown
 }

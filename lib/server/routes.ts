@@ -1,18 +1,23 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GradCamError } from '../base/errors.js'
-import { toNpy } from '../batch/npy.js'
-import { methodNames, methods } from '../methods/table.js'
-import { frontPage } from './front-page.js'
+import { methodNames } from '../methods/table.js'
+import { describeAnswer, describeEvaluated, describeLayers, describeMethod, describeModel } from './describe.js'
+import type { EvaluationAsk } from './evaluation.js'
 import type { ServerMetrics } from './metrics.js'
 import { readForm, type ImageForm } from './multipart.js'
 import { openApi } from './openapi.js'
 import type { ServerSettings } from './options.js'
 import type { ServerPackages } from './packages.js'
+import { pageRoutes } from './page-routes.js'
+import type { Ask } from './plan.js'
 import {
   answerFormats,
   answerSchema,
   askSchema,
-  askUploadedSchema,
+  binary,
+  bodyOf,
+  evaluatedSchema,
+  evaluationSchema,
   layerSchema,
   listOf,
   methodSchema,
@@ -22,7 +27,7 @@ import {
   type Schema,
 } from './schemas.js'
 import { findModel, type ServedModel } from './served-model.js'
-import { type Answer, type AnswerMap, type Ask, type ExplainService } from './service.js'
+import type { ExplainService } from './service.js'
 import type { Route } from './route.js'
 import type { Uploads } from './uploads.js'
 import type { Visits } from './visits.js'
@@ -37,7 +42,6 @@ export interface RouteContext {
   readonly uploads: Uploads
 }
 
-const binary: Schema = { type: 'string', format: 'binary' }
 const plain: Schema = { type: 'string' }
 const json = (schema: Schema) => ({ 'application/json': schema })
 
@@ -52,18 +56,23 @@ export function makeRoutes(context: RouteContext): Route[] {
       url: '/v1/explain',
       summary: 'Explains an image: the body, or the file of a form whose part `options` may hold the options as JSON.',
       query: askSchema,
-      body: {
-        'image/*': binary,
-        'application/octet-stream': binary,
-        'multipart/form-data': {
-          type: 'object',
-          properties: { image: binary, options: askSchema },
-          required: ['image'],
-        },
-        'application/json': askUploadedSchema,
-      },
+      body: bodyOf(askSchema),
       answer: { ...json(answerSchema), 'image/png': binary, 'image/webp': binary, 'image/jpeg': binary },
       handler: (request, reply) => explain(context, request, reply),
+    },
+    {
+      method: 'POST',
+      url: '/v1/evaluate',
+      summary: 'Explains an image, and measures its maps by insertion and deletion.',
+      query: evaluationSchema,
+      body: bodyOf(evaluationSchema),
+      answer: json(evaluatedSchema),
+      handler: async (request) => {
+        const signal = visits.begin(request)
+        const { image, options } = await readBody(context, request)
+        const ask = askOf<Ask & EvaluationAsk>(request, options, evaluationSchema)
+        return describeEvaluated(await service.evaluate(ask, image, signal))
+      },
     },
     {
       method: 'POST',
@@ -100,9 +109,7 @@ export function makeRoutes(context: RouteContext): Route[] {
       summary: 'The methods that requests may ask for.',
       answer: json(listOf('methods', methodSchema)),
       handler: () => ({
-        methods: methodNames
-          .filter((name) => settings.methods.includes(name))
-          .map((name) => ({ name, ...methods[name] })),
+        methods: methodNames.filter((name) => settings.methods.includes(name)).map(describeMethod),
       }),
     },
     {
@@ -138,14 +145,7 @@ export function makeRoutes(context: RouteContext): Route[] {
       answer: json({ type: 'object', additionalProperties: true }),
       handler: (_, reply) => reply.type('application/json').send(JSON.stringify(openApi(routes))),
     },
-    {
-      method: 'GET',
-      url: '/',
-      summary: 'A page that says what the server offers.',
-      answer: { 'text/html': plain },
-      isOpen: true,
-      handler: (_, reply) => reply.type('text/html; charset=utf-8').send(frontPage(routes)),
-    },
+    ...pageRoutes(),
   ]
   return routes
 }
@@ -157,7 +157,7 @@ async function explain(context: RouteContext, request: FastifyRequest, reply: Fa
   const { service, visits } = context
   const signal = visits.begin(request)
   const { image, options } = await readBody(context, request)
-  const ask = askOf(request, options)
+  const ask = askOf<AskedFor>(request, options, askSchema)
   const { format } = ask
   if (format === 'json' || format === 'npy') return describeAnswer(await service.explain(ask, image, signal), format)
   const { bytes, map } = await service.draw({ ...ask, format }, image, signal)
@@ -204,11 +204,11 @@ async function readBody({ packages, uploads }: RouteContext, { body, headers }: 
 }
 
 /** The options of the query, and over them those of the body, checked by the schema of both. */
-function askOf(request: FastifyRequest, options: Posted['options']): AskedFor {
-  const query = request.query as AskedFor
+function askOf<Asked extends Ask>(request: FastifyRequest, options: Posted['options'], schema: Schema): Asked {
+  const query = request.query as Asked
   if (options === null) return query
   const merged = { ...query, ...asLists(options) }
-  const validate = request.compileValidationSchema(askSchema, 'querystring')
+  const validate = request.compileValidationSchema(schema, 'querystring')
   if (validate(merged)) return merged
   throw Object.assign(new Error('The options are not valid.'), {
     validation: validate.errors,
@@ -231,73 +231,11 @@ function parseOptions(text: string, what: string): Readonly<Record<string, unkno
 
 /** One method, layer or target may be given as it is, as in the query. */
 function asLists(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const lists = ['method', 'layer', 'target']
+  const lists = ['method', 'layer', 'target', 'metric']
   return Object.fromEntries(
     Object.entries(options).map(([key, value]) => [
       key,
       lists.includes(key) && !Array.isArray(value) ? [value] : value,
     ]),
   )
-}
-
-function describeAnswer(answer: Answer, format: 'json' | 'npy'): unknown {
-  const { model, size, region, outputs, top, maps, notes, warnings } = answer
-  return {
-    model: model.name,
-    size,
-    region,
-    outputs,
-    top: top.map((one) => ({ ...one, label: labelOf(model, one.class) })),
-    maps: maps.map((map) => ({ ...describeMap(map, format), label: labelOf(model, map.class) })),
-    notes,
-    warnings,
-  }
-}
-
-function describeMap({ method, layer, class: index, score, condition, values }: AnswerMap, format: 'json' | 'npy') {
-  const { data, height, width } = values
-  return {
-    method,
-    layer,
-    class: index,
-    score,
-    condition,
-    height,
-    width,
-    ...(format === 'npy'
-      ? { npy: toNpy(data, [height, width]).toString('base64') }
-      : { values: Array.from(data, (value) => (Number.isFinite(value) ? value : null)) }),
-  }
-}
-
-const labelOf = ({ settings: { labels } }: ServedModel, index: number): string | null => labels?.[index] || null
-
-function describeModel(served: ServedModel, isDefault: boolean): unknown {
-  const { name, settings, layer, shape } = served
-  return {
-    name,
-    isDefault,
-    devices: settings.models.map(({ device }) => device),
-    defaultLayer: layer,
-    size: shape.slice(2),
-    labels: settings.labels,
-    notes: served.notes,
-  }
-}
-
-async function describeLayers(served: ServedModel): Promise<unknown[]> {
-  const { outputs, suggested } = await served.trial()
-  const byPath = new Map(outputs.map((output) => [output.path, output]))
-  return served.model
-    .namedModules()
-    .filter(({ path }) => path !== '')
-    .map(({ path, typeName, parameters, hookable }) => ({
-      path,
-      type: typeName,
-      parameters,
-      explainable: hookable,
-      output: byPath.get(path)?.description ?? null,
-      suggested: suggested.some(({ layer }) => layer === path),
-      isDefault: path === served.layer,
-    }))
 }

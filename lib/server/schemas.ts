@@ -1,5 +1,9 @@
+import { usualTop } from '../batch/explain-batch.js'
+import { methodOptions } from '../methods/options.js'
 import { methodNames } from '../methods/table.js'
-import { mostMaps, type overlayFormats } from './service.js'
+import { curveMetrics, mostEvaluated } from './evaluation.js'
+import { mostMaps } from './plan.js'
+import type { overlayFormats } from './service.js'
 
 // One set of schemas: Fastify validates by them, serializes by them, and /openapi.json consists of them. They use what JSON
 // Schema draft 7 and OpenAPI 3.1 have in common.
@@ -22,7 +26,37 @@ export const answerFormats = ['json', 'npy', 'png', 'webp', 'jpeg'] as const sat
   'json' | 'npy' | keyof typeof overlayFormats
 )[]
 
-const askProperties: Readonly<Record<string, Schema>> = {
+/** What a setting may cost: each counts runs of the model, which the deadline of the request bounds besides. */
+const runs = { type: 'integer', minimum: 1, maximum: 10_000 } as const
+
+/** The settings of methods that requests may give: those of lib/methods that are plain data. */
+const settingProperties: Readonly<Record<string, Schema>> = {
+  eigenSmooth: { type: 'boolean', description: methodOptions.eigenSmooth.help },
+  seed: { type: 'integer', minimum: 0, description: methodOptions.seed.help },
+  steps: { ...runs, description: methodOptions.steps.help },
+  masks: { ...runs, description: methodOptions.masks.help },
+  window: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
+  stride: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
+  smooth: {
+    type: 'object',
+    properties: { samples: { ...runs, description: methodOptions.samples.help } },
+    description: 'SmoothGrad: kind (mean, squared or variance), samples, sigma, seed',
+  },
+  reshape: { description: methodOptions.reshape.help },
+  part: { description: methodOptions.part.help },
+  execution: { type: 'string', description: 'auto, split or hooked: how methods of layers run' },
+  precision: { type: 'string', description: 'bfloat16 or float16: what methods of layers compute in before the layer' },
+}
+
+const settingsSchema: Schema = {
+  type: 'object',
+  properties: settingProperties,
+  propertyNames: { enum: Object.keys(settingProperties) },
+  description: 'Settings of the methods, as JSON; each goes to the methods that take it.',
+}
+
+/** What a request says of the maps that it asks for. */
+const mapProperties: Readonly<Record<string, Schema>> = {
   model: { type: 'string', maxLength: 100, description: 'The name of the model; by default the first of /v1/models.' },
   method: {
     type: 'array',
@@ -49,6 +83,18 @@ const askProperties: Readonly<Record<string, Schema>> = {
     description:
       'What is explained: the index of a class, its label, argmax (the default: the top class), or, in JSON, a target with a kind.',
   },
+  settings: settingsSchema,
+  top: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 1000,
+    default: usualTop,
+    description: 'How many of the highest classes the answer names.',
+  },
+}
+
+const askProperties: Readonly<Record<string, Schema>> = {
+  ...mapProperties,
   format: {
     type: 'string',
     enum: answerFormats,
@@ -65,18 +111,57 @@ const askProperties: Readonly<Record<string, Schema>> = {
   },
 }
 
-/** The options of an explanation, in the query or as JSON. */
-export const askSchema: Schema = {
-  type: 'object',
-  properties: askProperties,
-  // Not additionalProperties: false, which makes Fastify take out what is unknown in silence.
-  propertyNames: { enum: Object.keys(askProperties) },
+const evaluationProperties: Readonly<Record<string, Schema>> = {
+  ...mapProperties,
+  metric: {
+    type: 'array',
+    items: { type: 'string', enum: curveMetrics },
+    minItems: 1,
+    maxItems: curveMetrics.length,
+    uniqueItems: true,
+    description: 'The metrics; all by default.',
+  },
+  steps: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 200,
+    default: 20,
+    description: 'In how many steps of equally many pixels; the model runs once for each, and once more.',
+  },
+  score: {
+    type: 'string',
+    enum: ['probability', 'logit'],
+    default: 'probability',
+    description: 'The score of a class; a target with a kind has its own.',
+  },
 }
 
-/** The same for an image that was uploaded before. */
-export const askUploadedSchema: Schema = object({ image: text('The name that /v1/images gave'), ...askProperties }, [
-  'image',
-])
+const asked = (properties: Readonly<Record<string, Schema>>): Schema => ({
+  type: 'object',
+  properties,
+  // Not additionalProperties: false, which makes Fastify take out what is unknown in silence.
+  propertyNames: { enum: Object.keys(properties) },
+})
+
+/** The options of an explanation, in the query or as JSON. */
+export const askSchema = asked(askProperties)
+
+/** Those of an evaluation. */
+export const evaluationSchema = asked(evaluationProperties)
+
+/** What a body may be: an image, a form, or as JSON the name of an image that was uploaded before. */
+export function bodyOf(options: Schema): Readonly<Record<string, Schema>> {
+  const properties = options['properties'] as Readonly<Record<string, Schema>>
+  return {
+    'image/*': binary,
+    'application/octet-stream': binary,
+    'multipart/form-data': { type: 'object', properties: { image: binary, options }, required: ['image'] },
+    'application/json': object({ image: text('The name that /v1/images gave'), ...properties }, ['image']),
+  }
+}
+
+/** The bytes of a file. */
+export const binary: Schema = { type: 'string', format: 'binary' }
 
 export const uploadSchema: Schema = object({
   image: text('The name by which /v1/explain takes the image, as JSON'),
@@ -102,18 +187,22 @@ const noteSchema = object({
   message: text('What it is, what follows from it, and what to do.'),
 })
 
+const explainedProperties: Readonly<Record<string, Schema>> = {
+  method: text('The method'),
+  layer: nullable(text('The layer; null for a method that requires none')),
+  class: integer('The class that was explained'),
+  label: nullable(text('Its label, where the server has one')),
+  score: number('The score of the target: for a class the output of the model'),
+  condition: object({
+    state: text('ok, zero, saturated or not-finite: whether the map says something'),
+    reason: nullable(text('Why it does not')),
+  }),
+}
+
 const mapSchema: Schema = {
   ...object({
-    method: text('The method'),
-    layer: nullable(text('The layer; null for a method that requires none')),
-    class: integer('The class that was explained'),
-    label: nullable(text('Its label, where the server has one')),
-    score: number('The score of the target: for a class the output of the model'),
-    condition: object({
-      state: text('ok, zero, saturated or not-finite: whether the map says something'),
-      reason: nullable(text('Why it does not')),
-    }),
-    height: integer('Rows of the map, which lies over the region'),
+    ...explainedProperties,
+    height: integer('Rows of the map, which lies over the window'),
     width: integer('Columns of the map'),
     values: list(
       nullable({ type: 'number' }),
@@ -135,7 +224,17 @@ export const answerSchema: Schema = object({
       bottom: integer('The row after the last'),
       right: integer('The column after the last'),
     }),
-    description: 'The pixels of the image that the model saw: maps lie over these.',
+    description: 'The pixels of the image that the model saw.',
+  },
+  window: {
+    ...object({
+      top: number('Upper edge'),
+      left: number('Left edge'),
+      bottom: number('Lower edge'),
+      right: number('Right edge'),
+    }),
+    description:
+      'Where maps lie, in pixels of the image: over the region, and beyond it where the image was padded for the model.',
   },
   outputs: integer('How many numbers the model returned; 0 where its output is not a row for each image'),
   top: list(
@@ -145,15 +244,42 @@ export const answerSchema: Schema = object({
       score: number('The output of the model for it'),
       probability: number('The softmax over all outputs, or the output where that is a probability'),
     }),
-    'The highest classes, at most five, the highest first',
+    'The highest classes, the highest first: as many as `top` says',
   ),
   maps: list(mapSchema, 'By method, layer and target, in the order of the request'),
   notes: list(noteSchema, 'What makes results of the model depend on more than the image'),
   warnings: list({ type: 'string' }, 'What LibTorch and the model warned of'),
 })
 
+const measuredSchema = object({
+  value: number('The area under the curve'),
+  curve: list({ type: 'number' }, 'The score at each of the points'),
+})
+
+/** The answer of an evaluation. */
+export const evaluatedSchema: Schema = object({
+  model: text('The name of the model'),
+  points: list({ type: 'number' }, 'The shares of pixels that the curves are over, from 0 to 1'),
+  maps: list(
+    object({
+      ...explainedProperties,
+      results: {
+        ...object({ insertion: measuredSchema, deletion: measuredSchema }, []),
+        type: ['object', 'null'],
+        description: 'By metric; null where the map holds NaN or an infinity',
+      },
+    }),
+    `By method, layer and target, in the order of the request; at most ${mostEvaluated}`,
+  ),
+})
+
 export const modelSchema: Schema = object({
   name: text('Its name'),
+  file: nullable(text('What its file is called, where the server was told')),
+  preprocess: {
+    anyOf: [{ type: 'string' }, { type: 'object', additionalProperties: true }],
+    description: 'What is done to images: the name of a preset, or a description',
+  },
   isDefault: { type: 'boolean', description: 'Whether it is that of requests that name none' },
   devices: list({ type: 'string' }, 'A device for each replica'),
   defaultLayer: nullable(text('The layer of requests that name none')),
@@ -169,14 +295,17 @@ export const layerSchema: Schema = object({
   explainable: { type: 'boolean', description: 'Whether hooks can be put on it' },
   output: nullable(text('What it returned for one image')),
   suggested: { type: 'boolean', description: 'Whether it is a good layer to explain' },
+  reason: nullable(text('Why, in one sentence')),
   isDefault: { type: 'boolean', description: 'Whether it is that of requests that name none' },
 })
 
 export const methodSchema: Schema = object({
   name: text('Its name'),
   title: text('Its name in a heading'),
+  by: text('The class of the package that computes it'),
   layered: { type: 'boolean', description: 'Whether it requires a layer' },
   target: { type: 'boolean', description: 'Whether its map depends on the target' },
+  fine: { type: 'boolean', description: 'Whether its map differs from pixel to pixel' },
   needs: text('gradient, runs (it runs the model many times) or nothing'),
   signed: { type: 'boolean', description: 'Whether its map may have negative values' },
   formula: text('The formula'),

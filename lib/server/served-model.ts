@@ -5,6 +5,8 @@ import type { Reshape } from '../cam/reshape.js'
 import { pickLayer } from '../cam/pick-layer.js'
 import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
+import type { MethodSettings } from '../methods/options.js'
+import { settingsOf } from '../methods/settings.js'
 import { methods, type MethodName } from '../methods/table.js'
 import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
 import type { Model } from '../model/model.js'
@@ -22,13 +24,14 @@ export interface ModelTrial {
   readonly suggested: readonly LayerSuggestion[]
 }
 
-/** The methods and layers that one explainer serves. */
+/** The methods, layers and settings that one explainer serves. */
 export interface LaneKey {
   readonly methods: readonly MethodName[]
   readonly layers: readonly string[]
+  readonly settings: MethodSettings
 }
 
-/** As many lanes as a model keeps; clients choose the combinations of methods and layers. */
+/** As many lanes as a model keeps; clients choose the combinations of methods, layers and settings. */
 const mostLanes = 64
 
 /** A model of the server: its lanes, and what is said of it. */
@@ -86,7 +89,7 @@ export class ServedModel {
 
   /** The lane of these methods at these layers. */
   lane(key: LaneKey): Lane {
-    const name = JSON.stringify([key.methods, key.layers])
+    const name = JSON.stringify([key.methods, key.layers, key.settings])
     const lane = this.#lanes.get(name) ?? this.#open(key)
     this.#lanes.delete(name)
     this.#lanes.set(name, lane)
@@ -106,7 +109,7 @@ export class ServedModel {
     this.#lanes.clear()
   }
 
-  #open({ methods: names, layers }: LaneKey): Lane {
+  #open({ methods: names, layers, settings }: LaneKey): Lane {
     for (const layer of layers) this.model.checkLayer(layer)
     this.#makeRoom()
     // The reshape was made for one layer, unless the operator of the server said that it holds for all.
@@ -115,7 +118,7 @@ export class ServedModel {
     const explainers: BatchExplainer[] = []
     try {
       for (const model of this.settings.models) {
-        const [explainer] = makeMapExplainers(model, names, layers, reshape)
+        const [explainer] = makeMapExplainers(model, names, layers, { ...reshape, ...settings })
         if (explainer) explainers.push({ model, explainer })
       }
       return new Lane(explainers, this.batching, this.batching.onBatch)
@@ -136,7 +139,7 @@ export class ServedModel {
     }
     throw new GradCamError(
       'ERR_BUSY',
-      `The model '${this.name}' is asked for too many combinations of methods and layers.`,
+      `The model '${this.name}' is asked for too many combinations of methods, layers and settings.`,
     )
   }
 
@@ -173,15 +176,16 @@ export class ServedModel {
 }
 
 /** The lanes of a request: methods of layers share their passes, and each of the others has its own. */
-export function laneKeys(names: readonly MethodName[], layers: readonly string[]): LaneKey[] {
+export function laneKeys(names: readonly MethodName[], layers: readonly string[], given: MethodSettings): LaneKey[] {
   const cams = names.filter((name) => methods[name].by === 'Cam').toSorted()
   const single = names.filter((name) => methods[name].by !== 'Cam')
+  const settings = (own: readonly MethodName[]): MethodSettings => settingsOf(given, own)
   return [
-    ...(cams.length > 0 ? [{ methods: cams, layers: layers.toSorted() }] : []),
+    ...(cams.length > 0 ? [{ methods: cams, layers: layers.toSorted(), settings: settings(cams) }] : []),
     ...single.flatMap((name) =>
       methods[name].layered
-        ? layers.map((layer) => ({ methods: [name], layers: [layer] }))
-        : [{ methods: [name], layers: [] }],
+        ? layers.map((layer) => ({ methods: [name], layers: [layer], settings: settings([name]) }))
+        : [{ methods: [name], layers: [], settings: settings([name]) }],
     ),
   ]
 }
@@ -191,7 +195,7 @@ export function findModel(models: ReadonlyMap<string, ServedModel>, name: string
   const found = name === undefined ? [...models.values()][0] : models.get(name)
   if (found) return found
   const near = nearestName(name ?? '', [...models.keys()])
-  throw new GradCamError('ERR_MODEL_NOT_FOUND', `There is no model '${name}'.`, {
+  throw new GradCamError('ERR_MODEL_NOT_FOUND', `The model '${name}' does not exist.`, {
     remedy: near === null ? 'GET /v1/models lists them.' : `Did you mean '${near}'?`,
     details: { model: name, models: [...models.keys()] },
   })

@@ -1,50 +1,15 @@
 import { GradCamError } from '../base/errors.js'
-import { invalid, show } from '../base/check.js'
-import { wholeOf, type ExplainedMap, type ExplainedMaps } from '../batch/explain-batch.js'
+import { wholeOf } from '../batch/explain-batch.js'
 import { encodeMap } from '../batch/encode.js'
 import { MemoryBudget } from '../batch/memory-budget.js'
 import { prepare, type Prepared } from '../batch/prepare.js'
-import type { TopClass } from '../batch/result.js'
 import { Stage } from '../batch/stage.js'
-import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
-import { methods, type MethodName } from '../methods/table.js'
-import type { ModelNote } from '../model/model-notes.js'
-import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
-import { parseTarget } from '../target/labels.js'
-import type { TargetData } from '../target/target.js'
-import type { Pixels } from '../images/pixels.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { answerOf, type Answer, type AnswerMap, type DecodedImage } from './answer.js'
+import { evaluate, mostEvaluated, type Evaluated, type EvaluationAsk } from './evaluation.js'
 import type { BatchListener } from './lane.js'
 import type { ServerSettings } from './options.js'
-import { findModel, laneKeys, ServedModel } from './served-model.js'
-
-/** What a request asks for, as its schema lets it through. */
-export interface Ask {
-  readonly model?: string
-  readonly method?: readonly MethodName[]
-  readonly layer?: readonly string[]
-  readonly target?: readonly (string | number | TargetData)[]
-}
-
-/** One map of an answer. */
-export interface AnswerMap extends ExplainedMap {
-  readonly target: BatchTarget
-  /** The class that was explained. */
-  readonly class: number
-  readonly score: number
-}
-
-/** What was found about an image. */
-export interface Answer {
-  readonly model: ServedModel
-  readonly size: readonly [height: number, width: number]
-  readonly region: Region
-  readonly outputs: number
-  readonly top: readonly TopClass[]
-  readonly maps: readonly AnswerMap[]
-  readonly notes: readonly ModelNote[]
-  readonly warnings: readonly string[]
-}
+import { countOf, planOf, type Ask, type Plan } from './plan.js'
+import { ServedModel } from './served-model.js'
 
 /** The kinds of images that an answer may be. */
 export const overlayFormats = { png: 'overlay-png', webp: 'overlay-webp', jpeg: 'overlay' } as const
@@ -55,26 +20,11 @@ export interface DrawnAnswer {
   readonly map: AnswerMap
 }
 
-/** The most maps of one request. */
-export const mostMaps = 64
-
-/** A decoded image. */
-interface DecodedImage {
-  /** What the model takes: [1, 3, height, width]. */
-  readonly input: Tensor
-  /** Null where they are not needed any more. */
-  readonly pixels: Pixels | null
-  readonly size: readonly [height: number, width: number]
-  readonly framing: Framing
-}
-
-/** What a request asks for, checked against its model. */
-interface Plan {
-  readonly model: ServedModel
-  readonly names: readonly MethodName[]
-  readonly layers: readonly string[]
-  readonly targets: readonly BatchTarget[]
-}
+/** A PNG of one grey pixel. */
+const smallImage = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==',
+  'base64',
+)
 
 /** Explains images that come as bytes, whatever the protocol: decodes, batches by lanes, draws. */
 export class ExplainService {
@@ -108,7 +58,9 @@ export class ExplainService {
       const { batchWindow, maxBatch } = settings
       opened.set(one.name, await ServedModel.open(one, { batchWindow, maxBatch, onBatch: onBatch(one.name) }))
     }
-    return new ExplainService(opened, settings)
+    const service = new ExplainService(opened, settings)
+    await service.#warm()
+    return service
   }
 
   /**
@@ -117,7 +69,7 @@ export class ExplainService {
    */
   async explain(ask: Ask, bytes: Uint8Array, signal: AbortSignal): Promise<Answer> {
     const plan = this.#plan(ask)
-    return await this.#withImage(plan.model, bytes, { signal, keep: false }, (image) => answer(plan, image, signal))
+    return await this.#withImage(plan.model, bytes, { signal, keep: false }, (image) => answerOf(plan, image, signal))
   }
 
   /** The same as one overlay over the image. */
@@ -132,7 +84,7 @@ export class ExplainService {
         remedy: 'Ask for one method, layer and target, or for the format json.',
       })
     return await this.#withImage(plan.model, bytes, { signal, keep: true }, async (image) => {
-      const { maps } = await answer(plan, image, signal)
+      const { maps } = await answerOf(plan, image, signal)
       const [map] = maps as readonly [AnswerMap]
       const drawable = { id: 'image', map: map.values, image: image.pixels, framing: image.framing }
       const { format, alpha } = ask
@@ -141,48 +93,39 @@ export class ExplainService {
     })
   }
 
+  /** The same with the maps evaluated, which runs the model many times for each. */
+  async evaluate(ask: Ask & EvaluationAsk, bytes: Uint8Array, signal: AbortSignal): Promise<Evaluated> {
+    const plan = this.#plan(ask)
+    if (countOf(plan) > mostEvaluated)
+      throw new GradCamError(
+        'ERR_INVALID_ARGUMENT',
+        `A request may have ${mostEvaluated} maps evaluated, but this one asks for ${countOf(plan)}.`,
+        { remedy: 'Send several requests.' },
+      )
+    return await this.#withImage(plan.model, bytes, { signal, keep: false }, (image) =>
+      evaluate(plan, ask, image, signal),
+    )
+  }
+
   async close(): Promise<void> {
     this.#memory.close(new GradCamError('ERR_ABORTED', 'The server was closed.'))
     await Promise.all([...this.models.values()].map((model) => model.close()))
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
   }
 
-  /** The method of requests that name none. */
-  get #usual(): MethodName {
-    const offered = this.settings.methods
-    return offered.includes('gradcam') ? 'gradcam' : (offered[0] as MethodName)
+  /**
+   * Explains an image as a request does: the first one would wait for the decoder to be loaded, and for the explainer of its lane.
+   * A model that takes arrays alone refuses it.
+   */
+  async #warm(): Promise<void> {
+    const never = new AbortController().signal
+    for (const [model, { layer }] of this.models)
+      if (layer !== null && this.settings.methods.includes('gradcam'))
+        await this.explain({ model, method: ['gradcam'] }, smallImage, never).catch(() => {})
   }
 
-  /** Checks everything that can be checked before the image is decoded. */
   #plan(ask: Ask): Plan {
-    const model = findModel(this.models, ask.model)
-    const { method: names = [this.#usual], target: targets = ['argmax'], layer } = ask
-    for (const name of names)
-      if (!this.settings.methods.includes(name))
-        throw new GradCamError('ERR_METHOD', `This server does not offer the method ${name}.`, {
-          remedy: 'GET /v1/methods lists what it offers.',
-        })
-    const layered = names.filter((name) => methods[name].layered)
-    if (layer && layered.length === 0)
-      throw invalid('layer', `left out for ${names.join(', ')}, which take none`, layer)
-    const layers = layer ?? (model.layer === null ? [] : [model.layer])
-    if (layered.length > 0 && layers.length === 0)
-      throw invalid(
-        'layer',
-        `the path of a layer for ${layered.join(', ')}: the model has no layer by default`,
-        undefined,
-      )
-    for (const path of layers) model.model.checkLayer(path)
-    const plan = { model, names, layers, targets: targets.map((target) => readTarget(target, model)) }
-    if (countOf(plan) > mostMaps)
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        `A request may ask for ${mostMaps} maps, but this one asks for ${countOf(plan)}.`,
-        {
-          remedy: 'Send several requests.',
-        },
-      )
-    return plan
+    return planOf(ask, this.models, this.settings.methods)
   }
 
   /** Decodes an image, and keeps its place in the memory budget while its pixels are used. */
@@ -223,17 +166,6 @@ export class ExplainService {
   }
 }
 
-const countOf = ({ names, layers, targets }: Plan): number =>
-  targets.length * names.reduce((sum, name) => sum + (methods[name].layered ? layers.length : 1), 0)
-
-function readTarget(target: string | number | TargetData, { settings: { labels } }: ServedModel): BatchTarget {
-  const read = typeof target === 'string' ? parseTarget(target, labels) : target
-  if (typeof target === 'object' && 'mask' in target && !Array.isArray(target.mask))
-    throw new GradCamError('ERR_TARGET', `${show(target)} is not a target: its mask must be nested arrays.`)
-  checkBatchTarget(read)
-  return read
-}
-
 function toDecoded({ input, image, framing }: Prepared, { shape }: ServedModel, keep: boolean): DecodedImage {
   const size = input.shape.slice(-2) as [number, number]
   if (framing && image) return { input, framing, size: [image.height, image.width], pixels: keep ? image : null }
@@ -245,35 +177,4 @@ function toDecoded({ input, image, framing }: Prepared, { shape }: ServedModel, 
   throw new GradCamError('ERR_SHAPE', `The array has ${numbers} numbers, and the model is served for ${most}.`, {
     remedy: `Send one of the shape [${shape.slice(1).join(', ')}].`,
   })
-}
-
-async function answer(
-  { model, names, layers, targets }: Plan,
-  image: DecodedImage,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const keys = laneKeys(names, layers)
-  const found = await Promise.all(
-    targets.map(async (target) => ({
-      target,
-      parts: await Promise.all(keys.map((key) => model.lane(key).explain(image.input, target, signal))),
-    })),
-  )
-  const parts = found.flatMap((one) => one.parts)
-  const { top, outputs, notes } = parts[0] as ExplainedMaps
-  const { size, framing } = image
-  // In the order of the request, which lanes do not keep.
-  const maps = names.flatMap((method) =>
-    (methods[method].layered ? layers : [null]).flatMap((layer) =>
-      found.flatMap((one) =>
-        one.parts.flatMap((part) =>
-          part.maps
-            .filter((map) => map.method === method && map.layer === layer)
-            .map((map) => ({ ...map, target: one.target, class: part.target, score: part.score })),
-        ),
-      ),
-    ),
-  )
-  const warnings = [...new Set(parts.flatMap((part) => part.warnings))]
-  return { model, size, region: seenRegion(size, framing), outputs, top, maps, notes, warnings }
 }

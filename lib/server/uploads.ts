@@ -35,7 +35,7 @@ export class Uploads {
   get(name: string): Uint8Array {
     const image = this.#images.get(name)
     if (!image)
-      throw new GradCamError('ERR_UPLOAD_NOT_FOUND', 'There is no image of that name, or not any more.', {
+      throw new GradCamError('ERR_UPLOAD_NOT_FOUND', 'An image of that name does not exist, or was removed.', {
         remedy: 'Upload it again: POST /v1/images.',
       })
     this.#images.delete(name)

@@ -3,7 +3,6 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { GradCamError } from '../base/errors.js'
 import type { Admission } from './admission.js'
-import { pagePolicy } from './front-page.js'
 import { Guard } from './guard.js'
 import type { ServerMetrics } from './metrics.js'
 import type { ServerSettings } from './options.js'
@@ -29,6 +28,9 @@ interface AppParts {
 
 /** The status of a request whose client went away, for metrics alone. */
 const clientGone = 499
+
+/** What an answer may load and do where a browser shows it as a page: nothing. */
+const answerPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /** The routes of a server, for an instance of Fastify of its own or of others. */
 export class WebApp {
@@ -113,7 +115,7 @@ export class WebApp {
     reply.headers({
       'x-content-type-options': 'nosniff',
       'cache-control': 'no-store',
-      'content-security-policy': pagePolicy,
+      'content-security-policy': answerPolicy,
       'cross-origin-resource-policy': allowed ? 'cross-origin' : 'same-origin',
       ...(allowed && { 'access-control-allow-origin': origin, vary: 'Origin' }),
     })

@@ -15,7 +15,7 @@ import { compareVersions, libraryFolder, libraryPath, newestTried, type LibTorch
 import { buildFolder, packageRoot } from '../base/paths.js'
 import { lastLines, run } from '../base/processes.js'
 import { nativeBatches, nativeSources, type Builder } from '../addon/build-info.js'
-import { findNodeGyp, toolMissing, cmakeRemedy } from './tools.js'
+import { cmakeJsRemedy, findCMakeJs, findNodeGyp, noBuilder, toolMissing } from './tools.js'
 
 const require = createRequire(import.meta.url)
 
@@ -24,7 +24,7 @@ export interface BuildPlan {
   readonly libtorch: LibTorch
   /** A warning in our own code fails the build. */
   readonly werror: boolean
-  /** For -fsanitize, e.g. 'address'; '' for none. */
+  /** For -fsanitize, e.g. 'address'; 'coverage' counts the lines that run instead; '' for none. */
   readonly sanitize: string
   /** Compiles sources in batches: a quarter of the time from nothing, but more work after a change of one file. */
   readonly unity: boolean
@@ -53,7 +53,8 @@ export const logFile: string = join(buildFolder, 'build.log')
 export const builders: Readonly<Record<Builder, (plan: BuildPlan) => Promise<string>>> = {
   'cmake-js': async (plan) => {
     const work = workFolder('cmake-js')
-    const script = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js')
+    const script = findCMakeJs()
+    if (!script) throw toolMissing('The package cmake-js', cmakeJsRemedy)
     const common = ['--directory', packageRoot, '--out', work]
     const entries = {
       LIBTORCH: plan.libtorch.root,
@@ -74,7 +75,7 @@ export const builders: Readonly<Record<Builder, (plan: BuildPlan) => Promise<str
   'node-gyp': async (plan) => {
     const work = workFolder('node-gyp')
     const script = findNodeGyp()
-    if (!script) throw toolMissing('CMake, or the node-gyp that npm carries,', cmakeRemedy())
+    if (!script) throw await noBuilder()
     prepareGyp(work, plan)
     // The headers come from node-api-headers: an empty Node folder keeps node-gyp from downloading any.
     const options = ['--directory', work, '--nodedir', join(work, 'node'), '--force-process-config']
@@ -106,7 +107,7 @@ function prepareGyp(work: string, { libtorch, werror, sanitize, unity }: BuildPl
   ]
   // The compiler searches /usr/include by itself, and must do so last: its own headers say which one comes next.
   const includes = headers.filter((folder) => folder !== '/usr/include').map((folder) => `-isystem${folder}`)
-  const sanitizer = sanitize ? [`-fsanitize=${sanitize}`] : []
+  const sanitizer = sanitize === 'coverage' ? ['--coverage'] : sanitize ? [`-fsanitize=${sanitize}`] : []
   const variables = {
     sources: unity ? writeBatches(work) : nativeSources(),
     // As system headers: warnings inside headers of other projects cannot be fixed here.

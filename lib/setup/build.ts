@@ -6,14 +6,33 @@ import { ensureLibTorch } from './libtorch/install.js'
 import type { LibTorch } from '../addon/describe.js'
 import { describeWait, withLock, type LockWait } from '../base/lock.js'
 import { addonFile, buildFolder, packageRoot } from '../base/paths.js'
-import { addonStamp, readBuildInfo, type Builder, type BuildInfo } from '../addon/build-info.js'
+import {
+  addonStamp,
+  nativeBatches,
+  nativeSources,
+  readBuildInfo,
+  type Builder,
+  type BuildInfo,
+} from '../addon/build-info.js'
 import { cacheKey, describeBuild, type BuildSettings, type NewBuild } from './describe-build.js'
 import type { Confirm } from './libtorch/steps.js'
 import { cacheAddon, findCachedAddon } from './addon-cache.js'
-import { findPrebuilt } from './prebuilt.js'
+import { findPrebuilt, leftOutRemedy, prebuiltLeftOut } from './prebuilt.js'
 import { builders, logFile, objectSources, objectsRecord, workFolder, type BuildPlan } from './build-with.js'
 import { placeAddon } from './place-addon.js'
-import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp, toolMissing } from './tools.js'
+import {
+  cmakeJsRemedy,
+  cmakeRemedy,
+  compilerRemedy,
+  findCMake,
+  findCMakeJs,
+  findCompiler,
+  findMake,
+  findNodeGyp,
+  noBuilder,
+  toolMissing,
+  usualBuilder,
+} from './tools.js'
 
 export interface BuildOptions extends BuildSettings {
   /** Compile even where this machine has an addon that was built from the same (default false). */
@@ -24,6 +43,8 @@ export interface BuildOptions extends BuildSettings {
   readonly say?: (line: string) => void
   /** Asked before a large download; without it nobody is asked. */
   readonly confirm?: Confirm
+  /** Called before the compiler begins, with how many files it compiles from nothing, and how many at once. */
+  readonly onCompile?: (files: number, jobs: number) => void
   /** Called with each piece of the builder's output. */
   readonly onOutput?: (text: string) => void
 }
@@ -48,7 +69,7 @@ export interface BuildResult {
 export async function build(options: BuildOptions = {}): Promise<BuildResult> {
   const say = options.say ?? (() => {})
   const libtorch = await ensureLibTorch({ say, ...(options.confirm && { confirm: options.confirm }) })
-  const builder = options.builder ?? ((await findCMake()) ? 'cmake-js' : 'node-gyp')
+  const builder = options.builder ?? (await usualBuilder())
   makeBuildFolder()
   const waiting = (wait: LockWait): void => say(describeWait(wait, 'is building already'))
   return withLock(join(buildFolder, '.lock'), waiting, async () => {
@@ -71,6 +92,7 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
     say(
       `Building the addon with ${builder} against LibTorch ${libtorch.version} (${libtorch.source}: ${libtorch.root}).`,
     )
+    options.onCompile?.(plan.unity ? nativeBatches().length : nativeSources().length, plan.jobs)
     await compile(info, plan)
     if (key !== null) cacheAddon(key, addonFile)
     return { how: 'compiled', ...result }
@@ -146,13 +168,14 @@ async function checkTools(builder: Builder): Promise<void> {
   if (!(await findCompiler()))
     throw toolMissing(
       process.env['CXX'] ? `The compiler that CXX names (${process.env['CXX']})` : 'A C++ compiler',
-      compilerRemedy(),
+      prebuiltLeftOut() ? `${leftOutRemedy} Or compile it. ${compilerRemedy()}` : compilerRemedy(),
     )
   if (builder === 'cmake-js') {
     if (!(await findCMake())) throw toolMissing('CMake 3.18 or newer', cmakeRemedy())
+    if (!findCMakeJs()) throw toolMissing('The package cmake-js', cmakeJsRemedy)
     if (!findMake()) throw toolMissing('make (or Ninja)', compilerRemedy())
   } else {
-    if (!findNodeGyp()) throw toolMissing('CMake, or the node-gyp that npm carries,', cmakeRemedy())
+    if (!findNodeGyp()) throw await noBuilder()
     if (!findMake(['make'])) throw toolMissing('make', compilerRemedy())
   }
 }

@@ -7,7 +7,7 @@ const require = createRequire(import.meta.url)
 
 /** What is chosen for a build; all else follows from the machine. */
 export interface BuildSettings {
-  /** cmake-js where there is a CMake, else node-gyp. */
+  /** cmake-js where it and a CMake are there, else node-gyp. */
   readonly builder?: Builder
   /** Let a warning in our own C++ fail the build: for CI. */
   readonly werror?: boolean

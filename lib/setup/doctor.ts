@@ -3,7 +3,16 @@ import { addonStamp, platform, readBuildInfo, type BuildInfo } from '../addon/bu
 import type { LibTorch, LibTorchSource } from '../addon/describe.js'
 import { probeAddon } from '../addon/probe.js'
 import type { RuntimeFacts } from '../addon/probe-child.js'
-import { cmakeRemedy, compilerRemedy, findCMake, findCompiler, findMake, findNodeGyp } from './tools.js'
+import {
+  cmakeRemedy,
+  compilerRemedy,
+  findCMake,
+  findCMakeJs,
+  findCompiler,
+  findMake,
+  findNodeGyp,
+  cmakeJsRemedy,
+} from './tools.js'
 import { GradCamError } from '../base/errors.js'
 import { cacheFolder } from '../base/cache-folder.js'
 import { hasNvidiaDriver } from './libtorch/driver.js'
@@ -11,6 +20,7 @@ import { lookForLibTorch, pinnedVersion } from './libtorch/find.js'
 import { pipRemedy, pythonRemedy } from './libtorch/install.js'
 import { askPython } from './libtorch/python.js'
 import { addonFile } from '../base/paths.js'
+import { servesPinned } from './prebuilt.js'
 import { sharpRemedy } from '../base/sharp-remedy.js'
 
 /** One thing that doctor checked. */
@@ -40,8 +50,9 @@ export interface DoctorReport {
  */
 export async function doctor(): Promise<DoctorReport> {
   const [search, addon] = await Promise.all([checkLibTorch(), checkAddon()])
-  // Where the addon loads, the tools to build one are not needed.
-  const needed = addon.check.status === 'missing'
+  // The tools to build an addon are not needed where one loads, nor where npm installed one for the LibTorch that pip would install.
+  const missing = addon.check.status === 'missing'
+  const needed = missing && (process.env['LIBTORCH'] !== undefined || !servesPinned())
   const checks = [
     checkNode(),
     {
@@ -52,7 +63,7 @@ export async function doctor(): Promise<DoctorReport> {
     },
     await checkCompiler(needed),
     await checkCMake(needed),
-    await checkPython(search.libtorchFound || !needed),
+    await checkPython(search.libtorchFound || !missing),
     await checkSharp(),
     search.check,
     addon.check,
@@ -82,16 +93,24 @@ async function checkCompiler(needed: boolean): Promise<Check> {
   const details = { command: compiler?.command ?? null, version: compiler?.version ?? null, make }
   if (compiler && make)
     return { name: 'Compiler', status: 'ok', found: `${compiler.command} ${compiler.version}, ${make}`, details }
-  const found = compiler ? 'there is neither make nor Ninja' : 'there is no C++ compiler'
+  const found = compiler ? 'make or Ninja was not found' : 'a C++ compiler was not found'
   return { name: 'Compiler', status: needed ? 'missing' : 'note', found, remedy: compilerRemedy(), details }
 }
 
 async function checkCMake(needed: boolean): Promise<Check> {
   const cmake = await findCMake()
-  const nodeGyp = cmake ? null : findNodeGyp()
-  const details = { version: cmake?.version ?? null, nodeGyp }
-  if (cmake) return { name: 'CMake', status: 'ok', found: cmake.version, details }
-  if (nodeGyp) return { name: 'CMake', status: 'note', found: `none; node-gyp builds the addon (${nodeGyp})`, details }
+  const cmakeJs = findCMakeJs()
+  const both = cmake !== null && cmakeJs !== null
+  const nodeGyp = both ? null : findNodeGyp()
+  const details = { version: cmake?.version ?? null, cmakeJs, nodeGyp }
+  if (both) return { name: 'CMake', status: 'ok', found: cmake.version, details }
+  const here = cmake ? `${cmake.version}, without the package cmake-js` : 'none'
+  if (nodeGyp)
+    return { name: 'CMake', status: 'note', found: `${here}; node-gyp builds the addon (${nodeGyp})`, details }
+  if (cmake) {
+    const found = `${here}, and no node-gyp, which npm carries`
+    return { name: 'CMake', status: needed ? 'missing' : 'note', found, remedy: cmakeJsRemedy, details }
+  }
   const found = 'none of 3.18 or newer, and no node-gyp, which npm carries'
   return { name: 'CMake', status: needed ? 'missing' : 'note', found, remedy: cmakeRemedy(), details }
 }
@@ -100,7 +119,7 @@ async function checkPython(optional: boolean): Promise<Check> {
   const python = await askPython()
   const details = { version: python?.version ?? null, path: python?.executable ?? null, pip: python?.pip ?? null }
   const status = optional ? 'note' : 'missing'
-  if (!python) return { name: 'Python', status, found: 'there is no python3', remedy: pythonRemedy(), details }
+  if (!python) return { name: 'Python', status, found: 'python3 was not found', remedy: pythonRemedy(), details }
   const found = `${python.version} (${python.executable})`
   if (!python.pip) return { name: 'Python', status, found: `${found} without pip`, remedy: pipRemedy(python), details }
   return { name: 'Python', status: 'ok', found: `${found}, pip ${python.pip}`, details }

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { hashSources, platform } from '../addon/build-info.js'
 import type { LibTorch } from '../addon/describe.js'
+import { packageRoot } from '../base/paths.js'
+import { pinnedVersion } from './libtorch/find.js'
 
 const require = createRequire(import.meta.url)
 
@@ -34,6 +36,20 @@ export function findPrebuilt(libtorch: LibTorch): string | null {
 
 /** The minor versions of LibTorch for which npm installed an addon; none where it installed none. */
 export const prebuiltMinors = (): string[] => Object.keys(readManifest()?.addons ?? {})
+
+/** Whether npm installed an addon for the PyTorch that pip would install. */
+export const servesPinned = (): boolean => prebuiltMinors().some((minor) => pinnedVersion.startsWith(`${minor}.`))
+
+/** Whether the package with the addons of this platform is published and was not installed: npm leaves it out with --omit=optional. */
+export function prebuiltLeftOut(): boolean {
+  const { optionalDependencies = {} } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+    optionalDependencies?: Readonly<Record<string, string>>
+  }
+  return prebuiltPackage in optionalDependencies && readManifest() === null
+}
+
+/** What to do where it was left out. */
+export const leftOutRemedy = `Run: npm install --include=optional (${prebuiltPackage}, which holds the addon, is an optional dependency).`
 
 function readManifest(): (PrebuiltManifest & { readonly folder: string }) | null {
   try {

@@ -1,8 +1,8 @@
 import type { LibTorch } from '../addon/describe.js'
 import { ensureLibTorch, installPrivate, type InstallOptions } from './libtorch/install.js'
 import { hasNvidiaDriver } from './libtorch/driver.js'
-import { pinnedVersion, searchLibTorch } from './libtorch/find.js'
-import { prebuiltMinors } from './prebuilt.js'
+import { searchLibTorch } from './libtorch/find.js'
+import { servesPinned } from './prebuilt.js'
 import { takeFitting, type Fit } from './take.js'
 import { findCompiler } from './tools.js'
 
@@ -29,15 +29,10 @@ export async function prepare(options: InstallOptions = {}): Promise<Prepared> {
   if (libtorch.source === 'LIBTORCH' || !servesPinned() || (await findCompiler()))
     return { libtorch, ready: false, how: null }
   const say = options.say ?? (() => {})
-  say(`There is no addon for LibTorch ${libtorch.version} (${libtorch.root}), and no compiler to build one.`)
+  say(`An addon for LibTorch ${libtorch.version} (${libtorch.root}) was not found, nor a compiler to build one.`)
   const { python } = await searchLibTorch()
   const driver = options.driver ?? (await hasNvidiaDriver())
   const own = await installPrivate({ libtorch: null, tried: [], python }, { ...options, driver })
   const last = await takeFitting()
   return { libtorch: last.libtorch ?? own, ready: last.libtorch !== null, how: last.how }
-}
-
-/** Whether npm installed an addon for the PyTorch that pip would install. */
-function servesPinned(): boolean {
-  return prebuiltMinors().some((minor) => pinnedVersion.startsWith(`${minor}.`))
 }

@@ -9,7 +9,7 @@ import { findCachedAddon, prune } from './addon-cache.js'
 import { cacheKey, describeBuild } from './describe-build.js'
 import { lookForLibTorch } from './libtorch/find.js'
 import { placeAddon } from './place-addon.js'
-import { findPrebuilt, prebuiltMinors, prebuiltPackage } from './prebuilt.js'
+import { findPrebuilt, leftOutRemedy, prebuiltLeftOut, prebuiltMinors, prebuiltPackage } from './prebuilt.js'
 
 /** What {@link takeFitting} took. */
 export interface Fit extends Taken {
@@ -48,13 +48,15 @@ export async function takeFitting(): Promise<Fit> {
   const minors = prebuiltMinors()
   if (broken.length > 0) return { folder: null, why: broken.join('; '), instead: null, how: null, libtorch: null }
   if (versions.length === 0) {
-    const instead = minors.length > 0 ? 'Run: npx gradcam setup' : null
-    return { folder: null, why: `there is no LibTorch: ${looked.join('; ')}`, instead, how: null, libtorch: null }
+    const instead = minors.length > 0 ? 'Run: npx gradcam setup' : whereLeftOut()
+    return { folder: null, why: `LibTorch was not found: ${looked.join('; ')}`, instead, how: null, libtorch: null }
   }
   const has = minors.length > 0 ? `${prebuiltPackage} has ${minors.join(', ')}` : `${prebuiltPackage} is not installed`
   const why = `LibTorch ${[...new Set(versions)].join(', ')} is here, ${has}, and no other project was built for it`
-  return { folder: null, why, instead: null, how: null, libtorch: null }
+  return { folder: null, why, instead: whereLeftOut(), how: null, libtorch: null }
 }
+
+const whereLeftOut = (): string | null => (prebuiltLeftOut() ? leftOutRemedy : null)
 
 /** @param broken gets the reason where there is an addon that does not load here */
 async function take(libtorch: LibTorch, broken: string[]): Promise<Fit | null> {

@@ -1,4 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { GradCamError } from '../base/errors.js'
 import { compareVersions } from '../addon/describe.js'
@@ -10,6 +11,7 @@ export interface Tool {
   readonly version: string
 }
 
+const require = createRequire(import.meta.url)
 const oldestCMake = '3.18'
 
 /** The C++ compiler that the builders will use: what CXX names, else the platform's. */
@@ -49,6 +51,23 @@ export function findNodeGyp(env: NodeJS.ProcessEnv = process.env): string | null
   return candidates.find((file) => file !== undefined && existsSync(file)) ?? null
 }
 
+/**
+ * cmake-js's script; null where the package is not installed. It is an optional peer: most users get an addon that needs no compiler,
+ * and node-gyp, which npm carries, compiles one as well.
+ */
+export function findCMakeJs(): string | null {
+  try {
+    return join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js')
+  } catch {
+    return null
+  }
+}
+
+/** What builds the addon where nobody chose: cmake-js where it and CMake are there, else node-gyp. */
+export async function usualBuilder(): Promise<'cmake-js' | 'node-gyp'> {
+  return findCMakeJs() !== null && (await findCMake()) !== null ? 'cmake-js' : 'node-gyp'
+}
+
 /** What to install where there is no compiler. */
 export function compilerRemedy(): string {
   if (process.platform === 'darwin') return 'Install it with: xcode-select --install.'
@@ -62,6 +81,15 @@ export function cmakeRemedy(): string {
   if (process.platform === 'darwin') return 'Install it with: brew install cmake.'
   if (which('apt-get')) return 'Install it with: sudo apt-get install cmake.'
   return `Install CMake ${oldestCMake} or newer (python3 -m pip install cmake gives one too).`
+}
+
+/** What to install where there is no cmake-js. */
+export const cmakeJsRemedy = 'Install it in your project: npm install --save-dev cmake-js.'
+
+/** Neither builder is there. */
+export async function noBuilder(): Promise<GradCamError> {
+  const remedies = [...((await findCMake()) ? [] : [cmakeRemedy()]), ...(findCMakeJs() ? [] : [cmakeJsRemedy])]
+  return toolMissing('node-gyp, which npm carries, or CMake with the package cmake-js', remedies.join(' '))
 }
 
 export function toolMissing(what: string, remedy: string): GradCamError {

@@ -1,4 +1,4 @@
-import type { NativeTarget } from '../addon/binding.js'
+import type { NativeTarget } from '../addon/native-pass.js'
 import { isRecord, toList } from '../base/check.js'
 import type { NestedNumbers } from '../tensor/elements.js'
 import { Tensor } from '../tensor/tensor.js'

@@ -1,4 +1,4 @@
-import type { NativeTarget } from '../addon/binding.js'
+import type { NativeTarget } from '../addon/native-pass.js'
 import type { NestedNumbers } from '../tensor/elements.js'
 import { either, isCallable, isRecord, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'

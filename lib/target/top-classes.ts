@@ -1,6 +1,7 @@
 import { invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { Tensor, tidy } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import type { Value } from '../tensor/values.js'
 import { toPath } from './path.js'
 

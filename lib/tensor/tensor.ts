@@ -1,16 +1,15 @@
-import type { TensorHandle } from '../addon/binding.js'
+import type { TensorHandle } from '../addon/native-values.js'
 import { native } from '../addon/native.js'
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import { callOperator } from './dispatch.js'
-import { bytesToArray, checkDType, type DType, type TensorOptions, type TypedArray } from './dtype.js'
+import { bytesToArray, type DType, type TensorOptions, type TypedArray } from './dtype.js'
 import { fromNested, fromView, type NestedNumbers } from './elements.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { interpolate, type InterpolateOptions } from './interpolate.js'
 import { functions, operators, type TensorOperators } from './operators.js'
-
-/** Tensors made since the innermost {@link tidy} began; null outside of any. */
-let scope: Set<Tensor> | null = null
+import { checkShape, checkTensorOptions } from './tensor-options.js'
+import { addToScope } from './tidy.js'
 
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the methods come from the table, see the end
 export interface Tensor extends TensorOperators {}
@@ -30,7 +29,7 @@ export class Tensor {
 
   private constructor(handle: TensorHandle) {
     this.#handle = handle
-    scope?.add(this)
+    addToScope(this)
   }
 
   /** True of real tensors alone: what merely has the prototype, such as a Proxy, has no elements to work with. */
@@ -266,27 +265,6 @@ for (const [name, op] of Object.entries(operators))
     writable: true,
   })
 
-/**
- * Runs `fn` and disposes every tensor made in it but the one that it returns.
- *
- * @param fn must be synchronous
- * @throws GradCamError ERR_INVALID_ARGUMENT for what is not a function; what `fn` throws
- */
-export function tidy<Result extends Tensor | number | void>(fn: () => Result): Result {
-  expect.function('fn', fn)
-  const outer = scope
-  const inner = new Set<Tensor>()
-  scope = inner
-  try {
-    const result = fn()
-    if (result instanceof Tensor && inner.delete(result)) outer?.add(result)
-    return result
-  } finally {
-    scope = outer
-    for (const tensor of inner) tensor.dispose()
-  }
-}
-
 /** @internal Refuses anything but a Tensor. */
 export function checkTensor(name: string, value: unknown): Tensor {
   if (value instanceof Tensor) return value
@@ -308,21 +286,6 @@ export function checkTensorShape(
   if (fits(tensor.shape)) return tensor
   const details = { argument: name, expected: shape, shape: tensor.shape }
   throw new GradCamError('ERR_SHAPE', `\`${name}\` must be ${shape}, but is [${tensor.shape.join(', ')}].`, { details })
-}
-
-/** A shape, copied. */
-function checkShape(name: string, value: unknown): number[] {
-  const sizes = toList(value)
-  if (sizes?.every((size) => Number.isSafeInteger(size) && (size as number) >= 0)) return sizes as number[]
-  throw invalid(name, 'an array of integers from 0 on', value, { code: 'ERR_SHAPE' })
-}
-
-/** The options of a new tensor that were given. */
-function checkTensorOptions(options: unknown): { dtype?: DType; device?: string } {
-  const { dtype, device } = expect.options(options as TensorOptions)
-  checkDType(dtype)
-  if (device !== undefined) expect.string('device', device, "the name of a device, e.g. 'cpu' or 'cuda:0'")
-  return { ...(dtype !== undefined && { dtype }), ...(device !== undefined && { device }) }
 }
 
 function checkTensors(name: string, value: unknown): readonly Tensor[] {

@@ -1,5 +1,5 @@
 import { native } from '../addon/native.js'
-import type { NativeValue } from '../addon/binding.js'
+import type { NativeValue } from '../addon/native-values.js'
 import { invalid, isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from './tensor.js'

@@ -88,6 +88,17 @@ void stop(const Napi::CallbackInfo& info) { Environment::of(info.Env()).stop(); 
 
 void cancel(const Napi::CallbackInfo& info) { Environment::of(info.Env()).tickets().cancel(info[0].ToNumber()); }
 
+// runs(ticket) -> [done, total], or null where the call counts none
+Napi::Value runs_of_call(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  const auto* runs = Environment::of(env).tickets().runs(info[0].ToNumber());
+  if (!runs) return env.Null();
+  const auto pair = Napi::Array::New(env, 2);
+  pair.Set(uint32_t{0}, static_cast<double>(runs->done()));
+  pair.Set(uint32_t{1}, static_cast<double>(runs->total()));
+  return pair;
+}
+
 // tensor(bytes: Uint8Array, dtype, shape, device) -> a tensor with a copy of the bytes
 Napi::Value make_tensor(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
@@ -204,6 +215,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"randomizedModel", randomized_model_async},
       {"impute", impute_async},
       {"randomUniform", random_uniform},
+      {"runs", runs_of_call},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {

@@ -125,7 +125,7 @@ at::Device parse_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   if (name != "cuda" && (!name.starts_with("cuda:") || name.size() > 8 || name.size() == 5 ||
                          name.find_first_not_of("0123456789", 5) != std::string::npos))
-    throw Error("ERR_DEVICE", "There is no device '" + name + "'.", Remedy{"Use 'cpu', 'cuda', 'cuda:N' or 'auto'."});
+    throw Error("ERR_DEVICE", "Unknown device '" + name + "'.", Remedy{"Use 'cpu', 'cuda', 'cuda:N' or 'auto'."});
   const int index = name == "cuda" ? 0 : std::stoi(name.substr(5));
   const auto count = static_cast<int>(torch::cuda::device_count());
   if (count == 0)
@@ -134,7 +134,7 @@ at::Device parse_device(const std::string& name) {
                        "`gradcam doctor` shows whether this LibTorch is a CUDA build."});
   if (index >= count)
     throw Error("ERR_DEVICE",
-                "There is no device '" + name + "': LibTorch sees " + std::to_string(count) + ", numbered from 0.");
+                "Device '" + name + "' does not exist: LibTorch sees " + std::to_string(count) + ", numbered from 0.");
   return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 

@@ -91,7 +91,7 @@ ModelPlan to_model_plan(const Napi::Value& value) {
     plan.modules.push_back({to_text(entry.Get("path"), "A module path"), to_text(entry.Get("type"), "A module type")});
   });
   const auto module_of = [&](const Napi::Value& position) {
-    return to_position(position, plan.modules.size(), "there is no such module");
+    return to_position(position, plan.modules.size(), "a module does not exist");
   };
   each(object, "tensors", [&](const Napi::Value& value) {
     const auto entry = to_object(value, "a tensor");
@@ -99,7 +99,7 @@ ModelPlan to_model_plan(const Napi::Value& value) {
     if (entry.Has("convertTo")) converted = parse_dtype(to_text(entry.Get("convertTo"), "dtype"));
     plan.tensors.push_back({module_of(entry.Get("module")), to_text(entry.Get("name"), "The name of a tensor"),
                             entry.Get("isParameter").ToBoolean(),
-                            to_position(entry.Get("storage"), plan.storages.size(), "there is no such storage"),
+                            to_position(entry.Get("storage"), plan.storages.size(), "a storage does not exist"),
                             parse_dtype(to_text(entry.Get("dtype"), "dtype")), to_integers(entry.Get("sizes"), "sizes"),
                             to_integers(entry.Get("strides"), "strides"),
                             static_cast<int64_t>(to_count(entry.Get("offset"), "an offset")), converted});

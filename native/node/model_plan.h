@@ -5,7 +5,7 @@
 
 namespace gradcam::node {
 
-// See NativePlan in lib/addon/binding.ts.
+// See NativePlan in lib/addon/native-model.ts.
 ModelPlan to_model_plan(const Napi::Value& value);
 
 // loadPlan(plan, device, threads (0: the usual number), split bytes | undefined, ticket)

@@ -21,7 +21,7 @@ T parse_name(const Napi::Value& value, const std::string& what, Names<T> names) 
     if (name == candidate) return meaning;
     known += (known.empty() ? "'" : ", '") + std::string(candidate) + "'";
   }
-  throw Error("ERR_INVALID_ARGUMENT", "There is no " + what + " '" + name + "'. There are: " + known + ".");
+  throw Error("ERR_INVALID_ARGUMENT", "Unknown " + what + " '" + name + "': it must be one of " + known + ".");
 }
 
 std::vector<std::string> to_texts(const Napi::Value& value, const std::string& what) {
@@ -133,7 +133,7 @@ std::vector<ElementStep> to_element(const Napi::Value& value) {
   return steps;
 }
 
-// What the flags of lib/addon/binding.ts's PassPlan ask for: lib/ sets those of one goal alone.
+// What the flags of lib/addon/native-pass.ts's PassPlan ask for: lib/ sets those of one goal alone.
 Goal to_goal(const Napi::Object& object) {
   const auto layers = to_texts(object.Get("layers"), "A layer path");
   const auto scope = parse_name<std::optional<ReluScope>>(

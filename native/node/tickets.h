@@ -19,6 +19,11 @@ class Tickets {
   void cancel(uint32_t ticket) {
     if (const auto found = flags_.find(ticket); found != flags_.end()) found->second->cancel();
   }
+  // The runs of a job that counts them; null for another, and for one that has ended.
+  const RunCount* runs(uint32_t ticket) const {
+    const auto found = flags_.find(ticket);
+    return found != flags_.end() && found->second->runs().total() > 0 ? &found->second->runs() : nullptr;
+  }
   void job_ended(uint32_t ticket) { flags_.erase(ticket); }
 
  private:

@@ -2,23 +2,27 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { contestants, ours } from './contestants.mjs'
+import { named, ours } from './contestants.mjs'
+
+/** @typedef {import('./types.d.mts').Say} Say */
 
 const root = join(import.meta.dirname, '..', '..')
 
 /**
  * The contestant of `reference`: a commit, or the folder of a checkout that is built. A commit is checked out and built
  * below out/against the first time; its packages are those of its own lockfile.
+ *
+ * @returns {import('./types.d.mts').Contestant}
  */
-export function against(reference, say) {
+export function against(/** @type {string} */ reference, /** @type {Say} */ say) {
   const folder = isCheckout(reference) ? resolve(reference) : checkout(reference, say)
-  const row = contestants.find(({ name }) => name === 'ours')
+  const row = named('ours')
   return { ...row, name: 'against', label: `libtorch-gradcam of ${reference}`, start: ours, root: folder }
 }
 
-const isCheckout = (path) => existsSync(join(path, 'dist', 'lib', 'index.js'))
+const isCheckout = (/** @type {string} */ path) => existsSync(join(path, 'dist', 'lib', 'index.js'))
 
-function checkout(reference, say) {
+function checkout(/** @type {string} */ reference, /** @type {Say} */ say) {
   const commit = run(root, 'git', ['rev-parse', '--verify', '--quiet', `${reference}^{commit}`]).trim()
   const folder = join(root, 'out', 'against', commit)
   if (isCheckout(folder)) return folder
@@ -29,7 +33,13 @@ function checkout(reference, say) {
   return folder
 }
 
-/** What a command prints; an error with its last lines where it fails. */
+/**
+ * What a command prints; an error with its last lines where it fails.
+ *
+ * @param {string} cwd
+ * @param {string} command
+ * @param {string[]} args
+ */
 function run(cwd, command, args) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 26 })
   if (status === 0) return stdout

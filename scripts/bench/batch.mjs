@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import sharp from 'sharp'
 import { explainAll, GradCam, numThreads, ScriptModule, Tensor } from 'libtorch-gradcam'
+import { itemAt } from '../support/access.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +31,7 @@ const folder = mkdtempSync(join(tmpdir(), 'gradcam-bench-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 
 /** Textured, so that decoding costs what it costs for a photograph. */
-async function drawJpeg(seed) {
+async function drawJpeg(/** @type {number} */ seed) {
   const [width, height] = [500, 375]
   const data = Buffer.alloc(width * height * 3)
   let noise = seed + 1
@@ -47,11 +48,13 @@ async function drawJpeg(seed) {
     .toBuffer()
 }
 
+/** @type {string[]} */
 const paths = []
 mkdirSync(join(folder, 'in'))
 for (let seed = 0; seed < images; seed++) {
-  paths.push(join(folder, 'in', `${seed}.jpg`))
-  writeFileSync(paths.at(-1), await drawJpeg(seed))
+  const path = join(folder, 'in', `${seed}.jpg`)
+  paths.push(path)
+  writeFileSync(path, await drawJpeg(seed))
 }
 mkdirSync(join(folder, 'out'))
 
@@ -61,7 +64,7 @@ const cpuMilliseconds = () => {
 }
 
 /** The model alone: the same batches as tensors that are there already, one after another. */
-async function modelAlone(model, count) {
+async function modelAlone(/** @type {ScriptModule} */ model, /** @type {number} */ count) {
   const gradCam = new GradCam(model, [layer])
   const input = Tensor.randn([batchSize, 3, 224, 224])
   const [began, cpu] = [performance.now(), cpuMilliseconds()]
@@ -72,11 +75,20 @@ async function modelAlone(model, count) {
   return { perSecond: (1000 * count) / (performance.now() - began), cpu: (cpuMilliseconds() - cpu) / count }
 }
 
-/** From files to files. */
+/** @typedef {{ perSecond: number, cpu: number }} Rate images per second, and processor time in ms for each */
+
+/**
+ * From files to files.
+ *
+ * @param {ScriptModule} model
+ * @param {string[]} some
+ * @param {{ images: number, rssMiB: number }[]} [memory] gets what the process holds after every 50 images
+ */
 async function endToEnd(model, some, memory) {
   const [began, cpu] = [performance.now(), cpuMilliseconds()]
   let done = 0
-  const finish = async (result) => writeFile(join(folder, 'out', `${result.index}.jpg`), await result.encode('overlay'))
+  const finish = async (/** @type {import('libtorch-gradcam').BatchExplanation<unknown>} */ result) =>
+    writeFile(join(folder, 'out', `${result.index}.jpg`), await result.encode('overlay'))
   for await (const result of explainAll(some, { model, layer, batchSize, order: 'ready', finish })) {
     if (!result.ok) throw result.error
     result.dispose()
@@ -85,7 +97,8 @@ async function endToEnd(model, some, memory) {
   return { perSecond: (1000 * done) / (performance.now() - began), cpu: (cpuMilliseconds() - cpu) / done }
 }
 
-const mean = (rounds, key) => rounds.reduce((sum, round) => sum + round[key], 0) / rounds.length
+const mean = (/** @type {Rate[]} */ rounds, /** @type {keyof Rate} */ key) =>
+  rounds.reduce((sum, round) => sum + round[key], 0) / rounds.length
 const model = await ScriptModule.load(values.model)
 await modelAlone(model, batchSize * 4)
 await endToEnd(model, paths.slice(0, batchSize * 4))
@@ -93,12 +106,14 @@ await endToEnd(model, paths.slice(0, batchSize * 4))
 // Turn and turn about, so that what else the machine does falls on both alike.
 const rounds = 4
 const each = Math.floor(images / rounds / batchSize) * batchSize
+/** @type {Rate[]} */
 const alone = []
 const whole = []
 for (let round = 0; round < rounds; round++) {
   alone.push(await modelAlone(model, each))
   whole.push(await endToEnd(model, paths.slice(round * each, (round + 1) * each)))
 }
+/** @type {{ images: number, rssMiB: number }[]} */
 const memory = []
 const full = await endToEnd(model, paths, memory)
 const from200 = memory.filter((one) => one.images >= 200).map((one) => one.rssMiB)
@@ -111,10 +126,10 @@ const report = {
   modelAlone: { perSecond: mean(alone, 'perSecond'), cpuMillisecondsPerImage: mean(alone, 'cpu') },
   endToEnd: { perSecond: mean(whole, 'perSecond'), cpuMillisecondsPerImage: mean(whole, 'cpu') },
   share: mean(whole, 'perSecond') / mean(alone, 'perSecond'),
-  shareOfEachRound: whole.map(({ perSecond }, i) => perSecond / alone[i].perSecond),
+  shareOfEachRound: whole.map(({ perSecond }, i) => perSecond / itemAt(alone, i).perSecond),
   fullRun: full,
   rssMiB: memory.map((one) => one.rssMiB),
-  rssGrowthFrom200MiB: from200.length > 0 ? Math.max(...from200) - from200[0] : null,
+  rssGrowthFrom200MiB: from200.length > 0 ? Math.max(...from200) - itemAt(from200, 0) : null,
 }
 if (values.python) {
   const args = [
@@ -127,7 +142,8 @@ if (values.python) {
   ]
   const ended = spawnSync(values.python, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
   if (ended.status !== 0) throw new Error(`the Python job ended with ${ended.status}`)
-  report.python = JSON.parse(ended.stdout)
-  report.timesPython = full.perSecond / report.python.perSecond
+  /** @type {{ perSecond: number }} */
+  const python = JSON.parse(ended.stdout)
+  Object.assign(report, { python, timesPython: full.perSecond / python.perSecond })
 }
 console.log(JSON.stringify(report, null, 2))

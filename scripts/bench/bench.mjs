@@ -10,13 +10,15 @@ import { readOptions, workloads } from './options.mjs'
 import { measureOverhead, overheadLine } from './overhead.mjs'
 import { prepare } from './prepare.mjs'
 import { cells, doubts, figures } from './report.mjs'
+import { itemAt, valueOf } from '../support/access.mjs'
 import { median } from './statistics.mjs'
 import { writeDocs } from './write-docs.mjs'
 
 const begin = performance.now()
-const say = (text) => console.error(`[${((performance.now() - begin) / 1000).toFixed(0)} s] ${text}`)
+const say = (/** @type {string} */ text) =>
+  console.error(`[${((performance.now() - begin) / 1000).toFixed(0)} s] ${text}`)
 
-const refuse = (code) => (error) => {
+const refuse = (/** @type {number} */ code) => (/** @type {Error} */ error) => {
   console.error(`bench: ${error.message}`)
   process.exit(code)
 }
@@ -28,11 +30,12 @@ if (options.help !== undefined) {
 }
 
 if (options.against !== undefined) {
-  const other = await (async () => against(options.against, say))().catch(refuse(1))
+  const { against: reference } = options
+  const other = await (async () => against(reference, say))().catch(refuse(1))
   options.contestants.splice(1, 0, other)
 }
 const { contestants, models, batches, size, device, threads } = options
-const images = batches.at(-1)
+const images = itemAt(batches, -1)
 const { libtorch, tools, files, index } = await prepare({ contestants, models, size, images }, say).catch(refuse(1))
 const scratch = mkdtempSync(join(tmpdir(), 'gradcam-bench-'))
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
@@ -40,11 +43,12 @@ process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
 // First, for a machine that was under full load for minutes is slower for a while.
 const overhead = contestants.some(({ make }) => make) ? await measureOverhead(files, say) : null
 
+/** @type {(Omit<import('./types.d.mts').Group, 'table'> & { workload: string, rows: import('./types.d.mts').Figures[] })[]} */
 const groups = []
 for (const model of models) {
   for (const workload of options.workloads) {
     const { method, title } = workloads[workload]
-    const { layers, target } = index.models[model]
+    const { layers, target } = valueOf(index.models, model)
     const file = join(files, `${model}.pt`)
     const state = join(files, `${model}.state.pt`)
     const common = { size, images, threads, device, target, method, model, layer: layers[workload] ?? null }
@@ -66,7 +70,7 @@ for (const model of models) {
 }
 
 /** By model and contestant: every process started from nothing, so that their median is steadier than each. */
-const coldStart = (model) =>
+const coldStart = (/** @type {string} */ model) =>
   Object.fromEntries(
     contestants.map(({ name }) => {
       const first = groups.filter((group) => group.model === model && group.batch === batches[0])

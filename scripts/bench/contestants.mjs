@@ -1,10 +1,14 @@
 // Who takes part: a row each. A row of `ours` may be there several times, with other options of this package.
 import { join } from 'node:path'
+import { itemAt } from '../support/access.mjs'
+
+/** @typedef {import('./types.d.mts').Contestant} Contestant */
+/** @typedef {import('./types.d.mts').Contestant['start']} Start gives the command line and environment of a contestant's process for a job */
 
 const workers = join(import.meta.dirname, 'workers')
 
+/** @type {Contestant[]} */
 export const contestants = [
-  // `make` goes to the constructor of the explainer, `explain` to its explain(). `methods`: takes part in those alone.
   { name: 'ours', label: 'libtorch-gradcam', start: ours, make: {}, explain: {} },
   {
     name: 'ours-bf16',
@@ -28,21 +32,33 @@ export const contestants = [
   { name: 'floor', label: 'forward alone, C++', start: floor, isFloor: true },
 ]
 
-// Each gives the command line and environment of a contestant's process for a job.
+export const named = (/** @type {string} */ name) =>
+  itemAt(
+    contestants.filter((one) => one.name === name),
+    0,
+  )
 
-/** `root`: another checkout, whose own worker and addon run. */
+/**
+ * `root`: another checkout, whose own worker and addon run.
+ *
+ * @type {Start}
+ */
 export function ours({ make, explain, method, root }, job) {
   const worker = root ? join(root, 'scripts', 'bench', 'workers', 'ours.mjs') : join(workers, 'ours.mjs')
   const args = [worker, JSON.stringify({ ...job, method: method ?? job.method, make, explain })]
   return { command: process.execPath, args, env: process.env }
 }
 
+/** @type {Start} */
 function eager({ module, className }, job, { python }) {
+  if (module === undefined) throw new Error('a contestant in Python has a module')
   const args = [join(workers, 'eager.py'), module, JSON.stringify({ ...job, class: className })]
   return { command: python.command, args, env: { ...python.env, PYTHONDONTWRITEBYTECODE: '' } }
 }
 
+/** @type {Start} */
 function floor(_row, job, { floorProgram }) {
+  if (floorProgram === null) throw new Error('the program of the floor was not compiled')
   const { file, input, images, size, target, threads, device } = job
   return {
     command: floorProgram,

@@ -25,7 +25,7 @@ const busy = await lateness(async () => {
 })
 const each = (performance.now() - start) / Number(times)
 
-const text = ({ worst, p99, ticks }) =>
+const text = (/** @type {Awaited<ReturnType<typeof lateness>>} */ { worst, p99, ticks }) =>
   `worst ${worst.toFixed(1)} ms, 99 % within ${p99.toFixed(1)} ms (${ticks} ticks)`
 console.log(`${batch} images in ${each.toFixed(0)} ms, ${numThreads()} threads`)
 console.log(`5 ms timer with nothing to do:    ${text(idle)}`)

@@ -22,6 +22,7 @@ import {
 import { packageRoot } from '#internal'
 import { markdownTable, writeSection } from '../docs/sections.mjs'
 import { testPython } from '#test-support/python.js'
+import { valueOf } from '../support/access.mjs'
 import { modelFiles } from './prepare.mjs'
 import { median, ratio } from './statistics.mjs'
 
@@ -33,23 +34,30 @@ manualSeed(0)
 const file = join(await modelFiles(await testPython(), ['densenet121'], 224, 1), 'densenet121.pt')
 const model = await ScriptModule.load(file)
 
-/** Times of each step, in turns; the first two rounds warm up. */
+/**
+ * Times of each step, in turns; the first two rounds warm up.
+ *
+ * @typedef {() => unknown} Step gives what is to be disposed, or a promise of that
+ * @param {Record<string, Step>} steps
+ */
 async function inTurns(steps) {
-  /** @type {Record<string, number[]>} */
-  const times = Object.fromEntries(Object.keys(steps).map((name) => [name, []]))
+  const measured = Object.entries(steps).map(([name, step]) => ({ name, step, times: /** @type {number[]} */ ([]) }))
   for (let round = -2; round < rounds; round++)
-    for (const [name, step] of Object.entries(steps)) {
+    for (const { step, times } of measured) {
       const start = performance.now()
       const result = await step()
       const ms = performance.now() - start
-      for (const tensor of [result].flat()) tensor?.dispose?.()
-      if (round >= 0) times[name].push(ms)
+      for (const tensor of [result].flat()) if (isDisposable(tensor)) tensor.dispose()
+      if (round >= 0) times.push(ms)
     }
-  return times
+  return Object.fromEntries(measured.map(({ name, times }) => [name, times]))
 }
 
-const percent = (share) => `${(100 * share).toFixed(0)} %`
-const milliseconds = (ms) => ms.toFixed(ms < 10 ? 1 : 0)
+/** @returns {value is { dispose(): void }} */
+const isDisposable = (/** @type {unknown} */ value) => typeof value === 'object' && value !== null && 'dispose' in value
+
+const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(0)} %`
+const milliseconds = (/** @type {number} */ ms) => ms.toFixed(ms < 10 ? 1 : 0)
 
 async function profile() {
   const folder = mkdtempSync(join(tmpdir(), 'gradcam-profile-'))
@@ -79,12 +87,14 @@ async function profile() {
     'encoding and writing a PNG': () => saveImage(map, join(folder, 'map.png')),
   })
   rmSync(folder, { recursive: true })
-  const plain = times['a plain forward, for comparison']
+  const plain = valueOf(times, 'a plain forward, for comparison')
   const rows = Object.entries(times).map(([name, all]) => [name, milliseconds(median(all)), percent(ratio(all, plain))])
   return [['step', 'ms', 'of a plain forward'], ...rows]
 }
 
-async function growth(titles, cases) {
+/** @typedef {{ title: string, batch?: number, size?: number, layer?: string }} Case */
+
+async function growth(/** @type {string[]} */ titles, /** @type {Case[]} */ cases) {
   const rows = []
   for (const { title, batch = 1, size = 224, layer = 'features' } of cases) {
     const input = Tensor.rand([batch, 3, size, size])
@@ -95,13 +105,15 @@ async function growth(titles, cases) {
     })
     input.dispose()
     gradCam.dispose()
-    rows.push([title, milliseconds(median(times.ours) / batch), ratio(times.ours, times.plain).toFixed(2)])
+    const [ours, plain] = [valueOf(times, 'ours'), valueOf(times, 'plain')]
+    rows.push([title, milliseconds(median(ours) / batch), ratio(ours, plain).toFixed(2)])
   }
   return [titles, ...rows]
 }
 
-const head = (what) => [what, 'ms per image', '× a plain forward']
-const of = (key, values) => values.map((value) => ({ title: String(value), [key]: value }))
+const head = (/** @type {string} */ what) => [what, 'ms per image', '× a plain forward']
+const of = (/** @type {keyof Case} */ key, /** @type {(string | number)[]} */ values) =>
+  values.map((value) => ({ title: String(value), [key]: value }))
 /** @type {[string, string[][]][]} */
 const tables = [
   ['### What one explanation is made of', await profile()],

@@ -1,9 +1,14 @@
 import { availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os'
 
 // When this is loaded: later the run itself is the load.
-const load = loadavg()[0]
+const [load = NaN] = loadavg()
 
-/** What the figures were measured on. */
+/**
+ * What the figures were measured on.
+ *
+ * @param {import('./types.d.mts').LibTorch} libtorch
+ * @param {{ threads: number, device: string }} options
+ */
 export function machine(libtorch, { threads, device }) {
   const variables = Object.keys(process.env).filter((name) => /^(OMP|GOMP|KMP|MKL|ATEN|ONEDNN)_/.test(name))
   return {

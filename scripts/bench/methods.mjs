@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util'
 import { methods as table } from 'libtorch-gradcam'
 import { formatTable } from '#internal'
 import { markdownTable, writeSection } from '../docs/sections.mjs'
-import { contestants } from './contestants.mjs'
+import { hasKey, valueOf } from '../support/access.mjs'
+import { named } from './contestants.mjs'
 import { machine } from './machine.mjs'
 import { measure } from './measure.mjs'
 import { prepare } from './prepare.mjs'
@@ -58,6 +59,7 @@ const methods = {}
 for (const [name, libraries] of librariesOf)
   if (libraries.length > 0) methods[name] = { peers: libraries, ...ways[name] }
 
+/** @type {Record<string, string>} */
 const modules = { [pgc]: 'grad_cam_methods', [captum]: 'captum_methods' }
 
 const { values } = parseArgs({
@@ -75,31 +77,39 @@ const unknown = asked.filter((name) => !Object.hasOwn(methods, name))
 const size = Number(values.size)
 const threads = availableParallelism()
 const device = 'cpu'
-const say = (text) => console.error(text)
+const say = (/** @type {string} */ text) => console.error(text)
 if (unknown.length > 0 || !(size > 0) || !(Number(values.rounds) > 0)) {
-  console.error(`methods: there are ${Object.keys(methods).join(', ')}; sizes and rounds are numbers from 1 on`)
+  console.error(`methods: --methods are of ${Object.keys(methods).join(', ')}; sizes and rounds are numbers from 1 on`)
   process.exit(2)
 }
 
-const taking = ['ours', pgc, captum].map((name) => {
-  const row = contestants.filter((one) => one.name === name)[0]
-  return name === 'ours' ? row : { ...row, module: modules[name] }
-})
+const ownRow = named('ours')
+const peerRows = [pgc, captum].map((name) => ({ ...named(name), module: valueOf(modules, name) }))
 const { model } = values
-const models = [...new Set([model, ...asked.map((method) => methods[method].model ?? model)])]
-const { libtorch, tools, files, index } = await prepare({ contestants: taking, models, size, images: 1 }, say)
+const models = [...new Set([model, ...asked.map((method) => valueOf(methods, method).model ?? model)])]
+const { libtorch, tools, files, index } = await prepare(
+  { contestants: [ownRow, ...peerRows], models, size, images: 1 },
+  say,
+)
 const scratch = mkdtempSync(join(tmpdir(), 'gradcam-bench-'))
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
-function asOurs(name, target) {
-  const { method = name, make = {}, target: asTarget } = methods[name]
+function asOurs(/** @type {string} */ name, /** @type {number} */ target) {
+  const { method = name, make = {}, target: asTarget } = valueOf(methods, name)
   return { method, make, explain: asTarget ? { target: asTarget(target) } : {} }
 }
 
+/**
+ * @typedef {{ name: string, ratio: number, ms: number, peakRss: number, difference: number | null }} Compared
+ * @typedef {{ method: string, ms: number, peakRss: number, peers: Compared[], failures: Record<string, string> }} Result
+ */
+
+/** @type {Result[]} */
 const results = []
 for (const method of asked) {
-  const { peers, rounds = Number(values.rounds), model: net = model } = methods[method]
-  const { layers, target } = index.models[net]
+  const { peers, rounds = Number(values.rounds), model: net = model } = valueOf(methods, method)
+  const { layers, target } = valueOf(index.models, net)
+  const className = hasKey(table, method) ? table[method].peers[pgc] : undefined
   const job = {
     size,
     images: 1,
@@ -108,24 +118,16 @@ for (const method of asked) {
     target,
     method,
     model: net,
-    layer: layers['gradcam-last'],
+    layer: valueOf(layers, 'gradcam-last'),
     file: join(files, `${net}.pt`),
     state: join(files, `${net}.state.pt`),
     input: join(files, 'input.bin'),
   }
   const { measured, failures } = await measure({
-    contestants: taking
-      .filter(({ name }) => name === 'ours' || peers.includes(name))
-      .map((row) =>
-        row.name === 'ours'
-          ? { ...row, ...asOurs(method, target) }
-          : {
-              ...row,
-              className: Object.hasOwn(table, method)
-                ? table[/** @type {import('libtorch-gradcam').MethodName} */ (method)].peers[pgc]
-                : undefined,
-            },
-      ),
+    contestants: [
+      { ...ownRow, ...asOurs(method, target) },
+      ...peerRows.filter(({ name }) => peers.includes(name)).map((row) => ({ ...row, className })),
+    ],
     batches: [1],
     rounds: () => rounds,
     warmups: () => (rounds > 2 ? 2 : 0),
@@ -153,13 +155,15 @@ for (const method of asked) {
   })
 }
 
-const number = (value, digits) => (value === undefined ? '–' : value.toFixed(digits))
-const of = (result, name) => result.peers.find((peer) => peer.name === name)
+const number = (/** @type {number | undefined} */ value, /** @type {number} */ digits) =>
+  value === undefined ? '–' : value.toFixed(digits)
+const of = (/** @type {Result} */ result, /** @type {string} */ name) => result.peers.find((peer) => peer.name === name)
+const times = (/** @type {number | undefined} */ value) => number(value, value !== undefined && value >= 10 ? 0 : 2)
 const rows = [
   ['method', `× ${pgc}`, '× Captum', 'ours, ms', `${pgc}, ms`, 'Captum, ms', 'largest difference'],
   ...results.map((result) => [
     result.method,
-    ...[pgc, captum].map((name) => number(of(result, name)?.ratio, of(result, name)?.ratio >= 10 ? 0 : 2)),
+    ...[pgc, captum].map((name) => times(of(result, name)?.ratio)),
     number(result.ms, 1),
     ...[pgc, captum].map((name) => number(of(result, name)?.ms, 1)),
     Math.max(...result.peers.map(({ difference }) => difference ?? NaN)).toExponential(0),
@@ -174,6 +178,6 @@ writeFileSync(values.json, `${JSON.stringify({ machine: facts, model, size, resu
 if (values['write-docs'])
   await writeSection(
     'methods',
-    `${model} at \`${index.models[model].layers['gradcam-last']}\`, ${size}x${size}, batch 1, on ${facts.cpu}, ${threads} threads, LibTorch ${libtorch.version}. ` +
+    `${model} at \`${valueOf(valueOf(index.models, model).layers, 'gradcam-last')}\`, ${size}x${size}, batch 1, on ${facts.cpu}, ${threads} threads, LibTorch ${libtorch.version}. ` +
       `A × is how many times as long the peer takes: above 1 we are faster.\n\n${markdownTable(rows)}`,
   )

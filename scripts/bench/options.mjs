@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { contestants } from './contestants.mjs'
+import { keysOf } from '../support/access.mjs'
+import { contestants, named } from './contestants.mjs'
 
 export const workloads = {
   'gradcam-last': { method: 'grad_cam', title: 'Grad-CAM at the last layer' },
@@ -41,7 +42,7 @@ const definitions = /** @satisfies {import('node:util').ParseArgsConfig['options
 })
 
 /** What was asked for, or what is wrong with it. */
-export function readOptions(args) {
+export function readOptions(/** @type {string[]} */ args) {
   const { values } = parseArgs({ args, options: definitions })
   if (values.help) return { help: usage }
   const quick = values.quick
@@ -52,7 +53,7 @@ export function readOptions(args) {
     workloads: known(
       '--workloads',
       list(values.workloads ?? (quick ? 'gradcam-last,guided' : Object.keys(workloads).join(','))),
-      Object.keys(workloads),
+      keysOf(workloads),
     ),
     // Ascending: a process's peak memory after a batch is that batch's own only if larger ones follow.
     batches: batches.sort((a, b) => a - b),
@@ -60,9 +61,9 @@ export function readOptions(args) {
       '--contestants',
       list(values.contestants),
       contestants.map(({ name }) => name),
-    ).map((name) => contestants.find((contestant) => contestant.name === name)),
-    rounds: (batch) => rounds ?? (quick ? 3 : batch === 1 ? 20 : batch <= 8 ? 6 : 3),
-    warmups: (batch) => (batch === 1 ? 3 : 1),
+    ).map(named),
+    rounds: (/** @type {number} */ batch) => rounds ?? (quick ? 3 : batch === 1 ? 20 : batch <= 8 ? 6 : 3),
+    warmups: (/** @type {number} */ batch) => (batch === 1 ? 3 : 1),
     threads: count('--threads', values.threads),
     size: count('--size', values.size),
     device: values.device,
@@ -72,18 +73,26 @@ export function readOptions(args) {
   }
 }
 
-const list = (text) => text.split(',').filter(Boolean)
+const list = (/** @type {string} */ text) => text.split(',').filter(Boolean)
 
-function count(option, text) {
+function count(/** @type {string} */ option, /** @type {string} */ text) {
   const number = Number(text)
   if (!Number.isSafeInteger(number) || number < 1)
     throw new Error(`${option}: '${text}' is not an integer of at least 1`)
   return number
 }
 
+/**
+ * @template {string} Name
+ * @param {string} option
+ * @param {string[]} names
+ * @param {readonly Name[]} all
+ */
 function known(option, names, all) {
-  const wrong = names.find((name) => !all.includes(name))
-  if (wrong !== undefined) throw new Error(`${option}: there is no '${wrong}', only ${all.join(', ')}`)
   if (names.length === 0) throw new Error(`${option} is empty`)
-  return names
+  return names.map((name) => {
+    const found = all.find((one) => one === name)
+    if (found === undefined) throw new Error(`${option}: '${name}' is not one of ${all.join(', ')}`)
+    return found
+  })
 }

@@ -8,12 +8,13 @@ import { compile } from './compile.mjs'
 import { modelFiles } from './prepare.mjs'
 import { median } from './statistics.mjs'
 import { Worker } from './worker.mjs'
+import { itemAt } from '../support/access.mjs'
 
 const runs = 300
 const rounds = 41
 
 /** In microseconds for one explanation. */
-export async function measureOverhead(files, say) {
+export async function measureOverhead(/** @type {string} */ files, /** @type {import('./types.d.mts').Say} */ say) {
   say('overhead of an explanation')
   const args = [join(files, 'one-convolution.pt'), 'conv']
   const program = await compile('overhead', { core: true })
@@ -25,26 +26,28 @@ export async function measureOverhead(files, say) {
     },
     { command: program, args, env: process.env },
   ]
-  const workers = commands.map((command) => new Worker(command, 1))
+  const measured = commands.map((command) => ({
+    worker: new Worker(command, 1),
+    times: /** @type {number[]} */ ([]),
+  }))
   try {
-    const times = [/** @type {number[]} */ ([]), /** @type {number[]} */ ([])]
     for (let round = -1; round < rounds; round++) {
-      for (const [at, worker] of workers.entries()) {
-        const { us } = await worker.ask(`run ${runs}`)
-        if (round >= 0) times[at].push(us) // the first warms up
+      for (const { worker, times } of measured) {
+        const { us } = await worker.overhead(runs)
+        if (round >= 0) times.push(us) // the first warms up
       }
     }
-    const [typescript, native] = times
-    const differences = typescript.map((time, round) => time - native[round])
+    const [typescript, native] = [itemAt(measured, 0).times, itemAt(measured, 1).times]
+    const differences = typescript.map((time, round) => time - itemAt(native, round))
     return { typescriptUs: median(typescript), nativeUs: median(native), crossingUs: median(differences), runs, rounds }
   } finally {
-    await Promise.all(workers.map((worker) => worker.end()))
+    await Promise.all(measured.map(({ worker }) => worker.end()))
   }
 }
 
-export function overheadLine({ typescriptUs, nativeUs, crossingUs }) {
-  const [whole, native, crossing] = [typescriptUs, nativeUs, crossingUs].map((us) => us.toFixed(0))
-  return `One explanation of a 1x1 convolution on 8x8 pixels: ${whole} µs from TypeScript, ${native} µs from C++, so the crossing costs ${crossing} µs.`
+export function overheadLine(/** @type {import('./types.d.mts').Overhead} */ { typescriptUs, nativeUs, crossingUs }) {
+  const text = (/** @type {number} */ us) => `${us.toFixed(0)} µs`
+  return `One explanation of a 1x1 convolution on 8x8 pixels: ${text(typescriptUs)} from TypeScript, ${text(nativeUs)} from C++, so the crossing costs ${text(crossingUs)}.`
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -3,6 +3,7 @@
 //
 //   npm run build && node scripts/bench/precision.mjs [SCENES]
 import { GradCam, PointingGame, ScriptModule, rankCorrelation } from 'libtorch-gradcam'
+import { itemAt } from '../support/access.mjs'
 import { toInput } from '../samples/scene-input.mjs'
 import { heldOutSeeds, renderScene } from '../samples/scenes.mjs'
 import { median } from './statistics.mjs'
@@ -23,18 +24,18 @@ for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
       await exact.explain(input, { target: box.class }),
       await reduced.explain(input, { target: box.class }),
     ]
-    for (const [i, { cam }] of found.entries()) await games[i].add(input, cam, { boxes: [box] })
-    correlations.push(...(await rankCorrelation(found[0].cam, found[1].cam)))
+    for (const [i, { cam }] of found.entries()) await itemAt(games, i).add(input, cam, { boxes: [box] })
+    correlations.push(...(await rankCorrelation(itemAt(found, 0).cam, itemAt(found, 1).cam)))
     const top = found.map(({ output }) => output.flatten().argmax().item())
     sameClass += top[0] === top[1] ? 1 : 0
     for (const one of found) one.dispose()
   }
   input.dispose()
 }
-const percent = (count) => `${((100 * count) / correlations.length).toFixed(1)} %`
-const inside = games.map((game) => game.result().mean * correlations.length)
+const percent = (/** @type {number} */ count) => `${((100 * count) / correlations.length).toFixed(1)} %`
+const inside = games.map((game) => percent(game.result().mean * correlations.length))
 const least = Math.min(...correlations)
 console.log(
-  `${correlations.length} maps of ${scenes} scenes: peaks inside the animal in ${percent(inside[0])} with float32 and ${percent(inside[1])} with bfloat16; ` +
+  `${correlations.length} maps of ${scenes} scenes: peaks inside the animal in ${inside[0]} with float32 and ${inside[1]} with bfloat16; ` +
     `rank correlation ${median(correlations).toFixed(4)} in the median, ${least.toFixed(3)} at worst; the same top class in ${percent(sameClass)}.`,
 )

@@ -6,7 +6,12 @@ import { pythonWithPeers } from '#test-support/peers.js'
 import { testPython } from '#test-support/python.js'
 import { builtWith, compile } from './compile.mjs'
 
-/** What the contestants need: the Python to run in, the floor's program, and a folder with models and inputs. */
+/**
+ * What the contestants need: the Python to run in, the floor's program, and a folder with models and inputs.
+ *
+ * @param {{ contestants: import('./types.d.mts').Contestant[], models: string[], size: number, images: number }} job
+ * @param {import('./types.d.mts').Say} say
+ */
 export async function prepare({ contestants, models, size, images }, say) {
   const libtorch = builtWith()
   process.env['LIBTORCH'] = libtorch.root // so that the Python that is looked for is the one with these libraries
@@ -15,6 +20,7 @@ export async function prepare({ contestants, models, size, images }, say) {
   const python = withPeers ? await pythonWithPeers() : await testPython()
   say('models and inputs')
   const files = await modelFiles(python, models, size, images)
+  /** @type {import('./types.d.mts').Index} */
   const index = JSON.parse(readFileSync(join(files, 'index.json'), 'utf8'))
   if (realpathSync(index.torch) !== realpathSync(libtorch.root)) {
     throw new Error(
@@ -27,7 +33,14 @@ export async function prepare({ contestants, models, size, images }, say) {
   return { libtorch, tools: { python, floorProgram }, files, index }
 }
 
-/** The folder that prepare.py wrote. */
+/**
+ * The folder that prepare.py wrote.
+ *
+ * @param {import('./types.d.mts').Tools['python']} python
+ * @param {string[]} models
+ * @param {number} size
+ * @param {number} images
+ */
 export function modelFiles(python, models, size, images) {
   const sources = ['nets.py', 'prepare.py'].map((name) => readFileSync(join(import.meta.dirname, name), 'utf8'))
   const shared = readdirSync(join(import.meta.dirname, '..', 'models')).filter((name) => name.endsWith('.py'))

@@ -2,9 +2,21 @@ import { percentile, median, ratio } from './statistics.mjs'
 
 const head = ['', '× ours', '× floor', 'p50 ms', 'p95 ms', 'images/s', 'peak RSS MB', 'cold start s', 'difference']
 
-/** The figures of one entry of `measure`, ready to be shown: one object for each contestant. */
+/**
+ * @typedef {import('./types.d.mts').Contestant} Contestant
+ * @typedef {import('./types.d.mts').Entry} Entry
+ */
+
+/**
+ * The figures of one entry of `measure`, ready to be shown: one object for each contestant.
+ *
+ * @param {Entry} entry
+ * @param {readonly Contestant[]} contestants
+ * @returns {import('./types.d.mts').Figures[]}
+ */
 export function figures({ batch, rows }, contestants) {
-  const find = (wanted) => rows.find(({ name }) => contestants.some((one) => one.name === name && wanted(one)))
+  const find = (/** @type {(contestant: Contestant) => unknown} */ wanted) =>
+    rows.find(({ name }) => contestants.some((one) => one.name === name && wanted(one)))
   const ours = find(({ make }) => make)
   const floor = find(({ isFloor }) => isFloor)
   return rows.map(({ name, times, ...rest }) => ({
@@ -19,13 +31,20 @@ export function figures({ batch, rows }, contestants) {
   }))
 }
 
-const fixed = (value, digits) => (value === null || Number.isNaN(value) ? '–' : value.toFixed(digits))
+const fixed = (/** @type {number | null} */ value, /** @type {number} */ digits) =>
+  value === null || Number.isNaN(value) ? '–' : value.toFixed(digits)
 
-/** Cells of text, the titles first. `coldStart`: the cold start by contestant, over all that were measured. */
+/**
+ * Cells of text, the titles first. `coldStart`: the cold start by contestant, over all that were measured.
+ *
+ * @param {readonly import('./types.d.mts').Figures[]} rows
+ * @param {readonly Contestant[]} contestants
+ * @param {{ cuda: boolean, coldStart: Record<string, number | null> }} options
+ */
 export function cells(rows, contestants, { cuda, coldStart }) {
   const titles = cuda ? [...head, 'device MB'] : head
   const lines = rows.map((row) => {
-    const { label, isFloor } = contestants.find(({ name }) => name === row.name)
+    const { label = row.name, isFloor } = contestants.find(({ name }) => name === row.name) ?? {}
     const difference = isFloor ? row.scoreDifference : row.difference
     const line = [
       label,
@@ -44,7 +63,10 @@ export function cells(rows, contestants, { cuda, coldStart }) {
 }
 
 /** What makes a figure doubtful, as sentences. */
-export function doubts({ batch, rows, idleShare }, failures) {
+export function doubts(
+  /** @type {Entry} */ { batch, rows, idleShare },
+  /** @type {import('./types.d.mts').Failures} */ failures,
+) {
   const said = Object.entries(failures).map(([name, reason]) => `${name} did not take part: ${reason}`)
   if (idleShare !== null && idleShare > 0.02)
     said.push(`contestants that waited used ${(idleShare * 100).toFixed(1)} % of a processor meanwhile`)

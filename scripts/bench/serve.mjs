@@ -20,6 +20,7 @@ import { cachedFolder } from '#test-support/cached-folder.js'
 import { pythonWithPeers } from '#test-support/peers.js'
 import { pipInto } from '#test-support/pip-into.js'
 import { percentile } from './statistics.mjs'
+import { itemAt } from '../support/access.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -72,10 +73,11 @@ async function captum() {
 async function freePort() {
   const server = createNetServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the server has no port')
   server.close()
   await once(server, 'close')
-  return port
+  return address.port
 }
 
 /** A JPEG with some texture, 500 x 375, different for each seed. */
@@ -127,7 +129,7 @@ async function measure(service, clients, time) {
   const client = async (/** @type {number} */ first) => {
     for (let which = first; performance.now() < until; which++) {
       const start = performance.now()
-      const { status, text } = await send(service, agent, images[which % images.length])
+      const { status, text } = await send(service, agent, itemAt(images, which % images.length))
       if (status !== 200) throw new Error(`${service.name} answered ${status}: ${text}`)
       latencies.push(performance.now() - start)
     }
@@ -135,22 +137,22 @@ async function measure(service, clients, time) {
   await Promise.all(Array.from({ length: clients }, (_, first) => client(first)))
   const elapsed = (performance.now() - began) / 1000
   agent.destroy()
-  const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => percentile(latencies, share))
+  const at = (/** @type {number} */ share) => percentile(latencies, share)
   return {
     service: service.name,
     clients,
     requests: latencies.length,
     perSecond: latencies.length / elapsed,
-    p50,
-    p95,
-    p99,
+    p50: at(0.5),
+    p95: at(0.95),
+    p99: at(0.99),
   }
 }
 
 /** The norm of the difference over the norm. */
 function distance(/** @type {number[]} */ a, /** @type {number[]} */ b) {
   const norm = (/** @type {number[]} */ some) => Math.sqrt(some.reduce((sum, value) => sum + value * value, 0))
-  return norm(a.map((value, i) => value - b[i])) / norm(b)
+  return norm(a.map((value, i) => value - itemAt(b, i))) / norm(b)
 }
 
 const images = await Promise.all(Array.from({ length: 16 }, (_, seed) => draw(seed)))
@@ -169,7 +171,7 @@ for (const image of images.slice(0, 4)) {
     const off = distance(answer.values, answers[0].values)
     // The Python service decodes JPEG by another library, which may differ by a level here and there.
     if (answer.class !== answers[0].class || !(off < 0.05))
-      throw new Error(`${services[i].name} gives another map: class ${answer.class}, off by ${off}`)
+      throw new Error(`${itemAt(services, i).name} gives another map: class ${answer.class}, off by ${off}`)
   }
 }
 

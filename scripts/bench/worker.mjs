@@ -9,6 +9,8 @@ import { createInterface } from 'node:readline'
  *   result BATCH FILE   the same, and writes the result as float32 to FILE      {"shape", "scores"}
  *   memory              the largest memory that the process had up to now    {"peakRss", "peakDevice"}, bytes
  *
+ * overhead.mjs and overhead.cc answer `run TIMES` alone, with {"us"} for one explanation.
+ *
  * It measures its own work, and between requests it waits for the next line, so that it takes no time from the others.
  */
 export class Worker {
@@ -16,7 +18,7 @@ export class Worker {
   #lines
   #errors = ''
 
-  constructor({ command, args, env }, threads) {
+  constructor(/** @type {import('./types.d.mts').Command} */ { command, args, env }, /** @type {number} */ threads) {
     // The same threads from the start for all: some libraries ask once, when they are loaded.
     const threading = { OMP_NUM_THREADS: String(threads), MKL_NUM_THREADS: String(threads) }
     this.#child = spawn(command, args, { env: { ...env, ...threading }, stdio: ['pipe', 'pipe', 'pipe'] })
@@ -26,7 +28,7 @@ export class Worker {
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }
 
-  async ask(request) {
+  async #ask(/** @type {string} */ request) {
     this.#child.stdin.write(`${request}\n`)
     const { value, done } = await this.#lines.next()
     if (!done) return JSON.parse(value)
@@ -34,6 +36,26 @@ export class Worker {
     throw new Error(
       `'${request}' was not answered (${this.#child.signalCode ?? this.#child.exitCode ?? 'ended'}): ${last}`,
     )
+  }
+
+  /** @returns {Promise<{ ms: number }>} */
+  run(/** @type {number} */ batch) {
+    return this.#ask(`run ${batch}`)
+  }
+
+  /** @returns {Promise<{ us: number }>} */
+  overhead(/** @type {number} */ times) {
+    return this.#ask(`run ${times}`)
+  }
+
+  /** @returns {Promise<{ shape: number[] | null, scores: number[] | null }>} */
+  result(/** @type {number} */ batch, /** @type {string} */ file) {
+    return this.#ask(`result ${batch} ${file}`)
+  }
+
+  /** @returns {Promise<import('./types.d.mts').Memory>} */
+  memory() {
+    return this.#ask('memory')
   }
 
   /** Processor time that the process has used, in ms; NaN where the platform does not tell. */

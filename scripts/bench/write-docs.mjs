@@ -1,7 +1,19 @@
 import { markdownTable, writeSection } from '../docs/sections.mjs'
 import { overheadLine } from './overhead.mjs'
 
-/** What the report says, as Markdown. */
+/**
+ * @typedef {object} Report
+ * @property {ReturnType<typeof import('./machine.mjs').machine>} machine
+ * @property {readonly import('./types.d.mts').Group[]} groups
+ * @property {import('./types.d.mts').Overhead | null} overhead
+ * @property {number} seconds
+ */
+
+/**
+ * What the report says, as Markdown.
+ *
+ * @param {Report} report
+ */
 export function docsSection({ machine, groups, overhead, seconds }) {
   const { cpu, cores, memoryGiB, system, node, libtorch, threads, device } = machine
   const parts = [
@@ -14,4 +26,5 @@ export function docsSection({ machine, groups, overhead, seconds }) {
   return parts.join('\n\n')
 }
 
+/** @type {(report: Report, file?: string) => Promise<void>} */
 export const writeDocs = (report, file) => writeSection('bench', docsSection(report), file)

@@ -13,12 +13,12 @@ const record = join(dist, 'tsconfig.tsbuildinfo')
 const require = createRequire(import.meta.url)
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
 
-function run(...args) {
+function run(/** @type {string[]} */ ...args) {
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
 }
 
-const list = (folder) => (existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [])
+const list = (/** @type {string} */ folder) => (existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [])
 
 /** AVA would run the test that was compiled from a file that is gone since; tsc would not miss a file that it wrote. */
 function compareWithSources() {
@@ -27,7 +27,7 @@ function compareWithSources() {
     if (source && !existsSync(join(root, `${source}.ts`))) rmSync(join(dist, name))
   }
   const sources = ['lib', 'test'].flatMap((folder) => list(join(root, folder)).map((name) => join(folder, name)))
-  const isMissing = (name) => name.endsWith('.ts') && !existsSync(join(dist, name.replace(/ts$/, 'js')))
+  const isMissing = (/** @type {string} */ name) => name.endsWith('.ts') && !existsSync(join(dist, name.replace(/ts$/, 'js')))
   if (sources.some(isMissing)) rmSync(record, { force: true })
 }
 

@@ -1,15 +1,25 @@
 // Measures how long it takes until there is a heatmap, step by step, in empty folders and with an empty cache of this package:
 //
-//   node scripts/build/measure-install.mjs consumer --tarballs DIR [--libtorch FOLDER] [--cold] [--compiler]
+//   node scripts/build/measure-install.mjs consumer --tarballs DIR [--libtorch FOLDER] [--cold] [--compiler] [--setup]
 //   node scripts/build/measure-install.mjs clone [--libtorch FOLDER] [--cold]
 //
 // `consumer` installs the packed packages (npm run release -- --dry-run --out DIR) in a project and runs `gradcam demo`, without a
-// compiler on PATH unless --compiler is given. `clone` clones this repository, runs `npm ci` and `npm run demo`, and then the same in
+// compiler on PATH unless --compiler is given; with --setup it runs `gradcam setup` before. `clone` clones this repository, runs `npm ci` and `npm run demo`, and then the same in
 // a second clone. With --libtorch there is that LibTorch on the machine; without it one is downloaded. --cold: npm and pip have
-// nothing in their caches.
+// nothing in their caches. Beside the time it says how much of it the processors were at work: that is the same on a busy machine.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { cpus, loadavg, tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatTable, packageRoot, which } from '#internal'
@@ -21,6 +31,7 @@ const { values, positionals } = parseArgs({
     libtorch: { type: 'string' },
     cold: { type: 'boolean', default: false },
     compiler: { type: 'boolean', default: false },
+    setup: { type: 'boolean', default: false },
   },
 })
 const [what] = positionals
@@ -31,7 +42,7 @@ if ((what !== 'consumer' && what !== 'clone') || (what === 'consumer' && !values
 
 const folder = mkdtempSync(join(tmpdir(), 'gradcam-measure-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-const own = /^(npm_|INIT_CWD$|NODE_ENV$|GRADCAM_|LIBTORCH$|PYTHONPATH$|VIRTUAL_ENV$|CONDA_PREFIX$)/
+const own = /^(npm_|INIT_CWD$|NODE_ENV$|GRADCAM_|LIBTORCH$|PYTHONPATH$|VIRTUAL_ENV$|CONDA_PREFIX$|CMAKE_|CCACHE_)/
 /** @type {NodeJS.ProcessEnv} */
 const env = {
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.test(name))),
@@ -40,8 +51,16 @@ const env = {
   ...(values.cold && { npm_config_cache: join(folder, 'npm'), PIP_CACHE_DIR: join(folder, 'pip') }),
 }
 
-/** @type {{ step: string, seconds: number }[]} */
+/** @type {{ step: string, seconds: number, work: number, load: number }[]} */
 const steps = []
+
+/** Seconds of processor time of the commands that have ended, and of all that they started; NaN where the system does not say. */
+function processorTime() {
+  if (process.platform !== 'linux') return NaN
+  const fields = readFileSync('/proc/self/stat', 'utf8').replace(/^.*\) /, '').split(' ')
+  // Of the children, in user and in system mode, in hundredths (the kernel's own unit for programs, whatever it counts in).
+  return (Number(fields[13]) + Number(fields[14])) / 100
+}
 
 /**
  * @param {string} step
@@ -53,10 +72,12 @@ const steps = []
 function time(step, command, args, cwd, more = {}) {
   console.log(`\n== ${step}`)
   const began = performance.now()
+  const before = processorTime()
   const { status, error } = spawnSync(command, args, { cwd, env: { ...env, ...more }, stdio: 'inherit' })
   if (error) throw error
   if (status !== 0) throw new Error(`${step} failed with exit code ${status}`)
-  steps.push({ step, seconds: (performance.now() - began) / 1000 })
+  const [load = 0] = loadavg()
+  steps.push({ step, seconds: (performance.now() - began) / 1000, work: processorTime() - before, load })
 }
 
 /** A PATH with Node, npm, Python and what a shell needs, but no compiler and no CMake. */
@@ -97,8 +118,8 @@ if (what === 'consumer') {
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true }))
   if (!values.compiler) env['PATH'] = [bareBin()].join(delimiter)
   time('npm install', 'npm', ['install', '--no-audit', '--no-fund', ...tarballs], project)
-  time('gradcam setup', 'npx', ['gradcam', 'setup', '--yes'], project)
-  time('gradcam demo', 'npx', ['gradcam', 'demo'], project)
+  if (values.setup) time('gradcam setup', 'npx', ['gradcam', 'setup', '--yes'], project)
+  time('gradcam demo', 'npx', ['gradcam', 'demo', '--yes'], project)
   time('gradcam demo again', 'npx', ['gradcam', 'demo'], project)
 } else {
   for (const name of ['first', 'second']) {
@@ -110,8 +131,13 @@ if (what === 'consumer') {
 }
 
 const model = cpus()[0]?.model ?? 'unknown'
-const rows = [...steps, { step: 'in all', seconds: steps.reduce((sum, { seconds }) => sum + seconds, 0) }]
 console.log(`\n${what}, Node ${process.versions.node}, ${cpus().length} x ${model}, LibTorch ${values.libtorch ? 'here' : 'downloaded'}\n`)
 const right = (/** @type {string} */ text) => ({ text, alignRight: true })
-console.log(formatTable(rows.map(({ step, seconds }) => [{ text: step }, right(`${seconds.toFixed(1)} s`)])).join('\n'))
+const rows = steps.map(({ step, seconds, work, load }) => [
+  { text: step },
+  right(`${seconds.toFixed(1)} s`),
+  right(`${work.toFixed(1)} s of processors`),
+  right(`load ${load.toFixed(1)}`),
+])
+console.log(formatTable(rows).join('\n'))
 console.log(`\nThe cache of this package holds ${megabytes(env['GRADCAM_CACHE'] ?? '')} MB.`)

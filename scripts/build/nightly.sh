@@ -38,7 +38,8 @@ node --expose-gc scripts/check/soak.mjs --count 20000
 step 'the server under twice what it can answer'
 node scripts/check/overload.mjs
 
-for sanitizer in address thread; do
+# coverage is not a sanitizer: it says which lines of the C++ have run.
+for sanitizer in address thread coverage; do
   step "sanitizer: $sanitizer"
   node scripts/check/sanitize.mjs "$sanitizer"
 done

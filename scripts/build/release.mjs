@@ -49,7 +49,7 @@ const publishConfig = { access: 'public', provenance: true }
 const { version, license, repository } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
 
 /** The addon for a LibTorch, linked for other machines from the object files of an ordinary build. */
-function prebuilt(libtorch) {
+function prebuilt(/** @type {string | undefined} */ libtorch) {
   const env = { ...(libtorch && { LIBTORCH: resolve(libtorch) }) }
   run(process.execPath, ['dist/lib/cli/main.js', 'build', '--fresh', '--with', 'cmake-js'], { env })
   const work = join(packageRoot, 'build', 'cmake-js')
@@ -73,7 +73,8 @@ for (const { file, minor } of addons) {
   mkdirSync(join(binary, `libtorch-${minor}`), { recursive: true })
   copyFileSync(file, join(binary, `libtorch-${minor}`, 'gradcam.node'))
 }
-const json = (name, value) => writeFileSync(join(binary, name), `${JSON.stringify(value, null, 2)}\n`)
+const json = (/** @type {string} */ name, /** @type {object} */ value) =>
+  writeFileSync(join(binary, name), `${JSON.stringify(value, null, 2)}\n`)
 json('prebuilt.json', {
   sources: addons[0]?.sources,
   addons: Object.fromEntries(addons.map(({ minor }) => [minor, `libtorch-${minor}/gradcam.node`])),
@@ -98,7 +99,7 @@ writeFileSync(
 )
 
 /** Packs a folder into `out` and returns the tarball. */
-function pack(from) {
+function pack(/** @type {string} */ from) {
   const printed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', out], { cwd: from })
   const [packed] = JSON.parse(printed.slice(printed.search(/^\[/m)))
   const file = join(out, packed.filename)

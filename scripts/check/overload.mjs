@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
 import { packageRoot } from '#internal'
+import { itemAt } from '../support/access.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -82,7 +83,9 @@ async function metric(name) {
   )
 }
 
+/** @returns {number} */
 const scoreOf = (/** @type {string} */ text) => JSON.parse(text).maps[0].score
+/** @type {number[]} */
 const expected = []
 for (const image of images) expected.push(scoreOf((await send(image))?.text ?? ''))
 
@@ -91,7 +94,7 @@ async function capacity() {
   const until = performance.now() + 1000 * Number(values['seconds-to-measure'])
   let answered = 0
   const client = async (/** @type {number} */ which) => {
-    for (; performance.now() < until; answered++) await send(images[which % kinds])
+    for (; performance.now() < until; answered++) await send(itemAt(images, which % kinds))
   }
   const began = performance.now()
   await Promise.all(Array.from({ length: queue }, (_, which) => client(which)))
@@ -121,15 +124,15 @@ async function visit(index) {
   }
   if (index % 50 === 17 || index % 50 === 27) {
     const how = index % 50 === 17 ? 'leave' : 'half'
-    await send(images[0], { [how]: true })
+    await send(itemAt(images, 0), { [how]: true })
     note(how === 'leave' ? 'left' : 'half sent')
     return
   }
-  const answer = await send(images[index % kinds])
+  const answer = await send(itemAt(images, index % kinds))
   note(answer ? String(answer.status) : 'lost')
   if (!answer) return
   if (answer.status === 200) {
-    const off = Math.abs(scoreOf(answer.text) - expected[index % kinds])
+    const off = Math.abs(scoreOf(answer.text) - itemAt(expected, index % kinds))
     // A batch sums in another order than one image alone: rounding of float32 in scores of order 10.
     if (!(off < 1e-4)) problems.push(`request ${index} was answered with the score of another image, off by ${off}`)
   } else if (answer.status !== 503) problems.push(`request ${index} was answered ${answer.status}: ${answer.text}`)
@@ -150,7 +153,7 @@ if (ended) problems.push('the server ended')
 else {
   const left = await metric('gradcam_requests_in_progress')
   if (left > 0) problems.push(`${left} requests are still in progress`)
-  const again = await send(images[0])
+  const again = await send(itemAt(images, 0))
   if (again?.status !== 200) problems.push(`afterwards it answers ${again?.status}`)
 }
 agent.destroy()
@@ -162,7 +165,7 @@ if (!ended) {
 if (answers['lost']) problems.push(`${answers['lost']} requests were not answered`)
 const third = Math.floor(resident.length / 3)
 const mean = (/** @type {number[]} */ some) => some.reduce((sum, value) => sum + value, 0) / some.length
-const [before, after] = [resident.slice(-2 * third, -third), resident.slice(-third)].map(mean)
+const [before, after] = [mean(resident.slice(-2 * third, -third)), mean(resident.slice(-third))]
 if (count >= 1000 && after > before + slackMB + before / 100)
   problems.push(`memory grows: ${before.toFixed(0)} MiB, then ${after.toFixed(0)}`)
 

@@ -89,9 +89,8 @@ const consumer = join(folder, 'consumer')
 mkdirSync(join(consumer, 'node_modules', '@types'), { recursive: true })
 check('unpack', 'tar', ['-xzf', file, '-C', folder])
 cpSync(join(folder, 'package'), join(consumer, 'node_modules', 'libtorch-gradcam'), { recursive: true })
-for (const name of ['@types/node', 'undici-types'])
-  symlinkSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name))
-cpSync(join(root, 'test', 'types', 'consumer.ts'), join(consumer, 'consumer.ts'))
+for (const name of ['consumer.ts', 'consumer-with-node.ts'])
+  cpSync(join(root, 'test', 'types', name), join(consumer, name))
 const options = {
   strict: true,
   exactOptionalPropertyTypes: true,
@@ -100,17 +99,36 @@ const options = {
   skipLibCheck: false,
   target: 'es2022',
   lib: ['es2023', 'esnext.disposable'],
-  module: 'nodenext',
   noEmit: true,
 }
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
 writeFileSync(join(consumer, 'package.json'), JSON.stringify({ type: 'module' }))
-// With `types: []` a program names no types of its own: ours bring Node's.
-for (const [what, types] of Object.entries({ 'types in a strict program': ['node'], 'the same with types: []': [] })) {
-  const compilerOptions = { ...options, types }
-  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }))
-  check(what, process.execPath, [tsc, '-p', consumer])
+const own = [process.execPath, tsc]
+// npm fetches the oldest TypeScript that has `using`; others between the two were tried by hand.
+const oldest = ['npm', 'exec', '--yes', '--package', 'typescript@5.2', '--', 'tsc']
+const modules = { nodenext: { module: 'nodenext' }, bundler: { module: 'esnext', moduleResolution: 'bundler' } }
+
+/**
+ * @param {string} what
+ * @param {string[]} compiler
+ * @param {{ types: string[] }} more
+ * @param {string[]} files
+ */
+function compile(what, compiler, more, files) {
+  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, ...more }, files }))
+  const [command = '', ...args] = compiler
+  check(`types in a strict program, ${what}`, command, [...args, '-p', consumer], consumer)
 }
+
+// A program without the types of Node.js, which it need not have.
+for (const [name, resolution] of Object.entries(modules)) {
+  compile(`${name}, no types of Node.js`, own, { ...resolution, types: [] }, ['consumer.ts'])
+  compile(`${name}, no types of Node.js, TypeScript 5.2`, oldest, { ...resolution, types: [] }, ['consumer.ts'])
+}
+for (const name of ['@types/node', 'undici-types'])
+  symlinkSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name))
+for (const [name, resolution] of Object.entries(modules))
+  compile(name, own, { ...resolution, types: ['node'] }, ['consumer.ts', 'consumer-with-node.ts'])
 
 console.log('\n== links of README.md')
 const text = readFileSync(join(root, 'README.md'), 'utf8')

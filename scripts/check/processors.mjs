@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { globSync } from 'tinyglobby'
 import { formatTable } from '#internal'
+import { hasKey } from '../support/access.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
@@ -34,20 +35,24 @@ const fewCombinations = [
 
 // A test is numeric that compares by one of these modules of test/support or states a tolerance such as 1e-5.
 const comparing = ['arithmetic', 'densenet', 'parity', 'peer-maps', 'python', 'reference', 'small-net-cases']
-const importsOf = (name) => new RegExp(`from '[./\\w-]*/${name}\\.js'`)
+const importsOf = (/** @type {string} */ name) => new RegExp(`from '[./\\w-]*/${name}\\.js'`)
 const statesTolerance = /\d(\.\d+)?e-\d/
 /** What these compare is no result of the processor's kernels: texts, times, another device, or the helpers themselves. */
 const leftOut = ['bench', 'cuda', 'event-loop', 'examples', 'method-docs', 'test-support']
 /** What a quick run is about: the comparisons with other programs. */
 const peers = ['densenet', 'peer-maps', 'reference', 'small-net-cases']
 
+/**
+ * @param {string} message
+ * @returns {never}
+ */
 function fail(message) {
   console.error(`processors: ${message}`)
   process.exit(2)
 }
 
 /** Files of dist/test. A helper or file that was renamed makes this fail, not shrink. */
-function numericTests(quick) {
+function numericTests(/** @type {boolean} */ quick) {
   const sources = globSync('test/**/*.test.ts', { cwd: root }).map((path) => ({
     path,
     name: path.replace(/^.*\//, '').replace('.test.ts', ''),
@@ -57,7 +62,7 @@ function numericTests(quick) {
     if (!sources.some(({ text }) => importsOf(helper).test(text))) fail(`no test imports ${helper}.js: was it renamed?`)
   for (const name of leftOut)
     if (!sources.some((source) => source.name === name))
-      fail(`there is no ${name}.test.ts to leave out: was it renamed?`)
+      fail(`${name}.test.ts, which is left out, does not exist: was it renamed?`)
   const helpers = quick ? peers : comparing
   return sources
     .filter(({ name }) => !leftOut.includes(name))
@@ -68,7 +73,12 @@ function numericTests(quick) {
     .sort()
 }
 
-/** What AVA says of them with these switches. */
+/**
+ * What AVA says of them with these switches.
+ *
+ * @param {string[]} files
+ * @param {{ onednn: string, aten: string, threads: string }} switches
+ */
 async function test(files, { onednn, aten, threads }) {
   const env = {
     ...process.env,
@@ -89,7 +99,8 @@ async function test(files, { onednn, aten, threads }) {
     child.once('error', reject)
     child.once('close', resolve)
   })
-  const titles = (mark) => [...said.matchAll(new RegExp(`^ *${mark} (.*)$`, 'gm'))].map(([, title]) => title)
+  const titles = (/** @type {string} */ mark) =>
+    [...said.matchAll(new RegExp(`^ *${mark} (.*)$`, 'gm'))].map(([, title = '']) => title)
   const failing = [...new Set(titles('(?:✘|✖) (?:\\[fail\\]:)?').map((title) => title.trim()))]
   const passed = titles('✔').length
   const seconds = Math.round((performance.now() - begin) / 1000)
@@ -97,7 +108,7 @@ async function test(files, { onednn, aten, threads }) {
 }
 
 const unknown = process.argv.slice(2).filter((argument) => argument !== '--quick')
-if (unknown.length > 0) fail(`unknown argument ${unknown[0]}; there is --quick`)
+if (unknown.length > 0) fail(`unknown argument ${unknown[0]}; only --quick is known`)
 const quick = process.argv.includes('--quick')
 if (process.platform !== 'linux' || process.arch !== 'x64')
   fail('it is for Linux on x86-64, whose processors have these switches')
@@ -107,13 +118,13 @@ const files = numericTests(quick)
 const flags =
   readFileSync('/proc/cpuinfo', 'utf8')
     .match(/^flags\s*:(.*)$/m)?.[1]
-    .split(' ') ?? []
+    ?.split(' ') ?? []
 const runnable = {
   default: true,
   avx2: flags.includes('avx2'),
   avx512: flags.includes('avx512f') && flags.includes('avx512vl'),
 }
-const chosen = (quick ? fewCombinations : combinations).filter(({ aten }) => runnable[aten])
+const chosen = (quick ? fewCombinations : combinations).filter(({ aten }) => hasKey(runnable, aten) && runnable[aten])
 for (const [aten, can] of Object.entries(runnable))
   if (!can) console.error(`left out: ATen with ${aten}, which this processor has not`)
 console.error(`${files.length} files, ${chosen.length} combinations, ${availableParallelism()} processors`)
@@ -134,7 +145,7 @@ for (const combination of chosen) {
     )
 }
 
-const number = (value) => ({ text: String(value), alignRight: true })
+const number = (/** @type {number | string} */ value) => ({ text: String(value), alignRight: true })
 const header = ['oneDNN', 'ATen', 'threads', 'passed', 'failed', 'seconds', 'failing'].map((text) => ({ text }))
 const rows = results.map(({ onednn, aten, threads, passed, failing, seconds }) => [
   ...[onednn, aten].map((text) => ({ text })),

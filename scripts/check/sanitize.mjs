@@ -1,7 +1,8 @@
-// Runs tests with an addon that checks itself: npm run sanitize -- address|thread [dist/test/ROOM/FILE.test.js ...]
+// Runs tests with an addon that checks itself: npm run sanitize -- address|thread|coverage [dist/test/ROOM/FILE.test.js ...]
 //
 // address: AddressSanitizer and UndefinedBehaviorSanitizer over all tests that require no Python and no browser. thread:
-// ThreadSanitizer over the tests of threads, workers and lifetimes. The addon is built in build/sanitize/NAME, where a copy of
+// ThreadSanitizer over the tests of threads, workers and lifetimes. coverage: the tests of address, and then which lines of the
+// C++ have run, by gcov. The addon is built in build/sanitize/NAME, where a copy of
 // the compiled package lies; that of the checkout stays as it is. Node and LibTorch are not built with a sanitizer: what is
 // found is in the addon, or is memory that the addon handed to them.
 import { spawnSync } from 'node:child_process'
@@ -9,6 +10,10 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync 
 import { dirname, join, posix } from 'node:path'
 import { globSync } from 'tinyglobby'
 import { packageRoot } from '#internal'
+import { hasKey } from '../support/access.mjs'
+import { coverageReport, lineCoverage } from './line-coverage.mjs'
+
+const withoutPython = withoutHelpers(['python', 'pip-into', 'browser', 'compile-native', 'fake-libtorch'])
 
 const modes = {
   address: {
@@ -19,7 +24,7 @@ const modes = {
       ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1:strict_string_checks=1:detect_stack_use_after_return=1',
       UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
     },
-    tests: withoutHelpers(['python', 'pip-into', 'browser', 'compile-native', 'fake-libtorch']),
+    tests: withoutPython,
   },
   thread: {
     sanitize: 'thread',
@@ -38,8 +43,10 @@ const modes = {
         'batch/explain-all',
       ].map((name) => `dist/test/${name}.test.js`),
   },
+  coverage: { sanitize: 'coverage', preload: [], env: {}, tests: withoutPython },
 }
 
+/** @returns {never} */
 function fail(/** @type {string} */ message) {
   console.error(`sanitize: ${message}`)
   process.exit(2)
@@ -59,7 +66,7 @@ function withoutHelpers(/** @type {string[]} */ helpers) {
       }),
     )
     for (const helper of helpers)
-      if (!importsOf.has(`test/support/${helper}.ts`)) fail(`there is no test/support/${helper}.ts: was it renamed?`)
+      if (!importsOf.has(`test/support/${helper}.ts`)) fail(`test/support/${helper}.ts does not exist: was it renamed?`)
     const using = new Set(helpers.map((helper) => `test/support/${helper}.ts`))
     for (let before = 0; before !== using.size;) {
       before = using.size
@@ -100,14 +107,15 @@ function library(/** @type {string} */ name) {
 }
 
 const [name = '', ...files] = process.argv.slice(2)
-const mode = modes[/** @type {keyof typeof modes} */ (name)]
-if (!mode) fail(`name one of ${Object.keys(modes).join(', ')}`)
+if (!hasKey(modes, name)) fail(`name one of ${Object.keys(modes).join(', ')}`)
+const mode = modes[name]
 if (process.platform !== 'linux') fail('it preloads libraries, as Linux does')
 const root = join(packageRoot, 'build', 'sanitize', name)
 copyPackage(root)
 const built = run(['dist/lib/cli/main.js', 'build', '--sanitize', mode.sanitize, '--with', 'cmake-js'], root)
 if (built !== 0) fail(`the addon cannot be built (${built})`)
-const env = { ...mode.env, LD_PRELOAD: mode.preload.map(library).join(':'), OMP_NUM_THREADS: '2' }
+const preload = mode.preload.map(library).join(':')
+const env = { ...mode.env, ...(preload && { LD_PRELOAD: preload }), OMP_NUM_THREADS: '2' }
 const tests = files.length > 0 ? files : mode.tests()
 console.log(`${tests.length} files of tests with ${mode.sanitize}`)
 const ended = run(
@@ -115,4 +123,6 @@ const ended = run(
   root,
   env,
 )
+if (name === 'coverage')
+  for (const line of coverageReport(lineCoverage(join(root, 'build', 'cmake-js')))) console.log(line)
 process.exitCode = ended === 0 ? 0 : 1

@@ -22,13 +22,15 @@ import {
   Tensor,
 } from 'libtorch-gradcam'
 import sharp from 'sharp'
+import { itemAt, keysOf } from '../support/access.mjs'
 
 const points = 12
 /** What the process may have more in the last third than in the third before, beside a hundredth of it: noise of the heap. */
 const slackMB = 8
 
 const file = fileURLToPath(new URL('../../samples/animals-densenet.pt', import.meta.url))
-const names = /** @type {(keyof typeof methods)[]} */ (Object.keys(methods))
+/** @typedef {import('libtorch-gradcam').MethodName} MethodName */
+const names = keysOf(methods)
 const settings = /** @type {const} */ ({
   seed: 0,
   steps: 3,
@@ -57,7 +59,7 @@ async function measure(/** @type {ScriptModule | null} */ kept) {
   }
   emptyCache()
   const status = readFileSync('/proc/self/status', 'utf8')
-  const number = (name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1])
+  const number = (/** @type {string} */ name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1])
   return {
     residentMB: number('VmRSS') / 1024,
     tensors: liveTensors(),
@@ -68,7 +70,13 @@ async function measure(/** @type {ScriptModule | null} */ kept) {
   }
 }
 
-/** One explanation by each of the explainers of a method. */
+/**
+ * One explanation by each of the explainers of a method.
+ *
+ * @param {readonly import('libtorch-gradcam').MapExplainer[]} explainers
+ * @param {Tensor} input
+ * @param {number} target
+ */
 async function explainWith(explainers, input, target) {
   for (const explainer of explainers) {
     const { output, maps } = await explainer.explain(input, { target })
@@ -77,15 +85,15 @@ async function explainWith(explainers, input, target) {
   }
 }
 
-const make = (model, name) =>
+const make = (/** @type {ScriptModule} */ model, /** @type {MethodName} */ name) =>
   makeMapExplainers(model, [name], methods[name].layered ? ['features'] : [], settingsOf(name))
 
+/** @type {Partial<Record<MethodName, (keyof typeof settings)[]>>} */
+const taken = { rise: ['masks', 'seed'], occlusion: ['window', 'stride'], 'integrated-gradients': ['steps'] }
+
 /** Those that a method does not take are refused. */
-function settingsOf(name) {
-  const taken =
-    { rise: ['masks', 'seed'], occlusion: ['window', 'stride'], 'integrated-gradients': ['steps'] }[name] ?? []
-  return Object.fromEntries(taken.map((key) => [key, settings[key]]))
-}
+const settingsOf = (/** @type {MethodName} */ name) =>
+  Object.fromEntries((taken[name] ?? []).map((key) => [key, settings[key]]))
 
 const workerSource = `
   const { workerData, parentPort } = require('node:worker_threads')
@@ -118,13 +126,20 @@ async function useModel() {
   for (const one of [input, copy, model]) one.dispose()
 }
 
-async function useJob(model, image) {
-  const finish = async (result) => void (await result.encode('overlay'))
+async function useJob(/** @type {ScriptModule} */ model, /** @type {Buffer} */ image) {
+  const finish = async (/** @type {import('libtorch-gradcam').BatchExplanation<unknown>} */ result) =>
+    void (await result.encode('overlay'))
   for await (const result of explainAll([image, image, Buffer.from('torn')], { model, layer: 'features', finish }))
     result.dispose()
 }
 
-/** A call that is stopped before it began, or in its middle. */
+/**
+ * A call that is stopped before it began, or in its middle.
+ *
+ * @param {ScriptModule} model
+ * @param {Tensor} input
+ * @param {boolean} inMiddle
+ */
 async function useSignal(model, input, inMiddle) {
   const stop = new AbortController()
   const cam = new GradCam(model, ['features'])
@@ -148,6 +163,7 @@ const jpeg = await sharp({ create: { width: 96, height: 72, channels: 3, backgro
   .toBuffer()
 /** @type {Record<string, number>} */
 const errors = {}
+/** @type {({ explanations: number, seconds: number } & Awaited<ReturnType<typeof measure>>)[]} */
 const rows = []
 const width = 13
 
@@ -170,9 +186,9 @@ async function note(/** @type {number} */ explanations) {
 
 for (let i = 0; i < count; i++) {
   if (i % Math.ceil(count / points) === 0) await note(i)
-  const name = names[i % names.length]
+  const name = itemAt(names, i % names.length)
   const round = Math.floor(i / names.length)
-  const [size, batch] = [sizes[round % sizes.length], batches[round % batches.length]]
+  const [size, batch] = [itemAt(sizes, round % sizes.length), itemAt(batches, round % batches.length)]
   const input = Tensor.rand([batch, 3, size, size])
   try {
     const isKept = round % 2 === 0
@@ -200,13 +216,16 @@ model.dispose()
 const left = await measure(null)
 console.log(`released: ${Math.round(left.residentMB)} MB, ${left.tensors} tensors, ${left.files} files`)
 
-const middle = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
+const middle = (/** @type {number[]} */ list) =>
+  itemAt(
+    [...list].sort((a, b) => a - b),
+    Math.floor(list.length / 2),
+  )
 const third = Math.floor(rows.length / 3)
 const problems = Object.entries(errors).map(([error, times]) => `${times} times ${error}`)
 for (const key of /** @type {const} */ (['residentMB', 'tensors', 'files', 'threads', 'splits'])) {
-  const [before, after] = [rows.slice(-2 * third, -third), rows.slice(-third)].map((some) =>
-    middle(some.map((row) => row[key])),
-  )
+  const values = rows.map((row) => row[key])
+  const [before, after] = [middle(values.slice(-2 * third, -third)), middle(values.slice(-third))]
   const allowed = key === 'residentMB' ? slackMB + before / 100 : 0
   if (after > before + allowed) problems.push(`${key} grows: ${before.toFixed(0)}, then ${after.toFixed(0)}`)
 }

@@ -34,7 +34,7 @@ function base() {
 function changed() {
   const since = base()
   if (since === null) {
-    console.log('There is no earlier commit to compare with: npm run lint:cpp -- --all looks at everything.')
+    console.log('No earlier commit was found to compare with: npm run lint:cpp -- --all looks at everything.')
     return []
   }
   const names = [git('diff', '--name-only', since), git('ls-files', '--others', '--exclude-standard')]

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { GradCam, ScriptModule, encodeImage, imagenet, loadImage, overlay } from 'libtorch-gradcam'
 
-const inRepository = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+const inRepository = (/** @type {string} */ path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const labels = (await readFile(inRepository('samples/labels.txt'), 'utf8')).trim().split('\n')
 const image = inRepository('samples/cat_dog.png')
 const side = 320

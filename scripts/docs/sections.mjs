@@ -4,7 +4,12 @@ import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import { packageRoot } from '#internal'
 
-/** Puts a text between the two markers of that name in docs/performance.md. */
+/**
+ * Puts a text between the two markers of that name in docs/performance.md, or in another file.
+ *
+ * @param {string} name
+ * @param {string} section
+ */
 export async function writeSection(name, section, file = join(packageRoot, 'docs', 'performance.md')) {
   const markers = new RegExp(`(<!-- ${name}:begin[^>]*-->)[\\s\\S]*?(<!-- ${name}:end -->)`)
   const text = readFileSync(file, 'utf8')
@@ -16,6 +21,6 @@ export async function writeSection(name, section, file = join(packageRoot, 'docs
 
 /** @param {readonly (readonly string[])[]} rows the first holds the titles */
 export function markdownTable([titles = [], ...lines]) {
-  const row = (texts) => `| ${texts.join(' | ')} |`
+  const row = (/** @type {readonly string[]} */ texts) => `| ${texts.join(' | ')} |`
   return [row(titles), row(titles.map((_, at) => (at === 0 ? '---' : '---:'))), ...lines.map(row)].join('\n')
 }

@@ -21,7 +21,7 @@ const block = (/** @type {string} */ text) => `\`\`\`text\n${text}\n\`\`\``
 /** The page, as Prettier leaves it. */
 export async function page() {
   const overview = helpOf()
-  const names = Array.from(overview.matchAll(/^ {2}([a-z-]+) {2,}/gm), ([, name]) => name)
+  const names = Array.from(overview.matchAll(/^ {2}([a-z-]+) {2,}/gm), ([, name = '']) => name)
   if (names.length === 0) throw new Error('gradcam --help lists no commands')
   const sections = names.map((name) => `## gradcam ${name}\n\n${block(helpOf(name))}`)
   const intro =

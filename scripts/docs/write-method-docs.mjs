@@ -16,16 +16,22 @@ import { input } from './methods/prose/input.mjs'
 import { layers } from './methods/prose/layers.mjs'
 import { slugOf } from './methods/text.mjs'
 import { wrappers } from './methods/wrappers.mjs'
+import { hasKey, keysOf } from '../support/access.mjs'
 
 export const folder = join(fileURLToPath(new URL('../..', import.meta.url)), 'docs', 'methods')
 
+/** What is said of a method besides the facts. */
+const proseOf = (/** @type {string} */ name) =>
+  hasKey(layers, name) ? layers[name] : hasKey(input, name) ? input[name] : null
+
 /** All pages by their file names, as Prettier leaves them. */
 export async function pages() {
+  /** @type {Record<string, string>} */
   const texts = { 'README.md': indexPage() }
-  for (const [name, facts] of Object.entries(methods)) {
-    const prose = layers[name] ?? input[name]
+  for (const name of keysOf(methods)) {
+    const prose = proseOf(name)
     if (!prose) throw new Error(`scripts/docs/methods/prose says nothing of ${name}.`)
-    texts[`${slugOf(name)}.md`] = methodPage(name, facts, prose, captionOf(name))
+    texts[`${slugOf(name)}.md`] = methodPage(name, methods[name], prose, captionOf(name))
   }
   for (const [name, wrapper] of Object.entries(wrappers))
     texts[`${slugOf(name)}.md`] = wrapperPage(name, wrapper, captionOf(name))

@@ -1,9 +1,10 @@
 /**
  * Evaluates every method of the package by every metric, on scenes that the bundled model has never seen.
  *
- *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]
+ *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs] [--draw]
  *
- * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one image by all methods.
+ * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one image by all methods. --draw only
+ * draws that image, which takes a minute.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -15,20 +16,24 @@ import { methodsOf } from './methods.mjs'
 import { evaluationSection } from './report.mjs'
 import { toInput } from '../samples/scene-input.mjs'
 import { heldOutSeeds, renderScene } from '../samples/scenes.mjs'
+import { keysOf } from '../support/access.mjs'
 
 const { values } = parseArgs({
   options: {
     images: { type: 'string', default: '10' },
     only: { type: 'string' },
     'write-docs': { type: 'boolean', default: false },
+    draw: { type: 'boolean', default: false },
   },
 })
 const scenes = Number(values.images)
 if (!Number.isSafeInteger(scenes) || scenes < 1) {
-  console.error('Usage: node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs]')
+  console.error(
+    'Usage: node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs] [--draw]',
+  )
   process.exit(2)
 }
-if (values.only && values['write-docs']) {
+if (values.only && (values['write-docs'] || values.draw)) {
   console.error('The docs show every method: leave out --only.')
   process.exit(2)
 }
@@ -36,6 +41,7 @@ if (values.only && values['write-docs']) {
 const layer = 'features'
 const steps = 16 // of integrated gradients
 const masks = 500 // of RISE
+/** @type {import('./report.mjs').Options} */
 const options = {
   // Maps of different methods differ in scale, which says nothing of how good they are.
   infidelity: { score: 'logit', normalize: true, samples: 32 },
@@ -43,30 +49,64 @@ const options = {
   'parameter-randomization': { order: 'cascading', modules: ['classifier', 'features'] },
 }
 
-const file = (path) => join(packageRoot, path)
+const file = (/** @type {string} */ path) => join(packageRoot, path)
 const model = await ScriptModule.load(file('samples/animals-densenet.pt'))
 const wanted = values.only?.split(',')
 const methods = methodsOf({ layer, steps, masks }).filter(({ name }) => !wanted || wanted.includes(name))
 
-/** The means of all metrics over all scenes for one method. */
-async function evaluate({ explain }, seen) {
-  const open = Object.entries(metrics).map(([name, { create, needs }]) => ({
-    name,
-    metric: create(model, { ...options[name], ...(needs === 'explain' ? { explain } : {}) }),
-  }))
+/**
+ * A metric with its options, which it checks itself.
+ *
+ * @param {import('./report.mjs').MetricName} name
+ * @param {import('libtorch-gradcam').ExplainMaps} explain
+ */
+function open(name, explain) {
+  const { create, needs } = metrics[name]
+  const make = /** @type {(model: ScriptModule, options: object) => import('libtorch-gradcam').Metric} */ (create)
+  return make(model, { ...options[name], ...(needs === 'explain' ? { explain } : {}) })
+}
+
+/** @typedef {{ input: Tensor, boxes: readonly import('../samples/scenes.mjs').SceneBox[] }} Seen a scene, once for each animal */
+
+/**
+ * The means of all metrics over all scenes for one method.
+ *
+ * @param {import('libtorch-gradcam').ExplainMaps} explain
+ * @param {Seen[]} seen
+ */
+async function evaluate(explain, seen) {
+  const names = keysOf(metrics)
+  const opened = names.map((name) => open(name, explain))
   try {
     for (const { input, boxes } of seen) {
       const targets = boxes.map((box) => box.class)
-      const maps = await explain(model, input, { target: targets })
-      for (const { metric } of open) await metric.add(input, maps, { targets, boxes })
+      const maps = await explain(model, input, { target: targets, signal: undefined })
+      for (const metric of opened) await metric.add(input, maps, { targets, boxes })
       maps.dispose()
     }
-    return Object.fromEntries(open.map(({ name, metric }) => [name, metric.result().mean]))
+    return Object.fromEntries(opened.map((metric, i) => [names[i], metric.result().mean]))
   } finally {
-    for (const { metric } of open) metric.dispose()
+    for (const metric of opened) metric.dispose()
   }
 }
 
+/** One image by these methods. */
+async function draw(/** @type {typeof methods} */ shown) {
+  const image = file('samples/cat_dog.png')
+  const input = await loadImage(image, { size: [224, 224], normalize: imagenet })
+  const maps = []
+  for (const method of shown) {
+    maps.push({ title: method.title, map: await method.explain(model, input, { target: 0, signal: undefined }) })
+    method.close()
+  }
+  await contactSheet(await loadImage(image, { size: [side, side] }), maps, file('docs/images/methods.png'))
+}
+
+if (values.draw) {
+  await draw(methods)
+  process.exit(0)
+}
+/** @type {Seen[]} */
 const seen = []
 for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
   const { rgb, boxes } = await renderScene(seed)
@@ -74,14 +114,14 @@ for (let seed = heldOutSeeds; seed < heldOutSeeds + scenes; seed++) {
   seen.push({ input: Tensor.cat([one, one]), boxes }) // one for each of its animals
   one.dispose()
 }
-/** @type {{ title: string, baseline: boolean, means: Record<string, number> }[]} */
+/** @type {import('./report.mjs').Row[]} */
 const rows = []
 /** @type {{ title: string, message: string }[]} */
 const refused = []
 for (const method of methods) {
   const start = performance.now()
   try {
-    const means = await evaluate(method, seen)
+    const means = await evaluate(method.explain, seen)
     rows.push({ title: method.title, baseline: method.name === 'noise', means })
     const figures = Object.entries(means).map(([name, value]) => `${name} ${value.toFixed(3)}`)
     console.log(`${method.title} (${((performance.now() - start) / 1000).toFixed(0)} s): ${figures.join(', ')}`)
@@ -97,13 +137,6 @@ if (rows.length === 0) process.exit(1)
 const section = evaluationSection({ rows, seed: heldOutSeeds, scenes, layer, steps, masks, options, refused })
 if (!values['write-docs']) console.log(`\n${section}`)
 else {
-  const image = file('samples/cat_dog.png')
-  const input = await loadImage(image, { size: [224, 224], normalize: imagenet })
-  const maps = []
-  for (const method of methods.filter(({ title }) => rows.some((row) => row.title === title))) {
-    maps.push({ title: method.title, map: await method.explain(model, input, { target: 0 }) })
-    method.close()
-  }
-  await contactSheet(await loadImage(image, { size: [side, side] }), maps, file('docs/images/methods.png'))
+  await draw(methods.filter(({ title }) => rows.some((row) => row.title === title)))
   await writeSection('evaluation', section, file('docs/metrics.md'))
 }

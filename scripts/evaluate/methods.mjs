@@ -11,9 +11,10 @@ import {
   methods,
   Tensor,
 } from 'libtorch-gradcam'
+import { keysOf } from '../support/access.mjs'
 
 /** The sum over channels of what an attribution has there, whatever its sign. */
-function overChannels(attribution) {
+function overChannels(/** @type {Attributed} */ { attribution }) {
   const size = attribution.abs()
   const map = size.sum([1], true)
   size.dispose()
@@ -21,12 +22,12 @@ function overChannels(attribution) {
 }
 
 /** What is taken away is taken away from all channels, so that they are equal. */
-function meanOverChannels(attribution) {
-  return attribution.mean([1], true)
-}
+const meanOverChannels = (/** @type {Attributed} */ { attribution }) => attribution.mean([1], true)
+
+const ownMap = (/** @type {{ cam: Tensor }} */ { cam }) => cam.clone()
 
 // A generator of its own, so that the pixels are the same wherever and whenever this runs.
-function noise(count) {
+function noise(/** @type {number} */ count) {
   let state = 1
   return Float32Array.from({ length: count }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
@@ -34,71 +35,90 @@ function noise(count) {
   })
 }
 
+/** Random pixels, the same for each image of a batch. */
+function noiseLike(/** @type {Tensor} */ input) {
+  const [images = 0, , height = 0, width = 0] = input.shape
+  const one = Tensor.from(noise(height * width), [1, 1, height, width])
+  const all = one.repeat([images, 1, 1, 1])
+  one.dispose()
+  return all
+}
+
 /**
+ * @typedef {{ attribution: Tensor }} Attributed
+ * @typedef {import('libtorch-gradcam').Model} Model
+ * @typedef {import('libtorch-gradcam').MetricTarget} MetricTarget
+ * @typedef {{ target: MetricTarget, signal: AbortSignal | undefined }} Asked
  * @typedef {{ layer: string, steps: number, masks: number }} Options
- * @typedef {{ explain(input: Tensor, options: object): Promise<any>, dispose(): void }} Opened
- *
- * What `open` makes explains, and `map` takes the map out of what that found.
- * @typedef {{ name: string, title: string, open: (model: any) => Opened, map: (found: any) => Tensor }} Family
+ * @typedef {{ maps: (input: Tensor, asked: Asked) => Promise<Tensor>, dispose: () => void }} Opened
+ * @typedef {{ name: string, title: string, open: (model: Model) => Opened }} Method
  */
 
-/** @type {((options: Options) => Family[])[]} */
+/**
+ * A method: what `make` makes explains, and `map` takes the map out of what that found.
+ *
+ * @template {{ dispose(): void }} Found
+ * @param {string} name
+ * @param {string} title
+ * @param {(model: Model) => { explain(input: Tensor, asked: Asked): Promise<Found>, dispose(): void }} make
+ * @param {(found: Found) => Tensor} map
+ * @returns {Method}
+ */
+const method = (name, title, make, map) => ({
+  name,
+  title,
+  open(model) {
+    const explainer = make(model)
+    return {
+      async maps(input, asked) {
+        const found = await explainer.explain(input, asked)
+        try {
+          return map(found)
+        } finally {
+          found.dispose()
+        }
+      },
+      dispose: () => explainer.dispose(),
+    }
+  },
+})
+
+/** @type {((options: Options) => Method[])[]} */
 const families = [
   // Class activation maps of one layer.
   ({ layer }) =>
-    /** @type {(keyof typeof camMethods)[]} */ (Object.keys(camMethods)).map((name) => ({
-      name,
-      title: camMethods[name].title,
-      open: (model) => new Cam(model, { layers: [layer], methods: [name] }),
-      map: ({ cam }) => cam.clone(),
-    })),
-  () => [
-    {
-      name: 'fullgrad',
-      title: methods.fullgrad.title,
-      open: (model) => new FullGrad(model),
-      map: ({ cam }) => cam.clone(),
-    },
-  ],
+    keysOf(camMethods).map((name) => {
+      const make = (/** @type {Model} */ model) => new Cam(model, { layers: [layer], methods: [name] })
+      return method(name, camMethods[name].title, make, ownMap)
+    }),
+  () => [method('fullgrad', methods.fullgrad.title, (/** @type {Model} */ model) => new FullGrad(model), ownMap)],
   // Attributions at the input. The gradient's own map is saliency's.
   ({ steps }) =>
     inputMethods
-      .filter((method) => method !== 'gradient')
-      .map((method) => ({
-        name: method,
-        title: methods[method].title,
-        open: (model) => new InputAttribution(model, { method, steps }),
-        map: ({ attribution }) => overChannels(attribution),
-      })),
-  ({ layer }) => [
-    {
-      name: 'guided-gradcam',
-      title: methods['guided-gradcam'].title,
-      open: (model) => new GuidedGradCam(model, { layer }),
-      map: ({ attribution }) => overChannels(attribution),
-    },
-  ],
+      .filter((name) => name !== 'gradient')
+      .map((name) => {
+        const make = (/** @type {Model} */ model) => new InputAttribution(model, { method: name, steps })
+        return method(name, methods[name].title, make, overChannels)
+      }),
+  ({ layer }) => {
+    const make = (/** @type {Model} */ model) => new GuidedGradCam(model, { layer })
+    return [method('guided-gradcam', methods['guided-gradcam'].title, make, overChannels)]
+  },
   // What changes the input. The sign stays: what is below zero speaks against the class.
-  ({ masks }) =>
-    /** @type {('occlusion' | 'rise')[]} */ (['occlusion', 'rise']).map((method) => ({
-      name: method,
-      title: methods[method].title,
-      open: (model) => new InputPerturbation(model, { method, ...(method === 'rise' ? { masks } : {}) }),
-      map: ({ attribution }) => meanOverChannels(attribution),
-    })),
+  ({ masks }) => {
+    const occlusion = (/** @type {Model} */ model) => new InputPerturbation(model, { method: 'occlusion' })
+    const rise = (/** @type {Model} */ model) => new InputPerturbation(model, { method: 'rise', masks })
+    return [
+      method('occlusion', methods.occlusion.title, occlusion, meanOverChannels),
+      method('rise', methods.rise.title, rise, meanOverChannels),
+    ]
+  },
   // What knows nothing of image and model.
   () => [
     {
       name: 'noise',
       title: 'Random pixels',
-      open: () => ({ explain: async (input) => ({ input, dispose() {} }), dispose() {} }),
-      map: ({ input }) => {
-        const [images, , height, width] = input.shape
-        const one = Tensor.from(noise(height * width), [1, 1, height, width])
-        const all = one.repeat([images, 1, 1, 1])
-        one.dispose()
-        return all
-      },
+      open: () => ({ maps: async (input) => noiseLike(input), dispose() {} }),
     },
   ],
 ]
@@ -112,25 +132,19 @@ const families = [
  */
 export function methodsOf(options) {
   return families.flatMap((family) =>
-    family(options).map(({ name, title, open, map }) => {
+    family(options).map(({ name, title, open }) => {
+      /** @type {Map<Model, Opened>} */
       const opened = new Map()
+      const openedFor = (/** @type {Model} */ model) => {
+        const known = opened.get(model) ?? open(model)
+        opened.set(model, known)
+        return known
+      }
       return {
         name,
         title,
-        /**
-         * @param {import('libtorch-gradcam').ScriptModule} model
-         * @param {Tensor} input
-         * @param {{ target: number | number[], signal?: AbortSignal }} options
-         */
-        async explain(model, input, { target, signal }) {
-          if (!opened.has(model)) opened.set(model, open(model))
-          const found = await opened.get(model).explain(input, { target, signal })
-          try {
-            return map(found)
-          } finally {
-            found.dispose()
-          }
-        },
+        /** @type {import('libtorch-gradcam').ExplainMaps} */
+        explain: async (model, input, asked) => openedFor(model).maps(input, asked),
         close() {
           for (const explainer of opened.values()) explainer.dispose()
           opened.clear()

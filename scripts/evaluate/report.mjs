@@ -1,34 +1,65 @@
 import { metrics } from 'libtorch-gradcam'
 import { markdownTable } from '../docs/sections.mjs'
+import { keysOf } from '../support/access.mjs'
 
 const arrows = { higher: '↑', lower: '↓', 'near 0': '→ 0' }
 
-const paper = (name) => {
+const paper = (/** @type {string} */ name) => {
   const [kind, id] = name.split(/:(.*)/)
   return kind === 'arXiv' ? `[${name}](https://arxiv.org/abs/${id})` : name
 }
 
-const fixed = (value, places) => (Math.abs(value) < 0.5 * 10 ** -places ? (0).toFixed(places) : value.toFixed(places))
+const fixed = (/** @type {number} */ value, /** @type {number} */ places) =>
+  Math.abs(value) < 0.5 * 10 ** -places ? (0).toFixed(places) : value.toFixed(places)
 
-/** The best of a column by its direction, in bold; several where they are equal as printed. The baseline cannot win. */
+/** How far a value is from the best that it could be: less is better. */
+const wishes = { higher: (/** @type {number} */ v) => -v, lower: (/** @type {number} */ v) => v, 'near 0': Math.abs }
+
+/**
+ * @typedef {import('libtorch-gradcam').MetricName} MetricName
+ * @typedef {{ title: string, baseline: boolean, means: Readonly<Record<string, number>> }} Row of a method, its means by the name of the metric
+ * @typedef {Partial<Record<MetricName, object>>} Options of metrics
+ */
+
+const meanOf = (/** @type {Row} */ { means }, /** @type {MetricName} */ name) => means[name] ?? NaN
+
+/**
+ * The best of a column by its direction, in bold; several where they are equal as printed. The baseline cannot win.
+ *
+ * @param {MetricName} name
+ * @param {Row[]} rows
+ */
 function best(name, rows) {
-  const wish = { higher: (v) => -v, lower: (v) => v, 'near 0': Math.abs }[metrics[name].better]
-  const least = Math.min(...rows.filter(({ baseline }) => !baseline).map(({ means }) => wish(means[name])))
-  const largest = Math.max(...rows.map(({ means }) => Math.abs(means[name])))
+  const wish = wishes[metrics[name].better]
+  const least = Math.min(...rows.filter(({ baseline }) => !baseline).map((row) => wish(meanOf(row, name))))
+  const largest = Math.max(...rows.map((row) => Math.abs(meanOf(row, name))))
   const places = largest < 0.01 ? 5 : 3
-  return rows.map(({ means, baseline }) => {
-    const text = fixed(means[name], places)
-    return !baseline && fixed(wish(means[name]), places) === fixed(least, places) ? `**${text}**` : text
+  return rows.map((row) => {
+    const mean = meanOf(row, name)
+    const text = fixed(mean, places)
+    return !row.baseline && fixed(wish(mean), places) === fixed(least, places) ? `**${text}**` : text
   })
 }
 
-/** The methods by the metrics, and what each column means, as Markdown. */
+/**
+ * The methods by the metrics, and what each column means, as Markdown.
+ *
+ * @param {object} measured
+ * @param {Row[]} measured.rows
+ * @param {{ title: string, message: string }[]} measured.refused methods without a row, and why
+ * @param {Options} measured.options
+ * @param {number} measured.seed
+ * @param {number} measured.scenes
+ * @param {string} measured.layer
+ * @param {number} measured.steps
+ * @param {number} measured.masks
+ */
 export function evaluationSection({ rows, seed, scenes, layer, steps, masks, options, refused }) {
-  const names = Object.keys(metrics)
+  const names = keysOf(metrics)
   const columns = names.map((name) => best(name, rows))
   const head = ['method', ...names.map((name) => `${metrics[name].title} ${arrows[metrics[name].better]}`)]
-  const body = rows.map(({ title }, i) => [title, ...columns.map((column) => column[i])])
-  const chosen = (name) => {
+  const body = rows.map(({ title }, i) => [title, ...columns.map((column) => column[i] ?? '')])
+  const chosen = (/** @type {MetricName} */ name) => {
     const given = Object.entries(options[name] ?? {})
     return given.length === 0 ? 'as by default' : given.map(([key, value]) => `\`${key}: ${value}\``).join(', ')
   }

@@ -2,6 +2,7 @@
 import { GradCamError, errorCodes, liveTensors, setNumThreads } from 'libtorch-gradcam'
 
 const [kind = '', folder = ''] = process.argv.slice(2)
+/** @type {string[]} */
 const rejections = []
 process.on('unhandledRejection', (error) => rejections.push(String(error)))
 
@@ -16,21 +17,24 @@ function outcomeOf(error) {
 }
 
 setNumThreads(1)
+/** @type {import('./types.d.mts').KindModule} */
 const { prepare } = await import(kind)
 const { run, allowed = () => false, keepsTensors = false } = await prepare(folder)
 const before = liveTensors()
-const send = (message) => process.send?.(message)
+const send = (/** @type {import('./types.d.mts').FromChild} */ message) => process.send?.(message)
 
 /** @param {string} id */
 async function runCase(id) {
   let outcome = 'ok'
-  let problems = []
+  /** @type {readonly string[]} */
+  let found = []
   try {
-    problems = (await run(id, (/** @type {string} */ what) => send({ begun: what }))) ?? []
+    found = (await run(id, (what) => send({ begun: what }))) ?? []
   } catch (error) {
     outcome = outcomeOf(error)
-    if (outcome.startsWith('untyped') && !allowed(error)) problems = [outcome]
+    if (outcome.startsWith('untyped') && !allowed(error)) found = [outcome]
   }
+  const problems = [...found]
   // Rejections are reported when the event loop turns.
   await new Promise((resolve) => setImmediate(resolve))
   for (const rejection of rejections.splice(0)) problems.push(`unhandled ${rejection}`.slice(0, 300))
@@ -39,8 +43,8 @@ async function runCase(id) {
   send({ outcome, problems })
 }
 
-process.on('message', (/** @type {any} */ { id, end }) => {
-  if (end) process.exit(0)
-  void runCase(id)
+process.on('message', (/** @type {import('./types.d.mts').ToChild} */ message) => {
+  if ('end' in message) process.exit(0)
+  void runCase(message.id)
 })
 send({ ready: true })

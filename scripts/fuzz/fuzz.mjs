@@ -16,6 +16,10 @@ const small = { milliseconds: 10_000, bytes: 2 ** 30 }
 /** @type {Record<string, typeof small>} */
 const limitsOf = { programs: small, plans: small, weights: small }
 
+/**
+ * @param {string} message
+ * @returns {never}
+ */
 function fail(message) {
   console.error(`fuzz: ${message}`)
   process.exit(2)
@@ -43,6 +47,7 @@ let unknown = 0
 try {
   for (const kind of chosen) {
     const began = performance.now()
+    const limits = limitsOf[kind]
     const ids = [...corpusIds(kind), ...Array.from({ length: last - first + 1 }, (_, i) => String(first + i))]
     const until = began + (minutes * 60_000) / chosen.length
     const { outcomes, findings, cases, peak, next } = await runCases(
@@ -51,10 +56,11 @@ try {
       {
         folder,
         until,
-        limits: limitsOf[kind],
+        ...(limits && { limits }),
       },
     )
-    const isKnown = ({ id, found }) => known[kind]?.some((one) => one.id === id && new RegExp(one.found).test(found))
+    const isKnown = (/** @type {import('./run-cases.mjs').Finding} */ { id, found }) =>
+      known[kind]?.some((one) => one.id === id && new RegExp(one.found).test(found))
     const fresh = findings.filter((finding) => !isKnown(finding))
     unknown += fresh.length
     const seconds = ((performance.now() - began) / 1000).toFixed(0)

@@ -1,7 +1,7 @@
 // Images that take much from a small file, that claim more than they hold, or that are something else. The first seeds.
 import { crc32, deflateSync } from 'node:zlib'
 
-const uint32 = (value) => {
+const uint32 = (/** @type {number} */ value) => {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(value)
   return bytes
@@ -12,7 +12,13 @@ function chunk(/** @type {string} */ type, /** @type {Buffer} */ data) {
   return Buffer.concat([uint32(data.length), named, uint32(crc32(named))])
 }
 
-/** A PNG of one or four channels, which says that it has this size. */
+/**
+ * A PNG of one or four channels, which says that it has this size.
+ *
+ * @param {number} width
+ * @param {number} height
+ * @param {Buffer} data
+ */
 function png(width, height, data, { depth = 8, color = 0, between = /** @type {Buffer[]} */ ([]) } = {}) {
   const header = chunk('IHDR', Buffer.concat([uint32(width), uint32(height), Buffer.from([depth, color, 0, 0, 0])]))
   const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
@@ -21,7 +27,7 @@ function png(width, height, data, { depth = 8, color = 0, between = /** @type {B
 
 const zeros = (/** @type {number} */ length) => deflateSync(Buffer.alloc(length), { level: 9 })
 
-const svg = (body, attributes = 'width="40" height="40"') =>
+const svg = (/** @type {string} */ body, attributes = 'width="40" height="40"') =>
   Buffer.from(
     `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ${attributes}>${body}</svg>`,
   )

@@ -1,4 +1,5 @@
 // Random choices that a seed decides.
+import { itemAt } from '../support/access.mjs'
 
 /**
  * @typedef {object} Random
@@ -17,8 +18,8 @@ export function randomOf(/** @type {number} */ seed) {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
-  const integer = (below) => Math.floor(next() * below)
-  return { next, integer, pick: (choices) => choices[integer(choices.length)] }
+  const integer = (/** @type {number} */ below) => Math.floor(next() * below)
+  return { next, integer, pick: (choices) => itemAt(choices, integer(choices.length)) }
 }
 
 /** Bytes with some of them changed, a part left out, or one put in; and in words what was done. */
@@ -41,7 +42,7 @@ export function mutateBytes(/** @type {Buffer} */ bytes, /** @type {Random} */ r
   const count = 1 + random.integer(random.pick([1, 4, 32]))
   for (let i = 0; i < count; i++) {
     const at = from + random.integer(within)
-    changed[at] = random.pick([changed[at] ^ (1 << random.integer(8)), 0, 127, 128, 255, random.integer(256)])
+    changed[at] = random.pick([(changed[at] ?? 0) ^ (1 << random.integer(8)), 0, 127, 128, 255, random.integer(256)])
   }
   return { bytes: changed, what: `${count} of ${within} bytes from ${from} on changed` }
 }

@@ -51,20 +51,29 @@ export async function runCases(kind, ids, { folder, until = Infinity, limits = u
   return ran
 }
 
-/** One process, up to the case that ends it. Resolves with the position of the next case. */
+/**
+ * One process, up to the case that ends it. Resolves with the position of the next case.
+ *
+ * @param {string} kind
+ * @param {readonly string[]} ids
+ * @param {number} from
+ * @param {{ folder: string, until: number, limits: typeof usual, ran: Ran }} options
+ * @returns {Promise<number>}
+ */
 function runChild(kind, ids, from, { folder, until, limits, ran }) {
   return new Promise((resolve) => {
     const env = { ...process.env, OMP_NUM_THREADS: '1' }
     const process_ = fork(child, [kind, folder], { env, silent: true, cwd: folder })
     const pid = process_.pid ?? 0
     let at = from
+    /** @type {string | null} */
     let begun = null
     let since = performance.now()
     let killed = ''
     let said = ''
     process_.stderr?.setEncoding('utf8').on('data', (text) => (said = (said + text).slice(-2000)))
     process_.stdout?.resume()
-    const end = (why) => {
+    const end = (/** @type {'memory' | 'hang'} */ why) => {
       killed = why
       process_.kill('SIGKILL')
     }
@@ -74,15 +83,16 @@ function runChild(kind, ids, from, { folder, until, limits, ran }) {
       if (begun !== null && bytes > limits.bytes) end('memory')
       else if (begun !== null && performance.now() - since > limits.milliseconds) end('hang')
     }, 40)
-    const finding = (found) => ran.findings.push({ id: ids[at] ?? '', what: begun ?? '', found })
+    const finding = (/** @type {string} */ found) => ran.findings.push({ id: ids[at] ?? '', what: begun ?? '', found })
+    const send = (/** @type {import('./types.d.mts').ToChild} */ message) => process_.send(message)
     const next = () => {
       begun = null
-      if (at >= ids.length || performance.now() > until) process_.send({ end: true })
-      else process_.send({ id: ids[at] })
+      const id = performance.now() > until ? undefined : ids[at]
+      send(id === undefined ? { end: true } : { id })
     }
-    process_.on('message', (/** @type {any} */ message) => {
-      if (message.ready) return next()
-      if (message.begun !== undefined) {
+    process_.on('message', (/** @type {import('./types.d.mts').FromChild} */ message) => {
+      if ('ready' in message) return next()
+      if ('begun' in message) {
         begun = message.begun
         since = performance.now()
         return

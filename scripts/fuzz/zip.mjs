@@ -16,13 +16,14 @@ export function readZip(/** @type {Buffer} */ bytes) {
   let at = bytes.readUInt32LE(end + 16)
   for (let i = 0; i < bytes.readUInt16LE(end + 10); i++) {
     const [size, local] = [bytes.readUInt32LE(at + 20), bytes.readUInt32LE(at + 42)]
-    const [nameLength, extra, comment] = [28, 30, 32].map((offset) => bytes.readUInt16LE(at + offset))
+    const nameLength = bytes.readUInt16LE(at + 28)
     const start = local + 30 + bytes.readUInt16LE(local + 26) + bytes.readUInt16LE(local + 28)
     const stored = bytes.subarray(start, start + size)
     const isDeflated = bytes.readUInt16LE(at + 10) === 8
     const name = bytes.toString('utf8', at + 46, at + 46 + nameLength)
     records.push({ name, data: Buffer.from(isDeflated ? inflateRawSync(stored) : stored) })
-    at += 46 + nameLength + extra + comment
+    // After the name come an extra field and a comment.
+    at += 46 + nameLength + bytes.readUInt16LE(at + 30) + bytes.readUInt16LE(at + 32)
   }
   return records
 }

@@ -14,12 +14,13 @@ import {
   overlay,
   saveImage,
 } from 'libtorch-gradcam'
+import { itemAt } from '../support/access.mjs'
 
 const samples = fileURLToPath(new URL('../../samples', import.meta.url))
 const [image = join(samples, 'cat_dog.png'), file = join(samples, 'animals-densenet.pt'), layer = 'features'] =
   process.argv.slice(2)
 const labels = process.argv[3] ? [] : (await readFile(join(samples, 'labels.txt'), 'utf8')).trim().split('\n')
-const nameOf = (index) => labels[index] ?? `class-${index}`
+const nameOf = (/** @type {number} */ index) => labels[index] ?? `class-${index}`
 
 // Tensors are freed with the process here. A program that goes on calls dispose(), or declares them with `using`.
 /** @type {[number, number]} */
@@ -34,16 +35,17 @@ const guided = new GuidedBackprop(model)
 const logits = await gradCam.forward(input) // [1, classes]
 await guided.forward(input)
 
-const [scores, classes] = logits.topk(Math.min(4, logits.size)).map((tensor) => tensor.tolist()[0])
+const [best, indices] = logits.topk(Math.min(4, logits.size)) // [1, 4] each
+const [scores, classes] = [Array.from(best.toTypedArray(), Number), Array.from(indices.toTypedArray(), Number)]
 const { size: bytes } = await stat(file)
 console.log(
   `\n${basename(file)} (${(bytes / 1e6).toFixed(1)} MB, on ${model.device}) looks at ${basename(image)} and says:\n`,
 )
 const lowest = logits.min().item()
 const width = Math.max(...classes.map((index) => nameOf(index).length))
-for (const [place, index] of classes.entries()) {
-  const bar = '█'.repeat(Math.round((24 * (scores[place] - lowest)) / (scores[0] - lowest)))
-  console.log(`  ${nameOf(index).padEnd(width)}  ${scores[place].toFixed(2).padStart(6)}  ${bar}`)
+for (const [rank, score] of scores.entries()) {
+  const bar = '█'.repeat(Math.round((24 * (score - lowest)) / (Math.max(...scores) - lowest)))
+  console.log(`  ${nameOf(itemAt(classes, rank)).padEnd(width)}  ${score.toFixed(2).padStart(6)}  ${bar}`)
 }
 
 console.log('\nWhere did it look?\n')

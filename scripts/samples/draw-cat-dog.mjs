@@ -23,7 +23,15 @@ const ginger = {
 }
 const brown = { body: '#b98556', dark: '#75492c', light: '#f8e6cd', accent: '#f0768a', trim: '#3f9fc0', ink: '#33241f' }
 
-/** An animal whose 100 x 100 square has its middle at (x, y); seed 3 gives the cat its stripes and the dog its patch. */
+/**
+ * An animal whose 100 x 100 square has its middle at (x, y); seed 3 gives the cat its stripes and the dog its patch.
+ *
+ * @param {'cat' | 'dog'} name
+ * @param {import('./scenes/animals.mjs').Palette} colours
+ * @param {number} x
+ * @param {number} y
+ * @param {number} size
+ */
 function animal(name, colours, x, y, size, turn = 0, mirrored = false) {
   const scale = size / 100
   const shadow = `<ellipse cx="${x}" cy="${y + size * 0.45}" rx="${size * 0.42}" ry="${size * 0.06}" fill="#3c7a45" opacity=".45"/>`
@@ -32,15 +40,20 @@ function animal(name, colours, x, y, size, turn = 0, mirrored = false) {
   return `${shadow}<g transform="translate(${x} ${y}) rotate(${turn}) scale(${flip} ${scale}) translate(-50 -50)">${drawn}</g>`
 }
 
+/** @typedef {(x: number, y: number, scale: number) => string} Draw what stands at (x, y) */
+
+/** @type {Draw} */
 const cloud = (x, y, scale) =>
   `<g transform="translate(${x} ${y}) scale(${scale})" fill="#fff" opacity=".9"><circle cx="-22" cy="2" r="13"/>` +
   `<circle cx="-4" cy="-6" r="18"/><circle cx="17" cy="0" r="14"/><rect x="-36" y="0" width="68" height="15" rx="7.5"/></g>`
 
+/** @type {Draw} */
 const tree = (x, y, scale) =>
   `<g transform="translate(${x} ${y}) scale(${scale})"><rect x="-4" y="-14" width="8" height="30" fill="#8a6242"/>` +
   `<circle cx="0" cy="-36" r="24" fill="#5d9e64"/><circle cx="-15" cy="-24" r="16" fill="#5d9e64"/>` +
   `<circle cx="15" cy="-23" r="17" fill="#548f5c"/><circle cx="-6" cy="-42" r="13" fill="#74b273"/></g>`
 
+/** @type {(x: number, y: number, scale: number, petals: string, heart: string) => string} */
 const flower = (x, y, scale, petals, heart) =>
   `<g transform="translate(${x} ${y}) scale(${scale})"><path d="M0 4 V15" stroke="#4d8f4e" stroke-width="2"/>` +
   [0, 72, 144, 216, 288]
@@ -48,7 +61,7 @@ const flower = (x, y, scale, petals, heart) =>
     .join('') +
   `<circle r="3" fill="${heart}"/></g>`
 
-function meadow(random) {
+function meadow(/** @type {Random} */ random) {
   let markup = ''
   for (let i = 0; i < 70; i++) {
     const [x, y] = [random.between(0, side), random.between(300, 440)]

@@ -9,6 +9,7 @@
 import { open, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 
+import { hasKey } from '../support/access.mjs'
 import { heldOutSeeds, labels, renderScene, sceneSide, trainingSeeds, validationSeeds } from './scenes.mjs'
 
 const ranges = { training: trainingSeeds, validation: validationSeeds, 'held-out': heldOutSeeds }
@@ -22,7 +23,8 @@ const { values } = parseArgs({
   },
 })
 const [first, count] = [Number(values.first), Number(values.count)]
-if (!values.range || !(values.range in ranges) || !Number.isSafeInteger(first) || !(count > 0) || !values.out) {
+const range = values.range ?? ''
+if (!hasKey(ranges, range) || !Number.isSafeInteger(first) || !(count > 0) || !values.out) {
   console.error(
     'Usage: node scripts/samples/dump-scenes.mjs --range training|validation|held-out [--first N] --count N --out FILE',
   )
@@ -34,7 +36,7 @@ const file = await open(values.out, 'w')
 try {
   // sharp paints on threads of its own: a few at once keep two cores busy.
   for (let done = 0; done < count; done += 8) {
-    const seeds = Array.from({ length: Math.min(8, count - done) }, (_, i) => ranges[values.range] + first + done + i)
+    const seeds = Array.from({ length: Math.min(8, count - done) }, (_, i) => ranges[range] + first + done + i)
     const painted = await Promise.all(seeds.map(renderScene))
     await file.write(Buffer.concat(painted.map((scene) => scene.rgb)))
     for (const { seed, boxes } of painted) scenes.push({ seed, boxes })

@@ -2,9 +2,10 @@ import { imagenet, standardize, Tensor } from 'libtorch-gradcam'
 import { sceneSide } from './scenes.mjs'
 
 /** A scene's pixels as the bundled model requires them, [1, 3, side, side]. */
-export function toInput(rgb) {
+export function toInput(/** @type {Uint8Array} */ rgb) {
+  /** @type {Tensor[]} */
   const steps = []
-  const keep = (tensor) => {
+  const keep = (/** @type {Tensor} */ tensor) => {
     steps.push(tensor)
     return tensor
   }

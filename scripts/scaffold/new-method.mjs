@@ -6,6 +6,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { keysOf } from '../support/access.mjs'
 
 /** The files that hold a method, by what they hold. `{file}` is the method's own. */
 export const files = {
@@ -34,7 +35,7 @@ export const identifierOf = (/** @type {string} */ title) =>
  */
 function insertBefore(text, mark, added) {
   const at = Array.from(text.matchAll(new RegExp(mark, 'gm'))).at(-1)?.index
-  if (at === undefined) throw new Error(`there is no ${mark} to insert before`)
+  if (at === undefined) throw new Error(`${mark}, to insert before, was not found`)
   return text.slice(0, at) + added + text.slice(at)
 }
 
@@ -112,7 +113,7 @@ Tensor ${id}(const LayerEvidence& e) { return e.gradient * e.activation; }
       `    "${name}": ${id},\n`,
     ),
   }
-  const keys = /** @type {(keyof typeof files)[]} */ (Object.keys(files))
+  const keys = keysOf(files)
   for (const one of keys) writeFileSync(join(root, at(one)), texts[one])
   return keys.map(at)
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { architectures, Cam, pickLayer, ScriptModule, Tensor } from 'libtorch-gradcam'
+import { keysOf } from '../support/access.mjs'
 
 const forms = /** @type {const} */ ({
   scripted: 'scripted.pt',
@@ -29,9 +30,11 @@ function distance(/** @type {ArrayLike<number | bigint>} */ actual, /** @type {F
 }
 
 /** The logits: the output, a part of it, or the first of several, as a scripted googlenet returns auxiliary ones. */
-function scoresOf(/** @type {any} */ returned, /** @type {string | null} */ part) {
-  const scores = part === null ? returned : returned[part]
-  return /** @type {Tensor} */ (scores instanceof Tensor ? scores : Object.values(scores)[0])
+function scoresOf(/** @type {import('libtorch-gradcam').Value} */ returned, /** @type {string | null} */ part) {
+  const scores = part === null ? returned : Object.entries(returned ?? {}).find(([name]) => name === part)?.[1]
+  const first = scores instanceof Tensor ? scores : Object.values(scores ?? {})[0]
+  if (!(first instanceof Tensor)) throw new Error('the model returned no tensor where its scores should be')
+  return first
 }
 
 const shown = (/** @type {number} */ error) => (error === 0 ? 'exact' : error.toExponential(0))
@@ -77,7 +80,7 @@ class Row {
   /** The suggested layer, of the first form that can be loaded. */
   async pick() {
     const { size } = this.written
-    for (const form of /** @type {Form[]} */ (Object.keys(forms))) {
+    for (const form of keysOf(forms)) {
       const model = await this.load(form)
       if (!model) continue
       this.picked = await pickLayer(model, [1, 3, size, size]).catch(() => null)
@@ -123,7 +126,7 @@ class Row {
   }
 
   text() {
-    const columns = Object.keys(forms).map((form) => this.cells.get(/** @type {Form} */ (form)) ?? '')
+    const columns = keysOf(forms).map((form) => this.cells.get(form) ?? '')
     const { layer, reshape } = this.picked ?? {}
     const how = reshape === undefined ? '' : ` (${typeof reshape === 'string' ? reshape : 'tokens'})`
     return `| ${[this.name, layer ? layer + how : 'none is spatial', ...columns, this.execution].join(' | ')} |`
@@ -148,7 +151,7 @@ async function rowOf(/** @type {string} */ name, /** @type {string} */ folder) {
   await row.pick()
   python.stdin.end(row.picked ? `${JSON.stringify(row.picked)}\n` : '\n')
   if (row.picked) await answer()
-  for (const form of /** @type {Form[]} */ (Object.keys(forms))) await row.compare(form)
+  for (const form of keysOf(forms)) await row.compare(form)
   return row.text()
 }
 

@@ -41,8 +41,11 @@ function rowOf(/** @type {string} */ name) {
   const reason = leftOut.get(name)
   if (reason !== undefined) return `| ${name} | | ${reason} | | | | |\n`
   const script = join(import.meta.dirname, 'row.mjs')
-  const options = { encoding: 'utf8', timeout: longest, stdio: ['ignore', 'pipe', 'inherit'] }
-  const { stdout, signal, status } = spawnSync(process.execPath, [script, name], /** @type {any} */ (options))
+  const { stdout, signal, status } = spawnSync(process.execPath, [script, name], {
+    encoding: 'utf8',
+    timeout: longest,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const row = stdout.split('\n').find((line) => line.startsWith('| '))
   return row ? `${row}\n` : `| ${name} | | the process ended by ${signal ?? `exit code ${status}`} | | | | |\n`
 }

@@ -114,7 +114,7 @@ onLinux(
     const nothing = { ...env, LIBTORCH: undefined, HOME: home, PYENV_ROOT: home, VIRTUAL_ENV: undefined }
     const { root } = installed(t)
     const without = runNode(program(root), nothing, home)
-    t.regex(without.stdout, /^ERR_ADDON_NOT_BUILT .*there is no LibTorch: .*Run: npx gradcam setup\.\n$/)
+    t.regex(without.stdout, /^ERR_ADDON_NOT_BUILT .*LibTorch was not found: .*Run: npx gradcam setup\.\n$/)
   },
 )
 

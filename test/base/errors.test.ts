@@ -207,9 +207,9 @@ test.serial('targets that do not fit', async (t) => {
   using gradCam = new GradCam(model, ['features'])
   using _logits = await gradCam.forward(input)
   const cases: [unknown, GradCamErrorCode, RegExp][] = [
-    [5, 'ERR_TARGET_OUT_OF_RANGE', /no class 5.*5 classes, numbered from 0 to 4/],
-    [-1, 'ERR_TARGET_OUT_OF_RANGE', /no class -1/],
-    [[0, 5], 'ERR_TARGET_OUT_OF_RANGE', /no class 5/],
+    [5, 'ERR_TARGET_OUT_OF_RANGE', /Class 5 does not exist.*5 classes, numbered from 0 to 4/],
+    [-1, 'ERR_TARGET_OUT_OF_RANGE', /Class -1 does not exist/],
+    [[0, 5], 'ERR_TARGET_OUT_OF_RANGE', /Class 5 does not exist/],
     [[0, 1, 2], 'ERR_TARGET_COUNT', /3 targets.*batch of 2/],
     [[], 'ERR_TARGET', /is not a valid target/],
     [1.5, 'ERR_TARGET', /is not a valid target/],

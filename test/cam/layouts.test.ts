@@ -70,7 +70,7 @@ test('a layer that runs twice is explained at the call that is asked for', async
   using beyond = new Cam(model, { layers: ['stem'], call: 2 })
   const error = await t.throwsAsync<GradCamError>(() => beyond.explain(inputs, { target }))
   t.is(error.code, 'ERR_LAYER_NOT_REACHED')
-  t.regex(error.message, /called layer 'stem' 2 times, so there is no call 2/)
+  t.regex(error.message, /called layer 'stem' 2 times: call 2, counted from 0, does not exist/)
 })
 
 test('methods of the input explain the input that is asked for', async (t) => {

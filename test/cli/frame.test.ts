@@ -28,8 +28,8 @@ test('each command has a --help that names its options', (t) => {
 
 test('wrong calls exit with 2, in one line on stderr that says what would be right', (t) => {
   for (const [args, words] of [
-    [['explode'], /There is no command "explode"\. The commands are: .*doctor/],
-    [['constructor'], /There is no command "constructor"/],
+    [['explode'], /Unknown command "explode"\. The commands are: .*doctor/],
+    [['constructor'], /Unknown command "constructor"/],
     [['doctor', '--jsn'], /Unknown option '--jsn'.*gradcam doctor --help/],
     [['build', 'extra'], /Unexpected argument 'extra'.*gradcam build --help/],
     [['build', '--with', 'scons'], /--with requires cmake-js or node-gyp, not scons/],
@@ -38,7 +38,7 @@ test('wrong calls exit with 2, in one line on stderr that says what would be rig
     [['build', '--jobs', '--werror'], /--jobs requires a value\. To give "--werror", write --jobs=--werror\./],
     [['doctor', '--json=yes'], /--json takes no value\. See: gradcam doctor --help/],
     [['doctor', '-h=1'], /Unknown option '-='\. See: gradcam doctor --help/],
-    [['help', 'explode'], /There is no command "explode"/],
+    [['help', 'explode'], /Unknown command "explode"/],
   ] as const) {
     const { code, stdout, stderr } = gradcam(args)
     t.is(code, 2, args.join(' '))

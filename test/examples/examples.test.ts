@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import sharp from 'sharp'
@@ -11,6 +9,7 @@ import { smallNets } from '../support/models.js'
 import { needing } from '../support/needs.js'
 import { runNode, temporaryFolder } from '../support/package-copy.js'
 import { peerReference } from '../support/peer-maps.js'
+import { startedServer } from '../support/started-server.js'
 
 const image = join(packageRoot, 'samples', 'cat_dog.png')
 const sample = join(packageRoot, 'samples', 'animals-densenet.pt')
@@ -94,15 +93,7 @@ detect('detector: a box near a detection is explained, one far from all is an er
 test.serial(
   'server: images that arrive together are each answered, a bad one fails alone, SIGTERM ends it',
   async (t) => {
-    const child = spawn(process.execPath, [program('server'), '0'], {
-      cwd: packageRoot,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    t.teardown(() => void child.kill('SIGKILL'))
-    let said = ''
-    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    while (!said.includes('\n')) await once(child.stdout, 'data')
-    const [address = ''] = /http:\S+/.exec(said) ?? []
+    const { address, end } = await startedServer(t, program('server'))
     const flipped = await sharp(image).flop().png().toBuffer()
     const bodies = [readFileSync(image), flipped, Buffer.from('not an image'), readFileSync(image)]
     const replies = await Promise.all(
@@ -120,23 +111,13 @@ test.serial(
     for (const index of [0, 1]) t.like(await sharp(replies[index]?.data).metadata(), { format: 'jpeg', width, height })
     t.deepEqual(replies[0]?.data, replies[3]?.data)
     t.notDeepEqual(replies[0]?.data, replies[1]?.data)
-    child.kill('SIGTERM')
-    const [code] = (await once(child, 'exit')) as [number | null]
-    t.is(code, 0)
+    t.is(await end(), 0)
   },
 )
 
 for (const name of ['fastify', 'express'])
   test.serial(`${name}: explanations beside the routes of a service, and SIGTERM ends it`, async (t) => {
-    const child = spawn(process.execPath, [program(name), '0'], {
-      cwd: packageRoot,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    t.teardown(() => void child.kill('SIGKILL'))
-    let said = ''
-    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    while (!said.includes('\n')) await once(child.stdout, 'data')
-    const [address = ''] = /http:\S+/.exec(said) ?? []
+    const { address, end } = await startedServer(t, program(name))
     t.like(await (await fetch(address)).json(), { service: 'ours' })
     const explain = `${address}/gradcam/v1/explain`
     const reply = await fetch(`${explain}?format=png&target=dog`, {
@@ -150,31 +131,12 @@ for (const name of ['fastify', 'express'])
     const bad = await fetch(explain, { method: 'POST', body: new Uint8Array([1, 2, 3]) })
     t.is(bad.status, 422)
     t.like(await bad.json(), { code: 'ERR_IMAGE_CORRUPT' })
-    child.kill('SIGTERM')
-    const [code] = (await once(child, 'exit')) as [number | null]
-    t.is(code, 0)
+    t.is(await end(), 0)
   })
 
 /** The code blocks of a document. */
 const snippets = (file: string): string[] =>
   Array.from(readFileSync(join(packageRoot, file), 'utf8').matchAll(/```ts\n([^]*?)```/g), ([, code = '']) => code)
-
-test.serial('what README and guide link to is there', (t) => {
-  for (const file of [
-    'README.md',
-    'docs/guide.md',
-    'docs/architecture.md',
-    'docs/troubleshooting.md',
-    'docs/server.md',
-    'examples/README.md',
-  ]) {
-    const text = readFileSync(join(packageRoot, file), 'utf8')
-    const links = Array.from(text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g), ([, address = '']) => address)
-    t.true(links.length > 0, file)
-    for (const address of links.filter((one) => !one.startsWith('http')))
-      t.true(existsSync(join(packageRoot, file, '..', address)), `${file}: ${address}`)
-  }
-})
 
 test.serial('the twenty lines of README run, and say what the explainers say', async (t) => {
   const [code = ''] = snippets('README.md')

@@ -59,7 +59,10 @@ test.serial('loadImage refuses an image whose last pixels are missing', async (t
 
 test.serial('loadImage says what is wrong with a source, and what to do', async (t) => {
   for (const [source, expected] of [
-    [join(folder, 'none.png'), { code: 'ERR_IMAGE_NOT_FOUND', message: /There is no image '.*none\.png'\. Check/ }],
+    [
+      join(folder, 'none.png'),
+      { code: 'ERR_IMAGE_NOT_FOUND', message: /The image '.*none\.png' does not exist\. Check/ },
+    ],
     [join(folder, 'a file.png', 'none.png'), { code: 'ERR_IMAGE_NOT_FOUND', message: /Check the path/ }],
     [folder, { code: 'ERR_IMAGE_UNREADABLE', message: /it is a folder\. Name a file in it/ }],
     ['https://example.org/cat.png', { code: 'ERR_INVALID_ARGUMENT', message: /await fetch/ }],

@@ -61,7 +61,7 @@ test.serial('a signal that was aborted before: nothing starts, and the reason re
   t.is(liveTensors(), before)
 })
 
-test.serial('a call that waits behind another never starts when it is aborted', async (t) => {
+test.serial('a call that waits for another never starts when it is aborted', async (t) => {
   const { model, input, gradCam } = await slow(t)
   using other = Tensor.randn([2, 3, 16, 20])
   const before = await heldTensors()

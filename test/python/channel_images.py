@@ -30,7 +30,7 @@ def main(folder):
         (folder / name).write_bytes(np.ascontiguousarray(values).tobytes())
         return name
 
-    pictures = {
+    images = {
         "rgb.png": noise("RGB", size, 1),
         "rgba.png": noise("RGBA", size, 2),
         "l.png": noise("L", size, 3),
@@ -40,8 +40,8 @@ def main(folder):
         "rgb.bmp": noise("RGB", size, 7),
         "l.tif": noise("L", size, 8),
     }
-    for name, picture in pictures.items():
-        picture.save(folder / name)
+    for name, image in images.items():
+        image.save(folder / name)
         grey = Image.open(folder / name).convert("L").resize(to, Image.BILINEAR)
         index["grey"][name] = save(f"{name}.grey", np.asarray(grey))
 

@@ -180,7 +180,7 @@ inBrowser('an image that is gone is shown by its map', async (t) => {
   gradcam(['batch', join(gone, 'in'), '--out', join(gone, 'out'), ...common])
   rmSync(join(gone, 'in', 'a.jpg'))
   const ended = gradcam(['report', join(gone, 'out')])
-  t.regex(ended.stdout, /^2 items, 1 image no longer there: file:/)
+  t.regex(ended.stdout, /^2 items, 1 image missing: file:/)
   const page = await openPage(browser, t, join(gone, 'out', 'report.html'))
   t.is((await tiles(page)).length, 2)
   await page.close()

@@ -90,7 +90,7 @@ needing(
 test('what is asked for wrongly is named', (t) => {
   for (const [args, said] of [
     [['--batches', '0'], /--batches: '0' is not an integer of at least 1/],
-    [['--workloads', 'gradcam'], /--workloads: there is no 'gradcam', only gradcam-last, /],
+    [['--workloads', 'gradcam'], /--workloads: 'gradcam' is not one of gradcam-last, /],
     [['--contestants', ''], /--contestants is empty/],
     [['--speed'], /--speed/],
   ] as const) {

@@ -313,10 +313,15 @@ test.serial('models, layers, methods and the description of the API say what the
   const parameters = api.paths['/v1/explain']?.['post']?.parameters ?? []
   t.deepEqual(
     parameters.map(({ name }) => name),
-    ['model', 'method', 'layer', 'target', 'format', 'alpha'],
+    ['model', 'method', 'layer', 'target', 'settings', 'top', 'format', 'alpha'],
   )
   t.deepEqual(parameters[1]?.schema.items?.enum, Object.keys(methods))
   const page = await fetch(`${address}/`)
   t.regex(page.headers.get('content-type') ?? '', /^text\/html/)
   t.regex(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+  t.deepEqual(
+    Object.keys(api.paths).filter((path) => !/^\/(?:v1\/|healthz$|readyz$|metrics$|openapi.json$|$)/.test(path)),
+    [],
+    'files of the page are no part of the API',
+  )
 })

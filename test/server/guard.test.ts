@@ -76,7 +76,7 @@ test.serial('pages of other origins are refused, unless their origin is allowed'
   t.regex(String(preflight.headers['access-control-allow-headers']), /authorization/)
 })
 
-test.serial('without CORS there are no such headers, and preflights are refused', async (t) => {
+test.serial('without CORS answers have no such headers, and preflights are refused', async (t) => {
   const { address } = await listening(t, { models })
   const { host } = new URL(address)
   const preflight = await statusWith(

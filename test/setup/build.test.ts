@@ -1,4 +1,14 @@
-import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import test, { type ExecutionContext } from 'ava'
@@ -153,6 +163,27 @@ test('what is missing to build is named with its remedy', (t) => {
 
   const noCMake = gradcam(['build', '--with', 'cmake-js'], { ...nothing, CXX: process.execPath }, root)
   t.regex(noCMake.stderr, /^gradcam: CMake 3\.18 or newer is needed/)
+})
+
+test('a project has no cmake-js of its own accord: node-gyp builds there, and what is asked for is said', async (t) => {
+  const { root, env } = setUp(t)
+  const modules = join(packageRoot, 'node_modules')
+  rmSync(join(root, 'node_modules'))
+  mkdirSync(join(root, 'node_modules'))
+  for (const name of readdirSync(modules))
+    if (name !== 'cmake-js' && !name.startsWith('.')) symlinkSync(join(modules, name), join(root, 'node_modules', name))
+
+  const asked = gradcam(['build', '--with', 'cmake-js'], env, root)
+  t.is(asked.code, 1)
+  t.regex(asked.stderr, /^gradcam: The package cmake-js is needed .*: npm install --save-dev cmake-js\./)
+  const here = (await findCMake()) ? ', without the package cmake-js' : 'none'
+  const line = gradcam(['doctor'], env, root)
+    .stdout.split('\n')
+    .find((text) => text.includes('CMake'))
+  t.true(line?.includes(`${here}; node-gyp builds the addon`), line)
+
+  const { stdout, stderr } = gradcam(['build'], env, root)
+  t.regex(stdout, /^Built in \d+ s: .*\(node-gyp,/, stderr)
 })
 
 test('a package folder that cannot be written is said so', (t) => {

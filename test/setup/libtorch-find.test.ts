@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { GradCamError } from '../../lib/base/errors.js'
 import { compareVersions, currentFingerprint, describeLibTorch, libraryPath } from '../../lib/addon/describe.js'
@@ -35,6 +36,12 @@ test('a LIBTORCH that will not do is an error that says what was expected', asyn
   t.regex(empty.message, /site-packages\/torch/)
 
   fakeLibTorch(join(folder, 'torch'))
+  for (const [name, why] of [
+    [join(folder, 'nothing'), /nothing does not exist\. Set LIBTORCH to an unpacked/],
+    [fileURLToPath(import.meta.url), /\.js is a file\. /],
+    ['/no/such/libtorch.zip', /does not exist\. Unpack that file/],
+  ] as const)
+    await t.throwsAsync(searchLibTorch({ env: { ...bareEnv(folder), LIBTORCH: name } }), { message: why })
   const outside = await t.throwsAsync(searchLibTorch({ env: { ...bareEnv(folder), LIBTORCH: folder } }))
   t.true(outside.message.includes(`Set LIBTORCH=${join(folder, 'torch')}`), 'the folder inside it is named')
 

@@ -157,6 +157,21 @@ const failures = [
     'ERR_LIBTORCH_INSTALL',
     /check the network/,
   ],
+  [
+    'a name that is not resolved, in the words of pip 23',
+    {
+      fails:
+        Array(5)
+          .fill(
+            "WARNING: Retrying (Retry(total=4, connect=None)) after connection broken by 'NewConnectionError('<pip._vendor.HTTPSConnection object at 0x7f>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/torch/\n",
+          )
+          .join('') +
+        'ERROR: Could not find a version that satisfies the requirement torch==2.13.0+cpu (from versions: none)\n' +
+        'ERROR: No matching distribution found for torch==2.13.0+cpu\n',
+    },
+    'ERR_LIBTORCH_INSTALL',
+    /installing torch==2\.13\.0\+cpu: it did not reach its index \(Temporary failure in name resolution\)\. pip cannot reach its index/,
+  ],
   ['a proxy', { fails: 'ProxyError: Cannot connect to proxy' }, 'ERR_LIBTORCH_INSTALL', /HTTPS_PROXY/],
   [
     'a full disk',
@@ -167,7 +182,7 @@ const failures = [
   ['no such build', { index: {} }, 'ERR_LIBTORCH_INSTALL', /no such build for Python 3\.11\.7/],
   ['no pip', { index, pip: null }, 'ERR_TOOL_MISSING', /has no pip\. Install it with/],
   ['an old Python', { index, version: '3.9.2' }, 'ERR_TOOL_MISSING', /requires Python 3\.10 or newer.*3\.9\.2/],
-  ['no Python', null, 'ERR_TOOL_MISSING', /there is no python3\. Install/],
+  ['no Python', null, 'ERR_TOOL_MISSING', /python3 was not found\. Install/],
 ] as const
 
 for (const [what, python, errorCode, remedy] of failures) {

@@ -2,6 +2,7 @@ import { readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { addonFile, packageRoot } from '../../lib/base/paths.js'
+import { prebuiltPackage } from '../../lib/setup/prebuilt.js'
 import { compileLibrary, linkableLibTorch } from '../support/fake-libtorch.js'
 import { needing } from '../support/needs.js'
 import { copyPackage, gradcam, runNode, smallAddon, temporaryFolder } from '../support/package-copy.js'
@@ -36,6 +37,19 @@ onLinux('a prebuilt addon is taken without a compiler, and finds LibTorch by a l
   const moved = linkableLibTorch(join(temporaryFolder(t), 'torch'))
   t.regex(gradcam(['build'], { ...noCompiler, LIBTORCH: moved }, root).stdout, /^Prebuilt/, 'LibTorch is elsewhere now')
   t.is(readlinkSync(join(root, 'build', 'torch')), moved)
+})
+
+onLinux('where npm left it out, as with --omit=optional, that is said before a compiler is asked for', (t) => {
+  const root = copyPackage(t)
+  const file = join(root, 'package.json')
+  const facts = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
+  writeFileSync(file, JSON.stringify({ ...facts, optionalDependencies: { [prebuiltPackage]: '0.1.0' } }))
+  const libtorch = linkableLibTorch(join(temporaryFolder(t), 'torch'))
+  const env = { LIBTORCH: libtorch, GRADCAM_CACHE: temporaryFolder(t), PATH: temporaryFolder(t), CXX: undefined }
+  t.regex(gradcam(['build'], env, root).stderr, /npm install --include=optional.*Or compile it\. Install/)
+  const index = pathToFileURL(join(root, 'dist', 'lib', 'index.js')).href
+  const { stderr } = runNode(['-e', `import('${index}').then(({ Tensor }) => Tensor.zeros([1]))`], env)
+  t.regex(stderr, /is not installed, .*Run: npm install --include=optional/s)
 })
 
 onLinux('it is passed over for another LibTorch, other sources, on request, and where it does not load', (t) => {

@@ -189,7 +189,7 @@ run('what matches nothing, or is not a box, is a typed error and leaves nothing 
   const far = [100, 100, 110, 110]
   const bad: [unknown, RegExp, string?][] = [
     [{ box: far }, /image 0 overlaps the box \[100, 100, 110, 110\] by an IoU above 0\.5: the best has 0\./],
-    [{ box, label: 77 }, /label 77 in image 0 .* none of that label/],
+    [{ box, label: 77 }, /label 77 in image 0 .* no detection has that label/],
     [{ box, iou: 0.999 }, /IoU above 0\.999/],
     [{ box: [box, box] }, /of 2 images were given for a batch of 3/, 'ERR_TARGET_COUNT'],
     [{ box, label: [1, 2] }, /of 2 images were given for a batch of 3/, 'ERR_TARGET_COUNT'],

@@ -1,6 +1,6 @@
 // The public types as a strict TypeScript program sees them. Nothing here runs: it is compiled against lib by `npm run
 // typecheck`, and against the packed package by `npm run check:package`. What must not compile has @ts-expect-error, which
-// is an error itself where the line does compile.
+// is an error itself where the line does compile. It uses no types of Node.js: see consumer-with-node.ts.
 import {
   Cam,
   camMethods,
@@ -53,11 +53,11 @@ export async function tensors(): Promise<void> {
   void [values, large]
 }
 
-export async function explaining(): Promise<void> {
+export async function explaining(signal: AbortSignal): Promise<void> {
   using model = await ScriptModule.load('model.pt', { device: 'cuda:0' })
   using input = await loadImage('image.jpg', { size: [224, 224] })
   using gradCam = new GradCam(model, ['features'])
-  using found = await gradCam.explain(input, { target: 0, signal: AbortSignal.timeout(1000) })
+  using found = await gradCam.explain(input, { target: 0, signal })
   same<typeof found.cam, Tensor>(true)
   same<typeof found.output, Tensor>(true)
 

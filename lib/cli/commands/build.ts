@@ -16,10 +16,14 @@ export const command: Command = {
     'and compiles nothing where another project of this user was built from the same.',
   ].join('\n'),
   options: {
-    with: { type: 'string', value: 'BUILDER', help: 'cmake-js or node-gyp; cmake-js where there is a CMake' },
+    with: { type: 'string', value: 'BUILDER', help: 'cmake-js or node-gyp; cmake-js where it and a CMake are there' },
     fresh: { type: 'boolean', help: 'compile, also where the cache has an addon that was built from the same' },
     werror: { type: 'boolean', help: 'let a warning in our own C++ fail the build (or set GRADCAM_WERROR=1)' },
-    sanitize: { type: 'string', value: 'NAMES', help: 'build with sanitizers, e.g. address,undefined' },
+    sanitize: {
+      type: 'string',
+      value: 'NAMES',
+      help: 'build with sanitizers, e.g. address,undefined; coverage: count lines that run',
+    },
     // GRADCAM_UNITY=0 is described in CONTRIBUTING.md: it is for those who work on the C++.
     ...yesOption,
     jobs: { type: 'string', value: 'N', help: 'compilers at once; as many as there are cores and memory for' },
@@ -39,6 +43,7 @@ export const command: Command = {
       fresh: values['fresh'] === true,
       unity: process.env['GRADCAM_UNITY'] !== '0',
       say: progress.say,
+      onCompile: progress.onCompile,
       onOutput: progress.onOutput,
       ...withConfirmation(values),
       ...(builder === undefined ? {} : { builder: builder as Builder }),

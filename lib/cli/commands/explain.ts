@@ -7,6 +7,7 @@ import { svgOption, trustOption } from '../arguments.js'
 import type { Command } from '../command.js'
 import { inputSizeOf, preprocessFor, readJob, type ExplainJob } from '../explain-job.js'
 import { preprocessOption } from '../preprocess-option.js'
+import { ExplainProgress } from '../explain-progress.js'
 import { kindsOf, ImageExplainer, type Finding } from '../explain-image.js'
 import { explainReport, type Files } from '../explain-report.js'
 import { methodFlags } from '../method-settings.js'
@@ -109,7 +110,8 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const reshape = job.reshape ?? picked?.reshape
   const settings = { ...job.settings, ...(reshape !== undefined && { reshape }) }
   const ownSize = job.size === null
-  using explainer = new ImageExplainer(model, { ...job, layers, settings, inputs, preprocess, ownSize })
+  using progress = new ExplainProgress(process.stderr)
+  using explainer = new ImageExplainer(model, { ...job, layers, settings, inputs, preprocess, ownSize, progress })
   await makeFolder(job.out)
   const variants = job.methods.flatMap((method) =>
     (methods[method].layered ? layers : [null]).flatMap((layer) =>
@@ -120,6 +122,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
 
   const unusual = describeInput(inputs.expected, preprocess, job.normalization !== false)
   report.start({ device: model.device, layers, picked, inputSize, unusual })
+  progress.start({ images: images.length, targets: targets.length, explainers: explainer.explainers })
   let failed = 0
   let partly = 0
   let files = 0
@@ -129,12 +132,14 @@ async function explainAll(job: ExplainJob): Promise<number> {
       let methodFailed = false
       const onFailure = (failure: MethodFailure): void => {
         methodFailed = true
+        progress.clear()
         report.methodFailure(image, failure)
       }
       for await (const finding of explainer.explain(image, targets, onFailure)) {
         const target = names[targets.indexOf(finding.target)] ?? String(finding.class)
         const written = await save(finding, (kind) => outputs.path(index, { ...finding, target }, kind))
         files += Object.keys(written).length
+        progress.clear()
         if (!shown) report.image(image)
         shown = true
         report.finding(image, finding, written)
@@ -144,9 +149,12 @@ async function explainAll(job: ExplainJob): Promise<number> {
       // An error of one image does not concern the next one; an error of the model does.
       if (!isAboutImage(error)) throw error
       failed++
+      progress.end()
+      progress.clear()
       report.failure(image, error)
     }
   }
+  progress.clear()
   report.notes(modelNotes(model))
   report.end(images.length - failed, files, (performance.now() - began) / 1000)
   return failed + partly > 0 ? 1 : 0

@@ -176,8 +176,8 @@ function footing(listing: LayerListing, tree: readonly ModuleRow[], depth: numbe
   if (tree.length === 0)
     return [
       listing.frozen
-        ? 'There are no layers inside: the model was frozen (torch.jit.freeze). Save it without freezing.'
-        : 'There are no layers inside: all code is in this module. Methods of the input, e.g. saliency, need none.',
+        ? 'The model has no layers inside: it was frozen (torch.jit.freeze). Save it without freezing.'
+        : 'The model has no layers inside: all code is in one module. Methods of the input, e.g. saliency, need none.',
     ]
   if (outputs && picked)
     lines.push(`explain uses ${picked.layer}${asOption(picked)}, unless --layer names another. ${picked.reason}`)

@@ -47,7 +47,7 @@ export const command: Command = {
     else {
       const { withoutImage, unreadable } = summary
       const gone = withoutImage - unreadable
-      const missing = gone > 0 ? `, ${counted(gone, 'image')} no longer there` : ''
+      const missing = gone > 0 ? `, ${counted(gone, 'image')} missing` : ''
       const refused = unreadable > 0 ? `, ${counted(unreadable, 'image')} not readable` : ''
       process.stdout.write(
         `${counted(summary.items, 'item')}${missing}${refused}: ${pathToFileURL(resolve(file)).href}\n`,

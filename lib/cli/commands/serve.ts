@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { inOneLine } from '../../base/one-line.js'
 import { threadsOfReplicas } from '../../jobs/model-explainer.js'
 import type { Model } from '../../model/model.js'
@@ -15,7 +16,8 @@ export const command: Command = {
   usage: '[--model [NAME=]FILE …] [options]',
   description: [
     'Explains images over HTTP: POST /v1/explain with an image; requests that arrive together share a batch. It prints its address',
-    'when it is ready. docs/server.md describes the API, the limits and what is checked. Without --model it serves the sample model.',
+    'when it is ready; opened in a browser, that is a page on which images are dropped and looked at. docs/server.md describes the page,',
+    'the API, the limits and what is checked. Without --model it serves the sample model.',
     'It requires three packages: npm install fastify@5 @fastify/busboy@3 prom-client@15',
     'SIGTERM and SIGINT end it after the requests in progress. Exit code: 0, or 1 when it could not start, or 2 for a wrong call.',
   ].join('\n'),
@@ -71,5 +73,7 @@ async function load(
     loaded.push(model)
     replicas.push(model)
   }
-  return { model: replicas, labels, preprocess, layer, reshape }
+  // An architecture is no file: commands would have to name its weights, too.
+  const file = choice.weights === undefined ? basename(choice.file) : undefined
+  return { model: replicas, labels, preprocess, layer, reshape, file }
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { GradCamError } from '../../base/errors.js'
 import { cacheFolder } from '../../base/cache-folder.js'
@@ -152,7 +152,11 @@ function named(folder: string): LibTorch {
         ? 'Unpack that file, and set LIBTORCH to the folder that then holds include/ and lib/.'
         : 'Set LIBTORCH to an unpacked LibTorch (the folder that holds include/ and lib/) or to the folder of an installed ' +
           'torch package (…/site-packages/torch), or unset it to have one found.'
-    throw new GradCamError('ERR_LIBTORCH_NOT_FOUND', `LIBTORCH is not usable: ${(error as Error).message}`, {
+    const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory()
+    const why = isFolder
+      ? (error as Error).message
+      : `${folder} ${isFolder === false ? 'is a file.' : 'does not exist.'}`
+    throw new GradCamError('ERR_LIBTORCH_NOT_FOUND', `LIBTORCH is not usable: ${why}`, {
       remedy,
       details: { folder },
       cause: error,

@@ -105,7 +105,7 @@ async function lockInstalls<T>(cache: string, waiting: (wait: LockWait) => void,
 function usablePython({ python, tried }: Search): PythonFacts {
   const before = `No LibTorch was found (${tried.join('; ')}) and it cannot be installed`
   if (!python) {
-    throw new GradCamError('ERR_TOOL_MISSING', `${before}: there is no ${pythonCommand}.`, { remedy: pythonRemedy() })
+    throw new GradCamError('ERR_TOOL_MISSING', `${before}: ${pythonCommand} was not found.`, { remedy: pythonRemedy() })
   }
   if (compareVersions(python.version, oldestPython) < 0) {
     const text = `${before}: PyTorch ${pinnedVersion} requires Python ${oldestPython} or newer and ${python.executable} is ${python.version}.`

@@ -19,6 +19,28 @@ const network: readonly (readonly [RegExp, string])[] = [
   ],
 ]
 
+/**
+ * pip's own last words, as a part of a sentence: its attempts to reach an index are one reason, not one a line, and that it found
+ * nothing there follows from it.
+ */
+export function lastWords(stderr: string): string {
+  const why = /(?:\[Errno -?\d+\] |\[SSL: \w+\] )([^'")(]+)/.exec(
+    stderr.match(/^WARNING: Retrying.*$/gm)?.at(-1) ?? '',
+  )?.[1]
+  const errors = stderr
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '' && !line.startsWith('WARNING: Retrying'))
+    .filter((line) => why === undefined || !/Could not find a version|No matching distribution/.test(line))
+    .slice(-3)
+    .map((line) =>
+      line
+        .trim()
+        .replace(/^ERROR: /, '')
+        .replace(/\.$/, ''),
+    )
+  return [...(why === undefined ? [] : [`it did not reach its index (${why.trim()})`]), ...errors].join('; ')
+}
+
 /** Whether pip reached its index and found no such build there. Without a network it says that there is none, too. */
 export function isMissingBuild(stderr: string): boolean {
   return /No matching distribution found/.test(stderr) && !network.some(([pattern]) => pattern.test(stderr))

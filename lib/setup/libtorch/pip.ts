@@ -4,7 +4,7 @@ import { GradCamError } from '../../base/errors.js'
 import { lastLines, run } from '../../base/processes.js'
 import { keepPartial, makePartial } from '../cache.js'
 import type { InstallRecord } from './find.js'
-import { explainPip, isMissingBuild } from './pip-errors.js'
+import { explainPip, isMissingBuild, lastWords } from './pip-errors.js'
 import { pythonCommand, type PythonFacts } from './python.js'
 
 /** One way to get PyTorch. */
@@ -150,8 +150,8 @@ function removeOnSignal(partial: string): Undo {
 
 function failure(requirements: readonly string[], { stderr, code, signal }: PipEnd, python: PythonFacts): GradCamError {
   const ending = signal ? `was ended by ${signal}` : `failed with exit code ${String(code)}`
-  const lines = lastLines(stderr, 6)
-  const problem = `pip ${ending} installing ${requirements.join(' ')}. Its last lines are:\n${lines}\n`
+  const words = lastWords(stderr)
+  const problem = `pip ${ending} installing ${requirements.join(' ')}${words === '' ? '' : `: ${words}`}.`
   const details = { requirements, exitCode: code, signal }
   return new GradCamError('ERR_LIBTORCH_INSTALL', problem, { remedy: explainPip(stderr, python), details })
 }

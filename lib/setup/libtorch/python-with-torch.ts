@@ -20,7 +20,7 @@ export interface TorchPython {
  */
 export async function pythonWithTorch(options: InstallOptions = {}): Promise<TorchPython> {
   const python = await askPython()
-  if (!python) throw new GradCamError('ERR_TOOL_MISSING', `There is no ${pythonCommand} on PATH.`)
+  if (!python) throw new GradCamError('ERR_TOOL_MISSING', `${pythonCommand} was not found on PATH.`)
   return { command: pythonCommand, env: withPythonPath(await torchFolder(python, options)) }
 }
 

@@ -3,6 +3,8 @@
 #include <exception>
 #include <memory>
 
+#include "run_count.h"
+
 namespace gradcam {
 
 // Thrown between the steps of a job that its caller cancelled.
@@ -19,8 +21,12 @@ class CancelFlag {
     if (cancelled()) throw Cancelled();
   }
 
+  // Counted by the job, which has the flag as a constant.
+  RunCount& runs() const { return runs_; }
+
  private:
   std::atomic<bool> cancelled_{false};
+  mutable RunCount runs_;
 };
 
 using CancelFlagPtr = std::shared_ptr<CancelFlag>;

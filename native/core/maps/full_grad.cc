@@ -9,12 +9,7 @@ namespace gradcam {
 namespace {
 
 // Each channel of each image min-max normalised to [0, 1], then the sum over channels: [N, 1, spatial...].
-Tensor sum_of_normalised(const Tensor& evidence) {
-  std::vector<int64_t> spatial;
-  for (int64_t dim = 2; dim < evidence.dim(); ++dim) spatial.push_back(dim);
-  const auto shifted = evidence - evidence.amin(spatial, /*keepdim=*/true);
-  return (shifted / (shifted.amax(spatial, /*keepdim=*/true) + 1e-7)).sum(1, /*keepdim=*/true);
-}
+Tensor sum_of_normalised(const Tensor& evidence) { return min_max(evidence, /*first=*/2).sum(1, /*keepdim=*/true); }
 
 }  // namespace
 

@@ -164,11 +164,11 @@ Tensor at_least_float32(const Tensor& tensor) {
   return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
 }
 
-Tensor min_max(const Tensor& map) {
+Tensor min_max(const Tensor& values, int64_t first, double epsilon) {
   std::vector<int64_t> inner;
-  for (int64_t i = 1; i < map.dim(); ++i) inner.push_back(i);
-  const auto shifted = map - map.amin(inner, /*keepdim=*/true);
-  return shifted / (shifted.amax(inner, /*keepdim=*/true) + 1e-7);
+  for (int64_t i = first; i < values.dim(); ++i) inner.push_back(i);
+  const auto shifted = values - values.amin(inner, /*keepdim=*/true);
+  return shifted / (shifted.amax(inner, /*keepdim=*/true) + epsilon);
 }
 
 Needs MapPlan::needs() const {

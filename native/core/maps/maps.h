@@ -75,8 +75,9 @@ LayerDims layer_dims(const LayerShape& shape);
 // no antialias.
 Tensor upsample_linear(const Tensor& map, at::IntArrayRef size);
 
-// Min-max normalises each image: shifted = map - min(map); shifted / (max(shifted) + 1e-7).
-Tensor min_max(const Tensor& map);
+// Min-max normalises over the dimensions from `first` on, by default each image: shifted = values - min(values);
+// shifted / (max(shifted) + epsilon), by default with the epsilon of pytorch-grad-cam's maps.
+Tensor min_max(const Tensor& values, int64_t first = 1, double epsilon = 1e-7);
 
 // What a layer shows of a pass, as [N, C, spatial...] in at least float32. `path` is for errors. `input_size`: the
 // spatial sizes of the model's input.

@@ -39,7 +39,7 @@ const LayerMethod& layer_method(const std::string& name) {
     if (name == method.name) return method;
     names += (names.empty() ? "" : ", ") + std::string(method.name);
   }
-  throw Error("ERR_INVALID_ARGUMENT", "There is no layer method '" + name + "'. There are: " + names + ".");
+  throw Error("ERR_INVALID_ARGUMENT", "Unknown layer method '" + name + "': it must be one of " + names + ".");
 }
 
 Tensor over_space(const Tensor& weights, const Tensor& like) {

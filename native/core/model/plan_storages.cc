@@ -86,7 +86,7 @@ bool fits(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides
 }  // namespace
 
 const at::Tensor& PlanStorages::storage(size_t index) {
-  if (index >= plan_.storages.size()) refuse_weights("there is no such storage");
+  if (index >= plan_.storages.size()) refuse_weights("a storage does not exist");
   storages_.resize(plan_.storages.size());
   auto& bytes = storages_[index];
   if (bytes.defined()) return bytes;

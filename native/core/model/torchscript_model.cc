@@ -185,7 +185,7 @@ std::shared_ptr<Model> TorchScriptModel::randomized(const std::vector<std::strin
   }
   auto copy = trampolines_->copy_original(module_, CopiedState::own);
   if (!randomize_parameters(copy, paths, seed))
-    throw Error(frozen_ ? "ERR_MODEL_FROZEN" : "ERR_INVALID_ARGUMENT", "There is no parameter to randomise there.",
+    throw Error(frozen_ ? "ERR_MODEL_FROZEN" : "ERR_INVALID_ARGUMENT", "The modules have no parameter to randomise.",
                 Remedy{"Pick modules that have some, and a model that is not frozen."});
   std::shared_ptr<TorchScriptModel> model(
       new TorchScriptModel(std::move(copy), {device_, splits_.max_bytes()}, contract_));

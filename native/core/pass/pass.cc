@@ -271,7 +271,7 @@ void Pass::make_maps(Explained& explained, const std::vector<ChannelScores>& sco
       rethrow_missing(method, explained, rerun);
       auto map = layer_map(goal->maps, method, evidence, path, input_size_);
       require_rows(map.size(0), images_, "Layer '" + path + "'", "ERR_LAYER_OUTPUT",
-                   "It sees several parts of each image, so that there is no one map of it. Pick a layer before or "
+                   "It sees several parts of each image, so that one map cannot be made of it. Pick a layer before or "
                    "after that.");
       return map;
     });

@@ -77,6 +77,12 @@ Tensor in_working_layout(SplitModel& split, const std::function<Tensor(bool chan
   }
 }
 
+// As many copies as the channels of a layer take: a channel that changes nothing takes none.
+int64_t most_copies(const Tensor& activation, const LayerDims& dims) {
+  if (!activation.defined() || std::max(dims.images, dims.channels) >= activation.dim()) return 0;
+  return activation.size(dims.images) * (activation.size(dims.channels) + 1);
+}
+
 // What `score` throws, for the methods that need its scores.
 template <typename Score>
 std::exception_ptr failure_of(Score score) {
@@ -115,12 +121,21 @@ bool Rerunner::runs_split() const {
 std::vector<ChannelScores> Rerunner::score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations) {
   const at::NoGradGuard no_graph;
   std::vector<ChannelScores> all(activations.size());
+  const bool ablates = goal_.maps.reruns(Rerun::ablated), masks = goal_.maps.reruns(Rerun::masked);
+  auto own = scorer;
+  for (const auto& activation : activations)
+    own.later += (int64_t{ablates} + int64_t{masks}) * most_copies(activation, layer_dims(goal_.maps.shape));
   for (size_t i = 0; i < activations.size(); ++i) {
     auto& found = all[i];
-    if (goal_.maps.reruns(Rerun::ablated))
-      found.no_ablated = failure_of([&] { ablate_channels(scorer, i, activations[i], found); });
-    if (goal_.maps.reruns(Rerun::masked))
-      found.no_masked = failure_of([&] { mask_channels(scorer, i, activations[i], found); });
+    const auto most = most_copies(activations[i], layer_dims(goal_.maps.shape));
+    if (ablates) {
+      own.later -= most;
+      found.no_ablated = failure_of([&] { ablate_channels(own, i, activations[i], found); });
+    }
+    if (masks) {
+      own.later -= most;
+      found.no_masked = failure_of([&] { mask_channels(own, i, activations[i], found); });
+    }
   }
   return all;
 }

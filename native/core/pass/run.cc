@@ -147,9 +147,8 @@ void require_captured(const LayerMaps& goal, const Captured& captured) {
     const auto calls = captured.calls[i];
     if (goal.call && calls > 0)
       throw Error("ERR_LAYER_NOT_REACHED", "The forward pass called layer '" + goal.layers[i] + "' " +
-                                               std::to_string(calls) + (calls == 1 ? " time" : " times") +
-                                               ", so there is no call " + std::to_string(*goal.call) +
-                                               ", counted from 0.");
+                                               std::to_string(calls) + (calls == 1 ? " time" : " times") + ": call " +
+                                               std::to_string(*goal.call) + ", counted from 0, does not exist.");
     throw Error("ERR_LAYER_NOT_REACHED",
                 "The forward pass never called layer '" + goal.layers[i] + "' with this input.",
                 Remedy{"Pick a layer on the way to the output."});

@@ -32,6 +32,7 @@ CopyPlan::CopyPlan(const Tensor& changes) {
 Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
   std::vector<Tensor> parts;
   auto most = chunk;
+  if (cancel) cancel->runs().expect(static_cast<int64_t>(copies.size()) + later);
   for (auto from = copies.begin(); from != copies.end();) {
     if (cancel) cancel->check();
     const Copies some(from, from + std::min<int64_t>(most, copies.end() - from));
@@ -39,6 +40,7 @@ Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
     try {
       parts.push_back(scores_of_chunk(some, run));
       from += count;
+      if (cancel) cancel->runs().add(count);
     } catch (const std::exception& e) {
       if (count == 1 || !may_run_in_parts(e)) throw;
       most = (count + 1) / 2;

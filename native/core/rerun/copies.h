@@ -39,6 +39,7 @@ struct CopyScorer {
   int64_t chunk;
   int64_t least;  // the model takes no fewer: a smaller chunk is filled up with copies of its last one
   const CancelFlag* cancel;
+  int64_t later = 0;  // as many copies come after these, at most: for those who count
 
   // [copies] in float64, on the device of the output. Throws ERR_TARGET unless the output of a copy has one row.
   Tensor scores(const Copies& copies, const RunCopies& run) const;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/maps/maps.h"
+
 namespace gradcam {
 
 namespace {
@@ -24,12 +26,7 @@ Tensor channel_masks(const Tensor& activation, const Copies& copies, const std::
     return torch::tensor(list, at::kLong).to(activation.device());
   };
   const auto chosen = activation.index({on_device(images_of(copies)), on_device(channels)}).unsqueeze(1);
-  auto masks = upsample(chosen.contiguous(), size);
-  const auto flat = masks.flatten(1);
-  auto shape = std::vector<int64_t>(static_cast<size_t>(masks.dim()), 1);
-  shape[0] = masks.size(0);
-  const auto least = flat.amin(1), most = flat.amax(1);
-  masks = masks.sub_(least.view(shape)).div_((most - least).view(shape) + 1e-8);
+  auto masks = min_max(upsample(chosen.contiguous(), size), /*first=*/1, /*epsilon=*/1e-8);
   if (!none.empty()) masks.index_fill_(0, on_device(none), 0);
   return masks;
 }

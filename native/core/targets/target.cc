@@ -19,7 +19,7 @@ std::vector<int64_t> spread(const std::vector<int64_t>& given, int64_t images, i
         Remedy{"Give one class for all of them, or exactly one per image."});
   for (const auto index : classes)
     if (index < 0 || index >= count)
-      throw Error("ERR_TARGET_OUT_OF_RANGE", "There is no class " + std::to_string(index) + ": the model has " +
+      throw Error("ERR_TARGET_OUT_OF_RANGE", "Class " + std::to_string(index) + " does not exist: the model has " +
                                                  std::to_string(count) + (count == 1 ? " output" : " classes") +
                                                  ", numbered from 0 to " + std::to_string(count - 1) + ".");
   return classes;
@@ -104,9 +104,9 @@ Tensor element_scores(const Tensor& output, const std::vector<ElementStep>& step
     switch (step.kind) {
       case ElementStep::Kind::index:
         if (step.index >= size || step.index < -size)
-          throw Error("ERR_TARGET_OUT_OF_RANGE", "There is no element " + element_text(steps) +
-                                                     " in what the model returned, " + shape_text(output) +
-                                                     ": a dimension of " + std::to_string(size) + " has no index " +
+          throw Error("ERR_TARGET_OUT_OF_RANGE", "Element " + element_text(steps) + " of what the model returned, " +
+                                                     shape_text(output) + ", does not exist: a dimension of " +
+                                                     std::to_string(size) + " has no index " +
                                                      std::to_string(step.index) + ".");
         scores = scores.select(dim, step.index);
         break;

@@ -107,13 +107,13 @@ Match match(const Detections& found, const Tensor& box, std::optional<int64_t> l
                     text_of(target.iou) + best,
                 Remedy{"Give the box of a detection, in pixels of the model's input, or a lower `iou`."});
   };
-  if (found.boxes.size(0) == 0) return refuse(": there are no detections at all.");
+  if (found.boxes.size(0) == 0) return refuse(": the model returned no detections.");
   const auto iou = overlaps(found.boxes, box.to(found.boxes.options()));
   auto candidates = iou.detach().nan_to_num(0.0);
   if (label) candidates = candidates.masked_fill(found.labels.ne(*label), -1.0);
   const auto best = candidates.argmax().item<int64_t>();
   const auto greatest = candidates[best].item<double>();
-  if (greatest < 0) return refuse(": there are none of that label.");
+  if (greatest < 0) return refuse(": no detection has that label.");
   if (!(greatest > target.iou)) return refuse(": the best has " + text_of(greatest) + ".");
   return {iou[best] + found.scores[best], label                    ? *label
                                           : found.labels.defined() ? found.labels[best].item<int64_t>()

@@ -20,8 +20,10 @@ import {
   normalize,
   setNumThreads,
 } from 'libtorch-gradcam'
+import { hasKey } from '../../support/access.mjs'
 
-const job = JSON.parse(process.argv[2])
+/** @type {import('../types.d.mts').Job & { make: object, explain: object }} */
+const job = JSON.parse(process.argv[2] ?? '')
 setNumThreads(job.threads)
 const model = await ScriptModule.load(job.file, { device: job.device })
 const explainer = makeExplainer(job)
@@ -29,24 +31,28 @@ const explainer = makeExplainer(job)
 /**
  * By `grad_cam` or `guided_backprop` the classes named so, by any other name the method of it.
  *
- * @returns {{ explain: (input: Tensor, options: object) => Promise<any> }}
+ * @typedef {{ scores: readonly number[], dispose(): void, cam?: Tensor, attribution?: Tensor, gradient?: Tensor }} Found
+ * @returns {{ explain(input: Tensor, options: object): Promise<Found> }}
  */
-function makeExplainer({ method, layer, make }) {
+function makeExplainer(/** @type {typeof job} */ { method, layer: path, make }) {
+  const layer = path ?? ''
   if (method === 'guided_backprop') return new GuidedBackprop(model, { scope: 'modules', ...make })
   if (method === 'grad_cam') return new GradCam(model, [layer], make)
   if (method === 'fullgrad') return new FullGrad(model)
-  if (Object.hasOwn(camMethods, method))
+  if (hasKey(camMethods, method))
     return new Cam(model, { layers: [layer], methods: [method], compat: 'pytorch-grad-cam', ...make })
   if (method === 'guided-gradcam') return new GuidedGradCam(model, { layer, mode: 'nearest', ...make })
   if (method === 'feature-ablation') {
     const features = gridFeatures([job.size, job.size])
     return new InputPerturbation(model, { method, features, ...make })
   }
-  if (inputMethods.includes(method)) return new InputAttribution(model, { method, ...make })
-  return new InputPerturbation(model, { method, ...make })
+  const ofInput = inputMethods.find((name) => name === method)
+  if (ofInput) return new InputAttribution(model, { method: ofInput, ...make })
+  if (method === 'occlusion' || method === 'rise') return new InputPerturbation(model, { method, ...make })
+  throw new Error(`${method} is not a method of this package`)
 }
 
-function read(batch) {
+function read(/** @type {number} */ batch) {
   const elements = new Float32Array(batch * 3 * job.size * job.size)
   const file = openSync(job.input, 'r')
   readSync(file, elements, 0, elements.byteLength, 0)
@@ -54,22 +60,24 @@ function read(batch) {
   return Tensor.from(elements, [batch, 3, job.size, job.size], { device: job.device })
 }
 
+/** @type {Tensor | undefined} */
 let input
-function inputOf(batch) {
+function inputOf(/** @type {number} */ batch) {
   if (input?.shape[0] === batch) return input
   input?.dispose()
   return (input = read(batch))
 }
 
 /** The heatmap at the size of the images, or the gradient, with the scores. */
-async function explain(images) {
+async function explain(/** @type {Tensor} */ images) {
   const found = await explainer.explain(images, { target: job.target, ...job.explain })
   try {
-    const { scores } = found
-    if (job.method === 'guided_backprop') return { result: found.gradient.detach(), scores }
-    if (found.attribution) return { result: found.attribution.detach(), scores }
-    if (job.method !== 'grad_cam') return { result: found.cam.detach(), scores }
-    const large = interpolate(found.cam, [job.size, job.size])
+    const { scores, cam } = found
+    const direct = job.method === 'guided_backprop' ? found.gradient : found.attribution
+    if (direct) return { result: direct.detach(), scores }
+    if (!cam) throw new Error(`${job.method} gives no map`)
+    if (job.method !== 'grad_cam') return { result: cam.detach(), scores }
+    const large = interpolate(cam, [job.size, job.size])
     try {
       return { result: normalize(large), scores }
     } finally {
@@ -80,7 +88,7 @@ async function explain(images) {
   }
 }
 
-async function timed(batch) {
+async function timed(/** @type {number} */ batch) {
   const images = inputOf(batch)
   const start = performance.now()
   const { result, scores } = await explain(images)
@@ -89,16 +97,15 @@ async function timed(batch) {
   return { ms: performance.now() - start, result, values, scores }
 }
 
-/** @type {Record<string, (...args: any[]) => unknown>} */
 const requests = {
-  async run(batch) {
+  async run(batch = '') {
     const { ms, result } = await timed(Number(batch))
     result.dispose()
     return { ms }
   },
-  async result(batch, file) {
+  async result(batch = '', file = '') {
     const { result, values, scores } = await timed(Number(batch))
-    writeFileSync(file, Float32Array.from(values ?? result.toTypedArray()))
+    writeFileSync(file, Float32Array.from(values ?? result.toTypedArray(), Number))
     const { shape } = result
     result.dispose()
     return { shape, scores }
@@ -107,6 +114,7 @@ const requests = {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const [name, ...args] = line.split(' ')
-  process.stdout.write(`${JSON.stringify(await requests[name](...args))}\n`)
+  const [name = '', batch, file] = line.split(' ')
+  if (!hasKey(requests, name)) throw new Error(`${name} is not a request`)
+  process.stdout.write(`${JSON.stringify(await requests[name](batch, file))}\n`)
 }

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { GradCam, ScriptModule, Tensor, setNumThreads } from 'libtorch-gradcam'
 import { median } from '../statistics.mjs'
 
-const [file, layer] = process.argv.slice(2)
+const [file = '', layer = ''] = process.argv.slice(2)
 setNumThreads(1)
 const model = await ScriptModule.load(file)
 const gradCam = new GradCam(model, [layer])

@@ -17,7 +17,10 @@ import {
   ScriptModule,
 } from 'libtorch-gradcam'
 import { makeMapExplainers } from '#internal'
+import { hasKey, itemAt, keysOf } from '../../support/access.mjs'
 import { slopes, slugOf } from './text.mjs'
+
+/** @typedef {import('libtorch-gradcam').Tensor} Tensor */
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const side = 224
@@ -27,16 +30,19 @@ const layer = 'features'
 const share = 0.995
 const smooth = { samples: 20, sigma: 0.2 }
 
-const isFine = (name) => name === 'smoothgrad' || ['InputAttribution', 'GuidedGradCam'].includes(methods[name]?.by)
-const isSigned = (name) => Boolean(methods[name]?.signed)
+/** The facts of a method; null for what goes with methods. */
+const factsOf = (/** @type {string} */ name) => (hasKey(methods, name) ? methods[name] : null)
+const isFine = (/** @type {string} */ name) =>
+  name === 'smoothgrad' || ['InputAttribution', 'GuidedGradCam'].includes(factsOf(name)?.by ?? '')
+const isSigned = (/** @type {string} */ name) => factsOf(name)?.signed ?? false
 
-const signs = (name) =>
+const signs = (/** @type {string} */ name) =>
   slopes.includes(name)
     ? 'where it is white, brighter pixels raise the score, where black, darker ones'
     : 'white speaks for the class, black against it'
 
 /** What an image shows, in words. */
-export function captionOf(name) {
+export function captionOf(/** @type {string} */ name) {
   const scale = 'each scaled to its own greatest value'
   if (name === 'smoothgrad')
     return `For "cat", and for "dog": the saliency of ${smooth.samples} copies with noise of ${smooth.sigma}, mean over the channels, ${scale}.`
@@ -69,6 +75,7 @@ export async function drawImages(folder, { again }) {
     await sharp(await encodeImage(image, 'png'))
       .webp({ quality: 80 })
       .toFile(join(folder, 'image.webp'))
+  /** @type {(name: string, mapOf: (target: number) => Promise<Tensor>) => Promise<void>} */
   const drawAll = async (name, mapOf) => {
     const tiles = []
     for (const target of targets) {
@@ -77,10 +84,10 @@ export async function drawImages(folder, { again }) {
     }
     await strip(tiles, join(folder, `${slugOf(name)}.webp`))
   }
-  for (const name of /** @type {(keyof typeof methods)[]} */ (Object.keys(methods))) {
+  for (const name of keysOf(methods)) {
     if (!wanted(name)) continue
-    const [explainer] = makeMapExplainers(model, [name], methods[name].layered ? [layer] : [])
-    await drawAll(name, async (target) => (await explainer.explain(input, { target })).maps[0].map)
+    const explainer = itemAt(makeMapExplainers(model, [name], methods[name].layered ? [layer] : []), 0)
+    await drawAll(name, async (target) => itemAt((await explainer.explain(input, { target })).maps, 0).map)
     explainer[Symbol.dispose]()
   }
   const finer = new Cam(model, { layers: [layer] })
@@ -91,16 +98,22 @@ export async function drawImages(folder, { again }) {
     await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))
 }
 
-/** A map [1, 1, side, side] as an image in [0, 1]: see captionOf. */
+/**
+ * A map [1, 1, side, side] as an image in [0, 1]: see captionOf.
+ *
+ * @param {string} name
+ * @param {Tensor} map
+ * @param {Tensor} image
+ */
 function drawn(name, map, image) {
   if (!isFine(name)) return overlay(image, isSigned(name) ? map.clamp(0, null) : map)
-  const sizes = Float32Array.from(map.abs().toTypedArray()).sort()
+  const sizes = Float32Array.from(map.abs().toTypedArray(), Number).sort()
   const most = sizes[Math.floor(share * (sizes.length - 1))] || 1
   const scaled = map.div(most).clamp(-1, 1)
   return isSigned(name) ? scaled.mul(0.5).add(0.5) : normalize(scaled)
 }
 
-async function strip(tiles, file) {
+async function strip(/** @type {Buffer[]} */ tiles, /** @type {string} */ file) {
   const width = tiles.length * (side + gap) - gap
   await sharp({ create: { width, height: side, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } } })
     .composite(tiles.map((input, i) => ({ input, left: i * (side + gap), top: 0 })))

@@ -1,15 +1,18 @@
 import { methods } from 'libtorch-gradcam'
+import { keysOf } from '../../support/access.mjs'
 import { cell, families, libraries, link, slugOf, table } from './text.mjs'
 import { wrappers } from './wrappers.mjs'
 
-const thumbnail = (name, title) =>
+const thumbnail = (/** @type {string} */ name, /** @type {string} */ title) =>
   `[<img src="images/${slugOf(name)}.webp" width="180" alt="${title}">](${slugOf(name)}.md)`
 
 const needs = { gradient: 'a backward pass', runs: 'more forwards', nothing: 'one forward' }
 
-const peersOf = (peers) => libraries.filter((library) => peers[library]).join(', ') || '–'
+const peersOf = (/** @type {import('libtorch-gradcam').Peers} */ peers) =>
+  libraries.filter((library) => peers[library]).join(', ') || '–'
 
-function family(by, { heading, notation }) {
+function family(/** @type {import('./text.mjs').ClassName} */ by) {
+  const { heading, notation } = families[by]
   const rows = Object.entries(methods)
     .filter(([, facts]) => facts.by === by)
     .map(([name, { title, formula, target, needs: takes, paper, peers }]) => [
@@ -25,7 +28,7 @@ function family(by, { heading, notation }) {
 }
 
 /** The titles of the methods that run that much of the model again. */
-const titles = (test) =>
+const titles = (/** @type {(method: import('libtorch-gradcam').MethodInfo) => boolean} */ test) =>
   Object.values(methods)
     .filter(test)
     .map(({ title }) => title)
@@ -50,9 +53,7 @@ Every method, with what it makes of the sample image for "cat" and for "dog": cl
 
 <img src="images/image.webp" width="90" alt="The sample image">
 
-${Object.entries(families)
-  .map(([by, about]) => family(by, about))
-  .join('\n\n')}
+${keysOf(families).map(family).join('\n\n')}
 
 ### What goes with others
 

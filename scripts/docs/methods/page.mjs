@@ -1,5 +1,29 @@
 import { methodOptions } from '#internal'
-import { cell, families, libraries, link, list, peerNames, slopes, slugOf, table } from './text.mjs'
+import { cell, families, link, list, peerRows, slopes, slugOf, table } from './text.mjs'
+
+/** @typedef {import('libtorch-gradcam').MethodInfo} Facts */
+
+/**
+ * What is said of a method besides its facts.
+ *
+ * @typedef {{ idea: string, use: string[], avoid: string[], others: string[] }} Prose
+ */
+
+/**
+ * What goes with methods.
+ *
+ * @typedef {object} WrapperFacts
+ * @property {string} title
+ * @property {string} formula
+ * @property {string} paper
+ * @property {string} what
+ * @property {import('libtorch-gradcam').Peers} peers
+ * @property {string} typescript how it is called
+ * @property {string} [shell] its options on the command line
+ * @property {string} [note] in their place
+ *
+ * @typedef {Prose & WrapperFacts} Wrapper
+ */
 
 const needs = {
   gradient: 'a forward and a backward pass',
@@ -7,7 +31,11 @@ const needs = {
   nothing: 'a forward pass, and no gradient',
 }
 
-/** Where a method takes something else than the others of its kind. */
+/**
+ * Where a method takes something else than the others of its kind.
+ *
+ * @type {Record<string, string>}
+ */
 const takes = {
   shapleycam: 'a forward pass, a backward pass, and one through that for the curvature',
   'integrated-gradients': 'a forward and a backward pass for each of its steps',
@@ -33,13 +61,17 @@ const found = {
   InputPerturbation: 'found.attribution // [N, 3, H, W]',
 }
 
-function negative(name, { by, signed }) {
+function negative(/** @type {string} */ name, /** @type {Facts} */ { by, signed }) {
   if (slopes.includes(name)) return 'the score falls when the element grows'
   if (signed) return 'evidence against the target'
   return by === 'Cam' ? "cut off, unless `compat` is `'captum'`" : 'none'
 }
 
-/** What a class is made with for a method. */
+/**
+ * What a class is made with for a method.
+ *
+ * @type {Record<Facts['by'], (name: string) => string | null>}
+ */
 const optionsOf = {
   Cam: (name) => `{ layers: ['features'], methods: ['${name}'] }`,
   FullGrad: () => null,
@@ -49,7 +81,7 @@ const optionsOf = {
     name === 'feature-ablation' ? `{ method: '${name}', features }` : `{ method: '${name}' }`,
 }
 
-function typescript(name, { by }) {
+function typescript(/** @type {string} */ name, /** @type {Facts} */ { by }) {
   const given = optionsOf[by](name)
   const before = name === 'feature-ablation' ? 'using features = gridFeatures([224, 224], [28, 28])\n' : ''
   return `${before}using explainer = new ${by}(model${given === null ? '' : `, ${given}`})
@@ -57,6 +89,7 @@ using found = await explainer.explain(input, { target: 0 })
 ${found[by]}`
 }
 
+/** @type {Record<string, string[]>} */
 const own = {
   'integrated-gradients': ['found.delta // how far the shares are from adding up, per image'],
   'guided-backprop': ['found.intercepted // how many ReLUs followed the rule'],
@@ -64,12 +97,12 @@ const own = {
   'guided-gradcam': ['found.intercepted // how many ReLUs followed the rule'],
 }
 
-function shell(name, layered) {
+function shell(/** @type {string} */ name, /** @type {boolean} */ layered) {
   const layer = layered ? ' --layer features' : ''
   return `npx gradcam explain photo.jpg --model model.pt${layer} --method ${name} --target 0 --out explained`
 }
 
-function optionName(key, name, { by }) {
+function optionName(/** @type {string} */ key, /** @type {string} */ name, /** @type {Facts} */ { by }) {
   if (by === 'InputAttribution' && smoothing.includes(key)) return `\`smooth.${key === 'smooth' ? 'kind' : key}\``
   // A grid of such windows is laid over the image; the class takes `features` of any form.
   return name === 'feature-ablation' && key === 'window' ? '' : `\`${key}\``
@@ -84,7 +117,7 @@ function flagOf(key, { flag }) {
   return flag === undefined ? '' : `\`--${key} ${flag}\``
 }
 
-function options(name, facts) {
+function options(/** @type {string} */ name, /** @type {Facts} */ facts) {
   /** @type {Record<string, { of: readonly string[], otherwise: string, help: string, flag?: string }>} */
   const known = methodOptions
   const rows = Object.entries(known)
@@ -95,7 +128,7 @@ function options(name, facts) {
     : `### Options\n\n${table(['option', 'by default', 'what it is', 'on the command line'], rows)}`
 }
 
-const body = ({ idea, use, avoid, others }) => ({
+const body = (/** @type {Prose} */ { idea, use, avoid, others }) => ({
   idea,
   sections: `## When to use it
 
@@ -110,6 +143,7 @@ ${list(avoid)}
 ${list(others)}`,
 })
 
+/** @type {(slug: string, title: string, caption: string) => string} */
 const image = (
   slug,
   title,
@@ -118,6 +152,7 @@ const image = (
 
 ${caption}`
 
+/** @type {(name: string, facts: { title: string, formula: string }, caption: string) => string} */
 const opening = (name, { title, formula }, caption) => `# ${title}
 
 [All methods](README.md)
@@ -128,7 +163,14 @@ ${image(slugOf(name), title, caption)}
 ${formula}
 \`\`\``
 
-/** The page of a method. */
+/**
+ * The page of a method.
+ *
+ * @param {string} name
+ * @param {Facts} facts
+ * @param {Prose} prose
+ * @param {string} caption
+ */
 export function methodPage(name, facts, prose, caption) {
   const { idea, sections } = body(prose)
   const rows = [
@@ -137,7 +179,7 @@ export function methodPage(name, facts, prose, caption) {
     ['takes', takes[name] ?? needs[facts.needs]],
     ['depends on the target', facts.target ? 'yes' : 'no: every class has the same map'],
     ['negative values', negative(name, facts)],
-    ...libraries.map((library, i) => [`in ${library}`, peerNames(facts.peers)[i]]),
+    ...peerRows(facts.peers),
   ]
   return `${opening(name, facts, caption)}
 
@@ -163,13 +205,16 @@ ${options(name, facts)}
 `
 }
 
-/** The page of what goes with methods. */
+/**
+ * The page of what goes with methods.
+ *
+ * @param {string} name
+ * @param {Wrapper} wrapper
+ * @param {string} caption
+ */
 export function wrapperPage(name, wrapper, caption) {
   const { idea, sections } = body(wrapper)
-  const rows = [
-    ['source', link(wrapper.paper)],
-    ...libraries.map((library, i) => [`in ${library}`, peerNames(wrapper.peers)[i]]),
-  ]
+  const rows = [['source', link(wrapper.paper)], ...peerRows(wrapper.peers)]
   const command = wrapper.shell
     ? `\`\`\`sh\nnpx gradcam explain photo.jpg --model model.pt ${wrapper.shell} --target 0 --out explained\n\`\`\``
     : wrapper.note

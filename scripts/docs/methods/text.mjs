@@ -1,14 +1,14 @@
 // Small pieces of Markdown that the index and the pages share.
-export const libraries = ['pytorch-grad-cam', 'Captum']
+export const libraries = /** @type {const} */ (['pytorch-grad-cam', 'Captum'])
 
 /** The file of a method's page, and of its image without the ending: a plus sign means something else in an address. */
-export const slugOf = (name) => name.replaceAll('++', '-plus-plus')
+export const slugOf = (/** @type {string} */ name) => name.replaceAll('++', '-plus-plus')
 
 /** What these give is a slope, not a share of the score: how it changes when an element grows. */
 export const slopes = ['gradient', 'guided-backprop', 'deconvnet', 'guided-gradcam']
 
 /** A paper's number with its address. */
-export function link(paper) {
+export function link(/** @type {string | null} */ paper) {
   if (paper === null) return 'a library, not a paper'
   const [kind, id] = paper.split(/:(.*)/)
   if (kind === 'arXiv') return `[${paper}](https://arxiv.org/abs/${id})`
@@ -16,16 +16,24 @@ export function link(paper) {
   return `[${paper}](https://hal.science/${paper})`
 }
 
-export const cell = (text) => text.replaceAll('|', '\\|').replaceAll('_', '\\_').replaceAll('*', '\\*')
+export const cell = (/** @type {string} */ text) =>
+  text.replaceAll('|', '\\|').replaceAll('_', '\\_').replaceAll('*', '\\*')
 
-export const list = (items) => items.map((item) => `- ${item}`).join('\n')
+export const list = (/** @type {readonly string[]} */ items) => items.map((item) => `- ${item}`).join('\n')
 
-export const table = (head, rows) =>
+export const table = (/** @type {string[]} */ head, /** @type {string[][]} */ rows) =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 
-export const peerNames = (peers) => libraries.map((library) => (peers[library] ? `\`${peers[library]}\`` : '–'))
+/** A row for each library: the class there. */
+export const peerRows = (/** @type {import('libtorch-gradcam').Peers} */ peers) =>
+  libraries.map((library) => [`in ${library}`, peers[library] ? `\`${peers[library]}\`` : '–'])
 
-/** The classes of lib, in the order in which the docs show them. */
+/**
+ * The classes of lib, in the order in which the docs show them.
+ *
+ * @typedef {import('libtorch-gradcam').MethodInfo['by']} ClassName
+ * @satisfies {Record<ClassName, { heading: string, notation: string }>}
+ */
 export const families = {
   Cam: {
     heading: 'Maps of layers',

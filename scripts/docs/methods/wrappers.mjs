@@ -1,4 +1,6 @@
 // What is not a method of its own but goes with others: a page each, in the form of the methods' pages.
+
+/** @satisfies {Record<string, import('./page.mjs').Wrapper>} */
 export const wrappers = {
   'finer-cam': {
     title: 'Finer-CAM',

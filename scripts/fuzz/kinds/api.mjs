@@ -4,12 +4,17 @@ import { ScriptModule, setNumThreads, setTensorMemoryLimit, Tensor } from 'libto
 import { subjectsOf } from '#test-support/every-export/subjects.js'
 import { badModels, kinds, Trap } from '#test-support/every-export/values.js'
 import { finish } from '#test-support/every-export/finish.js'
+import { valueOf } from '../../support/access.mjs'
 import { randomOf } from '../random.mjs'
 
 const file = new URL('../bases/pooled-script.pt', import.meta.url)
 
-/** Not that of an argument that is wrong already: a revoked Proxy has no prototype to look at. */
-const isOptions = (value) => {
+/**
+ * Not that of an argument that is wrong already: a revoked Proxy has no prototype to look at.
+ *
+ * @returns {value is object}
+ */
+const isOptions = (/** @type {unknown} */ value) => {
   try {
     return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
   } catch {
@@ -17,6 +22,7 @@ const isOptions = (value) => {
   }
 }
 
+/** @returns {Promise<import('../types.d.mts').Kind>} */
 export async function prepare() {
   setTensorMemoryLimit(2 ** 30)
   const gone = await ScriptModule.load(file)
@@ -39,17 +45,18 @@ export async function prepare() {
       const random = randomOf(Number(id))
       if (Number(id) % 500 === 0) await renew()
       const subject = random.pick(subjects)
+      /** @type {string[]} */
       const said = []
       const wrong = () => {
         const kind = random.pick(Object.keys(values))
         said.push(kind)
-        return values[kind]()
+        return valueOf(values, kind)()
       }
       const args = [...subject.valid]
       if (!subject.once)
         for (let times = random.integer(3); times >= 0; times--) {
           const at = random.integer(Math.max(2, args.length + 1))
-          const given = /** @type {any} */ (args[at])
+          const given = args[at]
           if (!isOptions(given) || random.next() < 0.3) args[at] = wrong()
           else args[at] = { ...given, [random.pick([...Object.keys(given), 'nope'])]: wrong() }
         }

@@ -1,7 +1,8 @@
 // Image files with something wrong in them: they are refused, or explained as any image is.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { explainAll, loadImage, ScriptModule } from 'libtorch-gradcam'
+import { inspect } from 'node:util'
+import { explainAll, GradCamError, loadImage, ScriptModule } from 'libtorch-gradcam'
 import sharp from 'sharp'
 import { corpusOf } from '../corpus.mjs'
 import { hostileImages } from '../hostile-images.mjs'
@@ -10,7 +11,8 @@ import { mutateBytes, randomOf } from '../random.mjs'
 /** As a service would set it: what is decoded fits into the memory that a case may take. */
 const maxPixels = 2 ** 24
 
-const codeOf = (/** @type {any} */ error) => (error === undefined ? 'ok' : (error.code ?? String(error)))
+const codeOf = (/** @type {unknown} */ error) =>
+  error === undefined ? 'ok' : error instanceof GradCamError ? error.code : inspect(error)
 
 /** A small image in every format that is read, and in those of their variants that other code of a decoder reads. */
 async function wholeImages() {
@@ -42,13 +44,14 @@ async function wholeImages() {
   return await Promise.all(all)
 }
 
+/** @returns {Promise<import('../types.d.mts').Kind>} */
 export async function prepare(/** @type {string} */ folder) {
   const model = await ScriptModule.load(new URL('../bases/tiny-script.pt', import.meta.url))
   const whole = await wholeImages()
   const file = join(folder, 'image')
 
   /** Reads it as bytes and as a file; both have to come to the same. */
-  async function use(bytes) {
+  async function use(/** @type {Buffer} */ bytes) {
     /** @type {unknown} */
     let refused
     try {
@@ -58,7 +61,8 @@ export async function prepare(/** @type {string} */ folder) {
       refused = error
     }
     writeFileSync(file, bytes)
-    const finish = async (result) => void (await result.encode('overlay'))
+    const finish = async (/** @type {import('libtorch-gradcam').BatchExplanation<unknown>} */ result) =>
+      void (await result.encode('overlay'))
     const results = explainAll([file], { model, layer: 'conv', maxPixels, finish })
     for await (const result of results) {
       result.dispose()

@@ -3,7 +3,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { FileSource, readJobSpec, readLabels, readManifest, readPreprocess, writeReport } from 'libtorch-gradcam'
+import { keysOf } from '../../support/access.mjs'
 import { mutateBytes, randomOf } from '../random.mjs'
+
+/** @typedef {import('../random.mjs').Random} Random */
 
 const markup = [
   '<script>alert(1)</script>',
@@ -58,8 +61,12 @@ const scalars = [
   '__proto__',
 ]
 
-/** Any JSON, deep or flat. */
-function json(random, depth = 3) {
+/**
+ * Any JSON, deep or flat.
+ *
+ * @returns {unknown}
+ */
+function json(/** @type {Random} */ random, depth = 3) {
   const way = random.integer(depth > 0 ? 8 : 5)
   if (way < 3) return random.pick(scalars)
   if (way === 3) return random.pick(markup)
@@ -71,15 +78,19 @@ function json(random, depth = 3) {
   )
 }
 
-/** An object with some of its values, or those within them, replaced. */
-function distorted(value, random) {
+/**
+ * An object with some of its values, or those within them, replaced.
+ *
+ * @returns {unknown}
+ */
+function distorted(/** @type {unknown} */ value, /** @type {Random} */ random) {
   if (typeof value !== 'object' || value === null || random.next() < 0.05) return json(random)
   const copy = Array.isArray(value) ? [...value] : { ...value }
-  for (const key of Object.keys(copy)) {
+  for (const [key, part] of Object.entries(copy)) {
     const dice = random.next()
-    if (dice < 0.06) copy[key] = distorted(copy[key], random)
+    if (dice < 0.06) Reflect.set(copy, key, distorted(part, random))
     else if (dice < 0.08) Reflect.deleteProperty(copy, key)
-    else if (dice < 0.12 && typeof copy[key] === 'string') copy[key] = random.pick([...markup, ...paths])
+    else if (dice < 0.12 && typeof part === 'string') Reflect.set(copy, key, random.pick([...markup, ...paths]))
   }
   return copy
 }
@@ -125,18 +136,22 @@ const spec = {
 }
 
 /** Text with something wrong in it: now and then in its bytes. */
-function toBytes(text, random) {
+function toBytes(/** @type {string} */ text, /** @type {Random} */ random) {
   return random.next() < 0.2 ? mutateBytes(Buffer.from(text), random).bytes : Buffer.from(text)
 }
 
-/** Runs one step; errors are passed on by `failures`, so that the others run, too. */
+/**
+ * Each writes a file into the folder, has it read, and says what is wrong.
+ *
+ * @satisfies {Record<string, (folder: string, random: Random) => Promise<string[]>>}
+ */
 const steps = {
   async list(folder, random) {
     const lines = Array.from({ length: 1 + random.integer(20) }, () => {
       const path = random.pick(paths)
       return random.pick([
         () => path,
-        () => `${path}\t${random.pick(scalars)}`,
+        () => `${path}\t${random.pick(scalars.map(String))}`,
         () => JSON.stringify({ path, target: json(random) }),
         () => JSON.stringify(json(random)),
       ])()
@@ -193,16 +208,19 @@ const steps = {
   },
   async preprocess(_folder, random) {
     const whole = { resize: 8, resample: 'bilinear', crop: [8, 8], fill: 0, mean: [0, 0, 0], std: [1, 1, 1] }
-    const read = readPreprocess(distorted(whole, random))
+    // Not what its type asks for: it checks what a file says.
+    /** @type {ReturnType<typeof readPreprocess>} */
+    const read = Reflect.apply(readPreprocess, undefined, [distorted(whole, random)])
     return typeof read.resample === 'string' ? [] : ['it has no resample']
   },
 }
 
+/** @returns {Promise<import('../types.d.mts').Kind>} */
 export async function prepare(/** @type {string} */ folder) {
   return {
     run: async (id, begin) => {
       const random = randomOf(Number(id))
-      const step = random.pick(Object.keys(steps))
+      const step = random.pick(keysOf(steps))
       const own = join(folder, 'lists')
       rmSync(own, { recursive: true, force: true })
       mkdirSync(own)

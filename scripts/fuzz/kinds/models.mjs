@@ -9,7 +9,13 @@ import { randomOf } from '../random.mjs'
 /** A model that runs for ever is ended by this. */
 const longestMs = 5000
 
-/** @returns {Promise<GradCamError | null>} what it was refused with */
+/**
+ * @param {ScriptModule} model
+ * @param {string} layer
+ * @param {Tensor} input
+ * @param {'split' | 'hooked'} execution
+ * @returns {Promise<GradCamError | null>} what it was refused with
+ */
 async function explain(model, layer, input, execution) {
   let cam
   try {
@@ -25,6 +31,7 @@ async function explain(model, layer, input, execution) {
   }
 }
 
+/** @returns {Promise<import('../types.d.mts').Kind>} */
 export async function prepare() {
   const folder = new URL('../bases/', import.meta.url)
   const files = readdirSync(folder).filter((name) => name.endsWith('.pt'))
@@ -32,7 +39,7 @@ export async function prepare() {
   const pixels = Float32Array.from({ length: 3 * 32 * 32 }, (_, i) => Math.sin(i))
 
   /** Loads it and explains one image, in both executions. */
-  async function use(bytes) {
+  async function use(/** @type {Buffer} */ bytes) {
     const model = await ScriptModule.load(bytes)
     const input = Tensor.from(pixels, [1, 3, 32, 32])
     try {

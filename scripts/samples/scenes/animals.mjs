@@ -7,23 +7,25 @@
  * @typedef {{ outline: string, draw: (colours: Palette, random: import('./random.mjs').Random) => string }} Animal
  */
 
+/** @type {(x: number, y: number, r: number, ink: string) => string} */
 const eye = (x, y, r, ink) =>
   `<circle cx="${x}" cy="${y}" r="${r}" fill="#fff"/><circle cx="${x}" cy="${y}" r="${r * 0.68}" fill="${ink}"/>` +
   `<circle cx="${x + r * 0.25}" cy="${y - r * 0.28}" r="${r * 0.24}" fill="#fff"/>`
 
+/** @type {(cx: number, cy: number, rx: number, ry: number, fill: string, turn?: number) => string} */
 const ellipse = (cx, cy, rx, ry, fill, turn = 0) =>
   `<ellipse cx="${cx}" cy="${cy}" rx="${rx}" ry="${ry}" fill="${fill}"` +
   (turn ? ` transform="rotate(${turn} ${cx} ${cy})"/>` : '/>')
 
-const shape = (d, fill) => `<path d="${d}" fill="${fill}"/>`
+const shape = (/** @type {string} */ d, /** @type {string} */ fill) => `<path d="${d}" fill="${fill}"/>`
 
-const line = (d, colour, width = 2) =>
+const line = (/** @type {string} */ d, /** @type {string} */ colour, width = 2) =>
   `<path d="${d}" fill="none" stroke="${colour}" stroke-width="${width}" stroke-linecap="round" stroke-linejoin="round"/>`
 
 /** The left half's markup, and its mirror image about x = 50. */
-const both = (half) => `${half}<g transform="translate(100 0) scale(-1 1)">${half}</g>`
+const both = (/** @type {string} */ half) => `${half}<g transform="translate(100 0) scale(-1 1)">${half}</g>`
 
-/** @type {Record<string, Animal>} */
+/** @satisfies {Record<string, Animal>} */
 export const animals = {
   cat: {
     outline: '11,39 23,4 77,4 90,39 99,66 99,77 98,81 95,86 92,89 87,92 63,97 37,97 28,94 25,90 11,46',
@@ -111,7 +113,7 @@ export const animals = {
       '1,89 16,23 18,18 23,14 28,12 72,12 77,13 82,18 85,23 100,89 99,92 98,93 90,95 65,97 35,97 10,95 2,93 1,92',
     draw({ body, dark, light, accent, ink }, random) {
       const spotted = random.chance(0.6)
-      const toes = (x, y, colour) =>
+      const toes = (/** @type {number} */ x, /** @type {number} */ y, /** @type {string} */ colour) =>
         `<circle cx="${x - 7}" cy="${y}" r="3.4" fill="${colour}"/><circle cx="${x}" cy="${y + 1.5}" r="3.4" fill="${colour}"/>` +
         `<circle cx="${x + 7}" cy="${y}" r="3.4" fill="${colour}"/>`
       return (

@@ -2,11 +2,18 @@
  * Busy places to stand in: a ground from one of several families, then clutter whose points, spots and stripes look like
  * pieces of the animals, so that a model has to know the whole shape.
  */
+import { keysOf } from '../../support/access.mjs'
 import { backgroundColours } from './colours.mjs'
 
-const number = (value) => value.toFixed(1)
+/** @typedef {import('./random.mjs').Random} Random */
 
-/** Each takes the side in pixels, the colours and the random numbers, and gives markup that covers the square. */
+const number = (/** @type {number} */ value) => value.toFixed(1)
+
+/**
+ * Each takes the side in pixels, the colours and the random numbers, and gives markup that covers the square.
+ *
+ * @satisfies {Record<string, (side: number, colours: import('./colours.mjs').BackgroundColours, random: Random) => string>}
+ */
 const grounds = {
   gradient(side, { sky, ground }, random) {
     const turn = number(random.between(0, 360))
@@ -17,7 +24,7 @@ const grounds = {
   },
 
   hills(side, { sky, ground, detail }, random) {
-    const hill = (y, colour) => {
+    const hill = (/** @type {number} */ y, /** @type {string} */ colour) => {
       const [a, b] = [y - random.between(10, 60), y + random.between(10, 60)]
       const [left, right] = [y + random.between(-25, 25), y + random.between(-25, 25)]
       return (
@@ -68,7 +75,11 @@ const grounds = {
   },
 }
 
-/** Each is drawn about (0, 0), some 10 pixels across. */
+/**
+ * Each is drawn about (0, 0), some 10 pixels across.
+ *
+ * @type {((colour: string, other: string) => string)[]}
+ */
 const clutter = [
   (colour) => `<circle r="5" fill="${colour}"/>`,
   (colour) => `<circle r="4" fill="none" stroke="${colour}" stroke-width="2"/>`,
@@ -91,11 +102,11 @@ const clutter = [
 
 /**
  * @param {number} side the image's width and height in pixels
- * @param {import('./random.mjs').Random} random
+ * @param {Random} random
  */
 export function background(side, random) {
   const colours = backgroundColours(random)
-  let markup = grounds[random.pick(Object.keys(grounds))](side, colours, random)
+  let markup = grounds[random.pick(keysOf(grounds))](side, colours, random)
   const pieces = 6 + random.below(22)
   // One scene strews few sorts of things, as a meadow or a wallpaper does.
   const sorts = Array.from({ length: 1 + random.below(4) }, () => random.pick(clutter))
@@ -107,13 +118,15 @@ export function background(side, random) {
   return markup
 }
 
-const cover = (side, colour) => `<rect width="${side}" height="${side}" fill="${colour}"/>`
+const cover = (/** @type {number} */ side, /** @type {string} */ colour) =>
+  `<rect width="${side}" height="${side}" fill="${colour}"/>`
 
-/** Parallel lines across the whole square at some angle, plain, dashed or wavy. An SVG pattern takes thrice the time. */
 /**
+ * Parallel lines across the whole square at some angle, plain, dashed or wavy. An SVG pattern takes thrice the time.
+ *
  * @param {number} side
  * @param {number} step
- * @param {import('./random.mjs').Random} random
+ * @param {Random} random
  * @param {{ colour: string, width: number, dashes?: number[], shift?: number, swing?: number, round?: boolean }} how
  */
 function ruled(side, step, random, { colour, width, dashes, shift = 0, swing = 0, round = false }) {

@@ -1,6 +1,6 @@
 /** Colours never tell what an animal is: every animal draws its own from the same ranges. */
 
-export const hsl = (hue, saturation, lightness) =>
+export const hsl = (/** @type {number} */ hue, /** @type {number} */ saturation, /** @type {number} */ lightness) =>
   `hsl(${(((hue % 360) + 360) % 360).toFixed(0)},${saturation.toFixed(0)}%,${lightness.toFixed(0)}%)`
 
 /**
@@ -24,12 +24,20 @@ export function animalColours(random) {
   }
 }
 
-/** Three related colours for a background, pale or deep: sky, ground and detail. */
+/** @typedef {{ sky: string, ground: string, detail: string, any: () => string }} BackgroundColours */
+
+/**
+ * Three related colours for a background, pale or deep: sky, ground and detail.
+ *
+ * @param {import('./random.mjs').Random} random
+ * @returns {BackgroundColours}
+ */
 export function backgroundColours(random) {
   const hue = random.between(0, 360)
   const saturation = random.between(10, 60)
   const lightness = random.chance(0.75) ? random.between(60, 88) : random.between(22, 45)
-  const tint = (turn, step) => hsl(hue + turn, saturation, Math.min(94, Math.max(10, lightness + step)))
+  const tint = (/** @type {number} */ turn, /** @type {number} */ step) =>
+    hsl(hue + turn, saturation, Math.min(94, Math.max(10, lightness + step)))
   return {
     sky: tint(0, random.between(-4, 8)),
     ground: tint(random.between(-60, 60), random.between(-16, -6)),

@@ -226,9 +226,9 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
     ...of('SensitivityMax', { explain, samples: 1, radius: 0.02, seed: 0 }),
 
     forward: [input, call],
-    backward: [1, call],
-    explain: [input, target],
-    'Cam#explain': [input, { ...target, augment: false }],
+    backward: [1, { ...call, onProgress: () => {} }],
+    explain: [input, { ...target, onProgress: () => {} }],
+    'Cam#explain': [input, { ...target, augment: false, onProgress: () => {} }],
     'InputPerturbation#explain': [input, { ...target, onProgress: () => {} }],
     explainTop: [input, 2, { of: undefined, signal }],
     get: ['features', 'gradcam'],

@@ -1,0 +1,88 @@
+// The models of the addon: see binding.ts.
+import type { NativeValue } from './native-values.js'
+
+export interface SubmoduleInfo {
+  path: string
+  typeName: string
+  parameters: number
+  hookable: boolean
+}
+
+export interface NativeArgument {
+  name: string
+  /** As TorchScript writes it, e.g. 'Optional[Tensor]'. */
+  type: string
+  takesObject: boolean
+}
+
+export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
+
+export interface ModelHandle {
+  facts(): {
+    device: string
+    dtype: string | null
+    hookable: boolean
+    splittable: boolean
+    differentiable: boolean
+    /** See Finding in native/core/graphs/findings.h. */
+    findings: { kind: 'random' | 'batch-statistics'; operator: string; layer: string }[]
+    ending: '' | 'softmax' | 'log_softmax' | 'sigmoid'
+    /** The state that its runs change, for messages; '' where they change none. */
+    changes: string
+    /** See FirstConvolution in native/core/graphs/first_convolution.h. */
+    firstConvolution: { channels: number; dimensions: number; layer: string } | null
+    /** The names of the arguments of its forward. */
+    inputs: string[]
+  }
+  modules(): SubmoduleInfo[]
+  /** The operators that its code may call, by qualified name: 'aten::conv2d'. */
+  operators(): string[]
+  /** What `forward` takes, in order. `takesObject`: a dict or a named tuple. */
+  arguments(): NativeArgument[]
+  forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
+  addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
+  removeHook(id: number): void
+  checkLayer(path: string): void
+  /** Its split models: see SplitCache in native/core/split/split_cache.h. */
+  splits(): { kept: number; bytes: number; limit: number; built: number }
+  dispose(): void
+}
+
+/** Whether a row of a batch comes out as its image does alone: see RowsFound in native/core/model/model.h. */
+export interface NativeRows {
+  independent: boolean
+  why: string
+  layer: string
+  random: boolean
+}
+
+/** How the addon builds a nested module: see ModelPlan in native/core/model/model_plan.h. Positions are those in the lists. */
+export interface NativePlan {
+  readonly files: readonly (string | Uint8Array)[]
+  readonly storages: readonly {
+    readonly file: number
+    readonly position: number
+    readonly bytes: number
+    readonly crc32?: number
+  }[]
+  readonly modules: readonly { readonly path: string; readonly type: string }[]
+  readonly tensors: readonly {
+    readonly module: number
+    readonly name: string
+    readonly isParameter: boolean
+    readonly storage: number
+    readonly dtype: string
+    readonly sizes: readonly number[]
+    readonly strides: readonly number[]
+    readonly offset: number
+  }[]
+  readonly children: readonly { readonly module: number; readonly name: string; readonly child: number }[]
+  readonly methods: readonly { readonly module: number; readonly text: string }[]
+  readonly inputs: readonly {
+    readonly name: string
+    readonly isTensor: boolean
+    readonly dtype: string | null
+    readonly sizes: readonly { min: number; max: number; multiple: number; symbol: string }[]
+  }[]
+  readonly fixedBatch: { readonly operator: string } | null
+}

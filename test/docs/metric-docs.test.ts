@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { methods, metrics } from '../../lib/index.js'
+import { packageRoot } from '../../lib/base/paths.js'
+
+const page = readFileSync(join(packageRoot, 'docs', 'metrics.md'), 'utf8')
+const advice = 'run node scripts/evaluate/evaluate-methods.mjs --write-docs'
+
+test('docs/metrics.md has every metric with its meaning, and a row for every method that is evaluated', (t) => {
+  for (const { title, meaning } of Object.values(metrics)) {
+    t.true(page.includes(`| ${title}`), `${title}: ${advice}`)
+    t.true(page.includes(`| ${meaning}`), `${title}: ${advice}`)
+  }
+  // The gradient's own map is saliency's, and feature ablation needs features that somebody chose.
+  const leftOut = ['gradient', 'feature-ablation']
+  for (const [name, { title }] of Object.entries(methods))
+    if (!leftOut.includes(name)) t.true(page.includes(`\n| ${title} `), `${title}: ${advice}`)
+})
