@@ -3,6 +3,7 @@
 export { hashSources, platform, readBuildInfo } from './addon/build-info.js'
 export { prebuiltPackage } from './setup/prebuilt.js'
 export { compareVersions, describeLibTorch } from './addon/describe.js'
+export { keepLibraries, linkedWith } from './setup/libtorch/steps.js'
 export { objectSources } from './setup/build-with.js'
 export { packageRoot } from './base/paths.js'
 export { architectureFile, architecturesFolder } from './architectures/architecture.js'
