@@ -103,6 +103,10 @@ test('the command: what it takes, and its exit code', (t) => {
   const ran = runNode([program, 'lists', '--seeds', '0-19'])
   t.is(ran.code, 0, ran.stdout)
   t.regex(ran.stdout, /^lists: 20 cases in \d+ s, 0 findings, 0 known, \d+ MB at most\n {2}ok \d+/)
+  const archives = runNode([program, 'programs', 'plans', 'weights', '--seeds', '0-39'])
+  t.is(archives.code, 0, archives.stdout)
+  t.regex(archives.stdout, /programs: 40 cases in \d+ s, 0 findings/)
+  t.regex(archives.stdout, /weights: 40 cases in \d+ s, 0 findings/)
   const wrong: [string[], RegExp][] = [
     [[], /name one or more of models, images, api, lists/],
     [['model'], /model is none of/],
