@@ -45,8 +45,9 @@ export interface EnqueueOptions {
  * const source = await FileSource.open(['/data/photos'], { exclude: '/data/maps' })
  * const spec = await makeJobSpec({ model: '/models/model.pt', sources: ['/data/photos'], base: source.base })
  * await using job = await enqueueJob(spec, { queue: 'redis://host:6379', out: '/data/maps', source: ['/data/photos'] })
- * job.on('progress', ({ explained, inputs }) => console.log(`${explained} of ${inputs}`))
- * const summary = await job.result()
+ * const summary = await job.result({
+ *   onProgress: ({ explained, inputs }) => console.log(`${explained} of ${inputs}`),
+ * })
  * ```
  *
  * @param spec its `base` must be that of the source

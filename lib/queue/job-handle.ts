@@ -1,5 +1,5 @@
-import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { settled } from '../base/callback.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { JobSummary } from '../jobs/tally.js'
@@ -25,15 +25,17 @@ export interface JobStatus {
   readonly workers: number
 }
 
-interface Events {
-  progress: [progress: QueueProgress]
+/** How a job is awaited. */
+export interface ResultOptions {
+  /** Called whenever the job has got further. An error that it throws ends the waiting; the job goes on. */
+  onProgress?: ((progress: QueueProgress) => void) | undefined
 }
 
 /** How often the queue is asked, in milliseconds. */
 const askEvery = 500
 
-/** A job of a queue, seen from outside: closing it does not end the job. Sends `progress` while `result` is awaited. */
-export class JobHandle extends EventEmitter<Events> {
+/** A job of a queue, seen from outside: closing it does not end the job. */
+export class JobHandle {
   readonly #server: QueueServer
   readonly #signal: AbortSignal | undefined
 
@@ -43,7 +45,6 @@ export class JobHandle extends EventEmitter<Events> {
     readonly name: string,
     signal?: AbortSignal,
   ) {
-    super()
     this.#server = server as QueueServer
     this.#signal = signal
   }
@@ -73,14 +74,16 @@ export class JobHandle extends EventEmitter<Events> {
    *
    * @throws GradCamError the error that ended it; ERR_JOB_NOT_FOUND; the reason of the signal, after which the job goes on
    */
-  async result(): Promise<JobSummary> {
+  async result(options: ResultOptions = {}): Promise<JobSummary> {
+    const { onProgress } = expect.options(options)
+    if (onProgress !== undefined) expect.function('onProgress', onProgress)
     let told = ''
     for (;;) {
       this.#signal?.throwIfAborted()
       const { progress, summary, error } = await this.status()
       if (progress && JSON.stringify(progress) !== told) {
         told = JSON.stringify(progress)
-        this.emit('progress', progress)
+        await settled(onProgress?.(progress))
       }
       if (error) throw error
       if (summary) return summary

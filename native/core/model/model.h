@@ -48,7 +48,7 @@ struct RowsFound {
   std::string why;      // where it does not: what was seen, in a sentence
   std::string layer;    // and the first layer where it was
   bool random = false;  // two runs of one image differ already
-  IValue one, two;      // what the model returned for one image and for two, of which the shapes alone are kept
+  IValue one{}, two{};  // what the model returned for one image and for two, of which the shapes alone are kept
 };
 
 // A loaded model in eval mode, whose parameters require no gradients, whatever the format of its file: what passes run.
