@@ -171,6 +171,15 @@ export const errorCodes = {
   ERR_JOB_EXISTS: { group: 'job', meaning: 'The folder holds a job already.', status: 409 },
   ERR_JOB_CHANGED: { group: 'job', meaning: 'The job to resume has other options than those given.', status: 409 },
   ERR_JOB_VERSION: { group: 'job', meaning: 'The job was written by another version of this package.', status: 409 },
+  ERR_JOB_NOT_FOUND: { group: 'job', meaning: 'The queue has no job of that name.', status: 404 },
+  ERR_QUEUE: { group: 'job', meaning: 'The server of the queue cannot be reached, or refuses.', status: 503 },
+  ERR_QUEUE_REFUSED: {
+    group: 'job',
+    meaning:
+      'A worker refuses a task of the queue: it is malformed, or names a file or model that the worker may not use.',
+    status: 403,
+  },
+  ERR_WORKER_DIED: { group: 'job', meaning: 'The process that explained the input died of it.', status: 422 },
 
   ERR_INVALID_ARGUMENT: {
     group: 'argument',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { link, lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 
 /** What the file holds: bytes, text, or a function that writes it piece by piece. */
@@ -17,6 +17,11 @@ export interface WriteOptions {
   readonly mode?: number
   /** Whether its name, too, is on the disk when the call returns. True by default; it takes as long as the bytes do. */
   readonly syncFolder?: boolean
+  /**
+   * False: where the path exists, nothing is written and EEXIST is thrown; of several processes that write at the same time one
+   * wins. True by default.
+   */
+  readonly replace?: boolean
 }
 
 // Windows has no such flags: links there are made only with a privilege.
@@ -31,7 +36,8 @@ const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = constants as Partial
  * Throws the errors of the system, and what the function throws. Nothing is left behind then.
  */
 export async function writeWhole(path: string, content: Content, options: WriteOptions = {}): Promise<void> {
-  const { partial = join(dirname(path), `.gradcam-${randomUUID()}.partial`), mode = 0o666, syncFolder = true } = options
+  const { partial = join(dirname(path), `.gradcam-${randomUUID()}.partial`), mode = 0o666 } = options
+  const { syncFolder = true, replace = true } = options
   if (options.partial !== undefined) await rm(partial, { force: true })
   try {
     const file = await open(partial, 'wx', mode)
@@ -41,13 +47,20 @@ export async function writeWhole(path: string, content: Content, options: WriteO
     } finally {
       await file.close()
     }
-    await rename(partial, path)
+    await (replace ? rename(partial, path) : takeFreePath(partial, path))
   } catch (error) {
     // Not where it is another's: opened exclusively, it was there before.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await rm(partial, { force: true }).catch(() => {})
+    const { code, syscall } = error as NodeJS.ErrnoException
+    if (code !== 'EEXIST' || syscall === 'link') await rm(partial, { force: true }).catch(() => {})
     throw error
   }
   if (syncFolder) await sync(dirname(path))
+}
+
+/** A second name for the file is made only where no file has it, unlike a new name. */
+async function takeFreePath(partial: string, path: string): Promise<void> {
+  await link(partial, path)
+  await rm(partial)
 }
 
 /** What a system or file system says that cannot synchronise folders. */

@@ -15,10 +15,14 @@ import {
   svgOption,
   trustOption,
   usageError,
+  wholeNumber,
 } from './arguments.js'
 import type { Option, Values } from './command.js'
-import { inputFlags, readInputs, readOf, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
+import { inputFlags, readInputs, readPath, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
+import { layerFlags, readLayerSettings } from './method-settings.js'
 import { labelsOf, modelFlags, readModelChoice, sayWhereFound, weightsOf } from './model-options.js'
+import { largestChunk } from '../queue/task.js'
+import { queueUrl } from './queue-options.js'
 import { preprocessOption, readPreprocessing, usualPreprocess } from './preprocess-option.js'
 
 /** What `gradcam batch` was asked for. */
@@ -43,6 +47,8 @@ export interface BatchCall {
   readonly retryFailed: boolean
   readonly verify: boolean
   readonly json: boolean
+  /** The address of the queue, and how many inputs a chunk has; null for a job of this process. */
+  readonly queue: { readonly url: string; readonly chunk: number } | null
 }
 
 export const batchOptions: Readonly<Record<string, Option>> = {
@@ -66,6 +72,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   ...inputFlags,
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
   reshape: reshapeOption,
+  ...layerFlags,
   precision: {
     type: 'string',
     value: 'TYPE',
@@ -105,6 +112,12 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     type: 'boolean',
     help: 'with --resume: read every result and every input, and compare its SHA-256 with the manifest, not its size and time',
   },
+  queue: {
+    type: 'string',
+    value: 'URL',
+    help: 'have workers explain the images, see gradcam worker: redis://, rediss:// or postgres://; the same job, on any number of machines',
+  },
+  chunk: { type: 'string', value: 'N', help: 'with --queue: images that a worker takes at a time; 64 by default' },
   json: { type: 'boolean', help: 'print the lines of the manifest as they are written, and a summary, as JSON' },
 }
 
@@ -120,11 +133,14 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
     throw usageError('--retry-failed requires --resume: a new job has nothing that failed yet.')
   if (values['verify'] === true && values['resume'] !== true)
     throw usageError('--verify requires --resume: a new job has nothing to compare with yet.')
+  const queue = readQueue(values)
   const method = choice(values, 'method', methodNames)
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
   const reshape = parseReshape(single(values, 'reshape'))
-  if (reshape && !methods[method].layered) throw usageError(`${method} takes no --reshape. Leave it out.`)
+  const { part = null, call = null } = readLayerSettings(values)
+  for (const [name, value] of Object.entries({ reshape, part, call }))
+    if (value !== null && !methods[method].layered) throw usageError(`${method} takes no --${name}. Leave it out.`)
   const named = single(values, 'preprocess')
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
@@ -135,7 +151,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   sayWhereFound(weights)
   const labels = labelsFile === undefined ? labelsOf(weights) : await readLabels(labelsFile)
   const target = readTarget(single(values, 'target') ?? 'argmax', labels)
-  const of = readOf(values)
+  const of = readPath(values, 'of')
   const precision =
     values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
   const preprocess =
@@ -150,6 +166,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
       precision,
       layer,
       reshape,
+      part,
+      call,
       target,
       of,
       preprocess,
@@ -169,7 +187,24 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
     retryFailed: values['retry-failed'] === true,
     verify: values['verify'] === true,
     json: values['json'] === true,
+    queue,
   }
+}
+
+/** Options of `gradcam batch` that are about how a model runs, which is up to the workers. */
+const workerOptions = ['device', 'batch', 'max-pixels', 'svg', 'untrusted', 'library']
+
+function readQueue(values: Values): BatchCall['queue'] {
+  const url = queueUrl(values)
+  const chunk = wholeNumber(values, 'chunk', 1)
+  if (url === null) {
+    if (chunk !== undefined) throw usageError('--chunk requires --queue: a job of this process has no chunks.')
+    return null
+  }
+  const other = workerOptions.find((name) => values[name] !== undefined)
+  if (other !== undefined) throw usageError(`--${other} is an option of gradcam worker. Leave it out with --queue.`)
+  if (chunk !== undefined && chunk > largestChunk) throw usageError(`--chunk is at most ${largestChunk}.`)
+  return { url, chunk: chunk ?? 64 }
 }
 
 /** A file that cannot be read is refused later. */

@@ -1,7 +1,8 @@
 import { inOneLine } from '../base/one-line.js'
 import { counted } from '../base/units.js'
 import type { JobErrorLine } from '../jobs/job-line.js'
-import type { JobCounts, JobProgress, JobSummary } from '../jobs/run-job.js'
+import type { JobProgress } from '../jobs/run-job.js'
+import type { JobCounts, JobSummary } from '../jobs/tally.js'
 import { hintOf } from './hints.js'
 import { paint } from './paint.js'
 import { progressBar, type ProgressBar } from './progress-bar.js'
@@ -135,5 +136,5 @@ function saySummary(
 function failureText({ input, error }: JobErrorLine): string {
   const name = inOneLine(input)
   const text = error.message.includes(name) ? error.message : `${name}: ${error.message}`
-  return `${text}${hintOf(error.code)}`
+  return `${text}${hintOf(error)}`
 }

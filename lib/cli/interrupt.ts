@@ -11,8 +11,13 @@ const signals = { SIGINT: 130, SIGTERM: 143 } as const
  * Listens for SIGINT, SIGTERM and the end of standard output. The first of them aborts the signal, with an
  * {@link Interruption} as the reason, so that the inputs in progress are finished. A second SIGINT or SIGTERM ends the
  * process at once, whatever its threads do: by the signal itself, as if there were no listener.
+ *
+ * @param meanwhile what is done after the first, for people
  */
-export function onInterrupt(): { readonly signal: AbortSignal; readonly dispose: () => void } {
+export function onInterrupt(meanwhile = 'finishing the images in progress'): {
+  readonly signal: AbortSignal
+  readonly dispose: () => void
+} {
   const stopping = new AbortController()
   const names = Object.keys(signals) as (keyof typeof signals)[]
   const onSignal = (name: NodeJS.Signals): void => {
@@ -23,7 +28,7 @@ export function onInterrupt(): { readonly signal: AbortSignal; readonly dispose:
       process.kill(process.pid, name)
       return
     }
-    process.stderr.write(`\ngradcam: finishing the images in progress; ${name} once more ends it at once\n`)
+    process.stderr.write(`\ngradcam: ${meanwhile}; ${name} once more ends it at once\n`)
     stopping.abort({ exitCode } satisfies Interruption)
   }
   for (const name of names) process.on(name, onSignal)

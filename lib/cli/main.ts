@@ -28,6 +28,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'the same for folders, lists and any number of images; can be resumed after a stop',
     load: () => import('./commands/batch.js'),
   },
+  worker: {
+    summary: 'explains images of jobs that were given to a queue',
+    load: () => import('./commands/worker.js'),
+  },
+  job: {
+    summary: 'status, watch or cancel a job of a queue',
+    load: () => import('./commands/job.js'),
+  },
   report: {
     summary: "one page that shows a batch's results",
     load: () => import('./commands/report.js'),

@@ -5,6 +5,14 @@ import { batchFiles, describeBatchFile, type BatchFile } from '../batch/encode.j
 /** In the folder of the results: files that are still being written. */
 export const partialFolder = '.gradcam-partial'
 
+/** Whether a folder of that name in the folder of the results holds files that are still being written. */
+export function isPartialName(name: string): boolean {
+  return typeof name === 'string' && name.startsWith(partialFolder) && /^[\w.-]+$/.test(name)
+}
+
+/** In the folder of the results, while a job of a queue is at work on it: what its workers know of it. */
+export const queueFolder = '.gradcam-queue'
+
 /** The other files of a job in the folder of its results. */
 const ownFile = /^(manifest\.jsonl|job\.json|report\.html)(\.partial)?$/
 

@@ -3,7 +3,7 @@ import { basename, dirname, relative, resolve } from 'node:path'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { commonFolder, entryId, leadsOut, type FileEntry } from './entry-id.js'
-import type { JobEntry, JobSource } from './job.js'
+import type { JobEntry, JobPlan, JobSource } from './job.js'
 import { isListName, readList } from './read-list.js'
 import { walkFolder } from './walk-folder.js'
 
@@ -26,9 +26,14 @@ export interface FileSourceOptions {
   exclude: string
   /** A stream that the name '-' stands for: a list as in a file. Without it '-' is a file name like any other. */
   stdin?: NodeJS.ReadableStream
+  /** What relative paths start at; the current folder by default. */
+  folder?: string
 }
 
-/** The images in files: single images, folders with everything in them, globs, and lists of paths. */
+/**
+ * The images in files: single images, folders with everything in them, globs, and lists of paths. Arrays (.npy) in folders
+ * count where the model takes what images cannot hold.
+ */
 export class FileSource implements JobSource {
   private constructor(
     private readonly inputs: readonly Input[],
@@ -49,17 +54,18 @@ export class FileSource implements JobSource {
    */
   static async open(names: readonly string[], options: FileSourceOptions): Promise<FileSource> {
     const paths = expect.list('names', names, isPath, 'paths')
-    const { labels = null, exclude, stdin } = expect.options(options)
+    const { labels = null, exclude, stdin, folder = process.cwd() } = expect.options(options)
+    expect.path('folder', folder)
     expect.path('exclude', exclude)
     if (labels !== null) expect.list('labels', labels, isString, 'strings')
-    const inputs = await Promise.all(paths.map((name) => inputOf(name, stdin)))
-    const folders = inputs.flatMap((input) => {
-      if (input.kind === 'list' || input.kind === 'stdin') return [process.cwd()]
+    const inputs = await Promise.all(paths.map((name) => inputOf(name, folder, stdin)))
+    const starts = inputs.flatMap((input) => {
+      if (input.kind === 'list' || input.kind === 'stdin') return [folder]
       return [input.kind === 'file' ? dirname(input.path) : input.path]
     })
     for (const input of inputs)
       if (input.kind === 'folder' || input.kind === 'glob') await refuseWithin(input.path, options.exclude)
-    return new FileSource(inputs, commonFolder(folders), options)
+    return new FileSource(inputs, commonFolder(starts), options)
   }
 
   /** Whether the entries can be listed again, e.g. to count them: not those of a stream. */
@@ -70,42 +76,55 @@ export class FileSource implements JobSource {
   /**
    * Every input, each once.
    *
+   * @param plan with `arrays` folders are also searched for arrays (.npy)
    * @throws GradCamError ERR_FILE_NOT_FOUND or ERR_FILE_UNREADABLE for a list; other errors are entries that fail
    */
-  async *entries(): AsyncGenerator<JobEntry, undefined> {
-    const seen = new Set<string>()
+  async *entries(plan: Pick<JobPlan, 'arrays'> = {}): AsyncGenerator<JobEntry, undefined> {
+    const { arrays = false } = expect.options(plan, 'plan')
+    // A folder and a glob name each file once, of which there may be more than fit into memory.
+    const seen =
+      this.inputs.length > 1 || this.inputs.some(({ kind }) => kind === 'list' || kind === 'stdin')
+        ? new Set<string>()
+        : null
     for (const input of this.inputs) {
-      for await (const entry of this.#entriesOf(input)) {
+      for await (const entry of this.#entriesOf(input, arrays)) {
         const id = entryId(entry, this.base)
-        if (seen.has(id)) continue
-        seen.add(id)
+        if (seen?.has(id)) continue
+        seen?.add(id)
         const { path, ...rest } = entry
         yield { id, input: path, ...rest }
       }
     }
   }
 
-  /** How many inputs there are. */
-  async count(): Promise<number> {
+  /** The folders and lists that the inputs are found in. */
+  get roots(): readonly string[] {
+    return this.inputs.flatMap((input) =>
+      input.kind === 'stdin' ? [] : [resolve(this.options.folder ?? '', input.path)],
+    )
+  }
+
+  /** How many inputs there are: see {@link entries}. */
+  async count(plan: Pick<JobPlan, 'arrays'> = {}): Promise<number> {
     let count = 0
-    for await (const _ of this.entries()) count++
+    for await (const _ of this.entries(plan)) count++
     return count
   }
 
-  async *#entriesOf(input: Input): AsyncGenerator<FileEntry, undefined> {
-    const { labels = null } = this.options
+  async *#entriesOf(input: Input, arrays: boolean): AsyncGenerator<FileEntry, undefined> {
+    const { labels = null, folder } = this.options
     const exclude = resolve(this.options.exclude)
-    if (input.kind === 'list') yield* readList(input.path, labels)
-    else if (input.kind === 'stdin') yield* readList(input.stream, labels)
-    else if (input.kind === 'folder') yield* walkFolder(input.path, exclude)
+    if (input.kind === 'list') yield* readList(input.path, labels, folder)
+    else if (input.kind === 'stdin') yield* readList(input.stream, labels, folder)
+    else if (input.kind === 'folder') yield* walkFolder(input.path, exclude, { arrays })
     else if (input.kind === 'file') yield { path: input.path }
     else for (const path of input.paths) if (!path.startsWith(`${exclude}/`)) yield { path }
   }
 }
 
-async function inputOf(name: string, stdin: NodeJS.ReadableStream | undefined): Promise<Input> {
+async function inputOf(name: string, folder: string, stdin: NodeJS.ReadableStream | undefined): Promise<Input> {
   if (name === '-' && stdin) return { kind: 'stdin', stream: stdin }
-  const path = resolve(name)
+  const path = resolve(folder, name)
   const found = await stat(path).catch(() => null)
   if (found?.isDirectory()) return { kind: 'folder', path }
   if (/\.(csv|json)$/i.test(name))
@@ -119,16 +138,20 @@ async function inputOf(name: string, stdin: NodeJS.ReadableStream | undefined): 
     if (!isListName(path)) return { kind: 'file', path }
     throw new GradCamError('ERR_FILE_NOT_FOUND', `The list '${name}' does not exist.`)
   }
-  const paths = await glob(name, { absolute: true, expandDirectories: false, onlyFiles: true })
+  const paths = await glob(name, { cwd: folder, absolute: true, expandDirectories: false, onlyFiles: true })
   if (paths.length === 0) throw new GradCamError('ERR_FILE_NOT_FOUND', `Nothing matches '${name}'.`)
-  return { kind: 'glob', path: fixedPart(name, isDynamicPattern), paths: paths.map((one) => resolve(one)).sort() }
+  return {
+    kind: 'glob',
+    path: resolve(folder, fixedPart(name, isDynamicPattern)),
+    paths: paths.map((one) => resolve(one)).sort(),
+  }
 }
 
 /** The folder that a glob names before its first wildcard: it stays the same when other files match. */
 function fixedPart(pattern: string, isDynamicPattern: (part: string) => boolean): string {
   const segments = pattern.split('/')
   const wild = segments.findIndex((segment) => isDynamicPattern(segment))
-  return resolve(segments.slice(0, wild < 0 ? -1 : wild).join('/') || (pattern.startsWith('/') ? '/' : '.'))
+  return segments.slice(0, wild < 0 ? -1 : wild).join('/') || (pattern.startsWith('/') ? '/' : '.')
 }
 
 /** Inputs in the folder of the results would have no end: each run would find the results of the last one. */

@@ -34,8 +34,12 @@ export class FileWriter {
   readonly #partial: string
   #count = 0
 
-  constructor(private readonly folder: string) {
-    this.#partial = join(folder, partialFolder)
+  /** @param partial the folder of incomplete files, which no other process may use */
+  constructor(
+    private readonly folder: string,
+    partial: string = partialFolder,
+  ) {
+    this.#partial = join(folder, partial)
   }
 
   /** Makes the folder, and removes the incomplete files of an earlier process. */

@@ -2,7 +2,7 @@ import type { BatchFile } from '../batch/encode.js'
 import { BatchExplanation } from '../batch/result.js'
 import { expect, invalid, isInstance, show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { fileOf, isBelow } from './file-names.js'
+import { fileOf, isBelow, isPartialName, partialFolder } from './file-names.js'
 import { digest } from '../base/digest.js'
 import { FileWriter, isDiskFailure } from './file-writer.js'
 import type { ResultSink } from './job.js'
@@ -17,9 +17,15 @@ export class FolderSink implements ResultSink {
   readonly #writer: FileWriter
   #spec: Pick<JobSpec, 'write' | 'alpha'> = { write: [], alpha: 0.5 }
 
-  /** @param folder is made where it does not exist */
-  constructor(folder: string) {
-    this.#writer = new FileWriter(expect.path('folder', folder))
+  /**
+   * @param folder is made where it does not exist
+   * @param options `partial` names the folder in it where incomplete files are: a sink that others write beside needs its own
+   */
+  constructor(folder: string, options: { readonly partial?: string } = {}) {
+    const { partial } = expect.options(options)
+    if (partial !== undefined && !isPartialName(partial))
+      throw invalid('partial', `a name that begins with ${partialFolder}`, partial)
+    this.#writer = new FileWriter(expect.path('folder', folder), partial)
   }
 
   /** @throws GradCamError ERR_IMAGE_WRITE */

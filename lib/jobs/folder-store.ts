@@ -1,9 +1,11 @@
+import { lstat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { describeWait, nameHolder, withLock, type LockWait } from '../base/lock.js'
 import { makeFolder } from '../base/make-folder.js'
 import { openToRead, writeWhole } from '../base/write-file.js'
+import { queueFolder } from './file-names.js'
 import { unwritable } from './file-writer.js'
 import type { JobClaim, JobStore } from './job.js'
 import type { JobLine } from './job-line.js'
@@ -25,6 +27,8 @@ export interface FolderStoreOptions {
    * False by default.
    */
   verify?: boolean
+  /** Whether the job is that of a queue, which several processes work on: see `enqueueJob`. False by default. */
+  queue?: boolean
   /** Called with a message while it is not known whether a process on another host, which held the lock, is alive. */
   onWait?: ((message: string) => void) | undefined
 }
@@ -43,7 +47,8 @@ export class FolderStore implements JobStore {
     private readonly options: FolderStoreOptions = {},
   ) {
     expect.path('folder', folder)
-    const { resume = false, retryFailed = false, verify = false, onWait } = expect.options(options)
+    const { resume = false, retryFailed = false, verify = false, queue = false, onWait } = expect.options(options)
+    expect.boolean('queue', queue)
     expect.boolean('resume', resume)
     expect.boolean('retryFailed', retryFailed)
     expect.boolean('verify', verify)
@@ -70,7 +75,13 @@ export class FolderStore implements JobStore {
   async #start(spec: JobSpec): Promise<Pruned> {
     const { folder, options } = this
     // A job without a line has no results that those of another job could be mixed with, e.g. where it could not start.
-    const before = (await hasLines(folder)) ? await readJobSpec(folder) : null
+    const queued = await isQueued(folder)
+    if (queued && !options.queue)
+      throw new GradCamError('ERR_LOCKED', `A job of a queue is at work on '${folder}'.`, {
+        remedy: 'Wait until it ends, or cancel it there.',
+        details: { folder },
+      })
+    const before = queued || (await hasLines(folder)) ? await readJobSpec(folder) : null
     if (before && !options.resume)
       throw new GradCamError('ERR_JOB_EXISTS', `'${folder}' already holds a job.`, {
         remedy: 'Resume it, or choose another folder.',
@@ -126,6 +137,14 @@ export class FolderStore implements JobStore {
         `${nameHolder(wait)} ${doing} and holds the lock '${wait.file}'. Wait until it ends, or end it and resume the job.`,
       )
   }
+}
+
+/** Whether a job of a queue is at work on a folder. */
+function isQueued(folder: string): Promise<boolean> {
+  return lstat(join(folder, queueFolder)).then(
+    () => true,
+    () => false,
+  )
 }
 
 /**

@@ -18,13 +18,15 @@ export function isListName(path: string): boolean {
  *
  * @param list a path, or a stream such as standard input
  * @param labels the label of each class, for targets by label
+ * @param folder what relative paths start at
  */
 export async function* readList(
   list: string | NodeJS.ReadableStream,
   labels: readonly string[] | null,
+  folder: string = process.cwd(),
 ): AsyncGenerator<FileEntry, undefined> {
   const name = typeof list === 'string' ? list : null
-  const stream: NodeJS.ReadableStream = typeof list === 'string' ? createReadStream(list) : list
+  const stream: NodeJS.ReadableStream = typeof list === 'string' ? createReadStream(resolve(folder, list)) : list
   // readline does not report the errors of its stream.
   let failure: NodeJS.ErrnoException | null = null
   stream.on('error', (error: NodeJS.ErrnoException) => (failure = error))
@@ -36,9 +38,10 @@ export async function* readList(
     const line = number === 1 ? text.replace(/^\uFEFF/, '') : text // the byte order mark that Windows writes
     if (line.trim() === '') continue
     try {
-      yield readLine(line, labels)
+      const entry = readLine(line, labels)
+      yield { ...entry, path: resolve(folder, entry.path) }
     } catch (error) {
-      yield { path: resolve(`${name ?? 'standard input'}:${number}`), error: badLine(name, number, error) }
+      yield { path: resolve(folder, `${name ?? 'standard input'}:${number}`), error: badLine(name, number, error) }
     }
   }
   const cause = failure as NodeJS.ErrnoException | null
@@ -58,7 +61,7 @@ function readLine(line: string, labels: readonly string[] | null): FileEntry {
   if (typeof path !== 'string' || path === '') throw new Error('it has no "path"')
   if (typeof target === 'object' && target !== null) {
     checkBatchTarget(target as BatchTarget)
-    return { path: resolve(path), target: target as BatchTarget }
+    return { path, target: target as BatchTarget }
   }
   if (target !== undefined && target !== null && typeof target !== 'number' && typeof target !== 'string')
     throw new Error('its "target" is not a number, a string or an object')
@@ -67,7 +70,7 @@ function readLine(line: string, labels: readonly string[] | null): FileEntry {
 
 function toEntry(path: string, target: string | undefined, labels: readonly string[] | null): FileEntry {
   const own: BatchTarget | undefined = target ? parseTarget(target, labels) : undefined
-  return { path: resolve(path), ...(own !== undefined && { target: own }) }
+  return { path, ...(own !== undefined && { target: own }) }
 }
 
 function badLine(name: string | null, number: number, cause: unknown): GradCamError {

@@ -3,21 +3,12 @@ import type { BatchEntry } from '../batch/input.js'
 import type { BatchResult } from '../batch/result.js'
 import { settled } from '../base/callback.js'
 import { expect, isRecord, invalid } from '../base/check.js'
-import { GradCamError } from '../base/errors.js'
 import { notAFile } from '../images/read-source.js'
+import { isHopeless, isSameRefusal } from './hopeless.js'
 import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
 import { toErrorLine, toResultLine, type InputFile, type JobLine, type SinkFiles } from './job-line.js'
-import type { MapCondition } from '../explain/condition.js'
-import type { ModelNote } from '../model/model-notes.js'
 import type { JobSpec } from './job-spec.js'
-
-/** How many inputs a job is done with, those of earlier runs included. */
-export interface JobCounts {
-  readonly explained: number
-  readonly failed: number
-  /** How many files this run wrote. */
-  readonly files: number
-}
+import { JobTally, type JobCounts, type JobSummary } from './tally.js'
 
 /** Sent once, when a job begins. */
 export interface JobStart extends JobPlan, JobCounts {
@@ -31,32 +22,20 @@ export interface JobProgress extends JobCounts {
 }
 
 /** Something that is probably a mistake, but does not end the job. */
-export interface JobWarning {
-  /** There are more or fewer labels than the model has outputs, so a label may stand at another class than its own. */
-  readonly code: 'LABEL_COUNT'
+export type JobWarning = {
   readonly message: string
-  readonly details: { readonly labels: number; readonly outputs: number }
-}
-
-/** What a job came to. */
-export interface JobSummary extends JobCounts {
-  /** All inputs that are done: explained and failed. */
-  readonly inputs: number
-  /** How many of them were done before this run. */
-  readonly before: number
-  /** How long this run took. */
-  readonly seconds: number
-  /** How often each code of an error occurred in this run; 'other' for errors without a code. */
-  readonly errors: Readonly<Record<string, number>>
-  /** How many maps of this run say nothing, by their condition: none for most jobs. */
-  readonly conditions: Readonly<Partial<Record<MapCondition['state'], number>>>
-  /** What makes results of the model depend on more than the image: nothing for most models. */
-  readonly notes: readonly ModelNote[]
-  /** What LibTorch and the model warned of in this run: each text once, and at most 20. */
-  readonly warnings: readonly string[]
-  /** Whether the signal ended the job before all inputs were done. */
-  readonly interrupted: boolean
-}
+} & (
+  | {
+      /** There are more or fewer labels than the model has outputs, so a label may stand at another class than its own. */
+      readonly code: 'LABEL_COUNT'
+      readonly details: { readonly labels: number; readonly outputs: number }
+    }
+  | {
+      /** The layer runs several times in a pass, and the job does not say which call is explained: it is the last. */
+      readonly code: 'LAYER_CALLS'
+      readonly details: { readonly layer: string; readonly calls: number }
+    }
+)
 
 /** The parts of a job, each an interface with an implementation for files and an own model. */
 export interface RunJobOptions {
@@ -80,17 +59,6 @@ export interface RunJobOptions {
   /** Called at most once for each code. */
   onWarning?: ((warning: JobWarning) => void) | undefined
 }
-
-/** Errors that are about the model or the job: every other input would meet them too. */
-const hopeless: readonly string[] = [
-  'ERR_LAYER_NOT_REACHED',
-  'ERR_LAYER_OUTPUT',
-  'ERR_MODEL_DEVICE',
-  'ERR_NO_GRADIENT',
-  'ERR_NO_RELU',
-  'ERR_DISPOSED',
-  'ERR_CLOSED',
-]
 
 /** The functions that each part must have. */
 const functionsOf = {
@@ -165,9 +133,6 @@ async function closeAll(closing: readonly (() => Promise<void>)[]): Promise<void
   if (errors.length > 0) throw errors[0]
 }
 
-/** A model may warn of something else for each image. */
-const mostWarnings = 20
-
 type RunParts = RunJobOptions & { readonly claim: JobClaim; readonly plan: JobPlan }
 
 /** One run of a job, from the first input to the last. */
@@ -175,12 +140,8 @@ class JobRun {
   readonly #stop: AbortSignal
   /** The inputs in progress, by id. */
   readonly #entries = new Map<string, JobEntry & { readonly inputFile?: InputFile }>()
-  readonly #counts = { explained: 0, failed: 0, files: 0 }
-  readonly #errors: Record<string, number> = {}
-  readonly #conditions: Partial<Record<MapCondition['state'], number>> = {}
-  #notes: readonly ModelNote[] = []
-  readonly #warnings = new Set<string>()
-  #warned = false
+  readonly #tally = new JobTally()
+  readonly #warned = new Set<JobWarning['code']>()
 
   constructor(
     private readonly spec: JobSpec,
@@ -188,13 +149,13 @@ class JobRun {
   ) {
     const { signal, claim } = parts
     this.#stop = AbortSignal.any([signal, claim.lost].filter((one) => one !== undefined))
-    for (const ok of claim.done.values()) this.#counts[ok ? 'explained' : 'failed']++
+    for (const ok of claim.done.values()) this.#tally.before(ok)
   }
 
   async start(): Promise<void> {
     const { explainer, sink, plan } = this.parts
     const { changed } = this.parts.claim
-    await settled(this.parts.onStart?.({ ...plan, ...this.#counts, ...(changed && { changed }) }))
+    await settled(this.parts.onStart?.({ ...plan, ...this.#tally.counts, ...(changed && { changed }) }))
     const results = explainer.explain<SinkFiles>(this.#inputs(), (result) => sink.write(result))
     let explained = 0
     for await (using result of results) {
@@ -204,6 +165,7 @@ class JobRun {
       else if (explained === 0 && isHopeless(result.error, entry, this.spec)) throw result.error
       else if (explained === 0 && isSameRefusal(result.error, plan.refused)) throw plan.refused
       await this.#checkLabels(result)
+      await this.#checkCalls(result)
       await this.#record(
         result.ok
           ? toResultLine(result, entry, this.spec, plan.layer)
@@ -213,44 +175,18 @@ class JobRun {
   }
 
   summary(seconds: number): JobSummary {
-    const { explained, failed, files } = this.#counts
-    const interrupted = this.parts.signal?.aborted ?? false
-    const before = this.parts.claim.done.size
-    return {
-      explained,
-      failed,
-      inputs: explained + failed,
-      before,
-      files,
-      seconds,
-      errors: this.#errors,
-      conditions: this.#conditions,
-      notes: this.#notes,
-      warnings: [...this.#warnings],
-      interrupted,
-    }
+    return this.#tally.summary(seconds, this.parts.signal?.aborted ?? false)
   }
 
   async #record(line: JobLine): Promise<void> {
     await this.parts.store.record(line)
     this.#entries.delete(line.id)
-    for (const warning of line.warnings ?? []) if (this.#warnings.size < mostWarnings) this.#warnings.add(warning)
-    if ('error' in line) {
-      const code = line.error.code ?? 'other'
-      this.#counts.failed++
-      this.#errors[code] = (this.#errors[code] ?? 0) + 1
-    } else {
-      this.#counts.explained++
-      this.#counts.files += Object.keys(line.files).length
-      const { state = 'ok' } = line.condition ?? {}
-      if (state !== 'ok') this.#conditions[state] = (this.#conditions[state] ?? 0) + 1
-      this.#notes = line.notes ?? this.#notes
-    }
-    await settled(this.parts.onProgress?.({ line, ...this.#counts }))
+    this.#tally.add(line)
+    await settled(this.parts.onProgress?.({ line, ...this.#tally.counts }))
   }
 
   async *#inputs(): AsyncGenerator<BatchEntry, undefined> {
-    for await (const entry of untilAborted(this.parts.source.entries(), this.#stop)) {
+    for await (const entry of untilAborted(this.parts.source.entries(this.parts.plan), this.#stop)) {
       if (this.parts.claim.done.has(entry.id)) continue
       const { id, input, source = input, target } = entry
       const found = typeof source === 'string' ? await stat(source).catch(() => null) : null
@@ -268,11 +204,24 @@ class JobRun {
 
   async #checkLabels(result: BatchResult<SinkFiles>): Promise<void> {
     const labels = this.spec.labels?.length
-    if (this.#warned || labels === undefined || !result.ok || result.outputs === 0 || result.outputs === labels) return
-    this.#warned = true
+    if (labels === undefined || !result.ok || result.outputs === 0 || result.outputs === labels) return
     const { outputs } = result
     const message = `There are ${labels} labels for the model's ${outputs} classes. The first label is taken for class 0.`
-    await settled(this.parts.onWarning?.({ code: 'LABEL_COUNT', message, details: { labels, outputs } }))
+    await this.#warn({ code: 'LABEL_COUNT', message, details: { labels, outputs } })
+  }
+
+  async #checkCalls(result: BatchResult<SinkFiles>): Promise<void> {
+    const { layer } = this.parts.plan
+    if (!result.ok || layer === null || (result.calls ?? 1) < 2 || this.spec.call !== undefined) return
+    const calls = result.calls as number
+    const message = `Layer '${layer}' runs ${calls} times in a pass. Its last call is explained.`
+    await this.#warn({ code: 'LAYER_CALLS', message, details: { layer, calls } })
+  }
+
+  async #warn(warning: JobWarning): Promise<void> {
+    if (this.#warned.has(warning.code)) return
+    this.#warned.add(warning.code)
+    await settled(this.parts.onWarning?.(warning))
   }
 }
 
@@ -295,21 +244,4 @@ async function* untilAborted<T>(entries: AsyncIterable<T>, stop: AbortSignal): A
     if (stop.aborted) returned.catch(() => {})
     else await returned
   }
-}
-
-/** Whether the model refused an image as it refused noise of the same size: then it refuses every image. */
-function isSameRefusal(error: unknown, refused: unknown): boolean {
-  return error instanceof GradCamError && refused instanceof GradCamError && error.code === refused.code
-}
-
-function isAboutTarget({ code }: GradCamError, { target }: JobSpec): boolean {
-  // Whether there is such a box depends on the image.
-  const isBox = typeof target === 'object' && target.kind === 'box'
-  return code === 'ERR_TARGET_OUT_OF_RANGE' || (code === 'ERR_TARGET' && !isBox)
-}
-
-function isHopeless(error: unknown, { target }: JobEntry, spec: JobSpec): boolean {
-  if (!(error instanceof GradCamError)) return false
-  // The target of the job; a target of an entry concerns that entry alone.
-  return hopeless.includes(error.code) || (isAboutTarget(error, spec) && target === undefined)
 }

@@ -22,7 +22,7 @@ export const floors = {
     ['batch'],
     ['jobs'],
     ['report'],
-    ['server'],
+    ['server', 'queue'],
     ['cli'],
     ['index.ts'],
     ['internal.ts'],

@@ -8,7 +8,8 @@ import { FolderSink } from '../../jobs/folder-sink.js'
 import { FolderStore } from '../../jobs/folder-store.js'
 import { makeJobSpec, type JobSpec, type JobSpecOptions } from '../../jobs/job-spec.js'
 import { ModelExplainer } from '../../jobs/model-explainer.js'
-import { runJob, type JobStart, type JobSummary, type JobWarning } from '../../jobs/run-job.js'
+import { runJob, type JobStart, type JobWarning } from '../../jobs/run-job.js'
+import type { JobSummary } from '../../jobs/tally.js'
 import { imageExtensions } from '../../jobs/walk-folder.js'
 import { counted } from '../../base/units.js'
 import { presets } from '../../preprocess/presets.js'
@@ -19,6 +20,7 @@ import { batchOptions, readBatchCall, type BatchCall } from '../batch-options.js
 import { batchReport, type BatchReport } from '../batch-report.js'
 import type { Command } from '../command.js'
 import { onInterrupt, type Interruption } from '../interrupt.js'
+import { runQueued } from '../queued-batch.js'
 
 const kindWidth = Math.max(...batchFiles.map((kind) => kind.length))
 
@@ -27,8 +29,8 @@ export const command: Command = {
   description: [
     'Explains any number of images. SOURCE is an image, a folder (with all folders in it), a glob in quotes, a list',
     '(.txt, .list, .tsv, .jsonl, .ndjson), or - for a list on standard input. A line of a list is a path; a path, a tab and',
-    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. Arrays (.npy), which models are given as',
-    'they are, count where they are named, or match a glob, and not in a folder. DIR must not be a folder of',
+    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. Arrays (.npy) are given to models as',
+    'they are; in folders they count for models of volumes, signals, or other channels than 1 and 3. DIR must not be a folder of',
     'images. By --write it gets these files, where NAME is the path of the input below the folder of all inputs:',
     ...batchFiles.map((kind) => {
       const { ending, help } = describeBatchFile(kind)
@@ -36,6 +38,8 @@ export const command: Command = {
     }),
     'and manifest.jsonl, a line for each input: what was found and written, or its error; and job.json, the options.',
     'A job that was stopped or killed continues with --resume. gradcam report DIR makes a page of it.',
+    'With --queue URL the images are explained by workers (gradcam worker) on any machines that see the same folders; a password comes',
+    'from GRADCAM_QUEUE_PASSWORD. Ctrl-C then leaves the job running; gradcam job watches or cancels it.',
     `Presets of --preprocess: ${Object.keys(presets).join(', ')}.`,
     'Exit code: 0; 3 when some inputs failed (the others are explained all the same); 1 when the job could not go on; 2 for a',
     'wrong call; 130 or 143 when it was interrupted by SIGINT or SIGTERM, 141 when the reader of its output left.',
@@ -52,14 +56,19 @@ export const command: Command = {
     })
     const inputs = await placeFlags(call)
     const spec = await makeJobSpec({ ...call.job, inputs, sources, base: source.base })
-    return run(spec, call, source)
+    return call.queue ? runQueued(spec, call, call.queue) : run(spec, call, source)
   },
 }
 
 /** The model's other inputs in order, which its code names: it is loaded for that alone. */
-async function placeFlags({ inputs, job, trust }: BatchCall): Promise<NonNullable<JobSpecOptions['inputs']> | null> {
+async function placeFlags({
+  inputs,
+  job: { model: file, weights },
+  trust,
+  libraries,
+}: BatchCall): Promise<NonNullable<JobSpecOptions['inputs']> | null> {
   if (inputs.length === 0) return null
-  using model = await ScriptModule.load(job.model, { trust })
+  using model = await ScriptModule.load(file, { trust, libraries, ...(weights !== null && { weights }) })
   return placeInputs(model, inputs)
 }
 
@@ -115,7 +124,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
 }
 
 function onStart(
-  { layer, reshape, devices, images = '', changed = 0, ...counts }: JobStart,
+  { layer, reshape, devices, images = '', arrays = false, changed = 0, ...counts }: JobStart,
   call: BatchCall,
   source: FileSource,
   report: BatchReport,
@@ -128,16 +137,21 @@ function onStart(
   if (changed > 0)
     report.note(`${counted(changed, 'input')} explained again: the image or the result had changed since the last run.`)
   // Counted while the job runs, which must not wait for it.
-  if (source.repeatable && !call.json) void source.count().then(report.total, () => {})
+  if (source.repeatable && !call.json) void source.count({ arrays }).then(report.total, () => {})
 }
 
-function warningText({ details }: JobWarning): string {
+function warningText({ code, details }: JobWarning): string {
+  if (code === 'LAYER_CALLS')
+    return `${details.layer} runs ${details.calls} times in a pass: its last call is explained. --call takes another.`
   const { labels, outputs } = details
   return `there are ${labels} labels for the model's ${outputs} classes. Check --labels: its first is taken for class 0.`
 }
 
 function nothingIn({ sources }: BatchCall): string {
-  return `no image was found in ${sources.join(', ')}. In a folder, images end in ${imageExtensions.join(', ')}.`
+  return (
+    `no image was found in ${sources.join(', ')}. In a folder, images end in ${imageExtensions.join(', ')}; ` +
+    `arrays (.npy) count for models that take no images, or by a glob ('scans/*.npy').`
+  )
 }
 
 function isCode(error: unknown, code: GradCamError['code']): error is GradCamError {

@@ -1,0 +1,67 @@
+import { open, type FileHandle } from 'node:fs/promises'
+import type { JobClaim, JobStore } from '../jobs/job.js'
+import type { JobLine } from '../jobs/job-line.js'
+import { isStale } from '../jobs/stale-lines.js'
+import type { ChunkTask } from './task.js'
+import { readLines, type Workspace } from './workspace.js'
+
+/**
+ * Keeps what is done of one chunk: a journal for this attempt, beside those of earlier attempts. What a worker that died had
+ * finished is not explained again.
+ */
+export class ChunkStore implements JobStore {
+  readonly #lines = new Map<string, JobLine>()
+  #journal: FileHandle | null = null
+
+  /**
+   * @param attempt a name that no other attempt has
+   * @param lost aborted when the chunk was given to another worker
+   */
+  constructor(
+    private readonly workspace: Workspace,
+    private readonly task: ChunkTask,
+    private readonly attempt: string,
+    private readonly lost: AbortSignal,
+  ) {}
+
+  async claim(): Promise<JobClaim> {
+    await this.read()
+    this.#journal ??= await open(this.workspace.journal(this.task.chunk, this.attempt), 'a')
+    const done = new Map(Array.from(this.#lines.values(), (line) => [line.id, !('error' in line)]))
+    return { done, lost: this.lost }
+  }
+
+  /** Reads what all attempts recorded. A line whose files are not there, e.g. after a power cut, does not count. */
+  async read(): Promise<void> {
+    const ids = new Set(this.task.inputs.map(({ id }) => id))
+    for (const journal of await this.workspace.journals(this.task.chunk))
+      for await (const line of readLines(journal))
+        if (ids.has(line.id) && !this.#lines.has(line.id) && !(await this.#isLost(line))) this.#lines.set(line.id, line)
+  }
+
+  async #isLost(line: JobLine): Promise<boolean> {
+    return !('error' in line) && (await isStale(this.workspace.out, line, false))
+  }
+
+  /** The inputs that have no line yet. */
+  pending(): ChunkTask['inputs'] {
+    return this.task.inputs.filter(({ id }) => !this.#lines.has(id))
+  }
+
+  async record(line: JobLine): Promise<void> {
+    await this.#journal?.appendFile(`${JSON.stringify(line)}\n`)
+    this.#lines.set(line.id, line)
+  }
+
+  async close(): Promise<void> {
+    const journal = this.#journal
+    this.#journal = null
+    await journal?.close()
+  }
+
+  /** Publishes the chunk, with a line for each input in their order. */
+  async publish(): Promise<void> {
+    const lines = this.task.inputs.flatMap(({ id }) => this.#lines.get(id) ?? [])
+    await this.workspace.publish(this.task.chunk, lines)
+  }
+}

@@ -1,0 +1,51 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { batchFiles } from '../batch/encode.js'
+import { checkBatchTarget } from '../batch/target.js'
+import { expect } from '../base/check.js'
+import { digest } from '../base/digest.js'
+import { GradCamError } from '../base/errors.js'
+import { inOneLine } from '../base/one-line.js'
+import { readJobSpec } from '../jobs/folder-store.js'
+import type { JobSpec } from '../jobs/job-spec.js'
+import { methodNames } from '../methods/table.js'
+
+/** SHA-256 of the job.json of a folder; null where there is none. */
+export async function digestOfSpec(out: string): Promise<string | null> {
+  const bytes = await readFile(join(out, 'job.json')).catch(() => null)
+  return bytes && digest(bytes)
+}
+
+/**
+ * The specification of a job as its folder holds it, where that is the one that was enqueued.
+ *
+ * @throws GradCamError ERR_QUEUE_REFUSED
+ */
+export async function readQueuedSpec(out: string, expected: string): Promise<JobSpec> {
+  const before = await digestOfSpec(out)
+  const spec = await readJobSpec(out)
+  if (!spec || before !== expected)
+    throw new GradCamError('ERR_QUEUE_REFUSED', `The job in '${out}' is not the one that was enqueued.`, {
+      remedy: 'Enqueue it again.',
+      details: { out },
+    })
+  try {
+    check(spec)
+  } catch (cause) {
+    throw new GradCamError('ERR_QUEUE_REFUSED', `The job in '${out}' is refused: ${inOneLine(cause)}`, { cause })
+  }
+  return spec
+}
+
+/** What decides which files are read and written; the rest is checked where it is used. */
+function check(spec: JobSpec): void {
+  const { path, sha256 } = expect.options(spec.model, 'model')
+  expect.path('model.path', expect.string('model.path', path))
+  expect.string('model.sha256', sha256)
+  expect.oneOf('method', spec.method, methodNames)
+  const isKind = (kind: unknown): kind is string => batchFiles.some((one) => one === kind)
+  expect.list('write', spec.write, isKind, 'kinds of files')
+  expect.number('alpha', spec.alpha, { min: 0, max: 1 })
+  checkBatchTarget(spec.target)
+  expect.string('base', spec.base)
+}
