@@ -73,6 +73,5 @@ function readEntry(name: string, entry: unknown, { source, from }: { source: Byt
   ))
     throw damaged(source.name, `tensor '${name}' reaches past the end of the file`)
   const storage: ByteRange = { source, position: from + begin, length: end - begin }
-  const sizes = shape
-  return checkStored(name, { storage, dtype: known, sizes, strides: rowMajor(sizes), offset: 0 })
+  return checkStored(name, { storage, dtype: known, sizes: shape, strides: rowMajor(shape), offset: 0 })
 }

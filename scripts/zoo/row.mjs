@@ -19,13 +19,20 @@ const read = (/** @type {string} */ path) => {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
 }
 
-/** ||a - b|| / ||b|| */
-function distance(/** @type {ArrayLike<number | bigint>} */ actual, /** @type {Float32Array} */ expected) {
+/**
+ * ||a - b|| / ||b||, or relative to another norm.
+ *
+ * @param {ArrayLike<number | bigint>} actual
+ * @param {Float32Array} expected
+ * @param {number} [norm]
+ */
+function distance(actual, expected, norm) {
   let [error, size] = [0, 0]
   for (const [i, value] of expected.entries()) {
     error += (Number(actual[i]) - value) ** 2
     size += value ** 2
   }
+  if (norm !== undefined && norm > 0) return Math.sqrt(error) / norm
   return size === 0 ? Math.sqrt(error) : Math.sqrt(error / size)
 }
 
@@ -49,6 +56,8 @@ class Row {
   /** @type {import('libtorch-gradcam').LayerSuggestion | null} */
   picked = null
   execution = ''
+  /** Of the map before its ReLU, which may leave little of it. */
+  norm = 0
 
   constructor(/** @type {string} */ name, /** @type {string} */ folder, /** @type {Written} */ written) {
     this.name = name
@@ -116,7 +125,7 @@ class Row {
       await cam.backward((/** @type {never} */ returned) => {
         return scoresOf(returned, part).select(1, 1).sum()
       })
-      const error = distance(cam.get(layer).toTypedArray(), read(join(this.folder, 'cam.bin')))
+      const error = distance(cam.get(layer).toTypedArray(), read(join(this.folder, 'cam.bin')), this.norm)
       this.execution = cam.execution.path === 'split' ? 'split' : `hooked: ${cam.execution.why}`
       cam.dispose()
       return `, map ${shown(error)}`
@@ -150,7 +159,7 @@ async function rowOf(/** @type {string} */ name, /** @type {string} */ folder) {
   const row = new Row(name, folder, JSON.parse(first.value))
   await row.pick()
   python.stdin.end(row.picked ? `${JSON.stringify(row.picked)}\n` : '\n')
-  if (row.picked) await answer()
+  if (row.picked) row.norm = JSON.parse((await answer()).value ?? '{}').norm ?? 0
   for (const form of keysOf(forms)) await row.compare(form)
   return row.text()
 }

@@ -101,7 +101,7 @@ test.serial('weights that do not fit are refused with the names, nearest first',
   })
   await t.throwsAsync(ScriptModule.load('densenet120', { weights: file('zip.pth') }), {
     code: 'ERR_INVALID_ARGUMENT',
-    message: /no architecture 'densenet120'. Did you mean 'densenet121'\?/,
+    message: /architecture 'densenet120' does not exist. Did you mean 'densenet121'\?/,
   })
 })
 
