@@ -84,7 +84,6 @@ export function createApi(askToken) {
     explain: async (image, options, signal) => (await post('v1/explain', image, options, signal)).json(),
     evaluate: async (image, options, signal) => (await post('v1/evaluate', image, options, signal)).json(),
     /** The image as the server decodes it, for formats that the browser cannot show. */
-    asPng: async (image, model) =>
-      (await post('v1/explain', image, { model, format: 'png', alpha: 0, method: 'gradcam' })).blob(),
+    asPng: async (image, options) => (await post('v1/explain', image, { ...options, format: 'png', alpha: 0 })).blob(),
   }
 }

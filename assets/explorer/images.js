@@ -20,18 +20,21 @@ export function createImages({ onCurrent, onError, toPng }) {
   async function decode(image) {
     // As it is to be seen: turned as the camera says.
     const options = { imageOrientation: 'from-image' }
-    const source = await createImageBitmap(image.file, options).catch(async () =>
-      createImageBitmap(await toPng(image), options),
-    )
-    return source
+    return await createImageBitmap(image.file, options).catch(async () => {
+      const png = await toPng(image)
+      URL.revokeObjectURL(image.url)
+      image.url = URL.createObjectURL(png)
+      draw()
+      return await createImageBitmap(png)
+    })
   }
 
   function add(files, sample = null) {
     const images = files.map((file) => {
       const image = { id: next++, name: file.name || 'pasted', file, sample, uploaded: null, uploading: null }
-      image.decoded = decode(image)
-      image.decoded.catch(() => {}) // the page says so where it draws the image
       image.url = URL.createObjectURL(file)
+      image.decoded = decode(image)
+      image.decoded.catch(() => {}) // the page says why where it asks for the map
       return image
     })
     all.push(...images)

@@ -124,7 +124,7 @@ async function start() {
 
   const images = createImages({
     onError: showError,
-    toPng: (image) => api.asPng(image, model().name),
+    toPng: (image) => api.asPng(image, { model: model().name, method: settings.get().methods.slice(0, 1) }),
     onCurrent: (image) => {
       document.body.classList.toggle('empty', image === null)
       Object.assign(shown, { image, bitmap: null, maps: new Map(), errors: new Map() })

@@ -37,7 +37,7 @@ function load(): { binding: NativeBinding; file: string } {
   const file = findAddon()
   const info = readBuildInfo(join(dirname(file), 'build-info.json'))
   try {
-    return { binding: withShortSpin(() => require(file) as NativeBinding), file }
+    return { binding: withShortSpin(() => require(/* turbopackIgnore: true */ file) as NativeBinding), file }
   } catch (cause) {
     // A bundler put something else in the place of `require`.
     if ((cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND' && existsSync(file))

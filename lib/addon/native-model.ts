@@ -17,6 +17,13 @@ export interface NativeArgument {
 
 export type HookKind = 'forwardPre' | 'forward' | 'fullBackward'
 
+/** See Finding in native/core/graphs/findings.h. */
+export interface NativeFinding {
+  kind: 'random' | 'batch-statistics'
+  operator: string
+  layer: string
+}
+
 export interface ModelHandle {
   facts(): {
     device: string
@@ -24,13 +31,12 @@ export interface ModelHandle {
     hookable: boolean
     splittable: boolean
     differentiable: boolean
-    /** See Finding in native/core/graphs/findings.h. */
-    findings: { kind: 'random' | 'batch-statistics'; operator: string; layer: string }[]
+    findings: NativeFinding[]
     ending: '' | 'softmax' | 'log_softmax' | 'sigmoid'
     /** The state that its runs change, for messages; '' where they change none. */
     changes: string
-    /** See FirstConvolution in native/core/graphs/first_convolution.h. */
-    firstConvolution: { channels: number; dimensions: number; layer: string } | null
+    /** By input: see FirstConvolution in native/core/graphs/first_convolution.h. */
+    firstConvolutions: ({ channels: number; dimensions: number; layer: string } | null)[]
     /** The names of the arguments of its forward. */
     inputs: string[]
   }

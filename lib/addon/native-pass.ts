@@ -68,7 +68,9 @@ export interface NativeTarget {
   iou?: number
   mayMiss?: boolean
   parts?: readonly (string | number)[]
-  /** Of kind element: a step for each dimension after the first. */
+  /** The dimension that counts the images; 0 by default. */
+  imageDim?: number | undefined
+  /** Of kind element: a step for each other dimension. */
   at?: readonly (number | 'sum' | 'mean' | 'max')[]
 }
 

@@ -1,5 +1,5 @@
 import { openBytes } from '../archive/byte-source.js'
-import { elementBytes, rowMajor, type StoredTensor } from '../archive/stored-tensor.js'
+import { elementBytes, rowMajor, type StoredDType, type StoredTensor } from '../archive/stored-tensor.js'
 import { GradCamError } from '../base/errors.js'
 import { nearestPaths } from '../base/nearest.js'
 import type { ModelPlan, PlannedTensor } from '../exported/plan.js'
@@ -13,6 +13,8 @@ export interface FittedPlan {
   readonly classes: number
   /** What the names of the weights begin with, e.g. 'module.'; '' for nothing. */
   readonly prefix: string
+  /** The type of the file's first parameter. */
+  readonly dtype: StoredDType
 }
 
 /** Counted by BatchNorm since PyTorch 0.4.1, and used by no model in eval mode: older weights do not have it. */
@@ -45,7 +47,11 @@ export function fitWeights(architecture: Architecture, empty: ArchitecturePlan, 
     if (!found) missing.push(full)
     else if (found.sizes.join() !== sizes.join())
       misshapen.push(`${full} [${found.sizes.join(', ')}] instead of [${sizes.join(', ')}]`)
-    return { module, name, isParameter, tensor: found ?? constantTensor(planned) }
+    else if (isFloat(found.dtype) !== isFloat(planned.dtype))
+      misshapen.push(`${full} of ${found.dtype} instead of ${planned.dtype}`)
+    const isWidened = found !== undefined && isHalf(found.dtype) && planned.dtype === 'float32'
+    const tensor = found ?? constantTensor(planned)
+    return { module, name, isParameter, tensor, ...(isWidened && { convertTo: planned.dtype }) }
   })
   const isUnused = (name: string): boolean => isCounter(name) || empty.unused.some((start) => name.startsWith(start))
   const unexpected = [...given.keys()].filter((name) => {
@@ -56,12 +62,18 @@ export function fitWeights(architecture: Architecture, empty: ArchitecturePlan, 
     throw misfit(architecture, weights, { missing, misshapen, unexpected })
   const { modules, children, methods, fixedBatch } = empty
   const inputs = inputsFor(empty, tensors)
-  return { plan: { modules, tensors, children, methods, inputs, fixedBatch }, classes, prefix }
+  const dtype = tensors.find(({ isParameter }) => isParameter)?.tensor.dtype ?? 'float32'
+  return { plan: { modules, tensors, children, methods, inputs, fixedBatch }, classes, prefix, dtype }
 }
 
-/** The inputs of the architecture, in the type that the weights have: published ones may be in half precision. */
+const isFloat = (dtype: StoredDType): boolean => /float/.test(dtype)
+/** Weights are often published in half of float32, which holds all of their values: it is what load_state_dict makes of them. */
+const isHalf = (dtype: StoredDType): boolean => dtype === 'float16' || dtype === 'bfloat16'
+
+/** The inputs of the architecture, in the type of the weights: float64 is not narrowed. */
 function inputsFor(empty: ArchitecturePlan, tensors: readonly PlannedTensor[]): ModelPlan['inputs'] {
-  const own = tensors.find(({ isParameter }) => isParameter)?.tensor.dtype
+  const first = tensors.find(({ isParameter }) => isParameter)
+  const own = first && (first.convertTo ?? first.tensor.dtype)
   const planned = empty.tensors.find(({ isParameter }) => isParameter)?.dtype
   if (own === undefined || own === planned) return empty.inputs
   return empty.inputs.map((input) => (input.dtype === planned ? { ...input, dtype: own } : input))
@@ -123,7 +135,7 @@ function misfit(
   const near = missing.length > listed ? missing : missing.map(withNearest)
   return new GradCamError(
     'ERR_WEIGHTS',
-    `The weights of ${weights.name} do not fit the architecture '${name}'.${some('Missing', near)}${some('Not expected', unexpected)}${some('Of another shape', misshapen)}`,
+    `The weights of ${weights.name} do not fit the architecture '${name}'.${some('Missing', near)}${some('Not expected', unexpected)}${some('Of another shape or type', misshapen)}`,
     {
       remedy: '`gradcam architectures` lists the architectures. For another model, export it with torch.export.export.',
       details: { missing, unexpected, misshapen },

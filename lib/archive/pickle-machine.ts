@@ -4,9 +4,18 @@ import { PickledGlobal, type Pickled } from './pickled.js'
 /** Does what an opcode says. */
 export type Execute = (machine: PickleMachine) => void
 
+/**
+ * More than any file of PyTorch has: the values of tensors are not in its pickle. A byte may stand for an object of a hundred, so that
+ * what a file may ask for is bounded by these, and not by its size.
+ */
+const mostOpcodes = 4_000_000
+const mostObjects = 400_000
+
 /** What a pickle's opcodes work with: its bytes, a stack of values with marks in it, and a memo. It runs no code. */
 export class PickleMachine {
   #at: number
+  #opcodesLeft = mostOpcodes
+  #objectsLeft = mostObjects
   readonly #stack: Pickled[] = []
   readonly #marks: number[] = []
   readonly #memo = new Map<number, Pickled>()
@@ -28,6 +37,7 @@ export class PickleMachine {
   /** Executes up to `count` opcodes; true at the end of the pickle. */
   run(count: number): boolean {
     for (let i = 0; i < count; i++) {
+      if (--this.#opcodesLeft < 0) throw new Malformed(`it has more than ${mostOpcodes} opcodes`)
       const opcode = this.#take(1)[0] as number
       if (opcode === 0x2e) return true
       const execute = this.opcodes[opcode]
@@ -50,6 +60,8 @@ export class PickleMachine {
   }
 
   push(value: Pickled): void {
+    if (typeof value === 'object' && value !== null && --this.#objectsLeft < 0)
+      throw new Malformed(`it has more than ${mostObjects} objects`)
     this.#stack.push(value)
   }
 

@@ -51,8 +51,17 @@ function readEntry(name: string, entry: unknown, { source, from }: { source: Byt
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>
   const known = typeof dtype === 'string' && Object.hasOwn(dtypes, dtype) ? dtypes[dtype] : undefined
   if (known === undefined)
-    throw damaged(source.name, `tensor '${name}' has the dtype ${String(dtype)}, which is not known`)
-  if (!Array.isArray(shape) || !Array.isArray(offsets) || offsets.length !== 2)
+    throw damaged(
+      source.name,
+      `tensor '${name}' has ${typeof dtype === 'string' ? `the dtype ${dtype}, which is not known` : 'no dtype'}`,
+    )
+  // Before anything is computed of them: a list in a list would be made a text.
+  if (
+    !Array.isArray(shape) ||
+    !shape.every((size) => typeof size === 'number') ||
+    !Array.isArray(offsets) ||
+    offsets.length !== 2
+  )
     throw damaged(source.name, `tensor '${name}' has no shape or no position`)
   const [begin, end] = offsets as [number, number]
   if (!(
@@ -64,6 +73,5 @@ function readEntry(name: string, entry: unknown, { source, from }: { source: Byt
   ))
     throw damaged(source.name, `tensor '${name}' reaches past the end of the file`)
   const storage: ByteRange = { source, position: from + begin, length: end - begin }
-  const sizes = shape as number[]
-  return checkStored(name, { storage, dtype: known, sizes, strides: rowMajor(sizes), offset: 0 })
+  return checkStored(name, { storage, dtype: known, sizes: shape, strides: rowMajor(shape), offset: 0 })
 }

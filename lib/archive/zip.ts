@@ -2,8 +2,10 @@ import { crc32 } from 'node:zlib'
 import { damaged, guarded, readRange, type ByteRange } from './byte-source.js'
 import { decompressed, headerLength, localSize, zipDirectory, type ZipRecord } from './zip-directory.js'
 
-/** The longest text that is unpacked from a compressed record: more than any program's graph has. */
-const longestText = 256 * 2 ** 20
+/** The longest text that is read: more than any program's graph has. */
+const longestText = 128 * 2 ** 20
+/** A graph is compressed to a thirtieth at best. What says that it is longer is there to fill the memory. */
+const mostOfCompressed = 100
 
 /**
  * The records of a zip archive by their names, each read when it is asked for. A record's bytes stay in the file, so that the
@@ -73,7 +75,8 @@ export class Zip {
   /** A record as text. @throws GradCamError ERR_MODEL_CORRUPT */
   text(name: string): string {
     const record = this.#find(name)
-    if (record.size > longestText) throw this.#damaged(`its record '${name}' is too large for a text`)
+    if (record.size > longestText || record.size > record.compressedSize * mostOfCompressed)
+      throw this.#damaged(`its record '${name}' is too large for a text`)
     const bytes = guarded(this.range.source.name, () => decompressed(record, readRange(this.#rangeOf(record))))
     if (crc32(bytes) !== record.crc32) throw this.#damaged(`its record '${name}' is damaged`)
     return bytes.toString('utf8')

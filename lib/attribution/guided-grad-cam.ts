@@ -9,6 +9,8 @@ import { resizeSpatial } from '../tensor/interpolate.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
+import { hasChannelsLast } from '../model/expected-input.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget } from '../target/fixed-target.js'
 import { InputAttribution } from './input-attribution.js'
@@ -27,6 +29,10 @@ export interface GuidedGradCamOptions {
   readonly reshape?: Reshape
   /** See `CamOptions.part`. */
   readonly part?: NonNullable<CamOptions['part']>
+  /** See `CamOptions.call`. */
+  readonly call?: number
+  /** Which of the model's inputs the result is of, from 0, where there are several; the first by default. */
+  readonly input?: number
   /** See {@link GuidedBackpropOptions}. */
   readonly scope?: 'all' | 'modules'
 }
@@ -39,15 +45,23 @@ export class GuidedGradCam implements Disposable {
   readonly #cam: Cam
   readonly #guided: InputAttribution
   readonly #mode: 'bilinear' | 'nearest'
+  readonly #input: number
 
   /** @throws GradCamError ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN, ERR_INVALID_ARGUMENT */
   constructor(model: Model, options: GuidedGradCamOptions) {
-    const { layer, method = 'gradcam', mode = 'bilinear', reshape, part, scope = 'all' } = expect.options(options)
+    const { layer, method = 'gradcam', mode = 'bilinear', scope = 'all', ...more } = expect.options(options)
+    const { reshape, part, call, input } = more
     expect.string('layer', layer, 'the path of a layer')
     this.#mode = expect.oneOf('mode', mode, ['bilinear', 'nearest'])
-    this.#guided = new InputAttribution(model, { method: 'guided-backprop', scope })
-    const shape = { ...(reshape !== undefined && { reshape }), ...(part !== undefined && { part }) }
-    this.#cam = new Cam(model, { layers: [layer], methods: [method], ...shape })
+    const at = input === undefined ? {} : { input }
+    this.#input = input ?? 0
+    this.#guided = new InputAttribution(model, { method: 'guided-backprop', scope, ...at })
+    const which = {
+      ...(reshape !== undefined && { reshape }),
+      ...(part !== undefined && { part }),
+      ...(call !== undefined && { call }),
+    }
+    this.#cam = new Cam(model, { layers: [layer], methods: [method], ...which, ...at })
   }
 
   /** Everything in one call: one pass for the map, one for the gradient, both of the same classes. */
@@ -61,10 +75,12 @@ export class GuidedGradCam implements Disposable {
     const guided = await this.#guided.explain(inputs, { ...options, target })
     try {
       const mode = this.#mode === 'nearest' ? 'nearest' : 'linear'
-      using large = await resizeSpatial(map.cam, guided.attribution.shape.slice(2), mode, options)
-      const attribution = guided.attribution.mul(large)
       const { targets, scores } = map
       const { model } = this.#cam
+      const { shape } = guided.attribution
+      const last = hasChannelsLast(model, this.#input, shape)
+      using large = await resizeSpatial(map.cam, last ? shape.slice(1, 3) : shape.slice(2), mode, options)
+      const attribution = tidy(() => guided.attribution.mul(last ? large.permute([0, 2, 3, 1]) : large))
       const intercepted = guided.intercepted as number
       const own = await conditionsOfTensor(attribution, model, { scores, gradient: true }, options)
       // Where the map of the layer says nothing, its reason is nearer to the cause.
@@ -74,7 +90,8 @@ export class GuidedGradCam implements Disposable {
       })
       const { output } = guided
       const warnings = joinWarnings(map.warnings, guided.warnings)
-      const found = { model, output, attribution, targets, scores, intercepted, conditions, warnings }
+      const calls = map.maps[0]?.calls ?? 1
+      const found = { model, output, attribution, targets, scores, intercepted, calls, conditions, warnings }
       return new GuidedGradCamExplanation(map.of ? { ...found, of: map.of } : found)
     } catch (error) {
       disposeValue(guided.output)
@@ -96,14 +113,23 @@ export class GuidedGradCam implements Disposable {
   }
 }
 
+type GuidedGradCamFields<Output extends Value> = ExplanationFields<Output> & {
+  readonly attribution: Tensor
+  readonly intercepted: number
+  readonly calls: number
+}
+
 /** What {@link GuidedGradCam.explain} found. Owns its tensors. */
 export class GuidedGradCamExplanation<Output extends Value = Tensor> extends AttributionExplanation<Output> {
   /** How many ReLUs followed the rule. */
   readonly intercepted: number
+  /** How often the pass called the layer. The last call is explained, unless `call` says which. */
+  readonly calls: number
 
   /** @internal */
-  constructor(found: ExplanationFields<Output> & { readonly attribution: Tensor; readonly intercepted: number }) {
+  constructor(found: GuidedGradCamFields<Output>) {
     super(found)
     this.intercepted = found.intercepted
+    this.calls = found.calls
   }
 }

@@ -76,18 +76,22 @@ function make(
     layer,
     precision,
     reshape,
+    part,
+    call,
     inputs,
-  }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision' | 'reshape' | 'inputs'>,
+  }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision' | 'reshape' | 'part' | 'call' | 'inputs'>,
 ): BatchExplainer[] {
   const made: BatchExplainer[] = []
   const own = {
     ...(precision !== undefined && { precision }),
     ...(reshape !== undefined && { reshape }),
+    ...(part !== undefined && { part }),
+    ...(call !== undefined && { call }),
     ...(inputs !== undefined && { inputs }),
   }
   try {
     for (const model of models)
-      made.push({ model, explainer: makeExplainer(method ?? 'gradcam', model, layer ?? null, own) })
+      made.push({ model, inputs, explainer: makeExplainer(method ?? 'gradcam', model, layer ?? null, own) })
     return made
   } catch (error) {
     for (const { explainer } of made) explainer[Symbol.dispose]()

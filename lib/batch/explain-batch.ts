@@ -18,6 +18,8 @@ import { jointTarget } from './target.js'
 /** A model, and what explains by it. */
 export interface BatchExplainer {
   readonly model: Model
+  /** All inputs of a model that takes several, with null in the place of the images. */
+  readonly inputs?: readonly Value[] | undefined
   readonly explainer: MapExplainer
 }
 
@@ -39,6 +41,8 @@ export interface ExplainedMap {
   readonly layer: string | null
   readonly values: MapValues
   readonly condition: MapCondition
+  /** How often the pass called the layer; null likewise. */
+  readonly calls: number | null
 }
 
 /** What a batch gave for one of its inputs: all maps of the explainer. */
@@ -66,13 +70,14 @@ export async function explainBatch(
   const ending = endingOf(model)
   return batch.map(({ item, prepared, began }, i) => {
     const { maps, outputs, ...rest } = found[i] as ExplainedMaps
-    const [{ values, condition }] = maps as readonly [ExplainedMap]
+    const [{ values, condition, calls }] = maps as readonly [ExplainedMap]
     return {
       ...rest,
       outputs: outputs?.length ?? 0,
       top: highestClasses(outputs, ending, usualTop),
       id: item.id,
       condition,
+      calls,
       sha256: prepared.sha256,
       milliseconds: performance.now() - began,
       map: values,
@@ -96,7 +101,8 @@ export async function explainMaps(
     const rows: (readonly ExplainedMap[])[] = []
     for (const each of maps) rows.push(await mapRows(each, signal))
     const path = typeof target === 'object' && 'kind' in target ? (toPath(target.of) ?? of) : of
-    const outputs = await outputRows(outputPart(output, path ?? []) ?? null, batch.length, signal)
+    const rowsFirst = typeof target !== 'object' || !('kind' in target) || (target.imageDim ?? 0) === 0
+    const outputs = rowsFirst ? await outputRows(outputPart(output, path ?? []) ?? null, batch.length, signal) : null
     const notes = notesOf(model)
     return batch.map(({ item }, i) => ({
       index: item.index,
@@ -115,7 +121,10 @@ export async function explainMaps(
 }
 
 /** The maps of one method at one layer, for each image. */
-async function mapRows({ method, layer, map, conditions }: MethodMap, signal: AbortSignal): Promise<ExplainedMap[]> {
+async function mapRows(
+  { method, layer, map, conditions, calls }: MethodMap,
+  signal: AbortSignal,
+): Promise<ExplainedMap[]> {
   using near = await callOperatorAsync(functions.to, [map, 'cpu', 'float32'], { signal })
   const [images = 0, , ...sizes] = near.shape
   const width = sizes.at(-1) ?? 1
@@ -126,6 +135,7 @@ async function mapRows({ method, layer, map, conditions }: MethodMap, signal: Ab
     layer,
     values: { data: cells.slice(i * height * width, (i + 1) * height * width), height, width, sizes },
     condition: conditions[i] ?? { state: 'ok', reason: null },
+    calls,
   }))
 }
 

@@ -9,7 +9,7 @@ export function makeExplainer(
   name: MethodName,
   model: Model,
   layer: string | null,
-  settings: Pick<MethodSettings, 'precision' | 'reshape' | 'inputs'> = {},
+  settings: Pick<MethodSettings, 'precision' | 'reshape' | 'part' | 'call' | 'inputs'> = {},
 ): MapExplainer {
   expect.oneOf('method', name, methodNames)
   const { layered, by } = methods[name]
@@ -18,8 +18,9 @@ export function makeExplainer(
   if (!layered && layer) throw invalid('layer', `left out for the method ${name}, which takes none`, layer)
   if (settings.precision !== undefined && by !== 'Cam')
     throw invalid('precision', `left out for the method ${name}, which takes none`, settings.precision)
-  if (settings.reshape !== undefined && !layered)
-    throw invalid('reshape', `left out for the method ${name}, which takes no layer`, settings.reshape)
+  for (const setting of ['reshape', 'part', 'call'] as const)
+    if (settings[setting] !== undefined && !layered)
+      throw invalid(setting, `left out for the method ${name}, which takes no layer`, settings[setting])
   const [explainer] = makeMapExplainers(model, [name], layer === null ? [] : [layer], settings)
   return explainer as MapExplainer
 }

@@ -4,6 +4,7 @@ import { expect, invalid } from '../base/check.js'
 import type { DecodeLimits } from '../images/decode.js'
 import { checkDecodeLimits } from '../images/load-image.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
+import type { CamOptions } from '../cam/cam-options.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { MethodName } from '../methods/table.js'
 import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
@@ -39,6 +40,10 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   precision?: 'bfloat16' | 'float16' | undefined
   /** For a layer that does not return [N, C, h, w]. */
   reshape?: Reshape | undefined
+  /** For a layer that returns several tensors: see {@link CamOptions.part}. */
+  part?: CamOptions['part']
+  /** For a layer that runs several times in a pass: see {@link CamOptions.call}. */
+  call?: number | undefined
   /** For inputs without a target of their own; 'argmax' by default. */
   target?: BatchTarget
   /** The path to the part of the output that classes are of, where targets do not say it themselves: see `TargetOptions`. */

@@ -89,6 +89,9 @@ function channelsOf({ channels, dimensions }: ExpectedInput, name: string): numb
 export function toInput(given: Tensor, name: string, expected: ExpectedInput): Tensor {
   const dimensions = expected.dimensions ?? Math.max(2, given.shape.length - 2)
   const { shape } = given
+  // Where nothing says what the model takes: numbers without channels, as those of a sound.
+  if (expected.dimensions === null && !shape.includes(0) && (shape.length === 1 || shape.length === 2))
+    return inDType(shape.length === 2 && shape[0] === 1 ? given.detach() : given.unsqueeze(0), expected)
   const isBatch = shape.length === dimensions + 2 && shape[0] === 1
   if ((shape.length !== dimensions + 1 && !isBatch) || shape.includes(0))
     throw new GradCamError(

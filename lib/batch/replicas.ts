@@ -1,7 +1,7 @@
 import { isBatchSize, isOutOfMemory } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
 import { rowsOf } from '../model/model-notes.js'
-import type { Model } from '../model/model.js'
+import { readOtherInputs, withImages } from '../methods/other-inputs.js'
 import type { Batcher } from './batcher.js'
 import type { BatchExplainer, Ready } from './explain-batch.js'
 
@@ -58,8 +58,7 @@ export class Replicas<Found> {
   async #explain(batch: readonly Ready[], replica: Replica): Promise<void> {
     let retried = false
     try {
-      const { model } = replica
-      if (batch.length > 1 && !(await this.#takesSeveral(model, batch))) {
+      if (batch.length > 1 && !(await this.#takesSeveral(replica, batch))) {
         retried = true
         this.batcher.single(batch)
         return
@@ -79,10 +78,12 @@ export class Replicas<Found> {
   }
 
   /** Whether the images of a batch come out as they do alone. The first batch of a model finds out. */
-  async #takesSeveral(model: Model, batch: readonly Ready[]): Promise<boolean> {
+  async #takesSeveral({ model, inputs }: BatchExplainer, batch: readonly Ready[]): Promise<boolean> {
     const known = rowsOf(model)
     if (known) return known.independent
-    using probe = new ScorePass(model, 'hooked')
-    return await probe.takesSeveral((batch[0] as Ready).prepared.input, this.signal)
+    const others = readOtherInputs(inputs)
+    using given = withImages(others, (batch[0] as Ready).prepared.input)
+    using probe = new ScorePass(model, 'hooked', others.at)
+    return await probe.takesSeveral(given.inputs, this.signal)
   }
 }

@@ -28,6 +28,7 @@ export interface ExplainedInput {
   readonly outputs: number
   readonly top: readonly TopClass[]
   readonly condition: MapCondition
+  readonly calls: number | null
   readonly notes: readonly ModelNote[]
   readonly sha256: string | null
   readonly milliseconds: number
@@ -56,6 +57,8 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly top: readonly TopClass[]
   /** Whether the map says something, and if not, why. */
   readonly condition: MapCondition
+  /** How often the pass called the layer, see `CamOptions.call`; null for a method that requires none. */
+  readonly calls: number | null
   /** What makes results of the model depend on more than the image: nothing for most models. */
   readonly notes: readonly ModelNote[]
   /** SHA-256 of the image file in hexadecimal digits, where the option `sha256` asked for it. */
@@ -83,6 +86,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
       outputs,
       top,
       condition,
+      calls,
       notes,
       warnings,
       sha256,
@@ -98,6 +102,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     this.outputs = outputs
     this.top = top
     this.condition = condition
+    this.calls = calls
     this.notes = notes
     this.sha256 = sha256
     this.milliseconds = milliseconds

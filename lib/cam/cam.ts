@@ -158,6 +158,11 @@ export class Cam extends Explainer {
     )
   }
 
+  /** How often the last forward called a layer: the last call is explained, unless `call` says which. */
+  calls(layer: string): number {
+    return this.#of(layer).calls
+  }
+
   #explanation<Output extends Value>(run: Run<Output>): CamExplanation<Output> {
     return new CamExplanation(run, this.layers, this.methods, this.#aggregated)
   }

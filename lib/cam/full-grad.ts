@@ -1,5 +1,5 @@
 import type { TensorHandle } from '../addon/native-values.js'
-import { either } from '../base/check.js'
+import { either, expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { conditionsOrDispose } from '../explain/tensor-conditions.js'
 import { disposeExplained, ofPart, type ExplainOptions } from '../explain/explained.js'
@@ -10,6 +10,15 @@ import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
 const biased = ['Conv1d', 'Conv2d', 'Conv3d', 'BatchNorm1d', 'BatchNorm2d', 'BatchNorm3d']
+
+/** What {@link FullGrad} may be told. */
+export interface FullGradOptions {
+  /**
+   * Which of the model's inputs the map is of, from 0, where there are several; the first by default. Biases of what is
+   * computed from other inputs alone do not take part.
+   */
+  readonly input?: number
+}
 
 /**
  * FullGrad: the gradient at the input and at every bias of the model, put together. It takes no layer.
@@ -24,8 +33,13 @@ export class FullGrad extends Explainer {
   /** Paths of the layers that may have a bias. */
   readonly layers: readonly string[]
 
-  /** @throws GradCamError ERR_LAYER_NOT_FOUND where the model has no convolution and no batch normalisation */
-  constructor(model: Model) {
+  /**
+   * @throws GradCamError ERR_INVALID_ARGUMENT; ERR_LAYER_NOT_FOUND where the model has no convolution and no batch
+   *   normalisation
+   */
+  constructor(model: Model, options: FullGradOptions = {}) {
+    const { input = 0 } = expect.options(options)
+    expect.integer('input', input, { min: 0 })
     const layers = checkModel(model)
       .namedModules()
       .filter(({ typeName, hookable }) => hookable && biased.includes(typeName))
@@ -35,7 +49,7 @@ export class FullGrad extends Explainer {
         `FullGrad requires a layer of type ${either(biased)}, but the model has none.`,
       )
     const paths = layers.map(({ path }) => path)
-    super(model, { layers: paths, fullGrad: true, inputGradient: true, guided: 'none' })
+    super(model, { layers: paths, input, fullGrad: true, inputGradient: true, guided: 'none' })
     this.layers = paths
   }
 

@@ -3,6 +3,7 @@ import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { expectedInput } from '../model/expected-input.js'
+import type { Target } from '../target/target.js'
 import type { Value } from '../tensor/values.js'
 import { refuseWithoutLayers } from '../model/default-layer.js'
 import { refusedInput } from '../model/refused-input.js'
@@ -24,12 +25,12 @@ export async function pickLayer(
   options: PickOptions = {},
 ): Promise<LayerSuggestion> {
   checkModel(model)
-  const { inputs: others, signal } = expect.options(options)
+  const { inputs: others, target, signal } = expect.options(options)
   expect.list('shape', shape, isSize, 'the sizes of an input, e.g. [1, 3, 224, 224]')
   using noise = await noiseOf(shape, model, others, signal)
   const at = others?.indexOf(null) ?? 0
   const inputs = others ? others.map((value, i) => (i === at ? noise : value)) : noise
-  const [layer] = await suggestLayers(model, inputs, { input: at, signal }).catch((error: unknown) => {
+  const [layer] = await suggestLayers(model, inputs, { input: at, target, signal }).catch((error: unknown) => {
     throw refusedInput(error, shape)
   })
   if (layer) return layer
@@ -45,6 +46,8 @@ export async function pickLayer(
 export interface PickOptions extends CallOptions {
   /** All inputs of a model that takes several, in order, with null in the place of the noise. */
   readonly inputs?: readonly Value[] | undefined
+  /** See `SuggestOptions`. */
+  readonly target?: Target<Value> | undefined
 }
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0

@@ -6,10 +6,12 @@ import { GradCamError } from '../base/errors.js'
 import type { Reshape } from './reshape.js'
 import { checkModel, toPositional, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
+import { hasChannelsLast } from '../model/expected-input.js'
 import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
-import type { Value } from '../tensor/values.js'
+import type { Target } from '../target/target.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 
 /** A layer to explain, and why. */
 export interface LayerSuggestion {
@@ -30,8 +32,8 @@ const mostTried = 12
 /**
  * The layers that are worth a class activation map, best first: the last one with spatial positions, then the last of each
  * finer resolution, for LayerCAM and for maps of several layers. For a transformer, whose last block often passes on only its
- * class token, it is the last layer whose spatial positions have a gradient. It runs the model once, and a transformer once
- * more for each layer that is tried. `pickLayer` is the first of them.
+ * class token, it is the last layer whose spatial positions have a gradient. It runs the model once, and a transformer, or a
+ * model that returns several tensors, once more for each layer that is tried. `pickLayer` is the first of them.
  *
  * @param inputs as `model.forward` takes them; sizes matter, values hardly do
  * @returns an empty list for a model without spatial outputs. There is nothing to dispose.
@@ -43,34 +45,65 @@ export async function suggestLayers(
   options: SuggestOptions = {},
 ): Promise<LayerSuggestion[]> {
   checkModel(model)
-  const { input: at = 0, ...call } = expect.options(options)
+  const { input: at = 0, target, ...call } = expect.options(options)
   expect.integer('input', at, { min: 0 })
   const input = toPositional(model, inputs)[at]
-  const sizes = input instanceof Tensor ? input.shape.slice(2) : []
-  return await suggestFrom({ model, inputs, options: call }, await observeLayers(model, inputs, call), sizes)
+  const given = input instanceof Tensor ? input.shape : []
+  const [n = 1, h = 1, w = 1, c = 1] = given
+  const shape = hasChannelsLast(model, at, given) ? [n, c, h, w] : given
+  return await suggestFrom({ model, inputs, target, options: call }, await observeLayers(model, inputs, call), shape)
 }
+
+/** @internal The spatial sizes of an input: those after the channels; of numbers without channels [N, L] their length. */
+export const spatialSizes = (shape: readonly number[]): readonly number[] => shape.slice(shape.length === 2 ? 1 : 2)
 
 /** What {@link suggestLayers} may be told. */
 export interface SuggestOptions extends CallOptions {
   /** Which of the model's inputs holds the images, from 0; the first by default. */
   readonly input?: number
+  /**
+   * What is to be explained, the top class by default: of a model that returns several tensors a layer is suggested that it
+   * depends on.
+   */
+  readonly target?: Target<Value> | undefined
 }
 
-/** @internal The same, where the outputs of one pass are known. */
+/** @internal The same, where the outputs of one pass are known. `shape` is that of the input of the images. */
 export async function suggestFrom(
+  pass: TrialPass,
+  observed: readonly LayerOutput[],
+  shape: readonly number[],
+): Promise<LayerSuggestion[]> {
+  const suggested = await suggestAmong(pass, withRowPerImage(observed, shape[0]), spatialSizes(shape))
+  // Where each layer sees several parts of each image, the error of one says so.
+  return suggested.length > 0 ? suggested : await suggestAmong(pass, observed, spatialSizes(shape))
+}
+
+/** Without layers that see windows or crops, as images of their own: there is no one map of them. */
+const withRowPerImage = (observed: readonly LayerOutput[], images: number | undefined): readonly LayerOutput[] =>
+  observed.filter(({ path, shape }) => path === '' || images === undefined || !shape || shape[0] === images)
+
+async function suggestAmong(
   pass: TrialPass,
   observed: readonly LayerOutput[],
   sizes: readonly number[],
 ): Promise<LayerSuggestion[]> {
-  if (sizes.length === 1 || sizes.length === 3) return lastOf(observed, sizes.length)
+  if (sizes.length === 3) return lastOf(observed, 3)
+  if (sizes.length === 1) {
+    const found = lastOf(observed, 1)
+    // Signals may also run through layers of images, as one row or one column.
+    return found.length > 0 ? found : lastOf(observed, 2)
+  }
   const [height = 0, width = 0] = sizes
   const inputSize = [height, width] as const
   // A layer that returns what the model does, as the last one of a segmentation, has no evidence but the output itself.
-  const whole = observed.find(({ path }) => path === '')?.shape
+  const whole = observed.find(({ path }) => path === '')
+  const returned = new Set(whole?.description.match(/\[[\d, ]*\]/g))
   const inner = observed.filter(
-    ({ path, shape }) => path !== '' && !(whole?.length === 4 && shape?.join() === whole.join()),
+    ({ path, shape, description }) => path !== '' && !(shape?.length === 4 && returned.has(description)),
   )
-  const outputs = withoutAttention(inner)
+  const reached = whole?.shape === null ? await withoutAside(pass, inner) : inner
+  const outputs = withoutAttention(reached)
   const position = (suggested: LayerSuggestion): number => outputs.findIndex(({ path }) => path === suggested.layer)
   const tokens = await lastTokens(pass, outputs, inputSize)
   const lastStage = channelsLast(outputs, inputSize)
@@ -170,16 +203,48 @@ async function lastTokens(
 export interface TrialPass {
   readonly model: Model
   readonly inputs: Value | readonly Value[]
+  readonly target?: Target<Value> | undefined
   readonly options: CallOptions
 }
 
-/** Whether the score of the top class depends on the tokens of spatial positions. */
-async function positionsMatter({ model, inputs, options }: TrialPass, layer: string, skip: number): Promise<boolean> {
+/**
+ * Of a model that returns several tensors: without layers that only others of them depend on. The last of those that are left
+ * is on the way to what is explained; those before it are not tried.
+ */
+async function withoutAside(pass: TrialPass, outputs: readonly LayerOutput[]): Promise<readonly LayerOutput[]> {
+  const left = [...outputs]
+  for (let tried = 0; tried < mostTried; tried++) {
+    const last = left.findLast(({ shape }) => shape !== null && shape.length > 2)
+    if (!last || (await isReached(pass, last.path))) return left
+    left.splice(left.indexOf(last), 1)
+  }
+  return outputs
+}
+
+/** Whether the score has a gradient at a layer; also where the target fits no output. */
+async function isReached({ model, inputs, target = 'argmax', options }: TrialPass, layer: string): Promise<boolean> {
+  using cam = new Cam(model, { layers: [layer], reshape: (tensor) => tensor })
+  try {
+    disposeValue(await cam.forward<Value>(inputs, options))
+    await cam.backward<Value>(target, options)
+    return true
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    return !(error instanceof GradCamError) || error.code !== 'ERR_NO_GRADIENT'
+  }
+}
+
+/** Whether the score depends on the tokens of spatial positions. */
+async function positionsMatter(
+  { model, inputs, target = 'argmax', options }: TrialPass,
+  layer: string,
+  skip: number,
+): Promise<boolean> {
   using cam = new Cam(model, { layers: [layer], reshape: { tokens: 'input', skip } })
   try {
     using _output = (await cam.forward(inputs, options)) as Disposable
     // Where the output is not one of classes, all of it: positions matter to it or do not.
-    await cam.backward('argmax', options).catch(async (error: unknown) => {
+    await cam.backward<Value>(target, options).catch(async (error: unknown) => {
       if (!(error instanceof GradCamError) || error.code !== 'ERR_TARGET') throw error
       await cam.backward<Value>({ kind: 'element', at: [] }, options)
     })

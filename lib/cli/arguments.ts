@@ -89,6 +89,26 @@ export function parseSizes(text: string): number[] {
   return sizes
 }
 
+/** The option --shape of commands that run a model on noise. */
+export const shapeOption: Option = {
+  type: 'string',
+  value: 'NxCxHxW',
+  help: 'instead of --size: the whole shape of the input, for inputs that are not images, e.g. 1x16000 for sound without channels',
+}
+
+/** The value of --shape: all sizes of an input, that of the batch first. */
+export function readShape(values: Values): number[] | null {
+  const text = single(values, 'shape')
+  if (text === undefined) return null
+  if (values['size'] !== undefined) throw usageError('--shape says the whole shape of the input: leave out --size.')
+  const shape = integers(text)
+  if (shape.length < 2 || shape.some((size) => size < 1))
+    throw usageError(
+      `--shape requires all sizes of the input, that of the batch first, e.g. 1x3x224x224, not "${text}".`,
+    )
+  return shape
+}
+
 /** The option --reshape of several commands. */
 export const reshapeOption: Option = {
   type: 'string',

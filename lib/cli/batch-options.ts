@@ -18,7 +18,8 @@ import {
   wholeNumber,
 } from './arguments.js'
 import type { Option, Values } from './command.js'
-import { inputFlags, readInputs, readOf, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
+import { inputFlags, readInputs, readPath, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
+import { layerFlags, readLayerSettings } from './method-settings.js'
 import { labelsOf, modelFlags, readModelChoice, sayWhereFound, weightsOf } from './model-options.js'
 import { largestChunk } from '../queue/task.js'
 import { queueUrl } from './queue-options.js'
@@ -71,6 +72,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   ...inputFlags,
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
   reshape: reshapeOption,
+  ...layerFlags,
   precision: {
     type: 'string',
     value: 'TYPE',
@@ -136,7 +138,9 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
   const reshape = parseReshape(single(values, 'reshape'))
-  if (reshape && !methods[method].layered) throw usageError(`${method} takes no --reshape. Leave it out.`)
+  const { part = null, call = null } = readLayerSettings(values)
+  for (const [name, value] of Object.entries({ reshape, part, call }))
+    if (value !== null && !methods[method].layered) throw usageError(`${method} takes no --${name}. Leave it out.`)
   const named = single(values, 'preprocess')
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
@@ -147,7 +151,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   sayWhereFound(weights)
   const labels = labelsFile === undefined ? labelsOf(weights) : await readLabels(labelsFile)
   const target = readTarget(single(values, 'target') ?? 'argmax', labels)
-  const of = readOf(values)
+  const of = readPath(values, 'of')
   const precision =
     values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
   const preprocess =
@@ -162,6 +166,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
       precision,
       layer,
       reshape,
+      part,
+      call,
       target,
       of,
       preprocess,

@@ -136,5 +136,5 @@ function saySummary(
 function failureText({ input, error }: JobErrorLine): string {
   const name = inOneLine(input)
   const text = error.message.includes(name) ? error.message : `${name}: ${error.message}`
-  return `${text}${hintOf(error.code)}`
+  return `${text}${hintOf(error)}`
 }

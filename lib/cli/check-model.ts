@@ -5,10 +5,12 @@ import type { Check } from '../setup/doctor.js'
 import { GradCamError } from '../base/errors.js'
 import { manualSeed } from '../addon/runtime.js'
 import type { Model } from '../model/model.js'
+import type { ExpectedInput } from '../model/expected-input.js'
 import type { ExecutionPath } from '../explain/execution.js'
 import { ScorePass } from '../explain/score-pass.js'
+import type { MethodSettings } from '../methods/options.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
-import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
+import { spatialSizes, suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { refusedInput } from '../model/refused-input.js'
@@ -18,20 +20,25 @@ import type { LoadOptions } from '../model/script-module.js'
 import type { BatchTarget } from '../batch/target.js'
 import type { Target } from '../target/target.js'
 import { inputShape, loadInputs, type InputFlag } from './model-inputs.js'
+import { preprocessAt } from './preprocess-option.js'
 import { imageSizeOf, loadChoice, type ModelChoice } from './model-options.js'
 
 /** A model file, and what to try it with. */
 export interface ModelQuestion extends ModelChoice {
   /** As --size gives them; null where the model's file says them. */
   readonly sizes: readonly number[] | null
+  /** The whole shape of the input, as --shape gives it. */
+  readonly shape: readonly number[] | null
   /** What explanations are tried for; null for the top class, or all of an output that has none. */
   readonly target: BatchTarget | null
   /** The model's other inputs. */
   readonly inputs: readonly InputFlag[]
   /** None for the layers that are suggested. */
   readonly layers: readonly string[]
-  /** For these layers. */
+  /** For these layers: see `CamOptions`. */
   readonly reshape: PlainReshape | null
+  readonly part?: MethodSettings['part']
+  readonly call?: number
   readonly loading: LoadOptions
 }
 
@@ -50,15 +57,19 @@ const timedRuns = 3
  * takes compared to a plain forward pass.
  */
 export async function checkModel(question: ModelQuestion): Promise<Check[]> {
-  const { file, sizes, layers, reshape, loading } = question
+  const { file, sizes, layers, reshape, part, call, loading } = question
+  const which = { ...(part !== undefined && { part }), ...(call !== undefined && { call }) }
   const name = 'Model'
   try {
     using model = await loadChoice(question, loading)
     const own = imageSizeOf(model)
-    using inputs = await loadInputs(model, question.inputs)
-    const given = sizes ?? own
+    const given = question.shape ?? sizes ?? own
     if (!given) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
-    const shape = inputShape(given, inputs.expected)
+    const shapeOf = (expected: ExpectedInput): readonly number[] => question.shape ?? inputShape(given, expected)
+    using inputs = await loadInputs(model, question.inputs, (expected) =>
+      preprocessAt(model.weights, spatialSizes(shapeOf(expected))),
+    )
+    const shape = shapeOf(inputs.expected)
     manualSeed(0)
     const { dtype } = inputs.expected
     using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
@@ -83,9 +94,9 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
     const chosen: readonly Pick<LayerSuggestion, 'layer' | 'reshape'>[] =
       layers.length > 0
         ? layers.map((layer) => ({ layer, reshape: reshape ?? undefined }))
-        : await suggestLayers(model, all, { input: inputs.at })
+        : await suggestLayers(model, all, { input: inputs.at, target: tried.target })
     for (const one of chosen) {
-      const trial = { inputs: all, input: inputs.at, target: tried.target, forwardMs }
+      const trial = { inputs: all, input: inputs.at, target: tried.target, forwardMs, which }
       checks.push(await checkLayer(model, one, trial))
     }
     if (chosen.length === 0)
@@ -133,16 +144,17 @@ interface LayerTrial {
   readonly input: number
   readonly target: Target<Value>
   readonly forwardMs: number
+  readonly which: Pick<MethodSettings, 'part' | 'call'>
 }
 
 async function checkLayer(
   model: Model,
   { layer, reshape }: Pick<LayerSuggestion, 'layer' | 'reshape'>,
-  { inputs, input, target, forwardMs }: LayerTrial,
+  { inputs, input, target, forwardMs, which }: LayerTrial,
 ): Promise<Check> {
   const name = `at ${layer}`
   try {
-    using cam = new Cam(model, { layers: [layer], ...(reshape && { reshape }), ...(input > 0 && { input }) })
+    using cam = new Cam(model, { layers: [layer], ...(reshape && { reshape }), ...(input > 0 && { input }), ...which })
     let execution: ExecutionPath | undefined
     const run = async () => {
       using found = await cam.explain<Value>(inputs, { target })

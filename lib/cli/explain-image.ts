@@ -52,6 +52,8 @@ export interface Finding {
   readonly peak?: { readonly x: number; readonly y: number } | null
   /** Whether the map says something, and if not, why. */
   readonly condition: MapCondition
+  /** How often the pass called the layer, where that is more than once. */
+  readonly calls?: number
   /** How many ReLUs were guided; absent for methods without a rule for them. */
   readonly relus?: number
   /** The sum of the attributions less the change of the score; absent for methods that do not compute it. */
@@ -159,7 +161,7 @@ export class ImageExplainer implements Disposable {
     }
   }
 
-  async #draw({ method, layer, map, intercepted, delta, conditions }: MethodMap, framed: FramedImage) {
+  async #draw({ method, layer, map, intercepted, delta, conditions, calls }: MethodMap, framed: FramedImage) {
     const { files, peak, array } = await framed.draw(map, kindsOf(method))
     const [height = 1, width = 1] = framed.input.shape.slice(-2)
     return {
@@ -167,6 +169,7 @@ export class ImageExplainer implements Disposable {
       layer,
       condition: conditions[0] ?? { state: 'ok' as const, reason: null },
       ...(isFine(method) || array ? {} : { peak }),
+      ...(calls !== null && calls > 1 && { calls }),
       ...(intercepted === null ? {} : { relus: intercepted }),
       ...(delta?.[0] === undefined ? {} : { delta: delta[0] }),
       size: [height, width] as const,

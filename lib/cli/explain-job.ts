@@ -22,7 +22,7 @@ import {
 import type { BatchTarget } from '../batch/target.js'
 import type { Values } from './command.js'
 import { readLabels } from '../target/labels.js'
-import { readInputs, readOf, readTarget, type InputFlag } from './model-inputs.js'
+import { readInputs, readPath, readTarget, type InputFlag } from './model-inputs.js'
 import { parseMethodSettings } from './method-settings.js'
 import { labelsOf, readModelChoice, weightsOf, type ModelChoice } from './model-options.js'
 
@@ -108,7 +108,7 @@ export async function readJob(values: Values, images: readonly string[]): Promis
     model,
     modelChoice,
     layers,
-    targets: readTargets(several(values, 'target'), labels, readOf(values)),
+    targets: readTargets(several(values, 'target'), labels, readPath(values, 'of')),
     inputs: readInputs(values),
     labels,
     methods,

@@ -60,6 +60,10 @@ const titles: Readonly<Record<MapCondition['state'], string>> = {
   'not-finite': 'not finite',
 }
 
+/** Which of several calls of a layer was explained. */
+const callText = (calls: number, call: number | undefined): string =>
+  call === undefined ? `its last call of ${calls} (--call for another)` : `its call ${call} of ${calls}, from 0`
+
 const reshaped = ({ reshape }: LayerSuggestion): string =>
   reshape === undefined ? '' : `, reshaped by ${typeof reshape === 'string' ? reshape : JSON.stringify(reshape)}`
 
@@ -86,7 +90,7 @@ function jsonReport({ methods, labels, verbose }: ExplainJob): ExplainReport {
   return {
     start: () => {},
     image: () => {},
-    finding(image, { method, layer, class: index, score, of, size, condition, peak, relus, delta }, files) {
+    finding(image, { method, layer, class: index, score, of, size, condition, peak, calls, relus, delta }, files) {
       const label = index === null ? null : (labels?.[index] ?? null)
       say(
         JSON.stringify({
@@ -100,6 +104,7 @@ function jsonReport({ methods, labels, verbose }: ExplainJob): ExplainReport {
           size,
           condition,
           peak,
+          calls,
           relus,
           delta,
           files,
@@ -127,13 +132,14 @@ function textReport(job: ExplainJob): ExplainReport {
     },
     image: (image) => say(`\n${image}`),
     finding(_image, finding, files) {
-      const { method, layer, score, of, condition, peak, relus, delta } = finding
+      const { method, layer, score, of, condition, peak, calls, relus, delta } = finding
       const named = nameOf(finding, labels)
       const facts = [
         ...(named === null ? [] : [`${isTop(finding) ? 'top: ' : ''}${paint('green', named)}`]),
         ...(of ? [`of the output's part ${of.join('.')} (--of for another)`] : []),
         ...(methods.length > 1 ? [method] : []),
         ...(layers.length > 1 && layer !== null ? [`at ${layer}`] : []),
+        ...(calls === undefined ? [] : [callText(calls, job.settings.call)]),
         ...(score === null ? [] : [`score ${score.toPrecision(4)}`]),
         ...(peak ? [`peak at x ${peak.x}, y ${peak.y}`] : []),
         ...(delta === undefined ? [] : [`adds up to within ${delta.toPrecision(2)}`]),

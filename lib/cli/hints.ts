@@ -7,9 +7,14 @@ const hints: Readonly<Record<string, string>> = {
   ERR_MODEL_OPERATOR: '--library',
 }
 
-/** For an error, or a code: ' (here: --max-pixels)'; '' for most. */
+/** Options that have flags of their own names. */
+const named = ['reshape', 'part', 'call', 'input']
+
+/** For an error, or one as data: ' (here: --max-pixels)', ' (here: --part)'; '' for most. */
 export function hintOf(error: unknown): string {
-  const code = error instanceof GradCamError ? error.code : error
-  const flag = typeof code === 'string' && Object.hasOwn(hints, code) ? hints[code] : undefined
-  return flag === undefined ? '' : ` (here: ${flag})`
+  const { code, message } = (error instanceof GradCamError ? error : (error ?? {})) as Partial<GradCamError>
+  const own = code !== undefined && Object.hasOwn(hints, code) ? [hints[code]] : []
+  const flags = named.filter((name) => message?.includes(`\`${name}\``)).map((name) => `--${name}`)
+  const all = [...own, ...flags]
+  return all.length === 0 ? '' : ` (here: ${all.join(', ')})`
 }

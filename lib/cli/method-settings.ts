@@ -4,6 +4,7 @@ import type { MethodName } from '../methods/table.js'
 import { GradCamError } from '../base/errors.js'
 import { choice, parseSize, single, usageError, wholeNumber } from './arguments.js'
 import type { Option, Values } from './command.js'
+import { readPath } from './model-inputs.js'
 
 const flags = Object.entries<MethodOption>(methodOptions).filter(([, { flag }]) => flag !== undefined) as [
   MethodOptionName,
@@ -31,6 +32,7 @@ export function parseMethodSettings(values: Values, methods: readonly MethodName
     window: readSize(values, 'window'),
     stride: readSize(values, 'stride'),
     smooth: readSmoothing(values),
+    ...readLayerSettings(values),
   }
   try {
     return readMethodSettings(given, methods)
@@ -38,6 +40,19 @@ export function parseMethodSettings(values: Values, methods: readonly MethodName
     // The library's message begins with the name of the setting, which is that of the option.
     throw error instanceof GradCamError ? usageError(error.message.replace(/^`(\w+)`/, '--$1')) : error
   }
+}
+
+/** What says which of the values that a layer returns is explained. */
+export function readLayerSettings(values: Values): Pick<MethodSettings, 'part' | 'call'> {
+  const part = readPath(values, 'part')
+  const call = wholeNumber(values, 'call', 0)
+  return { ...(part !== null && { part }), ...(call !== undefined && { call }) }
+}
+
+/** The options of {@link readLayerSettings}, for commands that do not take those of all methods. */
+export const layerFlags: Readonly<Record<string, Option>> = {
+  part: { type: 'string', value: 'NAME|N', help: methodOptions.part.help },
+  call: { type: 'string', value: 'N', help: `${methodOptions.call.help}; the last by default` },
 }
 
 function readSmoothing(values: Values): MethodSettings['smooth'] {

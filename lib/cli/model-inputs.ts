@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { GradCamError } from '../base/errors.js'
-import { loadNpy } from '../images/index.js'
 import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
 import type { Model } from '../model/model.js'
+import { loadInputFile } from '../batch/input-file.js'
 import { checkBatchTarget, targetOf, type BatchTarget } from '../batch/target.js'
+import type { Preprocess } from '../preprocess/preprocess.js'
 import { parseTarget } from '../target/labels.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { several, single, usageError } from './arguments.js'
@@ -20,7 +21,7 @@ export const inputFlags = {
     type: 'string',
     multiple: true,
     value: 'NAME=FILE',
-    help: 'another input of the model, by its name or position: a .npy file, a number, true or false; may be repeated',
+    help: 'another input of the model, by its name or position: an image, a .npy file, a number, true or false; may be repeated',
   },
 } as const satisfies Record<string, Option>
 
@@ -58,9 +59,9 @@ function parseTargetData(text: string): BatchTarget {
   }
 }
 
-/** The value of --of. */
-export function readOf(values: Values): readonly (string | number)[] | null {
-  const text = single(values, 'of')
+/** The value of --of, or of --part: the path to a part. */
+export function readPath(values: Values, name: 'of' | 'part'): readonly (string | number)[] | null {
+  const text = single(values, name)
   if (text === undefined) return null
   if (/^\d{1,6}$/.test(text)) return [Number(text)]
   if (!text.startsWith('[')) return [text]
@@ -71,7 +72,7 @@ export function readOf(values: Values): readonly (string | number)[] | null {
   } catch {
     // Refused below.
   }
-  throw usageError(`--of requires a name, a position, or a JSON array of them, not "${text}".`)
+  throw usageError(`--${name} requires a name, a position, or a JSON array of them, not "${text}".`)
 }
 
 /** One --input. */
@@ -89,9 +90,10 @@ export function readInputs(values: Values): InputFlag[] {
       throw usageError(`--input requires NAME=FILE, where NAME is an argument of the model's forward, not "${text}".`)
     if (value === 'true' || value === 'false') return { name, value: value === 'true' }
     if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value) && !existsSync(value)) return { name, value: Number(value) }
-    if (!/\.npy$/i.test(value))
-      throw usageError(`--input ${name} requires a .npy file, a number, true or false, not "${value}".`)
-    if (!existsSync(value)) throw usageError(`--input ${name}: the file '${value}' does not exist.`)
+    if (!existsSync(value))
+      throw usageError(
+        `--input ${name}: the file '${value}' does not exist. It takes an image, a .npy file, a number, true or false.`,
+      )
     return { name, value }
   })
 }
@@ -135,13 +137,22 @@ export interface LoadedInputs extends Disposable {
   with(images: Value): Value | readonly Value[]
 }
 
-export async function loadInputs(model: Model, flags: readonly InputFlag[]): Promise<LoadedInputs> {
+/** @param preprocessFor what is done to images, by what the input of the images is expected to be */
+export async function loadInputs(
+  model: Model,
+  flags: readonly InputFlag[],
+  preprocessFor: (expected: ExpectedInput) => Preprocess,
+): Promise<LoadedInputs> {
   const placed = placeInputs(model, flags)
-  const values: Value[] = []
-  for (const one of placed ?? []) values.push(typeof one === 'string' ? await loadNpy(one) : one)
   const at = placed?.indexOf(null) ?? 0
+  const expected = expectedInput(model, at)
+  const values: Value[] = []
+  for (const [input, one] of (placed ?? []).entries())
+    values.push(
+      typeof one === 'string' ? await loadInputFile(one, { model, input, preprocess: preprocessFor(expected) }) : one,
+    )
   return {
-    expected: expectedInput(model, at),
+    expected,
     values: placed ? values : undefined,
     at,
     with: (images) => (placed ? values.map((value, i) => (i === at ? images : value)) : images),

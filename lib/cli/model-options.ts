@@ -42,7 +42,9 @@ export async function loadChoice(choice: ModelChoice, loading: LoadOptions): Pro
 
 /** Says where in their file weights were found, if that is not the file itself. */
 export function sayWhereFound(weights: LoadedWeights | null): void {
-  const { prefix = '', key = null } = weights ?? {}
+  const { prefix = '', key = null, dtype = 'float32' } = weights ?? {}
+  if (dtype === 'float16' || dtype === 'bfloat16')
+    process.stderr.write(`gradcam: the weights are ${dtype} in the file, and float32 in the model.\n`)
   if (prefix === '' && key === null) return
   const names = prefix === '' ? '' : ` with names that begin with '${prefix}'`
   process.stderr.write(`gradcam: the weights were found${key === null ? '' : ` under '${key}'`}${names}.\n`)

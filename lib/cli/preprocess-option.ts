@@ -33,6 +33,12 @@ export function usualPreprocess(
   })
 }
 
+/** What is done to images for a trial at a size: the whole image is resized to it. */
+export function preprocessAt(weights: LoadedWeights | null, size: readonly number[]): Preprocess {
+  const [height = 1, width = 1] = size.length === 1 ? [1, size[0]] : size.slice(-2)
+  return { ...usualPreprocess(weights, () => null), resize: [height, width], crop: null }
+}
+
 /** A value of `--preprocess`. */
 export async function readPreprocessing(name: string): Promise<Preprocess> {
   if (isPresetName(name)) return readPreprocess(name)

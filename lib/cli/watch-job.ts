@@ -21,10 +21,9 @@ export async function watchJob(
 ): Promise<number> {
   const view = json ? null : process.stderr.isTTY ? bar() : plain()
   const lonely = setTimeout(() => void sayIfLonely(job, url), lonelyAfter)
-  job.on('progress', (progress) => view?.show(progress))
   let summary: JobSummary
   try {
-    summary = await job.result()
+    summary = await job.result({ onProgress: (progress) => view?.show(progress) })
   } catch (error) {
     if (!signal.aborted) throw error
     view?.stop()

@@ -24,8 +24,8 @@ const elementwise = set(
   'add add_ sub sub_ rsub mul mul_ div div_ maximum minimum where pow prelu masked_fill expand_as',
 )
 const perRow = set(
-  'conv1d conv2d conv3d convolution conv_transpose2d batch_norm _native_batch_norm_legit_no_training group_norm ' +
-    'native_group_norm instance_norm max_pool1d max_pool2d max_pool2d_with_indices avg_pool2d adaptive_avg_pool1d ' +
+  'conv1d conv2d conv3d convolution conv_transpose2d _native_batch_norm_legit_no_training group_norm ' +
+    'native_group_norm max_pool1d max_pool2d max_pool2d_with_indices avg_pool2d adaptive_avg_pool1d ' +
     'adaptive_avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d upsample_bilinear2d upsample_nearest2d ' +
     'upsample_bicubic2d pixel_shuffle pixel_unshuffle channel_shuffle',
 )
@@ -52,6 +52,10 @@ const onLast =
     state.dim < rank - (integersOf(node, argument)?.length ?? per * rank) / per ? state : null
 
 const perImage: Rule = (_, { rank, state }) => (state.dim === 0 && rank >= 2 ? state : null)
+
+/** Statistics of the batch are of all images. */
+const batchNorm: Rule = (all, step) =>
+  step.node.inputs.some(({ name, arg }) => name === 'training' && arg['as_bool'] === true) ? null : perImage(all, step)
 
 const acrossDims: Rule = (all, { node, name, rank, state }) => {
   const usual = name === 'select' || name === 'slice' || /^(?:split|chunk|unbind|tensor_split)/.test(name) ? [0] : null
@@ -142,6 +146,8 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ...rulesOf(perRow, perImage),
   ...rulesOf(elementwise, kept),
   ...rulesOf(unary, kept),
+  ['batch_norm', batchNorm],
+  ['instance_norm', perImage],
   ['linear', (_, { rank, state }) => (state.dim < rank - 1 ? state : null)],
   ['layer_norm', onLast('normalized_shape', 1)],
   ['native_layer_norm', onLast('normalized_shape', 1)],

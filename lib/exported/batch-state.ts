@@ -26,12 +26,12 @@ export class BatchState {
 
   /** @param batch how many images the program was exported for */
   constructor(
-    private readonly meta: Readonly<Record<string, TensorMeta>>,
+    private readonly meta: ReadonlyMap<string, TensorMeta>,
     readonly batch: number,
   ) {}
 
   shape(name: string): number[] {
-    return (this.meta[name]?.sizes ?? []).map((size) => size.as_int ?? Number.NaN)
+    return (this.meta.get(name)?.sizes ?? []).map((size) => size.as_int ?? Number.NaN)
   }
 
   rank(name: string): number {

@@ -73,10 +73,10 @@ function followUniform(all: BatchState, node: GraphNode, taken: readonly string[
  */
 export function judgeBatch(
   nodes: readonly GraphNode[],
-  meta: Readonly<Record<string, TensorMeta>>,
+  meta: ReadonlyMap<string, TensorMeta>,
   { inputs, outputs }: { inputs: readonly string[]; outputs: readonly Union[] },
 ): BatchVerdict {
-  const leading = inputs.map((name) => meta[name]?.sizes[0]?.as_int)
+  const leading = inputs.map((name) => meta.get(name)?.sizes[0]?.as_int)
   const [batch] = leading
   if (!batch || leading.some((size) => size !== batch)) return { free: false, operator: 'inputs of different sizes' }
   const all = new BatchState(meta, batch)

@@ -1,5 +1,5 @@
 import { quoted } from './attributes.js'
-import { memberOf, operatorOf, sameValue, type GraphNode, type Union } from './schema.js'
+import { memberOf, namesIn, operatorOf, sameValue, type GraphNode, type Union } from './schema.js'
 import { unsupported } from './unsupported.js'
 
 /** The schema's numbers of dtypes, memory formats and layouts, to LibTorch's own. */
@@ -192,9 +192,19 @@ function symbolicText(value: unknown, textOf: (value: string) => string): string
   return number !== undefined && number !== null ? float(number) : boolean(flag)
 }
 
+/** Batch norm without statistics of its own normalises by those of what it is given in evaluation mode, too. */
+const hasStatistics = ({ inputs }: GraphNode): boolean => {
+  const given = inputs.find((input) => input.name === 'running_mean')
+  return given === undefined || namesIn(given.arg).length > 0
+}
+
 function refuseTraining(node: GraphNode, name: string, where: string): void {
   const flag = Object.hasOwn(trainingArguments, name) ? trainingArguments[name] : undefined
-  if (flag !== undefined && node.inputs.find((input) => input.name === flag)?.arg['as_bool'] === true)
+  if (
+    flag !== undefined &&
+    node.inputs.find((input) => input.name === flag)?.arg['as_bool'] === true &&
+    hasStatistics(node)
+  )
     throw unsupported(
       `was exported in training mode (${name} at '${where}')`,
       'Call model.eval() before torch.export.export, and export it again.',

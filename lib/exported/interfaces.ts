@@ -1,7 +1,7 @@
 import { attributeOf, isBelow, relativePath, splitName } from './attributes.js'
 import { Call } from './calls.js'
 import type { ValueTypes } from './regions.js'
-import { isSymbolic, madeBy, namesIn, takenBy, type GraphNode, type Program } from './schema.js'
+import { isSymbolic, madeBy, namesIn, takenBy, type GraphNode, type Program, type TensorMeta } from './schema.js'
 
 /** A parameter, buffer or constant as a value of the graph. */
 export interface BoundTensor {
@@ -26,6 +26,7 @@ export interface Interface {
 export interface Values {
   readonly program: Program
   readonly types: ValueTypes
+  readonly meta: ReadonlyMap<string, TensorMeta>
   readonly bound: ReadonlyMap<string, BoundTensor>
   /** The values that the program returns, or writes to a buffer or an input at its end. */
   readonly returned: readonly string[]
@@ -150,10 +151,11 @@ export class Interfaces {
     from: { tensors: readonly string[]; tried: Map<string, boolean> },
     steps: SizeStep[],
   ): boolean {
-    const { tensor_values: meta, sym_int_values: sizes } = this.values.program.graph_module.graph
+    const { meta, program } = this.values
+    const { sym_int_values: sizes } = program.graph_module.graph
     const value = sizes?.[name]?.as_expr?.expr_str
     for (const tensor of value === undefined ? [] : from.tensors) {
-      const dim = (meta[tensor]?.sizes ?? []).findIndex((size) => size.as_expr?.expr_str === value)
+      const dim = (meta.get(tensor)?.sizes ?? []).findIndex((size) => size.as_expr?.expr_str === value)
       if (dim >= 0) return steps.push({ name, tensor, dim }) > 0
     }
     const node = this.#symbolic.get(name)

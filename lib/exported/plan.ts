@@ -1,5 +1,5 @@
 import type { ByteRange, Origin } from '../archive/byte-source.js'
-import type { StoredTensor } from '../archive/stored-tensor.js'
+import type { StoredDType, StoredTensor } from '../archive/stored-tensor.js'
 import type { ProgramInput } from './inputs.js'
 import type { Instances } from './instances.js'
 import { unsupported } from './unsupported.js'
@@ -10,6 +10,8 @@ export interface PlannedTensor {
   readonly name: string
   readonly isParameter: boolean
   readonly tensor: StoredTensor
+  /** The dtype that it is given once it is read; its own unless given. */
+  readonly convertTo?: StoredDType
 }
 
 /** How a nested module is built: the native side needs nothing else. Positions are those in `modules`. */
@@ -110,16 +112,19 @@ export function toNativePlan({ modules, tensors, children, methods, inputs, fixe
   return {
     files,
     modules,
-    tensors: tensors.map(({ module, name, isParameter, tensor: { storage, dtype, sizes, strides, offset } }) => ({
-      module,
-      name,
-      isParameter,
-      storage: place(storage),
-      dtype,
-      sizes,
-      strides,
-      offset,
-    })),
+    tensors: tensors.map(
+      ({ module, name, isParameter, convertTo, tensor: { storage, dtype, sizes, strides, offset } }) => ({
+        ...(convertTo !== undefined && { convertTo }),
+        module,
+        name,
+        isParameter,
+        storage: place(storage),
+        dtype,
+        sizes,
+        strides,
+        offset,
+      }),
+    ),
     storages,
     children,
     methods,

@@ -1,4 +1,15 @@
-import { madeBy, memberOf, namesIn, renamed, sameValue, type Graph, type GraphNode, type Union } from './schema.js'
+import { isOn, withConversions } from './autocast.js'
+import {
+  madeBy,
+  namesIn,
+  renamed,
+  renamedNode,
+  sameValue,
+  type Graph,
+  type GraphNode,
+  type TensorMeta,
+  type Union,
+} from './schema.js'
 import { unsupported } from './unsupported.js'
 
 /** The TorchScript type of each value: 'Tensor', 'int', 'bool' or 'float'. */
@@ -8,12 +19,29 @@ const higherOrder = 'torch.ops.higher_order.'
 /** More nodes than any model has: each takes time and memory to compile. */
 const mostNodes = 200_000
 
-/** The nodes of a graph with its regions (no_grad, autocast that is off) written in-line, and the types of all values. */
-export function flatten(graph: Graph): { nodes: GraphNode[]; types: ValueTypes } {
+/** A graph without regions. */
+export interface FlatGraph {
+  readonly nodes: readonly GraphNode[]
+  readonly types: ValueTypes
+  readonly meta: ReadonlyMap<string, TensorMeta>
+}
+
+/**
+ * The nodes of a graph with its regions (no_grad, autocast) written in-line, and what is known of all values: what autocast
+ * converts while the model runs is a node of its own.
+ */
+export function flatten(graph: Graph): FlatGraph {
   const flattening = new Flattening()
-  flattening.addTypes(graph)
-  flattening.walk(graph, null)
+  flattening.addValues(graph, (name) => name)
+  flattening.walk(graph, { rename: null, converts: false })
   return flattening
+}
+
+/** How the nodes of a region are written. */
+interface Region {
+  readonly rename: ((name: string) => string) | null
+  /** Whether torch.autocast is on. */
+  readonly converts: boolean
 }
 
 const tables = [
@@ -23,72 +51,80 @@ const tables = [
   ['sym_float_values', 'float'],
 ] as const
 
-class Flattening {
+class Flattening implements FlatGraph {
   readonly nodes: GraphNode[] = []
   readonly types: ValueTypes = new Map()
+  readonly meta = new Map<string, TensorMeta>()
   #regions = 0
   #depth = 0
 
-  addTypes(graph: Graph): void {
-    for (const [table, type] of tables) for (const name of Object.keys(graph[table] ?? {})) this.types.set(name, type)
+  addValues(graph: Graph, named: (name: string) => string): void {
+    for (const [table, type] of tables)
+      for (const name of Object.keys(graph[table] ?? {})) this.types.set(named(name), type)
+    for (const [name, meta] of Object.entries(graph.tensor_values)) this.meta.set(named(name), meta)
   }
 
-  walk(graph: Graph, rename: ((name: string) => string) | null): void {
-    for (const node of graph.nodes) {
-      if (this.nodes.length >= mostNodes) throw unsupported(`has more than ${mostNodes} nodes`)
-      if (node.target.startsWith(higherOrder)) this.#inline(node, rename)
-      else if (!rename) this.nodes.push(node)
-      else this.nodes.push({ ...node, inputs: renamed(node.inputs, rename), outputs: renamed(node.outputs, rename) })
+  addTensor(name: string, meta: TensorMeta): void {
+    this.types.set(name, 'Tensor')
+    this.meta.set(name, meta)
+  }
+
+  walk(graph: Graph, region: Region): void {
+    for (const each of graph.nodes) {
+      const node = region.rename ? renamedNode(each, region.rename) : each
+      if (node.target.startsWith(higherOrder)) this.#inline(node, region)
+      else this.#add(...(region.converts ? withConversions(node, this) : [node]))
     }
   }
 
-  /** Writes a region where gradients are off as its nodes, and a detach of what leaves it. */
-  #inline(node: GraphNode, rename: ((name: string) => string) | null): void {
+  #add(...nodes: GraphNode[]): void {
+    if (this.nodes.length + nodes.length > mostNodes) throw unsupported(`has more than ${mostNodes} nodes`)
+    this.nodes.push(...nodes)
+  }
+
+  /** Writes a region as its nodes, and a detach of what leaves it where gradients are off there. */
+  #inline(node: GraphNode, outer: Region): void {
     const args = node.inputs.map(({ arg }) => arg)
     const at = args.findIndex((arg) => arg['as_graph'])
-    const detaches = detachesResults(node, args, at)
+    const kind = regionOf(node, args, at)
     if (this.#depth === 50) throw unsupported('nests its regions deeper than 50')
     const inner = (args[at] as { as_graph: { graph: Graph } }).as_graph.graph
-    this.addTypes(inner)
-    const region = `r${this.#regions++}_`
-    const outer = rename ?? ((name: string) => name)
+    const own = `r${this.#regions++}_`
     const given = new Map(inner.inputs.map((input, i) => [namesIn(input)[0], namesIn(args[at + 1 + i] as Union)[0]]))
-    const inside = (name: string): string => {
-      const from = given.get(name)
-      return from === undefined ? region + name : outer(from)
-    }
-    for (const [table] of tables)
-      for (const name of Object.keys(inner[table] ?? {})) this.types.set(region + name, this.types.get(name) as string)
+    const inside = (name: string): string => given.get(name) ?? own + name
+    // What a region is given keeps what is known of it outside.
+    this.addValues(inner, (name) => own + name)
     this.#depth++
-    this.walk(inner, inside)
+    this.walk(inner, { rename: inside, converts: kind === 'autocast' || (kind !== 'plain' && outer.converts) })
     this.#depth--
     const results = madeBy(node)
     for (const [i, output] of inner.outputs.entries()) {
-      const isTensor = this.types.get(namesIn(output)[0] ?? '') === 'Tensor'
-      this.nodes.push({
-        target: isTensor && detaches ? 'torch.ops.aten.detach.default' : sameValue,
+      const isTensor = this.types.get(inside(namesIn(output)[0] ?? '')) === 'Tensor'
+      this.#add({
+        target: isTensor && kind === 'no_grad' ? 'torch.ops.aten.detach.default' : sameValue,
         metadata: node.metadata,
         inputs: [{ name: 'self', arg: renamed(output, inside), kind: 1 }],
-        outputs: [renamed({ as_tensor: { name: results[i] ?? '' } }, outer)],
+        outputs: [{ as_tensor: { name: results[i] ?? '' } }],
       })
     }
   }
 }
 
-/** Whether what leaves a region has no gradient. Refuses a region that has no translation. */
-function detachesResults(node: GraphNode, args: readonly Union[], graph: number): boolean {
+/** Control flow, whose branches torch.export keeps as graphs. */
+const controlFlow: ReadonlySet<string> = new Set(
+  'cond map map_impl scan while_loop associative_scan switch while_loop_stack_output'.split(' '),
+)
+
+/**
+ * What a region changes: gradients are off in it ('no_grad') or on ('grad'), autocast is on ('autocast') or off ('plain').
+ * Refuses what has no translation.
+ */
+function regionOf(node: GraphNode, args: readonly Union[], graph: number): 'no_grad' | 'grad' | 'autocast' | 'plain' {
   const name = node.target.slice(higherOrder.length)
-  if (graph >= 0 && name === 'wrap_with_set_grad_enabled') return args[0]?.['as_bool'] === false
-  if (graph >= 0 && name === 'wrap_with_autocast') {
-    // (device, dtype, enabled, cache, graph, ...): one that is off changes nothing.
-    if (args[2] && memberOf(args[2])[0] === 'as_bool' && args[2]['as_bool'] === false) return false
-    throw unsupported(
-      'computes a part under torch.autocast, whose types are chosen while it runs',
-      'Convert the model itself (model.bfloat16()) or leave autocast out, and export it again.',
-    )
-  }
+  if (graph >= 0 && name === 'wrap_with_set_grad_enabled') return args[0]?.['as_bool'] === false ? 'no_grad' : 'grad'
+  if (graph >= 0 && name === 'wrap_with_autocast') return isOn(args) ? 'autocast' : 'plain'
   throw unsupported(
-    `uses torch.ops.higher_order.${name}, control flow that depends on values`,
+    `uses torch.ops.higher_order.${name}, ${controlFlow.has(name) ? 'control flow that depends on values' : 'which has no translation'}`,
     'Export the model without it, or save it with torch.jit.script, which keeps control flow.',
   )
 }

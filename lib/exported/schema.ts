@@ -97,11 +97,20 @@ function symbolName(value: unknown): string[] {
   return name ? [name] : []
 }
 
-/** The same argument with other names of values. */
-export const renamed = <Value>(value: Value, rename: (name: string) => string): Value =>
-  JSON.parse(JSON.stringify(value), (key, inner: unknown) =>
-    (key === 'name' || key === 'as_name') && typeof inner === 'string' ? rename(inner) : inner,
-  ) as Value
+/** The same argument with other names of values. A graph inside it has names of its own. */
+export const renamed = (argument: Union, rename: (name: string) => string): Union =>
+  argument['as_graph']
+    ? argument
+    : (JSON.parse(JSON.stringify(argument), (key, inner: unknown) =>
+        (key === 'name' || key === 'as_name') && typeof inner === 'string' ? rename(inner) : inner,
+      ) as Union)
+
+/** The same node with other names of values. */
+export const renamedNode = (node: GraphNode, rename: (name: string) => string): GraphNode => ({
+  ...node,
+  inputs: node.inputs.map((input) => ({ ...input, arg: renamed(input.arg, rename) })),
+  outputs: node.outputs.map((output) => renamed(output, rename)),
+})
 
 /** The names of what a node makes. */
 export const madeBy = (node: GraphNode): string[] => node.outputs.flatMap(namesIn)

@@ -11,8 +11,8 @@ import { Interfaces, type BoundTensor } from './interfaces.js'
 import { MethodWriter } from './methods.js'
 import { makePlan, type ModelPlan } from './plan.js'
 import { readProgramFile, type ProgramFile } from './program-file.js'
-import { flatten } from './regions.js'
-import { memberOf, type GraphNode, type Program, type Union } from './schema.js'
+import { flatten, type FlatGraph } from './regions.js'
+import { memberOf, type Program, type Union } from './schema.js'
 import { unsupported } from './unsupported.js'
 
 /** The major versions of the schema that are read: of torch 2.5, and since 2.6. */
@@ -57,15 +57,16 @@ class Translation {
 
   plan(): ModelPlan {
     const { graph, signature, module_call_graph: entries } = this.#program.graph_module
-    const { nodes, types } = flatten(graph)
+    const flat = flatten(graph)
+    const { nodes, types, meta } = flat
     this.#readSignature()
     const inputs = readInputs(this.#program, this.#inputs, (name) => types.get(name) === 'Tensor')
-    const verdict = this.#judge(nodes, inputs)
+    const verdict = this.#judge(flat, inputs)
     const root = groupCalls(nodes, (name) => this.#bound.get(name)?.isConstant === true)
     for (const { fqn } of entries ?? []) if (fqn && !/[@(]/.test(fqn)) this.#instances.at(fqn)
     this.#share(root)
     const returned = signature.output_specs.flatMap((spec) => specNames(memberOf(spec)[1]))
-    const interfaces = new Interfaces(root, { program: this.#program, types, bound: this.#bound, returned })
+    const interfaces = new Interfaces(root, { program: this.#program, types, meta, bound: this.#bound, returned })
     this.#placeConstants(interfaces)
     interfaces.find(root)
     new MethodWriter({
@@ -82,15 +83,15 @@ class Translation {
   }
 
   /** Null where the program itself says that its batch may vary, and where no input is a tensor. */
-  #judge(nodes: readonly GraphNode[], inputs: readonly ProgramInput[]): BatchVerdict | null {
-    const { graph, signature } = this.#program.graph_module
+  #judge({ nodes, meta }: FlatGraph, inputs: readonly ProgramInput[]): BatchVerdict | null {
+    const { signature } = this.#program.graph_module
     const tensors = inputs.filter(({ isTensor, sizes }) => isTensor && sizes.length > 0)
     if (tensors.length === 0 || tensors.some(({ sizes }) => !isFixed(sizes[0]))) return null
     const outputs = signature.output_specs.flatMap((spec) => {
       const [kind, value] = memberOf(spec)
       return kind === 'user_output' ? [(value as { arg: Union }).arg] : []
     })
-    return judgeBatch(nodes, graph.tensor_values, { inputs: tensors.map(({ name }) => name), outputs })
+    return judgeBatch(nodes, meta, { inputs: tensors.map(({ name }) => name), outputs })
   }
 
   #readSignature(): void {

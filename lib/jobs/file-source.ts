@@ -3,7 +3,7 @@ import { basename, dirname, relative, resolve } from 'node:path'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { commonFolder, entryId, leadsOut, type FileEntry } from './entry-id.js'
-import type { JobEntry, JobSource } from './job.js'
+import type { JobEntry, JobPlan, JobSource } from './job.js'
 import { isListName, readList } from './read-list.js'
 import { walkFolder } from './walk-folder.js'
 
@@ -30,7 +30,10 @@ export interface FileSourceOptions {
   folder?: string
 }
 
-/** The images in files: single images, folders with everything in them, globs, and lists of paths. */
+/**
+ * The images in files: single images, folders with everything in them, globs, and lists of paths. Arrays (.npy) in folders
+ * count where the model takes what images cannot hold.
+ */
 export class FileSource implements JobSource {
   private constructor(
     private readonly inputs: readonly Input[],
@@ -73,16 +76,18 @@ export class FileSource implements JobSource {
   /**
    * Every input, each once.
    *
+   * @param plan with `arrays` folders are also searched for arrays (.npy)
    * @throws GradCamError ERR_FILE_NOT_FOUND or ERR_FILE_UNREADABLE for a list; other errors are entries that fail
    */
-  async *entries(): AsyncGenerator<JobEntry, undefined> {
+  async *entries(plan: Pick<JobPlan, 'arrays'> = {}): AsyncGenerator<JobEntry, undefined> {
+    const { arrays = false } = expect.options(plan, 'plan')
     // A folder and a glob name each file once, of which there may be more than fit into memory.
     const seen =
       this.inputs.length > 1 || this.inputs.some(({ kind }) => kind === 'list' || kind === 'stdin')
         ? new Set<string>()
         : null
     for (const input of this.inputs) {
-      for await (const entry of this.#entriesOf(input)) {
+      for await (const entry of this.#entriesOf(input, arrays)) {
         const id = entryId(entry, this.base)
         if (seen?.has(id)) continue
         seen?.add(id)
@@ -99,19 +104,19 @@ export class FileSource implements JobSource {
     )
   }
 
-  /** How many inputs there are. */
-  async count(): Promise<number> {
+  /** How many inputs there are: see {@link entries}. */
+  async count(plan: Pick<JobPlan, 'arrays'> = {}): Promise<number> {
     let count = 0
-    for await (const _ of this.entries()) count++
+    for await (const _ of this.entries(plan)) count++
     return count
   }
 
-  async *#entriesOf(input: Input): AsyncGenerator<FileEntry, undefined> {
+  async *#entriesOf(input: Input, arrays: boolean): AsyncGenerator<FileEntry, undefined> {
     const { labels = null, folder } = this.options
     const exclude = resolve(this.options.exclude)
     if (input.kind === 'list') yield* readList(input.path, labels, folder)
     else if (input.kind === 'stdin') yield* readList(input.stream, labels, folder)
-    else if (input.kind === 'folder') yield* walkFolder(input.path, exclude)
+    else if (input.kind === 'folder') yield* walkFolder(input.path, exclude, { arrays })
     else if (input.kind === 'file') yield { path: input.path }
     else for (const path of input.paths) if (!path.startsWith(`${exclude}/`)) yield { path }
   }

@@ -68,6 +68,8 @@ export interface JobResultLine extends JobInputLine {
   readonly method: string
   /** Null for a method that requires no layer. */
   readonly layer: string | null
+  /** How often the pass called the layer, see `CamOptions.call`; left out where that is once. */
+  readonly calls?: number
   /** [height, width] of the image in pixels. */
   readonly size: readonly number[]
   /** The part of the image that the model saw. */
@@ -116,6 +118,7 @@ export function toResultLine(
     ...(result.notes.length > 0 && { notes: result.notes }),
     method: spec.method,
     layer,
+    ...((result.calls ?? 1) > 1 && { calls: result.calls as number }),
     size,
     region,
     map: toMapLevels(asImage(map)),

@@ -28,13 +28,17 @@ export interface JobSpec {
   readonly layer: string | null
   /** How the output of the layer becomes [N, C, h, w]; left out where it is that. */
   readonly reshape?: PlainReshape
+  /** Which tensor of a layer that returns several is explained; left out where it returns one. */
+  readonly part?: readonly (string | number)[]
+  /** Which call of a layer that runs several times is explained, from 0; left out for the last. */
+  readonly call?: number
   /** What to explain of inputs without a target of their own. */
   readonly target: BatchTarget
   /** The path to the part of the output that classes are of; left out where none is named. */
   readonly of?: readonly (string | number)[]
   /**
-   * The model's other inputs, where it has several: all in order, each the path of a .npy file with the SHA-256 digest of its
-   * bytes, or a number or flag; null in the place of the images.
+   * The model's other inputs, where it has several: all in order, each the path of a .npy file, or of an image that is prepared
+   * as those of the job, with the SHA-256 digest of its bytes; or a number or flag; null in the place of the images.
    */
   readonly inputs?: readonly JobInput[]
   /** What is done to images. */
@@ -68,11 +72,15 @@ export interface JobSpecOptions {
   layer?: string | null
   /** For a layer that does not return [N, C, h, w]; where the default layer is used, it is that of the layer. */
   reshape?: PlainReshape | null
+  /** For a layer that returns several tensors: see `CamOptions.part`. */
+  part?: string | number | readonly (string | number)[] | null
+  /** For a layer that runs several times in a pass: see `CamOptions.call`. */
+  call?: number | null
   /** 'argmax' by default. Plain data without tensors. */
   target?: BatchTarget
   /** See {@link JobSpec.of}. */
   of?: string | number | readonly (string | number)[] | null
-  /** The model's other inputs, in order: paths of .npy files, numbers or flags, and null in the place of the images. */
+  /** The model's other inputs, in order: paths of .npy files or images, numbers or flags, and null in the place of the images. */
   inputs?: readonly (string | number | boolean | null)[] | null
   /** A preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
@@ -103,10 +111,8 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     alpha = 0.5,
   } = expect.options(options)
   const { reshape = null, weights = null, of = null, inputs: others = null } = options
-  const part = of === null ? undefined : toPath(of)
+  const ofPath = of === null ? undefined : toPath(of)
   if (reshape !== null) toNativeReshape(reshape)
-  if (reshape !== null && !methods[method].layered)
-    throw invalid('reshape', `left out for the method ${method}, which takes no layer`, reshape)
   const { write = ['overlay'], labels = null, base = '', sources: given = [] } = options
   expect.path('model', file)
   if (weights !== null) expect.path('weights', weights)
@@ -115,8 +121,11 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
   if (layer !== null) expect.string('layer', layer, 'the path of a layer')
   if (labels !== null) expect.list('labels', labels, isString, 'strings')
   expect.oneOf('method', method, methodNames)
-  if (layer !== null && !methods[method].layered)
-    throw invalid('layer', `left out for the method ${method}, which takes none`, layer)
+  const ofLayer = { layer, reshape, ...readLayerChoice(options) }
+  if (!methods[method].layered)
+    for (const [name, value] of Object.entries(ofLayer))
+      if (value !== null && value !== undefined)
+        throw invalid(name, `left out for the method ${method}, which takes no layer`, value)
   checkBatchTarget(target)
   expect.list('write', write, isBatchFile, `kinds of files: ${either(batchFiles)}`)
   expect.number('alpha', alpha, { min: 0, max: 1 })
@@ -137,8 +146,10 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     precision,
     layer,
     ...(reshape !== null && { reshape }),
+    ...(ofLayer.part && { part: ofLayer.part }),
+    ...(ofLayer.call !== undefined && { call: ofLayer.call }),
     target,
-    ...(part && { of: part }),
+    ...(ofPath && { of: ofPath }),
     ...(others && { inputs: await readJobInputs(others) }),
     preprocess,
     write,
@@ -147,6 +158,13 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     sources,
     base,
   }
+}
+
+/** Which of the values that a layer returns is explained. */
+function readLayerChoice({ part = null, call = null }: JobSpecOptions): Pick<JobSpec, 'part' | 'call'> {
+  const path = part === null ? undefined : toPath(part, 'part', 'ERR_INVALID_ARGUMENT')
+  if (call !== null) expect.integer('call', call, { min: 0 })
+  return { ...(path && { part: path }), ...(call !== null && { call }) }
 }
 
 async function readJobInputs(given: readonly unknown[]): Promise<JobInput[]> {

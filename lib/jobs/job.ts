@@ -25,8 +25,10 @@ export interface JobSource {
   /**
    * The inputs, each once. It may wait as long as it likes for the next one. `return()` is called on the iterator when the
    * job ends early. What it throws ends the job.
+   *
+   * @param plan what the explainer decided, which the inputs may depend on
    */
-  entries(): AsyncIterable<JobEntry>
+  entries(plan?: Pick<JobPlan, 'arrays'>): AsyncIterable<JobEntry>
 }
 
 /** What a store knows about a job that it handed to this process. */
@@ -81,6 +83,8 @@ export interface JobPlan {
   readonly devices: readonly string[]
   /** What is unusual about the images that the model is given, for people: ', grey as Pillow makes L'; left out for most. */
   readonly images?: string
+  /** Whether the model takes what images cannot hold: volumes, signals, or other channels than grey or colours. */
+  readonly arrays?: boolean
   /** The error of a run on noise of the size that images have, where that failed: see `runJob`. */
   readonly refused?: unknown
 }

@@ -2,6 +2,8 @@ import { announceWarnings } from '../addon/warnings.js'
 import { numThreads } from '../addon/runtime.js'
 import { explainAll } from '../batch/explain-all.js'
 import type { BatchEntry } from '../batch/input.js'
+import { targetOf } from '../batch/target.js'
+import { loadInputFile } from '../batch/input-file.js'
 import type { ExplainAllOptions } from '../batch/options.js'
 import type { BatchExplanation, BatchResult } from '../batch/result.js'
 import { pickLayer } from '../cam/pick-layer.js'
@@ -9,13 +11,12 @@ import type { PlainReshape } from '../cam/reshape.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { methods } from '../methods/table.js'
-import { loadNpy } from '../images/index.js'
 import { observeLayers } from '../model/observe-layers.js'
 import { refusedInput } from '../model/refused-input.js'
 import { describeInput } from '../preprocess/describe-input.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
 import { Tensor } from '../tensor/tensor.js'
-import { expectedInput } from '../model/expected-input.js'
+import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
 import { isModel, type Model } from '../model/model.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { ScriptModule, type LoadOptions } from '../model/script-module.js'
@@ -72,13 +73,15 @@ export class ModelExplainer implements JobExplainer {
     this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#loading))
     try {
       const [model] = this.#models as [Model, ...Model[]]
-      this.#inputs = await loadInputs(spec.inputs)
+      this.#inputs = await loadInputs(model, spec)
       const chosen = await layerOf(model, spec, this.#inputs)
       this.#job = { spec, ...chosen }
       const refused = await tryBlank(model, spec, this.#inputs)
-      const images = describeInput(expectedInput(model, this.#inputs?.indexOf(null) ?? 0), spec.preprocess)
+      const expected = expectedInput(model, this.#inputs?.indexOf(null) ?? 0)
+      const images = describeInput(expected, spec.preprocess)
       const devices = this.#models.map(({ device }) => device)
-      return { ...chosen, devices, ...(images !== '' && { images }), ...(refused !== null && { refused }) }
+      const plan = { ...chosen, devices, ...(takesArrays(expected) && { arrays: true }) }
+      return { ...plan, ...(images !== '' && { images }), ...(refused !== null && { refused }) }
     } catch (error) {
       await this.close()
       throw error
@@ -91,7 +94,7 @@ export class ModelExplainer implements JobExplainer {
   ): AsyncIterable<BatchResult<Extra>> {
     if (!this.#job) throw new GradCamError('ERR_CLOSED', 'The explainer is not open. Call open() first.')
     const { spec, layer, reshape } = this.#job
-    const { method, precision, target, of, preprocess } = spec
+    const { method, precision, part, call, target, of, preprocess } = spec
     return explainAll<Extra>(inputs, {
       maxWait: 1000,
       ...this.#tuning,
@@ -100,6 +103,8 @@ export class ModelExplainer implements JobExplainer {
       ...(precision && { precision }),
       ...(layer !== null && { layer }),
       ...(reshape !== undefined && { reshape }),
+      ...(part && { part }),
+      ...(call !== undefined && { call }),
       target,
       ...(of && { of }),
       ...(this.#inputs && { inputs: this.#inputs }),
@@ -153,11 +158,15 @@ export function threadsOfReplicas(devices: readonly string[]): { readonly thread
 type Chosen = Pick<JobPlan, 'layer' | 'reshape'>
 
 /** The other inputs of the model, as the explainers take them. */
-async function loadInputs(inputs: JobSpec['inputs']): Promise<readonly Value[] | undefined> {
+async function loadInputs(model: Model, { inputs, preprocess }: JobSpec): Promise<readonly Value[] | undefined> {
   if (!inputs) return undefined
   const loaded: Value[] = []
-  for (const input of inputs)
-    loaded.push(typeof input === 'object' && input !== null ? await loadNpy(input.path) : input)
+  for (const [at, input] of inputs.entries())
+    loaded.push(
+      typeof input === 'object' && input !== null
+        ? await loadInputFile(input.path, { model, input: at, preprocess })
+        : input,
+    )
   return loaded
 }
 
@@ -181,6 +190,10 @@ async function tryBlank(model: Model, { preprocess }: JobSpec, inputs: readonly 
   }
 }
 
+/** Whether a model takes what an image of grey or colours cannot hold. */
+const takesArrays = ({ channels, dimensions }: ExpectedInput): boolean =>
+  (dimensions !== null && dimensions !== 2) || (channels !== null && channels !== 1 && channels !== 3)
+
 /** Whether images of all sizes are framed to one. */
 function isOneSize(preprocess: Preprocess): boolean {
   const sizes = [
@@ -203,7 +216,8 @@ async function layerOf(model: Model, spec: JobSpec, inputs: readonly Value[] | u
       { remedy: 'Name the layer to explain.' },
     )
   const { size } = framingOf([224, 224], preprocess)
-  const picked = await pickLayer(model, [1, channels ?? 3, ...size], { inputs })
+  const target = spec.of ? targetOf(spec.target, spec.of) : spec.target
+  const picked = await pickLayer(model, [1, channels ?? 3, ...size], { inputs, target })
   const own = reshape ?? (picked.reshape as PlainReshape | undefined)
   return { layer: picked.layer, ...(own !== undefined && { reshape: own }) }
 }

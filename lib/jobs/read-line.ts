@@ -58,6 +58,7 @@ const resultShape: Readonly<Record<keyof JobResultLine, Check>> = {
   top: listOf(shaped({ class: isCount, label: orNull(isString), score: isScore, probability: isScore })),
   method: isString,
   layer: orNull(isString),
+  calls: ifGiven(isCount),
   size: listOf(isCount, 2),
   region: shaped({ left: isNumber, top: isNumber, right: isNumber, bottom: isNumber }),
   map: isMap,

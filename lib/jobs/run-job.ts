@@ -3,8 +3,8 @@ import type { BatchEntry } from '../batch/input.js'
 import type { BatchResult } from '../batch/result.js'
 import { settled } from '../base/callback.js'
 import { expect, isRecord, invalid } from '../base/check.js'
-import { GradCamError } from '../base/errors.js'
 import { notAFile } from '../images/read-source.js'
+import { isHopeless, isSameRefusal } from './hopeless.js'
 import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
 import { toErrorLine, toResultLine, type InputFile, type JobLine, type SinkFiles } from './job-line.js'
 import type { JobSpec } from './job-spec.js'
@@ -22,12 +22,20 @@ export interface JobProgress extends JobCounts {
 }
 
 /** Something that is probably a mistake, but does not end the job. */
-export interface JobWarning {
-  /** There are more or fewer labels than the model has outputs, so a label may stand at another class than its own. */
-  readonly code: 'LABEL_COUNT'
+export type JobWarning = {
   readonly message: string
-  readonly details: { readonly labels: number; readonly outputs: number }
-}
+} & (
+  | {
+      /** There are more or fewer labels than the model has outputs, so a label may stand at another class than its own. */
+      readonly code: 'LABEL_COUNT'
+      readonly details: { readonly labels: number; readonly outputs: number }
+    }
+  | {
+      /** The layer runs several times in a pass, and the job does not say which call is explained: it is the last. */
+      readonly code: 'LAYER_CALLS'
+      readonly details: { readonly layer: string; readonly calls: number }
+    }
+)
 
 /** The parts of a job, each an interface with an implementation for files and an own model. */
 export interface RunJobOptions {
@@ -51,17 +59,6 @@ export interface RunJobOptions {
   /** Called at most once for each code. */
   onWarning?: ((warning: JobWarning) => void) | undefined
 }
-
-/** Errors that are about the model or the job: every other input would meet them too. */
-const hopeless: readonly string[] = [
-  'ERR_LAYER_NOT_REACHED',
-  'ERR_LAYER_OUTPUT',
-  'ERR_MODEL_DEVICE',
-  'ERR_NO_GRADIENT',
-  'ERR_NO_RELU',
-  'ERR_DISPOSED',
-  'ERR_CLOSED',
-]
 
 /** The functions that each part must have. */
 const functionsOf = {
@@ -144,7 +141,7 @@ class JobRun {
   /** The inputs in progress, by id. */
   readonly #entries = new Map<string, JobEntry & { readonly inputFile?: InputFile }>()
   readonly #tally = new JobTally()
-  #warned = false
+  readonly #warned = new Set<JobWarning['code']>()
 
   constructor(
     private readonly spec: JobSpec,
@@ -168,6 +165,7 @@ class JobRun {
       else if (explained === 0 && isHopeless(result.error, entry, this.spec)) throw result.error
       else if (explained === 0 && isSameRefusal(result.error, plan.refused)) throw plan.refused
       await this.#checkLabels(result)
+      await this.#checkCalls(result)
       await this.#record(
         result.ok
           ? toResultLine(result, entry, this.spec, plan.layer)
@@ -188,7 +186,7 @@ class JobRun {
   }
 
   async *#inputs(): AsyncGenerator<BatchEntry, undefined> {
-    for await (const entry of untilAborted(this.parts.source.entries(), this.#stop)) {
+    for await (const entry of untilAborted(this.parts.source.entries(this.parts.plan), this.#stop)) {
       if (this.parts.claim.done.has(entry.id)) continue
       const { id, input, source = input, target } = entry
       const found = typeof source === 'string' ? await stat(source).catch(() => null) : null
@@ -206,11 +204,24 @@ class JobRun {
 
   async #checkLabels(result: BatchResult<SinkFiles>): Promise<void> {
     const labels = this.spec.labels?.length
-    if (this.#warned || labels === undefined || !result.ok || result.outputs === 0 || result.outputs === labels) return
-    this.#warned = true
+    if (labels === undefined || !result.ok || result.outputs === 0 || result.outputs === labels) return
     const { outputs } = result
     const message = `There are ${labels} labels for the model's ${outputs} classes. The first label is taken for class 0.`
-    await settled(this.parts.onWarning?.({ code: 'LABEL_COUNT', message, details: { labels, outputs } }))
+    await this.#warn({ code: 'LABEL_COUNT', message, details: { labels, outputs } })
+  }
+
+  async #checkCalls(result: BatchResult<SinkFiles>): Promise<void> {
+    const { layer } = this.parts.plan
+    if (!result.ok || layer === null || (result.calls ?? 1) < 2 || this.spec.call !== undefined) return
+    const calls = result.calls as number
+    const message = `Layer '${layer}' runs ${calls} times in a pass. Its last call is explained.`
+    await this.#warn({ code: 'LAYER_CALLS', message, details: { layer, calls } })
+  }
+
+  async #warn(warning: JobWarning): Promise<void> {
+    if (this.#warned.has(warning.code)) return
+    this.#warned.add(warning.code)
+    await settled(this.parts.onWarning?.(warning))
   }
 }
 
@@ -233,21 +244,4 @@ async function* untilAborted<T>(entries: AsyncIterable<T>, stop: AbortSignal): A
     if (stop.aborted) returned.catch(() => {})
     else await returned
   }
-}
-
-/** Whether the model refused an image as it refused noise of the same size: then it refuses every image. */
-function isSameRefusal(error: unknown, refused: unknown): boolean {
-  return error instanceof GradCamError && refused instanceof GradCamError && error.code === refused.code
-}
-
-function isAboutTarget({ code }: GradCamError, { target }: JobSpec): boolean {
-  // Whether there is such a box depends on the image.
-  const isBox = typeof target === 'object' && target.kind === 'box'
-  return code === 'ERR_TARGET_OUT_OF_RANGE' || (code === 'ERR_TARGET' && !isBox)
-}
-
-function isHopeless(error: unknown, { target }: JobEntry, spec: JobSpec): boolean {
-  if (!(error instanceof GradCamError)) return false
-  // The target of the job; a target of an entry concerns that entry alone.
-  return hopeless.includes(error.code) || (isAboutTarget(error, spec) && target === undefined)
 }

@@ -11,10 +11,16 @@ export const imageExtensions =
 /** Of images that cannot be read: they are inputs, too, which fail by name instead of being left out. */
 const otherExtensions = '.heic .heif .hif .jp2 .j2k .jpf .jpx .jpm .jxl .ico .tga .exr .dcm .dicom .psd'.split(' ')
 
+/** What counts as an input in a folder. */
+export interface WalkOptions {
+  /** Whether arrays (.npy) do, besides images. */
+  readonly arrays: boolean
+}
+
 /** Whether a file in a folder is an input. */
-export function isImageName(path: string): boolean {
+export function isInputName(path: string, { arrays }: WalkOptions): boolean {
   const extension = extname(path).toLowerCase()
-  return imageExtensions.includes(extension) || otherExtensions.includes(extension)
+  return imageExtensions.includes(extension) || otherExtensions.includes(extension) || (arrays && extension === '.npy')
 }
 
 /**
@@ -23,13 +29,17 @@ export function isImageName(path: string): boolean {
  *
  * @param skip a folder to leave out: that of the results
  */
-export async function* walkFolder(folder: string, skip: string): AsyncGenerator<FileEntry, undefined> {
-  yield* walk(folder, { skip: await realpath(skip).catch(() => skip), seen: new Set() })
+export async function* walkFolder(
+  folder: string,
+  skip: string,
+  options: WalkOptions = { arrays: false },
+): AsyncGenerator<FileEntry, undefined> {
+  yield* walk(folder, { skip: await realpath(skip).catch(() => skip), seen: new Set(), options })
 }
 
 async function* walk(
   folder: string,
-  state: { readonly skip: string; readonly seen: Set<string> },
+  state: { readonly skip: string; readonly seen: Set<string>; readonly options: WalkOptions },
 ): AsyncGenerator<FileEntry, undefined> {
   let children: Dirent[]
   let unnamed: ReadonlyMap<string, FileEntry> = new Map()
@@ -38,7 +48,7 @@ async function* walk(
     if (real === state.skip || state.seen.has(real)) return
     state.seen.add(real)
     children = await readdir(folder, { withFileTypes: true })
-    if (children.some(({ name }) => name.includes('\uFFFD'))) unnamed = await unnameable(folder)
+    if (children.some(({ name }) => name.includes('\uFFFD'))) unnamed = await unnameable(folder, state.options)
   } catch (cause) {
     yield { path: folder, error: unreadable(folder, cause as NodeJS.ErrnoException) }
     return
@@ -52,7 +62,7 @@ async function* walk(
     const kind =
       child.isSymbolicLink() || !(child.isFile() || child.isDirectory()) ? await stat(path).catch(() => null) : child
     if (kind?.isDirectory()) yield* walk(path, state)
-    else if (isImageName(child.name) && (kind === null || kind.isFile())) yield { path }
+    else if (isInputName(child.name, state.options) && (kind === null || kind.isFile())) yield { path }
   }
 }
 
@@ -60,7 +70,7 @@ async function* walk(
  * Images and folders whose names are not UTF-8, as entries that fail: a JavaScript string cannot represent such a name. The
  * key is the name that readdir() returns for it, which several may share.
  */
-async function unnameable(folder: string): Promise<ReadonlyMap<string, FileEntry>> {
+async function unnameable(folder: string, options: WalkOptions): Promise<ReadonlyMap<string, FileEntry>> {
   const entries = new Map<string, FileEntry>()
   for (const bytes of await readdir(folder, 'buffer')) {
     const name = bytes.toString()
@@ -68,7 +78,7 @@ async function unnameable(folder: string): Promise<ReadonlyMap<string, FileEntry
     const isFolder = (
       await stat(Buffer.concat([Buffer.from(join(folder, '/')), bytes])).catch(() => null)
     )?.isDirectory()
-    if (!isFolder && !isImageName(name)) continue
+    if (!isFolder && !isInputName(name, options)) continue
     const shown = bytes.toString('latin1').replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`)
     const message = `The name of '${join(folder, shown)}' is not in UTF-8, so it cannot be opened. Rename it.`
     const entry = { path: join(folder, shown), error: new GradCamError('ERR_FILE_UNREADABLE', message) }

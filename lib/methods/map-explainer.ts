@@ -10,7 +10,8 @@ import { GuidedGradCam } from '../attribution/guided-grad-cam.js'
 import { InputAttribution, type InputMethod } from '../attribution/input-attribution.js'
 import { InputPerturbation, type PerturbationMethod } from '../perturbation/input-perturbation.js'
 import { operators } from '../tensor/operators.js'
-import { expect, invalid } from '../base/check.js'
+import { expect } from '../base/check.js'
+import { channelsFirst, hasChannelsLast } from '../model/expected-input.js'
 import { checkModel, type Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -36,6 +37,8 @@ export interface MethodMap {
   readonly delta: readonly number[] | null
   /** For each image, whether the map says something, and if not, why. */
   readonly conditions: readonly MapCondition[]
+  /** How often the pass called the layer; null for a method that requires none. See `CamOptions.call`. */
+  readonly calls: number | null
 }
 
 /** A method that made no maps, and why. */
@@ -101,6 +104,7 @@ type Attributed = Explained &
     readonly conditions: readonly MapCondition[]
     readonly intercepted?: number | null
     readonly delta?: readonly number[] | null
+    readonly calls?: number
   } & ({ readonly attribution: Tensor } | { readonly cam: Tensor })
 
 type Maker = (
@@ -113,28 +117,28 @@ type Maker = (
 /** How each class makes maps: as few explainers as can share their passes. */
 const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   Cam: (model, names, layers, settings) => [ofLayers(model, names as readonly CamMethod[], layers, settings)],
-  FullGrad: (model, _names, _layers, settings) => {
-    requireFirst('fullgrad', settings)
-    return [single('fullgrad', null, new FullGrad(model), settings)]
-  },
+  FullGrad: (model, _names, _layers, settings) => [
+    single({ model, method: 'fullgrad', layer: null }, new FullGrad(model, at(settings)), settings),
+  ],
   GuidedGradCam: (model, _, layers, settings) => {
-    requireFirst('guided-gradcam', settings)
+    const own = { ...pick(settings, ['reshape', 'part', 'call']), ...at(settings) }
     return layers.map((layer) =>
-      single(
-        'guided-gradcam',
-        layer,
-        new GuidedGradCam(model, { layer, ...pick(settings, ['reshape', 'part']) }),
-        settings,
-      ),
+      single({ model, method: 'guided-gradcam', layer }, new GuidedGradCam(model, { layer, ...own }), settings),
     )
   },
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
       const own = { ...pick(settings, ['steps', 'smooth']), input: readOtherInputs(settings.inputs).at }
-      return single(name, null, new InputAttribution(model, { method: name as InputMethod, ...own }), settings)
+      return single(
+        { model, method: name, layer: null },
+        new InputAttribution(model, { method: name as InputMethod, ...own }),
+        settings,
+      )
     }),
   InputPerturbation: (model, names, _, settings) =>
-    names.map((name) => single(name, null, perturbing[name as PerturbationMethod](model, settings), settings)),
+    names.map((name) =>
+      single({ model, method: name, layer: null }, perturbing[name as PerturbationMethod](model, settings), settings),
+    ),
 }
 
 const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
@@ -144,15 +148,6 @@ const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: M
   'feature-ablation': (model, settings) => ablateGrid(model, settings.window, at(settings).input),
   rise: (model, settings) =>
     new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']), ...at(settings) }),
-}
-
-function requireFirst(name: MethodName, settings: MethodSettings): void {
-  if (at(settings).input > 0)
-    throw invalid(
-      'inputs',
-      `an array that begins with null for the method ${name}, which explains the first input`,
-      settings.inputs,
-    )
 }
 
 /** Where the images go among a model's inputs. */
@@ -197,15 +192,16 @@ function ofLayers(
   layers: readonly string[],
   settings: MethodSettings,
 ): MapExplainer {
-  const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed', 'reshape', 'part'])
+  const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed', 'reshape', 'part', 'call'])
   // For a method that runs the model for each channel a split always pays; one that was asked for is made in any case.
   const execution = names.some((name) => 'reruns' in camMethods[name]) ? 'auto' : (settings.execution ?? 'auto')
   const others = readOtherInputs(settings.inputs)
   // With one input it need not be said which is meant.
   const input = settings.inputs === undefined ? {} : { input: others.at }
   const cam = new Cam(model, { layers, methods: names, execution, ...own, ...input })
-  const toMap = (layer: string, method: CamMethod, map: Tensor, conditions: readonly MapCondition[]): MethodMap => {
-    return { method, layer, map, intercepted: null, delta: null, conditions }
+  type Facts = Pick<MethodMap, 'conditions' | 'calls'>
+  const toMap = (layer: string, method: CamMethod, map: Tensor, facts: Facts): MethodMap => {
+    return { method, layer, map, intercepted: null, delta: null, ...facts }
   }
   const eachBut = (failures: readonly CamFailure[]) => {
     const made = names.filter((name) => failures.every(({ method }) => method !== name))
@@ -217,10 +213,12 @@ function ofLayers(
       using given = withImages(others, images)
       using explained = await cam.explain<Value>(given.inputs, options)
       const { targets, scores, failures, warnings, of } = explained
-      const conditions = (layer: string, method: CamMethod): readonly MapCondition[] =>
-        explained.maps.find((one) => one.layer === layer && one.method === method)?.conditions ?? []
+      const facts = (layer: string, method: CamMethod): Facts => {
+        const found = explained.maps.find((one) => one.layer === layer && one.method === method)
+        return { conditions: found?.conditions ?? [], calls: found?.calls ?? null }
+      }
       const maps = eachBut(failures).map(([layer, method]) =>
-        toMap(layer, method, explained.get(layer, method).detach(), conditions(layer, method)),
+        toMap(layer, method, explained.get(layer, method).detach(), facts(layer, method)),
       )
       return { output: shareValue(explained.output), targets, scores, maps, failures, warnings, ...(of && { of }) }
     },
@@ -232,7 +230,10 @@ function ofLayers(
           const explained = await cam.backward<Value>(target, { onProgress })
           const { failures } = cam
           const maps = eachBut(failures).map(([layer, method]) =>
-            toMap(layer, method, cam.get(layer, method), cam.conditions(layer, method)),
+            toMap(layer, method, cam.get(layer, method), {
+              conditions: cam.conditions(layer, method),
+              calls: cam.calls(layer),
+            }),
           )
           yield { output: shareValue(output), ...explained, maps, failures }
         }
@@ -246,8 +247,7 @@ function ofLayers(
 
 /** One method. The map of an attribution is its mean over the channels, as in the Python reference. */
 function single(
-  method: MethodName,
-  layer: string | null,
+  { model, method, layer }: Pick<MethodMap, 'method' | 'layer'> & { readonly model: Model },
   explainer: Attributing,
   settings: MethodSettings,
 ): MapExplainer {
@@ -255,13 +255,17 @@ function single(
   const explain: MapExplainer['explain'] = async (images, options) => {
     using given = withImages(others, images)
     using explained = await explainer.explain(given.inputs, options)
-    const { targets, scores, conditions, intercepted = null, delta = null, warnings = [], of } = explained
-    const map =
-      'cam' in explained
-        ? explained.cam.detach()
-        : await callOperatorAsync(operators.mean, [explained.attribution, 1, true], options)
-    const maps = [{ method, layer, map, intercepted, delta, conditions }]
+    const { targets, scores, conditions, intercepted = null, delta = null, calls = null, warnings = [], of } = explained
+    const map = 'cam' in explained ? explained.cam.detach() : await meanOfChannels(explained.attribution, options)
+    const maps = [{ method, layer, map, intercepted, delta, conditions, calls }]
     return { output: shareValue(explained.output), targets, scores, maps, failures: [], warnings, ...(of && { of }) }
+  }
+  const meanOfChannels = async (attribution: Tensor, options: CallOptions): Promise<Tensor> => {
+    if (attribution.shape.length === 2) return attribution.unsqueeze(1) // there are none
+    if (!hasChannelsLast(model, others.at, attribution.shape))
+      return await callOperatorAsync(operators.mean, [attribution, 1, true], options)
+    using first = channelsFirst(attribution)
+    return await callOperatorAsync(operators.mean, [first, 1, true], options)
   }
   return {
     methods: [method],

@@ -17,6 +17,8 @@ export interface MethodSettings {
   readonly reshape?: Reshape
   /** For layers that return several tensors: see `CamOptions.part`. */
   readonly part?: NonNullable<CamOptions['part']>
+  /** For layers that run several times in a pass: see `CamOptions.call`. */
+  readonly call?: number
   readonly seed?: number
   readonly steps?: number
   readonly smooth?: Smoothing
@@ -58,7 +60,14 @@ export const methodOptions = {
   part: {
     of: [...cams, 'guided-gradcam'],
     otherwise: 'none',
-    help: 'which tensor of a layer that returns several, by name or position',
+    help: 'which tensor of a layer that returns several, by name or position, or a JSON array of them',
+    flag: 'NAME|N',
+  },
+  call: {
+    of: [...cams, 'guided-gradcam'],
+    otherwise: 'the last',
+    help: 'which call of a layer that runs several times in a pass, counted from 0',
+    flag: 'N',
   },
   eigenSmooth: {
     of: cams.filter((name) => !isPrincipal(name)),

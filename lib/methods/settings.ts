@@ -24,6 +24,7 @@ const settings: Readonly<Record<SettingName, Setting>> = {
   eigenSmooth: { of: methodOptions.eigenSmooth.of, check: (name, value) => expect.boolean(name, value) },
   reshape: { of: methodOptions.reshape.of, check: checkReshape },
   part: { of: methodOptions.part.of, check: (name, value) => toPath(value, name, 'ERR_INVALID_ARGUMENT') },
+  call: { of: methodOptions.call.of, check: (name, value) => expect.integer(name, value, { min: 0 }) },
   chunkSize: { of: methodOptions.chunkSize.of, check: expect.count },
   seed: { of: methodOptions.seed.of, check: expect.seed },
   steps: { of: methodOptions.steps.of, check: expect.count },

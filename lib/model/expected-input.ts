@@ -1,5 +1,6 @@
 import { expect } from '../base/check.js'
 import type { DType } from '../tensor/dtype.js'
+import type { Tensor } from '../tensor/tensor.js'
 import { checkModel, type Model } from './model.js'
 
 /** What a model takes, as far as its file or its first convolution says it. */
@@ -15,15 +16,29 @@ export interface ExpectedInput {
 }
 
 /**
+ * @internal Whether an input is [N, H, W, C]: 3 or 4 numbers come last, and no convolution sees the input as it is, which would say
+ * that its channels come first. The same as has_channels_last in native/core/pass/rerunner.h.
+ */
+export function hasChannelsLast(model: Model, input: number, shape: readonly number[]): boolean {
+  const [, first = 0, second = 0, last = 0] = shape
+  if (shape.length !== 4 || (last !== 3 && last !== 4) || first <= 4 || second <= 4) return false
+  return !model.handle.facts().firstConvolutions[input]
+}
+
+/** @internal The same with the channels first. */
+export const channelsFirst = (tensor: Tensor): Tensor => tensor.permute([0, 3, 1, 2])
+
+/**
  * What a model takes: channels and spatial dimensions from the shape that an exported program (.pt2) fixes, or else from the
- * first convolution in its code, where that sees the input as it is.
+ * first convolution in its code that sees the input as it is.
  *
- * @param input which of the model's inputs, from 0; what the first convolution says is said of all
+ * @param input which of the model's inputs, from 0
  * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_DISPOSED
  */
 export function expectedInput(model: Model, input = 0): ExpectedInput {
   expect.integer('input', input, { min: 0 })
-  const { firstConvolution, inputs: names } = checkModel(model).handle.facts()
+  const { firstConvolutions, inputs: names } = checkModel(model).handle.facts()
+  const firstConvolution = firstConvolutions[input]
   const contract = model.inputs?.[input]
   const sizes = contract?.dtype ? contract.shape : null
   const channels = sizes && sizes.length > 2 ? sizes[1] : undefined

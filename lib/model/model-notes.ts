@@ -1,4 +1,4 @@
-import type { ModelHandle, NativeRows } from '../addon/native-model.js'
+import type { ModelHandle, NativeFinding, NativeRows } from '../addon/native-model.js'
 import { checkModel, type Model } from './model.js'
 
 /** Something about a model that makes its results depend on more than the image, or that changes how it runs. */
@@ -60,20 +60,25 @@ function factsOfHandle(handle: ModelHandle): Facts {
 
 const recipe = 'Export it again in evaluation mode: model.eval(), and then torch.jit.script or torch.jit.trace.'
 
-function noteOf(kind: 'random' | 'batch-statistics', operator: string, layer: string): ModelNote {
+/** What draws random numbers in training mode alone; other operators draw them in any mode. */
+const drawsInTraining = /dropout|rrelu/
+
+function noteOf(kind: NativeFinding['kind'], operator: string, layer: string): ModelNote {
   const at = layer === '' ? operator : `${operator} at layer '${layer}'`
   return kind === 'random'
     ? {
         code: 'RANDOM',
         layer: layer || null,
         operator,
-        message: `The model draws random numbers by ${at}: two runs of one image differ. ${recipe}`,
+        message: `The model draws random numbers by ${at}: two runs of one image differ. ${
+          drawsInTraining.test(operator) ? recipe : 'Leave that out of the model that you export, if it is not meant.'
+        }`,
       }
     : {
         code: 'BATCH_STATISTICS',
         layer: layer || null,
         operator,
-        message: `The model normalises by the statistics of the batch, by ${at}: an image's result depends on the images beside it. ${recipe}`,
+        message: `The model normalises by the statistics of the batch, by ${at}: an image's result depends on the images beside it. ${recipe} A layer that keeps no statistics (track_running_stats=False) uses the batch's all the same: explain images one at a time.`,
       }
 }
 

@@ -1,4 +1,5 @@
 import { openIfReadable, type ByteSource } from '../archive/byte-source.js'
+import type { StoredDType } from '../archive/stored-tensor.js'
 import { Zip } from '../archive/zip.js'
 import {
   findArchitecture,
@@ -25,6 +26,8 @@ export interface LoadedWeights {
   readonly prefix: string
   /** The key of the dict in the file that holds them, e.g. 'state_dict'; null where they are the file itself. */
   readonly key: string | null
+  /** The type of the file's first parameter. Half precision is widened to float32, as `load_state_dict` in Python does. */
+  readonly dtype: StoredDType
   /** What is done to images for these weights, as the option `preprocess` takes it; null where nothing is known. */
   readonly preprocess: Readonly<Record<string, unknown>> | null
 }
@@ -66,9 +69,9 @@ function zipOf(source: ByteSource): Zip | null {
 export function planOfWeights(name: string, weights: string | Uint8Array): { plan: ModelPlan; loaded: LoadedWeights } {
   const architecture: Architecture = findArchitecture(name)
   const file = readWeights(weights)
-  const { plan, classes, prefix } = fit(architecture, file)
+  const { plan, classes, prefix, dtype } = fit(architecture, file)
   const preprocess = preprocessOf(architecture, typeof weights === 'string' ? weights : null)
-  return { plan, loaded: { architecture: architecture.name, classes, prefix, key: file.key, preprocess } }
+  return { plan, loaded: { architecture: architecture.name, classes, prefix, key: file.key, dtype, preprocess } }
 }
 
 /** Where weights do not fit, the error names the architecture that they do fit. */

@@ -1,4 +1,6 @@
+import { GradCamError } from '../base/errors.js'
 import { settled } from '../base/callback.js'
+import { hasChannelsLast } from '../model/expected-input.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { disposeExplained, ofPart, type ExplainOptions, type Run } from '../explain/explained.js'
 import { Explainer } from '../explain/explainer.js'
@@ -115,6 +117,7 @@ export class InputPerturbation extends Explainer {
     const others = given.length > 1
     if (!(input instanceof Tensor) || input.shape.length < 2 || input.size === 0)
       throw invalid('inputs', 'a Tensor [N, ...] with at least one element, or an array that begins with one', inputs)
+    if (hasChannelsLast(this.model, this.#input, input.shape)) requireOwnWindow(this.#options, input.shape)
     using x = tidy(() => input.detach().to({ device: this.model.device }))
     const make = makers[this.method] as (
       x: Tensor,
@@ -211,4 +214,15 @@ export class InputPerturbation extends Explainer {
     disposeExplained(run.explained)
     return { run: await this.run(inputs, { target, signal }), target }
   }
+}
+
+/** What is covered by default is meant for channels that come first, and so are the masks of RISE. */
+function requireOwnWindow(options: InputPerturbationOptions, shape: readonly number[]): void {
+  if (options.method === 'feature-ablation' || (options.method === 'occlusion' && options.window?.length === 3)) return
+  const text = `The channels of the input [${shape.join(', ')}] come last, and ${options.method} takes inputs [N, C, H, W].`
+  const remedy =
+    options.method === 'occlusion'
+      ? `Give a \`window\` and a \`stride\` for all its dimensions, e.g. [16, 16, ${shape.at(-1)}].`
+      : 'Export the model without the step that moves them.'
+  throw new GradCamError('ERR_SHAPE', text, { remedy, details: { shape } })
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GradCamError } from '../base/errors.js'
 import { FileSource } from '../jobs/file-source.js'
+import type { JobPlan } from '../jobs/job.js'
 import type { JobLine } from '../jobs/job-line.js'
 import { readManifest } from '../jobs/manifest.js'
 import { JobTally, type JobSummary } from '../jobs/tally.js'
@@ -8,7 +9,7 @@ import { listInputs } from './list-inputs.js'
 import { Listing } from './listing.js'
 import { mergeParts, tallyManifest } from './merge.js'
 import { readQueuedSpec } from './read-spec.js'
-import type { Roots } from './roots.js'
+import type { ChunkTools } from './run-chunk.js'
 import type { JobTask, TaskInput } from './task.js'
 import { readLines, Workspace } from './workspace.js'
 
@@ -55,7 +56,7 @@ const askedAtOnce = 4
 export async function coordinate(
   task: JobTask,
   queue: JobQueue,
-  roots: Roots,
+  { roots, models }: Pick<ChunkTools, 'roots' | 'models'>,
   signal: AbortSignal,
 ): Promise<JobSummary> {
   const workspace = new Workspace(await roots.check(task.out, 'folder of results'))
@@ -83,7 +84,9 @@ export async function coordinate(
     )
   const listing = await Listing.open(workspace.listing)
   try {
-    const watch = new Watch(task, { workspace, listing, queue, before })
+    const explainer = await models.use(spec, task.spec)
+    const plan = await explainer.open(spec).finally(() => explainer.close())
+    const watch = new Watch(task, { workspace, listing, queue, before, plan })
     return (await watch.run(source, signal)).summary(seconds(), watch.cancelled)
   } finally {
     await listing.close()
@@ -95,6 +98,8 @@ interface WatchParts {
   readonly listing: Listing
   readonly queue: JobQueue
   readonly before: ReadonlyMap<string, boolean>
+  /** What the model takes: which files in folders are inputs depends on it. */
+  readonly plan: JobPlan
 }
 
 /** Follows a job while its inputs are listed and explained. */
@@ -114,11 +119,11 @@ class Watch {
   }
 
   async run(source: FileSource, signal: AbortSignal): Promise<JobTally> {
-    const { workspace, listing, queue, before } = this.parts
+    const { workspace, listing, queue, before, plan } = this.parts
     const stop = new AbortController()
     const either = AbortSignal.any([signal, stop.signal])
     let failure: unknown
-    const list = listInputs(source, {
+    const list = listInputs(source.entries(plan), {
       listing,
       queue,
       size: this.task.chunk,

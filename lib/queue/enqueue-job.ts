@@ -45,8 +45,9 @@ export interface EnqueueOptions {
  * const source = await FileSource.open(['/data/photos'], { exclude: '/data/maps' })
  * const spec = await makeJobSpec({ model: '/models/model.pt', sources: ['/data/photos'], base: source.base })
  * await using job = await enqueueJob(spec, { queue: 'redis://host:6379', out: '/data/maps', source: ['/data/photos'] })
- * job.on('progress', ({ explained, inputs }) => console.log(`${explained} of ${inputs}`))
- * const summary = await job.result()
+ * const summary = await job.result({
+ *   onProgress: ({ explained, inputs }) => console.log(`${explained} of ${inputs}`),
+ * })
  * ```
  *
  * @param spec its `base` must be that of the source
@@ -57,7 +58,6 @@ export async function enqueueJob(spec: JobSpec, options: EnqueueOptions): Promis
   expect.options(spec, 'spec')
   const { queue, source, chunk = 64, prefix = defaultPrefix, signal } = expect.options(options)
   const { resume = false, retryFailed = false, verify = false } = options
-  const address = readQueueUrl(queue)
   const out = resolve(expect.path('out', options.out))
   const sources = expect.strings('source', source, "['photos']")
   expect.integer('chunk', chunk, { min: 1, max: largestChunk })
@@ -66,6 +66,7 @@ export async function enqueueJob(spec: JobSpec, options: EnqueueOptions): Promis
     throw new GradCamError('ERR_INVALID_ARGUMENT', 'Workers cannot read the standard input of this process.', {
       remedy: 'Write the list to a file that they see.',
     })
+  const address = readQueueUrl(queue)
   // First, so that a server that cannot be reached leaves the folder as it is.
   const server = await openQueue(address, prefix)
   try {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { settled } from '../base/callback.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { JobSummary } from '../jobs/tally.js'
@@ -25,12 +26,17 @@ export interface JobStatus {
   readonly workers: number
 }
 
+/** How a job is awaited. */
+export interface ResultOptions {
+  /** Called whenever the job has got further. An error that it throws ends the waiting; the job goes on. */
+  onProgress?: ((progress: QueueProgress) => void) | undefined
+}
+
 /** How often the queue is asked, in milliseconds. */
 const askEvery = 500
 
-/** A job of a queue, seen from outside: closing it does not end the job. Sends `progress` while `result` is awaited. */
+/** A job of a queue, seen from outside: closing it does not end the job. */
 export class JobHandle {
-  readonly #listeners = new Set<(progress: QueueProgress) => void>()
   readonly #server: QueueServer
   readonly #signal: AbortSignal | undefined
 
@@ -64,33 +70,21 @@ export class JobHandle {
     }
   }
 
-  /** Has a function called with the progress, whenever it has changed, while {@link result} is awaited. */
-  on(event: 'progress', listener: (progress: QueueProgress) => void): this {
-    expect.oneOf('event', event, ['progress'])
-    this.#listeners.add(expect.function('listener', listener))
-    return this
-  }
-
-  /** Undoes {@link on}. */
-  off(event: 'progress', listener: (progress: QueueProgress) => void): this {
-    expect.oneOf('event', event, ['progress'])
-    this.#listeners.delete(listener)
-    return this
-  }
-
   /**
    * Waits until the job has ended.
    *
    * @throws GradCamError the error that ended it; ERR_JOB_NOT_FOUND; the reason of the signal, after which the job goes on
    */
-  async result(): Promise<JobSummary> {
+  async result(options: ResultOptions = {}): Promise<JobSummary> {
+    const { onProgress } = expect.options(options)
+    if (onProgress !== undefined) expect.function('onProgress', onProgress)
     let told = ''
     for (;;) {
       this.#signal?.throwIfAborted()
       const { progress, summary, error } = await patiently(() => this.status(), this.#signal)
       if (progress && JSON.stringify(progress) !== told) {
         told = JSON.stringify(progress)
-        for (const listener of this.#listeners) listener(progress)
+        await settled(onProgress?.(progress))
       }
       if (error) throw error
       if (summary) return summary
@@ -112,7 +106,6 @@ export class JobHandle {
     return this.#server.close()
   }
 
-  /** The same as {@link close}: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

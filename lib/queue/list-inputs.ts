@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { JobSource } from '../jobs/job.js'
+import type { JobEntry } from '../jobs/job.js'
 import type { Listing } from './listing.js'
 import { toTaskInput, type TaskInput } from './task.js'
 
@@ -21,7 +21,7 @@ const fullEvery = 200
  * @param skip whether an input needs no work, e.g. because an earlier run is done with it
  */
 export async function listInputs(
-  source: JobSource,
+  entries: AsyncIterable<JobEntry>,
   {
     listing,
     queue,
@@ -55,7 +55,7 @@ export async function listInputs(
 
   const isListed = before > 0 ? listedBefore(listing) : async () => false
   let inputs: TaskInput[] = []
-  for await (const entry of source.entries()) {
+  for await (const entry of entries) {
     signal.throwIfAborted()
     if (skip(entry.id) || (await isListed(entry.id))) continue
     inputs.push(toTaskInput(entry))

@@ -106,7 +106,7 @@ export function processTasks(
       locked(job, token, async (isLost) => {
         const task = readJobTask(job.data)
         const signal = AbortSignal.any([isLost, stop.signal])
-        return await coordinate(task, queueOf(server, job, { task, maxWaiting, signal }), tools.roots, signal)
+        return await coordinate(task, queueOf(server, job, { task, maxWaiting, signal }), tools, signal)
       }),
     { ...options, concurrency: jobsAtOnce },
     onError,

@@ -81,7 +81,6 @@ export async function startWorker(options: QueueWorkerOptions): Promise<QueueWor
     onError = () => {},
     ...tuning
   } = expect.options(options)
-  const address = readQueueUrl(queue)
   expect.strings('roots', roots, "['/data']")
   expect.strings('modelRoots', modelRoots, "['/models']")
   expect.count('chunks', chunks)
@@ -95,6 +94,7 @@ export async function startWorker(options: QueueWorkerOptions): Promise<QueueWor
   const explaining: ModelExplainerOptions = { ...tuning, maxWait: Infinity }
   const make = explainer ?? (() => new ModelExplainer(explaining))
   if (!explainer) void make() // refuses options that are invalid before anything begins
+  const address = readQueueUrl(queue)
 
   const tools = {
     roots: await openRoots(roots, 'roots'),

@@ -54,12 +54,19 @@ export class ExplainService {
   /** Prepares the models. Throws as `pickLayer` and the explainers do. */
   static async open(settings: ServerSettings, onBatch: (model: string) => BatchListener): Promise<ExplainService> {
     const opened = new Map<string, ServedModel>()
+    // The images by which models are prepared are no requests, and are not counted.
+    let isReady = false
     for (const one of settings.models) {
       const { batchWindow, maxBatch } = settings
-      opened.set(one.name, await ServedModel.open(one, { batchWindow, maxBatch, onBatch: onBatch(one.name) }))
+      const listener = onBatch(one.name)
+      const counted: BatchListener = (images, seconds) => {
+        if (isReady) listener(images, seconds)
+      }
+      opened.set(one.name, await ServedModel.open(one, { batchWindow, maxBatch, onBatch: counted }))
     }
     const service = new ExplainService(opened, settings)
     await service.#warm()
+    isReady = true
     return service
   }
 

@@ -16,6 +16,11 @@ export interface TargetOptions {
   readonly of?: string | number | readonly (string | number)[]
   /** -1 explains what lowers the score. 1 by default. */
   readonly sign?: 1 | -1
+  /**
+   * Which dimension of that tensor counts the images: 1 for sequences [T, N, C] whose steps come first. 0 by default. The
+   * others keep their order, and are what the kinds speak of. Not for boxes.
+   */
+  readonly imageDim?: number
 }
 
 /**
@@ -30,7 +35,7 @@ export interface TargetOptions {
  * - `finer`: sum_c p_c (y_t - alpha y_c) / (sum_c p_c + 1e-9) with p = softmax(y), over the `nearest` classes c by
  *   |y_c - y_t| (3 by default), or the classes `against`; alpha is 1 by default. Finer-CAM, arXiv:2501.11309, as
  *   pytorch-grad-cam has it: its gradient goes through p, too.
- * - `element`: of an output of any shape [N, ...], a step for each dimension after the first: an index (from the end where it
+ * - `element`: of an output of any shape [N, ...], a step for each dimension but that of the images: an index (from the end where it
  *   is negative), or the 'sum', 'mean' or 'max' (the greatest) of all; dimensions without a step are added up. `at: [5]` is
  *   the sum of class 5 over the pixels of [N, C, H, W], `at: [3, 5]` class 5 at step 3 of a sequence [N, T, C], and
  *   `at: [6, 'max']` the best anchor for the third class of a detector's raw output [N, 4 + C, A]. Its class is -1. A changed
@@ -73,7 +78,7 @@ export type { BoxTarget } from './target-box.js'
 
 type PlainTarget = Exclude<Target<never>, (output: never) => Tensor>
 
-/** The keys that each kind takes besides `kind`, `of` and `sign`. */
+/** The keys that each kind takes besides `kind`, `of`, `sign` and `imageDim`. */
 const keysOf: Record<TargetData['kind'], readonly string[]> = {
   class: ['class'],
   probability: ['class'],
@@ -134,16 +139,19 @@ export function toNativeTarget(target: PlainTarget | undefined): {
   const data = target as TargetData
   if (!Object.hasOwn(keysOf, data.kind)) refuse(target, `Its \`kind\` must be ${either(Object.keys(keysOf))}.`)
   const given = target as unknown as Readonly<Record<string, unknown>>
-  const known = ['kind', 'of', 'sign', ...keysOf[data.kind]]
+  const known = ['kind', 'of', 'sign', ...(data.kind === 'box' ? [] : ['imageDim']), ...keysOf[data.kind]]
   const unknown = Object.keys(given).find((key) => !known.includes(key))
   if (unknown !== undefined)
     refuse(target, `The kind '${data.kind}' has no option '${unknown}'; it has ${known.join(', ')}.`)
   if (data.sign !== undefined && data.sign !== 1 && data.sign !== -1) refuse(target, 'Its `sign` must be 1 or -1.')
+  if (data.imageDim !== undefined && !(Number.isSafeInteger(data.imageDim) && data.imageDim >= 0))
+    refuse(target, 'Its `imageDim` must be the number of a dimension, from 0 on.')
 
   const native: NativeTarget = {
     classes: toClasses(given['class'], target),
     sign: data.sign,
     path: toPath(data.of),
+    imageDim: data.imageDim,
   }
   const owned: Disposable[] = []
   switch (data.kind) {

@@ -28,7 +28,12 @@ size_t to_position(const Napi::Value& value, size_t count, const char* what) {
   return static_cast<size_t>(position);
 }
 
-// Calls `add` with each object of an array.
+Napi::Object to_object(const Napi::Value& value, const char* what) {
+  if (!value.IsObject()) refuse_entry(std::string(what) + " is not an object");
+  return value.As<Napi::Object>();
+}
+
+// Calls `add` with each element of an array.
 template <typename Add>
 void each(const Napi::Object& plan, const char* name, Add add) {
   const auto list = plan.Get(name);
@@ -43,6 +48,8 @@ void each(const Napi::Object& plan, const char* name, Add add) {
 
 ModelPlan::File to_file(const Napi::Value& value) {
   if (value.IsString()) return {value.As<Napi::String>().Utf8Value(), {}};
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+    refuse_entry("a file is neither a path nor bytes");
   const auto bytes = value.As<Napi::Uint8Array>();
   return {{}, {reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength()}};
 }
@@ -60,7 +67,7 @@ InputSpec to_input(const Napi::Object& entry) {
   InputSpec spec{to_text(entry.Get("name"), "The name of an input"), entry.Get("isTensor").ToBoolean(), {}, {}};
   if (entry.Get("dtype").IsString()) spec.dtype = parse_dtype(to_text(entry.Get("dtype"), "dtype"));
   each(entry, "sizes", [&](const Napi::Value& value) {
-    const auto size = value.As<Napi::Object>();
+    const auto size = to_object(value, "a size");
     const auto max = to_count(size.Get("max"), "a size");
     spec.sizes.push_back({static_cast<int64_t>(to_count(size.Get("min"), "a size")),
                           max >= 9007199254740991ULL ? InputSize::kAny : static_cast<int64_t>(max),
@@ -73,39 +80,41 @@ InputSpec to_input(const Napi::Object& entry) {
 }  // namespace
 
 ModelPlan to_model_plan(const Napi::Value& value) {
-  const auto object = value.As<Napi::Object>();
+  const auto object = to_object(value, "it");
   ModelPlan plan;
   each(object, "files", [&](const Napi::Value& file) { plan.files.push_back(to_file(file)); });
   each(object, "storages", [&](const Napi::Value& entry) {
-    plan.storages.push_back(to_storage(entry.As<Napi::Object>(), plan.files.size()));
+    plan.storages.push_back(to_storage(to_object(entry, "a storage"), plan.files.size()));
   });
   each(object, "modules", [&](const Napi::Value& value) {
-    const auto entry = value.As<Napi::Object>();
+    const auto entry = to_object(value, "a module");
     plan.modules.push_back({to_text(entry.Get("path"), "A module path"), to_text(entry.Get("type"), "A module type")});
   });
   const auto module_of = [&](const Napi::Value& position) {
     return to_position(position, plan.modules.size(), "a module does not exist");
   };
   each(object, "tensors", [&](const Napi::Value& value) {
-    const auto entry = value.As<Napi::Object>();
+    const auto entry = to_object(value, "a tensor");
+    std::optional<at::ScalarType> converted;
+    if (entry.Has("convertTo")) converted = parse_dtype(to_text(entry.Get("convertTo"), "dtype"));
     plan.tensors.push_back({module_of(entry.Get("module")), to_text(entry.Get("name"), "The name of a tensor"),
                             entry.Get("isParameter").ToBoolean(),
                             to_position(entry.Get("storage"), plan.storages.size(), "a storage does not exist"),
                             parse_dtype(to_text(entry.Get("dtype"), "dtype")), to_integers(entry.Get("sizes"), "sizes"),
                             to_integers(entry.Get("strides"), "strides"),
-                            static_cast<int64_t>(to_count(entry.Get("offset"), "an offset"))});
+                            static_cast<int64_t>(to_count(entry.Get("offset"), "an offset")), converted});
   });
   each(object, "children", [&](const Napi::Value& value) {
-    const auto entry = value.As<Napi::Object>();
+    const auto entry = to_object(value, "a child");
     plan.children.push_back({module_of(entry.Get("module")), to_text(entry.Get("name"), "The name of a module"),
                              module_of(entry.Get("child"))});
   });
   each(object, "methods", [&](const Napi::Value& value) {
-    const auto entry = value.As<Napi::Object>();
+    const auto entry = to_object(value, "the methods of a module");
     plan.methods.push_back({module_of(entry.Get("module")), to_text(entry.Get("text"), "The text of methods")});
   });
   each(object, "inputs",
-       [&](const Napi::Value& entry) { plan.contract.inputs.push_back(to_input(entry.As<Napi::Object>())); });
+       [&](const Napi::Value& entry) { plan.contract.inputs.push_back(to_input(to_object(entry, "an input"))); });
   if (const auto fixed = object.Get("fixedBatch"); fixed.IsObject())
     plan.contract.batch_fixed_by = to_text(fixed.As<Napi::Object>().Get("operator"), "The name of an operator");
   return plan;

@@ -77,7 +77,7 @@ Napi::Array input_names(Napi::Env env, const c10::FunctionSchema& schema) {
 }  // namespace
 
 // facts() -> { device, dtype, hookable, splittable, differentiable, findings: [{ kind, operator, layer }], ending,
-// changes, firstConvolution: null | { channels, dimensions, layer }, inputs: names }
+// changes, firstConvolutions: by input [null | { channels, dimensions, layer }], inputs: names }
 Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto env = info.Env();
@@ -103,7 +103,10 @@ Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
     facts.Set("findings", findings);
     facts.Set("ending", name_of(code.ending));
     facts.Set("changes", code.changes);
-    facts.Set("firstConvolution", to_value(env, code.first_convolution));
+    auto convolutions = Napi::Array::New(env, code.first_convolutions.size());
+    for (uint32_t i = 0; i < code.first_convolutions.size(); ++i)
+      convolutions[i] = to_value(env, code.first_convolutions[i]);
+    facts.Set("firstConvolutions", convolutions);
     facts.Set("inputs", input_names(env, model.forward_schema()));
     return facts;
   });

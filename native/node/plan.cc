@@ -198,6 +198,7 @@ Target to_target(const Napi::Value& value) {
   target.nearest = static_cast<int64_t>(number_or(object.Get("nearest"), 3));
   target.alpha = number_or(object.Get("alpha"), 1);
   target.path = to_path(object.Get("path"));
+  target.image_dim = static_cast<int64_t>(number_or(object.Get("imageDim"), 0));
   if (target.score == Target::Score::box) target.box = to_box_target(object);
   if (target.score == Target::Score::element) target.element = to_element(object.Get("at"));
   if (const auto mask = object.Get("mask"); !mask.IsUndefined()) target.mask = unwrap_tensor(mask).detach();

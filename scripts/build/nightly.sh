@@ -30,7 +30,7 @@ GRADCAM_TEST_FAULTS_EVERY=1 npx ava dist/test/jobs/faults.test.js
 # Other seeds every day.
 step 'fuzzing'
 first=$(($(date +%s) / 86400 * 25000))
-node scripts/fuzz/fuzz.mjs models images api lists --seeds "$first-$((first + 24999))" --minutes 60
+node scripts/fuzz/fuzz.mjs models images api lists programs plans weights --seeds "$first-$((first + 24999))" --minutes 60
 
 step 'soak'
 node --expose-gc scripts/check/soak.mjs --count 20000

@@ -1,19 +1,31 @@
 // Makes the packages of a release, and publishes nothing:
 //
-//   npm run release -- --dry-run --out DIR [--libtorch FOLDER …] [--unchecked]
+//   npm run release -- --dry-run --out DIR [--libtorch VERSION|FOLDER …] [--unchecked]
 //
 // Two tarballs: the package itself, and the addons of this platform, one for each LibTorch named (by default the one that the
-// addon here was built with). The first names the second as an optional dependency. A prebuilt addon must load where PyTorch's
+// addon here was built with). Of a version, such as 2.12, pip downloads LibTorch; each addon computes something before it is packed. The first names the second as an optional dependency. A prebuilt addon must load where PyTorch's
 // own wheels do; what it asks of the C and C++ libraries is checked here, and both packages are looked at as a user gets them
 // (scripts/check/package.mjs), unless --unchecked says that this was done.
 //
 // Linux on x64 is what this was run on. An addon for arm64 is made by running it on such a machine.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { packageRoot, platform, prebuiltPackage, readBuildInfo } from '#internal'
+import { fetchLibTorch, isVersion } from './fetch-libtorch.mjs'
 import { searchPath, tooNew } from './symbol-versions.mjs'
 
 const { values } = parseArgs({
@@ -48,9 +60,27 @@ function run(command, args, { cwd = packageRoot, env = {} } = {}) {
 const publishConfig = { access: 'public', provenance: true }
 const { version, license, repository } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
 
+/** Where LibTorches that pip downloaded are kept for the next release. */
+const fetched = join(packageRoot, 'node_modules', '.cache', 'libtorch-gradcam-release')
+
+/**
+ * Loads a prebuilt addon as a user does, beside a link to its LibTorch, and computes something.
+ *
+ * @param {string} file
+ * @param {string} root
+ */
+function smoke(file, root) {
+  const place = mkdtempSync(join(folder, 'smoke-'))
+  copyFileSync(file, join(place, 'gradcam.node'))
+  symlinkSync(root, join(place, 'torch'))
+  const env = { GRADCAM_ADDON: join(place, 'gradcam.node'), LIBTORCH: root }
+  console.log(run(process.execPath, [join('scripts', 'build', 'smoke.mjs')], { env }).trim())
+}
+
 /** The addon for a LibTorch, linked for other machines from the object files of an ordinary build. */
 function prebuilt(/** @type {string | undefined} */ libtorch) {
-  const env = { ...(libtorch && { LIBTORCH: resolve(libtorch) }) }
+  const root = libtorch && (isVersion(libtorch) ? fetchLibTorch(libtorch, fetched) : resolve(libtorch))
+  const env = { ...(root && { LIBTORCH: root }) }
   run(process.execPath, ['dist/lib/cli/main.js', 'build', '--fresh', '--with', 'cmake-js'], { env })
   const work = join(packageRoot, 'build', 'cmake-js')
   run('cmake', ['--build', work, '--config', 'Release', '--target', 'gradcam_prebuilt'])
@@ -60,6 +90,7 @@ function prebuilt(/** @type {string | undefined} */ libtorch) {
   // A shell, make or Ninja may take the dollar for its own.
   const path = searchPath(file)
   if (path !== '$ORIGIN/torch/lib') throw new Error(`${file} looks for LibTorch in ${path}`)
+  smoke(file, info.libtorch.root)
   const problems = tooNew(file)
   if (problems.length > 0)
     throw new Error(`${file} requires newer C or C++ libraries than PyTorch's wheels:\n${problems.join('\n')}`)

@@ -1,4 +1,4 @@
-// Looks for what no test thought of: npm run fuzz -- models|images|api|lists... [--seeds A-B] [--minutes N]
+// Looks for what no test thought of: npm run fuzz -- models|images|api|lists|programs|plans|weights... [--seeds A-B] [--minutes N]
 //
 // Every seed is one case, the same on every machine. Before the seeds come the files of corpus/KIND. Cases run in processes
 // with limits; what ends such a process, takes more than 10 seconds or 2 GB, throws anything but the package's own errors, or
@@ -10,7 +10,11 @@ import { parseArgs } from 'node:util'
 import { corpusIds } from './corpus.mjs'
 import { runCases } from './run-cases.mjs'
 
-const kinds = ['models', 'images', 'api', 'lists']
+const kinds = ['models', 'images', 'api', 'lists', 'programs', 'plans', 'weights']
+/** What is read of a file of some MB takes no more than that, with LibTorch itself. */
+const small = { milliseconds: 10_000, bytes: 2 ** 30 }
+/** @type {Record<string, typeof small>} */
+const limitsOf = { programs: small, plans: small, weights: small }
 
 /**
  * @param {string} message
@@ -43,6 +47,7 @@ let unknown = 0
 try {
   for (const kind of chosen) {
     const began = performance.now()
+    const limits = limitsOf[kind]
     const ids = [...corpusIds(kind), ...Array.from({ length: last - first + 1 }, (_, i) => String(first + i))]
     const until = began + (minutes * 60_000) / chosen.length
     const { outcomes, findings, cases, peak, next } = await runCases(
@@ -51,6 +56,7 @@ try {
       {
         folder,
         until,
+        ...(limits && { limits }),
       },
     )
     const isKnown = (/** @type {import('./run-cases.mjs').Finding} */ { id, found }) =>

@@ -35,7 +35,7 @@ function mutateRecord(record, mutation, random) {
  *
  * @satisfies {Record<string, (records: ZipRecord[], random: Random) => string>}
  */
-const recordMutations = {
+export const recordMutations = {
   records(records, random) {
     const [one, other] = [random.pick(records), random.pick(records)]
     const changes = {
@@ -80,7 +80,9 @@ const recordMutations = {
     return done.join(', ')
   },
   integer(records, random) {
-    const one = recordOf(records, random.next() < 0.9 ? '/data.pkl' : '/constants.pkl')
+    // What torch.save writes has one pickle alone.
+    const hasConstants = records.some(({ name }) => name.endsWith('/constants.pkl'))
+    const one = recordOf(records, random.next() < 0.9 || !hasConstants ? '/data.pkl' : '/constants.pkl')
     return mutateRecord(one, mutateIntegers, random)
   },
   dtype: ofData(mutateDtype),

@@ -78,16 +78,23 @@ def main(out, name):
         return
     asked = json.loads(line)
     kept = []
-    model.get_submodule(asked["layer"]).register_forward_hook(lambda _m, _i, value: (value.retain_grad(), kept.append(value)) and None)
+
+    def keep(_module, _inputs, value):
+        value.retain_grad()
+        kept.append(value)
+        # What follows may write into what the layer returned, as densenet's last ReLU does.
+        return value.clone()
+
+    model.get_submodule(asked["layer"]).register_forward_hook(keep)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     result = model(x.requires_grad_())
     result = result["out"] if isinstance(result, dict) else result
     (result[:, 1].sum()).backward()
     value, gradient = positions(kept[-1], asked.get("reshape")), positions(kept[-1].grad, asked.get("reshape"))
-    cam = (value * gradient.mean(2, keepdim=True)).sum(1).clamp(min=0)
-    (out / "cam.bin").write_bytes(cam.detach().contiguous().numpy().tobytes())
-    print(json.dumps({"shape": list(cam.shape)}), flush=True)
+    before = (value * gradient.mean(2, keepdim=True)).sum(1).detach()
+    (out / "cam.bin").write_bytes(before.clamp(min=0).contiguous().numpy().tobytes())
+    print(json.dumps({"norm": float(before.double().norm())}), flush=True)
 
 
 if __name__ == "__main__":

@@ -19,13 +19,20 @@ const read = (/** @type {string} */ path) => {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
 }
 
-/** ||a - b|| / ||b|| */
-function distance(/** @type {ArrayLike<number | bigint>} */ actual, /** @type {Float32Array} */ expected) {
+/**
+ * ||a - b|| / ||b||, or relative to another norm.
+ *
+ * @param {ArrayLike<number | bigint>} actual
+ * @param {Float32Array} expected
+ * @param {number} [norm]
+ */
+function distance(actual, expected, norm) {
   let [error, size] = [0, 0]
   for (const [i, value] of expected.entries()) {
     error += (Number(actual[i]) - value) ** 2
     size += value ** 2
   }
+  if (norm !== undefined && norm > 0) return Math.sqrt(error) / norm
   return size === 0 ? Math.sqrt(error) : Math.sqrt(error / size)
 }
 
@@ -49,6 +56,8 @@ class Row {
   /** @type {import('libtorch-gradcam').LayerSuggestion | null} */
   picked = null
   execution = ''
+  /** Of the map before its ReLU, which may leave little of it. */
+  norm = 0
 
   constructor(/** @type {string} */ name, /** @type {string} */ folder, /** @type {Written} */ written) {
     this.name = name
@@ -57,33 +66,52 @@ class Row {
     this.input = Tensor.from(read(join(folder, 'input.bin')), [2, 3, written.size, written.size])
   }
 
-  /** The model in one form, and how far its outputs are off; null where it is not to be had, which its cell says then. */
+  /** The model in one form; null where it is not to be had, which its cell says then. */
   async load(/** @type {Form} */ form) {
-    const { failures, part } = this.written
+    const { failures } = this.written
     const path = join(this.folder, forms[form])
     const isKnown = architectures().some(({ name }) => name === this.name)
-    if (form === 'weights' && !isKnown) return null
-    if (failures[form] !== null || !existsSync(path)) return this.#say(form, 'PyTorch refuses')
+    if (form === 'weights' && !isKnown) return this.#say(form, 'no architecture')
+    if (failures[form] !== null || !existsSync(path)) return this.#say(form, `PyTorch: ${failures[form]}`)
     try {
       const options = form === 'weights' ? { weights: path } : {}
-      const model = await ScriptModule.load(form === 'weights' ? this.name : path, options)
-      const result = await model.forward(this.input)
-      const scores = scoresOf(result, part)
-      const error = distance(scores.toTypedArray(), read(join(this.folder, 'output.bin')))
-      return { form, model, error }
+      return await ScriptModule.load(form === 'weights' ? this.name : path, options)
     } catch (error) {
       return this.#say(form, codeOf(error))
     }
   }
 
   #say(/** @type {Form} */ form, /** @type {string} */ text) {
-    this.cells.set(form, text)
+    this.cells.set(form, text.replaceAll('|', '/'))
     return null
   }
 
-  async pick(/** @type {ScriptModule} */ model) {
+  /** The suggested layer, of the first form that can be loaded. */
+  async pick() {
     const { size } = this.written
-    this.picked ??= await pickLayer(model, [1, 3, size, size]).catch(() => null)
+    for (const form of keysOf(forms)) {
+      const model = await this.load(form)
+      if (!model) continue
+      this.picked = await pickLayer(model, [1, 3, size, size]).catch(() => null)
+      model.dispose()
+      return
+    }
+  }
+
+  /** Compares outputs and map of one form; only one is in memory at a time. */
+  async compare(/** @type {Form} */ form) {
+    const model = await this.load(form)
+    if (!model) return
+    try {
+      const result = await model.forward(this.input)
+      const scores = scoresOf(result, this.written.part)
+      const error = distance(scores.toTypedArray(), read(join(this.folder, 'output.bin')))
+      this.#say(form, shown(error) + (await this.map(model)))
+    } catch (error) {
+      this.#say(form, codeOf(error))
+    } finally {
+      model.dispose()
+    }
   }
 
   /** Compares the map with that of Python, which has written it. */
@@ -97,7 +125,7 @@ class Row {
       await cam.backward((/** @type {never} */ returned) => {
         return scoresOf(returned, part).select(1, 1).sum()
       })
-      const error = distance(cam.get(layer).toTypedArray(), read(join(this.folder, 'cam.bin')))
+      const error = distance(cam.get(layer).toTypedArray(), read(join(this.folder, 'cam.bin')), this.norm)
       this.execution = cam.execution.path === 'split' ? 'split' : `hooked: ${cam.execution.why}`
       cam.dispose()
       return `, map ${shown(error)}`
@@ -129,19 +157,10 @@ async function rowOf(/** @type {string} */ name, /** @type {string} */ folder) {
   const first = await answer()
   if (first.done) return `| ${name} | | PyTorch cannot build it | | | | |`
   const row = new Row(name, folder, JSON.parse(first.value))
-  const loaded = []
-  for (const form of keysOf(forms)) {
-    const found = await row.load(form)
-    if (!found) continue
-    loaded.push(found)
-    await row.pick(found.model)
-  }
+  await row.pick()
   python.stdin.end(row.picked ? `${JSON.stringify(row.picked)}\n` : '\n')
-  if (row.picked) await answer()
-  for (const { form, model, error } of loaded) {
-    row.cells.set(form, shown(error) + (await row.map(model)))
-    model.dispose()
-  }
+  if (row.picked) row.norm = JSON.parse((await answer()).value ?? '{}').norm ?? 0
+  for (const form of keysOf(forms)) await row.compare(form)
   return row.text()
 }
 

@@ -21,6 +21,8 @@ const index = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as {
   input: StoredTensor
   output: StoredTensor
   modules: string[]
+  /** The output with weights that were narrowed to a type and loaded into float32 by load_state_dict. */
+  half: Record<'float16' | 'bfloat16', StoredTensor>
 }
 const input = (): Tensor => toTensor(readTensor(folder, index.input))
 const expected = readTensor(folder, index.output)
@@ -48,6 +50,38 @@ for (const [name, prefix, key] of [
     t.deepEqual([...found.get('features.denseblock4').shape], [2, 1, 2, 3])
   })
 
+for (const dtype of ['float16', 'bfloat16'] as const)
+  test.serial(`weights of ${dtype} become float32, as load_state_dict makes them`, async (t) => {
+    for (const ending of ['pth', 'safetensors']) {
+      using model = await ScriptModule.load('densenet121', { weights: file(`${dtype}.${ending}`) })
+      t.is(model.weights?.dtype, dtype)
+      t.is(model.dtype, 'float32')
+      using x = input()
+      using y = await model.forward(x)
+      assertSame(t, y, readTensor(folder, index.half[dtype]), ending)
+      using gradCam = new GradCam(model, ['features'])
+      using found = await gradCam.explain(x, { target: 3 })
+      t.is(found.get('features').dtype, 'float32')
+    }
+  })
+
+test.serial('commands take weights of half precision, and say what became of them', (t) => {
+  const image = join(packageRoot, 'samples', 'cat_dog.png')
+  const weights = ['--model', 'densenet121', '--weights', file('float16.safetensors')]
+  for (const command of ['explain', 'batch']) {
+    const ended = gradcam([command, image, ...weights, '--out', temporaryFolder(t)])
+    t.is(ended.code, 0, ended.stderr)
+    t.regex(ended.stderr, /the weights are float16 in the file, and float32 in the model/)
+  }
+})
+
+test.serial('weights of integers are refused where numbers with fractions are needed', async (t) => {
+  await t.throwsAsync(ScriptModule.load('densenet121', { weights: file('integers.pth') }), {
+    code: 'ERR_WEIGHTS',
+    message: /Of another shape or type: classifier\.weight of int64 instead of float32/,
+  })
+})
+
 test.serial('the bytes of a file of weights are as good as its path', async (t) => {
   using model = await ScriptModule.load('densenet121', { weights: readFileSync(file('single.safetensors')) })
   using x = input()
@@ -67,7 +101,7 @@ test.serial('weights that do not fit are refused with the names, nearest first',
   })
   await t.throwsAsync(ScriptModule.load('densenet120', { weights: file('zip.pth') }), {
     code: 'ERR_INVALID_ARGUMENT',
-    message: /no architecture 'densenet120'. Did you mean 'densenet121'\?/,
+    message: /architecture 'densenet120' does not exist. Did you mean 'densenet121'\?/,
   })
 })
 
@@ -97,6 +131,22 @@ test.serial('a pickle that needs more than tensors is refused by the name of wha
     message: /posix\.system/,
   })
   t.false(existsSync(out))
+})
+
+test('a pickle of more objects than any has is refused before it fills the memory', (t) => {
+  const start = '\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02'
+  for (const [what, part] of [
+    ['objects', ']'.repeat(500_000)],
+    ['objects', '}'.repeat(500_000)],
+    ['objects', ')\x85'.repeat(500_000)],
+    ['opcodes', 'N'.repeat(4_100_000)],
+    ['opcodes', '('.repeat(4_100_000)],
+    ['opcodes', `N${'q\0'.repeat(4_100_000)}`],
+  ] as const)
+    t.throws(() => readWeights(Buffer.from(start + part, 'latin1')), {
+      code: 'ERR_MODEL_CORRUPT',
+      message: new RegExp(`more than \\d+ ${what}`),
+    })
 })
 
 test.serial('a file of weights without an architecture says what it holds and what fits', async (t) => {

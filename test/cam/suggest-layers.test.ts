@@ -1,9 +1,10 @@
 import test from 'ava'
-import { Cam, ScriptModule, liveTensors, suggestLayers } from '../../lib/index.js'
+import { Cam, ScriptModule, liveTensors, pickLayer, suggestLayers } from '../../lib/index.js'
 import { heldTensors } from '../support/live-tensors.js'
 import { densenetReference } from '../support/densenet.js'
 import { smallNets } from '../support/models.js'
 import { toTensor } from '../support/to-tensor.js'
+import { unusualNets } from '../support/unusual-nets.js'
 
 const nets = await smallNets()
 
@@ -61,4 +62,18 @@ test.serial('a model without spatial outputs has no layers to suggest', async (t
   using single = input.slice(3, 0, 1)
   using pixel = single.slice(2, 0, 1)
   await t.throwsAsync(suggestLayers(model, pixel), { code: 'ERR_TORCH' }) // too small for its pooling
+})
+
+test('of a model that returns several tensors a layer is suggested that the target depends on', async (t) => {
+  const branched = await unusualNets('ways_in_nets.py')
+  using model = await branched.load('branches')
+  const { one } = branched.batch('branches')
+  for (const [of, layer] of [
+    [0, 'left'],
+    [1, 'right'],
+  ] as const) {
+    const [first] = await suggestLayers(model, one, { target: { kind: 'class', class: 1, of } })
+    t.is(first?.layer, layer)
+    t.is((await pickLayer(model, one.shape, { target: { kind: 'class', class: 1, of } })).layer, layer)
+  }
 })

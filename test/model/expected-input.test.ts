@@ -121,7 +121,7 @@ test('a model without layers is not asked for one', async (t) => {
   await t.throwsAsync(pickLayer(model, [1, 3, 16, 24]), { code: 'ERR_LAYER_OUTPUT', message: without })
   t.throws(() => new Cam(model, { layers: ['features'] }), { code: 'ERR_LAYER_NOT_FOUND', message: /no layers at all/ })
   t.is(expectedInput(model).channels, 3)
-  t.regex(gradcam(['layers', nets.file('functional'), '--size', '16x24']).stdout, /all code is in this module/)
+  t.regex(gradcam(['layers', nets.file('functional'), '--size', '16x24']).stdout, /all code is in one module/)
   t.regex(gradcam(['doctor', nets.file('functional'), '--size', '16x24']).stdout, /the model has none/)
 })
 

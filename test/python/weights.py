@@ -3,6 +3,7 @@
     python3 test/python/weights.py OUT
 """
 
+import ctypes
 import json
 import struct
 import sys
@@ -18,15 +19,17 @@ from densenet import densenet121  # noqa: E402
 
 
 def safetensors(tensors, file):
-    header, data = {"__metadata__": {"format": "pt"}}, b""
+    header, data, at = {"__metadata__": {"format": "pt"}}, [], 0
     for name, tensor in tensors.items():
-        raw = bytes(tensor.contiguous().untyped_storage())[: tensor.numel() * tensor.element_size()]
-        dtype = {torch.float32: "F32", torch.int64: "I64"}[tensor.dtype]
-        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
+        whole = tensor.contiguous()
+        raw = ctypes.string_at(whole.data_ptr(), whole.numel() * whole.element_size())
+        dtype = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}[tensor.dtype]
+        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [at, at + len(raw)]}
+        data.append(raw)
+        at += len(raw)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    file.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    file.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(data))
 
 
 def old_name(name):
@@ -73,6 +76,19 @@ def main(folder):
     x = seeded((2, 3, 64, 96), 1)
     with torch.no_grad():
         index = {"input": store(x), "output": store(model(x))}
+    half = {}
+    for dtype in (torch.float16, torch.bfloat16):
+        name = str(dtype)[len("torch.") :]
+        narrow = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
+        model.load_state_dict(narrow)
+        assert model.classifier.weight.dtype is torch.float32
+        with torch.no_grad():
+            half[name] = store(model(x))
+        torch.save(narrow, folder / f"{name}.pth")
+        safetensors(narrow, folder / f"{name}.safetensors")
+    index["half"] = half
+    whole = {key: value if key != "classifier.weight" else value.to(torch.int64) for key, value in state.items()}
+    torch.save(whole, folder / "integers.pth")
     modules = [path for path, _ in model.named_modules()]
     (folder / "index.json").write_text(json.dumps({**index, "modules": modules}))
 

@@ -25,8 +25,11 @@ withRedis('a job of a queue gives the files and lines of a local job', async (t)
   })
   await using job = await enqueueJob(spec, { queue: server.url, out, source, chunk: 6 })
   const seen: number[] = []
-  job.on('progress', (progress) => seen.push(progress.explained))
-  const summary = await job.result()
+  const summary = await job.result({
+    onProgress: (progress) => {
+      seen.push(progress.explained)
+    },
+  })
   t.like(summary, { explained: 20, failed: 1, inputs: 21, files: 40, before: 0, interrupted: false })
   t.deepEqual(summary.errors, { ERR_IMAGE_CORRUPT: 1 })
   t.is(seen.at(-1), 20)

@@ -20,6 +20,7 @@ const needs = {
   posix: { what: 'a POSIX system', inCi: false },
   mount: { what: 'the right to mount a file system', inCi: false },
   user: { what: 'a user that is not root', inCi: false },
+  gcov: { what: 'GCC with gcov', inCi: false },
   redis: { what: 'redis-server, of the package redis-server of Debian', inCi: process.platform === 'linux' },
   postgres: { what: 'initdb and postgres, of the package postgresql of Debian', inCi: process.platform === 'linux' },
   faults: { what: 'Linux with the GNU C library, and a C compiler', inCi: false },

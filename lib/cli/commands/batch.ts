@@ -29,8 +29,8 @@ export const command: Command = {
   description: [
     'Explains any number of images. SOURCE is an image, a folder (with all folders in it), a glob in quotes, a list',
     '(.txt, .list, .tsv, .jsonl, .ndjson), or - for a list on standard input. A line of a list is a path; a path, a tab and',
-    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. Arrays (.npy), which models are given as',
-    'they are, count where they are named, or match a glob, and not in a folder. DIR must not be a folder of',
+    'a target; or {"path": …, "target": …}; a relative path starts at the current folder. Arrays (.npy) are given to models as',
+    'they are; in folders they count for models of volumes, signals, or other channels than 1 and 3. DIR must not be a folder of',
     'images. By --write it gets these files, where NAME is the path of the input below the folder of all inputs:',
     ...batchFiles.map((kind) => {
       const { ending, help } = describeBatchFile(kind)
@@ -61,9 +61,14 @@ export const command: Command = {
 }
 
 /** The model's other inputs in order, which its code names: it is loaded for that alone. */
-async function placeFlags({ inputs, job, trust }: BatchCall): Promise<NonNullable<JobSpecOptions['inputs']> | null> {
+async function placeFlags({
+  inputs,
+  job: { model: file, weights },
+  trust,
+  libraries,
+}: BatchCall): Promise<NonNullable<JobSpecOptions['inputs']> | null> {
   if (inputs.length === 0) return null
-  using model = await ScriptModule.load(job.model, { trust })
+  using model = await ScriptModule.load(file, { trust, libraries, ...(weights !== null && { weights }) })
   return placeInputs(model, inputs)
 }
 
@@ -119,7 +124,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
 }
 
 function onStart(
-  { layer, reshape, devices, images = '', changed = 0, ...counts }: JobStart,
+  { layer, reshape, devices, images = '', arrays = false, changed = 0, ...counts }: JobStart,
   call: BatchCall,
   source: FileSource,
   report: BatchReport,
@@ -132,16 +137,21 @@ function onStart(
   if (changed > 0)
     report.note(`${counted(changed, 'input')} explained again: the image or the result had changed since the last run.`)
   // Counted while the job runs, which must not wait for it.
-  if (source.repeatable && !call.json) void source.count().then(report.total, () => {})
+  if (source.repeatable && !call.json) void source.count({ arrays }).then(report.total, () => {})
 }
 
-function warningText({ details }: JobWarning): string {
+function warningText({ code, details }: JobWarning): string {
+  if (code === 'LAYER_CALLS')
+    return `${details.layer} runs ${details.calls} times in a pass: its last call is explained. --call takes another.`
   const { labels, outputs } = details
   return `there are ${labels} labels for the model's ${outputs} classes. Check --labels: its first is taken for class 0.`
 }
 
 function nothingIn({ sources }: BatchCall): string {
-  return `no image was found in ${sources.join(', ')}. In a folder, images end in ${imageExtensions.join(', ')}.`
+  return (
+    `no image was found in ${sources.join(', ')}. In a folder, images end in ${imageExtensions.join(', ')}; ` +
+    `arrays (.npy) count for models that take no images, or by a glob ('scans/*.npy').`
+  )
 }
 
 function isCode(error: unknown, code: GradCamError['code']): error is GradCamError {

@@ -3,21 +3,24 @@ import {
   parseSizes,
   parseReshape,
   readTrust,
+  readShape,
   reshapeOption,
   several,
+  shapeOption,
   single,
   trustOption,
   usageError,
 } from '../arguments.js'
 import { checkModel, type ModelQuestion } from '../check-model.js'
 import type { Command, Values } from '../command.js'
-import { inputFlags, readInputs, readOf, readTarget, trialShape } from '../model-inputs.js'
+import { layerFlags, readLayerSettings } from '../method-settings.js'
+import { inputFlags, readInputs, readPath, readTarget, trialShape } from '../model-inputs.js'
 import { modelFlags, readModelChoice } from '../model-options.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
   usage:
-    '[MODEL --size HxW [--layer PATH]… [--reshape HOW] [--target T] [--of PART]] [--device D] [--untrusted] [--json]',
+    '[MODEL --size HxW|--shape NxCxHxW [--layer PATH]… [--reshape HOW] [--target T] [--of PART]] [--device D] [--untrusted] [--json]',
   description: [
     'Prints what was found on this machine and is used, and for everything that is missing how to fix it. With a model file it',
     'also prints whether the model loads and runs, and how explanations run at its layers: split, which is faster than a',
@@ -29,11 +32,13 @@ export const command: Command = {
       value: 'HxW',
       help: "of the model's input; DxHxW for volumes, L for signals, with the channels before them where nothing says them",
     },
+    shape: shapeOption,
     target: { type: 'string', value: 'N|JSON', help: 'what explanations are tried for; the top class by default' },
     ...inputFlags,
     ...modelFlags,
     layer: { type: 'string', multiple: true, value: 'PATH', help: 'instead of the layers that are suggested' },
     reshape: reshapeOption,
+    ...layerFlags,
     device: { type: 'string', value: 'D', help: 'for the model: cpu (the default), cuda, cuda:N, or auto' },
     ...trustOption,
     json: { type: 'boolean', help: 'print it as JSON' },
@@ -57,6 +62,7 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
   if (file === undefined) {
     for (const [name, value] of Object.entries({
       size,
+      shape: single(values, 'shape'),
       layer: layers[0],
       device,
       untrusted: values['untrusted'],
@@ -68,16 +74,20 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
   }
   const sizes = size === undefined ? null : parseSizes(size)
   // The size may be in the file, or in what the weights were published for.
-  if (sizes === null && !file.endsWith('.pt2') && single(values, 'weights') === undefined)
+  const shape = readShape(values)
+  if (sizes === null && shape === null && !file.endsWith('.pt2') && single(values, 'weights') === undefined)
     throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
   const reshape = parseReshape(single(values, 'reshape'))
-  if (reshape && layers.length === 0)
-    throw usageError('--reshape goes with --layer: the suggested layers have their own.')
-  const loading = { device: device ?? 'cpu', ...readTrust(values, sizes && trialShape(sizes)) }
-  const of = readOf(values)
+  const which = readLayerSettings(values)
+  for (const [name, value] of Object.entries({ reshape, part: which.part, call: which.call }))
+    if (value !== null && value !== undefined && layers.length === 0)
+      throw usageError(`--${name} goes with --layer: the suggested layers need none, or have their own.`)
+  const loading = { device: device ?? 'cpu', ...readTrust(values, shape ?? (sizes && trialShape(sizes))) }
+  const of = readPath(values, 'of')
   const text = single(values, 'target')
   const target = text === undefined && of === null ? null : readTarget(text ?? 'argmax', null, of)
-  return { ...readModelChoice(file, values), sizes, layers, reshape, loading, target, inputs: readInputs(values) }
+  const inputs = readInputs(values)
+  return { ...readModelChoice(file, values), ...which, sizes, shape, layers, reshape, loading, target, inputs }
 }
 
 function print({ ok, checks }: DoctorReport): string {

@@ -100,12 +100,15 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const inputSize = inputSizeOf(preprocess)
   const { images } = job
   const layered = job.methods.some((name) => methods[name].layered)
-  using inputs = await loadInputs(model, job.inputs)
+  using inputs = await loadInputs(model, job.inputs, () => preprocess)
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
   const report = explainReport(job)
   const shape = await shapeOf(images, inputSize, inputs)
-  const picked = layered && job.layers.length === 0 ? await pickLayer(model, shape, { inputs: inputs.values }) : null
+  const picked =
+    layered && job.layers.length === 0
+      ? await pickLayer(model, shape, { inputs: inputs.values, target: targets[0] })
+      : null
   const layers = picked ? [picked.layer] : job.layers
   const reshape = job.reshape ?? picked?.reshape
   const settings = { ...job.settings, ...(reshape !== undefined && { reshape }) }

@@ -1,21 +1,24 @@
 import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
+import type { ExpectedInput } from '../../model/expected-input.js'
 import type { Model, NamedModule } from '../../model/model.js'
-import { suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
+import { spatialSizes, suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
 import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
 import { Tensor } from '../../tensor/tensor.js'
-import { parseSizes, readTrust, single, trustOption, usageError } from '../arguments.js'
+import { parseSizes, readShape, readTrust, shapeOption, single, trustOption, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { inputFlags, inputShape, loadInputs, readInputs, trialShape, type LoadedInputs } from '../model-inputs.js'
 import { loadChoice, modelFlags, readModelChoice } from '../model-options.js'
 import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
+import { preprocessAt } from '../preprocess-option.js'
 import { refusedInput } from '../../model/refused-input.js'
 import { formatTable, type Cell } from '../table.js'
 import { counted, humanCount } from '../../base/units.js'
 
 export const command: Command = {
-  usage: 'FILE [--size HxW] [--input NAME=FILE]… [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
+  usage:
+    'FILE [--size HxW | --shape NxCxHxW] [--input NAME=FILE]… [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
   description: [
     'Shows the layers of a model as a tree: name, class, number of parameters. With --size the model runs',
     'once on noise of that size, and the tree shows what each layer returned, and which one explain uses by default.',
@@ -27,6 +30,7 @@ export const command: Command = {
       value: 'HxW',
       help: 'run on an input of this size; DxHxW for volumes, L for signals, with the channels before them where nothing says them',
     },
+    shape: shapeOption,
     input: inputFlags.input,
     ...modelFlags,
     under: { type: 'string', value: 'PATH', help: 'only the layers inside this one' },
@@ -41,6 +45,7 @@ export const command: Command = {
     if (file === undefined || more.length > 0)
       throw usageError('layers requires one model file, e.g. gradcam layers model.pt. See: gradcam layers --help')
     const size = single(values, 'size')
+    const whole = readShape(values)
     const sizes = size === undefined ? null : parseSizes(size)
     const flags = readInputs(values)
     const depth = parseDepth(single(values, 'depth'))
@@ -49,10 +54,13 @@ export const command: Command = {
     const device = single(values, 'device') ?? 'cpu'
     using model = await loadChoice(readModelChoice(file, values), {
       device,
-      ...readTrust(values, sizes && trialShape(sizes)),
+      ...readTrust(values, whole ?? (sizes && trialShape(sizes))),
     })
-    using inputs = await loadInputs(model, flags)
-    const shape = sizes && inputShape(sizes, inputs.expected)
+    const shapeOf = (expected: ExpectedInput) => whole ?? (sizes && inputShape(sizes, expected))
+    using inputs = await loadInputs(model, whole || sizes ? flags : [], (expected) =>
+      preprocessAt(model.weights, spatialSizes(shapeOf(expected) ?? [])),
+    )
+    const shape = shapeOf(inputs.expected)
     const modules = model.namedModules()
     if (!modules.some(({ path }) => path === under)) model.checkLayer(under) // throws, with the nearest names
     const seen = shape && (await runOnce(model, shape, inputs))
@@ -95,7 +103,7 @@ async function runOnce(model: Model, shape: readonly number[], inputs: LoadedInp
   const outputs = await observeLayers(model, given).catch((error: unknown) => {
     throw refusedInput(error, shape)
   })
-  const [picked = null] = await suggestFrom({ model, inputs: given, options: {} }, outputs, shape.slice(2))
+  const [picked = null] = await suggestFrom({ model, inputs: given, options: {} }, outputs, shape)
   return { outputs, picked }
 }
 

@@ -1,5 +1,5 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { GradCamError } from '../../base/errors.js'
 import { lastLines, run } from '../../base/processes.js'
 import { keepPartial, makePartial } from '../cache.js'
@@ -96,12 +96,26 @@ function makeInstallFolder(cache: string): string {
 
 /** The error for a cache folder in which nothing can be installed. */
 export function unwritable(cache: string, cause: unknown): GradCamError {
-  const { code = String(cause) } = cause as NodeJS.ErrnoException
+  const { code: said = String(cause) } = cause as NodeJS.ErrnoException
+  // Of a file system that is read-only Node says that the folder to be made does not exist.
+  const code = said === 'ENOENT' ? (whyNoFolder(cache) ?? said) : said
   return new GradCamError('ERR_LIBTORCH_INSTALL', `The cache folder ${cache} cannot be written (${code}).`, {
     remedy: 'Name a folder of your own in GRADCAM_CACHE, or an installed LibTorch in LIBTORCH.',
     details: { folder: cache },
     cause,
   })
+}
+
+/** Why no folder can be made at a path, by the nearest folder above it that exists; null where that can be written. */
+function whyNoFolder(path: string): string | null {
+  let above = path
+  while (!existsSync(above) && dirname(above) !== above) above = dirname(above)
+  try {
+    accessSync(above, constants.W_OK)
+    return null
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? null
+  }
 }
 
 interface PipEnd {

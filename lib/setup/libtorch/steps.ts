@@ -115,7 +115,7 @@ export function linkedWith(site: string): string[] {
 }
 
 /** Removes what only Python would use, and the libraries for GPUs, which could not be loaded: half of what it takes on the disk. */
-function keepLibraries(torch: string): void {
+export function keepLibraries(torch: string): void {
   for (const name of listFolder(torch)) {
     if (!['lib', 'include', 'version.py'].includes(name)) rmSync(join(torch, name), { recursive: true, force: true })
   }

@@ -87,7 +87,7 @@ Ending find_ending(jit::Graph& graph, const c10::ivalue::Object* self) {
   std::optional<Ending> ending;
   Frame whole{&graph, ""};
   whole.self = self;
-  for_each_origin(whole, graph.outputs()[0], /*past_writes=*/false, [&](const Frame&, Node* node) {
+  for_each_origin(whole, graph.outputs()[0], {}, [&](const Frame&, Node* node) {
     const std::string name = node->kind().is_aten() ? node->kind().toUnqualString() : "";
     const auto one = name == "softmax" || name == "_softmax"           ? Ending::softmax
                      : name == "log_softmax" || name == "_log_softmax" ? Ending::log_softmax

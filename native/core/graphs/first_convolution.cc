@@ -2,6 +2,7 @@
 
 #include <torch/csrc/jit/ir/constants.h>
 
+#include <set>
 #include <unordered_set>
 
 #include "module_walk.h"
@@ -39,6 +40,7 @@ bool keeps_channels(const Node* node) {
                                                       "to",
                                                       "contiguous",
                                                       "clone",
+                                                      "detach",
                                                       "float",
                                                       "half",
                                                       "double",
@@ -75,12 +77,13 @@ bool keeps_channels(const Node* node) {
   return is_one_of(node, kNames);
 }
 
-// Whether a value is the model's input, with its channels as they are.
-bool is_input(const Frame& frame, Value* value, int steps) {
+// Whether a value is an input of the model, with its channels as they are; which one is put into `inputs`.
+bool is_input(const Frame& frame, Value* value, std::set<size_t>& inputs, int steps = 0) {
   if (steps > kMostSteps) return false;
   bool is = true;
-  for_each_origin(frame, value, /*past_writes=*/false, [&](const Frame& at, Node* node) {
-    is = is && keeps_channels(node) && is_input(at, node->input(0), steps + 1);
+  const auto reached = [&](size_t input) { inputs.insert(input); };
+  for_each_origin(frame, value, {.past_views = false, .reached = reached}, [&](const Frame& at, Node* node) {
+    is = is && keeps_channels(node) && is_input(at, node->input(0), inputs, steps + 1);
   });
   return is;
 }
@@ -89,7 +92,7 @@ bool is_input(const Frame& frame, Value* value, int steps) {
 std::optional<c10::IValue> known_value(const Frame& frame, Value* value) {
   std::optional<c10::IValue> known;
   int origins = 0;
-  for_each_origin(frame, value, /*past_writes=*/true, [&](const Frame& at, Node* node) {
+  for_each_origin(frame, value, {.past_writes = true}, [&](const Frame& at, Node* node) {
     ++origins;
     if (node->kind() == c10::prim::GetAttr)
       known = attribute_value(at, node);
@@ -109,8 +112,7 @@ std::optional<c10::IValue> argument(const Frame& frame, Node* node, const char* 
 std::optional<FirstConvolution> read(const Frame& frame, Node* node) {
   const auto weight = argument(frame, node, "weight");
   const auto groups = argument(frame, node, "groups");
-  if (!weight || !weight->isTensor() || !groups || !groups->isInt() || !is_input(frame, node->input(0), 0))
-    return std::nullopt;
+  if (!weight || !weight->isTensor() || !groups || !groups->isInt()) return std::nullopt;
   const auto sizes = weight->toTensor().sizes();
   if (sizes.size() < 3 || sizes.size() > 5) return std::nullopt;
   const auto transposed = argument(frame, node, "transposed");
@@ -121,13 +123,18 @@ std::optional<FirstConvolution> read(const Frame& frame, Node* node) {
 
 }  // namespace
 
-std::optional<FirstConvolution> find_first_convolution(jit::Graph& graph, const c10::ivalue::Object* self) {
-  std::optional<FirstConvolution> found;
+std::vector<std::optional<FirstConvolution>> find_first_convolutions(jit::Graph& graph,
+                                                                     const c10::ivalue::Object* self) {
+  // The graph's first input is the module.
+  std::vector<std::optional<FirstConvolution>> found(graph.inputs().empty() ? 0 : graph.inputs().size() - 1);
   bool seen = false;
   walk_calls(graph, self, [&](const Frame& frame, Node* node) {
-    if (seen || !is_convolution(node)) return;
+    if ((seen && found.size() == 1) || !is_convolution(node)) return;
     seen = true;
-    found = read(frame, node);
+    std::set<size_t> inputs;
+    if (!is_input(frame, node->input(0), inputs) || inputs.size() != 1) return;
+    const auto input = *inputs.begin();
+    if (input > 0 && !found.at(input - 1)) found.at(input - 1) = read(frame, node);
   });
   return found;
 }

@@ -92,6 +92,8 @@ std::optional<c10::IValue> known_attribute(const Frame& frame, const Node* node)
   return attribute.isBool() || attribute.isString() || attribute.isNone() ? std::optional(attribute) : std::nullopt;
 }
 
+bool is_number(const c10::IValue& value) { return value.isInt() || value.isDouble(); }
+
 std::optional<c10::IValue> known_operation(const Frame& frame, const Node* node, int depth) {
   const std::string name = node->kind().is_aten() ? node->kind().toUnqualString() : "";
   const auto flag = [&](size_t input) { return known_flag(frame, node->input(input), depth + 1); };
@@ -106,10 +108,17 @@ std::optional<c10::IValue> known_operation(const Frame& frame, const Node* node,
     return left && right ? std::optional(c10::IValue(!decisive)) : std::nullopt;
   }
   const bool same = name == "eq" || name == "__is__";
-  if (!same && name != "ne" && name != "__isnot__") return std::nullopt;
+  const bool ordered = name == "gt" || name == "lt" || name == "ge" || name == "le";
+  if (!same && !ordered && name != "ne" && name != "__isnot__") return std::nullopt;
   const auto left = known_value(frame, node->input(0), depth + 1);
   const auto right = known_value(frame, node->input(1), depth + 1);
   if (!left || !right) return std::nullopt;
+  if (is_number(*left) && is_number(*right)) {
+    const double a = left->toScalar().toDouble(), b = right->toScalar().toDouble();
+    if (ordered) return c10::IValue(name == "gt" ? a > b : name == "lt" ? a < b : name == "ge" ? a >= b : a <= b);
+    return c10::IValue((a == b) == same);
+  }
+  if (ordered) return std::nullopt;
   if (left->isString() && right->isString()) return c10::IValue((left->toStringRef() == right->toStringRef()) == same);
   if (left->isNone() || right->isNone()) return c10::IValue((left->isNone() && right->isNone()) == same);
   if (left->isBool() && right->isBool()) return c10::IValue((left->toBool() == right->toBool()) == same);
@@ -197,8 +206,8 @@ bool constructs(const Node* node) {
 
 class Trace {
  public:
-  Trace(bool past_writes, const std::function<void(const Frame&, Node*)>& found)
-      : past_writes_(past_writes), found_(found) {}
+  Trace(const Tracing& tracing, const std::function<void(const Frame&, Node*)>& found)
+      : tracing_(tracing), found_(found) {}
 
   void value(const Frame& frame, Value* value, int depth) {
     if (depth > 1000 || !seen_.emplace(&frame, value).second) return;
@@ -234,6 +243,7 @@ class Trace {
     auto* owner = block->owningNode();
     const auto index = value->offset();
     if (!owner) {
+      if (!frame.caller && tracing_.reached) tracing_.reached(index);
       if (frame.caller && index + frame.skipped < frame.call->inputs().size())
         this->value(*frame.caller, frame.call->input(index + frame.skipped), depth + 1);
       return;
@@ -246,20 +256,20 @@ class Trace {
   // A view or an in-place operator: its schema says which inputs its output may share memory with.
   bool follow_alias(const Frame& frame, Value* value, int depth) {
     const auto* schema = value->node()->maybeSchema();
-    if (!schema || value->offset() >= schema->returns().size()) return false;
+    if (!tracing_.past_views || !schema || value->offset() >= schema->returns().size()) return false;
     if (!schema->returns()[value->offset()].alias_info()) return false;
     bool followed = false;
     for (size_t i = 0; i < schema->arguments().size() && i < value->node()->inputs().size(); ++i) {
       const auto* alias = schema->arguments()[i].alias_info();
       if (!alias) continue;
-      if (alias->isWrite() && !past_writes_) return false;
+      if (alias->isWrite() && !tracing_.past_writes) return false;
       this->value(frame, value->node()->input(i), depth + 1);
       followed = true;
     }
     return followed;
   }
 
-  const bool past_writes_;
+  const Tracing& tracing_;
   const std::function<void(const Frame&, Node*)>& found_;
   std::deque<Frame> frames_;
   std::set<std::pair<const Frame*, const Value*>> seen_;
@@ -273,9 +283,9 @@ void walk_calls(Graph& graph, const c10::ivalue::Object* self, const std::functi
   Walk(visit).frame(whole, 0);
 }
 
-void for_each_origin(const Frame& frame, Value* value, bool past_writes,
+void for_each_origin(const Frame& frame, Value* value, const Tracing& tracing,
                      const std::function<void(const Frame&, Node*)>& found) {
-  Trace(past_writes, found).value(frame, value, 0);
+  Trace(tracing, found).value(frame, value, 0);
 }
 
 bool is_always_true(const Frame& frame, const Node* node, const std::string& argument) {

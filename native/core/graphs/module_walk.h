@@ -23,11 +23,17 @@ struct Frame {
 void walk_calls(torch::jit::Graph& graph, const c10::ivalue::Object* self,
                 const std::function<void(const Frame&, torch::jit::Node*)>& visit);
 
+// How a value is followed backward.
+struct Tracing {
+  bool past_writes = false;  // through operators that change their input in place; otherwise they make a new value
+  bool past_views = true;    // through operators whose output may share memory with an input; likewise
+  std::function<void(size_t)> reached = nullptr;  // called for each input of the outermost graph that it comes from
+};
+
 // Where a value comes from: follows it backward through views, containers, branches, loops and calls. `found` is called
 // for each node that makes it: one that computes a new value, a constant, or a GetAttr. A value that is an input of the
-// outermost graph comes from none. An operator that changes its input in place makes a new value if `past_writes` is
-// false; otherwise the value comes from where its input comes from.
-void for_each_origin(const Frame& frame, torch::jit::Value* value, bool past_writes,
+// outermost graph comes from none.
+void for_each_origin(const Frame& frame, torch::jit::Value* value, const Tracing& tracing,
                      const std::function<void(const Frame&, torch::jit::Node*)>& found);
 
 // Whether a flag of a node is known to be true in evaluation mode, whatever the input is.

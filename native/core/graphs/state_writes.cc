@@ -53,7 +53,7 @@ StateWrites find_state_writes(jit::Graph& graph, const c10::ivalue::Object* self
       return;
     }
     for (auto* value : written_inputs(frame, node))
-      for_each_origin(frame, value, /*past_writes=*/true, [&](const Frame& at, Node* origin) {
+      for_each_origin(frame, value, {.past_writes = true}, [&](const Frame& at, Node* origin) {
         if (origin->kind() == c10::prim::GetAttr) {
           if (origin->output()->type()->kind() == c10::TypeKind::NoneType) return;  // a batch norm without statistics
           add_once(writes.attributes, attribute_path(at, origin));

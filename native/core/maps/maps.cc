@@ -39,9 +39,11 @@ std::vector<int64_t> token_grid(const LayerShape& shape, int64_t tokens, const s
 
 Tensor resize(const Tensor& map, const std::vector<int64_t>& size, const std::string& path) {
   if (static_cast<int64_t>(size.size()) + 2 != map.dim())
-    throw Error("ERR_LAYER_OUTPUT", "The map of layer '" + path + "', of shape " + text_of(map) +
-                                        ", cannot be resized to "
-                                        "the model's input, which has another number of spatial dimensions.");
+    throw Error("ERR_LAYER_OUTPUT",
+                "The map of layer '" + path + "', of shape " + text_of(map) +
+                    ", cannot be resized to "
+                    "the model's input, which has another number of spatial dimensions.",
+                Remedy{"Where the model has several inputs, say by `input` which one holds the images."});
   return map.sizes().slice(2).equals(size) ? map : upsample_linear(map, size);
 }
 

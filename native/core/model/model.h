@@ -38,8 +38,8 @@ struct CodeFacts {
   std::vector<Finding> findings;
   Ending ending = Ending::other;
   std::string changes;  // the state that its runs change, for messages; empty where they change none
-  std::optional<FirstConvolution> first_convolution;
-  std::vector<std::string> devices;  // that the code names, other than the CPU
+  std::vector<std::optional<FirstConvolution>> first_convolutions;  // by input
+  std::vector<std::string> devices;                                 // that the code names, other than the CPU
 };
 
 // Whether a row of a batch comes out as its image does alone.
@@ -48,6 +48,7 @@ struct RowsFound {
   std::string why;      // where it does not: what was seen, in a sentence
   std::string layer;    // and the first layer where it was
   bool random = false;  // two runs of one image differ already
+  IValue one{}, two{};  // what the model returned for one image and for two, of which the shapes alone are kept
 };
 
 // A loaded model in eval mode, whose parameters require no gradients, whatever the format of its file: what passes run.

@@ -33,6 +33,7 @@ struct ModelPlan {
     at::ScalarType dtype = at::kFloat;
     std::vector<int64_t> sizes, strides;
     int64_t offset = 0;
+    std::optional<at::ScalarType> converted;  // to which type, once it is read
   };
   struct Child {
     size_t module = 0;

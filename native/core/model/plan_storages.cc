@@ -107,7 +107,7 @@ at::Tensor PlanStorages::tensor(const ModelPlan::TensorEntry& entry) {
   for (auto at = first; at != last; ++at) {
     const auto& [known, tensor] = made_[at->second];
     if (known->dtype == entry.dtype && known->offset == entry.offset && known->sizes == entry.sizes &&
-        known->strides == entry.strides)
+        known->strides == entry.strides && known->converted == entry.converted)
       return tensor;
   }
   const auto& bytes = storage(entry.storage);
@@ -116,6 +116,7 @@ at::Tensor PlanStorages::tensor(const ModelPlan::TensorEntry& entry) {
     refuse_weights("tensor '" + entry.name + "' reaches past its storage");
   auto tensor = at::empty({0}, bytes.options().dtype(entry.dtype))
                     .set_(bytes.storage(), entry.offset, entry.sizes, entry.strides);
+  if (entry.converted) tensor = tensor.to(*entry.converted);
   made_of_.emplace(entry.storage, made_.size());
   made_.emplace_back(&entry, tensor);
   return tensor;

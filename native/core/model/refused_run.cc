@@ -1,11 +1,13 @@
 #include "refused_run.h"
 
 #include <algorithm>
+#include <functional>
 #include <regex>
 #include <string>
 
 #include "core/base/dtype.h"
 #include "core/base/error.h"
+#include "core/base/value_parts.h"
 #include "model.h"
 
 namespace gradcam {
@@ -82,6 +84,36 @@ void refuse_types(const std::string& text, const Model& model, const std::vector
                 {{"dtype", dtype_name(*dtype)}});
 }
 
+// Every dict in a value.
+void for_each_dict(const IValue& value, const std::function<void(const c10::Dict<IValue, IValue>&)>& found) {
+  if (value.isGenericDict()) found(value.toGenericDict());
+  for (const auto& [_, part] : parts_of(value)) for_each_dict(part, found);
+}
+
+// A dict of the inputs without the key that the model looked for. The key may have been meant for another dict, of the
+// model's own: only what was seen is said.
+void refuse_missing_key(const std::string& text, const Model& model, const std::vector<IValue>& inputs) {
+  static const std::regex kText(R"(KeyError: ([^\n]+?)\.?$)");  // a message ends with a full stop, a key does not
+  std::smatch found;
+  if (!std::regex_search(text, found, kText)) return;
+  const auto key = found[1].str();
+  const auto& arguments = model.forward_schema().arguments();
+  for (size_t i = 0; i < inputs.size() && i + 1 < arguments.size(); ++i)
+    for_each_dict(inputs[i], [&](const c10::Dict<IValue, IValue>& dict) {
+      std::string keys;
+      for (const auto& entry : dict) {
+        const auto name = key_text(entry.key());
+        if (name == key) return;
+        keys += (keys.empty() ? "'" : ", '") + name + "'";
+      }
+      const auto& name = arguments[i + 1].name();
+      throw Error("ERR_INVALID_ARGUMENT",
+                  "The model looked for the key '" + key + "' in a dict that does not have it. Its input '" + name +
+                      "' has " + (keys.empty() ? "no keys" : "the keys " + keys) + ".",
+                  Remedy{"Give the key in that input, if the model reads it there."}, {{"input", name}, {"key", key}});
+    });
+}
+
 void refuse_device(const std::string& text, const Model& model) {
   const auto& named = model.code().devices;
   const auto own = model.device().str();
@@ -102,6 +134,7 @@ void refuse_run(const Model& model, const std::vector<IValue>& inputs, const std
   if (dynamic_cast<const Error*>(&error) || is_out_of_memory(error) || !may_run_in_parts(error)) return;
   const auto text = concise_message(error);
   const auto tensors = tensors_of(inputs);
+  refuse_missing_key(text, model, inputs);
   refuse_channels(text, tensors);
   refuse_types(text, model, tensors);
   refuse_device(text, model);

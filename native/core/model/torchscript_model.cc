@@ -109,7 +109,7 @@ void TorchScriptModel::read_code() {
   const auto* self = module_._ivalue().get();
   code_.findings = find_findings(graph, self);
   code_.ending = find_ending(graph, self);
-  code_.first_convolution = find_first_convolution(graph, self);
+  code_.first_convolutions = find_first_convolutions(graph, self);
   code_.devices = find_named_devices(graph, self);
   const auto writes = find_state_writes(graph, self);
   if (writes.empty()) return;

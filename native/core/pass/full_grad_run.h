@@ -14,7 +14,11 @@ class FullGradRun : public Run {
   void capture(const std::vector<IValue>& inputs, const CancelFlag* cancel) override;
 
  private:
-  std::vector<Tensor> biases_;  // by layer: see implicit_bias
+  // One call of a layer that has a bias: what it returned, and the bias, see implicit_bias.
+  struct Call {
+    Tensor activation, bias;
+  };
+  std::vector<Call> calls_;
 };
 
 }  // namespace gradcam

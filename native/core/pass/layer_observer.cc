@@ -32,8 +32,8 @@ Tensor start_graph(const Tensor& tensor) {
 
 }  // namespace
 
-LayerObserver::LayerObserver(const RunContext& context, Captured& captured, Filter filter)
-    : context_(context), captured_(captured), filter_(std::move(filter)) {}
+LayerObserver::LayerObserver(const RunContext& context, Captured& captured, Filter filter, Kept kept)
+    : context_(context), captured_(captured), filter_(std::move(filter)), kept_(std::move(kept)) {}
 
 bool LayerObserver::observes(ModuleId object, const c10::ClassType&) const {
   const auto& layers = context_.layer_objects;
@@ -71,6 +71,7 @@ void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) 
     at::GradMode::set_enabled(true);  // the graph starts here even where the model runs under no_grad
     if (!value.requires_grad()) value = value.detach().requires_grad_();
   }
+  if (kept_) kept_(layer, value);
   output = with_part_at(output, part, value.clone());
   captured_.activations[layer] = std::move(value);
 }

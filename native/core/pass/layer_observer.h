@@ -15,7 +15,10 @@ class LayerObserver : public CallObserver {
   // Called before an output is captured, with the position of the layer. False: it is not captured.
   using Filter = std::function<bool(size_t layer, const Inputs& inputs, const Tensor& output)>;
 
-  LayerObserver(const RunContext& context, Captured& captured, Filter filter = nullptr);
+  // Called with what was captured, at each call.
+  using Kept = std::function<void(size_t layer, const Tensor& activation)>;
+
+  LayerObserver(const RunContext& context, Captured& captured, Filter filter = nullptr, Kept kept = nullptr);
 
   bool observes(ModuleId object, const c10::ClassType& type) const override;
   bool before(ModuleId object, Inputs& inputs) override;
@@ -27,6 +30,7 @@ class LayerObserver : public CallObserver {
   const RunContext& context_;
   Captured& captured_;
   Filter filter_;
+  Kept kept_;
 };
 
 }  // namespace gradcam

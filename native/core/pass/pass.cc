@@ -5,6 +5,7 @@
 
 #include "core/autograd/attention.h"
 #include "core/base/error.h"
+#include "core/targets/target_output.h"
 #include "execution.h"
 #include "full_grad_run.h"
 #include "hooked_run.h"
@@ -142,7 +143,7 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
   const at::AutoGradMode with_graph(plan_.needs_gradient());
   auto run = run_forward(inputs, cancel);
   if (plan_.reruns()) rerunner_ = std::make_unique<Rerunner>(context(), inputs, run->captured());
-  input_size_ = spatial_size(inputs, plan_.input);
+  input_size_ = spatial_size(*model_, inputs, plan_.input);
   run_ = std::move(run);
   count_images(inputs);
   if (images_.value_or(1) > 1 && !model_->rows) probe_batch(inputs, cancel);
@@ -195,11 +196,30 @@ Run& Pass::finished_run() const {
   return *run_;
 }
 
+// A batch that has as many images as a sequence has steps looks right whichever of the two comes first: what the model
+// returned for one image and for two tells them apart.
+void Pass::require_image_dimension(const Target& target) const {
+  if (!model_->rows || images_.value_or(1) < 2 || target.score == Target::Score::box) return;
+  const auto& output = run_->output();
+  const auto path = target.path.empty() ? likely_part(output) : target.path;
+  const auto found = image_dimension(*model_->rows, path);
+  if (!found || *found == target.image_dim) return;
+  const auto part = part_at(output, path);
+  const auto shape = part && part->isTensor() ? shape_text(part->toTensor()) : "";
+  throw Error("ERR_TARGET",
+              "Dimension " + std::to_string(*found) + " of what the model returned, " + shape +
+                  ", counts the images, as runs on one image and on two show, and not dimension " +
+                  std::to_string(target.image_dim) + ".",
+              Remedy{"Say so in the target: { kind, ..., imageDim: " + std::to_string(*found) + " }."});
+}
+
 // A method of activations alone needs no score, so that an output of any shape will do where no target was given.
 ResolvedTarget Pass::resolve(const Target& target) const {
   const bool needs_score = plan_.needs_gradient() || plan_.reruns() || plan_.explains<ScoresOnly>();
+  const auto& output = finished_run().output();
   try {
-    return resolve_target(finished_run().output(), target, images_);
+    require_image_dimension(target);
+    return resolve_target(output, target, images_);
   } catch (const Error& error) {
     if (needs_score || !target.is_default() || error.code() != "ERR_TARGET") throw;
     ResolvedTarget none;

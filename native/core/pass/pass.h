@@ -48,6 +48,7 @@ class Pass {
   std::unique_ptr<Run> run_forward(const std::vector<IValue>& inputs, const CancelFlag* cancel);
   Run& finished_run() const;
   ResolvedTarget resolve(const Target& target) const;
+  void require_image_dimension(const Target& target) const;
   std::vector<ChannelScores> score_channels(const Target& target, const ResolvedTarget& resolved,
                                             const Explained& explained, const CancelFlag* cancel) const;
   void make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const;

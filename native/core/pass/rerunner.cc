@@ -97,15 +97,24 @@ std::exception_ptr failure_of(Score score) {
 
 }  // namespace
 
-std::vector<int64_t> spatial_size(const std::vector<IValue>& inputs, size_t input) {
+bool has_channels_last(const Model& model, const std::vector<IValue>& inputs, size_t input) {
+  if (input >= inputs.size() || !inputs[input].isTensor() || inputs[input].toTensor().dim() != 4) return false;
+  const auto sizes = inputs[input].toTensor().sizes();
+  const auto& seen = model.code().first_convolutions;
+  const bool looks_so = (sizes[3] == 3 || sizes[3] == 4) && sizes[1] > 4 && sizes[2] > 4;
+  return looks_so && (input >= seen.size() || !seen[input]);
+}
+
+std::vector<int64_t> spatial_size(const Model& model, const std::vector<IValue>& inputs, size_t input) {
   if (input >= inputs.size() || !inputs[input].isTensor() || inputs[input].toTensor().dim() <= 2) return {};
-  return inputs[input].toTensor().sizes().slice(2).vec();
+  const auto sizes = inputs[input].toTensor().sizes();
+  return has_channels_last(model, inputs, input) ? sizes.slice(1, 2).vec() : sizes.slice(2).vec();
 }
 
 Rerunner::Rerunner(const RunContext& context, const std::vector<IValue>& inputs, Captured& captured)
     : context_(context),
       goal_(*context.plan.explains<LayerMaps>()),
-      input_size_(spatial_size(inputs, context.plan.input)),
+      input_size_(spatial_size(context.model, inputs, context.plan.input)),
       cut_(std::move(captured.cut)),
       calls_(captured.calls) {
   for (const auto& input : inputs)
@@ -167,11 +176,13 @@ void Rerunner::mask_channels(const CopyScorer& scorer, size_t layer, const Tenso
   const auto channels = at_least_float32(channels_first(activation, goal_.maps.shape, input_size_, path));
   require_row_per_image(channels, images, path);
   if (input_size_.size() + 2 != static_cast<size_t>(channels.dim()))
-    throw Error("ERR_LAYER_OUTPUT",
-                "The channels of layer '" + path +
-                    "' cannot be upsampled to masks of the model's input, which has another "
-                    "number of spatial dimensions.",
-                Remedy{"Pick another layer, or another method."});
+    throw Error(
+        "ERR_LAYER_OUTPUT",
+        "The channels of layer '" + path +
+            "' cannot be upsampled to masks of the model's input, which has another "
+            "number of spatial dimensions.",
+        Remedy{"Pick another layer, or another method; where the model has several inputs, say by `input` which one "
+               "holds the images."});
   // A constant channel makes a mask of zeros: one run serves all of them.
   const auto flat = channels.flatten(2);
   const CopyPlan plan(flat.amax(-1).eq(flat.amin(-1)).logical_not());
@@ -255,7 +266,9 @@ Tensor Rerunner::score_masked_split(const CopyScorer& scorer, const Copies& copi
 std::vector<IValue> Rerunner::masked_inputs(const Copies& some, const Tensor& channels, bool channels_last) const {
   auto inputs = inputs_of(inputs_, images_to_copy(inputs_, context_.plan.input), images_of(some));
   auto input = inputs.at(context_.plan.input).toTensor();
-  inputs.at(context_.plan.input) = input.mul_(channel_masks(channels, some, input_size_).to(input.options()));
+  auto masks = channel_masks(channels, some, input_size_);
+  if (has_channels_last(context_.model, inputs, context_.plan.input)) masks = masks.permute({0, 2, 3, 1});
+  inputs.at(context_.plan.input) = input.mul_(masks.to(input.options()));
   for (auto& each : inputs) each = to_layout(each, channels_last);
   return inputs;
 }

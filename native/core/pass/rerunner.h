@@ -48,6 +48,10 @@ class Rerunner {
 };
 
 // The spatial sizes of an input; empty where it has none.
-std::vector<int64_t> spatial_size(const std::vector<IValue>& inputs, size_t input);
+std::vector<int64_t> spatial_size(const Model& model, const std::vector<IValue>& inputs, size_t input);
+
+// Whether an input is [N, H, W, C]: 3 or 4 numbers come last, and no convolution sees the input as it is, which would
+// say that its channels come first.
+bool has_channels_last(const Model& model, const std::vector<IValue>& inputs, size_t input);
 
 }  // namespace gradcam

@@ -117,6 +117,11 @@ Verdict compare_equal(const IValue& some, const IValue& others) {
   return compare(some, others);
 }
 
+// The same value with tensors that have the same shapes and take no memory.
+IValue shapes_of(const IValue& value) {
+  return map_tensors(value, [](const Tensor& t) { return at::zeros({}).expand(t.sizes()); });
+}
+
 class Probe {
  public:
   Probe(Model& model, std::vector<IValue> alone, std::vector<IValue> pair, const CancelFlag* cancel)
@@ -131,12 +136,19 @@ class Probe {
       if (!may_run_in_parts(e) || is_out_of_memory(e)) throw;
       return {false, "it runs on one image, but not on two: " + concise_message(e), ""};
     }
+    auto found = judge(alone, pair);
+    found.one = shapes_of(alone);
+    found.two = shapes_of(pair);
+    return found;
+  }
+
+ private:
+  RowsFound judge(const IValue& alone, const IValue& pair) {
     if (ignores_count(pair, alone)) return {false, "it returns as many rows for two images as for one.", ""};
     if (compare(pair, alone) != Verdict::differs) return {};
     return explain(alone);
   }
 
- private:
   IValue run(const std::vector<IValue>& inputs, CallObserver* observer) {
     std::vector<IValue> own;
     for (const auto& input : inputs)
@@ -176,6 +188,20 @@ std::optional<int64_t> image_count(const std::vector<IValue>& inputs, size_t inp
   const auto& tensor = inputs[input].toTensor();
   if (tensor.dim() < 2) return std::nullopt;
   return tensor.size(0);
+}
+
+std::optional<int64_t> image_dimension(const RowsFound& rows, const PartPath& path) {
+  const auto one = part_at(rows.one, path), two = part_at(rows.two, path);
+  if (!one || !two || !one->isTensor() || !two->isTensor()) return std::nullopt;
+  const auto alone = one->toTensor().sizes(), pair = two->toTensor().sizes();
+  if (alone.size() != pair.size()) return std::nullopt;
+  std::optional<int64_t> found;
+  for (size_t dim = 0; dim < alone.size(); ++dim) {
+    if (alone[dim] == pair[dim]) continue;
+    if (found || pair[dim] != 2 * alone[dim]) return std::nullopt;
+    found = static_cast<int64_t>(dim);
+  }
+  return found;
 }
 
 const RowsFound& probe_rows(Model& model, const std::vector<IValue>& inputs, size_t input, const CancelFlag* cancel) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/base/cancel.h"
+#include "core/base/value_parts.h"
 #include "core/model/model.h"
 
 namespace gradcam {
@@ -16,5 +17,9 @@ std::optional<int64_t> image_count(const std::vector<IValue>& inputs, size_t inp
 // statistics of the batch, draws random numbers, or was traced for one image. The first call for a model finds out, by
 // two small runs, and the model remembers it.
 const RowsFound& probe_rows(Model& model, const std::vector<IValue>& inputs, size_t input, const CancelFlag* cancel);
+
+// Which dimension of a part of the output counts the images: the one that was twice as large for two. Unknown where
+// none was, or several.
+std::optional<int64_t> image_dimension(const RowsFound& rows, const PartPath& path);
 
 }  // namespace gradcam

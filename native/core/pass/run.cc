@@ -160,7 +160,8 @@ void require_guided(const GuidedGradient& goal, const Captured& captured) {
     throw Error("ERR_NO_RELU",
                 std::string("Guided backprop found no ReLU ") +
                     (goal.scope == ReluScope::modules ? "module in the pass; scope 'all' also sees functional ones."
-                                                      : "in the pass, so its result would be the plain gradient.") +
+                                                      : "between the input and the score, so its result would be the "
+                                                        "plain gradient.") +
                     " The rule is defined for ReLU alone.");
   if (!captured.unruled_activation.empty())
     throw Error("ERR_ACTIVATION",

@@ -141,21 +141,43 @@ ResolvedTarget resolve_detections(const IValue& output, const Target& target) {
 }  // namespace
 
 void require_rows(int64_t rows, std::optional<int64_t> images, const std::string& what, const std::string& code,
-                  const std::string& remedy) {
+                  const std::string& remedy, const std::string& or_else) {
   if (!images || rows == *images) return;
   const auto returned = what + " returned " + std::to_string(rows) + (rows == 1 ? " row" : " rows") + " for " +
                         std::to_string(*images) + (*images == 1 ? " image" : " images");
-  if (*images == 1) throw Error(code, returned + ".", Remedy{remedy});
+  const auto more = or_else.empty() ? "" : " " + or_else;
+  if (*images == 1) throw Error(code, returned + ".", Remedy{remedy + more});
   throw Error(kBatchSize, returned + ", so it cannot be told which belongs to which image.",
-              Remedy{"Give it fewer images at a time."}, {{"rows", rows}, {"images", *images}});
+              Remedy{"Give it fewer images at a time." + more}, {{"rows", rows}, {"images", *images}});
 }
 
 namespace {
 
-void require_row_per_image(const Tensor& table, std::optional<int64_t> images) {
+// Which other dimension has the size of the batch, and so may count the images.
+std::string other_dimension(const Tensor& table, int64_t images) {
+  for (int64_t dim = 1; dim < table.dim(); ++dim)
+    if (table.size(dim) == images)
+      return "It returned " + shape_text(table) + ": if dimension " + std::to_string(dim) +
+             " counts the images, as in outputs that begin with the steps of a sequence, say so in the target: "
+             "{ kind, ..., imageDim: " +
+             std::to_string(dim) + " }.";
+  return {};
+}
+
+void require_row_per_image(const Tensor& table, std::optional<int64_t> images, const Target& target) {
   require_rows(table.size(0), images, "The model", "ERR_TARGET",
                "The first dimension of what is explained must be the images. Explain another part of the output "
-               "(`of`), or pass a function that turns the output into a scalar Tensor.");
+               "(`of`), or pass a function that turns the output into a scalar Tensor.",
+               images && target.image_dim == 0 ? other_dimension(table, *images) : "");
+}
+
+// With the dimension of the images first.
+Tensor images_first(const Tensor& given, int64_t dim) {
+  if (dim == 0) return given;
+  if (dim >= given.dim())
+    throw Error("ERR_TARGET", "The target says that dimension " + std::to_string(dim) +
+                                  " counts the images, but what the model returned is " + shape_text(given) + ".");
+  return given.movedim(dim, 0);
 }
 
 }  // namespace
@@ -163,19 +185,20 @@ void require_row_per_image(const Tensor& table, std::optional<int64_t> images) {
 ResolvedTarget resolve_target(const IValue& output, const Target& target, std::optional<int64_t> images_given) {
   if (target.score == Target::Score::box) {
     auto resolved = resolve_detections(output, target);
-    require_row_per_image(resolved.scores, images_given);
+    require_row_per_image(resolved.scores, images_given, target);
     return resolved;
   }
   ResolvedTarget resolved;
   if (target.path.empty()) resolved.path = likely_part(output);
-  auto logits = output_tensor(output, target.path.empty() ? resolved.path : target.path);
+  auto logits =
+      images_first(output_tensor(output, target.path.empty() ? resolved.path : target.path), target.image_dim);
   // A model that drops dimensions of size one gives [C] for one image.
   if (images_given == 1 && logits.dim() == 1 && logits.size(0) > 1) logits = logits.unsqueeze(0);
   if (target.score == Target::Score::element) {
     if (logits.dim() < 1 || !logits.is_floating_point())
       throw Error("ERR_TARGET", "An element is taken of floating-point numbers [N, ...], but the model returned " +
                                     shape_text(logits) + ".");
-    require_row_per_image(logits, images_given);
+    require_row_per_image(logits, images_given, target);
     resolved.scores = element_scores(logits, target.element) * target.sign;
     resolved.classes.assign(static_cast<size_t>(logits.size(0)), -1);
     return resolved;
@@ -193,7 +216,7 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target, std::o
                   "dimension after the first, a mask where it is a segmentation, or a function that turns the output "
                   "into a scalar Tensor."});
   const auto table = logits.dim() == 1 ? logits.unsqueeze(1) : logits;
-  require_row_per_image(table, images_given);
+  require_row_per_image(table, images_given, target);
   const int64_t images = table.size(0), count = table.size(1);
   if (table.numel() == 0) throw Error("ERR_TARGET", "The model returned no logits: the batch is empty.");
 

@@ -36,6 +36,7 @@ struct Target {
   Score score = Score::logit;
   double sign = 1;               // -1 explains what lowers the score
   PartPath path;                 // to the tensor, through tuples, lists and dicts
+  int64_t image_dim = 0;         // the dimension of that tensor that counts the images: 1 for [T, N, C]
   std::vector<int64_t> against;  // difference: like classes; finer: the classes to compare with
   int64_t nearest = 3;           // finer, where there are none: how many of the nearest
   double alpha = 1;              // finer
@@ -56,15 +57,16 @@ struct ResolvedTarget {
 };
 
 // Each image's score. Where the output is not a tensor and the target has no path, it is the likely_part. Logits are
-// [N, C], or [N] for a model with a single output; for one image they may be [C]. `images`: N, where it is known.
-// ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE; ERR_BATCH_SIZE for several images that do not have one row
-// each.
+// [N, C], or [N] for a model with a single output; for one image they may be [C]. All that is said of dimensions is
+// said after `image_dim` became the first. `images`: N, where it is known. ERR_TARGET, ERR_TARGET_COUNT,
+// ERR_TARGET_OUT_OF_RANGE; ERR_BATCH_SIZE for several images that do not have one row each.
 ResolvedTarget resolve_target(const IValue& output, const Target& target, std::optional<int64_t> images = {});
 
 // Throws where something of a model, e.g. "The model", returned another number of rows than there are images:
-// ERR_BATCH_SIZE for several images, `code` for one. `remedy` says what to do for one.
+// ERR_BATCH_SIZE for several images, `code` for one. `remedy` says what to do for one, `or_else` what may help for any
+// number.
 void require_rows(int64_t rows, std::optional<int64_t> images, const std::string& what, const std::string& code,
-                  const std::string& remedy);
+                  const std::string& remedy, const std::string& or_else = {});
 
 // The target of copies of images, by the number of each one's image. Copies keep their image's class even if the model
 // would predict another one for them.

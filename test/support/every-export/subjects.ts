@@ -167,6 +167,27 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
         onWarning: () => {},
       },
     ],
+    // A server of a kind that is refused when all else was looked at: nothing is connected to.
+    enqueueJob: [
+      { model: { path: 'plain.pt', sha256: '' }, write: [] },
+      { queue: 'amqp://host', out: 'results', source: ['image.png'], chunk: 1, prefix: 'p', resume: true, signal },
+    ],
+    openJob: ['job', { queue: 'amqp://host', prefix: 'p', signal }],
+    startWorker: [
+      {
+        queue: 'amqp://host',
+        roots: ['.'],
+        modelRoots: ['.'],
+        prefix: 'p',
+        chunks: 1,
+        maxWaiting: 1,
+        lockSeconds: 1,
+        devices: ['cpu'],
+        signal,
+        onChunk: () => {},
+        onError: () => {},
+      },
+    ],
     FolderStore: ['results', { resume: true, retryFailed: false, verify: false, onWait: () => {} }],
     FolderSink: ['results'],
     ModelExplainer: [{ model, devices: ['cpu'] }],
