@@ -85,7 +85,8 @@ export async function coordinate(
   const listing = await Listing.open(workspace.listing)
   try {
     const explainer = await models.use(spec, task.spec)
-    const plan = await explainer.open(spec).finally(() => explainer.close())
+    const plan = await explainer.open(spec)
+    await explainer.close() // gives it back: chunks of this worker use the same one
     const watch = new Watch(task, { workspace, listing, queue, before, plan })
     return (await watch.run(source, signal)).summary(seconds(), watch.cancelled)
   } finally {
