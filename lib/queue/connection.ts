@@ -1,5 +1,6 @@
 import type { Job, Processor, Queue, QueueOptions, Worker, WorkerOptions } from 'bullmq'
 import { GradCamError } from '../base/errors.js'
+import { isInTime } from './in-time.js'
 import { queuePackages, type BullMQ } from './packages.js'
 import { plain, withoutPassword, type QueueAddress } from './queue-url.js'
 
@@ -42,11 +43,16 @@ export async function openQueue(address: QueueAddress, prefix: string = defaultP
     queue.on('error', (error: Error) => attempt.failed(error)) // the driver tries again by itself
     return queue
   })
-  const close = async (): Promise<void> => void (await Promise.allSettled(queues.map((queue) => queue.close())))
+  const close = async (): Promise<void> => {
+    if (await isInTime(Promise.allSettled(queues.map((queue) => queue.close())), 2000)) return
+    await isInTime(Promise.allSettled(queues.map((queue) => queue.disconnect())), 1000) // the server is away
+  }
   try {
     await attempt.until(Promise.all(queues.map((queue) => queue.waitUntilReady())))
   } catch (error) {
-    await Promise.race([close(), Promise.allSettled(queues.map((queue) => queue.disconnect()))])
+    // Both: a driver that never connected goes on trying after either.
+    const ends = queues.flatMap((queue) => [queue.close(), queue.disconnect()])
+    await isInTime(Promise.allSettled(ends), 1000)
     throw unreachable(address, error as Error)
   }
   const [jobs, chunks] = queues as [Queue, Queue]

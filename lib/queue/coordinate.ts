@@ -64,6 +64,7 @@ export async function coordinate(
   if (!(await workspace.exists())) return (await tallyManifest(workspace.out)).summary(seconds(), false)
   const spec = await readQueuedSpec(workspace.out, task.spec)
   await workspace.make()
+  await workspace.resume() // where an earlier attempt failed
   const before = new Map<string, boolean>()
   for await (const line of readManifest(workspace.out)) before.set(line.id, !('error' in line))
   const source = await FileSource.open(task.sources, {
@@ -138,8 +139,8 @@ class Watch {
         if (!this.#isDone()) await sleep(rest, undefined, { signal })
       }
     } catch (error) {
-      // Chunks that wait need no work any more, unless only this worker ends.
-      if (!signal.aborted) await workspace.stop().catch(() => {})
+      // Chunks that wait need no work any more, unless another attempt follows, or another worker.
+      if (!signal.aborted && error instanceof GradCamError) await workspace.stop().catch(() => {})
       throw error
     } finally {
       stop.abort()

@@ -6,6 +6,7 @@ import type { JobSummary } from '../jobs/tally.js'
 import { defaultPrefix, openQueue, type QueueServer, type Task } from './connection.js'
 import type { QueueProgress } from './coordinate.js'
 import { readQueueUrl } from './queue-url.js'
+import { patiently } from './patiently.js'
 import { toError } from './tasks.js'
 
 /** Where a job of a queue stands. */
@@ -80,7 +81,7 @@ export class JobHandle {
     let told = ''
     for (;;) {
       this.#signal?.throwIfAborted()
-      const { progress, summary, error } = await this.status()
+      const { progress, summary, error } = await patiently(() => this.status(), this.#signal)
       if (progress && JSON.stringify(progress) !== told) {
         told = JSON.stringify(progress)
         await settled(onProgress?.(progress))
@@ -105,6 +106,7 @@ export class JobHandle {
     return this.#server.close()
   }
 
+  /** The same as {@link close}: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

@@ -1,11 +1,14 @@
 import type { Job } from 'bullmq'
 import { isRecord } from '../base/check.js'
 import { GradCamError, type GradCamErrorCode } from '../base/errors.js'
+import { isInTime } from './in-time.js'
+import { keepLock } from './keep-lock.js'
 import { inOneLine } from '../base/one-line.js'
 import { withoutPassword } from './queue-url.js'
 import type { QueueServer } from './connection.js'
 import { coordinate, type JobQueue } from './coordinate.js'
 import { runChunk, type ChunkTools } from './run-chunk.js'
+import { patiently } from './patiently.js'
 import { addChunk, errorOfTask } from './tasks.js'
 import { readChunkTask, readJobTask, type JobTask } from './task.js'
 import type { QueueChunkEvent } from './chunk-event.js'
@@ -15,6 +18,7 @@ interface Settings {
   readonly chunks: number
   readonly maxWaiting: number
   readonly lockSeconds: number
+  readonly graceSeconds: number
   readonly onChunk: (event: QueueChunkEvent) => void
   readonly onError: (error: Error) => void
 }
@@ -34,14 +38,20 @@ const passing: readonly GradCamErrorCode[] = [
 export function processTasks(
   server: QueueServer,
   tools: ChunkTools,
-  { name, chunks, maxWaiting, lockSeconds, onChunk, onError }: Settings,
-): { readonly closed: Promise<void>; readonly close: () => Promise<void> } {
+  { name, chunks, maxWaiting, lockSeconds, graceSeconds, onChunk, onError }: Settings,
+): { readonly ready: Promise<unknown>; readonly close: () => Promise<void> } {
   const { WaitingError, UnrecoverableError } = server.bullmq
   const stop = new AbortController()
-  const lost = new Map<string, AbortController>()
   const lockDuration = lockSeconds * 1000
   // Who died is a question for runChunk(): BullMQ itself gives a task up after one death.
-  const options = { name, lockDuration, stalledInterval: Math.max(500, lockDuration / 2), maxStalledCount: 1e6 }
+  const options = {
+    name,
+    lockDuration,
+    stalledInterval: Math.max(500, lockDuration / 2),
+    maxStalledCount: 1e6,
+    skipLockRenewal: true, // keepLock() does it
+    runRetryDelay: 1000,
+  }
 
   /** Gives an error to the queue, in the form that {@link errorOfTask} reads. */
   const refuse = (error: unknown): Error => {
@@ -55,23 +65,23 @@ export function processTasks(
     throw new WaitingError()
   }
 
-  /** Runs a task with the signal that aborts when its lock is lost. */
+  /** Runs a task, with a signal that aborts when its lock is lost. */
   const locked = async <Result>(
     job: Job,
     token: string,
     work: (lost: AbortSignal) => Promise<Result | null>,
   ): Promise<Result> => {
-    const key = `${job.queueName}/${job.id}`
-    const controller = new AbortController()
-    lost.set(key, controller)
+    const lock = keepLock(job, token, lockDuration)
     let result: Result | null
     try {
-      result = await work(controller.signal)
+      result = await work(lock.lost)
     } catch (error) {
-      if (stop.signal.aborted && !controller.signal.aborted && isAbort(error)) return await giveBack(job, token)
+      // The task is not this worker's any more: what becomes of it is not for this worker to say.
+      if (lock.lost.aborted) throw new WaitingError()
+      if (stop.signal.aborted && isAbort(error)) return await giveBack(job, token)
       throw refuse(error)
     } finally {
-      lost.delete(key)
+      lock.release()
     }
     return result ?? (await giveBack(job, token))
   }
@@ -96,41 +106,42 @@ export function processTasks(
       locked(job, token, async (isLost) => {
         const task = readJobTask(job.data)
         const signal = AbortSignal.any([isLost, stop.signal])
-        return await coordinate(task, queueOf(server, job, task, maxWaiting), tools.roots, signal)
+        return await coordinate(task, queueOf(server, job, { task, maxWaiting, signal }), tools.roots, signal)
       }),
     { ...options, concurrency: jobsAtOnce },
     onError,
   )
   const workers = [chunkWorker, jobWorker]
-  for (const worker of workers)
-    worker.on('lockRenewalFailed', (ids) => {
-      for (const id of ids)
-        lost.get(`${worker.name}/${id}`)?.abort(new GradCamError('ERR_LOCKED', 'Another worker has this task now.'))
-    })
   return {
-    closed: Promise.all(workers.map((worker) => new Promise<void>((done) => worker.once('closed', done)))).then(
-      () => {},
-    ),
+    ready: Promise.all(workers.map((worker) => worker.waitUntilReady())),
     close: async () => {
       stop.abort()
-      await Promise.all(workers.map((worker) => worker.close()))
+      const closed = Promise.all(workers.map((worker) => worker.close()))
+      // A server that is away never hears what is given back: the locks run out instead.
+      if (await isInTime(closed, graceSeconds * 1000)) return
+      await isInTime(Promise.allSettled(workers.map((worker) => worker.disconnect())), 1000)
     },
   }
 }
 
-function queueOf(server: QueueServer, job: Job, task: JobTask, maxWaiting: number): JobQueue {
+function queueOf(
+  server: QueueServer,
+  job: Job,
+  { task, maxWaiting, signal }: { readonly task: JobTask; readonly maxWaiting: number; readonly signal: AbortSignal },
+): JobQueue {
   const name = job.id as string
+  const { chunks, jobs } = server
+  const ask = <Answer>(answer: () => Promise<Answer>): Promise<Answer> => patiently(answer, signal)
   return {
-    space: async () => maxWaiting - (await server.chunks.getJobCountByTypes('waiting', 'delayed')),
-    add: (chunk, inputs) => addChunk(server, { name, task, chunk }, inputs),
-    look: (chunk) => errorOfTask(server, name, chunk),
+    space: async () => maxWaiting - (await ask(() => chunks.getJobCountByTypes('waiting', 'delayed'))),
+    add: (chunk, inputs) => ask(() => addChunk(server, { name, task, chunk }, inputs)),
+    look: (chunk) => ask(() => errorOfTask(server, name, chunk)),
     isCancelled: async () => {
-      const now = (await server.jobs.getJob(name)) as Job<JobTask> | undefined
+      const now = (await ask(() => jobs.getJob(name))) as Job<JobTask> | undefined
       return now?.data.cancelled === true
     },
-    isActive: async () =>
-      (await server.chunks.getJobs(['active'])).some(({ id, data }) => id !== undefined && isOf(data, name)),
-    progress: (progress) => job.updateProgress(progress),
+    isActive: async () => (await ask(() => chunks.getJobs(['active']))).some(({ data }) => isOf(data, name)),
+    progress: (progress) => ask(() => job.updateProgress(progress)),
   }
 }
 

@@ -5,6 +5,7 @@ import type { JobExplainer } from '../jobs/job.js'
 import { ModelExplainer, type ModelExplainerOptions } from '../jobs/model-explainer.js'
 import type { QueueChunkEvent } from './chunk-event.js'
 import { defaultPrefix, openQueue } from './connection.js'
+import { isInTime } from './in-time.js'
 import { isolateBy } from './isolate.js'
 import { ModelCache } from './model-cache.js'
 import { processTasks } from './process-tasks.js'
@@ -27,6 +28,11 @@ export interface QueueWorkerOptions extends Omit<ModelExplainerOptions, 'model' 
   maxWaiting?: number
   /** After how many seconds without a sign of life a worker's chunk is given to another. 30 by default. */
   lockSeconds?: number
+  /**
+   * After how many seconds a worker that is to end does so, whatever it is still at; its chunks then go to others when their
+   * locks have run out. 30 by default.
+   */
+  graceSeconds?: number
   /**
    * What explains the inputs, made once for each job; a {@link ModelExplainer} by default. Only with that one an input that
    * kills its process is found.
@@ -68,6 +74,7 @@ export async function startWorker(options: QueueWorkerOptions): Promise<QueueWor
     chunks = 2,
     maxWaiting = 256,
     lockSeconds = 30,
+    graceSeconds = 30,
     explainer,
     signal,
     onChunk = () => {},
@@ -79,6 +86,7 @@ export async function startWorker(options: QueueWorkerOptions): Promise<QueueWor
   expect.count('chunks', chunks)
   expect.count('maxWaiting', maxWaiting)
   expect.number('lockSeconds', lockSeconds, { min: 1 })
+  expect.number('graceSeconds', graceSeconds, { min: 0 })
   expect.function('onChunk', onChunk)
   expect.function('onError', onError)
   expect.signal(signal)
@@ -95,18 +103,23 @@ export async function startWorker(options: QueueWorkerOptions): Promise<QueueWor
   }
   const server = await openQueue(address, prefix)
   const name = `${hostname()}-${process.pid}`
-  const working = processTasks(server, tools, { name, chunks, maxWaiting, lockSeconds, onChunk, onError })
+  const working = processTasks(server, tools, { name, chunks, maxWaiting, lockSeconds, graceSeconds, onChunk, onError })
+  working.ready.catch(onError)
+  await isInTime(working.ready, 10_000) // a connection that was never made cannot be closed
   let closing: Promise<void> | undefined
-  const close = (): Promise<void> => (closing ??= end())
   const end = async (): Promise<void> => {
     await working.close()
     await tools.models.close()
     await server.close()
   }
-  const ended = new Promise<void>((resolve, reject) => {
-    const closeNow = (): void => void close().then(resolve, reject)
-    working.closed.then(closeNow, reject)
-  })
+  let settle: (closed: Promise<void>) => void = () => {}
+  const ended = new Promise<void>((resolve) => (settle = resolve))
+  const close = (): Promise<void> => {
+    closing ??= end()
+    settle(closing)
+    return closing
+  }
+  ended.catch(() => {}) // close() tells it, too
   const onAbort = (): void => void close().catch(onError)
   if (signal?.aborted) onAbort()
   else signal?.addEventListener('abort', onAbort, { once: true })

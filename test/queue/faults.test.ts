@@ -68,6 +68,15 @@ withRedis('a worker that hangs past its lock and comes back changes nothing', as
   assertSameResults(t, out, await localJob(place))
 })
 
+withRedis('a worker whose server is gone ends all the same', async (t) => {
+  const place = await queuePlace(t, ['a.jpg'])
+  const worker = place.worker(['--grace', '1'])
+  await until(() => worker.said().includes('works for'), 'the worker is ready')
+  await place.server.stop()
+  await worker.kill('SIGTERM')
+  t.is(worker.child.exitCode, 0, worker.said())
+})
+
 withRedis('an input that kills its process is found, and fails alone', async (t) => {
   const names = Array.from({ length: 12 }, (_, i) => `${i}.jpg`)
   const place = await queuePlace(t, names)

@@ -10,7 +10,7 @@ const password = 'an&other:secret'
 withPostgres(
   'PostgreSQL: a worker is killed and the server restarted, and the results are those of a local job',
   async (t) => {
-    const names = Array.from({ length: 40 }, (_, i) => `${i}.jpg`)
+    const names = Array.from({ length: 24 }, (_, i) => `${i}.jpg`)
     const place = await queuePlace(t, names, (folder) => startPostgres(folder, password))
     const { server, spec, out, source, folder } = place
     await using job = await enqueueJob(spec, { queue: server.url, out, source, chunk: 4 })
@@ -23,7 +23,7 @@ withPostgres(
     await server.restart()
     t.true(existsSync(join(out, '.gradcam-queue')), 'the job was not over')
     const said = workers.map((worker) => worker.said())
-    t.like(await ended, { explained: 40, failed: 0, files: 80 }, said.join('\n'))
+    t.like(await ended, { explained: 24, failed: 0, files: 48 }, said.join('\n'))
     for (const worker of workers) await worker.kill('SIGTERM')
     for (const worker of workers)
       t.false(worker.said().includes(encodeURIComponent(password)) || worker.said().includes(password))

@@ -169,6 +169,7 @@ withRedis('passwords are used and never said', async (t) => {
   const errors: string[] = []
   const worker = await startWorker({
     queue: redis.url,
+    graceSeconds: 2,
     roots: [folder],
     onError: (error) => errors.push(String(error.stack)),
   })

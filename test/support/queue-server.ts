@@ -1,3 +1,4 @@
+import test from 'ava'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
@@ -17,10 +18,10 @@ const postgresFolder = postgresFolders.find((folder) =>
 )
 
 /** Declares tests that start a PostgreSQL of their own. */
-export const withPostgres = needing('postgres' satisfies Need, postgresFolder !== undefined)
+export const withPostgres = needing('postgres' satisfies Need, postgresFolder !== undefined, test.serial)
 
 /** Declares tests that start a Redis of their own. */
-export const withRedis = needing('redis' satisfies Need, hasRedis)
+export const withRedis = needing('redis' satisfies Need, hasRedis, test.serial)
 
 /** A server that a test started on a port of the loopback interface. */
 export interface TestServer {

@@ -49,6 +49,11 @@ export const command: Command = {
       value: 'SECONDS',
       help: "after how long without a sign of life a worker's chunk is given to another; 30 by default",
     },
+    grace: {
+      type: 'string',
+      value: 'SECONDS',
+      help: 'after SIGTERM: how long the images in progress may take; 30 by default',
+    },
     ...trustOption,
     ...svgOption,
     json: { type: 'boolean', help: 'print a line of JSON for each chunk' },
@@ -64,6 +69,7 @@ export const command: Command = {
     const chunks = wholeNumber(values, 'chunks', 1)
     const maxWaiting = wholeNumber(values, 'max-waiting', 1)
     const lockSeconds = wholeNumber(values, 'lock', 1)
+    const graceSeconds = wholeNumber(values, 'grace', 0)
     const json = values['json'] === true
     const interrupt = onInterrupt()
     let said = ''
@@ -81,6 +87,7 @@ export const command: Command = {
         ...(chunks !== undefined && { chunks }),
         ...(maxWaiting !== undefined && { maxWaiting }),
         ...(lockSeconds !== undefined && { lockSeconds }),
+        ...(graceSeconds !== undefined && { graceSeconds }),
         signal: interrupt.signal,
         onChunk: (event) => {
           const { job, chunk, state, inputs, milliseconds } = event
@@ -96,6 +103,8 @@ export const command: Command = {
       })
       if (!json) process.stdout.write(`${worker.name} works for ${readQueueUrl(queue).shown}\n`)
       await worker.ended
+      // A driver may go on looking for a server that is gone.
+      setTimeout(() => process.exit(), 1000).unref()
       // 143 after SIGTERM would be a failure to a supervisor that asked for the end.
       return (interrupt.signal.reason as Interruption | undefined)?.exitCode === 141 ? 141 : 0
     } finally {
