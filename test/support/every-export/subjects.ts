@@ -182,6 +182,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
         chunks: 1,
         maxWaiting: 1,
         lockSeconds: 1,
+        graceSeconds: 1,
         devices: ['cpu'],
         signal,
         onChunk: () => {},
