@@ -106,6 +106,7 @@ export class JobHandle {
     return this.#server.close()
   }
 
+  /** The same as {@link close}: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
