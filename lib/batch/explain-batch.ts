@@ -148,7 +148,7 @@ async function outputRows(output: Value, images: number, signal: AbortSignal): P
   return Array.from({ length: images }, (_, i) => all.subarray(i * each, (i + 1) * each))
 }
 
-/** The `count` highest of a row of outputs, the highest first; none where there is no row. */
+/** The `count` highest of a row of outputs, the highest first; none without a row. */
 export function highestClasses(outputs: Float32Array | null, ending: Ending, count: number): TopClass[] {
   if (!outputs || outputs.length === 0) return []
   const indices: number[] = []

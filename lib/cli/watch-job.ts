@@ -8,7 +8,7 @@ import { batchReport } from './batch-report.js'
 import type { Interruption } from './interrupt.js'
 import { progressBar, type ProgressBar } from './progress-bar.js'
 
-/** How often progress is printed where there is no terminal, in milliseconds. */
+/** How often progress is printed without a terminal, in milliseconds. */
 const plainEvery = 10_000
 
 /** How often it is said that no worker is there, in milliseconds: one may be about to start. */

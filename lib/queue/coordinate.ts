@@ -5,12 +5,12 @@ import type { JobPlan } from '../jobs/job.js'
 import type { JobLine } from '../jobs/job-line.js'
 import { readManifest } from '../jobs/manifest.js'
 import { JobTally, type JobSummary } from '../jobs/tally.js'
-import { listInputs } from './list-inputs.js'
+import { listInputs, type ChunkQueue } from './list-inputs.js'
 import { Listing } from './listing.js'
 import { mergeParts, tallyManifest } from './merge.js'
 import { readQueuedSpec } from './read-spec.js'
 import type { ChunkTools } from './run-chunk.js'
-import type { JobTask, TaskInput } from './task.js'
+import type { JobTask } from './task.js'
 import { readLines, Workspace } from './workspace.js'
 
 /** How far a job is. */
@@ -27,11 +27,7 @@ export interface QueueProgress {
 }
 
 /** What the coordination of a job requires of its queue. */
-export interface JobQueue {
-  /** How many more chunks may wait now. */
-  readonly space: () => Promise<number>
-  /** Adds a chunk, unless it is there. */
-  readonly add: (chunk: number, inputs: readonly TaskInput[]) => Promise<void>
+export interface JobQueue extends ChunkQueue {
   /** Of a chunk that is not done: whether the queue has it, has lost it, or gave it up with an error. */
   readonly look: (chunk: number) => Promise<'there' | 'lost' | GradCamError>
   readonly isCancelled: () => Promise<boolean>

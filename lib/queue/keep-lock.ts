@@ -17,7 +17,7 @@ export function keepLock(
     if (!released) timer = setTimeout(() => void renew().finally(later), milliseconds / 3)
   }
   const renew = async (): Promise<void> => {
-    // While the server is away nobody else gets the task; when it is back, it says whose the lock is.
+    // While the server is away no other worker gets the task; when it is back, it says whose the lock is.
     const renewed = await job.extendLock(token, milliseconds).catch(() => null)
     if (renewed === null || renewed === 1 || released) return
     released = true

@@ -73,7 +73,7 @@ async function load(
     loaded.push(model)
     replicas.push(model)
   }
-  // An architecture is no file: commands would have to name its weights, too.
+  // An architecture is not a file: commands would have to name its weights, too.
   const file = choice.weights === undefined ? basename(choice.file) : undefined
   return { model: replicas, labels, preprocess, layer, reshape, file }
 }
