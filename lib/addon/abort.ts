@@ -16,6 +16,7 @@ export type OnProgress = (done: number, total: number) => void
 
 /** Options of a call that may count its runs. */
 export interface WatchedOptions extends CallOptions {
+  /** Called some ten times a second, and never after the call has ended. An error of it ends the call. */
   onProgress?: OnProgress | undefined
 }
 
