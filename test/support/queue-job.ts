@@ -12,6 +12,7 @@ import {
   runJob,
   type JobSpec,
 } from '../../lib/index.js'
+import type { JobResultLine } from '../../lib/jobs/job-line.js'
 import { sampleModel, writeJpegs } from './batch.js'
 import { temporaryFolder } from './package-copy.js'
 import { startRedis, type TestServer } from './queue-server.js'
@@ -91,12 +92,14 @@ export async function localJob({ folder, source, spec }: QueuePlace): Promise<st
  * Every file of two folders of results is the same, byte for byte, and so is every line but for its time.
  *
  * @param except ids of inputs that need not have the same
+ * @param unlike what lines may differ in
  */
 export function assertSameResults(
   t: ExecutionContext,
   out: string,
   local: string,
   except: readonly string[] = [],
+  unlike: Readonly<Partial<Record<keyof JobResultLine, unknown>>> = {},
 ): void {
   const files = (folder: string): string[] =>
     readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -109,7 +112,10 @@ export function assertSameResults(
   const [ours, theirs] = [out, local].map(
     (folder) =>
       new Map(
-        lines(folder).map((line) => [line.id, JSON.stringify('error' in line ? line : { ...line, milliseconds: 0 })]),
+        lines(folder).map((line) => [
+          line.id,
+          JSON.stringify('error' in line ? line : { ...line, milliseconds: 0, ...unlike }),
+        ]),
       ),
   ) as [Map<string, string>, Map<string, string>]
   t.is(lines(out).length, ours.size, 'one line for each input')

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { needing, type Need } from './needs.js'
 
-const hasRedis = spawnSync('redis-server', ['--version']).status === 0
+export const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 
 /** Where Debian's package of PostgreSQL has its programs, besides the PATH. */
 const debian = '/usr/lib/postgresql'
@@ -32,7 +32,7 @@ export interface TestServer {
   readonly stop: () => Promise<void>
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
@@ -41,7 +41,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function untilListening(port: number, child: ChildProcess): Promise<void> {
+export async function untilListening(port: number, child: ChildProcess): Promise<void> {
   for (let tries = 0; ; tries++) {
     if (child.exitCode !== null || tries > 500) throw new Error('the server did not start')
     const socket = connect(port, '127.0.0.1')
