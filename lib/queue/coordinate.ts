@@ -10,6 +10,7 @@ import { readQueuedSpec } from './read-spec.js'
 import type { ChunkTools } from './run-chunk.js'
 import type { JobTask } from './task.js'
 import { areSame, refuseVersions } from './versions.js'
+import { allOf, readAhead } from './read-ahead.js'
 import { openWorkspace } from './open-workspace.js'
 import type { Listing, Workspace } from './workspace.js'
 
@@ -39,6 +40,9 @@ export interface JobQueue extends ChunkQueue {
 /** How often the parts are looked at, in milliseconds; less often where listing them takes long. */
 const lookEvery = 250
 const lookAtLeastEvery = 5_000
+
+/** Parts that are read at a time. */
+const readAtOnce = 16
 
 /** Unfinished chunks that the queue is asked for at each look. */
 const askedAtOnce = 4
@@ -176,9 +180,10 @@ class Watch {
     const began = performance.now()
     const done = await workspace.done(this.#allDoneBefore())
     const took = performance.now() - began
-    for (const chunk of done) {
-      if (this.#done.has(chunk)) continue
-      for await (const line of workspace.part(chunk)) this.#count(line)
+    const fresh = done.filter((chunk) => !this.#done.has(chunk))
+    const reads = fresh.map((chunk) => async () => ({ chunk, lines: await allOf(workspace.part(chunk)) }))
+    for await (const { chunk, lines } of readAhead(reads, readAtOnce)) {
+      for (const line of lines) this.#count(line)
       this.#done.add(chunk)
     }
     const { counts } = this.#tally

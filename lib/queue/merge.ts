@@ -1,6 +1,10 @@
 import type { JobLine } from '../jobs/job-line.js'
 import { JobTally } from '../jobs/tally.js'
+import { allOf, readAhead } from './read-ahead.js'
 import type { Workspace } from './workspace.js'
+
+/** Parts that are read at a time. */
+const readAtOnce = 16
 
 /**
  * Writes the manifest of a job: the lines it has, and then those of each chunk, in the order of the inputs. With `unfinished`
@@ -28,7 +32,10 @@ export async function mergeParts(
 }
 
 async function* linesOf(workspace: Workspace, chunks: number, unfinished: boolean): AsyncGenerator<JobLine, undefined> {
-  for (let chunk = 0; chunk < chunks; chunk++) yield* workspace.part(chunk)
+  const reads = function* (): Generator<() => Promise<JobLine[]>, undefined> {
+    for (let chunk = 0; chunk < chunks; chunk++) yield () => allOf(workspace.part(chunk))
+  }
+  for await (const lines of readAhead(reads(), readAtOnce)) yield* lines
   if (!unfinished) return
   // Attempts at a chunk may have recorded an input more than once.
   const seen = new Set<string>()

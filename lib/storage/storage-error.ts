@@ -30,14 +30,14 @@ export function isConflict(error: unknown): boolean {
 }
 
 const remedies: readonly (readonly [RegExp, string])[] = [
-  [/^NoSuchBucket$/, 'Make the bucket, or check its name.'],
+  [/^NoSuchBucket\b/, 'Make the bucket, or check its name.'],
   [
     /Credential|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken/i,
     'Check the credentials, e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.',
   ],
   [/AccessDenied|Forbidden/, 'Allow these credentials to list, read and write there.'],
   [/Region/i, 'Set AWS_REGION to the region of the bucket.'],
-  [/^PermanentRedirect$/, 'Set AWS_REGION to the region of the bucket.'],
+  [/^PermanentRedirect\b/, 'Set AWS_REGION to the region of the bucket.'],
 ]
 
 /**

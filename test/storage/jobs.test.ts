@@ -71,7 +71,7 @@ withStorage('objects as sources and results: the same files and lines as of fold
   t.regex(verified.stdout, /11 images explained, 0 failed, 11 of these before; 0 files/)
   await new BucketFolder(out).put('1.jpg.overlay.jpg', 'x'.repeat(readFileSync(join(copy, '1.jpg.overlay.jpg')).length))
   t.regex(batch(`${bucket.url}in`, '--out', out, '--resume', '--verify').stdout, /10 of these before; 2 files/)
-  t.is(batch(`${bucket.url}in`, '--out', out, '--resume', '--alpha', '0.1').code, 1, 'another job')
+  t.is(batch(`${bucket.url}in`, '--out', out, '--resume', '--alpha', '0.1').code, 2, 'another job')
 })
 
 withStorage('a list of objects, an object, a broken one, a key that is no path', async (t) => {
