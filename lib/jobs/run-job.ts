@@ -191,8 +191,9 @@ class JobRun {
     for await (const entry of untilAborted(this.parts.source.entries(this.parts.plan), this.#stop)) {
       if (this.parts.claim.done.has(entry.id)) continue
       const { id, input, source = input, target } = entry
-      const found = typeof source === 'string' ? await stat(source).catch(() => null) : null
-      const error = entry.error ?? (found && notAFile(String(source), found))
+      const path = typeof source === 'string' ? source : null
+      const found = path === null ? null : await stat(path).catch(() => null)
+      const error = entry.error ?? (found && notAFile(path as string, found))
       if (error) {
         await this.#record(toErrorLine(entry, error, null))
         continue

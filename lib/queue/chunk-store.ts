@@ -4,6 +4,14 @@ import type { ChunkTask } from './task.js'
 import type { Versions } from './versions.js'
 import type { Journal, Workspace } from './workspace.js'
 
+/** One of a worker at a chunk. */
+export interface Attempt {
+  /** A name that no other attempt has. */
+  readonly name: string
+  /** To be noted in each line, where they are not those of the job. */
+  readonly versions: Versions | null
+}
+
 /**
  * Keeps what is done of one chunk: a journal for this attempt, beside those of earlier attempts. What a worker that died had
  * finished is not explained again.
@@ -12,22 +20,17 @@ export class ChunkStore implements JobStore {
   readonly #lines = new Map<string, JobLine>()
   #journal: Journal | null = null
 
-  /**
-   * @param attempt a name that no other attempt has
-   * @param lost aborted when the chunk was given to another worker
-   */
+  /** @param lost aborted when the chunk was given to another worker */
   constructor(
     private readonly workspace: Workspace,
     private readonly task: ChunkTask,
-    private readonly attempt: string,
+    private readonly attempt: Attempt,
     private readonly lost: AbortSignal,
-    /** To be noted in each line, where they are not those of the job. */
-    private readonly versions: Versions | null,
   ) {}
 
   async claim(): Promise<JobClaim> {
     await this.read()
-    this.#journal ??= await this.workspace.openJournal(this.task.chunk, this.attempt)
+    this.#journal ??= await this.workspace.openJournal(this.task.chunk, this.attempt.name)
     const done = new Map(Array.from(this.#lines.values(), (line) => [line.id, !('error' in line)]))
     return { done, lost: this.lost }
   }
@@ -45,7 +48,8 @@ export class ChunkStore implements JobStore {
   }
 
   async record(given: JobLine): Promise<void> {
-    const line = this.versions ? { ...given, versions: this.versions } : given
+    const { versions } = this.attempt
+    const line = versions ? { ...given, versions } : given
     await this.#journal?.add(line)
     this.#lines.set(line.id, line)
   }

@@ -16,8 +16,8 @@ export class Roots {
 
   /** @param what the option that names them, for errors */
   static async open(folders: readonly string[], what: string): Promise<Roots> {
-    const open = (folder: string): Promise<string> | string =>
-      isObjectUrl(folder) ? folderUrl(folder, what) : realpath(folder)
+    const open = async (folder: string): Promise<string> =>
+      isObjectUrl(folder) ? folderUrl(folder, what) : await realpath(folder)
     return new Roots(await Promise.all(folders.map(open)), what)
   }
 

@@ -69,7 +69,7 @@ export async function runChunk(
   if (isOther && otherVersions === 'refuse') throw refuseVersions(task.versions, versions)
   const spec = await readQueuedSpec(workspace, task.spec)
   const attempt = randomUUID()
-  const store = new ChunkStore(workspace, task, attempt, lost, isOther ? versions : null)
+  const store = new ChunkStore(workspace, task, { name: attempt, versions: isOther ? versions : null }, lost)
   if (deaths >= deathsToIsolate) {
     if (isolate) await isolated(spec, { store, workspace, roots, isolate, lost, stop, observer })
     else if (deaths >= mostDeaths) throw hopeless(task, deaths)

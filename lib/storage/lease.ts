@@ -85,7 +85,7 @@ function keep(
     if (written) [tag, renewed] = [written, began]
     else if (written === null || performance.now() - renewed > lasts - renewEvery) lose()
   }
-  const timer = setInterval(() => (renewing = renewing.then(renew)), renewEvery)
+  const timer = setInterval(() => void (renewing = renewing.then(renew)), renewEvery)
   timer.unref()
   return {
     lost: controller.signal,

@@ -10,7 +10,7 @@ export interface ObjectAddress {
 const scheme = 's3://'
 
 /** Whether a text names objects of a storage, and not a file. */
-export function isObjectUrl(text: unknown): text is string {
+export function isObjectUrl(text: unknown): boolean {
   return typeof text === 'string' && text.slice(0, scheme.length).toLowerCase() === scheme
 }
 
@@ -42,8 +42,8 @@ export function isInFolder(url: string, folder: string): boolean {
 
 /** The deepest folder that all the given folders of objects lie in; 's3://' where they are in several buckets. */
 export function commonObjectFolder(folders: readonly string[]): string {
-  const [first = scheme, ...others] = folders.map((folder) => folder.slice(scheme.length).replace(/\/$/, '').split('/'))
-  let common = [...first]
+  const [first = [], ...others] = folders.map((folder) => folder.slice(scheme.length).replace(/\/$/, '').split('/'))
+  let common: readonly string[] = first
   for (const other of others) {
     const end = common.findIndex((part, i) => part !== other[i])
     if (end >= 0) common = common.slice(0, end)

@@ -156,7 +156,8 @@ try {
   const recovered = await recovery(values.lock)
   const info = readBuildInfo()
   const result = {
-    machine: info && machine(/** @type {import('./types.d.mts').LibTorch} */ (info.libtorch), { threads: 1, device: 'cpu' }),
+    machine:
+      info && machine(/** @type {import('./types.d.mts').LibTorch} */ (info.libtorch), { threads: 1, device: 'cpu' }),
     images,
     chunk,
     batchSize,

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Queue } from 'bullmq'
+import { Queue, type Job } from 'bullmq'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -88,7 +88,7 @@ withRedis('a job of another version is refused, or explained and recorded, as to
   ): Promise<unknown> => {
     await using job = await enqueueJob(spec, { queue: redis.url, out, source, resume: true, retryFailed: true })
     const task = await jobs.getJob(job.name)
-    const { versions: own, ...data } = task?.data as Record<string, unknown>
+    const { versions: own, ...data } = (task as Job).data as Record<string, unknown>
     t.regex(JSON.stringify(own), /"package":"\d+\.\d+\.\d+","libtorch":"\d+\.\d+\.\d+"/)
     const changed = versions && { versions: { ...(own as object), ...versions } }
     await task?.updateData({ ...data, ...changed })

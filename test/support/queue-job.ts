@@ -103,7 +103,8 @@ export function assertSameResults(
 ): void {
   const files = (folder: string): string[] =>
     readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((one) => one.isFile() && !one.name.startsWith('manifest') && one.name !== 'job.json')
+      .filter((one) => one.isFile() && !one.name.startsWith('manifest'))
+      .filter(({ name }) => name !== 'job.json' && name !== '.gradcam-lock')
       .map((one) => join(one.parentPath, one.name).slice(folder.length))
       .filter((name) => !except.some((id) => name.startsWith(`/${id}.`)))
       .sort()
