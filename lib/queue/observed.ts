@@ -2,16 +2,12 @@ import type { JobStore, ResultSink } from '../jobs/job.js'
 import type { Stage, WorkObserver } from './observer.js'
 
 /** Does something, and tells how long it took; also where it throws. */
-export async function timed<Result>(
-  { stage }: WorkObserver,
-  name: Stage,
-  work: () => Promise<Result>,
-): Promise<Result> {
+export async function timed<Result>(observer: WorkObserver, name: Stage, work: () => Promise<Result>): Promise<Result> {
   const began = performance.now()
   try {
     return await work()
   } finally {
-    stage(name, (performance.now() - began) / 1000)
+    observer.stage(name, (performance.now() - began) / 1000)
   }
 }
 

@@ -65,9 +65,11 @@ const newOut = () => join(folder, `out-${outs++}`)
 /** In seconds, from the call to the merged manifest. */
 async function queued(/** @type {{ spec: any, source: string[] }} */ { spec, source }, size = chunk) {
   const began = performance.now()
-  await using job = await enqueueJob(spec, { queue: redis.url, out: newOut(), source, chunk: size })
+  const job = await enqueueJob(spec, { queue: redis.url, out: newOut(), source, chunk: size })
   await job.result()
-  return (performance.now() - began) / 1000
+  const seconds = (performance.now() - began) / 1000
+  await job.close()
+  return seconds
 }
 
 async function localRun(/** @type {{ spec: any, source: string[] }} */ job) {
@@ -126,7 +128,7 @@ async function recovery(/** @type {string} */ lock) {
   await queued(job)
   const out = newOut()
   const journals = join(out, '.gradcam-queue', 'journals')
-  await using handle = await enqueueJob(job.spec, { queue: redis.url, out, source: job.source, chunk: images })
+  const handle = await enqueueJob(job.spec, { queue: redis.url, out, source: job.source, chunk: images })
   /** The attempts that have recorded something. */
   const attempts = () => {
     try {
@@ -146,6 +148,7 @@ async function recovery(/** @type {string} */ lock) {
   while (attempts() < 2) await sleep(10)
   const seconds = (performance.now() - died) / 1000
   await handle.result()
+  await handle.close()
   for (const worker of workers) worker.kill('SIGKILL')
   return seconds
 }

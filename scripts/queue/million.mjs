@@ -26,7 +26,7 @@ const worker = await startStub(redis.url, folder, 4, maxWaiting)
 try {
   const began = performance.now()
   const seconds = () => (performance.now() - began) / 1000
-  await using job = await enqueueJob(spec, { queue: redis.url, out: join(folder, 'out'), source, chunk })
+  const job = await enqueueJob(spec, { queue: redis.url, out: join(folder, 'out'), source, chunk })
   console.log(`enqueueJob returned after ${seconds().toFixed(2)} s`)
   const most = { producer: 0, worker: 0, redis: 0 }
   let [told, listed, explained, ended] = [0, NaN, NaN, false]
@@ -52,6 +52,7 @@ try {
   }
   const summary = await result
   const total = seconds()
+  await job.close()
   if (summary.failed !== inputs) throw new Error(`${summary.failed} of ${inputs} inputs were done`)
   console.log(
     JSON.stringify(

@@ -15,4 +15,4 @@ const worker = await startWorker({
 process.once('SIGTERM', () => void worker.close())
 process.send?.('ready')
 await worker.ended
-process.disconnect?.()
+if (process.connected) process.disconnect()
