@@ -33,9 +33,10 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-export async function untilListening(port: number, child: ChildProcess): Promise<void> {
+/** @param most how often it is tried, every 20 ms */
+export async function untilListening(port: number, child: ChildProcess, most = 500): Promise<void> {
   for (let tries = 0; ; tries++) {
-    if (child.exitCode !== null || tries > 500) throw new Error('the server did not start')
+    if (child.exitCode !== null || tries > most) throw new Error('the server did not start')
     const socket = connect(port, '127.0.0.1')
     const connected = await Promise.race([
       once(socket, 'connect').then(

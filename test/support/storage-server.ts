@@ -63,7 +63,7 @@ async function start(): Promise<number> {
   })
   running = child
   process.once('exit', () => child.kill('SIGKILL'))
-  await untilListening(port, child)
+  await untilListening(port, child, 6000) // Python reads a hundred files first, on a machine that is busy
   Object.assign(process.env, {
     AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
     AWS_ACCESS_KEY_ID: 'tests',
