@@ -131,6 +131,8 @@ for (const method of asked) {
     batches: [1],
     rounds: () => rounds,
     warmups: () => (rounds > 2 ? 2 : 0),
+    gapMs: 25,
+    streak: 1,
     job,
     tools,
     folder: scratch,
