@@ -64,7 +64,7 @@ export function captionOf(/** @type {string} */ name) {
 export async function drawImages(folder, { again }) {
   mkdirSync(folder, { recursive: true })
   const wanted = (/** @type {string} */ name) => again || !existsSync(join(folder, `${slugOf(name)}.webp`))
-  if (!['image', 'finer-cam', 'smoothgrad', ...Object.keys(methods)].some(wanted)) return
+  if (!['image', 'finer-cam', 'refinecam', 'smoothgrad', ...Object.keys(methods)].some(wanted)) return
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
   const targets = ['cat', 'dog'].map((label) => labels.indexOf(label))
@@ -93,6 +93,14 @@ export async function drawImages(folder, { again }) {
   const finer = new Cam(model, { layers: [layer] })
   if (wanted('finer-cam'))
     await drawAll('finer-cam', async (of) => (await finer.explain(input, { target: { kind: 'finer', class: of } })).cam)
+  const early = 'features.denseblock2'
+  const product = {
+    layers: [early, layer],
+    methods: /** @type {const} */ (['gradcam++']),
+    aggregate: /** @type {const} */ ('product'),
+  }
+  const refined = new Cam(model, product)
+  if (wanted('refinecam')) await drawAll('refinecam', async (target) => (await refined.explain(input, { target })).cam)
   const saliency = new InputAttribution(model, { method: 'saliency', smooth })
   if (wanted('smoothgrad'))
     await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))
