@@ -92,14 +92,14 @@ const inputs: Readonly<Record<InputMethod, MethodRow>> = {
     peers: { Captum: 'DeepLiftShap' },
   },
   'blur-ig': {
-    title: 'Blur integrated gradients',
+    title: 'Blur IG',
     formula: 'minus the integral of g dx over the deviation s of the Gaussian that blurs x, from 0 to the largest',
     signed: true,
     paper: 'arXiv:2004.03383',
     peers: {},
   },
   'guided-ig': {
-    title: 'Guided integrated gradients',
+    title: 'Guided IG',
     formula:
       'the integral of g dx on a path from x0 to x on which elements with small |g| go first, near the straight line',
     signed: true,
