@@ -34,6 +34,8 @@ const settingProperties: Readonly<Record<string, Schema>> = {
   eigenSmooth: { type: 'boolean', description: methodOptions.eigenSmooth.help },
   seed: { type: 'integer', minimum: 0, description: methodOptions.seed.help },
   steps: { ...runs, description: methodOptions.steps.help },
+  samples: { ...runs, description: methodOptions.samples.help },
+  sigma: { type: 'number', minimum: 0, description: methodOptions.sigma.help },
   masks: { ...runs, description: methodOptions.masks.help },
   window: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
   stride: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
