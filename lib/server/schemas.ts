@@ -85,6 +85,19 @@ const mapProperties: Readonly<Record<string, Schema>> = {
     description:
       'What is explained: the index of a class, its label, argmax (the default: the top class), or, in JSON, a target with a kind.',
   },
+  of: {
+    type: 'array',
+    items: {
+      anyOf: [
+        { type: 'string', minLength: 1, maxLength: 1000 },
+        { type: 'integer', minimum: 0 },
+      ],
+    },
+    minItems: 1,
+    maxItems: 16,
+    description:
+      'The part of the output that the targets are of, by name or position, or several of them, one inside the other; by default `logits`, `out`, or the only one of shape [N, C].',
+  },
   settings: settingsSchema,
   top: {
     type: 'integer',
