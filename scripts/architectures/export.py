@@ -82,7 +82,8 @@ class Timm:
     def build(self, classes=None):
         import timm
 
-        return timm.create_model(self.own, pretrained=False, **({"num_classes": classes} if classes else {})).eval()
+        # Some are published for features alone, without a last layer.
+        return timm.create_model(self.own, pretrained=False, num_classes=classes or 1000).eval()
 
     def published(self):
         """By the names that they have on the hub: architecture.tag. The first is the one that timm takes by default."""

@@ -100,6 +100,16 @@ class Masked(nn.Module):
         return self.head(mixed.transpose(1, 2).reshape(len(x), 16, 8).mean(1))
 
 
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.colour = nn.Conv2d(3, 4, 3)
+        self.far = nn.Conv2d(1, 4, 3)
+
+    def forward(self, image, depth):
+        return torch.relu(self.colour(image) + self.far(depth)).mean((2, 3))
+
+
 class Two(nn.Module):
     def __init__(self, part):
         super().__init__()
@@ -162,6 +172,9 @@ def write_special(folder):
     recurrent = Recurrent().eval()
     path = folder / "special"
     add("recurrent", recurrent, save(recurrent, (x[:2],), path / "recurrent.pt2"))
+    pair, depth = Pair().eval(), x[:, :1].clone()
+    file = save(pair, (x[:2], depth[:2]), path / "pair.pt2")
+    found["pair"] = {"file": f"special/{file}", "input": store(x), "output": store(pair(x, depth).detach())}
     masked = Masked().eval()
     add("masked attention", masked, save(masked, (x[:2],), path / "masked.pt2"))
     plain = models.build("plain", 0)

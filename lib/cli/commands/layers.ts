@@ -58,7 +58,9 @@ export const command: Command = {
       device,
       ...readTrust(values, whole ?? (sizes && trialShape(sizes))),
     })
-    const runs = whole ?? sizes ?? imageSizeOf(model)
+    // By itself it runs where nothing else has to be given.
+    const isWhole = (model.inputs?.length ?? 1) - flags.length <= 1
+    const runs = whole ?? sizes ?? (isWhole ? imageSizeOf(model) : null)
     const shapeOf = (expected: ExpectedInput) => whole ?? (runs && inputShape(runs, expected))
     using inputs = await loadInputs(model, runs ? flags : [], (expected) =>
       preprocessAt(model.weights, spatialSizes(shapeOf(expected) ?? [])),
