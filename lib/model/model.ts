@@ -193,7 +193,10 @@ export function toPositional(model: Model, inputs: Value | readonly Value[]): re
     'ERR_INVALID_ARGUMENT',
     `The model takes ${counted(taken.length, 'input')}, ${each}, but ${count === 1 ? '1 was' : `${count} were`} given.`,
     {
-      remedy: 'Give all of them, as an array in that order, or as the last element of one by their names.',
+      remedy:
+        count > taken.length
+          ? 'Leave the others out.'
+          : 'Give all of them: an array in that order, or an object with their names.',
       details: { inputs: taken.map(({ name }) => name), given: count },
     },
   )
