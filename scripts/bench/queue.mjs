@@ -1,9 +1,9 @@
 // What a queue costs on one machine: the rate of two workers of one thread each beside that of a job of one process with two
 // replicas, what a chunk costs besides its images, and how long it takes until the chunk of a worker that was killed is begun again.
 //
-//   npm run build && node scripts/bench/queue.mjs [--images 384] [--rounds 3] [--lock 30] [--out scripts/queue/measured.json]
+//   npm run build && node scripts/bench/queue.mjs [--images 384] [--rounds 3] [--lock 30] [--out FILE]
 //
-// It prints JSON; its `times` are what scripts/queue/simulate.mjs takes.
+// It prints JSON; its `times` are what scripts/queue/simulate.mjs takes by --measured.
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

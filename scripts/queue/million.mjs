@@ -35,7 +35,7 @@ try {
       onProgress: (progress) => {
         if (progress.listed && Number.isNaN(listed)) listed = seconds()
         if (progress.listed && progress.chunksDone === progress.chunks) explained = seconds()
-        if (progress.failed < told + inputs / 10 && !progress.listed) return
+        if (progress.failed < told + inputs / 10) return
         told = progress.failed
         console.log(
           `${seconds().toFixed(0)} s: ${progress.inputs} listed, ${progress.failed} done; producer ${residentOf(process.pid).toFixed(0)} MB, ` +

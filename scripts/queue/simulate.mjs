@@ -1,7 +1,7 @@
 // Simulates jobs of a queue with 1 to 1,000 workers, and draws docs/scaling.md's curve. It is a simulation of discrete events:
 // things happen one after another in simulated time, and whoever needs a thing that another has waits for it.
 //
-//   node scripts/queue/simulate.mjs [--measured scripts/queue/measured.json] [--svg docs/images/scaling.svg] [--images 1000000]
+//   node scripts/queue/simulate.mjs [--measured FILE] [--svg docs/images/scaling.svg] [--images 1000000]
 //
 // What it assumes:
 // - a worker explains one image after another, which always takes the same time, and reads the next chunk meanwhile;
@@ -11,8 +11,8 @@
 // - a storage serves any number of requests at a time, each after the same delay, but no more writes in a second than its limit;
 // - each worker dies once in so many hours; its chunk goes to another after one and a half locks, and what was recorded stays;
 // - when the last chunk is done, the coordinator reads all parts again and writes the manifest.
-// Times that were measured come from measured.json, which scripts/bench/queue.mjs writes; those of a storage in another place are
-// assumed, in scripts/queue/assumed.json.
+// Service times that are assumed are in scripts/queue/assumed.json; those that scripts/bench/queue.mjs has measured come from the file
+// that it writes, and take their place.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -160,17 +160,17 @@ export function costOf(run, { workers, images, chunk, times }, { workerHour, ser
 if (process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({
     options: {
-      measured: { type: 'string', default: join(import.meta.dirname, 'measured.json') },
+      measured: { type: 'string' },
       svg: { type: 'string' },
       images: { type: 'string', default: '1000000' },
     },
   })
-  const measured = JSON.parse(readFileSync(values.measured, 'utf8'))
+  const measured = values.measured === undefined ? null : JSON.parse(readFileSync(values.measured, 'utf8'))
   const assumed = JSON.parse(readFileSync(join(import.meta.dirname, 'assumed.json'), 'utf8'))
   const images = Number(values.images)
   const counts = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
   const series = assumed.series.map((/** @type {any} */ one) => {
-    const times = { ...measured.times, ...assumed[one.storage].times, ...one.times }
+    const times = { ...assumed.machine, ...measured?.times, ...assumed[one.storage].times, ...one.times }
     const prices = { ...assumed.prices, million: assumed[one.storage].million, ...one.prices }
     const points = counts.map((workers) => {
       const setting = { ...assumed.setting, ...one.setting, workers, images, times }
