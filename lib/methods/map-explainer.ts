@@ -12,6 +12,7 @@ import { InputPerturbation, type PerturbationMethod } from '../perturbation/inpu
 import { operators } from '../tensor/operators.js'
 import { expect } from '../base/check.js'
 import { channelsFirst, hasChannelsLast } from '../model/expected-input.js'
+import { takesAtOnce } from '../model/images-at-once.js'
 import { checkModel, type Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -235,6 +236,10 @@ function ofLayers(
     },
     async *explainEach(images, targets, onProgress) {
       using given = withImages(others, images)
+      if (!takesAtOnce(cam.model, given.inputs)) {
+        for (const target of targets) yield await this.explain(images, { target, onProgress })
+        return
+      }
       const output = await cam.forward<Value>(given.inputs)
       try {
         for (const target of targets) {
