@@ -21,8 +21,12 @@ const withPeer = needing('packages', peer, test.serial)
 const folder = mkdtempSync(join(tmpdir(), 'images-load-'))
 test.after.always(() => rmSync(folder, { recursive: true }))
 
-/** What each decoder may differ by, of 255: the rounding of JPEG and AVIF differs by 1. */
-const tolerance = (name: string): number => (/\.(jpg|avif)$/.test(name) ? 1 : 0)
+/**
+ * What each decoder may differ by, of 255: the rounding of JPEG and AVIF differs by 1. AVIF with a quarter of the colours is brought to
+ * full size otherwise, which shows at edges between strong colours, and is held to less than AVIF itself loses of the sample, 3.
+ */
+const tolerance = (name: string): number => (name === 'quarter.avif' ? 80 : /\.(jpg|avif)$/.test(name) ? 1 : 0)
+const meanTolerance = (name: string): number => (name === 'quarter.avif' ? 2 : 1)
 
 const accepted = peer ? peer.sampleNames().filter((name) => peer.sample(name).pixels !== null) : []
 
@@ -41,6 +45,8 @@ for (const name of accepted)
     const expected = pixels!.data as Uint8Array
     const worst = got.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0)
     t.true(worst <= tolerance(name), `${worst} of 255 away`)
+    const mean = got.reduce((sum, value, i) => sum + Math.abs(value - expected[i]!), 0) / got.length
+    t.true(mean <= meanTolerance(name), `${mean} of 255 away in the mean`)
   })
 
 test.serial('loadImage takes no colour profile to make RGB of CMYK', async (t) => {

@@ -134,10 +134,12 @@ def write(folder):
     second = Image.fromarray(255 - pixels)
     animated = encoded(image.quantize(16), format="gif", save_all=True, append_images=[second.quantize(16)])
     add("animated.gif", animated, decoded(animated))
-    # By the name the colours: all of them, or a quarter. libheif and Pillow's libavif bring these to full size otherwise.
+    # All colours, or a quarter of them, which libheif brings to full size otherwise than Pillow's libavif.
     for name, subsampling in {"full.avif": "4:4:4", "quarter.avif": "4:2:0"}.items():
         content = encoded(scene(), format="avif", quality=90, subsampling=subsampling)
         add(name, content, decoded(content))
+    content = encoded(scene(), format="jpeg", quality=90, subsampling=2)
+    add("quarter.jpg", content, decoded(content))
     one_pixel = np.array([[[10, 200, 30]]], dtype=np.uint8)
     add("one_pixel.png", encoded(Image.fromarray(one_pixel), format="png"), one_pixel)
 
