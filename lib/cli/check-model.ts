@@ -17,6 +17,7 @@ import { disposeValue, type Value } from '../tensor/values.js'
 import { refusedInput } from '../model/refused-input.js'
 import { humanCount } from '../base/units.js'
 import { usageError } from './arguments.js'
+import { hintOf } from './hints.js'
 import type { LoadOptions } from '../model/script-module.js'
 import type { BatchTarget } from '../batch/target.js'
 import type { Target } from '../target/target.js'
@@ -115,7 +116,7 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
     return checks
   } catch (error) {
     if (!(error instanceof GradCamError)) throw error
-    return [{ name, status: 'missing', found: error.message, details: { file, code: error.code } }]
+    return [{ name, status: 'missing', found: error.message + hintOf(error), details: { file, code: error.code } }]
   }
 }
 
@@ -172,7 +173,7 @@ async function checkLayer(
     return { name, status: 'note', found: `hooked, ${times}, because ${because}`, details }
   } catch (error) {
     if (!(error instanceof GradCamError)) throw error
-    return { name, status: 'missing', found: error.message, details: { layer, code: error.code } }
+    return { name, status: 'missing', found: error.message + hintOf(error), details: { layer, code: error.code } }
   }
 }
 

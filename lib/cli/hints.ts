@@ -12,9 +12,15 @@ const named = ['reshape', 'part', 'call', 'input']
 
 /** For an error, or one as data: ' (here: --max-pixels)', ' (here: --part)'; '' for most. */
 export function hintOf(error: unknown): string {
-  const { code, message } = (error instanceof GradCamError ? error : (error ?? {})) as Partial<GradCamError>
-  const own = code !== undefined && Object.hasOwn(hints, code) ? [hints[code]] : []
+  const { code, message, details } = (error instanceof GradCamError ? error : (error ?? {})) as Partial<GradCamError>
+  const own = code !== undefined && Object.hasOwn(hints, code) ? [`${hints[code]}${libraryOf(details)}`] : []
   const flags = named.filter((name) => message?.includes(`\`${name}\``)).map((name) => `--${name}`)
   const all = [...own, ...flags]
   return all.length === 0 ? '' : ` (here: ${all.join(', ')})`
+}
+
+/** The library that a model requires, where its name is known. */
+function libraryOf(details: GradCamError['details']): string {
+  const { operator, library } = details ?? {}
+  return operator !== undefined && typeof library === 'string' ? ` ${library}` : ''
 }
