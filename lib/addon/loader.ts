@@ -66,7 +66,7 @@ function findAddon(): string {
   }
   const built = findProblem(addonFile, readBuildInfo(buildInfoFile))
   if (!built) return addonFile
-  const before = takenFolders().find((folder) => takenProblem(folder) === null)
+  const before = findTaken()
   if (before !== undefined) {
     touch(before)
     return join(before, 'gradcam.node')
@@ -75,6 +75,16 @@ function findAddon(): string {
   if (folder !== null) return join(folder, 'gradcam.node')
   if (existsSync(addonFile)) throw built
   throw notBuilt(`none that is ready fits (${why}), and ${addonFile} does not exist`, instead ?? rebuild)
+}
+
+/** The folder of an addon that was taken before and still fits its LibTorch. */
+function findTaken(): string | undefined {
+  return takenFolders().find((folder) => takenProblem(folder) === null)
+}
+
+/** Whether {@link loadAddon} has a file to load without a search: one that was named, built, or taken before. */
+export function isAddonPlaced(): boolean {
+  return Boolean(process.env['GRADCAM_ADDON']) || existsSync(addonFile) || findTaken() !== undefined
 }
 
 /** Unlike one that a person put somewhere, one that was taken has a record. */

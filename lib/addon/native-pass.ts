@@ -27,6 +27,12 @@ export interface PassPlan {
   seed?: number
   /** Copies of images that run at a time, where a method runs the model again; 32 by default. */
   chunkSize?: number
+  /** Of methods that run the model several times: see CamOptions. */
+  samples?: number
+  sigma?: number
+  steps?: number
+  /** The value of every element of the input where the straight line to it begins; 0 by default. */
+  lineStart?: number
   /** FullGrad instead of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
   fullGrad?: boolean
   /** No layers and no gradient: `explain` and `backward` find the classes and scores, and the model runs without a graph. */

@@ -1,3 +1,4 @@
+import { checkExpands } from '../perturbation/perturbation.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
 
@@ -47,4 +48,31 @@ export function convergenceDelta(
   const perImage = Array.from(sums.toTypedArray() as Float64Array)
   const added = scores.length === perImage.length ? perImage : [perImage.reduce((a, b) => a + b, 0)]
   return added.map((value, i) => value - (scores[i] as number) + (atBaseline[i] as number))
+}
+
+/**
+ * The baselines that a method takes one at a time, [B, ...], in the dtype and on the device of x, for the caller to dispose:
+ * the rows of a tensor of as many dimensions as x, or one.
+ */
+export function references(baseline: number | Tensor, x: Tensor): Tensor {
+  const { dtype, device } = x
+  if (!(baseline instanceof Tensor))
+    return Tensor.full(
+      x.shape.map(() => 1),
+      baseline,
+      { dtype, device },
+    )
+  checkExpands(
+    baseline,
+    [baseline.shape.length === x.shape.length ? (baseline.shape[0] as number) : 1, ...x.shape.slice(1)],
+    'baseline',
+  )
+  const missing = x.shape.slice(0, x.shape.length - baseline.shape.length).map(() => 1)
+  return tidy(() =>
+    baseline
+      .detach()
+      .to({ dtype, device })
+      .reshape([...missing, ...baseline.shape])
+      .clone(),
+  )
 }

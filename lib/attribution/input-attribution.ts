@@ -3,68 +3,48 @@ import { settled } from '../base/callback.js'
 import { expect, invalid } from '../base/check.js'
 import { Explainer } from '../explain/explainer.js'
 import { ofPart, progressOf, type Explained, type ExplainOptions, type Run } from '../explain/explained.js'
-import { conditionsOfTensor } from '../explain/tensor-conditions.js'
-import { inParts } from '../base/in-parts.js'
+import { conditionsOfTensor, conditionsOrDispose } from '../explain/tensor-conditions.js'
 import { ScorePass } from '../explain/score-pass.js'
 import { joinWarnings } from '../explain/warnings.js'
 import { toPositional, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
 import { disposeValue, type Value } from '../tensor/values.js'
-import { convergenceDelta, fromBaseline } from './baseline.js'
+import { convergenceDelta, fromBaseline, references } from './baseline.js'
 import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
 import { InputExplanation } from './input-explanation.js'
 import { inputMethods, type InputMethod } from './input-method.js'
-import { gaussLegendre } from './quadrature.js'
-import { checkSmoothing, noisyCopy, type Smoothing } from './smoothing.js'
+import { blurIg } from './blur-ig.js'
+import { meanOverBaselines } from './deeplift-shap.js'
+import { gradientShap } from './gradient-shap.js'
+import { guidedIg } from './guided-ig.js'
+import { integratedGradients } from './integrated-gradients.js'
+import type { Attributed, Copied, ManyPassMethod, ManyPassSettings, Pass, Passes } from './many-passes.js'
+import type { InputAttributionOptions } from './input-options.js'
+import { smoothed } from './smoothed.js'
+import { checkSmoothing, type Smoothing } from './smoothing.js'
 
 export { inputMethods, type InputMethod }
-
-/** What {@link InputAttribution} has to be told: the method, and its settings. */
-export interface InputAttributionOptions {
-  readonly method: InputMethod
-  /** For guided-backprop and deconvnet, see {@link GuidedBackpropOptions}. 'all' by default. */
-  readonly scope?: 'all' | 'modules'
-  /**
-   * For integrated gradients and deeplift: a number for every element (0 by default), or a tensor that can be expanded to the
-   * input.
-   */
-  readonly baseline?: number | Tensor
-  /** For integrated gradients: the points of the quadrature, 50 by default, 10,000 at most. */
-  readonly steps?: number
-  readonly smooth?: Smoothing
-  /** Which of the model's inputs the attribution is of, from 0, where there are several. The first by default. */
-  readonly input?: number
-  /**
-   * How many images a pass takes at most, where noisy copies and steps are batched; 16 by default, and never less than the
-   * batch itself; fewer where memory runs out. The result does not depend on it: a model for which it would, as a first probe
-   * shows, takes one copy per pass. So do models with several inputs, and targets that are functions or have a mask per image.
-   */
-  readonly batchSize?: number
-}
+export type { InputAttributionOptions } from './input-options.js'
 
 /** The points of a quadrature take time with the square of their number: more would block the event loop. */
 const mostSteps = 10_000
 
-/** A pass over a batch, or over copies of it; owns its gradient. */
-interface Pass extends Disposable {
-  readonly gradient: Tensor
-  /** How many activations followed a rule. */
-  readonly intercepted: number
+/** The methods that take gradients at other inputs than the image. */
+const manyPassMethods: Partial<Record<InputMethod, ManyPassMethod>> = {
+  'integrated-gradients': integratedGradients,
+  'gradient-shap': gradientShap,
+  'blur-ig': blurIg,
+  'guided-ig': guidedIg,
 }
-
-/** How passes over copies of the batch run, one after the other in one tensor. */
-interface Passes {
-  readonly run: (inputs: Tensor, copies: number) => Promise<Pass>
-  /** How many copies one takes at most. */
-  readonly most: number
-  readonly signal: AbortSignal | undefined
-}
-
-type Found = Pick<Pass, 'intercepted'> & { readonly attribution: Tensor }
 
 /** The methods that count the activations that follow their rules. */
-const rulesOf: Partial<Record<InputMethod, true>> = { 'guided-backprop': true, deconvnet: true, deeplift: true }
+const rulesOf: Partial<Record<InputMethod, true>> = {
+  'guided-backprop': true,
+  deconvnet: true,
+  deeplift: true,
+  'deeplift-shap': true,
+}
 
 function toPass({ intercepted, explained }: Pick<Run<Value>, 'intercepted' | 'explained'>): Pass {
   const gradient = Tensor.own(explained.inputGradient as TensorHandle) // the only tensor of such a pass
@@ -82,7 +62,9 @@ function toPass({ intercepted, explained }: Pick<Run<Value>, 'intercepted' | 'ex
  */
 export class InputAttribution extends Explainer {
   readonly method: InputMethod
-  readonly #options: Required<Pick<InputAttributionOptions, 'baseline' | 'steps' | 'batchSize' | 'input'>>
+  readonly #options: ManyPassSettings & Required<Pick<InputAttributionOptions, 'batchSize' | 'input'>>
+  /** How the method takes many passes; undefined where it takes one. */
+  readonly #many: ManyPassMethod | undefined
   readonly #smoothing: Required<Smoothing> | null
   /** The model as it is, for scores without a gradient. */
   readonly #scores: ScorePass
@@ -93,7 +75,11 @@ export class InputAttribution extends Explainer {
       method,
       scope = 'all',
       baseline = 0,
-      steps = 50,
+      steps = manyPassMethods[options?.method]?.steps ?? 1,
+      seed = 0,
+      maxSigma = 50,
+      fraction = 0.25,
+      maxDistance = 0.02,
       batchSize = 16,
       smooth,
       input = 0,
@@ -101,6 +87,10 @@ export class InputAttribution extends Explainer {
     expect.oneOf('method', method, inputMethods)
     expect.oneOf('scope', scope, ['all', 'modules'])
     expect.integer('steps', steps, { min: 1, max: mostSteps })
+    expect.seed('seed', seed)
+    expect.number('maxSigma', maxSigma, { min: 0 })
+    expect.number('fraction', fraction, { min: 0, max: 1 })
+    expect.number('maxDistance', maxDistance, { min: 0, max: 1 })
     expect.count('batchSize', batchSize)
     expect.integer('input', input, { min: 0 })
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
@@ -118,7 +108,8 @@ export class InputAttribution extends Explainer {
     })
     this.method = method
     this.#scores = new ScorePass(model, 'hooked', input)
-    this.#options = { baseline, steps, batchSize, input }
+    this.#many = manyPassMethods[method]
+    this.#options = { baseline, steps, seed, maxSigma, fraction, maxDistance, batchSize, input }
     this.#smoothing = smoothing
   }
 
@@ -129,6 +120,7 @@ export class InputAttribution extends Explainer {
   ): Promise<InputExplanation<Output>> {
     const { target, signal } = expect.options(options)
     const onProgress = progressOf(options)
+    if (this.method === 'deeplift-shap') return await this.#overBaselines(inputs, options)
     const given = toPositional(this.model, inputs)
     const { input: at } = this.#options
     const input = given[at]
@@ -138,11 +130,11 @@ export class InputAttribution extends Explainer {
     using _first = pass // disposed here, whether the method uses it or not
     try {
       using x = (input as Tensor).to({ device: this.model.device })
-      const inCopies = this.#smoothing !== null || this.method === 'integrated-gradients'
+      const inCopies = this.#smoothing !== null || this.#many !== undefined
       const single = others || isOfOneBatch(target) || (inCopies && !(await this.runsInBatches(inputs, signal)))
       let warnings = firstWarnings
       let done = 0
-      const all = (this.#smoothing?.samples ?? 1) * (this.method === 'integrated-gradients' ? this.#options.steps : 1)
+      const all = (this.#smoothing?.samples ?? 1) * (this.#many ? this.#options.steps : 1)
       const passes: Passes = {
         run: async (copied, copies) => {
           const fixed = fixedTarget(target, targets, copies)
@@ -164,8 +156,8 @@ export class InputAttribution extends Explainer {
       }
       const { method } = this
       const { attribution, intercepted } = this.#smoothing
-        ? await this.#smooth(x, passes, this.#smoothing)
-        : await this.#attribute(x, 1, passes, pass)
+        ? await smoothed(x, passes, this.#smoothing, (copied) => this.#attribute(copied, passes, null))
+        : await this.#attribute({ x, copies: 1, first: 0 }, passes, pass)
       try {
         const atBaseline = async (start: Tensor) => {
           const fixed = fixedTarget(target, targets, 1)
@@ -189,12 +181,36 @@ export class InputAttribution extends Explainer {
     }
   }
 
+  /** DeepLIFT-SHAP: DeepLIFT from each of the baselines. */
+  async #overBaselines<Output extends Value>(
+    inputs: Value | readonly Value[],
+    options: ExplainOptions<Output>,
+  ): Promise<InputExplanation<Output>> {
+    const { baseline, batchSize, input } = this.#options
+    const x = toPositional(this.model, inputs)[input]
+    this.assertOpen()
+    if (!(x instanceof Tensor)) throw invalid('inputs', 'a floating-point Tensor, or an array that begins with one', x)
+    using rows = references(baseline, x)
+    const smooth = this.#smoothing ? { smooth: this.#smoothing } : {}
+    const from = (row: Tensor) =>
+      new InputAttribution(this.model, { method: 'deeplift', baseline: row, batchSize, input, ...smooth })
+    const found = await meanOverBaselines(rows, from, inputs, options)
+    const conditions = await conditionsOrDispose(
+      found.output,
+      found.attribution,
+      this.model,
+      { scores: found.scores, gradient: true },
+      options,
+    )
+    return new InputExplanation({ ...found, model: this.model, method: this.method, conditions })
+  }
+
   /** The output at the input itself, and the pass there where the method uses it. */
   async #first<Output extends Value>(
     inputs: Value | readonly Value[],
     options: ExplainOptions<Output>,
   ): Promise<Explained & { readonly output: Output; readonly pass: Pass | null }> {
-    if (this.#smoothing || this.method === 'integrated-gradients') {
+    if (this.#smoothing || this.#many) {
       const input = toPositional(this.model, inputs)[this.#options.input]
       this.assertOpen()
       if (!(input instanceof Tensor) || !/float/.test(input.dtype))
@@ -207,12 +223,13 @@ export class InputAttribution extends Explainer {
   }
 
   /**
-   * The attributions of x, which is `copies` copies of the batch.
+   * The attributions of copies of the batch.
    *
    * @param given the pass at x itself, where it ran already
    */
-  async #attribute(x: Tensor, copies: number, passes: Passes, given: Pass | null): Promise<Found> {
-    if (this.method === 'integrated-gradients') return await this.#integrate(x, copies, passes)
+  async #attribute(copied: Copied, passes: Passes, given: Pass | null): Promise<Attributed> {
+    if (this.#many) return { attribution: await this.#many.attribute(copied, passes, this.#options), intercepted: 0 }
+    const { x, copies } = copied
     using pass = given ?? (await passes.run(x, copies))
     const { gradient, intercepted } = pass
     if (this.method === 'saliency') return { attribution: gradient.abs(), intercepted }
@@ -222,32 +239,6 @@ export class InputAttribution extends Explainer {
     return { attribution: path.way.mul(gradient), intercepted }
   }
 
-  async #integrate(x: Tensor, copies: number, passes: Passes): Promise<Found> {
-    const { steps } = this.#options
-    const { points, weights } = gaussLegendre(steps)
-    using path = fromBaseline(this.#options.baseline, x, copies)
-    const { start, way } = path
-    const most = Math.max(1, Math.floor(passes.most / copies))
-    let sum: Tensor | undefined
-    try {
-      await inParts(steps, most, async (from, to) => {
-        const part = points.slice(from, to)
-        using inputs = tidy(() => Tensor.cat(part.map((point) => start.add(way.mul(point)))))
-        using pass = await passes.run(inputs, copies * part.length)
-        const before = sum
-        sum = tidy(() => {
-          const parts = pass.gradient.split(x.shape[0] ?? 1).map((g, i) => g.mul(weights[from + i] as number))
-          return (before ? [before, ...parts] : parts).reduce((total, term) => total.add(term)).clone()
-        })
-        before?.dispose()
-      })
-      const total = sum as Tensor
-      return { attribution: tidy(() => total.mul(way)), intercepted: 0 }
-    } finally {
-      sum?.dispose()
-    }
-  }
-
   /** The convergence delta of methods whose attributions should add up; null for the others. */
   async #delta(
     x: Tensor,
@@ -255,7 +246,7 @@ export class InputAttribution extends Explainer {
     scores: readonly number[],
     atBaseline: (start: Tensor) => Promise<readonly number[]>,
   ): Promise<readonly number[] | null> {
-    if (this.#smoothing || (this.method !== 'integrated-gradients' && this.method !== 'deeplift')) return null
+    if (this.#smoothing || !(this.#many?.complete || this.method === 'deeplift')) return null
     using path = fromBaseline(this.#options.baseline, x, 1)
     return convergenceDelta(attribution, scores, await atBaseline(path.start))
   }
@@ -264,46 +255,5 @@ export class InputAttribution extends Explainer {
   override dispose(): void {
     super.dispose()
     this.#scores.dispose()
-  }
-
-  async #smooth(x: Tensor, passes: Passes, { kind, samples, sigma, seed }: Required<Smoothing>): Promise<Found> {
-    const images = x.shape[0] ?? 1
-    const dtype = x.dtype === 'float64' ? 'float64' : 'float32'
-    let sums: [Tensor, Tensor] | undefined
-    let intercepted = 0
-    try {
-      await inParts(samples, passes.most, async (from, to) => {
-        const noisy: Tensor[] = []
-        try {
-          for (let sample = from; sample < to; sample++)
-            noisy.push(await noisyCopy(x, dtype, sigma, seed + sample, passes.signal))
-          using copies = Tensor.cat(noisy)
-          const found = await this.#attribute(copies, to - from, passes, null)
-          using attribution = found.attribution
-          intercepted = found.intercepted
-          const before = sums
-          const add = (values: Tensor, previous: Tensor | undefined) =>
-            tidy(() => {
-              const parts = values.to({ dtype }).split(images)
-              return (previous ? [previous, ...parts] : parts).reduce((total, term) => total.add(term)).clone()
-            })
-          using squares = attribution.square()
-          sums = [add(attribution, before?.[0]), add(squares, before?.[1])]
-          disposeValue(before ?? null)
-        } finally {
-          for (const copy of noisy) copy.dispose()
-        }
-      })
-      const [sum, squares] = sums as [Tensor, Tensor]
-      const attribution = tidy(() => {
-        const mean = sum.div(samples)
-        if (kind === 'mean') return mean
-        const squared = squares.div(samples)
-        return kind === 'squared' ? squared : squared.sub(mean.square())
-      })
-      return { attribution, intercepted }
-    } finally {
-      disposeValue(sums ?? null)
-    }
   }
 }

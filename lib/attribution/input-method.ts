@@ -12,9 +12,25 @@
  *   of Shrikumar et al. 2017, arXiv:1704.02685, with Captum's rule for max-pooling. Exact, or refused with ERR_ACTIVATION:
  *   it reaches every activation, module or functional, and never takes the plain gradient of an operator that it has no rule
  *   for (softmax, layer norms, products of two activations, values computed from the input without a gradient).
+ * - `gradient-shap`: the mean of (x - x0) g at random points on lines from baselines x0: expected gradients. Lundberg and Lee
+ *   2017, arXiv:1705.07874; Erion et al. 2021, arXiv:1906.10670
+ * - `deeplift-shap`: the mean of deeplift over baselines. Lundberg and Lee 2017, arXiv:1705.07874
+ * - `blur-ig`: the integral of g on the path from the image to a blurred one. Xu et al. 2020, arXiv:2004.03383
+ * - `guided-ig`: the integral of g on a path from the baseline on which elements with small gradients go first. Kapishnikov et
+ *   al. 2021, arXiv:2106.09788
  */
 export type InputMethod =
-  'gradient' | 'saliency' | 'input-x-gradient' | 'guided-backprop' | 'deconvnet' | 'integrated-gradients' | 'deeplift'
+  | 'gradient'
+  | 'saliency'
+  | 'input-x-gradient'
+  | 'guided-backprop'
+  | 'deconvnet'
+  | 'integrated-gradients'
+  | 'deeplift'
+  | 'gradient-shap'
+  | 'deeplift-shap'
+  | 'blur-ig'
+  | 'guided-ig'
 
 /** Every {@link InputMethod}. */
 export const inputMethods: readonly InputMethod[] = [
@@ -25,4 +41,8 @@ export const inputMethods: readonly InputMethod[] = [
   'deconvnet',
   'integrated-gradients',
   'deeplift',
+  'gradient-shap',
+  'deeplift-shap',
+  'blur-ig',
+  'guided-ig',
 ]

@@ -179,6 +179,7 @@ export const errorCodes = {
       'A worker refuses a task of the queue: it is malformed, or names a file or model that the worker may not use.',
     status: 403,
   },
+  ERR_STORAGE: { group: 'job', meaning: 'An object storage (s3://) cannot be reached, or refuses.', status: 503 },
   ERR_WORKER_DIED: { group: 'job', meaning: 'The process that explained the input died of it.', status: 422 },
 
   ERR_INVALID_ARGUMENT: {

@@ -1,5 +1,5 @@
 import { expect, invalid, isInstance, isRecord } from '../base/check.js'
-import type { ImageSource } from '../images/index.js'
+import type { ImageSource, RemoteImage } from '../images/index.js'
 import { checkTensorShape, Tensor } from '../tensor/tensor.js'
 import { checkBatchTarget, targetOf, type BatchTarget } from './target.js'
 
@@ -7,8 +7,8 @@ import { checkBatchTarget, targetOf, type BatchTarget } from './target.js'
 export interface BatchEntry {
   /** The name of the result; by default the path, or the number of the input. */
   readonly id?: string
-  /** A path, a `file:` URL or the bytes of an image file. */
-  readonly source?: ImageSource
+  /** A path, a `file:` URL, the bytes of an image file, or how to fetch them. */
+  readonly source?: ImageSource | RemoteImage
   /**
    * Instead of an image: one input of the model, [C, H, W] or [1, C, H, W], ready for it; [C, D, H, W] and [C, L] likewise for
    * models of volumes and signals.
@@ -28,7 +28,7 @@ export type BatchInput = ImageSource | Tensor | BatchEntry
 export interface Item {
   readonly index: number
   readonly id: string
-  readonly source: ImageSource | null
+  readonly source: ImageSource | RemoteImage | null
   readonly tensor: Tensor | null
   readonly target: BatchTarget
 }

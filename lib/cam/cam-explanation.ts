@@ -52,7 +52,7 @@ export function camConditions(
       nonFinite: nonFinite[image] ?? false,
       score: scores.length === allZero.length ? scores[image] : undefined,
       ending: endingOf(model),
-      gradient: target && reruns === undefined,
+      gradient: target && (reruns === undefined || reruns === 'gradient'),
       zeroActivation: evidence?.zeroActivation[image],
       zeroGradient: evidence?.zeroGradient[image],
       nonFiniteActivation: evidence?.nonFinite[image],

@@ -1,7 +1,7 @@
 import { either, invalid, toList } from '../base/check.js'
 
 /** The Python libraries that this package is compared with, and what has a method's name there. */
-export type Peers = { readonly [Library in 'pytorch-grad-cam' | 'Captum']?: string }
+export type Peers = { readonly [Library in 'pytorch-grad-cam' | 'Captum' | 'torch-cam']?: string }
 
 /** A method that makes maps of target layers. Its formula is implemented in native/core/methods, a file per method. */
 export interface CamMethodFacts {
@@ -9,8 +9,13 @@ export interface CamMethodFacts {
   /** Whether the map depends on the target. Where no method of a pass does, nothing is differentiated. */
   readonly target: boolean
   readonly formula: string
-  /** Whether the model runs again for each channel of the layer: the whole of it, or what follows the layer. */
-  readonly reruns?: 'model' | 'tail'
+  /**
+   * Whether the model runs again: the whole of it or what follows the layer, for each channel; or with its gradient, at other
+   * inputs.
+   */
+  readonly reruns?: 'model' | 'tail' | 'gradient'
+  /** Which of the options it takes that only some methods take. */
+  readonly takes?: readonly ('samples' | 'sigma' | 'steps' | 'baseline' | 'seed')[]
   /** Whether the map is a principal component over channels, and not their sum, which eigen smoothing replaces. */
   readonly principal?: true
   /** arXiv number, DOI or the like; null where the method comes from a library. */
@@ -134,8 +139,71 @@ export const camMethods = facts({
     title: 'Random CAM',
     target: false,
     formula: 'sum_k w_k A_k, w_k uniform in [-1, 1)',
+    takes: ['seed'],
     paper: null,
     peers: { 'pytorch-grad-cam': 'RandomCAM' },
+  },
+  segeigencam: {
+    title: 'Seg-Eigen-CAM',
+    target: true,
+    formula: 'the first principal component of |G| A over channels, on the side of its largest element',
+    principal: true,
+    paper: 'doi:10.3390/app15137562',
+    peers: { 'pytorch-grad-cam': 'SegEigenCAM' },
+  },
+  'smoothgradcam++': {
+    title: 'Smooth Grad-CAM++',
+    target: true,
+    formula:
+      'sum_k w_k A_k, w_k = sum max(E G_k, 0) E G_k^2 / (2 E G_k^2 + sum(A_k E G_k^3) + 1e-8), E the mean over noisy copies of the input',
+    reruns: 'gradient',
+    takes: ['samples', 'sigma', 'seed'],
+    paper: 'arXiv:1908.01224',
+    peers: { 'torch-cam': 'SmoothGradCAMpp' },
+  },
+  sscam: {
+    title: 'SS-CAM',
+    target: true,
+    formula: 'Score-CAM, with the mean over samples of the score of the input times (mask + noise)',
+    reruns: 'model',
+    takes: ['samples', 'sigma', 'seed'],
+    paper: 'arXiv:2006.14255',
+    peers: { 'torch-cam': 'SSCAM' },
+  },
+  iscam: {
+    title: 'IS-CAM',
+    target: true,
+    formula:
+      'Score-CAM, with the mean over i = 1..n of the score of the input times c_i times the mask, c_i = (1 + ... + i) / n',
+    reruns: 'model',
+    takes: ['samples'],
+    paper: 'arXiv:2010.03023',
+    peers: { 'torch-cam': 'ISCAM' },
+  },
+  'layer-activation': {
+    title: 'Layer activation',
+    target: false,
+    formula: 'sum_k A_k',
+    paper: null,
+    peers: { Captum: 'LayerActivation' },
+  },
+  'internal-influence': {
+    title: 'Internal influence',
+    target: true,
+    formula: 'sum_k of the mean of G_k on the straight line from the baseline to the input',
+    reruns: 'gradient',
+    takes: ['steps', 'baseline'],
+    paper: 'arXiv:1802.03788',
+    peers: { Captum: 'InternalInfluence' },
+  },
+  'layer-conductance': {
+    title: 'Layer conductance',
+    target: true,
+    formula: 'sum_k of the integral of G_k dA_k on the straight line from the baseline to the input',
+    reruns: 'gradient',
+    takes: ['steps', 'baseline'],
+    paper: 'arXiv:1805.12233',
+    peers: { Captum: 'LayerConductance' },
   },
 })
 

@@ -27,7 +27,8 @@ export interface CamOptions extends ExecutionOptions {
   readonly compat?: CamCompat
   /**
    * 'each' (the default): a map per layer. Otherwise one map of all layers, which are first brought to one scale and size
-   * as pytorch-grad-cam does, whatever `compat` is.
+   * as pytorch-grad-cam does, whatever `compat` is. 'product' is RefineCAM's (arXiv:2605.14641): there each map is min-max
+   * normalised again before they are multiplied.
    */
   readonly aggregate?: CamAggregate
   /**
@@ -52,10 +53,24 @@ export interface CamOptions extends ExecutionOptions {
    * `compat: 'pytorch-grad-cam'`, and Score-CAM masks it. The first by default.
    */
   readonly input?: number
-  /** Of random maps; the same seed gives the same maps. An integer from 0 on, 0 by default. */
+  /** Of what is random; the same seed gives the same maps. An integer from 0 on, 0 by default. */
   readonly seed?: number
   /**
-   * For Score-CAM and Ablation-CAM, how many copies of an image run at a time: more take more memory, and the result does
+   * How many noisy copies of the input Smooth Grad-CAM++ takes (4 by default), and how many versions of each mask SS-CAM and
+   * IS-CAM (10).
+   */
+  readonly samples?: number
+  /**
+   * The standard deviation of the noise: of Smooth Grad-CAM++ in the units of the input (0.3 by default), of SS-CAM in those
+   * of a mask in [0, 1] (2).
+   */
+  readonly sigma?: number
+  /** The steps of internal influence and conductance on the line to the input; 50 by default, 10,000 at most. */
+  readonly steps?: number
+  /** The value of every element of the input where that line begins; 0 by default. */
+  readonly baseline?: number
+  /**
+   * For methods that change the image or the layer once per channel, how many copies of an image run at a time: more take more memory, and the result does
    * not depend on it beyond rounding: a model for which it would, as a first probe shows, runs them one by one. Fewer where
    * memory runs out. 32 by default.
    */

@@ -28,8 +28,14 @@ export type { CamAggregate, CamCompat, CamExplainOptions, CamOptions } from './c
 const compats = ['paper', 'pytorch-grad-cam', 'captum'] as const
 const aggregates = ['each', 'mean', 'max', 'product'] as const
 
+/** As the points of a quadrature take time with the square of their number, and each is a pass. */
+const mostSteps = 10_000
+/** Each is a pass, or one for each channel. */
+const mostSamples = 100_000
+
 function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape, input, call } = options
+  const { samples, sigma, steps, baseline = 0 } = options
   const part = toPath(options.part, 'part', 'ERR_INVALID_ARGUMENT')
   const aggregate = options.aggregate ?? (compat === 'pytorch-grad-cam' ? 'mean' : 'each')
   const paths = expect.strings('layers', layers, "['features']")
@@ -40,6 +46,10 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   expect.boolean('eigenSmooth', eigenSmooth)
   expect.seed('seed', seed)
   expect.count('chunkSize', chunkSize)
+  if (samples !== undefined) expect.integer('samples', samples, { min: 1, max: mostSamples })
+  if (sigma !== undefined) expect.number('sigma', sigma, { min: 0 })
+  if (steps !== undefined) expect.integer('steps', steps, { min: 1, max: mostSteps })
+  expect.number('baseline', baseline)
   if (input !== undefined) expect.integer('input', input, { min: 0 })
   if (call !== undefined) expect.integer('call', call, { min: 0 })
   if (typeof reshape === 'function' && methods.includes('ablationcam'))
@@ -61,6 +71,10 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
     reshape: toNativeReshape(reshape),
     seed,
     chunkSize,
+    ...(samples !== undefined && { samples }),
+    ...(sigma !== undefined && { sigma }),
+    ...(steps !== undefined && { steps }),
+    lineStart: baseline,
     inputGradient: false,
     guided: 'none',
     ...toExecutionPlan(options),
@@ -74,8 +88,8 @@ const share = (handle: TensorHandle): Tensor => Tensor.own(handle).detach()
  * Class activation maps: where target layers saw evidence for the target, by any of the {@link camMethods}.
  *
  * All methods and layers share one forward and one backward; methods that need no gradient skip the backward.
- * Score-CAM and Ablation-CAM then run the model, or what follows the layer, once more for each channel; their target must
- * be plain data, not a function. A layer that runs several times in one pass is explained at its last call, or at that of
+ * Some methods then run the model again, or what follows the layer, e.g. once for each channel (see `reruns` of
+ * {@link camMethods}); their target must be plain data, not a function. A layer that runs several times in one pass is explained at its last call, or at that of
  * `call`. Half-precision activations are
  * taken to float32 before any formula.
  *

@@ -5,9 +5,10 @@ import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { mostTried, withoutAside, withoutOutput, type TrialPass } from './reached-layers.js'
 import type { Reshape } from './reshape.js'
-import { checkModel, toPositional, type Model } from '../model/model.js'
+import { checkModel, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
 import { hasChannelsLast } from '../model/expected-input.js'
+import { inputsAtOnce } from '../model/images-at-once.js'
 import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
@@ -56,12 +57,14 @@ export async function observeAndSuggest(
 ): Promise<{ readonly observed: readonly LayerOutput[]; readonly suggestions: LayerSuggestion[] }> {
   const { input: at = 0, target, ...call } = expect.options(options)
   expect.integer('input', at, { min: 0 })
-  const input = toPositional(model, inputs)[at]
+  using all = inputsAtOnce(model, inputs)
+  const { values } = all
+  const input = values[at]
   const given = input instanceof Tensor ? input.shape : []
   const [n = 1, h = 1, w = 1, c = 1] = given
   const shape = hasChannelsLast(model, at, given) ? [n, c, h, w] : given
-  const observed = await observeLayers(model, inputs, call)
-  return { observed, suggestions: await suggestFrom({ model, inputs, target, options: call }, observed, shape) }
+  const observed = await observeLayers(model, values, call)
+  return { observed, suggestions: await suggestFrom({ model, inputs: values, target, options: call }, observed, shape) }
 }
 
 /** @internal The spatial sizes of an input: those after the channels; of numbers without channels [N, L] their length. */

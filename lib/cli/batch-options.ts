@@ -58,7 +58,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     help: 'the model: a .pt file that torch.jit saved, a .pt2 file of torch.export.save, or an architecture by name',
   },
   ...modelFlags,
-  out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
+  out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary; or s3://bucket/prefix' },
   layer: {
     type: 'string',
     value: 'PATH',

@@ -9,6 +9,7 @@ import type { ExpectedInput } from '../model/expected-input.js'
 import type { ExecutionPath } from '../explain/execution.js'
 import { ScorePass } from '../explain/score-pass.js'
 import type { MethodSettings } from '../methods/options.js'
+import { inputsAtOnce, shapeAtOnce } from '../model/images-at-once.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
 import { whyNone } from '../cam/reached-layers.js'
 import { observeAndSuggest, spatialSizes, type LayerSuggestion } from '../cam/suggest-layers.js'
@@ -75,7 +76,8 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
     manualSeed(0)
     const { dtype } = inputs.expected
     using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
-    const all = inputs.with(noise)
+    using atOnce = inputsAtOnce(model, inputs.with(noise))
+    const all = atOnce.values
     const forwardMs = await fastest(async () => disposeValue(await model.forward<Value>(all))).catch(
       (error: unknown) => {
         throw refusedInput(error, shape)
@@ -85,7 +87,7 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
     const [root] = modules
     const parameters = root?.parameters ?? 0
     const size = `${root?.typeName ?? 'Module'}, ${humanCount(parameters)} parameters`
-    const summary = `${basename(file)}: ${size}; a forward pass of [${shape.join(', ')}] takes ${forwardMs.toFixed(1)} ms`
+    const summary = `${basename(file)}: ${size}; a forward pass of [${shapeAtOnce(model, shape).join(', ')}] takes ${forwardMs.toFixed(1)} ms`
     const checks: Check[] = [{ name, status: 'ok', found: summary, details: { file, parameters, forwardMs } }]
     using scores = new ScorePass(model, 'hooked', inputs.at)
     await scores.takesSeveral(all, undefined)

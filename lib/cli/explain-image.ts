@@ -9,6 +9,7 @@ import {
 } from '../methods/map-explainer.js'
 import type { MethodSettings } from '../methods/options.js'
 import type { MapCondition } from '../explain/condition.js'
+import { inputsAtOnce } from '../model/images-at-once.js'
 import type { Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -180,7 +181,8 @@ export class ImageExplainer implements Disposable {
 
   /** Tells an error of a method from an input that the model does not run on. */
   async #requireInput(input: Tensor): Promise<void> {
-    const output = await this.model.forward<Value>(this.#options.inputs.with(input)).catch((cause: unknown) => {
+    using all = inputsAtOnce(this.model, this.#options.inputs.with(input))
+    const output = await this.model.forward<Value>(all.values).catch((cause: unknown) => {
       throw refusedInput(cause, input.shape)
     })
     disposeValue(output)

@@ -5,6 +5,7 @@ const hints: Readonly<Record<string, string>> = {
   ERR_IMAGE_TOO_LARGE: '--max-pixels',
   ERR_TARGET: '--target and --of',
   ERR_MODEL_OPERATOR: '--library',
+  ERR_MODEL_IS_STATE_DICT: '--model NAME --weights FILE',
 }
 
 /** Options that have flags of their own names. */
@@ -13,9 +14,12 @@ const named = ['reshape', 'part', 'call', 'input']
 /** For an error, or one as data: ' (here: --max-pixels)', ' (here: --part)'; '' for most. */
 export function hintOf(error: unknown): string {
   const { code, message, details } = (error instanceof GradCamError ? error : (error ?? {})) as Partial<GradCamError>
-  const own = code !== undefined && Object.hasOwn(hints, code) ? [`${hints[code]}${libraryOf(details)}`] : []
+  const hint = code !== undefined && Object.hasOwn(hints, code) ? hints[code] : undefined
+  const architecture = details?.['architecture']
+  const plain = typeof architecture === 'string' ? hint?.replace('NAME', architecture) : hint
+  const own = plain === undefined ? undefined : `${plain}${libraryOf(details)}`
   const flags = named.filter((name) => message?.includes(`\`${name}\``)).map((name) => `--${name}`)
-  const all = [...own, ...flags]
+  const all = [...(own === undefined ? [] : [own]), ...flags]
   return all.length === 0 ? '' : ` (here: ${all.join(', ')})`
 }
 

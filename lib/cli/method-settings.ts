@@ -31,7 +31,7 @@ export function parseMethodSettings(values: Values, methods: readonly MethodName
     masks: wholeNumber(values, 'masks', 1),
     window: readSize(values, 'window'),
     stride: readSize(values, 'stride'),
-    smooth: readSmoothing(values),
+    ...readNoise(values, methods),
     ...readLayerSettings(values),
   }
   try {
@@ -55,22 +55,30 @@ export const layerFlags: Readonly<Record<string, Option>> = {
   call: { type: 'string', value: 'N', help: `${methodOptions.call.help}; the last by default` },
 }
 
-function readSmoothing(values: Values): MethodSettings['smooth'] {
+/** --samples and --sigma are of --smooth, or of methods that have noise of their own. */
+function readNoise(
+  values: Values,
+  methods: readonly MethodName[],
+): Pick<MethodSettings, 'smooth' | 'samples' | 'sigma'> {
   const samples = wholeNumber(values, 'samples', 1)
   const text = single(values, 'sigma')
   const sigma = text === undefined || text.trim() === '' ? undefined : Number(text)
   if (text !== undefined && !(sigma !== undefined && sigma >= 0 && sigma < Infinity))
     throw usageError(`--sigma requires a number of at least 0, not "${text}".`)
+  const given = { ...(samples !== undefined && { samples }), ...(sigma !== undefined && { sigma }) }
   if (values['smooth'] === undefined) {
-    if (samples === undefined && sigma === undefined) return undefined
-    throw usageError('--samples and --sigma go with --smooth: add --smooth mean.')
+    const smoothed: readonly MethodName[] = methodOptions.smooth.of
+    if (Object.keys(given).length > 0 && methods.every((method) => smoothed.includes(method)))
+      throw usageError('--samples and --sigma go with --smooth: add --smooth mean.')
+    return given
   }
   const seed = wholeNumber(values, 'seed', 0)
   return {
-    kind: choice(values, 'smooth', ['mean', 'squared', 'variance'] as const),
-    ...(samples !== undefined && { samples }),
-    ...(sigma !== undefined && { sigma }),
-    ...(seed !== undefined && { seed }),
+    smooth: {
+      kind: choice(values, 'smooth', ['mean', 'squared', 'variance'] as const),
+      ...given,
+      ...(seed !== undefined && { seed }),
+    },
   }
 }
 

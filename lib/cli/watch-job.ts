@@ -23,7 +23,7 @@ export async function watchJob(
   const lonely = setTimeout(() => void sayIfLonely(job, url), lonelyAfter)
   let summary: JobSummary
   try {
-    summary = await job.result({ onProgress: (progress) => view?.show(progress) })
+    summary = await job.result({ onProgress: (progress, workers) => view?.show(progress, workers) })
   } catch (error) {
     if (!signal.aborted) throw error
     view?.stop()
@@ -55,7 +55,7 @@ async function sayIfLonely(job: JobHandle, url: string): Promise<void> {
 }
 
 interface View {
-  readonly show: (progress: QueueProgress) => void
+  readonly show: (progress: QueueProgress, workers: number) => void
   readonly stop: () => void
 }
 
@@ -73,11 +73,14 @@ function bar(): View {
   let drawn: ProgressBar | undefined
   const rate = rateOf()
   return {
-    show(progress) {
+    show(progress, workers) {
       const { explained, failed, inputs, listed } = progress
       drawn ??= progressBar(process.stderr, explained + failed)
       if (listed) drawn.setTotal(inputs)
-      drawn.update(explained + failed, [rate(progress), failed > 0 ? `${failed} failed` : ''].join('  '))
+      drawn.update(
+        explained + failed,
+        [rate(progress), counted(workers, 'worker'), ...(failed > 0 ? [`${failed} failed`] : [])].join('  '),
+      )
     },
     stop: () => drawn?.stop(),
   }
@@ -87,12 +90,12 @@ function plain(): View {
   let last = performance.now()
   const rate = rateOf()
   return {
-    show(progress) {
+    show(progress, workers) {
       const now = performance.now()
       const text = rate(progress)
       if (now - last < plainEvery) return
       last = now
-      process.stdout.write(`${describeProgress(progress)}, ${text}\n`)
+      process.stdout.write(`${describeProgress(progress)}, ${counted(workers, 'worker')}, ${text}\n`)
     },
     stop: () => {},
   }

@@ -2,6 +2,7 @@ import type { CallOptions, WatchedOptions } from '../addon/abort.js'
 import type { NativeExplained, PassPlan } from '../addon/native-pass.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { takesAtOnce } from '../model/images-at-once.js'
 import { checkModel, type Model } from '../model/model.js'
 import type { Target, TargetOptions } from '../target/target.js'
 import { topClasses } from '../target/top-classes.js'
@@ -25,6 +26,13 @@ function checkCapabilities({ capabilities }: Model, plan: PassPlan): void {
     throw new GradCamError('ERR_NO_GRADIENT', 'Models of this format have no gradients.', {
       remedy: 'Use a method that needs none, such as Occlusion, RISE or Eigen-CAM.',
     })
+}
+
+function disposeRuns(runs: readonly Run<Value>[]): void {
+  for (const { output, explained } of runs) {
+    disposeValue(output)
+    disposeExplained(explained)
+  }
 }
 
 /**
@@ -148,6 +156,7 @@ export abstract class Explainer implements Disposable {
   ): Promise<Run<Value>[]> {
     const { of, signal } = expect.options(options)
     this.assertOpen()
+    if (!takesAtOnce(this.model, inputs)) return await this.#runTopInParts(inputs, k, options)
     using pass = this.#pass.fork()
     const found: Run<Value>[] = []
     let first: Value | undefined
@@ -166,13 +175,34 @@ export abstract class Explainer implements Disposable {
       }
       return found
     } catch (error) {
-      for (const { output, explained } of found) {
-        disposeValue(output)
-        disposeExplained(explained)
-      }
+      disposeRuns(found)
       throw error
     } finally {
       disposeValue([first ?? null, kept ?? null])
+    }
+  }
+
+  /** The same for a model that takes another number of images at a time: a run for each class, in parts of that number. */
+  async #runTopInParts(
+    inputs: Value | readonly Value[],
+    k: number,
+    { of, signal }: CallOptions & TargetOptions,
+  ): Promise<Run<Value>[]> {
+    const classOf = async (classes: number[] | 'argmax', part = of): Promise<Run<Value>> =>
+      await this.run<Value>(inputs, {
+        target: { kind: 'class', class: classes, ...(part !== undefined && { of: part }) },
+        signal,
+      })
+    const found = [await classOf('argmax')]
+    try {
+      const [top] = found as [Run<Value>]
+      const part = of ?? top.explained.of
+      const [, ...others] = topClasses(top.output, k, part)
+      for (const classes of others) found.push(await classOf(classes, part))
+      return found
+    } catch (error) {
+      disposeRuns(found)
+      throw error
     }
   }
 

@@ -204,7 +204,8 @@ function multiplied(all: BatchState, { name, rank, state }: Step, others: readon
   if (name === 'scaled_dot_product_attention' && others.slice(0, 2).every(same)) {
     const mask = others[2] as string
     const at = state.dim - (rank - all.rank(mask))
-    const isForAllImages = !all.values.has(mask) && (at < 0 || all.shape(mask)[at] === 1)
+    const isOne = all.uniform.has(mask) ? all.uniform.get(mask) === at : at < 0 || all.shape(mask)[at] === 1
+    const isForAllImages = !all.values.has(mask) && isOne
     return others.length === 3 && isForAllImages && state.dim < rank - 2 ? state : null
   }
   const [right = ''] = others
@@ -249,7 +250,9 @@ export function resultOf(all: BatchState, node: GraphNode, name: string, taken: 
   if (name === 'cat') return concatenated(all, node, taken)
   if (elementwise.has(name) && taken.length > 1) return broadcast(all, node, taken)
   if (name === 'addmm') return addmm(all, taken)
-  if (!state || others.some((other) => all.uniform.has(other))) return null
+  // A mask that is the same for every image keeps a size of 1, which attention broadcasts.
+  const isMask = (at: number): boolean => name === 'scaled_dot_product_attention' && at === 2
+  if (!state || others.some((other, at) => all.uniform.has(other) && !isMask(at))) return null
   const step = { node, name, x, rank: all.rank(x), state }
   if (products.has(name)) return multiplied(all, step, others)
   if (others.some((other) => all.values.has(other))) return null

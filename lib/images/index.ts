@@ -5,5 +5,5 @@ export { denormalize, imagenet, standardize, type Normalization } from './normal
 export { loadNpy, type LoadNpyOptions } from './load-npy.js'
 export { normalize } from './normalize.js'
 export { overlay, type OverlayOptions } from './overlay.js'
-export type { ImageSource } from './read-source.js'
+export type { ImageSource, RemoteImage } from './read-source.js'
 export { saveImage, type SaveImageOptions } from './save-image.js'

@@ -1,13 +1,27 @@
 import { readFile } from 'node:fs/promises'
 import { cancellable, type CallOptions } from '../addon/abort.js'
-import { expect, invalid, isInstance, show } from '../base/check.js'
+import { expect, invalid, isInstance, isRecord, show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 
 /** Where an image comes from: a path, a `file:` URL, or the bytes of its file. */
 export type ImageSource = string | URL | Uint8Array
 
+/** An image that is fetched when its turn comes, e.g. an object of a storage. */
+export interface RemoteImage {
+  /** What errors call it. */
+  readonly name: string
+  /** The bytes of its file, which are not changed afterwards. An error that it throws is that of the image. */
+  read(): Promise<Uint8Array>
+}
+
+/** Whether a value is a {@link RemoteImage}. */
+export function isRemote(source: unknown): source is RemoteImage {
+  return isRecord(source) && typeof source['read'] === 'function' && typeof source['name'] === 'string'
+}
+
 /** The name of the source in an error. */
-export function sourceName(source: ImageSource): string {
+export function sourceName(source: ImageSource | RemoteImage): string {
+  if (isRemote(source)) return `'${source.name}'`
   return source instanceof Uint8Array ? `The image (${source.byteLength} bytes)` : `'${String(source)}'`
 }
 
@@ -16,7 +30,8 @@ export function sourceName(source: ImageSource): string {
  *
  * Throws ERR_IMAGE_NOT_FOUND, ERR_IMAGE_UNREADABLE, ERR_INVALID_ARGUMENT.
  */
-export async function readSource(source: ImageSource, { signal }: CallOptions): Promise<Uint8Array> {
+export async function readSource(source: ImageSource | RemoteImage, { signal }: CallOptions): Promise<Uint8Array> {
+  if (isRemote(source)) return await cancellable(signal, () => source.read())
   if (isInstance(source, Uint8Array)) return Buffer.from(source)
   const path = pathOf(source as string | URL)
   try {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, isAbsolute, relative, sep } from 'node:path'
 import type { BatchTarget } from '../batch/target.js'
+import { isObjectUrl } from '../storage/object-url.js'
 import { isFileName, isOwnName } from './file-names.js'
 
 /** A file that a source of files names, before it has an id. */
 export interface FileEntry {
-  /** Its absolute path. */
+  /** Its absolute path, or its address in a storage. */
   readonly path: string
   /** Where the source gives a target of its own. */
   readonly target?: BatchTarget
@@ -17,19 +18,21 @@ export interface FileEntry {
  * The id of a file within a job: its path below `base`, followed by an @ and its target where it has its own. Two entries
  * never have the same id, and no id leads out of a folder: the id of a file outside `base` begins with a folder named ^,
  * followed by its whole path. No folder in an id has the name of another input's file or of one of the job's own files: a ^
- * is added to such a name.
+ * is added to such a name. An object whose base is not one of objects has an id that begins with a folder named ^s3.
  */
 export function entryId({ path, target }: FileEntry, base: string): string {
-  const below = relative(base, path)
-  const outside = leadsOut(below)
-  const parts = (outside ? wholePath(path) : below || basename(path)).split(sep)
+  const isObject = isObjectUrl(path)
+  const below = isObject ? path.slice(isObjectUrl(base) ? base.length : 's3://'.length) : relative(base, path)
+  const strange = isObject && !isObjectUrl(base)
+  const outside = !isObject && leadsOut(below)
+  const parts = (outside ? wholePath(path) : below || basename(path)).split(isObject ? '/' : sep)
   const name = parts.pop() as string
   const folders = parts.map((folder) => (isFileName(folder) ? `${folder}^` : folder))
   const [top = name] = folders
   const taken = top.startsWith('^') || top.startsWith('.gradcam-') || (folders.length > 0 && isOwnName(top))
   // A file whose name happens to end like a target must differ from an entry with that target.
   const last = name.replace(/@(\d+|argmax|[a-z]+-[0-9a-f]{12})@*$/, '$&@')
-  const escape = outside ? '^/' : taken ? '^' : ''
+  const escape = outside ? '^/' : strange ? '^s3/' : taken ? '^' : ''
   return `${escape}${[...folders, target === undefined ? last : `${last}@${nameOf(target)}`].join('/')}`
 }
 

@@ -30,8 +30,7 @@ export class FolderSink implements ResultSink {
 
   /** @throws GradCamError ERR_IMAGE_WRITE */
   async open(spec: JobSpec): Promise<void> {
-    const { write, alpha } = expect.options(spec, 'spec')
-    this.#spec = { write: expect.list('spec.write', write, isString, 'kinds of files'), alpha }
+    this.#spec = readSinkSpec(spec)
     await this.#writer.start()
   }
 
@@ -61,10 +60,16 @@ export class FolderSink implements ResultSink {
   }
 }
 
+/** What a sink requires of a specification. */
+export function readSinkSpec(spec: JobSpec): Pick<JobSpec, 'write' | 'alpha'> {
+  const { write, alpha } = expect.options(spec, 'spec')
+  return { write: expect.list('spec.write', write, isString, 'kinds of files'), alpha }
+}
+
 const isString = (value: unknown): value is BatchFile => typeof value === 'string'
 
 /** Ids of {@link FileSource} are safe; those of another source may come from anywhere. */
-function checkId(id: string): void {
+export function checkId(id: string): void {
   if (isBelow(id)) return
   throw new GradCamError('ERR_INVALID_ARGUMENT', `The id ${show(id)} is not a path below the folder of the results.`)
 }

@@ -9,11 +9,9 @@ import { queueFolder } from './file-names.js'
 import { unwritable } from './file-writer.js'
 import type { JobClaim, JobStore } from './job.js'
 import type { JobLine } from './job-line.js'
+import { jobExists, jobSpecText, parseJobSpec, queueIsAtWork } from './job-file.js'
 import { checkSameJob, type JobSpec } from './job-spec.js'
 import { hasLines, ManifestWriter, manifestPath, pruneManifest, type Pruned } from './manifest.js'
-
-/** Of job.json and manifest.jsonl. Files without a version have the format of version 1. */
-const formatVersion = 1
 
 /** Whether {@link FolderStore} goes on with a job that the folder holds. */
 export interface FolderStoreOptions {
@@ -76,17 +74,9 @@ export class FolderStore implements JobStore {
     const { folder, options } = this
     // A job without a line has no results that those of another job could be mixed with, e.g. where it could not start.
     const queued = await isQueued(folder)
-    if (queued && !options.queue)
-      throw new GradCamError('ERR_LOCKED', `A job of a queue is at work on '${folder}'.`, {
-        remedy: 'Wait until it ends, or cancel it there.',
-        details: { folder },
-      })
+    if (queued && !options.queue) throw queueIsAtWork(folder)
     const before = queued || (await hasLines(folder)) ? await readJobSpec(folder) : null
-    if (before && !options.resume)
-      throw new GradCamError('ERR_JOB_EXISTS', `'${folder}' already holds a job.`, {
-        remedy: 'Resume it, or choose another folder.',
-        details: { folder },
-      })
+    if (before && !options.resume) throw jobExists(folder)
     if (before) checkSameJob(before, spec)
     else await writeJobSpec(folder, spec)
     const keepFailed = !options.retryFailed
@@ -156,13 +146,7 @@ export async function readJobSpec(folder: string): Promise<JobSpec | null> {
   const path = jobPath(expect.path('folder', folder))
   const text = await readOwn(path)
   if (text === null) return null
-  const { version = 1, ...spec } = parse(text, path)
-  if (version === formatVersion) return spec
-  throw new GradCamError(
-    'ERR_JOB_VERSION',
-    `'${path}' has the format version ${JSON.stringify(version)}; this version of the package reads ${formatVersion}. ` +
-      'Use the version of the package that wrote it, or choose another folder.',
-  )
+  return parseJobSpec(text, path)
 }
 
 /** Null where there is no such file. */
@@ -185,21 +169,9 @@ function jobPath(folder: string): string {
   return join(folder, 'job.json')
 }
 
-function parse(text: string, path: string): JobSpec & { readonly version?: unknown } {
-  let cause: unknown
-  try {
-    const found: unknown = JSON.parse(text)
-    if (typeof found === 'object' && found !== null && ('version' in found || 'model' in found)) return found as JobSpec
-  } catch (error) {
-    cause = error
-  }
-  throw new GradCamError('ERR_FILE_UNREADABLE', `'${path}' is damaged. Choose another folder.`, { cause })
-}
-
 async function writeJobSpec(folder: string, spec: JobSpec): Promise<void> {
   const path = jobPath(folder)
-  const text = `${JSON.stringify({ version: formatVersion, ...spec }, null, 2)}\n`
-  await writeWhole(path, text, { partial: `${path}.partial` }).catch((error: NodeJS.ErrnoException) => {
+  await writeWhole(path, jobSpecText(spec), { partial: `${path}.partial` }).catch((error: NodeJS.ErrnoException) => {
     throw unwritable(path, error)
   })
 }

@@ -22,6 +22,11 @@ interface JobInputLine {
   readonly sha256: string | null
   /** What LibTorch and the model warned of when the batch of the input was explained; left out where of nothing. */
   readonly warnings?: readonly string[]
+  /**
+   * What explained it, where a worker recorded that these are not the versions that its job was enqueued with: those of this package
+   * and of LibTorch.
+   */
+  readonly versions?: { readonly package: string; readonly libtorch: string | null }
 }
 
 /** What a file held. */

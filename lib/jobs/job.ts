@@ -2,7 +2,7 @@ import type { BatchExplanation, BatchResult } from '../batch/result.js'
 import type { BatchEntry } from '../batch/input.js'
 import type { BatchTarget } from '../batch/target.js'
 import type { PlainReshape } from '../cam/reshape.js'
-import type { ImageSource } from '../images/index.js'
+import type { ImageSource, RemoteImage } from '../images/index.js'
 import type { JobLine, SinkFiles } from './job-line.js'
 import type { JobSpec } from './job-spec.js'
 
@@ -12,8 +12,10 @@ export interface JobEntry {
   readonly id: string
   /** Where it comes from: a path, a URL, the key of an object. Its line in the store shows it. */
   readonly input: string
-  /** The image: a path, a `file:` URL or the bytes of an image file. By default the file at the path `input`. */
-  readonly source?: ImageSource
+  /**
+   * The image: a path, a `file:` URL, the bytes of an image file, or how to fetch them. By default the file at the path `input`.
+   */
+  readonly source?: ImageSource | RemoteImage
   /** Instead of the target of the job. */
   readonly target?: BatchTarget
   /** Set where the input is known to be invalid before it is read. It is recorded as failed with this error. */

@@ -139,7 +139,8 @@ async function isKept(folder: string, line: JobLine, { keepFailed, verify }: Pru
   return 'error' in line ? keepFailed : !(await isStale(folder, line, verify))
 }
 
-async function* inGroups<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[], undefined> {
+/** The same items, several at a time. */
+export async function* inGroups<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[], undefined> {
   let group: T[] = []
   for await (const item of items) {
     group.push(item)

@@ -39,7 +39,13 @@ const isMap: Check = (value) => {
   return Buffer.from(levels, 'base64').length === height * width
 }
 
-const inputShape = { id: isString, input: isString, sha256: orNull(isSha256), warnings: ifGiven(listOf(isString)) }
+const inputShape = {
+  id: isString,
+  input: isString,
+  sha256: orNull(isSha256),
+  warnings: ifGiven(listOf(isString)),
+  versions: ifGiven(shaped({ package: isString, libtorch: orNull(isString) })),
+}
 
 const errorShape: Readonly<Record<keyof JobErrorLine, Check>> = {
   ...inputShape,

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { GradCamError } from '../base/errors.js'
+import { isObjectUrl } from '../storage/object-url.js'
 import { parseTarget } from '../target/labels.js'
 import type { FileEntry } from './entry-id.js'
 
@@ -39,7 +40,7 @@ export async function* readList(
     if (line.trim() === '') continue
     try {
       const entry = readLine(line, labels)
-      yield { ...entry, path: resolve(folder, entry.path) }
+      yield isObjectUrl(entry.path) ? entry : { ...entry, path: resolve(folder, entry.path) }
     } catch (error) {
       yield { path: resolve(folder, `${name ?? 'standard input'}:${number}`), error: badLine(name, number, error) }
     }

@@ -4,6 +4,8 @@ import type { BatchResult } from '../batch/result.js'
 import { settled } from '../base/callback.js'
 import { expect, isRecord, invalid } from '../base/check.js'
 import { notAFile } from '../images/read-source.js'
+import { ObjectImage } from '../storage/object-image.js'
+import { isStorageFailure } from '../storage/storage-error.js'
 import { isHopeless, isSameRefusal } from './hopeless.js'
 import type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './job.js'
 import { toErrorLine, toResultLine, type InputFile, type JobLine, type SinkFiles } from './job-line.js'
@@ -161,14 +163,14 @@ class JobRun {
     for await (using result of results) {
       const entry = this.#entries.get(result.id) as JobEntry & { readonly inputFile?: InputFile }
       if (result.ok) explained++
-      else if (sink.isFatal?.(result.error)) throw result.error
+      else if (sink.isFatal?.(result.error) || isStorageFailure(result.error)) throw result.error
       else if (explained === 0 && isHopeless(result.error, entry, this.spec)) throw result.error
       else if (explained === 0 && isSameRefusal(result.error, plan.refused)) throw plan.refused
       await this.#checkLabels(result)
       await this.#checkCalls(result)
       await this.#record(
         result.ok
-          ? toResultLine(result, entry, this.spec, plan.layer)
+          ? toResultLine(result, { ...entry, ...fetchedFile(entry) }, this.spec, plan.layer)
           : toErrorLine(entry, result.error, result.sha256),
       )
     }
@@ -189,8 +191,9 @@ class JobRun {
     for await (const entry of untilAborted(this.parts.source.entries(this.parts.plan), this.#stop)) {
       if (this.parts.claim.done.has(entry.id)) continue
       const { id, input, source = input, target } = entry
-      const found = typeof source === 'string' ? await stat(source).catch(() => null) : null
-      const error = entry.error ?? (found && notAFile(String(source), found))
+      const path = typeof source === 'string' ? source : null
+      const found = path === null ? null : await stat(path).catch(() => null)
+      const error = entry.error ?? (found && notAFile(path as string, found))
       if (error) {
         await this.#record(toErrorLine(entry, error, null))
         continue
@@ -223,6 +226,11 @@ class JobRun {
     this.#warned.add(warning.code)
     await settled(this.parts.onWarning?.(warning))
   }
+}
+
+/** What the storage told of an object when it was fetched. */
+function fetchedFile({ source }: JobEntry): { readonly inputFile?: InputFile } {
+  return source instanceof ObjectImage && source.facts ? { inputFile: source.facts } : {}
 }
 
 /** Ends as soon as the signal is aborted, even while it waits for an entry. */

@@ -128,7 +128,7 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   },
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
-      const own = { ...pick(settings, ['steps', 'smooth']), input: readOtherInputs(settings.inputs).at }
+      const own = { ...pick(settings, ['steps', 'smooth', 'seed']), input: readOtherInputs(settings.inputs).at }
       return single(
         { model, method: name, layer: null },
         new InputAttribution(model, { method: name as InputMethod, ...own }),
@@ -192,7 +192,18 @@ function ofLayers(
   layers: readonly string[],
   settings: MethodSettings,
 ): MapExplainer {
-  const own = pick(settings, ['precision', 'eigenSmooth', 'chunkSize', 'seed', 'reshape', 'part', 'call'])
+  const own = pick(settings, [
+    'precision',
+    'eigenSmooth',
+    'chunkSize',
+    'seed',
+    'samples',
+    'sigma',
+    'steps',
+    'reshape',
+    'part',
+    'call',
+  ])
   // For a method that runs the model for each channel a split always pays; one that was asked for is made in any case.
   const execution = names.some((name) => 'reruns' in camMethods[name]) ? 'auto' : (settings.execution ?? 'auto')
   const others = readOtherInputs(settings.inputs)

@@ -21,6 +21,8 @@ export interface MethodSettings {
   readonly call?: number
   readonly seed?: number
   readonly steps?: number
+  readonly samples?: number
+  readonly sigma?: number
   readonly smooth?: Smoothing
   readonly window?: readonly number[]
   readonly stride?: readonly number[]
@@ -44,6 +46,9 @@ const where = (test: (name: MethodName) => boolean): readonly MethodName[] => me
 const cams = where((name) => methods[name].by === 'Cam')
 const rows: Readonly<Record<CamMethod, CamMethodFacts>> = camMethods
 const isPrincipal = (name: MethodName): boolean => name in rows && rows[name as CamMethod].principal === true
+/** The methods of layers that take an option which only some take. */
+const taking = (option: NonNullable<CamMethodFacts['takes']>[number]): readonly MethodName[] =>
+  cams.filter((name) => rows[name as CamMethod].takes?.includes(option))
 const ruled: readonly MethodName[] = ['guided-backprop', 'deconvnet', 'guided-gradcam']
 
 /** By their names in the options of the classes; those of SmoothGrad are inside `smooth` there. */
@@ -75,29 +80,50 @@ export const methodOptions = {
     help: 'the first principal component over channels in place of their sum',
   },
   chunkSize: {
-    of: cams.filter((name) => methods[name].needs === 'runs'),
+    of: cams.filter((name) => ['model', 'tail'].includes(rows[name as CamMethod].reruns ?? '')),
     otherwise: '32',
     help: 'how many copies of an image run at a time',
   },
   mode: { of: ['guided-gradcam'], otherwise: "'bilinear'", help: 'how the map is enlarged' },
   scope: { of: ruled, otherwise: "'all'", help: "which ReLUs follow the rule: all, or 'modules' alone" },
   baseline: {
-    of: ['integrated-gradients', 'deeplift', 'occlusion', 'feature-ablation'],
+    of: [
+      ...(['integrated-gradients', 'deeplift', 'gradient-shap', 'deeplift-shap', 'guided-ig'] as const),
+      ...(['occlusion', 'feature-ablation'] as const),
+      ...taking('baseline'),
+    ],
     otherwise: '0',
     help: 'what stands for nothing: a number, or a tensor that can be expanded to the input',
   },
-  steps: { of: ['integrated-gradients'], otherwise: '50', help: 'points on the way from the baseline', flag: 'N' },
+  steps: {
+    of: ['integrated-gradients', 'gradient-shap', 'blur-ig', 'guided-ig', ...taking('steps')],
+    otherwise: '50',
+    help: 'points on the way from the baseline (5 for GradientSHAP, 100 for blur IG, 200 for guided IG)',
+    flag: 'N',
+  },
+  maxSigma: { of: ['blur-ig'], otherwise: '50', help: 'the deviation of the blur at the end of the path, in pixels' },
+  fraction: { of: ['guided-ig'], otherwise: '0.25', help: 'the share of the elements that go on at a time' },
+  maxDistance: {
+    of: ['guided-ig'],
+    otherwise: '0.02',
+    help: 'how far an element may be from the straight line, as a share of it',
+  },
   smooth: {
     of: inputMethods,
     otherwise: 'none',
     help: 'SmoothGrad: mean (the plain one), squared or variance over noisy copies of the image',
     flag: 'KIND',
   },
-  samples: { of: inputMethods, otherwise: '5', help: 'with smooth: how many noisy copies', flag: 'N' },
+  samples: {
+    of: [...inputMethods, ...taking('samples')],
+    otherwise: '5',
+    help: 'how many noisy copies, or versions of a mask (4 for Smooth Grad-CAM++, 10 for SS-CAM and IS-CAM)',
+    flag: 'N',
+  },
   sigma: {
-    of: inputMethods,
+    of: [...inputMethods, ...taking('sigma')],
     otherwise: '1',
-    help: "with smooth: the noise's deviation, as the model sees it",
+    help: "the noise's deviation, as the model sees it (0.3 for Smooth Grad-CAM++), or in a mask (2 for SS-CAM)",
     flag: 'S',
   },
   window: {
@@ -121,7 +147,7 @@ export const methodOptions = {
     help: 'how many images a pass takes at most; the result does not depend on it',
   },
   seed: {
-    of: ['randomcam', 'rise', ...inputMethods],
+    of: ['rise', ...inputMethods, ...taking('seed')],
     otherwise: '0',
     help: 'of what is random: the same gives the same image',
     flag: 'N',

@@ -18,6 +18,11 @@ interface Setting {
 
 const cams = methodNames.filter((name) => methods[name].by === 'Cam')
 
+/** Of gradients at the input it is a part of `smooth`. */
+function withoutSmooth(names: readonly MethodName[]): readonly MethodName[] {
+  return names.filter((name) => !methodOptions.smooth.of.some((one) => one === name))
+}
+
 const settings: Readonly<Record<SettingName, Setting>> = {
   execution: { of: cams, check: (name, value) => expect.oneOf(name, value, ['auto', 'split', 'hooked']) },
   precision: { of: cams, check: (name, value) => expect.oneOf(name, value, ['bfloat16', 'float16']) },
@@ -28,6 +33,11 @@ const settings: Readonly<Record<SettingName, Setting>> = {
   chunkSize: { of: methodOptions.chunkSize.of, check: expect.count },
   seed: { of: methodOptions.seed.of, check: expect.seed },
   steps: { of: methodOptions.steps.of, check: expect.count },
+  samples: { of: withoutSmooth(methodOptions.samples.of), check: expect.count },
+  sigma: {
+    of: withoutSmooth(methodOptions.sigma.of),
+    check: (name, value) => expect.number(name, value, { min: 0 }),
+  },
   smooth: { of: methodOptions.smooth.of, check: checkSmooth },
   window: { of: methodOptions.window.of, check: (name, value) => expect.size(name, value) },
   stride: { of: methodOptions.stride.of, check: (name, value) => expect.size(name, value) },

@@ -77,6 +77,35 @@ const inputs: Readonly<Record<InputMethod, MethodRow>> = {
     paper: 'arXiv:1704.02685',
     peers: { Captum: 'DeepLift' },
   },
+  'gradient-shap': {
+    title: 'GradientSHAP',
+    formula: 'the mean of (x - x0) g at x0 + u (x - x0), x0 one of the baselines and u uniform in [0, 1)',
+    signed: true,
+    paper: 'arXiv:1705.07874',
+    peers: { Captum: 'GradientShap' },
+  },
+  'deeplift-shap': {
+    title: 'DeepLIFT-SHAP',
+    formula: 'the mean of DeepLIFT over the baselines x0',
+    signed: true,
+    paper: 'arXiv:1705.07874',
+    peers: { Captum: 'DeepLiftShap' },
+  },
+  'blur-ig': {
+    title: 'Blur IG',
+    formula: 'minus the integral of g dx over the deviation s of the Gaussian that blurs x, from 0 to the largest',
+    signed: true,
+    paper: 'arXiv:2004.03383',
+    peers: {},
+  },
+  'guided-ig': {
+    title: 'Guided IG',
+    formula:
+      'the integral of g dx on a path from x0 to x on which elements with small |g| go first, near the straight line',
+    signed: true,
+    paper: 'arXiv:2106.09788',
+    peers: {},
+  },
 }
 
 /** x_w is x with window w covered, 1_w is 1 in the window; m_i is a mask, p the share of it that is kept. */

@@ -17,6 +17,18 @@ export function toModelInput({ name, dtype, sizes }: ProgramInput): ModelInput {
   return { name, dtype, shape }
 }
 
+/** What the file says of an input in one line, e.g. "'x' (float32 [any, 3, 224, 224])". */
+export function describeModelInput({ name, dtype, shape }: ModelInput): string {
+  if (shape.length === 0) return `'${name}'`
+  return `'${name}' (${dtype === null ? '' : `${dtype} `}[${shape.map(describeSize).join(', ')}])`
+}
+
+function describeSize(size: ModelInputSize): string {
+  if (typeof size === 'number') return String(size)
+  if (size.max !== Infinity) return `${size.min}..${size.max}`
+  return size.min <= 1 ? 'any' : `${size.min}..`
+}
+
 /** [height, width] of the images that a model takes, where its file fixes them; null where it does not. */
 export function fixedImageSize(inputs: readonly ModelInput[] | null): readonly [number, number] | null {
   const [, , height, width] = inputs?.find(({ shape }) => shape.length === 4)?.shape ?? []

@@ -2,10 +2,11 @@ import type { CallOptions } from '../addon/abort.js'
 import type { ModelHandle, NativeArgument } from '../addon/native-model.js'
 import { invalid, isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { counted } from '../base/units.js'
 import type { DType } from '../tensor/dtype.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
-import type { ModelInput } from './model-input.js'
+import { describeModelInput, type ModelInput } from './model-input.js'
 
 /** One submodule of a model. */
 export interface NamedModule {
@@ -179,9 +180,29 @@ const argumentsOf = new WeakMap<ModelHandle, readonly NativeArgument[]>()
  * @internal The positional inputs of a model: an array is all of them, anything else the only one. A last object that is not
  * taken as such (by an argument that is a dict or a named tuple) holds inputs by their names.
  *
- * @throws GradCamError ERR_INVALID_ARGUMENT for a name that the model does not have, or that was given twice
+ * @throws GradCamError ERR_INVALID_ARGUMENT for a name that the model does not have, or that was given twice, and for another
+ *   number of inputs than an exported program takes
  */
 export function toPositional(model: Model, inputs: Value | readonly Value[]): readonly Value[] {
+  const placed = placeInputs(model, inputs)
+  const { inputs: taken } = model
+  const count = placed.filter((value: Value | undefined) => value !== undefined).length
+  if (!taken || (placed.length === taken.length && count === placed.length)) return placed
+  const each = taken.map(describeModelInput).join(', ')
+  throw new GradCamError(
+    'ERR_INVALID_ARGUMENT',
+    `The model takes ${counted(taken.length, 'input')}, ${each}, but ${count === 1 ? '1 was' : `${count} were`} given.`,
+    {
+      remedy:
+        count > taken.length
+          ? 'Leave the others out.'
+          : 'Give all of them: an array in that order, or an object with their names.',
+      details: { inputs: taken.map(({ name }) => name), given: count },
+    },
+  )
+}
+
+function placeInputs(model: Model, inputs: Value | readonly Value[]): readonly Value[] {
   const given = (toList(inputs) as readonly Value[] | null) ?? [inputs]
   const last: unknown = given.at(-1)
   if (!isRecord(last) || last instanceof Tensor || ArrayBuffer.isView(last)) return given

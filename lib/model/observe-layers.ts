@@ -2,6 +2,7 @@ import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { NativeValue } from '../addon/native-values.js'
 import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
+import { inputsAtOnce } from './images-at-once.js'
 import { checkModel, toPositional, type HookHandle, type Model } from './model.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
@@ -20,7 +21,8 @@ export interface LayerOutput {
 }
 
 /**
- * Runs the model once, with a hook on every submodule that can have one.
+ * Runs the model once, with a hook on every submodule that can have one. Where the model takes another number of images at a time
+ * than are given, it runs on that number: the shapes are of it.
  *
  * @param inputs as `model.forward` takes them
  * @returns what each submodule that the pass called returned, in the order in which they finished: a module comes after
@@ -48,7 +50,8 @@ export async function observeLayers(
       })
       hooks.push(hook)
     }
-    await runOnce(model, inputs, options)
+    using all = inputsAtOnce(model, inputs)
+    await runOnce(model, all.values, options)
     return [...seen.values()]
   } finally {
     for (const hook of hooks) hook.remove()

@@ -5,6 +5,7 @@ import { native } from '../addon/native.js'
 import { setTensorMemoryLimit } from '../addon/runtime.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
+import { shapeAtOnce } from './images-at-once.js'
 import { ScriptModule } from './script-module.js'
 import { answerStart, refuseOperators, type TrialAnswer, type TrialRequest } from './trial.js'
 
@@ -19,7 +20,7 @@ try {
   setTensorMemoryLimit(memory)
   const model = await ScriptModule.load(file)
   refuseOperators(model.handle.operators())
-  await model.forward(Tensor.rand(shape)).catch((error: unknown) => {
+  await model.forward(Tensor.rand(shapeAtOnce(model, shape))).catch((error: unknown) => {
     if (error instanceof GradCamError && error.code === 'ERR_OUT_OF_MEMORY') throw error
   })
   answer({ ok: true })

@@ -1,9 +1,16 @@
-import { open, type FileHandle } from 'node:fs/promises'
 import type { JobClaim, JobStore } from '../jobs/job.js'
 import type { JobLine } from '../jobs/job-line.js'
-import { isStale } from '../jobs/stale-lines.js'
 import type { ChunkTask } from './task.js'
-import { readLines, type Workspace } from './workspace.js'
+import type { Versions } from './versions.js'
+import type { Journal, Workspace } from './workspace.js'
+
+/** One of a worker at a chunk. */
+export interface Attempt {
+  /** A name that no other attempt has. */
+  readonly name: string
+  /** To be noted in each line, where they are not those of the job. */
+  readonly versions: Versions | null
+}
 
 /**
  * Keeps what is done of one chunk: a journal for this attempt, beside those of earlier attempts. What a worker that died had
@@ -11,22 +18,19 @@ import { readLines, type Workspace } from './workspace.js'
  */
 export class ChunkStore implements JobStore {
   readonly #lines = new Map<string, JobLine>()
-  #journal: FileHandle | null = null
+  #journal: Journal | null = null
 
-  /**
-   * @param attempt a name that no other attempt has
-   * @param lost aborted when the chunk was given to another worker
-   */
+  /** @param lost aborted when the chunk was given to another worker */
   constructor(
     private readonly workspace: Workspace,
     private readonly task: ChunkTask,
-    private readonly attempt: string,
+    private readonly attempt: Attempt,
     private readonly lost: AbortSignal,
   ) {}
 
   async claim(): Promise<JobClaim> {
     await this.read()
-    this.#journal ??= await open(this.workspace.journal(this.task.chunk, this.attempt), 'a')
+    this.#journal ??= await this.workspace.openJournal(this.task.chunk, this.attempt.name)
     const done = new Map(Array.from(this.#lines.values(), (line) => [line.id, !('error' in line)]))
     return { done, lost: this.lost }
   }
@@ -34,13 +38,8 @@ export class ChunkStore implements JobStore {
   /** Reads what all attempts recorded. A line whose files are not there, e.g. after a power cut, does not count. */
   async read(): Promise<void> {
     const ids = new Set(this.task.inputs.map(({ id }) => id))
-    for (const journal of await this.workspace.journals(this.task.chunk))
-      for await (const line of readLines(journal))
-        if (ids.has(line.id) && !this.#lines.has(line.id) && !(await this.#isLost(line))) this.#lines.set(line.id, line)
-  }
-
-  async #isLost(line: JobLine): Promise<boolean> {
-    return !('error' in line) && (await isStale(this.workspace.out, line, false))
+    for await (const line of this.workspace.recorded(this.task.chunk))
+      if (ids.has(line.id) && !this.#lines.has(line.id)) this.#lines.set(line.id, line)
   }
 
   /** The inputs that have no line yet. */
@@ -48,8 +47,10 @@ export class ChunkStore implements JobStore {
     return this.task.inputs.filter(({ id }) => !this.#lines.has(id))
   }
 
-  async record(line: JobLine): Promise<void> {
-    await this.#journal?.appendFile(`${JSON.stringify(line)}\n`)
+  async record(given: JobLine): Promise<void> {
+    const { versions } = this.attempt
+    const line = versions ? { ...given, versions } : given
+    await this.#journal?.add(line)
     this.#lines.set(line.id, line)
   }
 

@@ -3,15 +3,16 @@ import { GradCamError } from '../base/errors.js'
 import { FileSource } from '../jobs/file-source.js'
 import type { JobPlan } from '../jobs/job.js'
 import type { JobLine } from '../jobs/job-line.js'
-import { readManifest } from '../jobs/manifest.js'
 import { JobTally, type JobSummary } from '../jobs/tally.js'
 import { listInputs, type ChunkQueue } from './list-inputs.js'
-import { Listing } from './listing.js'
 import { mergeParts, tallyManifest } from './merge.js'
 import { readQueuedSpec } from './read-spec.js'
 import type { ChunkTools } from './run-chunk.js'
 import type { JobTask } from './task.js'
-import { readLines, Workspace } from './workspace.js'
+import { areSame, refuseVersions } from './versions.js'
+import { allOf, readAhead } from './read-ahead.js'
+import { openWorkspace } from './open-workspace.js'
+import type { Listing, Workspace } from './workspace.js'
 
 /** How far a job is. */
 export interface QueueProgress {
@@ -40,6 +41,9 @@ export interface JobQueue extends ChunkQueue {
 const lookEvery = 250
 const lookAtLeastEvery = 5_000
 
+/** Parts that are read at a time. */
+const readAtOnce = 16
+
 /** Unfinished chunks that the queue is asked for at each look. */
 const askedAtOnce = 4
 
@@ -52,18 +56,20 @@ const askedAtOnce = 4
 export async function coordinate(
   task: JobTask,
   queue: JobQueue,
-  { roots, models }: Pick<ChunkTools, 'roots' | 'models'>,
+  { roots, models, versions, otherVersions }: Pick<ChunkTools, 'roots' | 'models' | 'versions' | 'otherVersions'>,
   signal: AbortSignal,
 ): Promise<JobSummary> {
-  const workspace = new Workspace(await roots.check(task.out, 'folder of results'))
+  const workspace = openWorkspace(await roots.check(task.out, 'folder of results'))
   const seconds = (): number => (Date.now() - task.began) / 1000
   // It died after it had merged.
-  if (!(await workspace.exists())) return (await tallyManifest(workspace.out)).summary(seconds(), false)
-  const spec = await readQueuedSpec(workspace.out, task.spec)
+  if (!(await workspace.exists())) return (await tallyManifest(workspace)).summary(seconds(), false)
+  if (task.versions && otherVersions === 'refuse' && !areSame(task.versions, versions))
+    throw refuseVersions(task.versions, versions)
+  const spec = await readQueuedSpec(workspace, task.spec)
   await workspace.make()
   await workspace.resume() // where an earlier attempt failed
   const before = new Map<string, boolean>()
-  for await (const line of readManifest(workspace.out)) before.set(line.id, !('error' in line))
+  for await (const line of workspace.manifest()) before.set(line.id, !('error' in line))
   const source = await FileSource.open(task.sources, {
     labels: spec.labels,
     exclude: workspace.out,
@@ -78,7 +84,7 @@ export async function coordinate(
         remedy: 'Mount the folders of a job at the same path on all machines.',
       },
     )
-  const listing = await Listing.open(workspace.listing)
+  const listing = await workspace.openListing()
   try {
     const explainer = await models.use(spec, task.spec)
     const plan = await explainer.open(spec)
@@ -105,6 +111,7 @@ class Watch {
   readonly #tally = new JobTally()
   #listed = false
   #asked = 0
+  #first = 0
   #told = ''
   cancelled = false
 
@@ -125,7 +132,7 @@ class Watch {
       queue,
       size: this.task.chunk,
       skip: (id) => before.has(id),
-      isDone: (chunk) => workspace.isDone(chunk),
+      done: () => workspace.done(),
       signal: either,
     }).then(
       () => void (this.#listed = true),
@@ -171,11 +178,12 @@ class Watch {
   async #look(): Promise<number> {
     const { workspace, listing, queue } = this.parts
     const began = performance.now()
-    const done = await workspace.done()
+    const done = await workspace.done(this.#allDoneBefore())
     const took = performance.now() - began
-    for (const chunk of done) {
-      if (this.#done.has(chunk)) continue
-      for await (const line of readLines(workspace.part(chunk))) this.#count(line)
+    const fresh = done.filter((chunk) => !this.#done.has(chunk))
+    const reads = fresh.map((chunk) => async () => ({ chunk, lines: await allOf(workspace.part(chunk)) }))
+    for await (const { chunk, lines } of readAhead(reads, readAtOnce)) {
+      for (const line of lines) this.#count(line)
       this.#done.add(chunk)
     }
     const { counts } = this.#tally
@@ -190,6 +198,12 @@ class Watch {
     if (told !== this.#told) await queue.progress(progress)
     this.#told = told
     return took
+  }
+
+  /** The first chunk that is not done. */
+  #allDoneBefore(): number {
+    while (this.#done.has(this.#first)) this.#first++
+    return this.#first
   }
 
   #count(line: JobLine): void {

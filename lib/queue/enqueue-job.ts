@@ -3,21 +3,23 @@ import { realpath } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { FolderStore } from '../jobs/folder-store.js'
+import { storeFor } from '../jobs/bucket-store.js'
 import type { JobSpec } from '../jobs/job-spec.js'
+import { folderUrl, isObjectUrl } from '../storage/object-url.js'
 import { defaultPrefix, openQueue } from './connection.js'
 import { JobHandle } from './job-handle.js'
 import { readQueueUrl } from './queue-url.js'
 import { digestOfSpec } from './read-spec.js'
 import { largestChunk, taskVersion, type JobTask } from './task.js'
 import { addJob, removeFailedChunks } from './tasks.js'
-import { Workspace } from './workspace.js'
+import { openWorkspace } from './open-workspace.js'
+import { ownVersions } from './versions.js'
 
 /** Options of {@link enqueueJob}. */
 export interface EnqueueOptions {
   /** The address of the queue: redis://, rediss:// (TLS), postgres:// or postgresql://. */
   queue: string
-  /** The folder of the results, which all workers must see at the same path. */
+  /** The folder of the results, which all workers must see at the same path; or s3://bucket/prefix. */
   out: string
   /** The inputs, as `FileSource` takes them: images, folders, globs and lists, which all workers must see. */
   source: readonly string[]
@@ -58,7 +60,8 @@ export async function enqueueJob(spec: JobSpec, options: EnqueueOptions): Promis
   expect.options(spec, 'spec')
   const { queue, source, chunk = 64, prefix = defaultPrefix, signal } = expect.options(options)
   const { resume = false, retryFailed = false, verify = false } = options
-  const out = resolve(expect.path('out', options.out))
+  const given = expect.path('out', options.out)
+  const out = isObjectUrl(given) ? folderUrl(given, 'out').replace(/\/$/, '') : resolve(given)
   const sources = expect.strings('source', source, "['photos']")
   expect.integer('chunk', chunk, { min: 1, max: largestChunk })
   expect.signal(signal)
@@ -70,10 +73,10 @@ export async function enqueueJob(spec: JobSpec, options: EnqueueOptions): Promis
   // First, so that a server that cannot be reached leaves the folder as it is.
   const server = await openQueue(address, prefix)
   try {
-    const store = new FolderStore(out, { resume, retryFailed, verify, queue: true })
+    const store = storeFor(out, { resume, retryFailed, verify, queue: true })
     const { done } = await store.claim(withAbsolutePaths(spec))
     try {
-      const workspace = new Workspace(out)
+      const workspace = openWorkspace(out)
       await workspace.make()
       await workspace.resume()
       const name = await nameOf(out)
@@ -82,12 +85,13 @@ export async function enqueueJob(spec: JobSpec, options: EnqueueOptions): Promis
       const task: JobTask = {
         version: taskVersion,
         out,
-        spec: (await digestOfSpec(out)) ?? '',
+        spec: (await digestOfSpec(workspace)) ?? '',
         sources,
         folder: process.cwd(),
         chunk,
         before: { explained, failed: done.size - explained },
         began: Date.now(),
+        versions: ownVersions(),
       }
       await addJob(server, name, task)
       return new JobHandle(server, name, signal)
@@ -116,7 +120,7 @@ function withAbsolutePaths(spec: JobSpec): JobSpec {
 /** The name of the job of a folder: the same for each call, so that a job is enqueued once. */
 async function nameOf(out: string): Promise<string> {
   const digest = createHash('sha256')
-    .update(await realpath(out))
+    .update(isObjectUrl(out) ? out : await realpath(out))
     .digest('hex')
     .slice(0, 8)
   const name = basename(out)

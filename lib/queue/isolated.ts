@@ -1,7 +1,7 @@
 // The process that isolate.ts starts: it explains inputs one by one, and says which it begins.
 import { GradCamError } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
-import { FolderSink } from '../jobs/folder-sink.js'
+import { sinkFor } from '../jobs/bucket-sink.js'
 import type { JobEntry } from '../jobs/job.js'
 import { ModelExplainer } from '../jobs/model-explainer.js'
 import { runJob } from '../jobs/run-job.js'
@@ -33,7 +33,7 @@ async function run({ spec, out, partial, inputs, explainer }: IsolatedWork): Pro
       },
       close: async () => {},
     },
-    sink: new FolderSink(out, { partial }),
+    sink: sinkFor(out, { partial }),
     explainer: new ModelExplainer({ ...explainer, batchSize: 1, maxWait: 0 }),
   })
 }

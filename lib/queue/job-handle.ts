@@ -28,8 +28,11 @@ export interface JobStatus {
 
 /** How a job is awaited. */
 export interface ResultOptions {
-  /** Called whenever the job has got further. An error that it throws ends the waiting; the job goes on. */
-  onProgress?: ((progress: QueueProgress) => void) | undefined
+  /**
+   * Called whenever the job has got further, or workers have come or gone: with the number of those that are connected to the queue.
+   * An error that it throws ends the waiting; the job goes on.
+   */
+  onProgress?: ((progress: QueueProgress, workers: number) => void) | undefined
 }
 
 /** How often the queue is asked, in milliseconds. */
@@ -81,10 +84,11 @@ export class JobHandle {
     let told = ''
     for (;;) {
       this.#signal?.throwIfAborted()
-      const { progress, summary, error } = await patiently(() => this.status(), this.#signal)
-      if (progress && JSON.stringify(progress) !== told) {
-        told = JSON.stringify(progress)
-        await settled(onProgress?.(progress))
+      const { progress, workers, summary, error } = await patiently(() => this.status(), this.#signal)
+      const now = JSON.stringify([progress, workers])
+      if (progress && now !== told) {
+        told = now
+        await settled(onProgress?.(progress, workers))
       }
       if (error) throw error
       if (summary) return summary

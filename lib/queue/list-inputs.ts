@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { JobEntry } from '../jobs/job.js'
-import type { Listing } from './listing.js'
+import type { Listing } from './workspace.js'
 import { toTaskInput, type TaskInput } from './task.js'
 
 /** Where chunks go. */
@@ -27,14 +27,15 @@ export async function listInputs(
     queue,
     size,
     skip,
-    isDone,
+    done,
     signal,
   }: {
     readonly listing: Listing
     readonly queue: ChunkQueue
     readonly size: number
     readonly skip: (id: string) => boolean
-    readonly isDone: (chunk: number) => Promise<boolean>
+    /** The numbers of the chunks that are done. */
+    readonly done: () => Promise<readonly number[]>
     readonly signal: AbortSignal
   },
 ): Promise<void> {
@@ -50,8 +51,9 @@ export async function listInputs(
   }
   // What was listed before its task was added, or whose task the queue lost.
   const before = listing.chunks
+  const isDone = new Set(before > 0 ? await done() : [])
   for (let chunk = 0; chunk < before; chunk++)
-    if (!(await isDone(chunk))) await enqueue(chunk, await listing.inputsOf(chunk))
+    if (!isDone.has(chunk)) await enqueue(chunk, await listing.inputsOf(chunk))
 
   const isListed = before > 0 ? listedBefore(listing) : async () => false
   let inputs: TaskInput[] = []

@@ -1,15 +1,10 @@
-import { readdir, rm, type FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
-import { writeWhole } from '../base/write-file.js'
-import { isPartialName } from '../jobs/file-names.js'
-import { unwritable } from '../jobs/file-writer.js'
 import type { JobLine } from '../jobs/job-line.js'
-import { manifestPath, readManifest } from '../jobs/manifest.js'
 import { JobTally } from '../jobs/tally.js'
-import { readLines, type Workspace } from './workspace.js'
+import { allOf, readAhead } from './read-ahead.js'
+import type { Workspace } from './workspace.js'
 
-/** Bytes that are written at a time. */
-const blockSize = 1 << 20
+/** Parts that are read at a time. */
+const readAtOnce = 16
 
 /**
  * Writes the manifest of a job: the lines it has, and then those of each chunk, in the order of the inputs. With `unfinished`
@@ -22,37 +17,25 @@ export async function mergeParts(
   chunks: number,
   { unfinished, before }: { readonly unfinished: boolean; readonly before: ReadonlyMap<string, boolean> },
 ): Promise<JobTally> {
-  const { out } = workspace
   const tally = new JobTally()
   for (const explained of before.values()) tally.before(explained)
-  const write = async (file: FileHandle): Promise<void> => {
-    let block = ''
-    const add = async (line: JobLine): Promise<void> => {
-      block += `${JSON.stringify(line)}\n`
-      if (block.length < blockSize) return
-      await file.appendFile(block)
-      block = ''
-    }
-    for await (const line of readManifest(out)) if (before.has(line.id)) await add(line)
+  const lines = async function* (): AsyncGenerator<JobLine, undefined> {
+    for await (const line of workspace.manifest()) if (before.has(line.id)) yield line
     for await (const line of linesOf(workspace, chunks, unfinished)) {
       if (before.has(line.id)) continue
       tally.add(line)
-      await add(line)
+      yield line
     }
-    await file.appendFile(block)
   }
-  const path = manifestPath(out)
-  await writeWhole(path, write, { partial: `${path}.partial` }).catch((error: NodeJS.ErrnoException) => {
-    throw unwritable(path, error)
-  })
-  for (const name of await readdir(out))
-    if (isPartialName(name)) await rm(join(out, name), { recursive: true, force: true })
-  await workspace.remove()
+  await workspace.finish(lines())
   return tally
 }
 
 async function* linesOf(workspace: Workspace, chunks: number, unfinished: boolean): AsyncGenerator<JobLine, undefined> {
-  for (let chunk = 0; chunk < chunks; chunk++) yield* readLines(workspace.part(chunk))
+  const reads = function* (): Generator<() => Promise<JobLine[]>, undefined> {
+    for (let chunk = 0; chunk < chunks; chunk++) yield () => allOf(workspace.part(chunk))
+  }
+  for await (const lines of readAhead(reads(), readAtOnce)) yield* lines
   if (!unfinished) return
   // Attempts at a chunk may have recorded an input more than once.
   const seen = new Set<string>()
@@ -64,8 +47,8 @@ async function* linesOf(workspace: Workspace, chunks: number, unfinished: boolea
 }
 
 /** The counts of a job whose manifest is written. */
-export async function tallyManifest(out: string): Promise<JobTally> {
+export async function tallyManifest(workspace: Workspace): Promise<JobTally> {
   const tally = new JobTally()
-  for await (const line of readManifest(out)) tally.add(line)
+  for await (const line of workspace.manifest()) tally.add(line)
   return tally
 }

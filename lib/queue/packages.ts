@@ -4,6 +4,25 @@ import type { QueueAddress } from './queue-url.js'
 /** The package that only queues use. */
 export type BullMQ = typeof import('bullmq')
 
+/** The package that only the metrics of a worker use. */
+export type Prometheus = typeof import('prom-client')
+
+/** Throws ERR_TOOL_MISSING. */
+export async function metricsPackage(): Promise<Prometheus> {
+  try {
+    return (await import('prom-client')).default
+  } catch (cause) {
+    throw new GradCamError(
+      'ERR_TOOL_MISSING',
+      `Metrics require a package that cannot be loaded: ${firstLine(cause)}.`,
+      {
+        remedy: 'Install it: npm install prom-client@15',
+        cause,
+      },
+    )
+  }
+}
+
 /**
  * BullMQ, and the driver of the server it is used with. They are optional peers: a job on one machine requires neither.
  *

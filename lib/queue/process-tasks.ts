@@ -29,6 +29,7 @@ const jobsAtOnce = 16
 /** Errors that another attempt may not meet. */
 const passing: readonly GradCamErrorCode[] = [
   'ERR_IMAGE_WRITE',
+  'ERR_STORAGE',
   'ERR_FILE_UNREADABLE',
   'ERR_OUT_OF_MEMORY',
   'ERR_TORCH',
@@ -91,10 +92,13 @@ export function processTasks(
     (job, token = '') =>
       locked(job, token, async (isLost) => {
         const began = performance.now()
+        tools.observer.waited((Date.now() - job.timestamp) / 1000)
         const task = readChunkTask(job.data)
         const outcome = await runChunk(task, job.stalledCounter, { lost: isLost, stop: stop.signal }, tools)
         const milliseconds = performance.now() - began
-        onChunk({ job: task.job, chunk: task.chunk, ...outcome, milliseconds })
+        const event = { job: task.job, chunk: task.chunk, ...outcome, milliseconds }
+        tools.observer.chunk(event)
+        onChunk(event)
         return outcome.state === 'given back' ? null : outcome
       }),
     { ...options, concurrency: chunks },

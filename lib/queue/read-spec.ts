@@ -1,18 +1,16 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { batchFiles } from '../batch/encode.js'
 import { checkBatchTarget } from '../batch/target.js'
 import { expect } from '../base/check.js'
 import { digest } from '../base/digest.js'
 import { GradCamError } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
-import { readJobSpec } from '../jobs/folder-store.js'
 import type { JobSpec } from '../jobs/job-spec.js'
 import { methodNames } from '../methods/table.js'
+import type { Workspace } from './workspace.js'
 
-/** SHA-256 of the job.json of a folder; null where there is none. */
-export async function digestOfSpec(out: string): Promise<string | null> {
-  const bytes = await readFile(join(out, 'job.json')).catch(() => null)
+/** SHA-256 of the job.json of a job; null where there is none. */
+export async function digestOfSpec(workspace: Workspace): Promise<string | null> {
+  const bytes = await workspace.specBytes()
   return bytes && digest(bytes)
 }
 
@@ -21,9 +19,10 @@ export async function digestOfSpec(out: string): Promise<string | null> {
  *
  * @throws GradCamError ERR_QUEUE_REFUSED
  */
-export async function readQueuedSpec(out: string, expected: string): Promise<JobSpec> {
-  const before = await digestOfSpec(out)
-  const spec = await readJobSpec(out)
+export async function readQueuedSpec(workspace: Workspace, expected: string): Promise<JobSpec> {
+  const { out } = workspace
+  const before = await digestOfSpec(workspace)
+  const spec = await workspace.readSpec()
   if (!spec || before !== expected)
     throw new GradCamError('ERR_QUEUE_REFUSED', `The job in '${out}' is not the one that was enqueued.`, {
       remedy: 'Enqueue it again.',

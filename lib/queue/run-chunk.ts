@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { GradCamError } from '../base/errors.js'
-import { partialFolder } from '../jobs/file-names.js'
-import { FolderSink } from '../jobs/folder-sink.js'
 import type { JobEntry } from '../jobs/job.js'
+import type { JobLine } from '../jobs/job-line.js'
 import type { JobSpec } from '../jobs/job-spec.js'
 import { runJob } from '../jobs/run-job.js'
 import { ChunkStore } from './chunk-store.js'
@@ -10,8 +9,12 @@ import type { Isolate } from './isolate.js'
 import type { ModelCache } from './model-cache.js'
 import { readQueuedSpec } from './read-spec.js'
 import type { Roots } from './roots.js'
+import type { WorkObserver } from './observer.js'
+import { areSame, refuseVersions, type OtherVersions, type Versions } from './versions.js'
 import { toEntry, type ChunkTask, type TaskInput } from './task.js'
-import { Workspace } from './workspace.js'
+import { observedSink, observeRecords, timed } from './observed.js'
+import { openWorkspace } from './open-workspace.js'
+import type { Workspace } from './workspace.js'
 
 /** What a worker has for its chunks. */
 export interface ChunkTools {
@@ -19,6 +22,9 @@ export interface ChunkTools {
   readonly models: ModelCache
   /** Explains inputs in a process of their own, one at a time; null where that is not possible. */
   readonly isolate: Isolate | null
+  readonly versions: Versions
+  readonly otherVersions: OtherVersions
+  readonly observer: WorkObserver
 }
 
 /** How one attempt at a chunk ends early. */
@@ -55,33 +61,42 @@ export async function runChunk(
   task: ChunkTask,
   deaths: number,
   { lost, stop }: ChunkSignals,
-  { roots, models, isolate }: ChunkTools,
+  { roots, models, isolate, versions, otherVersions, observer }: ChunkTools,
 ): Promise<ChunkOutcome> {
-  const workspace = new Workspace(await roots.check(task.out, 'folder of results'))
+  const workspace = openWorkspace(await roots.check(task.out, 'folder of results'))
   if ((await workspace.isStopped()) || (await workspace.isDone(task.chunk))) return { state: 'dropped', inputs: 0 }
-  const spec = await readQueuedSpec(workspace.out, task.spec)
+  const isOther = task.versions !== undefined && !areSame(task.versions, versions)
+  if (isOther && otherVersions === 'refuse') throw refuseVersions(task.versions, versions)
+  const spec = await readQueuedSpec(workspace, task.spec)
   const attempt = randomUUID()
-  const store = new ChunkStore(workspace, task, attempt, lost)
+  const store = new ChunkStore(workspace, task, { name: attempt, versions: isOther ? versions : null }, lost)
   if (deaths >= deathsToIsolate) {
-    if (isolate) await isolated(spec, { store, workspace, roots, isolate, lost, stop })
+    if (isolate) await isolated(spec, { store, workspace, roots, isolate, lost, stop, observer })
     else if (deaths >= mostDeaths) throw hopeless(task, deaths)
   }
   let inputs = 0
   const explainer = await models.use(spec, task.spec)
   const over = new AbortController()
-  const watching = setInterval(() => void workspace.isStopped().then((is) => is && over.abort()), stoppedEvery)
+  // A storage that fails now is asked again.
+  const lookIfOver = async (): Promise<void> => {
+    if (await workspace.isStopped().catch(() => false)) over.abort()
+  }
+  const watching = setInterval(() => void lookIfOver(), stoppedEvery)
   let opened = false
   try {
     const summary = await runJob(spec, {
       source: { entries: () => allowed(task.inputs, roots) },
-      store,
-      sink: new FolderSink(workspace.out, { partial: `${partialFolder}-${attempt}` }),
+      store: observeRecords(store, observer),
+      sink: observedSink(workspace.sink(attempt), observer),
       explainer: { ...explainer, open: async (one) => ((opened = true), explainer.open(one)) },
       signal: AbortSignal.any([stop, over.signal]),
-      onProgress: () => void inputs++,
+      onProgress: ({ line }) => {
+        inputs++
+        observer.line(line)
+      },
     })
     if (summary.inputs < task.inputs.length) return { state: over.signal.aborted ? 'dropped' : 'given back', inputs }
-    await store.publish()
+    await timed(observer, 'publish', () => store.publish())
     return { state: 'done', inputs }
   } finally {
     clearInterval(watching)
@@ -98,7 +113,9 @@ async function isolated(
     isolate,
     lost,
     stop,
+    observer,
   }: ChunkSignals & {
+    readonly observer: WorkObserver
     readonly store: ChunkStore
     readonly workspace: Workspace
     readonly roots: Roots
@@ -110,7 +127,11 @@ async function isolated(
     const pending: JobEntry[] = []
     for await (const entry of allowed(store.pending(), roots)) if (!entry.error) pending.push(entry)
     const signal = AbortSignal.any([lost, stop])
-    await isolate(pending, { spec, out: workspace.out, signal, record: (line) => store.record(line) })
+    const record = async (line: JobLine): Promise<void> => {
+      await store.record(line)
+      observer.line(line)
+    }
+    await isolate(pending, { spec, out: workspace.out, signal, record })
     lost.throwIfAborted()
   } finally {
     await store.close()

@@ -5,6 +5,9 @@ import { inOneLine } from '../base/one-line.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { isBelow } from '../jobs/file-names.js'
 import type { JobEntry } from '../jobs/job.js'
+import { ObjectImage } from '../storage/object-image.js'
+import { isObjectUrl } from '../storage/object-url.js'
+import { isVersions, type Versions } from './versions.js'
 
 /** Of what lies in a queue. Workers refuse another one. */
 export const taskVersion = 1
@@ -12,7 +15,7 @@ export const taskVersion = 1
 /** A whole job, as it lies in the queue: where its parts are, and nothing of its results. */
 export interface JobTask {
   readonly version: number
-  /** The absolute path of the folder of the results, which holds job.json. */
+  /** The folder of the results, which holds job.json: an absolute path, or s3://bucket/prefix. */
   readonly out: string
   /** SHA-256 of job.json. */
   readonly spec: string
@@ -27,6 +30,8 @@ export interface JobTask {
   readonly began: number
   /** Set to end it early. */
   readonly cancelled?: boolean
+  /** What it was enqueued with; version 0.1.0 does not say it. */
+  readonly versions?: Versions
 }
 
 /** One input as it lies in a queue. */
@@ -47,6 +52,8 @@ export interface ChunkTask {
   /** Its number, from 0. */
   readonly chunk: number
   readonly inputs: readonly TaskInput[]
+  /** What its job was enqueued with; version 0.1.0 does not say it. */
+  readonly versions?: Versions
 }
 
 /** The most inputs that a chunk may have. */
@@ -96,6 +103,7 @@ function readCommon(value: unknown): Readonly<Record<string, unknown>> {
   if (version !== taskVersion)
     throw new Error(`it has the version ${show(version)}, and this version of the package reads ${taskVersion}`)
   expect.string('out', expect.path('out', out))
+  if (value['versions'] !== undefined && !isVersions(value['versions'])) throw new Error('`versions` is malformed')
   if (typeof spec !== 'string' || !/^[0-9a-f]{64}$/.test(spec)) throw new Error('`spec` is not a SHA-256 digest')
   return value
 }
@@ -133,6 +141,6 @@ export function toTaskInput({ id, input, target, error }: JobEntry): TaskInput {
 }
 
 export function toEntry({ error, ...rest }: TaskInput): JobEntry {
-  if (!error) return rest
+  if (!error) return isObjectUrl(rest.input) ? { ...rest, source: new ObjectImage(rest.input) } : rest
   return { ...rest, error: isCode(error.code) ? new GradCamError(error.code, error.message) : new Error(error.message) }
 }

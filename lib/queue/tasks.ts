@@ -28,7 +28,8 @@ export async function addChunk(
   { name, task, chunk }: { readonly name: string; readonly task: JobTask; readonly chunk: number },
   inputs: readonly TaskInput[],
 ): Promise<void> {
-  const data: ChunkTask = { version: taskVersion, job: name, out: task.out, spec: task.spec, chunk, inputs }
+  const { out, spec, versions } = task
+  const data: ChunkTask = { version: taskVersion, job: name, out, spec, chunk, inputs, ...(versions && { versions }) }
   const jobId = chunkId(name, chunk)
   await server.chunks.add('chunk', data, { jobId, ...chunkOptions })
 }

@@ -1,143 +1,88 @@
-import { appendFile, lstat, readdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { makeFoldersBelow, openToRead, writeWhole } from '../base/write-file.js'
-import { queueFolder } from '../jobs/file-names.js'
+import type { ResultSink } from '../jobs/job.js'
 import type { JobLine } from '../jobs/job-line.js'
-import { readLine } from '../jobs/read-line.js'
+import type { JobSpec } from '../jobs/job-spec.js'
+import type { TaskInput } from './task.js'
 
 /**
- * What the workers of a job know of it, in the folder of its results:
+ * What the workers of a job know of it, beside its results, on a disk or in a storage:
  *
- * - listing.jsonl has a line for each chunk, so that whoever lists the inputs next makes the same chunks;
- * - journals has a file for each attempt at a chunk, with a line for each input that is done;
- * - parts has a file for each chunk that is done;
- * - stopped is there when no more work is to be done.
+ * - the listing says which inputs are in which chunk, so that whoever lists the inputs next makes the same chunks;
+ * - a journal of each attempt at a chunk has a line for each input that is done;
+ * - a part for each chunk that is done has its lines;
+ * - and it is noted when no more work is to be done.
  *
- * So the folder is what is true of a job, and the queue says only who does what next: a queue that lost everything is filled
- * again from here.
+ * So this is what is true of a job, and the queue says only who does what next: a queue that lost everything is filled again from
+ * here.
  */
-export class Workspace {
-  readonly folder: string
+export interface Workspace {
+  /** The folder of the results: a path, or s3://bucket/prefix. */
+  readonly out: string
 
-  constructor(readonly out: string) {
-    this.folder = join(out, queueFolder)
-  }
-
-  get listing(): string {
-    return join(this.folder, 'listing.jsonl')
-  }
-
-  async make(): Promise<void> {
-    await makeFoldersBelow(this.out, join(queueFolder, 'parts'))
-    await makeFoldersBelow(this.out, join(queueFolder, 'journals'))
-  }
-
+  make(): Promise<void>
   /** False once the job is merged, or was never begun. */
-  exists(): Promise<boolean> {
-    return exists(this.folder)
-  }
+  exists(): Promise<boolean>
+  stop(): Promise<void>
+  /** Whether no more work is to be done. */
+  isStopped(): Promise<boolean>
+  resume(): Promise<void>
 
-  part(chunk: number): string {
-    return join(this.folder, 'parts', `${nameOf(chunk)}.jsonl`)
-  }
+  openListing(): Promise<Listing>
 
-  isDone(chunk: number): Promise<boolean> {
-    return exists(this.part(chunk))
-  }
+  isDone(chunk: number): Promise<boolean>
+  /** The numbers of all chunks that are done, from that one on; it may name some before it. */
+  done(from?: number): Promise<number[]>
+  /** The lines of a chunk that is done. */
+  part(chunk: number): AsyncIterable<JobLine>
+  /** Keeps the lines of a chunk, whole, and only where no other worker did. */
+  publish(chunk: number, lines: readonly JobLine[]): Promise<void>
 
-  /** The numbers of all chunks that are done. */
-  async done(): Promise<number[]> {
-    const names = await readdir(join(this.folder, 'parts'))
-    return names.flatMap((name) => {
-      const number = /^(\d{8})\.jsonl$/.exec(name)?.[1]
-      return number === undefined ? [] : [Number(number)]
-    })
-  }
-
-  /**
-   * Writes the lines of a chunk, whole, and only where no other worker did.
-   *
-   * Throws the errors of the system.
-   */
-  async publish(chunk: number, lines: readonly JobLine[]): Promise<void> {
-    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('')
-    await writeWhole(this.part(chunk), text, { replace: false }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-    })
-    for (const file of await this.journals(chunk)) await rm(file, { force: true })
-  }
-
-  /** The journals of a chunk, of all its attempts. */
-  async journals(chunk: number): Promise<string[]> {
-    const folder = join(this.folder, 'journals')
-    const prefix = `${nameOf(chunk)}.`
-    // A folder of those in progress alone: a journal is removed when its chunk is done.
-    return (await readdir(folder)).filter((name) => name.startsWith(prefix)).map((name) => join(folder, name))
-  }
-
-  /** The journal of an attempt, which no other attempt has. */
-  journal(chunk: number, attempt: string): string {
-    return join(this.folder, 'journals', `${nameOf(chunk)}.${attempt}.jsonl`)
-  }
-
+  /** A journal that no other attempt at the chunk has. */
+  openJournal(chunk: number, attempt: string): Promise<Journal>
+  /** What all attempts at a chunk recorded, as far as its results are still there. */
+  recorded(chunk: number): AsyncIterable<JobLine>
   /** Every line of every attempt at a chunk that is not done. */
-  async unfinished(): Promise<JobLine[]> {
-    const names = await readdir(join(this.folder, 'journals'))
-    const lines: JobLine[] = []
-    for (const name of names) for await (const line of readLines(join(this.folder, 'journals', name))) lines.push(line)
-    return lines
-  }
+  unfinished(): Promise<JobLine[]>
 
-  stop(): Promise<void> {
-    return appendFile(join(this.folder, 'stopped'), '')
-  }
+  /** The bytes of job.json; null where there is none. */
+  specBytes(): Promise<Uint8Array | null>
+  /** @throws GradCamError ERR_FILE_UNREADABLE, ERR_JOB_VERSION */
+  readSpec(): Promise<JobSpec | null>
+  /** The lines of the manifest that is there. */
+  manifest(): AsyncIterable<JobLine>
+  /** Writes the manifest, whole or not at all, and removes everything but the results. */
+  finish(lines: AsyncIterable<JobLine>): Promise<void>
 
-  async isStopped(): Promise<boolean> {
-    return (await exists(join(this.folder, 'stopped'))) || !(await this.exists())
-  }
-
-  resume(): Promise<void> {
-    return rm(join(this.folder, 'stopped'), { force: true })
-  }
-
-  /** Removes everything, at once for those who look. */
-  async remove(): Promise<void> {
-    const last = `${this.folder}-old`
-    await rm(last, { recursive: true, force: true })
-    await rename(this.folder, last)
-    await rm(last, { recursive: true, force: true })
-  }
+  /** Where the results of an attempt go. */
+  sink(attempt: string): ResultSink
 }
 
-/** The lines of a manifest, a part or a journal; nothing where it does not exist. One that is torn is left out. */
-export async function* readLines(path: string): AsyncGenerator<JobLine, undefined> {
-  for await (const text of readTexts(path)) {
-    const line = readLine(text)
-    if (line) yield line
-  }
+/** Which inputs are in which chunk: chunks are only added. */
+export interface Listing {
+  /** How many chunks there are. */
+  readonly chunks: number
+  /** How many inputs there are in all of them. */
+  readonly inputs: number
+  /** The ids of all inputs, in order. */
+  ids(): AsyncGenerator<string, undefined>
+  /** Adds a chunk, which is kept when this returns. @returns its number */
+  add(inputs: readonly TaskInput[]): Promise<number>
+  inputsOf(chunk: number): Promise<readonly TaskInput[]>
+  close(): Promise<void>
 }
 
-/** The lines of a file as text. */
-export async function* readTexts(path: string): AsyncGenerator<string, undefined> {
-  const file = await openToRead(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null
-    throw error
-  })
-  if (!file) return
-  try {
-    yield* file.readLines()
-  } finally {
-    await file.close().catch(() => {}) // readLines() closes it at the end
-  }
+/** Where an attempt at a chunk keeps what is done. */
+export interface Journal {
+  add(line: JobLine): Promise<void>
+  close(): Promise<void>
 }
 
-function nameOf(chunk: number): string {
+/** A chunk as part of a name: names are in the order of the chunks. */
+export function nameOf(chunk: number): string {
   return String(chunk).padStart(8, '0')
 }
 
-function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  )
+/** The chunk of such a name with an ending; null where it is another name. */
+export function chunkOf(name: string): number | null {
+  const number = /^(\d{8})\.jsonl?$/.exec(name)?.[1]
+  return number === undefined ? null : Number(number)
 }

@@ -1,7 +1,7 @@
 import { GradCamError } from '../base/errors.js'
 import { invalid, show } from '../base/check.js'
 import { usualTop } from '../batch/explain-batch.js'
-import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
+import { checkBatchTarget, targetOf, type BatchTarget } from '../batch/target.js'
 import type { MethodSettings } from '../methods/options.js'
 import { readMethodSettings } from '../methods/settings.js'
 import { methods, type MethodName } from '../methods/table.js'
@@ -15,6 +15,7 @@ export interface Ask {
   readonly method?: readonly MethodName[]
   readonly layer?: readonly string[]
   readonly target?: readonly (string | number | TargetData)[]
+  readonly of?: readonly (string | number)[]
   readonly top?: number
   readonly settings?: Readonly<Record<string, unknown>>
 }
@@ -53,7 +54,8 @@ export function planOf(ask: Ask, models: ReadonlyMap<string, ServedModel>, offer
     )
   for (const path of layers) model.model.checkLayer(path)
   const settings = readMethodSettings(ask.settings ?? {}, names)
-  const plan = { model, names, layers, targets: targets.map((target) => readTarget(target, model)), top, settings }
+  const read = targets.map((target) => readTarget(target, model, ask.of))
+  const plan = { model, names, layers, targets: read, top, settings }
   if (countOf(plan) > mostMaps)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
@@ -72,10 +74,19 @@ function usualOf(offered: readonly MethodName[]): MethodName {
   return offered.includes('gradcam') ? 'gradcam' : (offered[0] as MethodName)
 }
 
-function readTarget(target: string | number | TargetData, { settings: { labels } }: ServedModel): BatchTarget {
-  const read = typeof target === 'string' ? parseTarget(target, labels) : target
+function readTarget(
+  target: string | number | TargetData,
+  { settings: { labels } }: ServedModel,
+  of: Ask['of'],
+): BatchTarget {
+  const given = typeof target === 'string' ? parseTarget(target, labels) : target
   if (typeof target === 'object' && 'mask' in target && !Array.isArray(target.mask))
     throw new GradCamError('ERR_TARGET', `${show(target)} is not a target: its mask must be nested arrays.`)
+  const read = of === undefined ? given : targetOf(given, of.map(toPosition))
   checkBatchTarget(read)
   return read
 }
+
+/** Of a query, where all is text, digits are a position. */
+const toPosition = (step: string | number): string | number =>
+  typeof step === 'string' && /^\d{1,6}$/.test(step) ? Number(step) : step

@@ -218,9 +218,9 @@ function askOf<Asked extends Ask>(request: FastifyRequest, options: Posted['opti
   })
 }
 
-/** One method, layer or target may be given as it is, as in the query. */
+/** One method, layer, target or step may be given as it is, as in the query. */
 function asLists(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const lists = ['method', 'layer', 'target', 'metric']
+  const lists = ['method', 'layer', 'target', 'of', 'metric']
   return Object.fromEntries(
     Object.entries(options).map(([key, value]) => [
       key,

@@ -34,6 +34,8 @@ const settingProperties: Readonly<Record<string, Schema>> = {
   eigenSmooth: { type: 'boolean', description: methodOptions.eigenSmooth.help },
   seed: { type: 'integer', minimum: 0, description: methodOptions.seed.help },
   steps: { ...runs, description: methodOptions.steps.help },
+  samples: { ...runs, description: methodOptions.samples.help },
+  sigma: { type: 'number', minimum: 0, description: methodOptions.sigma.help },
   masks: { ...runs, description: methodOptions.masks.help },
   window: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
   stride: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
@@ -84,6 +86,19 @@ const mapProperties: Readonly<Record<string, Schema>> = {
     maxItems: mostMaps,
     description:
       'What is explained: the index of a class, its label, argmax (the default: the top class), or, in JSON, a target with a kind.',
+  },
+  of: {
+    type: 'array',
+    items: {
+      anyOf: [
+        { type: 'string', minLength: 1, maxLength: 1000 },
+        { type: 'integer', minimum: 0 },
+      ],
+    },
+    minItems: 1,
+    maxItems: 16,
+    description:
+      'The part of the output that the targets are of, by name or position, or several of them, one inside the other; by default `logits`, `out`, or the only one of shape [N, C].',
   },
   settings: settingsSchema,
   top: {

@@ -48,7 +48,10 @@ export class ServedModel {
     private readonly batching: BatchSettings & { readonly onBatch: BatchListener },
   ) {}
 
-  /** Picks the layer and explains one image of noise, so that the first request finds all prepared. */
+  /**
+   * Picks the layer, explains one image of noise and looks at all layers, so that the first request finds all prepared. A look at
+   * the layers puts hooks on the model: an image that is explained meanwhile does not run split, and its map differs by rounding.
+   */
   static async open(
     settings: ServedModelSettings,
     batching: BatchSettings & { readonly onBatch: BatchListener },
@@ -61,6 +64,7 @@ export class ServedModel {
     const how = { layer: settings.layer ?? picked?.layer ?? null, reshape: reshape ?? picked?.reshape }
     const served = new ServedModel(settings, how, expected, batching)
     await served.#warm()
+    await served.trial().catch(() => {}) // said where the layers are asked for
     return served
   }
 

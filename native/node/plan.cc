@@ -84,6 +84,11 @@ MapPlan to_map_plan(const Napi::Object& plan) {
   maps.shape = to_layer_shape(plan.Get("reshape"));
   maps.chunk_size = static_cast<int64_t>(number_or(plan.Get("chunkSize"), static_cast<double>(maps.chunk_size)));
   maps.seed = static_cast<uint64_t>(number_or(plan.Get("seed"), 0));
+  if (const auto samples = plan.Get("samples"); samples.IsNumber())
+    maps.samples = samples.As<Napi::Number>().Int64Value();
+  if (const auto steps = plan.Get("steps"); steps.IsNumber()) maps.steps = steps.As<Napi::Number>().Int64Value();
+  if (const auto sigma = plan.Get("sigma"); sigma.IsNumber()) maps.sigma = sigma.As<Napi::Number>().DoubleValue();
+  maps.baseline = number_or(plan.Get("lineStart"), 0);
   return maps;
 }
 

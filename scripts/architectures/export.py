@@ -82,7 +82,8 @@ class Timm:
     def build(self, classes=None):
         import timm
 
-        return timm.create_model(self.own, pretrained=False, **({"num_classes": classes} if classes else {})).eval()
+        # Some are published for features alone, without a last layer.
+        return timm.create_model(self.own, pretrained=False, num_classes=classes or 1000).eval()
 
     def published(self):
         """By the names that they have on the hub: architecture.tag. The first is the one that timm takes by default."""
@@ -144,7 +145,8 @@ def shapes_of(source, classes):
     return {name: value.shape for name, value in state.items()}
 
 
-def export(model, size, fixed):
+def export(model, size, fixed, file):
+    """Writes the program, with any size of images where the definition allows it; returns whether it takes one size alone."""
     batch = torch.export.Dim("batch", min=1, max=65536)
     shapes = {0: batch}
     x = torch.randn(2, 3, size, size)
@@ -153,11 +155,14 @@ def export(model, size, fixed):
         x = torch.randn(2, 3, size, size + 32)
     try:
         with torch.no_grad():
-            return torch.export.export(model, (x,), dynamic_shapes=(shapes,)), fixed
+            program = torch.export.export(model, (x,), dynamic_shapes=(shapes,))
+        # Some sizes that depend on that of the image have no written form, such as mobilevit's, which are rounded up.
+        torch.export.save(program, file)
+        return fixed
     except Exception:
         if fixed:
             raise
-        return export(model, size, True)
+        return export(model, size, True, file)
 
 
 def write(out, name):
@@ -170,9 +175,8 @@ def write(out, name):
     other = shapes_of(source, classes + 3)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     drop_values(model)
-    program, fixed = export(model, crop, name.startswith(FIXED))
     file = name.replace(":", ".")
-    torch.export.save(program, out / f"{file}.pt2")
+    fixed = export(model, crop, name.startswith(FIXED), out / f"{file}.pt2")
     size = [crop, crop] if fixed else None
     facts = {
         "name": name,

@@ -29,7 +29,15 @@ export const contestants = [
   { name: 'document', label: 'reference document', start: eager, module: 'reference_document' },
   { name: 'pytorch-grad-cam', label: 'pytorch-grad-cam', start: eager, module: 'grad_cam_peer', peer: true },
   { name: 'captum', label: 'Captum', start: eager, module: 'captum_peer', peer: true },
-  { name: 'floor', label: 'forward alone, C++', start: floor, isFloor: true },
+  { name: 'floor', label: 'forward alone, C++', start: floor, isFloor: true, scoresAlone: true },
+  { name: 'openvino', label: 'forward alone, OpenVINO', start: inEngine, engine: 'openvino', scoresAlone: true },
+  {
+    name: 'onnxruntime',
+    label: 'forward alone, ONNX Runtime',
+    start: inEngine,
+    engine: 'onnxruntime',
+    scoresAlone: true,
+  },
 ]
 
 export const named = (/** @type {string} */ name) =>
@@ -64,5 +72,18 @@ function floor(_row, job, { floorProgram }) {
     command: floorProgram,
     args: [file, input, images, size, target, threads, device].map(String),
     env: process.env,
+  }
+}
+
+/** @type {Start} */
+function inEngine({ engine }, job, { python, engines }) {
+  if (engines === null || engine === undefined) throw new Error('the serving engines were not installed')
+  const { model, input, images, size, target, threads, device } = job
+  if (device !== 'cpu') throw new Error('it is run on the CPU alone')
+  const asked = { onnx: join(engines.files, `${model}.onnx`), input, images, size, target, threads }
+  return {
+    command: python.command,
+    args: [join(workers, 'engine.py'), engine, JSON.stringify(asked)],
+    env: { ...process.env, PYTHONPATH: engines.packages },
   }
 }

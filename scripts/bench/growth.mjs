@@ -23,7 +23,7 @@ import { packageRoot } from '#internal'
 import { markdownTable, writeSection } from '../docs/sections.mjs'
 import { testPython } from '#test-support/python.js'
 import { valueOf } from '../support/access.mjs'
-import { modelFiles } from './prepare.mjs'
+import { modelFiles } from './models.mjs'
 import { median, ratio } from './statistics.mjs'
 
 const target = 10

@@ -8,9 +8,6 @@ import { Worker } from './worker.mjs'
  * @typedef {import('./types.d.mts').Taking} Taking
  */
 
-// Longer than OpenMP's idle threads spin by default, so that those of one contestant are asleep when the next begins.
-const settleMs = 25
-
 /**
  * All contestants at one model and workload, each a process of its own, at all batch sizes.
  *
@@ -21,12 +18,15 @@ const settleMs = 25
  * @param {readonly number[]} asked.batches
  * @param {(batch: number) => number} asked.rounds
  * @param {(batch: number) => number} asked.warmups
+ * @param {number} asked.gapMs idle time before each turn. 25 is longer than OpenMP's idle threads spin by default, so that those
+ *   of one contestant are asleep when the next begins
+ * @param {number} asked.streak calls in a row in each turn; where there are several, the first is not timed
  * @param {string} asked.folder for results
  * @param {import('./types.d.mts').Say} asked.say
  * @returns {Promise<{ measured: Entry[], failures: Record<string, string> }>} an entry for each batch size, and why
  *   contestants take no part
  */
-export async function measure({ contestants, job, tools, batches, rounds, warmups, folder, say }) {
+export async function measure({ contestants, job, tools, batches, rounds, warmups, gapMs, streak, folder, say }) {
   /** @type {Taking[]} */
   const taking = []
   /** @type {Record<string, string>} */
@@ -49,7 +49,7 @@ export async function measure({ contestants, job, tools, batches, rounds, warmup
     for (const batch of batches) {
       say(`batch ${batch}`)
       for (const { worker } of taking) for (let i = 0; i < warmups(batch); i++) await worker.run(batch)
-      const { times, idleShare } = await race(taking, batch, rounds(batch))
+      const { times, idleShare } = await race(taking, batch, { rounds: rounds(batch), gapMs, streak })
       const agreement = await compareResults(taking, batch, folder)
       const rows = []
       for (const [at, { contestant, worker, coldStartMs }] of taking.entries()) {
@@ -70,22 +70,24 @@ export async function measure({ contestants, job, tools, batches, rounds, warmup
  *
  * @param {Taking[]} taking
  * @param {number} batch
- * @param {number} rounds
+ * @param {{ rounds: number, gapMs: number, streak: number }} plan
  */
-async function race(taking, batch, rounds) {
+async function race(taking, batch, { rounds, gapMs, streak }) {
   const times = taking.map(() => /** @type {number[]} */ ([]))
   let idle = 0
   let total = 0
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < taking.length; turn++) {
       const at = (round + turn) % taking.length
-      await sleep(settleMs)
+      await sleep(gapMs)
       const others = taking.filter((_, other) => other !== at).map(({ worker }) => worker)
       const before = sum(others.map((worker) => worker.processorTime()))
-      const { ms } = await itemAt(taking, at).worker.run(batch)
+      for (let call = 0; call < streak; call++) {
+        const { ms } = await itemAt(taking, at).worker.run(batch)
+        total += ms
+        if (call > 0 || streak === 1) itemAt(times, at).push(ms)
+      }
       idle += sum(others.map((worker) => worker.processorTime())) - before
-      total += ms
-      itemAt(times, at).push(ms)
     }
   }
   // What those that waited took from the processor while another was measured; it has to be next to nothing.

@@ -33,6 +33,9 @@ const ways = {
   'finer-cam': { method: 'gradcam', target: (of) => ({ kind: 'finer', class: of }) },
   smoothgrad: { rounds: 9, method: 'saliency', make: { smooth: { samples: 5, sigma: 0 } } },
   deeplift: { rounds: 5, model: 'vgg11' },
+  'deeplift-shap': { rounds: 2, model: 'vgg11' },
+  'internal-influence': { rounds: 2 },
+  'layer-conductance': { rounds: 2 },
   'integrated-gradients': { rounds: 2 },
   occlusion: { rounds: 2 },
   'feature-ablation': { rounds: 2 },
@@ -40,7 +43,7 @@ const ways = {
 
 /**
  * Who has a method: maps of layers are compared with each library that has them, all else with Captum. The gradient itself
- * is saliency's but for the sign; random maps differ by definition.
+ * is saliency's but for the sign; random maps, and points that are drawn, differ by definition.
  *
  * @returns {string[]}
  */
@@ -52,7 +55,7 @@ function peersOf(/** @type {import('libtorch-gradcam').MethodInfo} */ { by, peer
 /** @type {Map<string, string[]>} */
 const librariesOf = new Map(Object.entries(table).map(([name, info]) => [name, peersOf(info)]))
 librariesOf.set('finer-cam', [pgc]).set('smoothgrad', [captum])
-for (const name of ['gradient', 'randomcam']) librariesOf.delete(name)
+for (const name of ['gradient', 'randomcam', 'gradient-shap']) librariesOf.delete(name)
 
 /** @type {Record<string, Row>} */
 const methods = {}
@@ -131,6 +134,8 @@ for (const method of asked) {
     batches: [1],
     rounds: () => rounds,
     warmups: () => (rounds > 2 ? 2 : 0),
+    gapMs: 25,
+    streak: 1,
     job,
     tools,
     folder: scratch,

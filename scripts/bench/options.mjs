@@ -16,6 +16,8 @@ const usage = `npm run bench -- [options]
   --batches LIST       1,8,32
   --contestants LIST   ${contestants.map(({ name }) => name).join(',')}
   --rounds N           measured runs of each contestant (20 at batch 1, 6 up to 8, 3 beyond)
+  --gap MS             idle time before each measured call (25; from 200 on the processor has dozed)
+  --streak N           calls in a row of each contestant in its turn (1); of several, the first is not timed
   --threads N          intra-op threads of each contestant (as many as there are cores)
   --size N             width and height of the images (224)
   --device DEVICE      cpu, cuda or cuda:N
@@ -31,6 +33,8 @@ const definitions = /** @satisfies {import('node:util').ParseArgsConfig['options
   batches: { type: 'string' },
   contestants: { type: 'string', default: contestants.map(({ name }) => name).join(',') },
   rounds: { type: 'string' },
+  gap: { type: 'string', default: '25' },
+  streak: { type: 'string', default: '1' },
   threads: { type: 'string', default: String(availableParallelism()) },
   size: { type: 'string', default: '224' },
   device: { type: 'string', default: 'cpu' },
@@ -63,6 +67,8 @@ export function readOptions(/** @type {string[]} */ args) {
       contestants.map(({ name }) => name),
     ).map(named),
     rounds: (/** @type {number} */ batch) => rounds ?? (quick ? 3 : batch === 1 ? 20 : batch <= 8 ? 6 : 3),
+    gapMs: count('--gap', values.gap),
+    streak: count('--streak', values.streak),
     warmups: (/** @type {number} */ batch) => (batch === 1 ? 3 : 1),
     threads: count('--threads', values.threads),
     size: count('--size', values.size),

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { testPython } from '#test-support/python.js'
 import { compile } from './compile.mjs'
-import { modelFiles } from './prepare.mjs'
+import { modelFiles } from './models.mjs'
 import { median } from './statistics.mjs'
 import { Worker } from './worker.mjs'
 import { itemAt } from '../support/access.mjs'

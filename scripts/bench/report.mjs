@@ -44,8 +44,8 @@ const fixed = (/** @type {number | null} */ value, /** @type {number} */ digits)
 export function cells(rows, contestants, { cuda, coldStart }) {
   const titles = cuda ? [...head, 'device MB'] : head
   const lines = rows.map((row) => {
-    const { label = row.name, isFloor } = contestants.find(({ name }) => name === row.name) ?? {}
-    const difference = isFloor ? row.scoreDifference : row.difference
+    const { label = row.name, scoresAlone } = contestants.find(({ name }) => name === row.name) ?? {}
+    const difference = scoresAlone ? row.scoreDifference : row.difference
     const line = [
       label,
       fixed(row.toOurs, 2),

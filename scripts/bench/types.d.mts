@@ -26,6 +26,14 @@ export interface Tools {
   readonly python: TestPython
   /** The program of the floor; null where it takes no part. */
   readonly floorProgram: string | null
+  /** Null where none takes part. */
+  readonly engines: Engines | null
+}
+
+/** Folders: of the packages of the serving engines, and of MODEL.onnx. */
+export interface Engines {
+  readonly packages: string
+  readonly files: string
 }
 
 /** How a process is started. */
@@ -54,6 +62,10 @@ export interface Contestant {
   /** Whether it needs pytorch-grad-cam and Captum. */
   readonly peer?: boolean
   readonly isFloor?: boolean
+  /** A plain forward in another engine: its name in workers/engine.py. */
+  readonly engine?: 'openvino' | 'onnxruntime'
+  /** It makes no map, so that its scores are compared. */
+  readonly scoresAlone?: boolean
 }
 
 /** What prepare.py wrote beside the files. */

@@ -37,7 +37,7 @@ export function fetchLibTorch(version, cache) {
  * @param {string} folder
  */
 function install(requirements, folder) {
-  const common = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '--target', folder]
+  const common = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '--no-compile', '--target', folder]
   // Of torch itself the libraries alone; what those are linked with is a package that requires others.
   const alone = requirements.some((one) => one.startsWith('torch')) ? ['--no-deps'] : []
   const { status, error } = spawnSync('python3', [...common, ...alone, ...requirements], { stdio: 'inherit' })

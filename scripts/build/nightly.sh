@@ -38,6 +38,12 @@ node --expose-gc scripts/check/soak.mjs --count 20000
 step 'the server under twice what it can answer'
 node scripts/check/overload.mjs
 
+step 'a queue whose workers are killed 50 times'
+GRADCAM_QUEUE_KILLS=50 npx ava dist/test/queue/faults.test.js
+
+step 'a queue of a million inputs'
+node scripts/queue/million.mjs
+
 # coverage is not a sanitizer: it says which lines of the C++ have run.
 for sanitizer in address thread coverage; do
   step "sanitizer: $sanitizer"

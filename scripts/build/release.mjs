@@ -1,11 +1,12 @@
 // Makes the packages of a release, and publishes nothing:
 //
-//   npm run release -- --dry-run --out DIR [--libtorch VERSION|FOLDER …] [--unchecked]
+//   npm run release -- --dry-run --out DIR [--libtorch VERSION|FOLDER …] [--downloads DIR] [--unchecked]
 //
 // Two tarballs: the package itself, and the addons of this platform, one for each LibTorch named (by default the one that the
-// addon here was built with). Of a version, such as 2.12, pip downloads LibTorch; each addon computes something before it is packed. The first names the second as an optional dependency. A prebuilt addon must load where PyTorch's
-// own wheels do; what it asks of the C and C++ libraries is checked here, and both packages are looked at as a user gets them
-// (scripts/check/package.mjs), unless --unchecked says that this was done.
+// addon here was built with). The first names the second as an optional dependency. Of a version, such as 2.12, pip downloads
+// LibTorch, which is kept in --downloads for the next release (by default in node_modules/.cache). Each addon computes something
+// before it is packed. It must load where PyTorch's own wheels do; what it asks of the C and C++ libraries is checked here, and both
+// packages are looked at as a user gets them (scripts/check/package.mjs), unless --unchecked says that this was done.
 //
 // Linux on x64 is what this was run on. An addon for arm64 is made by running it on such a machine.
 import { spawnSync } from 'node:child_process'
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     'dry-run': { type: 'boolean', default: false },
     out: { type: 'string' },
     libtorch: { type: 'string', multiple: true },
+    downloads: { type: 'string' },
     unchecked: { type: 'boolean', default: false },
   },
 })
@@ -61,7 +63,7 @@ const publishConfig = { access: 'public', provenance: true }
 const { version, license, repository } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
 
 /** Where LibTorches that pip downloaded are kept for the next release. */
-const fetched = join(packageRoot, 'node_modules', '.cache', 'libtorch-gradcam-release')
+const downloads = resolve(values.downloads ?? join(packageRoot, 'node_modules', '.cache', 'libtorch-gradcam-release'))
 
 /**
  * Loads a prebuilt addon as a user does, beside a link to its LibTorch, and computes something.
@@ -79,7 +81,7 @@ function smoke(file, root) {
 
 /** The addon for a LibTorch, linked for other machines from the object files of an ordinary build. */
 function prebuilt(/** @type {string | undefined} */ libtorch) {
-  const root = libtorch && (isVersion(libtorch) ? fetchLibTorch(libtorch, fetched) : resolve(libtorch))
+  const root = libtorch && (isVersion(libtorch) ? fetchLibTorch(libtorch, downloads) : resolve(libtorch))
   const env = { ...(root && { LIBTORCH: root }) }
   run(process.execPath, ['dist/lib/cli/main.js', 'build', '--fresh', '--with', 'cmake-js'], { env })
   const work = join(packageRoot, 'build', 'cmake-js')

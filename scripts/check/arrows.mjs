@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 export const floors = {
   lib: [
     ['base'],
-    ['addon', 'archive'],
+    ['addon', 'archive', 'storage'],
     ['tensor', 'setup', 'exported', 'model-file'],
     ['architectures'],
     ['model', 'target', 'images'],

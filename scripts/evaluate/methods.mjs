@@ -49,7 +49,7 @@ function noiseLike(/** @type {Tensor} */ input) {
  * @typedef {import('libtorch-gradcam').Model} Model
  * @typedef {import('libtorch-gradcam').MetricTarget} MetricTarget
  * @typedef {{ target: MetricTarget, signal: AbortSignal | undefined }} Asked
- * @typedef {{ layer: string, steps: number, masks: number }} Options
+ * @typedef {{ layer: string, steps: number, masks: number, samples: number }} Options
  * @typedef {{ maps: (input: Tensor, asked: Asked) => Promise<Tensor>, dispose: () => void }} Opened
  * @typedef {{ name: string, title: string, open: (model: Model) => Opened }} Method
  */
@@ -86,9 +86,10 @@ const method = (name, title, make, map) => ({
 /** @type {((options: Options) => Method[])[]} */
 const families = [
   // Class activation maps of one layer.
-  ({ layer }) =>
+  ({ layer, steps, samples }) =>
     keysOf(camMethods).map((name) => {
-      const make = (/** @type {Model} */ model) => new Cam(model, { layers: [layer], methods: [name] })
+      const own = { ...(name === 'sscam' || name === 'iscam' ? { samples } : {}), steps }
+      const make = (/** @type {Model} */ model) => new Cam(model, { layers: [layer], methods: [name], ...own })
       return method(name, camMethods[name].title, make, ownMap)
     }),
   () => [method('fullgrad', methods.fullgrad.title, (/** @type {Model} */ model) => new FullGrad(model), ownMap)],
@@ -128,7 +129,7 @@ const families = [
  * each model, and disposed by `close`.
  *
  * @param {Options} options `layer`: the layer whose maps are made
- *   `steps` are of integrated gradients, `masks` of RISE
+ *   `steps` are of methods that take several, `samples` of SS-CAM and IS-CAM, `masks` of RISE
  */
 export function methodsOf(options) {
   return families.flatMap((family) =>

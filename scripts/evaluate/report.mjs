@@ -42,6 +42,43 @@ function best(name, rows) {
 }
 
 /**
+ * The rows of a page's table with some of them measured again, or added, in the order of the methods.
+ *
+ * @param {string} page
+ * @param {Row[]} rows
+ * @param {readonly { name: string, title: string }[]} methods
+ * @returns {Row[]}
+ */
+export function mergeRows(page, rows, methods) {
+  const names = keysOf(metrics)
+  const cells = (/** @type {string} */ line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((text) => text.trim().replaceAll('*', ''))
+  const lines = page.split('\n')
+  const head = lines.findIndex((line) => /^\| method +\| /.test(line))
+  const titles = cells(lines[head] ?? '').slice(1)
+  if (titles.join() !== names.map((name) => `${metrics[name].title} ${arrows[metrics[name].better]}`).join())
+    throw new Error('The metrics of the page are others than those of the package: evaluate every method.')
+  const end = lines.findIndex((line, i) => i > head && line === '')
+  const known = new Map(
+    lines.slice(head + 2, end).map((line) => {
+      const [title = '', ...values] = cells(line)
+      return [title, Object.fromEntries(names.map((name, i) => [name, Number(values[i])]))]
+    }),
+  )
+  return methods.flatMap(({ name, title }) => {
+    const means = rows.find((row) => row.title === title)?.means ?? known.get(title)
+    return means ? [{ title, baseline: name === 'noise', means }] : []
+  })
+}
+
+/** Says which methods were never measured, so that nobody takes them for ones that were left out for a reason. */
+const noFigures = (/** @type {readonly { title: string }[]} */ methods) =>
+  methods.length === 0 ? [] : [`No figures yet: ${methods.map(({ title }) => title).join(', ')}.`]
+
+/**
  * The methods by the metrics, and what each column means, as Markdown.
  *
  * @param {object} measured
@@ -53,8 +90,10 @@ function best(name, rows) {
  * @param {string} measured.layer
  * @param {number} measured.steps
  * @param {number} measured.masks
+ * @param {number} measured.samples
+ * @param {readonly { title: string }[]} measured.methods all that there are: those without a row are named
  */
-export function evaluationSection({ rows, seed, scenes, layer, steps, masks, options, refused }) {
+export function evaluationSection({ rows, methods, seed, scenes, layer, steps, masks, samples, options, refused }) {
   const names = keysOf(metrics)
   const columns = names.map((name) => best(name, rows))
   const head = ['method', ...names.map((name) => `${metrics[name].title} ${arrows[metrics[name].better]}`)]
@@ -69,10 +108,11 @@ export function evaluationSection({ rows, seed, scenes, layer, steps, masks, opt
   })
   return [
     `${scenes} scenes of \`scripts/samples/scenes.mjs\` from seed ${seed} on, ${2 * scenes} maps: one for each of the two animals of a scene. ` +
-      `The model is \`samples/animals-densenet.pt\`, which has seen none of them; maps of layers are of \`${layer}\`; integrated gradients take ${steps} steps, RISE ${masks} masks. ` +
+      `The model is \`samples/animals-densenet.pt\`, which has seen none of them; maps of layers are of \`${layer}\`; methods of several steps take ${steps} of them, SS-CAM and IS-CAM ${samples} samples, RISE ${masks} masks. ` +
       'A score is the softmax probability of the animal. The best method of each column is bold; random pixels are there to compare with.',
     markdownTable([head, ...body]),
     ...refused.map(({ title, message }) => `${title} is left out: ${message}`),
+    ...noFigures(methods.filter(({ title }) => [...rows, ...refused].every((row) => row.title !== title))),
     '### The columns',
     markdownTable([['metric', 'better', 'what it is', 'options', 'source'], ...meanings]).replaceAll('---:', '---'),
   ].join('\n\n')

@@ -6,6 +6,7 @@
 """
 
 import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -30,3 +31,39 @@ def pytorch_grad_cam() -> ModuleType:
 
 def captum_attr() -> ModuleType:
     return importlib.import_module("captum.attr")
+
+
+def torch_cam_methods() -> ModuleType:
+    use_torchvision_or_shim()
+    return importlib.import_module("torchcam.methods")
+
+
+class NotInstalled(ModuleType):
+    """A module whose functions can be imported, and fail when they are called."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def fail(*_arguments, **_named):
+            raise ImportError(f"{self.__name__} is not installed, and {name} is needed")
+
+        return fail
+
+
+def pair_saliency() -> ModuleType:
+    """PAIR's saliency imports scikit-image for methods of it that are not compared with."""
+    if importlib.util.find_spec("skimage") is None:
+        sys.modules["skimage"] = NotInstalled("skimage")
+        for part in ("morphology", "segmentation", "transform"):
+            sys.modules[f"skimage.{part}"] = NotInstalled(f"skimage.{part}")
+    # NumPy renamed the argument that its guided integrated gradients are written for.
+    import numpy
+
+    quantile = numpy.quantile
+
+    def renamed(*given, interpolation=None, **more):
+        return quantile(*given, **more, **({} if interpolation is None else {"method": interpolation}))
+
+    numpy.quantile = renamed
+    return importlib.import_module("saliency.core")

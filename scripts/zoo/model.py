@@ -1,11 +1,13 @@
-"""One model in every form that it can be given in, and its Grad-CAM by eager PyTorch: the Python half of zoo.mjs.
+"""Models in every form that they can be given in, and their Grad-CAM by eager PyTorch: the Python half of zoo.mjs.
 
-    python3 scripts/zoo/model.py OUT NAME
+    python3 scripts/zoo/model.py OUT
 
-writes OUT/{scripted.pt,traced.pt,exported.pt2,weights.pth,input.bin,output.bin} and prints what it wrote as JSON; then reads a line
-of JSON from standard input, {"layer": PATH, "reshape": ...}, and writes OUT/cam.bin. NAME is one of torchvision's, or timm:NAME.
+Reads lines of JSON from standard input. {"name": NAME} writes OUT/{scripted.pt,traced.pt,exported.pt2,weights.pth,input.bin,output.bin}
+and prints what it wrote as JSON, {"size", "failures", "part"}, or {"error"}. {"layer": PATH, "reshape": ...} writes OUT/cam.bin of the
+last one and prints {"norm"}. NAME is one of torchvision's, or timm:NAME.
 """
 
+import gc
 import json
 import sys
 import warnings
@@ -51,7 +53,8 @@ def attempt(write):
         return str(error).strip().split("\n")[0][:120]
 
 
-def main(out, name):
+def write(out, name):
+    """All forms of a model; returns it with its input, and what is said of them."""
     model = build(name)
     size = getattr(model, "pretrained_cfg", {}).get("input_size", (3, 224))[1] if name.startswith(LARGE) else 96
     size = 299 if "inception" in name and not name.startswith("googlenet") else size
@@ -72,11 +75,10 @@ def main(out, name):
     }
     (out / "input.bin").write_bytes(x.numpy().tobytes())
     (out / "output.bin").write_bytes(scores.contiguous().numpy().tobytes())
-    print(json.dumps({"size": size, "failures": failures, "part": "out" if isinstance(output, dict) else None}), flush=True)
-    line = sys.stdin.readline().strip()
-    if not line:
-        return
-    asked = json.loads(line)
+    return (model, x), {"size": size, "failures": failures, "part": "out" if isinstance(output, dict) else None}
+
+
+def explain(out, model, x, asked):
     kept = []
 
     def keep(_module, _inputs, value):
@@ -85,17 +87,35 @@ def main(out, name):
         # What follows may write into what the layer returned, as densenet's last ReLU does.
         return value.clone()
 
-    model.get_submodule(asked["layer"]).register_forward_hook(keep)
+    handle = model.get_submodule(asked["layer"]).register_forward_hook(keep)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     result = model(x.requires_grad_())
     result = result["out"] if isinstance(result, dict) else result
     (result[:, 1].sum()).backward()
+    handle.remove()
     value, gradient = positions(kept[-1], asked.get("reshape")), positions(kept[-1].grad, asked.get("reshape"))
     before = (value * gradient.mean(2, keepdim=True)).sum(1).detach()
     (out / "cam.bin").write_bytes(before.clamp(min=0).contiguous().numpy().tobytes())
-    print(json.dumps({"norm": float(before.double().norm())}), flush=True)
+    return {"norm": float(before.double().norm())}
+
+
+def answer(line, out, last):
+    """What is said of one line, and the model that the next one may ask about."""
+    asked = json.loads(line)
+    try:
+        if "name" not in asked:
+            return last, explain(out, *last, asked)
+        for file in out.iterdir():
+            file.unlink()
+        gc.collect()
+        return write(out, asked["name"])
+    except Exception as error:
+        return None, {"error": str(error).strip().split("\n")[0][:120]}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    folder, model = Path(sys.argv[1]), None
+    for line in sys.stdin:
+        model, said = answer(line, folder, model)
+        print(json.dumps(said), flush=True)

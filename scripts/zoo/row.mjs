@@ -1,4 +1,4 @@
-// The row of one model in docs/models.md: see zoo.mjs.
+// Rows of models in docs/models.md, a line for each, with one Python process for all of them: see zoo.mjs.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -86,22 +86,27 @@ class Row {
     return null
   }
 
-  /** The suggested layer, of the first form that can be loaded. */
-  async pick() {
+  /**
+   * Compares outputs and map of each form; only one is in memory at a time. The layer is the one that is suggested for the first
+   * that can be loaded.
+   *
+   * @param {(picked: import('libtorch-gradcam').LayerSuggestion) => Promise<number>} explain writes the map of Python, and says
+   *   the norm of it before its ReLU
+   */
+  async compareAll(explain) {
     const { size } = this.written
+    let isFirst = true
     for (const form of keysOf(forms)) {
       const model = await this.load(form)
       if (!model) continue
-      this.picked = await pickLayer(model, [1, 3, size, size]).catch(() => null)
-      model.dispose()
-      return
+      if (isFirst) this.picked = await pickLayer(model, [1, 3, size, size]).catch(() => null)
+      if (isFirst && this.picked) this.norm = await explain(this.picked)
+      isFirst = false
+      await this.compare(form, model)
     }
   }
 
-  /** Compares outputs and map of one form; only one is in memory at a time. */
-  async compare(/** @type {Form} */ form) {
-    const model = await this.load(form)
-    if (!model) return
+  async compare(/** @type {Form} */ form, /** @type {ScriptModule} */ model) {
     try {
       const result = await model.forward(this.input)
       const scores = scoresOf(result, this.written.part)
@@ -142,31 +147,44 @@ class Row {
   }
 }
 
-async function rowOf(/** @type {string} */ name, /** @type {string} */ folder) {
-  const python = spawn('python3', [join(import.meta.dirname, 'model.py'), folder, name], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  })
-  const lines = createInterface(python.stdout)[Symbol.asyncIterator]()
-  // Packages that Python imports may print lines of their own.
-  const answer = async () => {
+/** The Python half, which stays for all rows. */
+class Python {
+  constructor(/** @type {string} */ folder) {
+    this.process = spawn('python3', [join(import.meta.dirname, 'model.py'), folder], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    this.lines = createInterface(this.process.stdout)[Symbol.asyncIterator]()
+  }
+
+  /** Its answer; null where it has ended. Packages that it imports may print lines of their own. */
+  async ask(/** @type {object} */ question) {
+    this.process.stdin.write(`${JSON.stringify(question)}\n`)
     for (;;) {
-      const line = await lines.next()
-      if (line.done || line.value.startsWith('{')) return line
+      const line = await this.lines.next()
+      if (line.done) return null
+      if (line.value.startsWith('{')) return JSON.parse(line.value)
     }
   }
-  const first = await answer()
-  if (first.done) return `| ${name} | | PyTorch cannot build it | | | | |`
-  const row = new Row(name, folder, JSON.parse(first.value))
-  await row.pick()
-  python.stdin.end(row.picked ? `${JSON.stringify(row.picked)}\n` : '\n')
-  if (row.picked) row.norm = JSON.parse((await answer()).value ?? '{}').norm ?? 0
-  for (const form of keysOf(forms)) await row.compare(form)
+
+  end() {
+    this.process.stdin.end()
+  }
+}
+
+async function rowOf(/** @type {string} */ name, /** @type {string} */ folder, /** @type {Python} */ python) {
+  const written = await python.ask({ name })
+  if (written === null) throw new Error(`Python ended at ${name}`)
+  if (written.error !== undefined) return `| ${name} | | PyTorch: ${written.error.replaceAll('|', '/')} | | | | |`
+  const row = new Row(name, folder, written)
+  await row.compareAll(async ({ layer, reshape }) => (await python.ask({ layer, reshape }))?.norm ?? 0)
   return row.text()
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'zoo-'))
+const python = new Python(folder)
 try {
-  console.log(await rowOf(process.argv[2] ?? '', folder))
+  for (const name of process.argv.slice(2)) console.log(await rowOf(name, folder, python))
 } finally {
-  rmSync(folder, { recursive: true })
+  python.end()
+  rmSync(folder, { recursive: true, force: true })
 }

@@ -4,10 +4,12 @@
 //   --missing      only those without a row yet: continues a run that was stopped
 //   --minutes N    begins no other model after N minutes
 //
-// Each model runs in a process of its own. Python needs torch, torchvision and timm.
-import { spawnSync } from 'node:child_process'
+// Some models at a time share a process: one that ends it is noted, and the others go on in another. Python needs torch, torchvision
+// and timm.
+import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import * as prettier from 'prettier'
 import { packageRoot } from '#internal'
@@ -35,19 +37,40 @@ const leftOut = new Map(
 
 /** Longer than any model takes on a busy machine. */
 const longest = 20 * 60_000
+/** How many models share a process: TorchScript keeps what it compiled until the process ends. */
+const together = 12
 
-/** The row of one model, by a process of its own: one that ends the process does not end the others. */
-function rowOf(/** @type {string} */ name) {
-  const reason = leftOut.get(name)
-  if (reason !== undefined) return `| ${name} | | ${reason} | | | | |\n`
+/**
+ * The rows of some models by one process, in order; the row says so where it ends before that of a model. Stops after the first
+ * such, and where `isDone` says so.
+ *
+ * @param {readonly string[]} names
+ * @param {() => boolean} isDone
+ */
+async function* rowsOf(names, isDone) {
   const script = join(import.meta.dirname, 'row.mjs')
-  const { stdout, signal, status } = spawnSync(process.execPath, [script, name], {
-    encoding: 'utf8',
-    timeout: longest,
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = spawn(process.execPath, [script, ...names], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise((resolve) => {
+    child.on('close', (code, signal) => resolve(signal ?? `exit code ${code}`))
   })
-  const row = stdout.split('\n').find((line) => line.startsWith('| '))
-  return row ? `${row}\n` : `| ${name} | | the process ended by ${signal ?? `exit code ${status}`} | | | | |\n`
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  for (const name of names) {
+    const timer = setTimeout(() => child.kill('SIGKILL'), longest)
+    const row = await nextRow(lines)
+    clearTimeout(timer)
+    yield /** @type {const} */ ([name, row ?? `| ${name} | | the process ended by ${await ended} | | | | |`])
+    if (row === null || isDone()) break
+  }
+  child.kill()
+  await ended
+}
+
+async function nextRow(/** @type {AsyncIterator<string>} */ lines) {
+  for (;;) {
+    const line = await lines.next()
+    if (line.done) return null
+    if (line.value.startsWith('| ')) return line.value
+  }
 }
 
 function rowsBefore() {
@@ -71,12 +94,20 @@ const { values, positionals } = parseArgs({
 /** @type {Map<string, string>} */
 const rows = rowsBefore()
 const end = performance.now() + Number(values.minutes ?? Infinity) * 60_000
-for (const name of positionals.length > 0 ? positionals : all) {
-  if (values.missing && rows.has(name)) continue
-  if (performance.now() > end) break
-  const row = rowOf(name)
-  rows.set(name, row)
-  process.stdout.write(row)
-  await write(rows)
+const isDone = () => performance.now() > end
+const asked = (positionals.length > 0 ? positionals : all).filter((name) => !values.missing || !rows.has(name))
+for (const name of asked) {
+  const reason = leftOut.get(name)
+  if (reason !== undefined) rows.set(name, `| ${name} | | ${reason} | | | | |\n`)
 }
+let left = asked.filter((name) => !leftOut.has(name))
+while (left.length > 0 && !isDone()) {
+  for await (const [name, row] of rowsOf(left.slice(0, together), isDone)) {
+    rows.set(name, `${row}\n`)
+    left = left.filter((each) => each !== name)
+    process.stdout.write(`${row}\n`)
+    await write(rows)
+  }
+}
+await write(rows)
 console.log(`${rows.size} of ${all.length} models have a row.`)

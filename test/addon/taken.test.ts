@@ -40,12 +40,22 @@ const program = (root: string): string[] => [
 
 const load = (root: string, env: NodeJS.ProcessEnv): Ended => runNode(program(root), env)
 
+/** Whether it has to be looked for. */
+const isPlaced = (root: string, env: NodeJS.ProcessEnv): string => {
+  const loader = JSON.stringify(join(root, 'dist', 'lib', 'addon', 'loader.js'))
+  const text = `import { isAddonPlaced } from ${loader}; console.log(isAddonPlaced())`
+  return runNode(['--input-type=module', '--eval', text], env).stdout.trim()
+}
+
 const addonsIn = (cache: string): string[] =>
   existsSync(join(cache, 'addons')) ? readdirSync(join(cache, 'addons')).filter((name) => !name.startsWith('.')) : []
 
 onLinux('an import takes the addon that npm installed, once, into the cache, and leaves the package as it is', (t) => {
   const { root, cache, temporary, env } = installed(t)
+  t.is(isPlaced(root, env), 'false')
   const first = load(root, env)
+  t.is(isPlaced(root, env), 'true')
+  t.is(isPlaced(root, { ...env, LIBTORCH: temporary }), 'false', 'it is for another LibTorch')
   t.regex(first.stdout, /^small .*gradcam\.node\n$/, first.stdout)
   t.true(first.stdout.includes(join(cache, 'addons')))
   t.false(existsSync(join(root, 'build')))

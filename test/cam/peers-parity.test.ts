@@ -79,6 +79,7 @@ for (const [name, { classes, layer_sets, reshape }] of Object.entries(peerModels
           // XGrad-CAM by itself, for it has its whole pass run hooked.
           for (const some of [asked.filter((method) => method !== 'xgradcam'), ['xgradcam']])
             await compare({}, targets, Object.fromEntries(some.map((method) => [method, method])))
+          if (layers.length > 1) await compare({ aggregate: 'product' }, targets, { 'gradcam++': 'refine:gradcam++' })
           await compare({ eigenSmooth: true }, targets, { gradcam: 'smooth:gradcam' })
           await compare({}, 'argmax', { gradcam: 'argmax:gradcam' })
           await compare({}, targets, { gradcam: 'augmented:gradcam' }, true)

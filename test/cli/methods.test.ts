@@ -66,7 +66,8 @@ async function byApi(model: ScriptModule, input: Tensor, name: MethodName): Prom
     return overChannels(found.attribution)
   }
   const { by } = methods[name]
-  if (by === 'InputAttribution') return attributed(new InputAttribution(model, { method: name as InputMethod }))
+  if (by === 'InputAttribution')
+    return attributed(new InputAttribution(model, { method: name as InputMethod, seed: 5 }))
   if (by === 'GuidedGradCam') return attributed(new GuidedGradCam(model, { layer }))
   if (name === 'occlusion')
     return attributed(new InputPerturbation(model, { method: name, window: [9, 7], stride: [4, 3] }))
@@ -103,7 +104,7 @@ test.serial('every method in one call: each image is the map of its class, stret
     const fine = by === 'InputAttribution' || by === 'GuidedGradCam'
     t.is(over, fine ? undefined : 'overlay', line.method)
     t.is(line.layer, layered ? layer : null, line.method)
-    if (/guided|deconvnet/.test(line.method)) t.is(line.relus, 2, line.method)
+    if (/guided-(?:backprop|gradcam)|deconvnet/.test(line.method)) t.is(line.relus, 2, line.method)
     if (line.method === 'integrated-gradients') t.is(typeof line.delta, 'number')
     if (by !== 'InputAttribution' && by !== 'GuidedGradCam')
       t.deepEqual([line.relus, line.delta], [undefined, undefined])
@@ -178,11 +179,12 @@ test.serial('wrong methods and options exit with 2 before anything is made, and 
     [['--method', ','], /at least one of gradcam/],
     [['--method', 'saliency', '--layer', layer], /saliency takes no --layer/],
     [['--method', 'rise,fullgrad', '--layer', layer], /rise and fullgrad take no --layer/],
-    [['--steps', '5'], /--steps goes with integrated-gradients, not with gradcam/],
+    [['--steps', '5'], /--steps goes with integrated-gradients, .*, not with gradcam/],
     [['--method', 'rise', '--window', '3x3'], /--window goes with occlusion, feature-ablation/],
     [['--method', 'rise', '--masks', '0'], /--masks requires a whole number of at least 1/],
     [['--method', 'occlusion', '--stride', 'x'], /--stride requires height and width/],
     [['--method', 'saliency', '--samples', '5'], /go with --smooth/],
+    [['--method', 'gradcam', '--sigma', '5'], /--sigma goes with smoothgradcam\+\+, sscam, not with gradcam/],
     [
       ['--method', 'saliency', '--smooth', 'meen'],
       /--smooth requires one of mean, squared, variance.*Did you mean mean\?/,

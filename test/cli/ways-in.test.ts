@@ -259,8 +259,8 @@ test('other inputs are given by name or position; the images go to the first tha
   for (const [flag, message] of [
     ['none=1', /no input 'none'; it has scale, image, mask/],
     ['mask=1', /'image' comes before another input/],
-    ['mask=x.png', /no file 'x\.png'/],
-    ['mask=x.npy', /no file 'x\.npy'/],
+    ['mask=x.png', /file 'x\.png' does not exist/],
+    ['mask=x.npy', /file 'x\.npy' does not exist/],
   ] as const) {
     const ended = gradcam(['explain', files[0] as string, '--input', flag, '--model', file, '--out', folder])
     t.true(ended.code === 1 || ended.code === 2)

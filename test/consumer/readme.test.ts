@@ -120,16 +120,11 @@ withRegistry(
   },
 )
 
-/** What a bundle leaves out in any case: packages with an addon of their own, and those of the server, which are optional. */
-const outsiders = [
-  'sharp',
-  'fs-native-extensions',
-  'fastify',
-  'prom-client',
-  '@fastify/busboy',
-  '@fastify/multipart',
-  'express',
-]
+/** What a bundle leaves out in any case: packages with an addon of their own, and the optional peers, which are not installed. */
+const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+  readonly peerDependencies: Readonly<Record<string, string>>
+}
+const outsiders = ['sharp', 'fs-native-extensions', ...Object.keys(manifest.peerDependencies)]
 
 /** A program for webpack, whose configuration may be code alone. `true` leaves the package external. */
 const webpackProgram = `

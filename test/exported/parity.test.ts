@@ -1,8 +1,21 @@
+import { join } from 'node:path'
 import test from 'ava'
-import { Cam, GradCam, GuidedBackprop, ScriptModule, Tensor, type Value } from '../../lib/index.js'
+import {
+  Cam,
+  GradCam,
+  GuidedBackprop,
+  observeLayers,
+  pickLayer,
+  ScriptModule,
+  suggestLayers,
+  Tensor,
+  type Value,
+} from '../../lib/index.js'
+import { packageRoot } from '../../lib/base/paths.js'
 import { disposeValue } from '../../lib/tensor/values.js'
 import { exportedCases, exportedPrograms } from '../support/exported.js'
 import { needing } from '../support/needs.js'
+import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { assertParity, assertSame } from '../support/parity.js'
 import { targetOf } from '../support/target-of.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -112,7 +125,54 @@ run('a batch that the export fixed: explainers run in parts of it, forward refus
   await t.throwsAsync(guided.explain(five, { target: [0, 1, 2] }), { code: 'ERR_TARGET_COUNT' })
 })
 
-for (const name of ['flat layout', 'autocast off', 'no_grad'])
+run(
+  'a batch that the export fixed: layers are picked and shown for one image, and the top classes explained',
+  async (t) => {
+    const { file, input, output } = programs!.program('recurrent')
+    using model = await ScriptModule.load(file)
+    t.is((await pickLayer(model, [1, 3, 8, 8])).layer, 'features')
+    using five = toTensor(input)
+    for (const images of [1, 2, 5]) {
+      using some = five.slice(0, 0, images)
+      t.is((await suggestLayers(model, some))[0]?.layer, 'features')
+      const features = (await observeLayers(model, some)).find(({ path }) => path === 'features')
+      t.deepEqual(features?.shape, [2, 6, 8, 8])
+      using cam = new Cam(model, { layers: ['features'] })
+      const top = await cam.explainTop(some, 3)
+      const scores = output.data.slice(0, images * 5)
+      for (const [rank, found] of top.entries()) {
+        const expected = Array.from({ length: images }, (_, i) => {
+          const row = Array.from(scores.slice(i * 5, i * 5 + 5), Number)
+          return row.indexOf([...row].sort((a, b) => b - a)[rank]!)
+        })
+        t.deepEqual([...found.targets], expected, `${images} images, rank ${rank}`)
+        using alone = await cam.explain(some, { target: expected })
+        t.deepEqual(found.get('features').toTypedArray(), alone.get('features').toTypedArray())
+        found.dispose()
+      }
+    }
+  },
+)
+
+run('a batch that the export fixed: commands explain one image', (t) => {
+  const { file } = programs!.program('recurrent')
+  const image = join(packageRoot, 'samples', 'cat_dog.png')
+  const out = temporaryFolder(t)
+  const listed = gradcam(['layers', file])
+  t.regex(listed.stdout, /features +Conv2d +168 +\[2, 6, 8, 8\]/, listed.stderr)
+  const checked = gradcam(['doctor', file])
+  t.regex(checked.stdout, /forward pass of \[2, 3, 8, 8\].*\n.*at features +(?:split|hooked)/, checked.stderr)
+  for (const command of ['explain', 'batch']) {
+    const ended = gradcam([command, image, '--model', file, '--out', join(out, command)])
+    t.is(ended.code, 0, ended.stderr)
+  }
+  // What a method cannot do is not called a matter of the input.
+  const deeplift = gradcam(['explain', image, '--model', file, '--method', 'deeplift', '--out', out])
+  t.is(deeplift.code, 1)
+  t.notRegex(deeplift.stderr, /takes float32/)
+})
+
+for (const name of ['flat layout', 'autocast off', 'no_grad', 'masked attention'])
   run(`${name}: as eager PyTorch`, async (t) => {
     const { file, input, output } = programs!.program(name)
     using model = await ScriptModule.load(file)

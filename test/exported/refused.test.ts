@@ -2,13 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32, deflateRawSync, gunzipSync } from 'node:zlib'
 import test from 'ava'
-import { convertModel, ScriptModule, Tensor } from '../../lib/index.js'
+import { convertModel, GradCam, ScriptModule, Tensor } from '../../lib/index.js'
 import { openBytes } from '../../lib/archive/byte-source.js'
 import { Zip } from '../../lib/archive/zip.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { exportedPrograms } from '../support/exported.js'
 import { needing } from '../support/needs.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
+import { assertSame } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
 
 const programs = await exportedPrograms()
@@ -76,11 +77,44 @@ run('what the export fixed is checked before the model runs', async (t) => {
     /'x' takes float32 \[0\.\.64, 3, 16, 20\], but was given float32 \[1, 3, 16, 24\]/,
   )
   await refused([65, 3, 16, 20], 'ERR_SHAPE', /dynamic_shapes/)
-  await refused([3, 16, 20], 'ERR_SHAPE', /but was given float32 \[3, 16, 20\]/)
+  await refused(
+    [3, 16, 20],
+    'ERR_SHAPE',
+    /but was given float32 \[3, 16, 20\]\. Give 4 dimensions instead of 3: .*unsqueeze/,
+  )
   await refused([1, 3, 16, 20], 'ERR_DTYPE', /but was given float64/, 'float64')
   using x = Tensor.zeros([1, 3, 16, 20])
-  await t.throwsAsync(model.forward([x, x]), { code: 'ERR_INVALID_ARGUMENT', message: /takes 1 inputs, but 2/ })
+  await t.throwsAsync(model.forward([x, x]), {
+    code: 'ERR_INVALID_ARGUMENT',
+    message: /takes 1 input, 'x' \(float32 \[0\.\.64, 3, 16, 20\]\), but 2 were given/,
+  })
 })
+
+run(
+  'inputs that do not fit each other, or are too few or too many, are refused with what the file takes',
+  async (t) => {
+    const { file, input, output } = programs!.program('pair')
+    using model = await ScriptModule.load(file)
+    using image = toTensor(input)
+    using depth = image.slice(1, 0, 1)
+    using found = await model.forward({ image, depth })
+    assertSame(t, found, output, 'output')
+    using fewer = depth.slice(0, 0, 2)
+    await t.throwsAsync(model.forward([image, fewer]), {
+      code: 'ERR_SHAPE',
+      message:
+        /'depth' takes float32 \[any, 1, 8, 8\], but was given float32 \[2, 1, 8, 8\]\. Give as many images as 'image' has, 5\./,
+    })
+    const both = /takes 2 inputs, 'image' \(float32 \[any, 3, 8, 8\]\), 'depth' \(float32 \[any, 1, 8, 8\]\), but/
+    for (const given of [[image], { image }, { depth }, [], [image, depth, depth]])
+      await t.throwsAsync(model.forward(given), { code: 'ERR_INVALID_ARGUMENT', message: both })
+    using cam = new GradCam(model, ['colour'])
+    await t.throwsAsync(cam.explain(image, { target: 1 }), { code: 'ERR_INVALID_ARGUMENT', message: both })
+    // The tree of layers is shown all the same, without shapes.
+    const listed = gradcam(['layers', file])
+    t.regex(listed.stdout, /colour +Conv2d/, listed.stderr)
+  },
+)
 
 // The larger one is translated in a thread of its own.
 for (const net of ['plain', 'densenet121_double'])

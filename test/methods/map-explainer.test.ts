@@ -5,12 +5,19 @@ import { sampleModel } from '../support/batch.js'
 const model = await ScriptModule.load(sampleModel)
 test.after.always(() => model.dispose())
 
-const cheap = { masks: 4, seed: 0, steps: 2, window: [16, 16], stride: [16, 16] } as const
+const cheap = { masks: 4, seed: 0, steps: 2, samples: 1, window: [16, 16], stride: [16, 16] } as const
 const taken: Readonly<Record<string, readonly (keyof typeof cheap)[]>> = {
   rise: ['masks', 'seed'],
   occlusion: ['window', 'stride'],
   'feature-ablation': ['window'],
   'integrated-gradients': ['steps'],
+  'gradient-shap': ['steps', 'seed'],
+  'blur-ig': ['steps'],
+  'guided-ig': ['steps'],
+  'internal-influence': ['steps'],
+  'layer-conductance': ['steps'],
+  sscam: ['samples'],
+  iscam: ['samples'],
 }
 
 test('an explainer that is kept holds no tensors, however many sizes of images it has seen', async (t) => {

@@ -2,9 +2,10 @@
 
     python3 test/python/architectures.py JOB.json OUT
 
-JOB.json: {NAME: {"layer": PATH, "size": [...], "part": KEY or null}}, where a name of timm's begins with "timm:". Everything is in
-float64, where rounding decides nothing. All weights of a model are parts of a few blocks of noise, so that files are small. Of
-each image the first class is explained whose map says something.
+JOB.json: {NAME: {"layers": [PATH], "size": [...], "part": KEY or null, "input": "guided", "gradient" or null}}, where a name of
+timm's begins with "timm:". Everything is in float64, where rounding decides nothing. All weights of a model are parts of a few blocks
+of noise, so that files are small. Of each image the first class is explained whose maps at all layers say something. "input" is what
+is said of the image itself.
 """
 
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 import torch
 
 from methods import GradCam
-from reference import case_forward, pick, stored
+from reference import case_forward, case_gradient, case_guided, pick, stored
 from tensors import Store
 
 warnings.filterwarnings("ignore")
@@ -68,19 +69,21 @@ def shared_weights(model, seed):
     return result
 
 
-def grad_cam(model, x, layer, part):
+def grad_cams(model, x, layers, part):
+    """The class that is explained of each image, and the map of each layer."""
     chosen, maps = [None] * len(x), [None] * len(x)
+    modules = [model.get_submodule(layer) for layer in layers]
     for target in range(CLASSES):
-        module = model.get_submodule(layer)
-        with GradCam(model, [module]) as gcam:
+        with GradCam(model, modules) as gcam:
             # Nothing else requires a gradient.
             pick(gcam(x.clone().requires_grad_()), part)[:, target].sum().backward()
-        for i, cam in enumerate(gcam.get(module)):
-            if chosen[i] is None and cam.max() > 0:
-                chosen[i], maps[i] = target, cam
+        cams = [gcam.get(module) for module in modules]
+        for i in range(len(x)):
+            if chosen[i] is None and all(cam[i].max() > 0 for cam in cams):
+                chosen[i], maps[i] = target, [cam[i] for cam in cams]
         if None not in chosen:
-            return chosen, torch.stack(maps)
-    raise RuntimeError(f"no class has a map at {layer} of every image")
+            return chosen, [torch.stack(of_layer) for of_layer in zip(*maps)]
+    raise RuntimeError(f"no class has a map at {layers} of every image")
 
 
 def answer(name, job, folder, store):
@@ -94,13 +97,20 @@ def answer(name, job, folder, store):
     torch.save(weights, folder / file)
     x = torch.randn(job["size"], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     outputs = case_forward(model, x)
-    classes, cam = grad_cam(model, x, job["layer"], job["part"])
+    classes, cams = grad_cams(model, x, job["layers"], job["part"])
+    explained = {}
+    if job["input"] == "guided":
+        explained = case_guided(model, x, "all", classes, job["part"])
+    elif job["input"] == "gradient":
+        explained = case_gradient(model, x, classes, job["part"])
     return {
         "file": file,
         "input": store(x),
         "outputs": stored(outputs, store),
         "classes": classes,
-        "cam": store(cam),
+        "cams": [store(cam) for cam in cams],
+        "gradient": store(explained["gradient"]) if explained else None,
+        "intercepted": explained.get("intercepted"),
         "modules": [path for path, _ in model.named_modules()],
     }
 

@@ -83,6 +83,33 @@ class Recurrent(nn.Module):
         return self.head(self.rows(rows)[0][:, -1])
 
 
+class Masked(nn.Module):
+    """Attention with a mask that is expanded to the batch, as those of Hugging Face are."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 2, 2)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        heads = tokens.reshape(len(x), 16, 2, 4).transpose(1, 2)
+        earlier = torch.arange(16).view(1, 1, 1, 16) <= torch.arange(16).view(1, 1, 16, 1)
+        mask = earlier.expand(len(x), -1, 16, 16)
+        mixed = nn.functional.scaled_dot_product_attention(heads, heads, heads, attn_mask=mask)
+        return self.head(mixed.transpose(1, 2).reshape(len(x), 16, 8).mean(1))
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.colour = nn.Conv2d(3, 4, 3)
+        self.far = nn.Conv2d(1, 4, 3)
+
+    def forward(self, image, depth):
+        return torch.relu(self.colour(image) + self.far(depth)).mean((2, 3))
+
+
 class Two(nn.Module):
     def __init__(self, part):
         super().__init__()
@@ -145,6 +172,11 @@ def write_special(folder):
     recurrent = Recurrent().eval()
     path = folder / "special"
     add("recurrent", recurrent, save(recurrent, (x[:2],), path / "recurrent.pt2"))
+    pair, depth = Pair().eval(), x[:, :1].clone()
+    file = save(pair, (x[:2], depth[:2]), path / "pair.pt2")
+    found["pair"] = {"file": f"special/{file}", "input": store(x), "output": store(pair(x, depth).detach())}
+    masked = Masked().eval()
+    add("masked attention", masked, save(masked, (x[:2],), path / "masked.pt2"))
     plain = models.build("plain", 0)
     image = models.example("plain", 1)
     add("flat layout", plain, flat_layout(plain, (image,), path / "flat.pt2"), image)

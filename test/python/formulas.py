@@ -12,6 +12,7 @@ import torch
 import models
 import reruns
 from job import answer
+from tensors import seeded
 
 
 def observe(model, layer, x, classes, stretch=1.0):
@@ -108,6 +109,17 @@ def fem(a, _g):
     return per_channel(weights, a)
 
 
+def seg_eigen_cam(a, g):
+    """The element of the projection that is largest in magnitude is positive."""
+    weighted = np.abs(g) * a
+    projection = principal(weighted, weighted.sum(axis=0))
+    return projection * np.sign(projection.flat[np.argmax(np.abs(projection))])
+
+
+def layer_activation(a, _g):
+    return np.add.reduce(list(a))
+
+
 METHODS = {
     "gradcam": grad_cam,
     "hirescam": hires_cam,
@@ -119,8 +131,42 @@ METHODS = {
     "eigengradcam": eigen_grad_cam,
     "kpcacam": kpca_cam,
     "fem": fem,
+    "segeigencam": seg_eigen_cam,
+    "layer-activation": layer_activation,
     "smooth": smooth_grad_cam,
 }
+
+
+def smooth_grad_cam_plus_plus(a, gradients):
+    """Position by position, with the means over the gradients of noisy copies."""
+    weights = []
+    for ak, *noisy in zip(a, *gradients):
+        first, second, third = ([g**power for g in noisy] for power in (1, 2, 3))
+        first, second, third = (sum(terms) / len(noisy) for terms in (first, second, third))
+        cubes = sum(ak[position] * third[position] for position in np.ndindex(ak.shape))
+        weights.append(
+            sum(
+                second[p] / (2 * second[p] + cubes + 1e-8) * max(first[p], 0.0) for p in np.ndindex(ak.shape)
+            )
+        )
+    return per_channel(weights, a)
+
+
+def elsewhere(model, layer, x, classes, a):
+    """What methods show that differentiate the model at noisy copies, or on the line from zeros, with their defaults."""
+    noisy = [observe(model, layer, x + 0.3 * seeded(x.shape, i, x.dtype), classes)[1] for i in range(4)]
+    smooth = [smooth_grad_cam_plus_plus(a[i], [g[i] for g in noisy]) for i in range(len(a))]
+    points, weights = np.polynomial.legendre.leggauss(50)
+    influence = sum(
+        w / 2 * observe(model, layer, (p + 1) / 2 * x, classes)[1].sum(axis=1) for p, w in zip(points, weights)
+    )
+    ends = [observe(model, layer, (p + 1) / 2 * x, classes)[:2] for p in np.polynomial.legendre.leggauss(51)[0]]
+    conductance = sum((g * (after - before)).sum(axis=1) for (before, g), (after, _) in zip(ends, ends[1:]))
+    return {
+        "smoothgradcam++": np.stack(smooth),
+        "internal-influence": influence,
+        "layer-conductance": conductance,
+    }
 
 
 def shapley_cam(model, layer, x, classes, a, g):
@@ -162,9 +208,10 @@ def run_model(name, job, folder, store):
     layer, classes = job["layer"], job["classes"]
     a, g, logits = observe(model, layer, x, classes)
     cases = {m: np.stack([formula(ai, gi) for ai, gi in zip(a, g)]) for m, formula in METHODS.items()}
+    cases |= elsewhere(model, layer, x, classes, a)
     cases["shapleycam"] = shapley_cam(model, layer, x, classes, a, g)
     chosen = [lambda y, t=t: y[t] for t in classes]
-    cases |= reruns.maps_of(model, layer, x, chosen)
+    cases |= reruns.maps_of(model, layer, x, chosen, methods=reruns.FORMULAS)
     if name == "pooled_linear":
         cases["cam"] = np.stack([per_channel(model.head.weight[c].tolist(), ai) for ai, c in zip(a, classes)])
     tensors = {m: store(torch.from_numpy(np.ascontiguousarray(v)).unsqueeze(1)) for m, v in cases.items()}

@@ -7,6 +7,7 @@ OUT/index.json: {NET: {"file", "inputs": [tensor], "values": {NAME: tensor}}}. T
 """
 
 import sys
+from contextlib import contextmanager
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
@@ -258,26 +259,34 @@ def ablation(model, layer, inputs, pick, put, order):
     return total
 
 
-def guided(model, x):
-    """The gradient through ReLUs that pass on what is positive, by a function of its own."""
+class GuidedRelu(torch.autograd.Function):
+    """A ReLU that passes on what is positive in the gradient too: by a function of its own, not by hooks."""
 
-    class Guided(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, value):
-            ctx.save_for_backward(value)
-            return value.clamp(min=0)
+    @staticmethod
+    def forward(ctx, value):
+        ctx.save_for_backward(value)
+        return value.clamp(min=0)
 
-        @staticmethod
-        def backward(ctx, gradient):
-            (value,) = ctx.saved_tensors
-            return gradient * (value > 0) * (gradient > 0)
+    @staticmethod
+    def backward(ctx, gradient):
+        (value,) = ctx.saved_tensors
+        return gradient * (value > 0) * (gradient > 0)
 
-    relu, torch.relu = torch.relu, Guided.apply
+
+@contextmanager
+def guided_relus():
+    """The nets below call torch.relu: within this, it is a GuidedRelu."""
+    relu, torch.relu = torch.relu, GuidedRelu.apply
     try:
-        x = x.clone().requires_grad_()
-        return torch.autograd.grad(model(x)[:, CLASS].sum(), x)[0]
+        yield
     finally:
         torch.relu = relu
+
+
+def guided(model, x):
+    x = x.clone().requires_grad_()
+    with guided_relus():
+        return torch.autograd.grad(model(x)[:, CLASS].sum(), x)[0]
 
 
 def normalised(t, dims):

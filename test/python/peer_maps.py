@@ -108,6 +108,8 @@ def pgc_cases(model, layers, x, classes, reshape, methods):
             for i, layer in enumerate(layers):
                 cases[f"activation:{layer}"] = captured.activations[i]
                 cases[f"gradient:{layer}"] = captured.gradients[i]
+    if len(layers) > 1:
+        cases["refine:gradcam++"], _ = run(pgc.RefineCAM, model, layers, x, targets, reshape)
     smoothed = signed(pgc.GradCAM, grad_cam_sum)
     cases["smooth:gradcam"], _ = run(smoothed, model, layers, x, targets, reshape, eigen_smooth=True)
     cases["argmax:gradcam"], _ = run(pgc.GradCAM, model, layers, x, None, reshape)

@@ -11,6 +11,7 @@ import torch
 
 import models
 from job import answer
+from tensors import seeded
 
 
 def run(model, layer, x, part=None, replace=None):
@@ -67,20 +68,35 @@ def enlarged(channel, size):
     return channel
 
 
-def score_cam(model, layer, x, score, part=None, reshape=None):
+def score_cam(model, layer, x, score, part=None, reshape=None, versions=(lambda mask: mask,)):
     raw = run(model, layer, x, part)[1]
     a = (reshape(raw) if reshape else raw)[0].numpy()
     scores = []
     for channel in a:
         mask = enlarged(channel, x.shape[1:])
         mask = (mask - mask.min()) / (mask.max() - mask.min() + 1e-8)
-        scores.append(score(run(model, layer, x * torch.from_numpy(mask), part)[0]))
+        masked = [run(model, layer, x * torch.from_numpy(version(mask)), part)[0] for version in versions]
+        scores.append(np.mean([score(y) for y in masked]))
     powers = np.exp(np.array(scores) - max(scores))
     return per_channel(powers / powers.sum(), a)
 
 
-def maps_of(model, layer, x, scores, part=None, reshape=None):
-    formulas = {"ablationcam": ablation_cam, "scorecam": score_cam}
+def ss_cam(model, layer, x, score, part=None, reshape=None):
+    """Ten samples of noise of deviation 2, which all channels share."""
+    drawn = [2 * seeded(x.shape[1:], i, torch.float64).numpy() for i in range(10)]
+    return score_cam(model, layer, x, score, part, reshape, [lambda mask, d=d: mask + d for d in drawn])
+
+
+def is_cam(model, layer, x, score, part=None, reshape=None):
+    strengths = np.cumsum(np.arange(1, 11) / 10)
+    return score_cam(model, layer, x, score, part, reshape, [lambda mask, c=c: c * mask for c in strengths])
+
+
+FORMULAS = {"ablationcam": ablation_cam, "scorecam": score_cam, "sscam": ss_cam, "iscam": is_cam}
+
+
+def maps_of(model, layer, x, scores, part=None, reshape=None, methods=("ablationcam", "scorecam")):
+    formulas = {method: FORMULAS[method] for method in methods}
     return {
         method: np.stack([formula(model, layer, xi, s, part, reshape) for xi, s in zip(x, scores)])
         for method, formula in formulas.items()

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net_files import write_nets
-from part_nets import CLASS, channels, normalised, pooled, trained
+from part_nets import CLASS, channels, guided_relus, normalised, pooled, trained
 from tensors import seeded
 
 
@@ -157,29 +157,12 @@ def input_gradient(model, inputs, at):
     return torch.autograd.grad(model(*leaves)[:, CLASS].sum(), leaves[at])[0]
 
 
-def guided_gradient(model, inputs, at):
-    class Guided(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, value):
-            ctx.save_for_backward(value)
-            return value.clamp(min=0)
-
-        @staticmethod
-        def backward(ctx, gradient):
-            (value,) = ctx.saved_tensors
-            return gradient * (value > 0) * (gradient > 0)
-
-    relu, torch.relu = torch.relu, Guided.apply
-    try:
-        return input_gradient(model, inputs, at)
-    finally:
-        torch.relu = relu
-
-
 def guided_cam(model, layer, inputs, at, call):
     map = cam(model, layer, inputs, lambda y: y[:, CLASS].sum(), call)
     size = inputs[at].shape[2:]
-    return guided_gradient(model, inputs, at) * F.interpolate(map, size, mode="bilinear", align_corners=False)
+    with guided_relus():
+        gradient = input_gradient(model, inputs, at)
+    return gradient * F.interpolate(map, size, mode="bilinear", align_corners=False)
 
 
 def full_grad(model, inputs, at, calls):

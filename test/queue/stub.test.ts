@@ -5,31 +5,18 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
-  BatchFailure,
   enqueueJob,
   FileSource,
-  GradCamError,
   makeJobSpec,
   startWorker,
-  type JobExplainer,
   type JobSpec,
   type QueueWorker,
   type QueueWorkerOptions,
 } from '../../lib/index.js'
 import { runNode, temporaryFolder } from '../support/package-copy.js'
 import { startRedis, withRedis, type TestServer } from '../support/queue-server.js'
+import { stubExplainer } from '../support/stub-explainer.js'
 import { common, lines, main } from '../support/workplace.js'
-
-/** It fails every input in no time: these tests are about the queue. */
-const stub = (): JobExplainer => ({
-  open: async () => ({ layer: null, devices: ['stub'] }),
-  async *explain(inputs) {
-    let index = 0
-    for await (const { id = '' } of inputs)
-      yield new BatchFailure(index++, id, new GradCamError('ERR_IMAGE_CORRUPT', 'a stub'), null)
-  },
-  close: async () => {},
-})
 
 interface Place {
   readonly folder: string
@@ -57,7 +44,7 @@ async function placeOf(t: ExecutionContext): Promise<Place> {
       const worker = await startWorker({
         queue: redis.url,
         roots: [folder],
-        explainer: stub,
+        explainer: stubExplainer,
         lockSeconds: 1,
         ...options,
       })

@@ -184,6 +184,26 @@ test.serial('several methods, layers and targets come in the order of the reques
   }
 })
 
+test.serial('other methods, and a look at the layers, leave the bits of an image alone as they are', async (t) => {
+  const { address } = await listening(t, { models: { animals: served } })
+  using gradCam = new GradCam(model, ['features'])
+  using input = await direct(catDog)
+  using expected = await gradCam.explain(input, { target: 0 })
+  const others = ['layercam', 'xgradcam', 'guided-backprop', 'eigencam', 'saliency']
+  // Each begins before the image is decoded, and so runs beside it.
+  const beside = [
+    fetch(`${address}/v1/models/animals/layers`),
+    ...others.map((name) => post(address, `?method=${name}`)),
+  ]
+  for (let round = 0; round < 2 * others.length; round++) {
+    const answer = await explained(t, post(address, '?target=0'))
+    t.is(answer.maps[0]?.score, expected.scores[0], `round ${round}`)
+    isMap(t, answer, 0, expected.cam, 0)
+    beside.push(post(address, `?method=${others[round % others.length]}`))
+  }
+  for (const reply of await Promise.all(beside)) t.is(reply.status, 200)
+})
+
 test.serial('formats: .npy has the same numbers, and images are what the library draws', async (t) => {
   const { address } = await listening(t, { models: { animals: served } })
   const plain = await explained(t, post(address))
@@ -361,7 +381,7 @@ test.serial('models, layers, methods and the description of the API say what the
   const parameters = api.paths['/v1/explain']?.['post']?.parameters ?? []
   t.deepEqual(
     parameters.map(({ name }) => name),
-    ['model', 'method', 'layer', 'target', 'settings', 'top', 'format', 'alpha'],
+    ['model', 'method', 'layer', 'target', 'of', 'settings', 'top', 'format', 'alpha'],
   )
   t.deepEqual(parameters[1]?.schema.items?.enum, Object.keys(methods))
   const page = await fetch(`${address}/`)

@@ -82,6 +82,10 @@ test('an index without the CPU build: said in a line, and the plain build taken 
   )
   t.like(JSON.parse(stdout), { cuda: false, root: join(machine.cache, 'pytorch-2.13.0-small', 'site', 'torch') })
   t.true(machine.asked()[1]?.includes('--no-deps'))
+  t.true(
+    machine.asked().every((asked) => asked.includes('--no-compile')),
+    'Python that nobody imports is not compiled',
+  )
 })
 
 test('with a driver pip is asked for the plain build, then for any', (t) => {

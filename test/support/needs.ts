@@ -23,6 +23,7 @@ const needs = {
   gcov: { what: 'GCC with gcov', inCi: false },
   redis: { what: 'redis-server, of the package redis-server of Debian', inCi: process.platform === 'linux' },
   postgres: { what: 'initdb and postgres, of the package postgresql of Debian', inCi: process.platform === 'linux' },
+  storage: { what: 'moto, which pip installs', inCi: true },
   faults: { what: 'Linux with the GNU C library, and a C compiler', inCi: false },
 } as const satisfies Record<string, { what: string; inCi: boolean }>
 

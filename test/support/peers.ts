@@ -8,12 +8,13 @@ import { testPython, type TestPython } from './python.js'
 
 const folder = join(packageRoot, 'scripts', 'peers')
 const alone = join(folder, 'requirements-alone.txt')
+const small = join(folder, 'requirements-small.txt')
 const imported = join(folder, 'requirements.txt')
 
 let found: Promise<TestPython> | undefined
 
 /**
- * A Python that can import torch, scripts/peers/peers.py and, by it, pytorch-grad-cam and Captum in their pinned versions.
+ * A Python that can import torch, scripts/peers/peers.py and, by it, pytorch-grad-cam, Captum, torch-cam and PAIR's saliency in their pinned versions.
  * pip puts these into a folder of their own when first asked for, about 530 MB.
  *
  * Throws PackagesUnavailable, with pip's last lines, where pip fails.
@@ -31,6 +32,9 @@ async function install(): Promise<TestPython> {
     // Wheels alone: compiling scipy from source would take longer than everything else together.
     await pipInto(partial, ['--only-binary', ':all:', '--requirement', imported])
   })
+  const others = await cachedFolder('small-peers', [readFileSync(small, 'utf8'), facts.version], (partial) =>
+    pipInto(partial, ['--no-deps', '--requirement', small]),
+  )
   const python = await testPython()
-  return { ...python, env: withPythonPath([folder, site], python.env) }
+  return { ...python, env: withPythonPath([folder, site, others], python.env) }
 }

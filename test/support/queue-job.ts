@@ -12,6 +12,7 @@ import {
   runJob,
   type JobSpec,
 } from '../../lib/index.js'
+import type { JobResultLine } from '../../lib/jobs/job-line.js'
 import { sampleModel, writeJpegs } from './batch.js'
 import { temporaryFolder } from './package-copy.js'
 import { startRedis, type TestServer } from './queue-server.js'
@@ -91,16 +92,19 @@ export async function localJob({ folder, source, spec }: QueuePlace): Promise<st
  * Every file of two folders of results is the same, byte for byte, and so is every line but for its time.
  *
  * @param except ids of inputs that need not have the same
+ * @param unlike what lines may differ in
  */
 export function assertSameResults(
   t: ExecutionContext,
   out: string,
   local: string,
   except: readonly string[] = [],
+  unlike: Readonly<Partial<Record<keyof JobResultLine, unknown>>> = {},
 ): void {
   const files = (folder: string): string[] =>
     readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((one) => one.isFile() && !one.name.startsWith('manifest') && one.name !== 'job.json')
+      .filter((one) => one.isFile() && !one.name.startsWith('manifest'))
+      .filter(({ name }) => name !== 'job.json' && name !== '.gradcam-lock')
       .map((one) => join(one.parentPath, one.name).slice(folder.length))
       .filter((name) => !except.some((id) => name.startsWith(`/${id}.`)))
       .sort()
@@ -109,7 +113,10 @@ export function assertSameResults(
   const [ours, theirs] = [out, local].map(
     (folder) =>
       new Map(
-        lines(folder).map((line) => [line.id, JSON.stringify('error' in line ? line : { ...line, milliseconds: 0 })]),
+        lines(folder).map((line) => [
+          line.id,
+          JSON.stringify('error' in line ? line : { ...line, milliseconds: 0, ...unlike }),
+        ]),
       ),
   ) as [Map<string, string>, Map<string, string>]
   t.is(lines(out).length, ours.size, 'one line for each input')

@@ -1,6 +1,8 @@
 import test from 'ava'
 import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { emptyCache, GradCamError, ScriptModule, Tensor, tensorMemory } from '../../lib/index.js'
+import { packageRoot } from '../../lib/base/paths.js'
 import { smallNets } from '../support/models.js'
 
 const nets = await smallNets()
@@ -98,4 +100,30 @@ test.serial("GRADCAM_ALLOCATOR=libtorch leaves LibTorch's allocator in its place
   t.true(cached.live >= 64 * MiB && cached.idle >= 64 * MiB)
   t.is(cached.limited, 'set')
   t.deepEqual(plain, { live: 0, idle: 0, limited: 'ERR_INVALID_ARGUMENT', output: cached.output })
+})
+
+/** Page faults of each explanation, in a process whose malloc is as it begins. */
+function faultsOfExplanation(): number {
+  const program = `
+    import { GradCam, ScriptModule, Tensor } from '${new URL('../../lib/index.js', import.meta.url).href}'
+    const model = await ScriptModule.load('${join(packageRoot, 'samples', 'animals-densenet.pt')}')
+    const gradCam = new GradCam(model, ['features'])
+    const image = Tensor.ones([1, 3, 224, 224])
+    const run = async (times) => {
+      for (let i = 0; i < times; i++) (await gradCam.explain(image, { target: 0 })).dispose()
+    }
+    await run(10)
+    const before = process.resourceUsage().minorPageFault
+    await run(40)
+    console.log((process.resourceUsage().minorPageFault - before) / 40)`
+  const ran = execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
+  return Number(ran)
+}
+
+// Some 70 of each explanation, where glibc gives the ends of heaps back to the system. What remains are those of JavaScript.
+const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip
+onLinux('the small blocks of an explanation are not requested from the system again in the next', (t) => {
+  const faults = faultsOfExplanation()
+  t.log(`${faults} page faults for each explanation`)
+  t.true(faults < 25, String(faults))
 })

@@ -4,8 +4,8 @@ import { makeFolder } from '../../base/make-folder.js'
 import { inOneLine } from '../../base/one-line.js'
 import { FileSource } from '../../jobs/file-source.js'
 import { isDiskFailure } from '../../jobs/file-writer.js'
-import { FolderSink } from '../../jobs/folder-sink.js'
-import { FolderStore } from '../../jobs/folder-store.js'
+import { sinkFor } from '../../jobs/bucket-sink.js'
+import { storeFor } from '../../jobs/bucket-store.js'
 import { makeJobSpec, type JobSpec, type JobSpecOptions } from '../../jobs/job-spec.js'
 import { ModelExplainer } from '../../jobs/model-explainer.js'
 import { runJob, type JobStart, type JobWarning } from '../../jobs/run-job.js'
@@ -14,6 +14,7 @@ import { imageExtensions } from '../../jobs/walk-folder.js'
 import { counted } from '../../base/units.js'
 import { presets } from '../../preprocess/presets.js'
 import { ScriptModule } from '../../model/script-module.js'
+import { isObjectUrl } from '../../storage/object-url.js'
 import { placeInputs } from '../model-inputs.js'
 import { usageError } from '../arguments.js'
 import { batchOptions, readBatchCall, type BatchCall } from '../batch-options.js'
@@ -31,7 +32,9 @@ export const command: Command = {
     '(.txt, .list, .tsv, .jsonl, .ndjson), or - for a list on standard input. A line of a list is a path; a path, a tab and',
     'a target; or {"path": …, "target": …}; a relative path starts at the current folder. Arrays (.npy) are given to models as',
     'they are; in folders they count for models of volumes, signals, or other channels than 1 and 3. DIR must not be a folder of',
-    'images. By --write it gets these files, where NAME is the path of the input below the folder of all inputs:',
+    'images. SOURCE and DIR may also be s3://bucket/prefix, of S3 or a storage that works like it: it requires a package,',
+    'npm install @aws-sdk/client-s3@3, and takes credentials, region and AWS_ENDPOINT_URL as AWS tools do. A line of a list may be an',
+    'address, too. By --write DIR gets these files, where NAME is the path of the input below the folder of all inputs:',
     ...batchFiles.map((kind) => {
       const { ending, help } = describeBatchFile(kind)
       return `  ${kind.padEnd(kindWidth)}  NAME.${ending}, ${help}`
@@ -49,7 +52,7 @@ export const command: Command = {
   run: async (values, positionals) => {
     const call = await readBatchCall(values, positionals)
     const { sources, out } = call
-    await makeFolder(out)
+    if (!isObjectUrl(out)) await makeFolder(out)
     const options = { labels: call.job.labels, exclude: out, stdin: process.stdin }
     const source = await FileSource.open(sources, options).catch((error: unknown) => {
       throw isCode(error, 'ERR_INVALID_ARGUMENT') ? usageError(error.message) : error
@@ -81,13 +84,13 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
   try {
     summary = await runJob(spec, {
       source,
-      store: new FolderStore(out, {
+      store: storeFor(out, {
         resume: call.resume,
         retryFailed: call.retryFailed,
         verify: call.verify,
         onWait: (message) => process.stderr.write(`gradcam: ${inOneLine(message)}\n`),
       }),
-      sink: new FolderSink(out),
+      sink: sinkFor(out),
       explainer: new ModelExplainer({
         devices: call.devices,
         batchSize: call.batchSize,

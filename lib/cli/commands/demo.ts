@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { addonFile, packageRoot } from '../../base/paths.js'
+import { isAddonPlaced } from '../../addon/loader.js'
+import { packageRoot } from '../../base/paths.js'
 import { single } from '../arguments.js'
 import type { Command, Values } from '../command.js'
 import { withConfirmation, yesOption } from '../confirm.js'
-import { prepare } from '../../setup/prepare.js'
 
 const samples = join(packageRoot, 'samples')
 const defaultOut = 'gradcam-demo'
@@ -21,7 +20,7 @@ export const command: Command = {
   },
   positionals: false,
   run: async (values) => {
-    if (process.env['GRADCAM_ADDON'] === undefined && !existsSync(addonFile)) await makeReady(values)
+    if (!isAddonPlaced()) await makeReady(values)
     // After the build: it loads the addon.
     const { command: explain } = await import('./explain.js')
     const out = single(values, 'out') ?? defaultOut
@@ -42,6 +41,7 @@ export const command: Command = {
 /** Takes the addon that npm installed, and a LibTorch; where there is none that fits, compiles it. */
 async function makeReady(values: Values): Promise<void> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`)
+  const { prepare } = await import('../../setup/prepare.js')
   const { ready } = await prepare({ say, ...withConfirmation(values) })
   if (ready) return
   const { command: build } = await import('./build.js')

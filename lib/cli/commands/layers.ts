@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
 import type { ExpectedInput } from '../../model/expected-input.js'
+import { inputsAtOnce, shapeAtOnce } from '../../model/images-at-once.js'
 import type { Model, NamedModule } from '../../model/model.js'
 import { whyNone } from '../../cam/reached-layers.js'
 import { spatialSizes, suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
@@ -9,7 +10,7 @@ import { Tensor } from '../../tensor/tensor.js'
 import { parseSizes, readShape, readTrust, shapeOption, single, trustOption, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { inputFlags, inputShape, loadInputs, readInputs, trialShape, type LoadedInputs } from '../model-inputs.js'
-import { loadChoice, modelFlags, readModelChoice } from '../model-options.js'
+import { imageSizeOf, loadChoice, modelFlags, readModelChoice } from '../model-options.js'
 import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
 import { preprocessAt } from '../preprocess-option.js'
@@ -21,15 +22,16 @@ export const command: Command = {
   usage:
     'FILE [--size HxW | --shape NxCxHxW] [--input NAME=FILE]… [--under PATH] [--depth N|all] [--device D] [--untrusted] [--json]',
   description: [
-    'Shows the layers of a model as a tree: name, class, number of parameters. With --size the model runs',
-    'once on noise of that size, and the tree shows what each layer returned, and which one explain uses by default.',
+    'Shows the layers of a model as a tree: name, class, number of parameters. With --size, or where the file fixes',
+    'the size, the model runs once on noise, and the tree shows what each layer returned, and which one explain uses',
+    'by default.',
     "A layer's path joins the names from the outermost in with dots, e.g. features.denseblock4.",
   ].join('\n'),
   options: {
     size: {
       type: 'string',
       value: 'HxW',
-      help: 'run on an input of this size; DxHxW for volumes, L for signals, with the channels before them where nothing says them',
+      help: 'run on an input of this size, by default the one that the file fixes; DxHxW for volumes, L for signals, with the channels before them where nothing says them',
     },
     shape: shapeOption,
     input: inputFlags.input,
@@ -57,8 +59,11 @@ export const command: Command = {
       device,
       ...readTrust(values, whole ?? (sizes && trialShape(sizes))),
     })
-    const shapeOf = (expected: ExpectedInput) => whole ?? (sizes && inputShape(sizes, expected))
-    using inputs = await loadInputs(model, whole || sizes ? flags : [], (expected) =>
+    // By itself it runs where nothing else has to be given.
+    const isWhole = (model.inputs?.length ?? 1) - flags.length <= 1
+    const runs = whole ?? sizes ?? (isWhole ? imageSizeOf(model) : null)
+    const shapeOf = (expected: ExpectedInput) => whole ?? (runs && inputShape(runs, expected))
+    using inputs = await loadInputs(model, runs ? flags : [], (expected) =>
       preprocessAt(model.weights, spatialSizes(shapeOf(expected) ?? [])),
     )
     const shape = shapeOf(inputs.expected)
@@ -67,7 +72,8 @@ export const command: Command = {
     const seen = shape && (await runOnce(model, shape, inputs))
     const { outputs, picked } = seen ?? { outputs: null, picked: null }
     const frozen = !model.capabilities.hookable
-    const listing = { file, under, depth, modules, shape, outputs, picked, frozen }
+    const ran = shape && shapeAtOnce(model, shape)
+    const listing = { file, under, depth, modules, shape: ran, outputs, picked, frozen }
     process.stdout.write(values['json'] ? toJson(listing, model.device) : toText(listing))
     return 0
   },
@@ -100,11 +106,15 @@ async function runOnce(model: Model, shape: readonly number[], inputs: LoadedInp
   manualSeed(0)
   const { dtype } = inputs.expected
   using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
-  const given = inputs.with(noise)
-  const outputs = await observeLayers(model, given).catch((error: unknown) => {
+  using given = inputsAtOnce(model, inputs.with(noise))
+  const outputs = await observeLayers(model, given.values).catch((error: unknown) => {
     throw refusedInput(error, shape)
   })
-  const [picked = null] = await suggestFrom({ model, inputs: given, options: {} }, outputs, shape)
+  const [picked = null] = await suggestFrom(
+    { model, inputs: given.values, options: {} },
+    outputs,
+    shapeAtOnce(model, shape),
+  )
   return { outputs, picked }
 }
 

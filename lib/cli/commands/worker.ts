@@ -1,7 +1,7 @@
 import { inOneLine } from '../../base/one-line.js'
 import { readQueueUrl } from '../../queue/queue-url.js'
 import { startWorker } from '../../queue/worker.js'
-import { readTrust, several, single, svgOption, trustOption, usageError, wholeNumber } from '../arguments.js'
+import { choice, readTrust, several, single, svgOption, trustOption, usageError, wholeNumber } from '../arguments.js'
 import { batchOptions, readDevices } from '../batch-options.js'
 import type { Command, Option } from '../command.js'
 import { onInterrupt, type Interruption } from '../interrupt.js'
@@ -22,7 +22,7 @@ export const command: Command = {
       type: 'string',
       multiple: true,
       value: 'DIR',
-      help: 'a folder that images and results may be in, whatever the queue says; may be given several times',
+      help: 'a folder, or s3://bucket/prefix, that images and results may be in, whatever the queue says; may be given several times',
     },
     'model-root': {
       type: 'string',
@@ -54,6 +54,21 @@ export const command: Command = {
       value: 'SECONDS',
       help: 'after SIGTERM: how long the images in progress may take; 30 by default',
     },
+    'other-versions': {
+      type: 'string',
+      value: 'refuse|record',
+      help: 'jobs that were enqueued with another version of this package or of LibTorch: end them with an error (the default), or explain them and note the versions in the manifest',
+    },
+    'metrics-port': {
+      type: 'string',
+      value: 'N',
+      help: 'offer metrics for Prometheus at http://127.0.0.1:N/metrics; it requires a package: npm install prom-client@15',
+    },
+    'metrics-host': {
+      type: 'string',
+      value: 'H',
+      help: 'with --metrics-port: where to listen; 127.0.0.1 by default, which others cannot reach',
+    },
     ...trustOption,
     ...svgOption,
     json: { type: 'boolean', help: 'print a line of JSON for each chunk' },
@@ -70,6 +85,12 @@ export const command: Command = {
     const maxWaiting = wholeNumber(values, 'max-waiting', 1)
     const lockSeconds = wholeNumber(values, 'lock', 1)
     const graceSeconds = wholeNumber(values, 'grace', 0)
+    const metricsPort = wholeNumber(values, 'metrics-port', 0)
+    const metricsHost = single(values, 'metrics-host')
+    if (metricsHost !== undefined && metricsPort === undefined)
+      throw usageError('--metrics-host requires --metrics-port.')
+    const otherVersions =
+      values['other-versions'] === undefined ? null : choice(values, 'other-versions', ['refuse', 'record'] as const)
     const json = values['json'] === true
     const interrupt = onInterrupt()
     let said = ''
@@ -88,6 +109,10 @@ export const command: Command = {
         ...(maxWaiting !== undefined && { maxWaiting }),
         ...(lockSeconds !== undefined && { lockSeconds }),
         ...(graceSeconds !== undefined && { graceSeconds }),
+        ...(otherVersions && { otherVersions }),
+        ...(metricsPort !== undefined && {
+          metrics: { port: metricsPort, ...(metricsHost !== undefined && { host: metricsHost }) },
+        }),
         signal: interrupt.signal,
         onChunk: (event) => {
           const { job, chunk, state, inputs, milliseconds } = event
@@ -102,6 +127,8 @@ export const command: Command = {
         },
       })
       if (!json) process.stdout.write(`${worker.name} works for ${readQueueUrl(queue).shown}\n`)
+      if (!json && worker.metricsPort !== null)
+        process.stdout.write(`metrics at http://${metricsHost ?? '127.0.0.1'}:${worker.metricsPort}/metrics\n`)
       await worker.ended
       // A driver may go on looking for a server that is gone.
       setTimeout(() => process.exit(), 1000).unref()

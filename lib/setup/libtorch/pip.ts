@@ -49,8 +49,10 @@ export async function pipInstall(install: PipInstall): Promise<string> {
   for (const [index, step] of steps.entries()) {
     const partial = makeInstallFolder(cache)
     const undo = removeOnSignal(partial)
+    // Compiling PyTorch's Python, which nobody will import, takes twice as long as all the rest.
+    const always = step.importable === false ? ['--no-compile'] : []
     const pip = (requirements: readonly string[], options: readonly string[] = []): Promise<PipEnd> =>
-      runPip([...options, ...requirements], partial, undo)
+      runPip([...always, ...options, ...requirements], partial, undo)
     say(step.about)
     try {
       const ended = await pip(step.requirements, step.options)

@@ -183,9 +183,19 @@ bool MapPlan::reruns(Rerun what) const {
   return std::any_of(methods.begin(), methods.end(), [&](const auto* method) { return method->rerun == what; });
 }
 
+bool MapPlan::reruns_nothing() const {
+  return std::all_of(methods.begin(), methods.end(), [](const auto* method) { return method->rerun == Rerun::none; });
+}
+
+Sampling MapPlan::sampling(const LayerMethod& method) const {
+  const bool on_path = method.rerun == Rerun::path || method.rerun == Rerun::path_segments;
+  return {(on_path ? steps : samples).value_or(method.sampling.count), sigma.value_or(method.sampling.sigma)};
+}
+
 LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const std::string& path,
                               const std::vector<int64_t>& input_size) {
-  for (auto* tensor : {&evidence.activation, &evidence.gradient, &evidence.curvature})
+  for (auto* tensor : {&evidence.activation, &evidence.gradient, &evidence.curvature, &evidence.noisy_gradient,
+                       &evidence.noisy_square, &evidence.noisy_cube, &evidence.path_gradient, &evidence.conductance})
     if (tensor->defined()) *tensor = at_least_float32(channels_first(*tensor, plan.shape, input_size, path));
   if (evidence.gradient.defined() && evidence.gradient.sizes() != evidence.activation.sizes())
     throw Error("ERR_LAYER_OUTPUT",
@@ -208,6 +218,9 @@ Tensor layer_map(const MapPlan& plan, const LayerMethod& method, const LayerEvid
 std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<Tensor>& by_layer) {
   auto maps = by_layer;
   if (plan.aggregate != Aggregate::each && !maps.empty()) {
+    // A product is not one of maps in [0, 1] that upsampling made flatter: they are stretched again, as RefineCAM does.
+    if (plan.aggregate == Aggregate::product)
+      for (auto& map : maps) map = min_max(map);
     const auto stacked = at::stack(maps);
     maps = {plan.aggregate == Aggregate::mean  ? stacked.mean(0)
             : plan.aggregate == Aggregate::max ? stacked.amax(0)

@@ -37,9 +37,15 @@ struct MapPlan {
   LayerShape shape;
   uint64_t seed = 0;
   int64_t chunk_size = 32;  // copies of images that run at a time, for methods that run the model again
+  // Of methods that run the model several times; by default what each of them says.
+  std::optional<int64_t> samples, steps;
+  std::optional<double> sigma;
+  double baseline = 0;  // where the straight line to the input begins, for methods that follow it
 
   Needs needs() const;
   bool reruns(Rerun what) const;
+  bool reruns_nothing() const;
+  Sampling sampling(const LayerMethod& method) const;
 };
 
 struct MethodMap {

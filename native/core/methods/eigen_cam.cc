@@ -16,12 +16,18 @@ Tensor first_projection(const Tensor& x) {
   return first.squeeze(-1) * values.select(1, values.size(1) - 1).clamp_min(0).sqrt().unsqueeze(-1);
 }
 
-Tensor principal(const Tensor& contribution, Tensor (*guide)(const Tensor& positions)) {
+// `side`: [N, 1], below zero where the projection, [N, positions], has to be turned.
+template <typename Side>
+Tensor principal(const Tensor& contribution, Side side) {
   const Tables tables(contribution);
   const auto projection = first_projection(tables.centred);
-  // The projection sums to zero over the positions, so the guide need not be centred.
-  const auto agreement = (projection * guide(tables.positions)).sum(1, /*keepdim=*/true);
-  return tables.map(at::where(agreement.lt(0), -projection, projection), contribution);
+  const auto turned = side(projection, tables.positions).lt(0);
+  return tables.map(at::where(turned, -projection, projection), contribution);
+}
+
+// The projection sums to zero over the positions, so the guide need not be centred.
+Tensor agreement(const Tensor& projection, const Tensor& guide) {
+  return (projection * guide).sum(1, /*keepdim=*/true);
 }
 
 }  // namespace
@@ -33,11 +39,21 @@ Tensor principal(const Tensor& contribution, Tensor (*guide)(const Tensor& posit
 Tensor eigen_cam(const LayerEvidence& e) { return e.activation; }
 
 Tensor principal_of_strength(const Tensor& contribution) {
-  return principal(contribution, [](const Tensor& positions) { return positions.abs().sum(-1); });
+  return principal(contribution, [](const Tensor& projection, const Tensor& positions) {
+    return agreement(projection, positions.abs().sum(-1));
+  });
 }
 
 Tensor principal_of_evidence(const Tensor& contribution) {
-  return principal(contribution, [](const Tensor& positions) { return positions.sum(-1); });
+  return principal(contribution, [](const Tensor& projection, const Tensor& positions) {
+    return agreement(projection, positions.sum(-1));
+  });
+}
+
+Tensor principal_of_largest(const Tensor& contribution) {
+  return principal(contribution, [](const Tensor& projection, const Tensor&) {
+    return projection.amax(1, /*keepdim=*/true) + projection.amin(1, /*keepdim=*/true);
+  });
 }
 
 }  // namespace gradcam

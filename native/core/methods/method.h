@@ -17,15 +17,37 @@ struct LayerEvidence {
   // What methods ask for that run the model again, in float64; undefined likewise.
   Tensor score;           // [N]: of the image as it is
   Tensor ablated_scores;  // [N, C]: with zeros instead of each channel
-  Tensor masked_scores;   // [N, C]: of the input under the mask that each channel makes
+  Tensor masked_scores;   // [N, C]: of the input under the mask that each channel makes, as the method masks it
+  // What methods ask for that differentiate the model at other inputs; undefined likewise.
+  Tensor noisy_gradient, noisy_square, noisy_cube;  // the means of G, G^2 and G^3 over noisy copies of the input
+  Tensor path_gradient;                             // the mean of G on the straight line from a baseline to the input
+  Tensor conductance;                               // the sum of G dA over steps on that line
   uint64_t seed = 0;
 };
 
 // How much of a pass a method needs: each step includes the ones before it.
 enum class Needs { activation, gradient, curvature };
 
-// What a method has the model run again on, once per channel: see LayerEvidence.
-enum class Rerun { none, ablated, masked };
+// What a method has the model run again on: see LayerEvidence.
+enum class Rerun {
+  none,
+  // Once per channel.
+  ablated,
+  masked,
+  // Several times per channel, whose scores are averaged.
+  faded_masks,  // masks from faint to strong
+  noisy_masks,  // masks with noise
+  // Whole passes with a gradient.
+  noisy_inputs,
+  path,           // on the straight line from a baseline to the input
+  path_segments,  // likewise, with the change of the activation between neighbours
+};
+
+// How often a method has the model run again (for each channel, where it masks), and the deviation of its noise.
+struct Sampling {
+  int64_t count = 1;
+  double sigma = 0;
+};
 
 // A method that makes a map of a target layer. Each has a file with its formula and its source.
 struct LayerMethod {
@@ -38,6 +60,7 @@ struct LayerMethod {
   // Divides by what may be next to zero: the rounding of a split model would come out a hundred times as large.
   bool amplifies_rounding = false;
   Rerun rerun = Rerun::none;
+  Sampling sampling = {};  // where the caller says nothing else
 };
 
 // The method of that name, or ERR_INVALID_ARGUMENT with the names there are.
@@ -57,6 +80,13 @@ Tensor random_cam(const LayerEvidence& evidence);
 Tensor score_cam(const LayerEvidence& evidence);
 Tensor ablation_cam(const LayerEvidence& evidence);
 Tensor eigen_cam(const LayerEvidence& evidence);
+Tensor seg_eigen_cam(const LayerEvidence& evidence);
+Tensor smooth_grad_cam_plus_plus(const LayerEvidence& evidence);
+Tensor ss_cam(const LayerEvidence& evidence);
+Tensor is_cam(const LayerEvidence& evidence);
+Tensor layer_activation(const LayerEvidence& evidence);
+Tensor internal_influence(const LayerEvidence& evidence);
+Tensor layer_conductance(const LayerEvidence& evidence);
 
 // [N, C] with a dimension of one for each spatial one, to multiply [N, C, spatial...] by.
 Tensor over_space(const Tensor& weights, const Tensor& like);

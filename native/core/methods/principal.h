@@ -17,6 +17,9 @@ Tensor principal_of_strength(const Tensor& contribution);
 // smoothing, whose map so points the same way as the plain one.
 Tensor principal_of_evidence(const Tensor& contribution);
 
+// The side on which the map has its element of largest magnitude: for Seg-Eigen-CAM.
+Tensor principal_of_largest(const Tensor& contribution);
+
 // KPCA-CAM's projection: see kpca_cam.cc.
 Tensor kernel_principal(const Tensor& contribution);
 

@@ -13,8 +13,8 @@ namespace gradcam {
 namespace {
 
 const char* const kExport =
-    "Export it once in Python: `model.eval(); torch.jit.script(model).save('model.pt')`, or torch.jit.trace(model, "
-    "example_input) where scripting does not accept the model.";
+    "Export it once in Python: `model.eval(); torch.export.save(torch.export.export(model, (x,)), 'model.pt2')`, or "
+    "torch.jit.script(model).save('model.pt') where its control flow depends on data.";
 
 using Loaded = std::shared_ptr<Model>;
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 
 #include "core/autograd/attention.h"
 #include "core/base/error.h"
 #include "core/targets/target_output.h"
+#include "elsewhere.h"
 #include "execution.h"
 #include "full_grad_run.h"
 #include "hooked_run.h"
@@ -66,12 +68,12 @@ void say_why_maps_are_empty(Explained& explained, int64_t images) {
 }
 
 // What kept the pass from evidence that a method needs.
-void rethrow_missing(const LayerMethod& method, const Explained& explained, const ChannelScores& rerun) {
-  const auto& missing = method.rerun == Rerun::masked      ? rerun.no_masked
-                        : method.rerun == Rerun::ablated   ? rerun.no_ablated
-                        : method.needs == Needs::curvature ? explained.no_curvature
-                        : method.needs == Needs::gradient  ? explained.no_gradient
-                                                           : nullptr;
+void rethrow_missing(const LayerMethod& method, const Explained& explained, const LayerReruns& reruns) {
+  const auto rerun = reruns.missing.find(method.rerun);
+  const auto missing = rerun != reruns.missing.end()      ? rerun->second
+                       : method.needs == Needs::curvature ? explained.no_curvature
+                       : method.needs == Needs::gradient  ? explained.no_gradient
+                                                          : nullptr;
   if (missing) std::rethrow_exception(missing);
 }
 
@@ -235,7 +237,7 @@ Explained Pass::backward(const Target& given, bool keep_graph, const CancelFlag*
   auto resolved = resolve(target);
   auto explained = run.differentiate(resolved.scores.sum(), keep_graph);
   resolved.scores = resolved.scores.detach();
-  make_maps(explained, score_channels(target, resolved, explained, cancel));
+  make_maps(explained, run_again(target, resolved, explained, cancel));
   explained.classes = std::move(resolved.classes);
   explained.of = std::move(resolved.path);
   explained.scores = resolved.scores.to(at::kCPU, at::kDouble);
@@ -262,18 +264,23 @@ Explained Pass::backward(const Tensor& score, bool keep_graph) {
   return explained;
 }
 
-std::vector<ChannelScores> Pass::score_channels(const Target& target, const ResolvedTarget& resolved,
-                                                const Explained& explained, const CancelFlag* cancel) const {
+std::vector<LayerReruns> Pass::run_again(const Target& target, const ResolvedTarget& resolved,
+                                         const Explained& explained, const CancelFlag* cancel) const {
   if (!rerunner_) return {};
   std::vector<Tensor> activations;
   for (const auto& layer : explained.layers) activations.push_back(layer.activation);
   const auto& batch = model_->contract().batch();
   auto chunk = std::min(plan_.explains<LayerMaps>()->maps.chunk_size, batch.max);
   if (chunk > 1 && !probe_rows(*model_, rerunner_->inputs(), plan_.input, cancel).independent) chunk = 1;
-  return rerunner_->score_channels({target, resolved, chunk, batch.min, cancel}, activations);
+  auto reruns = rerunner_->score_channels({target, resolved, chunk, batch.min, cancel}, activations);
+  std::vector<int64_t> images(resolved.classes.size());
+  std::iota(images.begin(), images.end(), 0);
+  differentiate_elsewhere(model_, plan_, rerunner_->inputs(), target_of_copies(target, resolved, images), cancel,
+                          reruns);
+  return reruns;
 }
 
-void Pass::make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const {
+void Pass::make_maps(Explained& explained, const std::vector<LayerReruns>& reruns) const {
   const auto* goal = plan_.explains<LayerMaps>();
   if (!goal || goal->maps.methods.empty()) return;
   const at::NoGradGuard no_graph;
@@ -281,15 +288,21 @@ void Pass::make_maps(Explained& explained, const std::vector<ChannelScores>& sco
   for (size_t i = 0; i < explained.layers.size(); ++i) {
     auto& layer = explained.layers[i];
     layer.calls = finished_run().calls(i);
-    const auto rerun = scores.empty() ? ChannelScores{} : scores[i];
+    const auto again = reruns.empty() ? LayerReruns{} : reruns[i];
     const auto& path = goal->layers[i];
-    auto evidence = shaped_evidence(
-        goal->maps, {layer.activation, layer.gradient, layer.curvature, rerun.score, rerun.ablated, rerun.masked}, path,
-        input_size_);
-    evidence.seed = goal->maps.seed + i;
+    const auto shape = [&](LayerEvidence evidence) {
+      evidence.activation = layer.activation;
+      evidence.gradient = layer.gradient;
+      evidence.curvature = layer.curvature;
+      evidence.seed = goal->maps.seed + i;
+      return shaped_evidence(goal->maps, std::move(evidence), path, input_size_);
+    };
+    const auto evidence = shape(again.found);
     results.add_layer([&](const LayerMethod& method) {
-      rethrow_missing(method, explained, rerun);
-      auto map = layer_map(goal->maps, method, evidence, path, input_size_);
+      rethrow_missing(method, explained, again);
+      auto own = evidence;
+      own.masked_scores = again.of(method).masked_scores;
+      auto map = layer_map(goal->maps, method, own, path, input_size_);
       require_rows(map.size(0), images_, "Layer '" + path + "'", "ERR_LAYER_OUTPUT",
                    "It sees several parts of each image, so that one map cannot be made of it. Pick a layer before or "
                    "after that.");

@@ -49,9 +49,9 @@ class Pass {
   Run& finished_run() const;
   ResolvedTarget resolve(const Target& target) const;
   void require_image_dimension(const Target& target) const;
-  std::vector<ChannelScores> score_channels(const Target& target, const ResolvedTarget& resolved,
-                                            const Explained& explained, const CancelFlag* cancel) const;
-  void make_maps(Explained& explained, const std::vector<ChannelScores>& scores) const;
+  std::vector<LayerReruns> run_again(const Target& target, const ResolvedTarget& resolved, const Explained& explained,
+                                     const CancelFlag* cancel) const;
+  void make_maps(Explained& explained, const std::vector<LayerReruns>& reruns) const;
   void count_images(const std::vector<IValue>& inputs);
   void probe_batch(const std::vector<IValue>& inputs, const CancelFlag* cancel);
 

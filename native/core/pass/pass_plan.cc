@@ -19,7 +19,7 @@ bool PassPlan::needs_gradient() const {
 
 bool PassPlan::reruns() const {
   const auto* layers = explains<LayerMaps>();
-  return layers && (layers->maps.reruns(Rerun::ablated) || layers->maps.reruns(Rerun::masked));
+  return layers && !layers->maps.reruns_nothing();
 }
 
 }  // namespace gradcam

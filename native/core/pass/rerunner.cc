@@ -77,6 +77,10 @@ Tensor in_working_layout(SplitModel& split, const std::function<Tensor(bool chan
   }
 }
 
+bool masks_input(Rerun rerun) {
+  return rerun == Rerun::masked || rerun == Rerun::faded_masks || rerun == Rerun::noisy_masks;
+}
+
 // As many copies as the channels of a layer take: a channel that changes nothing takes none.
 int64_t most_copies(const Tensor& activation, const LayerDims& dims) {
   if (!activation.defined() || std::max(dims.images, dims.channels) >= activation.dim()) return 0;
@@ -127,23 +131,41 @@ bool Rerunner::runs_split() const {
          why_rerun_hooked(context_.plan, context_.model, inputs_).empty();
 }
 
-std::vector<ChannelScores> Rerunner::score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations) {
+LayerEvidence LayerReruns::of(const LayerMethod& method) const {
+  auto evidence = found;
+  if (const auto scores = masked.find(method.rerun); scores != masked.end()) evidence.masked_scores = scores->second;
+  return evidence;
+}
+
+std::vector<const LayerMethod*> Rerunner::methods_of_channels() const {
+  std::vector<const LayerMethod*> found;
+  for (const auto* method : goal_.maps.methods)
+    if (method->rerun == Rerun::ablated || masks_input(method->rerun)) found.push_back(method);
+  return found;
+}
+
+std::vector<LayerReruns> Rerunner::score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations) {
   const at::NoGradGuard no_graph;
-  std::vector<ChannelScores> all(activations.size());
-  const bool ablates = goal_.maps.reruns(Rerun::ablated), masks = goal_.maps.reruns(Rerun::masked);
+  std::vector<LayerReruns> all(activations.size());
+  const auto methods = methods_of_channels();
+  const auto most = [&](const Tensor& activation, const LayerMethod& method) {
+    const auto times =
+        masks_input(method.rerun) && method.rerun != Rerun::masked ? goal_.maps.sampling(method).count : 1;
+    return times * most_copies(activation, layer_dims(goal_.maps.shape));
+  };
   auto own = scorer;
   for (const auto& activation : activations)
-    own.later += (int64_t{ablates} + int64_t{masks}) * most_copies(activation, layer_dims(goal_.maps.shape));
+    for (const auto* method : methods) own.later += most(activation, *method);
   for (size_t i = 0; i < activations.size(); ++i) {
     auto& found = all[i];
-    const auto most = most_copies(activations[i], layer_dims(goal_.maps.shape));
-    if (ablates) {
-      own.later -= most;
-      found.no_ablated = failure_of([&] { ablate_channels(own, i, activations[i], found); });
-    }
-    if (masks) {
-      own.later -= most;
-      found.no_masked = failure_of([&] { mask_channels(own, i, activations[i], found); });
+    for (const auto* method : methods) {
+      own.later -= most(activations[i], *method);
+      found.missing[method->rerun] = failure_of([&] {
+        if (method->rerun == Rerun::ablated)
+          ablate_channels(own, i, activations[i], found);
+        else
+          mask_channels(own, i, activations[i], *method, found);
+      });
     }
   }
   return all;
@@ -157,7 +179,7 @@ void Rerunner::require_one_call(size_t layer) const {
                   (inputs_.size() > 1 ? ", and which input it changes (`input`)." : "."));
 }
 
-void Rerunner::ablate_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, ChannelScores& found) {
+void Rerunner::ablate_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, LayerReruns& found) {
   require_one_call(layer);
   const auto images = images_to_copy(inputs_, context_.plan.input);
   const auto& path = goal_.layers[layer];
@@ -165,11 +187,12 @@ void Rerunner::ablate_channels(const CopyScorer& scorer, size_t layer, const Ten
   // After a ReLU many channels are zero: setting them to zero changes nothing, so they need no run.
   const CopyPlan plan(nonzero_channels(activation, layer_dims(goal_.maps.shape)));
   const auto scores = score_ablated(scorer, plan.copies, layer, activation);
-  found.score = at_positions(scores, plan.unchanged);  // from the same runs, so that rounding cancels
-  found.ablated = at_positions(scores, plan.by_channel).view({images, -1});
+  found.found.score = at_positions(scores, plan.unchanged);  // from the same runs, so that rounding cancels
+  found.found.ablated_scores = at_positions(scores, plan.by_channel).view({images, -1});
 }
 
-void Rerunner::mask_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, ChannelScores& found) {
+void Rerunner::mask_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation,
+                             const LayerMethod& method, LayerReruns& found) {
   require_one_call(layer);
   const auto images = images_to_copy(inputs_, context_.plan.input);
   const auto& path = goal_.layers[layer];
@@ -186,7 +209,17 @@ void Rerunner::mask_channels(const CopyScorer& scorer, size_t layer, const Tenso
   // A constant channel makes a mask of zeros: one run serves all of them.
   const auto flat = channels.flatten(2);
   const CopyPlan plan(flat.amax(-1).eq(flat.amin(-1)).logical_not());
-  found.masked = at_positions(score_masked(scorer, plan.copies, channels), plan.by_channel).view({images, -1});
+  const auto versions = mask_versions(method.rerun, goal_.maps.sampling(method), goal_.maps.seed);
+  auto own = scorer;
+  own.later += static_cast<int64_t>(versions.size() * plan.copies.size());
+  Tensor sum;
+  for (const auto& version : versions) {
+    own.later -= static_cast<int64_t>(plan.copies.size());
+    const auto scores = score_masked(own, plan.copies, channels, version);
+    sum = sum.defined() ? sum + scores : scores;
+  }
+  const auto mean = sum / static_cast<double>(versions.size());
+  found.masked[method.rerun] = at_positions(mean, plan.by_channel).view({images, -1});
 }
 
 // The scores with one channel of the layer set to zero in each copy. What comes before the layer runs once.
@@ -234,39 +267,42 @@ Tensor Rerunner::score_ablated_tails(const CopyScorer& scorer, const Copies& cop
 }
 
 // The scores of the first input under the masks that channels make.
-Tensor Rerunner::score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels) {
+Tensor Rerunner::score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels,
+                              const MaskVersion& version) {
   if (!inputs_.at(context_.plan.input).toTensor().is_floating_point())
-    throw Error("ERR_INVALID_ARGUMENT", "Score-CAM masks the input, which must be a floating-point tensor.");
+    throw Error("ERR_INVALID_ARGUMENT", "Score-CAM and its kin mask the input, which must be a floating-point tensor.");
   if (runs_split()) {
     try {
-      return score_masked_split(scorer, copies, channels);
+      return score_masked_split(scorer, copies, channels, version);
     } catch (const CannotSplit& e) {
       refuse_if_split_required(context_.plan, e.what());
     }
   }
   return scorer.scores(copies, [&](const Copies& some) {
-    return context_.model.run_and_restore(masked_inputs(some, channels, /*channels_last=*/false), nullptr,
+    return context_.model.run_and_restore(masked_inputs(some, channels, version, /*channels_last=*/false), nullptr,
                                           scorer.cancel);
   });
 }
 
-Tensor Rerunner::score_masked_split(const CopyScorer& scorer, const Copies& copies, const Tensor& channels) {
+Tensor Rerunner::score_masked_split(const CopyScorer& scorer, const Copies& copies, const Tensor& channels,
+                                    const MaskVersion& version) {
   // Only the head computes in a reduced precision, so that the tail must be a part of its own.
   const bool in_parts = context_.plan.head_dtype.has_value();
   const auto split = context_.model.split(in_parts ? context_.plan.split_plan() : SplitPlan{});
   return in_working_layout(*split, [&](bool channels_last) {
     return scorer.scores(copies, [&](const Copies& some) {
-      auto cut = split->run_head(masked_inputs(some, channels, channels_last), scorer.cancel);
+      auto cut = split->run_head(masked_inputs(some, channels, version, channels_last), scorer.cancel);
       return in_parts ? split->rerun_tail(std::move(cut), scorer.cancel) : cut.values.front();
     });
   });
 }
 
 // Made for each chunk of copies: the masks of all channels at once would take a copy of the input for each.
-std::vector<IValue> Rerunner::masked_inputs(const Copies& some, const Tensor& channels, bool channels_last) const {
+std::vector<IValue> Rerunner::masked_inputs(const Copies& some, const Tensor& channels, const MaskVersion& version,
+                                            bool channels_last) const {
   auto inputs = inputs_of(inputs_, images_to_copy(inputs_, context_.plan.input), images_of(some));
   auto input = inputs.at(context_.plan.input).toTensor();
-  auto masks = channel_masks(channels, some, input_size_);
+  auto masks = channel_masks(channels, some, input_size_, version);
   if (has_channels_last(context_.model, inputs, context_.plan.input)) masks = masks.permute({0, 2, 3, 1});
   inputs.at(context_.plan.input) = input.mul_(masks.to(input.options()));
   for (auto& each : inputs) each = to_layout(each, channels_last);

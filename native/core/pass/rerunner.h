@@ -1,20 +1,26 @@
 #pragma once
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/rerun/copies.h"
+#include "core/rerun/masks.h"
 #include "run.h"
 
 namespace gradcam {
 
-// What methods that run the model again ask for, of one layer: see LayerEvidence.
-struct ChannelScores {
-  Tensor score, ablated, masked;
-  std::exception_ptr no_ablated, no_masked;  // what kept them from being computed, where they were asked for
+// What methods that run the model again ask for, of one layer.
+struct LayerReruns {
+  LayerEvidence found;                          // what runs alone tell, but for the scores of masks
+  std::map<Rerun, Tensor> masked;               // LayerEvidence::masked_scores, by how the input is masked
+  std::map<Rerun, std::exception_ptr> missing;  // what kept something from being found, where it was asked for
+
+  // What a method takes of it.
+  LayerEvidence of(const LayerMethod& method) const;
 };
 
 // Runs the model of a pass again, on copies of its images that are changed by one channel of a layer each.
@@ -26,17 +32,23 @@ class Rerunner {
   const std::vector<IValue>& inputs() const { return inputs_; }
 
   // By layer. `activations`: what the layers returned in the pass.
-  std::vector<ChannelScores> score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations);
+  std::vector<LayerReruns> score_channels(const CopyScorer& scorer, const std::vector<Tensor>& activations);
 
  private:
   void require_one_call(size_t layer) const;
-  void ablate_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, ChannelScores& found);
-  void mask_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, ChannelScores& found);
+  // The methods of the plan that change channels or masks, in its order.
+  std::vector<const LayerMethod*> methods_of_channels() const;
+  void ablate_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, LayerReruns& found);
+  void mask_channels(const CopyScorer& scorer, size_t layer, const Tensor& activation, const LayerMethod& method,
+                     LayerReruns& found);
   Tensor score_ablated(const CopyScorer& scorer, const Copies& copies, size_t layer, const Tensor& activation);
   Tensor score_ablated_tails(const CopyScorer& scorer, const Copies& copies, size_t layer);
-  Tensor score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels);
-  Tensor score_masked_split(const CopyScorer& scorer, const Copies& copies, const Tensor& channels);
-  std::vector<IValue> masked_inputs(const Copies& some, const Tensor& channels, bool channels_last) const;
+  Tensor score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels,
+                      const MaskVersion& version);
+  Tensor score_masked_split(const CopyScorer& scorer, const Copies& copies, const Tensor& channels,
+                            const MaskVersion& version);
+  std::vector<IValue> masked_inputs(const Copies& some, const Tensor& channels, const MaskVersion& version,
+                                    bool channels_last) const;
   bool runs_split() const;
 
   const RunContext context_;

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_peer import grad_cam
+from reference_document import to_heatmap
 
 attr = peers.captum_attr()
 
@@ -68,7 +69,37 @@ def smoothgrad(model: nn.Module, _layer: str, target: int):
     )
 
 
-OTHERS = {"gradcam": grad_cam, "feature-ablation": feature_ablation, "guided-gradcam": guided_grad_cam}
+LAYERS = {
+    "layer-activation": attr.LayerActivation,
+    "internal-influence": attr.InternalInfluence,
+    "layer-conductance": attr.LayerConductance,
+}
+
+
+def of_layer(name: str):
+    """Summed over channels and cut at zero, as maps are."""
+
+    def make(model: nn.Module, layer: str, target: int):
+        method = LAYERS[name](model, model.get_submodule(layer))
+        asked = {} if name == "layer-activation" else {"target": target, "internal_batch_size": AT_ONCE}
+        return lambda x: (to_heatmap(method.attribute(x, **asked).detach().sum(1, True).relu(), x.shape[2:]), None)
+
+    return make
+
+
+def deeplift_shap(model: nn.Module, _layer: str, target: int):
+    """From one baseline of zeros, twice, for Captum asks for several."""
+    method = attr.DeepLiftShap(model)
+    return lambda x: (method.attribute(x.detach().clone(), x.new_zeros(2, *x.shape[1:]), target=target).detach(), None)
+
+
+OTHERS = {
+    **{name: of_layer(name) for name in LAYERS},
+    "deeplift-shap": deeplift_shap,
+    "gradcam": grad_cam,
+    "feature-ablation": feature_ablation,
+    "guided-gradcam": guided_grad_cam,
+}
 
 
 def __getattr__(name: str):

@@ -30,6 +30,13 @@ const layer = 'features'
 const share = 0.995
 const smooth = { samples: 20, sigma: 0.2 }
 
+/**
+ * Fewer runs than by default, for what takes minutes otherwise.
+ *
+ * @type {Record<string, import('libtorch-gradcam').MethodSettings>}
+ */
+const fewer = { sscam: { samples: 2 }, iscam: { samples: 2 }, 'blur-ig': { steps: 50 }, 'guided-ig': { steps: 50 } }
+
 /** The facts of a method; null for what goes with methods. */
 const factsOf = (/** @type {string} */ name) => (hasKey(methods, name) ? methods[name] : null)
 const isFine = (/** @type {string} */ name) =>
@@ -43,6 +50,11 @@ const signs = (/** @type {string} */ name) =>
 
 /** What an image shows, in words. */
 export function captionOf(/** @type {string} */ name) {
+  const settings = Object.entries(fewer[name] ?? {}).map(([key, value]) => ` With \`${key}: ${value}\`.`)
+  return plainCaption(name) + settings.join('')
+}
+
+function plainCaption(/** @type {string} */ name) {
   const scale = 'each scaled to its own greatest value'
   if (name === 'smoothgrad')
     return `For "cat", and for "dog": the saliency of ${smooth.samples} copies with noise of ${smooth.sigma}, mean over the channels, ${scale}.`
@@ -64,7 +76,7 @@ export function captionOf(/** @type {string} */ name) {
 export async function drawImages(folder, { again }) {
   mkdirSync(folder, { recursive: true })
   const wanted = (/** @type {string} */ name) => again || !existsSync(join(folder, `${slugOf(name)}.webp`))
-  if (!['image', 'finer-cam', 'smoothgrad', ...Object.keys(methods)].some(wanted)) return
+  if (!['image', 'finer-cam', 'refinecam', 'smoothgrad', ...Object.keys(methods)].some(wanted)) return
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
   const targets = ['cat', 'dog'].map((label) => labels.indexOf(label))
@@ -86,13 +98,21 @@ export async function drawImages(folder, { again }) {
   }
   for (const name of keysOf(methods)) {
     if (!wanted(name)) continue
-    const explainer = itemAt(makeMapExplainers(model, [name], methods[name].layered ? [layer] : []), 0)
+    const explainer = itemAt(makeMapExplainers(model, [name], methods[name].layered ? [layer] : [], fewer[name]), 0)
     await drawAll(name, async (target) => itemAt((await explainer.explain(input, { target })).maps, 0).map)
     explainer[Symbol.dispose]()
   }
   const finer = new Cam(model, { layers: [layer] })
   if (wanted('finer-cam'))
     await drawAll('finer-cam', async (of) => (await finer.explain(input, { target: { kind: 'finer', class: of } })).cam)
+  const early = 'features.denseblock2'
+  const product = {
+    layers: [early, layer],
+    methods: /** @type {const} */ (['gradcam++']),
+    aggregate: /** @type {const} */ ('product'),
+  }
+  const refined = new Cam(model, product)
+  if (wanted('refinecam')) await drawAll('refinecam', async (target) => (await refined.explain(input, { target })).cam)
   const saliency = new InputAttribution(model, { method: 'saliency', smooth })
   if (wanted('smoothgrad'))
     await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))

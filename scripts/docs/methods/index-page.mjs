@@ -1,4 +1,4 @@
-import { methods } from 'libtorch-gradcam'
+import { camMethods, methods } from 'libtorch-gradcam'
 import { keysOf } from '../../support/access.mjs'
 import { cell, families, libraries, link, slugOf, table } from './text.mjs'
 import { wrappers } from './wrappers.mjs'
@@ -6,7 +6,7 @@ import { wrappers } from './wrappers.mjs'
 const thumbnail = (/** @type {string} */ name, /** @type {string} */ title) =>
   `[<img src="images/${slugOf(name)}.webp" width="180" alt="${title}">](${slugOf(name)}.md)`
 
-const needs = { gradient: 'a backward pass', runs: 'more forwards', nothing: 'one forward' }
+const needs = { gradient: 'a backward pass', runs: 'more runs', nothing: 'one forward' }
 
 const peersOf = (/** @type {import('libtorch-gradcam').Peers} */ peers) =>
   libraries.filter((library) => peers[library]).join(', ') || '–'
@@ -27,12 +27,13 @@ function family(/** @type {import('./text.mjs').ClassName} */ by) {
   return `### ${heading}: \`${by}\`\n\n${cell(notation)}\n\n${table(head, rows)}`
 }
 
-/** The titles of the methods that run that much of the model again. */
-const titles = (/** @type {(method: import('libtorch-gradcam').MethodInfo) => boolean} */ test) =>
-  Object.values(methods)
-    .filter(test)
-    .map(({ title }) => title)
-    .join(' and ')
+/** The titles of the methods of layers that run the model again in one of these ways. */
+function titles(/** @type {readonly string[]} */ ways) {
+  /** @type {readonly import('libtorch-gradcam').CamMethodFacts[]} */
+  const facts = Object.values(camMethods)
+  const found = facts.filter(({ reruns }) => reruns && ways.includes(reruns)).map(({ title }) => title)
+  return `${found.slice(0, -1).join(', ')} and ${found.at(-1)}`
+}
 
 /** docs/methods/README.md */
 export function indexPage() {
@@ -43,7 +44,6 @@ export function indexPage() {
     what,
     peersOf(peers),
   ])
-  const runs = titles(({ by, needs: takes }) => by === 'Cam' && takes === 'runs')
   return `# Methods
 
 Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws all images again.
@@ -68,6 +68,7 @@ ${table(['for the cat, for the dog', 'name', 'formula', 'what it is', 'also in']
 | Which pixels, in detail? | [guided Grad-CAM](guided-gradcam.md), or [SmoothGrad](smoothgrad.md) of a gradient |
 | How much of the score is each pixel's share? | [integrated gradients](integrated-gradients.md) |
 | What if it were not there? | [occlusion](occlusion.md), or [feature ablation](feature-ablation.md) where the parts are known |
+| The score is saturated, or one baseline is arbitrary? | [internal influence](internal-influence.md) of a layer, [GradientSHAP](gradient-shap.md) of pixels |
 | The model has no gradients? | [Score-CAM](scorecam.md), [Ablation-CAM](ablationcam.md), [occlusion](occlusion.md), [RISE](rise.md) |
 | What does a layer respond to at all? | [Eigen-CAM](eigencam.md) |
 | What sets two similar classes apart? | [Finer-CAM](finer-cam.md), or the target \`{ kind: 'difference' }\` |
@@ -103,11 +104,12 @@ The default keeps what the formula says, so that maps of one layer can be compar
 
 ### Methods that run the model again
 
-${runs} run the model, or what follows the layer, once more for each channel; occlusion, feature ablation and RISE run the whole
+${titles(['model', 'tail'])} run the model, or what follows the layer, again for each channel; occlusion, feature ablation and RISE run the whole
 of it on changed inputs. All do so without a graph, \`chunkSize\` or \`batchSize\` images at a time, so that memory does not grow with
 the channels; the result depends neither on that nor on the other images of the batch. No gradient is needed: they work where
 the model has none. A target is evaluated for each copy; its top class, and the classes that Finer-CAM compares with, are those of
-the unchanged image. For Score-CAM and Ablation-CAM it cannot be a function.
+the unchanged image. ${titles(['gradient'])} run it with its gradient, at noisy copies or at
+steps from a baseline. For maps of layers that run the model again a target cannot be a function.
 
 ### The sign of a principal component
 

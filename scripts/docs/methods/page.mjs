@@ -38,7 +38,14 @@ const needs = {
  */
 const takes = {
   shapleycam: 'a forward pass, a backward pass, and one through that for the curvature',
+  'smoothgradcam++': 'a forward pass, and a forward and a backward pass for each noisy copy',
+  'internal-influence': 'a forward pass, and a forward and a backward pass for each of its steps',
+  'layer-conductance': 'a forward pass, and a forward and a backward pass for each of its steps',
   'integrated-gradients': 'a forward and a backward pass for each of its steps',
+  'gradient-shap': 'a forward and a backward pass for each of its steps',
+  'blur-ig': 'a forward and a backward pass for each of its steps',
+  'guided-ig': 'a forward and a backward pass for each of its steps',
+  'deeplift-shap': 'a forward and a backward pass for each baseline',
   'guided-gradcam': 'two forward and two backward passes',
 }
 

@@ -1,5 +1,5 @@
 // Small pieces of Markdown that the index and the pages share.
-export const libraries = /** @type {const} */ (['pytorch-grad-cam', 'Captum'])
+export const libraries = /** @type {const} */ (['pytorch-grad-cam', 'Captum', 'torch-cam'])
 
 /** The file of a method's page, and of its image without the ending: a plus sign means something else in an address. */
 export const slugOf = (/** @type {string} */ name) => name.replaceAll('++', '-plus-plus')
@@ -24,9 +24,11 @@ export const list = (/** @type {readonly string[]} */ items) => items.map((item)
 export const table = (/** @type {string[]} */ head, /** @type {string[][]} */ rows) =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 
-/** A row for each library: the class there. */
+/** A row for each library: the class there. torch-cam has few that the others lack. */
 export const peerRows = (/** @type {import('libtorch-gradcam').Peers} */ peers) =>
-  libraries.map((library) => [`in ${library}`, peers[library] ? `\`${peers[library]}\`` : '–'])
+  libraries
+    .filter((library) => library !== 'torch-cam' || peers[library])
+    .map((library) => [`in ${library}`, peers[library] ? `\`${peers[library]}\`` : '–'])
 
 /**
  * The classes of lib, in the order in which the docs show them.

@@ -20,6 +20,24 @@ using found = await cam.explain(input, { target: { kind: 'finer', class: 0 } })
 found.cam // [N, 1, h, w]`,
     note: 'Not on the command line: its targets are classes.',
   },
+  refinecam: {
+    title: 'RefineCAM',
+    formula: 'n(prod_l n(U(M_l))), M_l the map of layer l, U upsamples, n min-max normalises to [0, 1]',
+    paper: 'arXiv:2605.14641',
+    what: 'how maps of several layers become one, for any method of layers',
+    peers: { 'pytorch-grad-cam': 'RefineCAM' },
+    idea: `What all layers agree on: early layers are fine but respond to much that the class does not depend on, late layers know the class but are
+coarse. Their product is fine where the late layer allows it.`,
+    use: ['Finer maps than the last layer can give, without the noise of an early layer by itself.'],
+    avoid: ['Where a layer misses the object: one map that is zero there makes the product zero.'],
+    others: [
+      "pytorch-grad-cam has a class of its own, with Grad-CAM++ inside by default, that runs a pass for each layer; this is `aggregate: 'product'` for any method, from one pass.",
+    ],
+    typescript: `using cam = new Cam(model, { layers: ['features.denseblock2', 'features'], methods: ['gradcam++'], aggregate: 'product' })
+using found = await cam.explain(input, { target: 0 })
+found.cam // [N, 1, H, W], in [0, 1]`,
+    note: 'Not on the command line, where each layer has a map of its own.',
+  },
   smoothgrad: {
     title: 'SmoothGrad',
     formula: 'mean_i a(x + sigma e_i), e_i standard normal; or mean_i a^2, or mean_i a^2 - (mean_i a)^2',

@@ -81,6 +81,51 @@ change; \`delta\` says how far rounding is from that.`,
       'pytorch-grad-cam has none.',
     ],
   },
+  'gradient-shap': {
+    idea: `Integrated gradients from many baselines at once: each sample picks one of the baselines and one point on the line from it to the
+image, both at random, and takes a single gradient there. The mean estimates the Shapley values of a model that is linear between them. It is
+also called expected gradients.`,
+    use: [
+      'Where one baseline would be arbitrary: give some typical images as `baseline`, [B, 3, H, W].',
+      'As a cheaper estimate of integrated gradients: it is as good as its number of samples.',
+    ],
+    avoid: [
+      'With few samples as an exact share: it adds up only on average. The default, 5, is that of Captum and coarse.',
+    ],
+    others: [
+      "As Captum's `GradientShap`, which is given as many samples and draws; there they come from NumPy's global generator, here from `seed`, so that the result depends neither on `batchSize` nor on how noisy copies are cut into passes.",
+      "Captum's `stdevs` is noise on the image: here that is SmoothGrad with one step per copy, `{ steps: 1, smooth: { samples, sigma } }`.",
+    ],
+  },
+  'deeplift-shap': {
+    idea: `The mean of [DeepLIFT](deeplift.md) over several baselines, which estimates Shapley values over that distribution of references.`,
+    use: ['As DeepLIFT, where one baseline would be arbitrary: give some typical images as `baseline`, [B, 3, H, W].'],
+    avoid: ['Models that DeepLIFT refuses: it is refused as well, with the operator that has no rule.'],
+    others: [
+      "As Captum's `DeepLiftShap`, with the same convergence delta, averaged over the baselines. Captum makes one batch of every image with every baseline; here a pass takes one baseline, so that memory does not grow with their number.",
+    ],
+  },
+  'blur-ig': {
+    idea: `Integrated gradients on another path: instead of growing out of a baseline, the image comes into focus. No baseline has to be
+chosen, and all that is added on the way are finer scales of the image itself.`,
+    use: ['Where a black or grey baseline hides what is as dark or grey itself.'],
+    avoid: [
+      'Where a pass is expensive: 100 steps by default, each with a gradient.',
+      'To add up to the score: the blurred end has a score of its own, and borders are blurred into zeros.',
+    ],
+    others: [
+      "As PAIR's saliency, with its points, its difference quotient for the derivative, and its blur. Captum and pytorch-grad-cam have none.",
+    ],
+  },
+  'guided-ig': {
+    idea: `Integrated gradients on a path that avoids noise: at each step the elements with the least gradients go on, and those with large gradients,
+where noise would collect, wait until the others are there. None may be further from the straight line than \`maxDistance\`.`,
+    use: ['Where integrated gradients are noisy, and smoothing would blur what is fine.'],
+    avoid: [
+      'Where time matters: the path depends on the gradients, so that its steps, 200 by default, come one after the other.',
+    ],
+    others: ["As PAIR's saliency has it, for batches. Captum and pytorch-grad-cam have none."],
+  },
   occlusion: {
     idea: `Windows of the image are covered, one after another; what the score loses is laid on the window, and where windows overlap
 the mean is taken.`,

@@ -181,6 +181,78 @@ batch, so that its maps depend on its batch size; here it is zero at any layer, 
       "pytorch-grad-cam draws from NumPy's global generator; here the same `seed` gives the same map, on any device, for every image of a batch.",
     ],
   },
+  segeigencam: {
+    idea: `Eigen-CAM of what the layer returned, weighted element by element by the magnitude of the gradient: what the target depends on in either
+direction takes part, and what has most in common there is shown.`,
+    use: ['Segmentation, with a target over the pixels of an object: the paper made it for that.'],
+    avoid: [
+      'To tell evidence for the target from evidence against it: the magnitude of the gradient has no sign. [EigenGrad-CAM](eigengradcam.md) keeps it.',
+    ],
+    others: [
+      `As pytorch-grad-cam has it, which implements the paper: the side of the component is that of its element of largest
+magnitude. Where the largest and the least are nearly as far from zero, rounding decides in both.`,
+    ],
+  },
+  'smoothgradcam++': {
+    idea: `Grad-CAM++ with gradients that are averaged over noisy copies of the image, as in SmoothGrad: what changes from copy to
+copy by chance averages out. The activation is that of the image as it is.`,
+    use: ['Where the weights of Grad-CAM++ change with small changes of the image.'],
+    avoid: [
+      'Where a pass is expensive: each copy is a forward and a backward pass.',
+      'Noise that hides the object: `sigma` is in the units of the input.',
+    ],
+    others: [
+      'torch-cam multiplies by the gradient of the last copy alone, and the weights by its activation, so that the map depends on one draw; here, as in the paper, by the mean over all copies, and by the activation of the image.',
+      'The noise is of `seed`; there it comes from the global generator.',
+    ],
+  },
+  sscam: {
+    idea: `Score-CAM, but a channel's mask is laid over the image several times, each time with other noise, and its weight is by the mean
+of the scores. All channels get the same noise in a sample, so that noise takes no part in which of them scores higher.`,
+    use: ['Where maps of Score-CAM are sharp only by chance.'],
+    avoid: ['Where time matters: it takes as many times the runs of Score-CAM as there are samples, 10 by default.'],
+    others: [
+      'torch-cam draws noise of its own for each channel, and 35 samples, which that takes to average out; the expectation is the same. It upsamples masks without corners on corners; here they are those of Score-CAM.',
+    ],
+  },
+  iscam: {
+    idea: `Score-CAM, but a channel's mask is laid over the image at several strengths, and its weight is by the mean of the scores: an integral over
+the strength in place of one point.`,
+    use: ['Where scores are saturated at full strength, so that Score-CAM weighs all channels alike.'],
+    avoid: ['Where time matters: it takes as many times the runs of Score-CAM as there are strengths, 10 by default.'],
+    others: [
+      'As torch-cam has it: strength i is (1 + ... + i) / n, which is above 1 for the later ones. It upsamples masks without corners on corners; here they are those of Score-CAM.',
+    ],
+  },
+  'layer-activation': {
+    idea: 'What the layer returned, summed over channels. It is what all maps of layers begin with.',
+    use: ['To see whether a layer responds at all, and where, before any method is asked why.'],
+    avoid: ['To ask why it was this class: it knows none.'],
+    others: [
+      "Captum's `LayerActivation` gives all channels: `cam.activation(layer)`. Its sum over them, before the cut at zero, is the map here. `LayerGradientXActivation` is [HiResCAM](hirescam.md) before the sum.",
+    ],
+  },
+  'internal-influence': {
+    idea: `How much the score changes with each channel at each spatial position, averaged on the straight line from a baseline to the image
+rather than taken at the image alone, where a saturated unit has no gradient.`,
+    use: ['To see which positions of a layer the score would move with, over the whole range of the input.'],
+    avoid: [
+      'To say how much of the score a position is: it is a slope. [Conductance](layer-conductance.md) is a share.',
+      'Where a pass is expensive: each step is a forward and a backward pass.',
+    ],
+    others: [
+      "As Captum's `InternalInfluence`, summed over channels, with its points; Captum rounds the weights of the points to float32, here they are float64.",
+    ],
+  },
+  'layer-conductance': {
+    idea: `The share of the score that flows through each channel at each spatial position while the image grows out of a baseline. Over a layer
+that all paths go through, and before the cut at zero, the map adds up to the score less that of the baseline.`,
+    use: [
+      'To say how much of the score goes through a position of a layer; for layers what integrated gradients are for pixels.',
+    ],
+    avoid: ['Where a pass is expensive: each step is a forward and a backward pass.'],
+    others: ["As Captum's `LayerConductance`, summed over channels, at its points."],
+  },
   fullgrad: {
     idea: `The score of a ReLU network is exactly the input times its gradient plus every bias times its gradient. FullGrad shows all of
 these: at the input, and at every convolution and batch normalisation, upsampled and added up. n min-max normalises to [0, 1], U upsamples.`,

@@ -1,9 +1,9 @@
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
-import { isRecord } from '../base/check.js'
 import { openToRead } from '../base/write-file.js'
+import { parseInputs } from './parse-inputs.js'
 import type { TaskInput } from './task.js'
-import { readTexts } from './workspace.js'
+import type { Listing } from './workspace.js'
 
 /** Where the line of a chunk lies in the file. */
 interface Place {
@@ -16,7 +16,7 @@ interface Place {
  * Which inputs are in which chunk: a file with a line for each chunk, to which lines are only added. What whole lines say
  * stays true whoever dies.
  */
-export class Listing {
+export class FolderListing implements Listing {
   readonly #places: Place[]
   #inputs: number
 
@@ -31,12 +31,12 @@ export class Listing {
   }
 
   /** Opens it, or makes it. A last line that is torn is cut off: its chunk was never enqueued. */
-  static async open(path: string): Promise<Listing> {
+  static async open(path: string): Promise<FolderListing> {
     const places: Place[] = []
     let size = 0
     for await (const text of readTexts(path)) {
       const bytes = Buffer.byteLength(text) + 1
-      const inputs = parse(text)
+      const inputs = parseInputs(text)
       if (!inputs) break
       places.push({ at: size, bytes, inputs: inputs.length })
       size += bytes
@@ -46,7 +46,7 @@ export class Listing {
     // A last line without its end is torn, too, also where it can be read.
     if (size > found) size -= (places.pop() as Place).bytes
     if (found > size) await file.truncate(size)
-    return new Listing(path, file, places, size)
+    return new FolderListing(path, file, places, size)
   }
 
   /** How many chunks there are. */
@@ -65,7 +65,7 @@ export class Listing {
     let chunk = 0
     for await (const text of readTexts(this.path)) {
       if (chunk++ >= chunks) return
-      for (const { id } of parse(text) ?? []) yield id
+      for (const { id } of parseInputs(text) ?? []) yield id
     }
   }
 
@@ -84,7 +84,7 @@ export class Listing {
     const { at, bytes } = this.#places[chunk] as Place
     await using file = await openToRead(this.path)
     const { buffer } = await file.read(Buffer.alloc(bytes), 0, bytes, at)
-    return parse(buffer.toString()) ?? []
+    return parseInputs(buffer.toString()) ?? []
   }
 
   close(): Promise<void> {
@@ -92,12 +92,16 @@ export class Listing {
   }
 }
 
-/** Checked in full by whoever takes the chunk. */
-function parse(text: string): TaskInput[] | null {
+/** The lines of a file as text; none where it does not exist. */
+export async function* readTexts(path: string): AsyncGenerator<string, undefined> {
+  const file = await openToRead(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
+    throw error
+  })
+  if (!file) return
   try {
-    const found: unknown = JSON.parse(text)
-    return Array.isArray(found) && found.every((one) => isRecord(one) && typeof one['id'] === 'string') ? found : null
-  } catch {
-    return null
+    yield* file.readLines()
+  } finally {
+    await file.close().catch(() => {}) // readLines() closes it at the end
   }
 }

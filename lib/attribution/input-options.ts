@@ -1,0 +1,41 @@
+import type { Tensor } from '../tensor/tensor.js'
+import type { InputMethod } from './input-method.js'
+import type { Smoothing } from './smoothing.js'
+
+/** What `InputAttribution` has to be told: the method, and its settings. */
+export interface InputAttributionOptions {
+  readonly method: InputMethod
+  /** For guided-backprop and deconvnet, see {@link GuidedBackpropOptions}. 'all' by default. */
+  readonly scope?: 'all' | 'modules'
+  /**
+   * For integrated gradients, deeplift and guided-ig: a number for every element (0 by default), or a tensor that can be
+   * expanded to the input. For gradient-shap and deeplift-shap a number, or a tensor [B, ...] of B baselines, each of which
+   * can be expanded to an image.
+   */
+  readonly baseline?: number | Tensor
+  /**
+   * How many points there are on a path, 10,000 at most. By default 50 for integrated gradients, 5 for gradient-shap (each at
+   * random), 100 for blur-ig, 200 for guided-ig.
+   */
+  readonly steps?: number
+  /** Of the points of gradient-shap: an integer from 0 on, 0 by default. The result does not depend on `batchSize`. */
+  readonly seed?: number
+  /** For blur-ig: the deviation of the Gaussian at the blurred end, in pixels; 50 by default. */
+  readonly maxSigma?: number
+  /** For guided-ig: the share of the elements, those with the least gradients, that go on at a time; 0.25 by default. */
+  readonly fraction?: number
+  /**
+   * For guided-ig: how far an element may be from the straight line, as a share of it; 0.02 by default. 0 is the straight
+   * line, 1 any path.
+   */
+  readonly maxDistance?: number
+  readonly smooth?: Smoothing
+  /** Which of the model's inputs the attribution is of, from 0, where there are several. The first by default. */
+  readonly input?: number
+  /**
+   * How many images a pass takes at most, where noisy copies and steps are batched; 16 by default, and never less than the
+   * batch itself; fewer where memory runs out. The result does not depend on it: a model for which it would, as a first probe
+   * shows, takes one copy per pass. So do models with several inputs, and targets that are functions or have a mask per image.
+   */
+  readonly batchSize?: number
+}

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import { expect, invalid } from '../base/check.js'
+import { BucketFolder } from '../storage/bucket-folder.js'
+import { takeLease } from '../storage/lease.js'
+import { ObjectJournal } from '../storage/object-journal.js'
+import { isObjectUrl } from '../storage/object-url.js'
+import { readBucketLines, writeBucketManifest } from './bucket-manifest.js'
+import { queueFolder } from './file-names.js'
+import { FolderStore, type FolderStoreOptions } from './folder-store.js'
+import type { JobClaim, JobStore } from './job.js'
+import { jobExists, jobSpecText, parseJobSpec, queueIsAtWork } from './job-file.js'
+import type { JobLine } from './job-line.js'
+import { checkSameJob, type JobSpec } from './job-spec.js'
+import type { Pruned } from './manifest.js'
+import { inGroups } from './manifest.js'
+import { isStale } from './stale-lines.js'
+
+const lockName = '.gradcam-lock'
+
+/** What a job of a queue has below its prefix while it is at work. */
+export const queueState = `${queueFolder}/state`
+
+/** Lines whose objects are looked at, at a time. */
+const lookedAtOnce = 64
+
+/**
+ * Keeps a job in the folder of objects of its results: its specification in job.json, a line for each input in manifest.jsonl, and
+ * a lock that keeps other processes away. Objects cannot be added to: lines go to objects below .gradcam-lines, and become the
+ * manifest when the job ends or is resumed. Whatever dies at whatever moment, a job can be resumed; lines that were on their way to
+ * the storage are then explained again.
+ */
+export class BucketStore implements JobStore {
+  readonly #folder: BucketFolder
+  #journal: ObjectJournal | null = null
+  #release: () => Promise<void> = async () => {}
+  #lost: AbortSignal | null = null
+
+  /** @param url s3://bucket/prefix */
+  constructor(
+    url: string,
+    private readonly options: FolderStoreOptions = {},
+  ) {
+    if (!isObjectUrl(url)) throw invalid('url', 'an address such as s3://bucket/prefix', url)
+    this.#folder = new BucketFolder(url)
+    void new FolderStore(url, options) // refuses options that are invalid
+  }
+
+  /**
+   * @throws GradCamError ERR_LOCKED where another process is at work on the prefix, ERR_JOB_EXISTS, ERR_JOB_CHANGED,
+   *   ERR_JOB_VERSION, ERR_FILE_UNREADABLE for a damaged job.json, ERR_STORAGE, ERR_TOOL_MISSING
+   */
+  async claim(spec: JobSpec): Promise<JobClaim> {
+    expect.options(spec, 'spec')
+    const { lost, release } = await takeLease(this.#folder, lockName, (message) => this.options.onWait?.(message))
+    this.#release = release
+    this.#lost = lost
+    try {
+      return { ...(await this.#start(spec)), lost }
+    } catch (error) {
+      await release()
+      throw error
+    }
+  }
+
+  async #start(spec: JobSpec): Promise<Pruned> {
+    const { resume = false, retryFailed = false, verify = false, queue = false } = this.options
+    const { url } = this.#folder
+    const queued = (await this.#folder.look(queueState)) !== null
+    if (queued && !queue) throw queueIsAtWork(url)
+    const before = queued || (await this.#hasLines()) ? await readBucketSpec(this.#folder) : null
+    if (before && !resume) throw jobExists(url)
+    if (before) checkSameJob(before, spec)
+    else await this.#folder.put('job.json', jobSpecText(spec))
+    const done = new Map<string, boolean>()
+    let changed = 0
+    const isKept = async (line: JobLine): Promise<boolean> =>
+      'error' in line ? !retryFailed : !(await isStale(url, line, verify))
+    const kept = async function* (lines: AsyncIterable<JobLine>): AsyncGenerator<JobLine, undefined> {
+      for await (const group of inGroups(lines, lookedAtOnce)) {
+        const keeps = await Promise.all(group.map(isKept))
+        changed += group.filter((line, i) => !('error' in line) && !keeps[i]).length
+        for (const [i, line] of group.entries()) {
+          if (!keeps[i]) continue
+          done.set(line.id, !('error' in line))
+          yield line
+        }
+      }
+    }
+    await writeBucketManifest(this.#folder, kept(readBucketLines(this.#folder)))
+    const attempt = `${Date.now()}-${randomUUID()}`
+    this.#journal = new ObjectJournal(this.#folder, (part) => linesName(`${attempt}.${String(part).padStart(8, '0')}`))
+    return { done, changed }
+  }
+
+  async #hasLines(): Promise<boolean> {
+    for await (const _ of readBucketLines(this.#folder)) return true
+    return false
+  }
+
+  async record(line: JobLine): Promise<void> {
+    await this.#journal?.add(JSON.stringify(line))
+  }
+
+  /** Makes the manifest of all lines. */
+  async close(): Promise<void> {
+    try {
+      await this.#journal?.flush()
+      if (this.#journal && !this.#lost?.aborted) await writeBucketManifest(this.#folder, readBucketLines(this.#folder))
+    } finally {
+      this.#journal = null
+      await this.#release()
+    }
+  }
+}
+
+/** The store of a folder of results, on a disk or in a storage. */
+export function storeFor(out: string, options: FolderStoreOptions = {}): JobStore {
+  return isObjectUrl(expect.string('out', out)) ? new BucketStore(out, options) : new FolderStore(out, options)
+}
+
+/** The specification of the job that a folder of objects holds; null where it holds none. */
+export async function readBucketSpec(folder: BucketFolder): Promise<JobSpec | null> {
+  const text = await folder.readText('job.json')
+  return text === null ? null : parseJobSpec(text, `${folder.url}job.json`)
+}
+
+const linesName = (name: string): string => `.gradcam-lines/${name}.jsonl`
