@@ -9,7 +9,8 @@ import { refuseWithoutLayers } from '../model/default-layer.js'
 import { refusedInput } from '../model/refused-input.js'
 import { checkModel, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
-import { suggestLayers, type LayerSuggestion } from './suggest-layers.js'
+import { whyNone } from './reached-layers.js'
+import { observeAndSuggest, type LayerSuggestion } from './suggest-layers.js'
 
 /**
  * The layer to explain where none is named, and its `reshape`: the first that {@link suggestLayers} suggests for noise of
@@ -30,15 +31,17 @@ export async function pickLayer(
   using noise = await noiseOf(shape, model, others, signal)
   const at = others?.indexOf(null) ?? 0
   const inputs = others ? others.map((value, i) => (i === at ? noise : value)) : noise
-  const [layer] = await suggestLayers(model, inputs, { input: at, target, signal }).catch((error: unknown) => {
+  const found = await observeAndSuggest(model, inputs, { input: at, target, signal }).catch((error: unknown) => {
     throw refusedInput(error, shape)
   })
+  const [layer] = found.suggestions
   if (layer) return layer
   refuseWithoutLayers(model)
+  const { reason, remedy } = whyNone(found.observed)
   throw new GradCamError(
     'ERR_LAYER_OUTPUT',
-    `No layer of the model has more than one spatial position for an input of [${shape.join(', ')}], so no map can be ` +
-      'drawn. Try a larger input, or a method that requires no layer, e.g. guided-backprop.',
+    `No layer can be chosen for an input of [${shape.join(', ')}]: ${reason}.`,
+    { remedy },
   )
 }
 

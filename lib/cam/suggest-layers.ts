@@ -3,6 +3,7 @@ import { native } from '../addon/native.js'
 import type { CallOptions } from '../addon/abort.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { mostTried, withoutAside, withoutOutput, type TrialPass } from './reached-layers.js'
 import type { Reshape } from './reshape.js'
 import { checkModel, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
@@ -28,7 +29,6 @@ export interface LayerSuggestion {
 
 /** The most tokens before those of spatial positions: a class token, a distillation token, registers. */
 const mostSkipped = 8
-const mostTried = 12
 
 /**
  * The layers that are worth a class activation map, best first: the last one with spatial positions, then the last of each
@@ -46,6 +46,15 @@ export async function suggestLayers(
   options: SuggestOptions = {},
 ): Promise<LayerSuggestion[]> {
   checkModel(model)
+  return (await observeAndSuggest(model, inputs, options)).suggestions
+}
+
+/** @internal The same with what the layers returned. */
+export async function observeAndSuggest(
+  model: Model,
+  inputs: Value | readonly Value[],
+  options: SuggestOptions,
+): Promise<{ readonly observed: readonly LayerOutput[]; readonly suggestions: LayerSuggestion[] }> {
   const { input: at = 0, target, ...call } = expect.options(options)
   expect.integer('input', at, { min: 0 })
   using all = inputsAtOnce(model, inputs)
@@ -55,7 +64,7 @@ export async function suggestLayers(
   const [n = 1, h = 1, w = 1, c = 1] = given
   const shape = hasChannelsLast(model, at, given) ? [n, c, h, w] : given
   const observed = await observeLayers(model, values, call)
-  return await suggestFrom({ model, inputs: values, target, options: call }, observed, shape)
+  return { observed, suggestions: await suggestFrom({ model, inputs: values, target, options: call }, observed, shape) }
 }
 
 /** @internal The spatial sizes of an input: those after the channels; of numbers without channels [N, L] their length. */
@@ -100,13 +109,9 @@ async function suggestAmong(
   }
   const [height = 0, width = 0] = sizes
   const inputSize = [height, width] as const
-  // A layer that returns what the model does, as the last one of a segmentation, has no evidence but the output itself.
-  const whole = observed.find(({ path }) => path === '')
-  const returned = new Set(whole?.description.match(/\[[\d, ]*\]/g))
-  const inner = observed.filter(
-    ({ path, shape, description }) => path !== '' && !(shape?.length === 4 && returned.has(description)),
-  )
-  const reached = whole?.shape === null ? await withoutAside(pass, inner) : inner
+  const inner = await withoutOutput(pass, observed)
+  const hasParts = observed.some(({ path, shape }) => path === '' && shape === null)
+  const reached = hasParts ? await withoutAside(pass, inner) : inner
   const outputs = withoutAttention(reached)
   const position = (suggested: LayerSuggestion): number => outputs.findIndex(({ path }) => path === suggested.layer)
   const tokens = await lastTokens(pass, outputs, inputSize)
@@ -203,41 +208,6 @@ async function lastTokens(
   return null
 }
 
-/** A model and what it is run on to find out what matters. */
-export interface TrialPass {
-  readonly model: Model
-  readonly inputs: Value | readonly Value[]
-  readonly target?: Target<Value> | undefined
-  readonly options: CallOptions
-}
-
-/**
- * Of a model that returns several tensors: without layers that only others of them depend on. The last of those that are left
- * is on the way to what is explained; those before it are not tried.
- */
-async function withoutAside(pass: TrialPass, outputs: readonly LayerOutput[]): Promise<readonly LayerOutput[]> {
-  const left = [...outputs]
-  for (let tried = 0; tried < mostTried; tried++) {
-    const last = left.findLast(({ shape }) => shape !== null && shape.length > 2)
-    if (!last || (await isReached(pass, last.path))) return left
-    left.splice(left.indexOf(last), 1)
-  }
-  return outputs
-}
-
-/** Whether the score has a gradient at a layer; also where the target fits no output. */
-async function isReached({ model, inputs, target = 'argmax', options }: TrialPass, layer: string): Promise<boolean> {
-  using cam = new Cam(model, { layers: [layer], reshape: (tensor) => tensor })
-  try {
-    disposeValue(await cam.forward<Value>(inputs, options))
-    await cam.backward<Value>(target, options)
-    return true
-  } catch (error) {
-    options.signal?.throwIfAborted()
-    return !(error instanceof GradCamError) || error.code !== 'ERR_NO_GRADIENT'
-  }
-}
-
 /** Whether the score depends on the tokens of spatial positions. */
 async function positionsMatter(
   { model, inputs, target = 'argmax', options }: TrialPass,
@@ -246,7 +216,7 @@ async function positionsMatter(
 ): Promise<boolean> {
   using cam = new Cam(model, { layers: [layer], reshape: { tokens: 'input', skip } })
   try {
-    using _output = (await cam.forward(inputs, options)) as Disposable
+    disposeValue(await cam.forward<Value>(inputs, options))
     // Where the output is not one of classes, all of it: positions matter to it or do not.
     await cam.backward<Value>(target, options).catch(async (error: unknown) => {
       if (!(error instanceof GradCamError) || error.code !== 'ERR_TARGET') throw error

@@ -11,12 +11,14 @@ import { ScorePass } from '../explain/score-pass.js'
 import type { MethodSettings } from '../methods/options.js'
 import { inputsAtOnce, shapeAtOnce } from '../model/images-at-once.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
-import { spatialSizes, suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
+import { whyNone } from '../cam/reached-layers.js'
+import { observeAndSuggest, spatialSizes, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { refusedInput } from '../model/refused-input.js'
-import { counted, humanCount } from '../base/units.js'
+import { humanCount } from '../base/units.js'
 import { usageError } from './arguments.js'
+import { hintOf } from './hints.js'
 import type { LoadOptions } from '../model/script-module.js'
 import type { BatchTarget } from '../batch/target.js'
 import type { Target } from '../target/target.js'
@@ -85,37 +87,38 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
     const [root] = modules
     const parameters = root?.parameters ?? 0
     const size = `${root?.typeName ?? 'Module'}, ${humanCount(parameters)} parameters`
-    const found = `${basename(file)}: ${size}; a forward pass of [${shapeAtOnce(model, shape).join(', ')}] takes ${forwardMs.toFixed(1)} ms`
-    const checks: Check[] = [{ name, status: 'ok', found, details: { file, parameters, forwardMs } }]
+    const summary = `${basename(file)}: ${size}; a forward pass of [${shapeAtOnce(model, shape).join(', ')}] takes ${forwardMs.toFixed(1)} ms`
+    const checks: Check[] = [{ name, status: 'ok', found: summary, details: { file, parameters, forwardMs } }]
     using scores = new ScorePass(model, 'hooked', inputs.at)
     await scores.takesSeveral(all, undefined)
     const tried = question.target ? { target: question.target, note: null } : await targetToTry(scores, all)
     if (tried.note !== null) checks.push({ name: 'Output', status: 'note', found: tried.note, details: {} })
     for (const { code, message, layer, operator } of modelNotes(model))
       checks.push({ name: noteNames[code], status: 'note', found: message, details: { code, layer, operator } })
-    const chosen: readonly Pick<LayerSuggestion, 'layer' | 'reshape'>[] =
-      layers.length > 0
-        ? layers.map((layer) => ({ layer, reshape: reshape ?? undefined }))
-        : await suggestLayers(model, all, { input: inputs.at, target: tried.target })
+    const found =
+      layers.length === 0 && (await observeAndSuggest(model, all, { input: inputs.at, target: tried.target }))
+    const chosen: readonly Pick<LayerSuggestion, 'layer' | 'reshape'>[] = found
+      ? found.suggestions
+      : layers.map((layer) => ({ layer, reshape: reshape ?? undefined }))
     for (const one of chosen) {
       const trial = { inputs: all, input: inputs.at, target: tried.target, forwardMs, which }
       checks.push(await checkLayer(model, one, trial))
     }
-    if (chosen.length === 0)
+    if (found && chosen.length === 0) {
+      const { reason, remedy } = whyNone(found.observed)
+      const alone = modules.length === 1
       checks.push({
         name: 'Layers',
         status: 'note',
-        found:
-          modules.length === 1
-            ? 'the model has none: its code is in one module'
-            : `none of ${counted(modules.length - 1, 'layer')} has a spatial output`,
-        remedy: 'Use methods of the input, e.g. InputAttribution or InputPerturbation.',
+        found: alone ? 'the model has none: its code is in one module' : reason,
+        remedy: alone ? 'Use a method of the input, e.g. saliency or occlusion.' : remedy,
         details: {},
       })
+    }
     return checks
   } catch (error) {
     if (!(error instanceof GradCamError)) throw error
-    return [{ name, status: 'missing', found: error.message, details: { file, code: error.code } }]
+    return [{ name, status: 'missing', found: error.message + hintOf(error), details: { file, code: error.code } }]
   }
 }
 
@@ -172,7 +175,7 @@ async function checkLayer(
     return { name, status: 'note', found: `hooked, ${times}, because ${because}`, details }
   } catch (error) {
     if (!(error instanceof GradCamError)) throw error
-    return { name, status: 'missing', found: error.message, details: { layer, code: error.code } }
+    return { name, status: 'missing', found: error.message + hintOf(error), details: { layer, code: error.code } }
   }
 }
 

@@ -16,8 +16,15 @@ export function hintOf(error: unknown): string {
   const { code, message, details } = (error instanceof GradCamError ? error : (error ?? {})) as Partial<GradCamError>
   const hint = code !== undefined && Object.hasOwn(hints, code) ? hints[code] : undefined
   const architecture = details?.['architecture']
-  const own = typeof architecture === 'string' ? hint?.replace('NAME', architecture) : hint
+  const plain = typeof architecture === 'string' ? hint?.replace('NAME', architecture) : hint
+  const own = plain === undefined ? undefined : `${plain}${libraryOf(details)}`
   const flags = named.filter((name) => message?.includes(`\`${name}\``)).map((name) => `--${name}`)
   const all = [...(own === undefined ? [] : [own]), ...flags]
   return all.length === 0 ? '' : ` (here: ${all.join(', ')})`
+}
+
+/** The library that a model requires, where its name is known. */
+function libraryOf(details: GradCamError['details']): string {
+  const { operator, library } = details ?? {}
+  return operator !== undefined && typeof library === 'string' ? ` ${library}` : ''
 }

@@ -20,6 +20,7 @@ import {
 } from './arguments.js'
 import { fixedSizeOf, readDevices } from './batch-options.js'
 import type { Option, Values } from './command.js'
+import { readPath } from './model-inputs.js'
 import { labelsOf, weightsOf, type ModelChoice } from './model-options.js'
 import { readPreprocessing, usualPreprocess } from './preprocess-option.js'
 
@@ -31,6 +32,7 @@ export interface ModelCall {
   readonly preprocess: Preprocess
   readonly layer: string | undefined
   readonly reshape: NonNullable<ReturnType<typeof parseReshape>> | undefined
+  readonly part: readonly (string | number)[] | undefined
 }
 
 /** What `gradcam serve` was asked for. */
@@ -77,6 +79,11 @@ export const serveOptions: Readonly<Record<string, Option>> = {
     help: `the layer of requests that name none, by default the one that gradcam layers marks; ${forOne}`,
   },
   reshape: reshapeOption,
+  part: {
+    type: 'string',
+    value: 'NAME|N',
+    help: 'which tensor of --layer, where that returns several, as for explain',
+  },
   device: {
     type: 'string',
     value: 'D',
@@ -131,6 +138,9 @@ export async function readServeCall(values: Values): Promise<ServeCall> {
   const layers = perModel(values, 'layer', names)
   const preprocessings = perModel(values, 'preprocess', names)
   const reshape = parseReshape(single(values, 'reshape')) ?? undefined
+  const part = readPath(values, 'part') ?? undefined
+  if (part !== undefined && names.some((name) => layers(name) === undefined))
+    throw usageError('--part goes with --layer, for each model: a layer that is chosen by itself returns one tensor.')
   const weights = perModel(values, 'weights', names)
   const libraries = several(values, 'library')
   const models: ModelCall[] = []
@@ -151,6 +161,7 @@ export async function readServeCall(values: Values): Promise<ServeCall> {
           : await readPreprocessing(named.preprocess),
       layer: layers(name),
       reshape,
+      part,
     })
   }
   const seconds = wholeNumber(values, 'deadline', 1)

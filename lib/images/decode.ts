@@ -1,10 +1,11 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import { GradCamError } from '../base/errors.js'
-import type { Metadata } from 'sharp'
+import type { Sharp as SharpImage } from 'sharp'
 import { findBitmap } from './bitmap.js'
+import { cmykPixels, deepGrey, isCmyk, isDeepGrey } from './as-pillow.js'
 import { refuseLarge, tookTooLong } from './image-limits.js'
 import type { Pixels } from './pixels.js'
-import { loadSharp, type Sharp } from './sharp.js'
+import { loadSharp } from './sharp.js'
 import { checkSvg, isSvg, renderSvg } from './svg.js'
 import { toPixels } from './to-pixels.js'
 
@@ -70,17 +71,18 @@ export async function decode(
         autoOrient: true,
         // Pixels that are missing are an error; a decoder's mere warnings are not, as in Pillow.
         failOn: 'error',
-        // Models are trained on pixels as Pillow gives them, which does not apply colour profiles. CMYK needs one.
-        ignoreIcc: header.space !== 'cmyk',
+        // Models are trained on pixels as Pillow gives them, which does not apply colour profiles.
+        ignoreIcc: true,
       })
     const image = open(0)
     if (within !== undefined) image.resize(within, within, { fit: 'inside', withoutEnlargement: true })
     const timeout = { seconds: Math.max(1, Math.ceil(decodeSeconds)) }
+    const pixelsOf = (one: SharpImage) => (isCmyk(header) ? cmykPixels(one) : toPixels(one, background))
     if (count > 1) {
       if (isDeepGrey(header)) throw deepPages(name)
       const all: Pixels[] = []
       for (let page = 0; page < count; page++)
-        all.push(await cancellable(signal, () => toPixels(open(page).timeout(timeout), background)))
+        all.push(await cancellable(signal, () => pixelsOf(open(page).timeout(timeout))))
       const [first] = all as [Pixels]
       if (all.some(({ height, width }) => height !== first.height || width !== first.width)) throw unevenPages(name)
       return { ...first, pages: all }
@@ -90,30 +92,12 @@ export async function decode(
       if (within !== undefined) grey.resize(within, within, { fit: 'inside', withoutEnlargement: true })
       return await cancellable(signal, () => deepGrey(grey))
     }
-    return await cancellable(signal, () => toPixels(image.timeout(timeout), background))
+    return await cancellable(signal, () => pixelsOf(image.timeout(timeout)))
   } catch (error) {
     if (error instanceof GradCamError || signal?.aborted) throw error
     if ((error as Error).message.startsWith('timeout: ')) throw tookTooLong(name, decodeSeconds)
     throw corrupt(name, bytes, error as Error)
   }
-}
-
-/** Grey of 16 bits: Pillow clips it at 255 where it makes RGB of it, so that is what a model sees in Python. */
-function isDeepGrey({ depth, channels, space }: Metadata): boolean {
-  return (depth === 'ushort' || depth === 'short') && channels === 1 && /^(b-w|grey16)$/.test(space)
-}
-
-async function deepGrey(image: ReturnType<Sharp>): Promise<Pixels> {
-  const { data: raw, info } = await image
-    .pipelineColourspace('grey16')
-    .toColourspace('grey16')
-    .raw({ depth: 'ushort' })
-    .toBuffer({ resolveWithObject: true })
-  const values = new Uint16Array(raw.buffer, raw.byteOffset, raw.byteLength / 2)
-  const data = new Uint8Array(info.width * info.height * 3)
-  for (let i = 0; i < info.width * info.height; i++)
-    data.fill(Math.min(255, values[i * info.channels] as number), i * 3, i * 3 + 3)
-  return { data, height: info.height, width: info.width }
 }
 
 /** More channels than any model takes that is given them as pages. */

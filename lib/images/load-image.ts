@@ -55,8 +55,9 @@ export const defaultDecodeSeconds = 60
 /**
  * Reads an image as input for a model: JPEG, PNG, WebP, AVIF, GIF or TIFF, on request SVG, decoded by sharp; BMP or PNM.
  *
- * The image is turned upright by its EXIF orientation; grey, palette and CMYK become RGB, 16 bits per channel 8 (grey is
- * clipped at 255, as by Pillow, so that 12-bit grey should be scaled before); of an animation the first frame is taken. Embedded colour profiles are ignored, as in Pillow and torchvision, but for CMYK.
+ * The image is turned upright by its EXIF orientation; grey, palette and CMYK become RGB as by Pillow, 16 bits per channel 8 (grey
+ * is clipped at 255, so that 12-bit grey should be scaled before); of an animation the first frame is taken. Embedded colour
+ * profiles are ignored, as in Pillow and torchvision. AVIF with subsampled colours differs from Pillow by 1 of 255 in the mean.
  * Resizing is Pillow's, byte for byte, so that a model sees what it sees in Python.
  *
  * @param source a path, a `file:` URL, or the bytes of the file

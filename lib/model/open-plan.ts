@@ -106,8 +106,12 @@ export function explainRefusal(error: unknown, from: string | Uint8Array): unkno
 function explainOperator(error: GradCamError, operator: string): GradCamError {
   const [name = ''] = operator.split('::')
   const file = libraryBeside(name)
-  if (file === null) return error
-  const { code, problem, details } = error
-  const remedy = `Load it by \`libraries: ['${name}']\`, which is ${file}. Its code then runs in this process.`
+  if (file === null && name !== 'torchvision') return error
+  const { code, problem, details: known } = error
+  const remedy =
+    file === null
+      ? "Install torchvision for the PyTorch in use, where python3 finds it, and load it by `libraries: ['torchvision']`."
+      : `Load it by \`libraries: ['${name}']\`, which is ${file}. Its code then runs in this process.`
+  const details = { ...known, library: name }
   return new GradCamError(code, problem, { remedy, details, cause: error })
 }

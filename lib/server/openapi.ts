@@ -50,6 +50,7 @@ function parameters(place: 'query' | 'path', schema: Schema | undefined): unknow
     in: place,
     ...(place === 'path' && { required: true }),
     ...(description !== undefined && { description }),
-    schema: own,
+    // An object stands in an address as JSON.
+    ...(own['type'] === 'object' ? { content: content({ 'application/json': own }) } : { schema: own }),
   }))
 }

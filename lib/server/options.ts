@@ -6,6 +6,7 @@ import { methodNames, type MethodName } from '../methods/table.js'
 import { isModel, type Model } from '../model/model.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { Reshape } from '../cam/reshape.js'
+import { toPath } from '../target/path.js'
 
 /** A model that a server offers. */
 export interface ServedModelOptions {
@@ -19,6 +20,8 @@ export interface ServedModelOptions {
   readonly layer?: string | undefined
   /** For a layer that does not return [N, C, h, w]. */
   readonly reshape?: Reshape | undefined
+  /** Which tensor of that layer, where it returns several: see `CamOptions.part`. */
+  readonly part?: string | number | readonly (string | number)[] | undefined
   /** What the file of the model is called: the explorer shows it in the commands that give the same maps. Clients read it. */
   readonly file?: string | undefined
 }
@@ -77,6 +80,7 @@ export interface ServedModelSettings {
   readonly preprocess: Preprocess
   readonly layer: string | null
   readonly reshape: Reshape | undefined
+  readonly part: readonly (string | number)[] | undefined
   readonly file: string | null
 }
 
@@ -177,8 +181,10 @@ function readModel(name: string, given: ServedModelOptions | Model): ServedModel
   if (!/^[\w.-]{1,100}$/.test(name))
     throw invalid('models', 'an object whose keys have letters, digits, dots, hyphens and underscores', name)
   const options: ServedModelOptions = isModel(given) ? { model: given } : expect.options(given, `models.${name}`)
-  const { model, labels = null, preprocess = 'imagenet', layer, reshape, file } = options
+  const { model, labels = null, preprocess = 'imagenet', layer, reshape, part, file } = options
   const models: readonly unknown[] = toList(model) ?? [model]
+  if (part !== undefined && layer === undefined)
+    throw invalid(`models.${name}.part`, 'left out where no layer is named: it is a part of that layer', part)
   if (models.length === 0 || !models.every(isModel))
     throw invalid(`models.${name}.model`, 'a loaded model, such as a ScriptModule, or an array of at least one', model)
   return {
@@ -188,6 +194,7 @@ function readModel(name: string, given: ServedModelOptions | Model): ServedModel
     preprocess: readPreprocess(preprocess),
     layer: layer === undefined ? null : expect.string(`models.${name}.layer`, layer),
     reshape,
+    part: toPath(part, `models.${name}.part`, 'ERR_INVALID_ARGUMENT'),
     file: file === undefined ? null : expect.string(`models.${name}.file`, file),
   }
 }

@@ -31,6 +31,7 @@ import type { ExplainService } from './service.js'
 import type { Route } from './route.js'
 import type { Uploads } from './uploads.js'
 import type { Visits } from './visits.js'
+import { parseObject } from './parse-object.js'
 
 /** What the handlers use. */
 export interface RouteContext {
@@ -188,7 +189,7 @@ async function readBody({ packages, uploads }: RouteContext, { body, headers }: 
       remedy: 'Send the bytes of an image file, with a content type such as image/jpeg, or a form with a file.',
     })
   if (/^application\/json/i.test(type)) {
-    const { image, ...options } = parseOptions(body.toString(), 'The body')
+    const { image, ...options } = parseObject(body.toString(), 'The body')
     if (typeof image === 'string') return { image: uploads.get(image), options }
     throw new GradCamError('ERR_REQUEST', 'The body has no `image`.', {
       remedy: 'Give the name of an image that was uploaded: POST /v1/images.',
@@ -199,7 +200,7 @@ async function readBody({ packages, uploads }: RouteContext, { body, headers }: 
     : { image: body, options: null }
   if (form.image.byteLength === 0)
     throw new GradCamError('ERR_REQUEST', 'The request has no image.', { remedy: 'Send one as the body.' })
-  const options = form.options === null ? null : parseOptions(form.options, "The part 'options'")
+  const options = form.options === null ? null : parseObject(form.options, "The part 'options'")
   return { image: form.image, options }
 }
 
@@ -215,18 +216,6 @@ function askOf<Asked extends Ask>(request: FastifyRequest, options: Posted['opti
     validationContext: 'options',
     statusCode: 400,
   })
-}
-
-function parseOptions(text: string, what: string): Readonly<Record<string, unknown>> {
-  let options: unknown
-  try {
-    options = JSON.parse(text)
-  } catch (cause) {
-    throw new GradCamError('ERR_REQUEST', `${what} is not JSON: ${(cause as Error).message}.`, { cause })
-  }
-  if (typeof options === 'object' && options !== null && !Array.isArray(options))
-    return options as Readonly<Record<string, unknown>>
-  throw new GradCamError('ERR_REQUEST', `${what} must be a JSON object.`)
 }
 
 /** One method, layer, target or step may be given as it is, as in the query. */

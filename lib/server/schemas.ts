@@ -45,7 +45,9 @@ const settingProperties: Readonly<Record<string, Schema>> = {
     description: 'SmoothGrad: kind (mean, squared or variance), samples, sigma, seed',
   },
   reshape: { description: methodOptions.reshape.help },
+  // Without a type, for which a validator would make a name of a number.
   part: { description: methodOptions.part.help },
+  call: { type: 'integer', minimum: 0, description: methodOptions.call.help },
   execution: { type: 'string', description: 'auto, split or hooked: how methods of layers run' },
   precision: { type: 'string', description: 'bfloat16 or float16: what methods of layers compute in before the layer' },
 }

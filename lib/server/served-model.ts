@@ -1,7 +1,6 @@
 import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import type { BatchExplainer } from '../batch/explain-batch.js'
-import type { Reshape } from '../cam/reshape.js'
 import { pickLayer } from '../cam/pick-layer.js'
 import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
@@ -116,13 +115,11 @@ export class ServedModel {
   #open({ methods: names, layers, settings }: LaneKey): Lane {
     for (const layer of layers) this.model.checkLayer(layer)
     this.#makeRoom()
-    // The reshape was made for one layer, unless the operator of the server said that it holds for all.
-    const holds = this.settings.reshape !== undefined || layers.every((layer) => layer === this.layer)
-    const reshape = holds && layers.length > 0 ? this.#reshape : {}
+    const own = layers.length > 0 ? settingsOf(this.#usual(layers), names) : {}
     const explainers: BatchExplainer[] = []
     try {
       for (const model of this.settings.models) {
-        const [explainer] = makeMapExplainers(model, names, layers, { ...reshape, ...settings })
+        const [explainer] = makeMapExplainers(model, names, layers, { ...own, ...settings })
         if (explainer) explainers.push({ model, explainer })
       }
       return new Lane(explainers, this.batching, this.batching.onBatch)
@@ -147,9 +144,14 @@ export class ServedModel {
     )
   }
 
-  get #reshape(): { readonly reshape?: Reshape } {
+  /** The settings of requests at these layers that give none of their own. */
+  #usual(layers: readonly string[]): Pick<MethodSettings, 'reshape' | 'part'> {
     const { reshape } = this.how
-    return reshape === undefined ? {} : { reshape }
+    const { part } = this.settings
+    const isOwn = layers.every((layer) => layer === this.layer)
+    // The reshape was made for one layer, unless the operator of the server said that it holds for all.
+    const holds = isOwn || this.settings.reshape !== undefined
+    return { ...(holds && reshape !== undefined && { reshape }), ...(isOwn && part && { part }) }
   }
 
   /** Each replica prepares for itself. */
@@ -158,7 +160,7 @@ export class ServedModel {
     if (layer === null) return
     using noise = this.#noise()
     for (const model of this.settings.models) {
-      const [explainer] = makeMapExplainers(model, ['gradcam'], [layer], this.#reshape) as [MapExplainer]
+      const [explainer] = makeMapExplainers(model, ['gradcam'], [layer], this.#usual([layer])) as [MapExplainer]
       using _explainer = explainer
       const { maps, output } = await explainer.explain(noise, { target: 'argmax' })
       for (const { map } of maps) map.dispose()

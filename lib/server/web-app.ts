@@ -13,6 +13,7 @@ import { makeRoutes } from './routes.js'
 import type { ExplainService } from './service.js'
 import { Uploads } from './uploads.js'
 import { Visits } from './visits.js'
+import { parseObject } from './parse-object.js'
 
 /** An instance of Fastify. */
 export type AppInstance = FastifyInstance
@@ -98,6 +99,7 @@ export class WebApp {
       done()
     })
     instance.addHook('onRequest', async (request, reply) => this.#receive(guard, request, reply))
+    instance.addHook('preValidation', async (request) => readSettings(request))
     if (settings.corsOrigins.length > 0) this.#answerPreflights(instance)
     for (const { method, url, query, params, answer, handler, isOpen = false } of this.#routes) {
       const schema = {
@@ -147,6 +149,12 @@ export class WebApp {
     if (problem.code === 'ERR_TOKEN') reply.header('www-authenticate', 'Bearer')
     return reply.code(problem.status).type(problemType).send(JSON.stringify(problem))
   }
+}
+
+/** What stands as JSON in the query is read before it is checked. */
+function readSettings(request: FastifyRequest): void {
+  const query = request.query as Record<string, unknown>
+  if (typeof query['settings'] === 'string') query['settings'] = parseObject(query['settings'], '`settings`')
 }
 
 const pathOf = ({ url }: FastifyRequest): string => (url.split('?')[0] as string).slice(0, 200)

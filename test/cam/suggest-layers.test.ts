@@ -1,12 +1,22 @@
 import test from 'ava'
-import { Cam, ScriptModule, liveTensors, pickLayer, suggestLayers } from '../../lib/index.js'
+import {
+  Cam,
+  ScriptModule,
+  liveTensors,
+  pickLayer,
+  suggestLayers,
+  type GradCamError,
+  type Value,
+} from '../../lib/index.js'
 import { heldTensors } from '../support/live-tensors.js'
 import { densenetReference } from '../support/densenet.js'
 import { smallNets } from '../support/models.js'
+import { assertParity } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
 import { unusualNets } from '../support/unusual-nets.js'
 
 const nets = await smallNets()
+const returned = await unusualNets('returned_nets.py')
 
 const expected: Record<string, readonly string[]> = {
   plain: ['features', 'features.2'],
@@ -76,4 +86,28 @@ test('of a model that returns several tensors a layer is suggested that the targ
     t.is(first?.layer, layer)
     t.is((await pickLayer(model, one.shape, { target: { kind: 'class', class: 1, of } })).layer, layer)
   }
+})
+
+for (const [net, target, layer] of [
+  ['features', 3, 'late'],
+  ['pyramid', 3, 'late'],
+  ['hidden', 3, 'norm'],
+  ['mask', { kind: 'element', at: [3] }, 'only'],
+] as const)
+  test(`${net}: what a model returns beside its logits does not keep a layer from being suggested`, async (t) => {
+    using model = await returned.load(net)
+    const { both } = returned.batch(net)
+    const picked = await pickLayer(model, both.shape, { target })
+    t.is(picked.layer, layer)
+    using cam = new Cam(model, { layers: [layer], ...(picked.reshape ? { reshape: picked.reshape } : {}) })
+    using found = await cam.explain<Value>(both, { target })
+    assertParity(t, found.cam, returned.value(net, 'cam'), net)
+  })
+
+test('where no layer is suggested the error names those that returned several positions', async (t) => {
+  using model = await returned.load('recurrent')
+  const { one } = returned.batch('recurrent')
+  const error = await t.throwsAsync<GradCamError>(pickLayer(model, one.shape))
+  t.is(error.code, 'ERR_LAYER_OUTPUT')
+  t.regex(error.message, /those that did are 'lstm' \(\[1, 24, 7\], .*Name a layer, with `reshape` or `part`/)
 })

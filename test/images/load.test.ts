@@ -21,8 +21,12 @@ const withPeer = needing('packages', peer, test.serial)
 const folder = mkdtempSync(join(tmpdir(), 'images-load-'))
 test.after.always(() => rmSync(folder, { recursive: true }))
 
-/** What each decoder may differ by, of 255. A JPEG's rounding differs by 1; CMYK is converted by a colour profile. */
-const tolerance = (name: string): number => (name.startsWith('cmyk') ? Infinity : /\.(jpg|avif)$/.test(name) ? 1 : 0)
+/**
+ * What each decoder may differ by, of 255: the rounding of JPEG and AVIF differs by 1. AVIF with a quarter of the colours is brought to
+ * full size otherwise, which shows at edges between strong colours, and is held to less than AVIF itself loses of the sample, 3.
+ */
+const tolerance = (name: string): number => (name === 'quarter.avif' ? 80 : /\.(jpg|avif)$/.test(name) ? 1 : 0)
+const meanTolerance = (name: string): number => (name === 'quarter.avif' ? 2 : 1)
 
 const accepted = peer ? peer.sampleNames().filter((name) => peer.sample(name).pixels !== null) : []
 
@@ -41,22 +45,25 @@ for (const name of accepted)
     const expected = pixels!.data as Uint8Array
     const worst = got.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0)
     t.true(worst <= tolerance(name), `${worst} of 255 away`)
+    const mean = got.reduce((sum, value, i) => sum + Math.abs(value - expected[i]!), 0) / got.length
+    t.true(mean <= meanTolerance(name), `${mean} of 255 away in the mean`)
   })
 
-withPeer('loadImage turns the colours of CMYK into those that are meant', async (t) => {
-  const { path, pixels } = peer!.sample('cmyk.jpg')
-  using image = await loadImage(path)
-  const got = bytesOf(image)
-  const distances = got.map((value, i) => Math.abs(value - Number(pixels!.data[i])))
-  t.true(distances.reduce((sum, distance) => sum + distance, 0) / got.length < 40)
-  for (const [row, column, most] of [
-    [8, 12, 0],
-    [8, 36, 1],
-    [24, 12, 2],
-  ] as const) {
-    const pixel = Array.from(got.subarray((row * 48 + column) * 3, (row * 48 + column) * 3 + 3))
-    t.is(pixel.indexOf(Math.max(...pixel)), most, `${pixel.join(' ')} at ${row}, ${column}`)
-  }
+test.serial('loadImage takes no colour profile to make RGB of CMYK', async (t) => {
+  const create = { width: 4, height: 4, channels: 3, background: '#c02040' } as const
+  const file = await sharp({ create })
+    .toColourspace('cmyk')
+    .withIccProfile('cmyk')
+    .tiff({ compression: 'none' })
+    .toBuffer()
+  const { space, hasProfile } = await sharp(file).metadata()
+  t.deepEqual([space, hasProfile], ['cmyk', true])
+  const inks = await sharp(file).pipelineColourspace('cmyk').toColourspace('cmyk').raw().toBuffer()
+  const [cyan = 0, magenta = 0, yellow = 0, black = 0] = inks
+  using image = await loadImage(file)
+  // Light that passes black, less the share that each ink takes of it.
+  const expected = [cyan, magenta, yellow].map((ink) => ((255 - black) * (255 - ink)) / 255)
+  t.true(expected.every((value, i) => Math.abs(value - bytesOf(image)[i]!) <= 1))
 })
 
 test.serial('loadImage leaves the pixels of an image with a colour profile as they are stored', async (t) => {

@@ -3,14 +3,18 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import test from 'ava'
-import { Cam, InputPerturbation, ScriptModule, type GradCamError, type Value } from '../../lib/index.js'
+import { Cam, InputPerturbation, loadNpy, ScriptModule, type GradCamError, type Value } from '../../lib/index.js'
+import { toNpy } from '../../lib/batch/npy.js'
+import type { JobResultLine } from '../../lib/jobs/job-line.js'
 import { findOperatorLibrary } from '../../lib/model/operator-library.js'
 import { farthest } from '../support/arithmetic.js'
+import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { assertParity } from '../support/parity.js'
 import { pythonWithModels } from '../support/model-packages.js'
 import { needing } from '../support/needs.js'
 import { toTensor } from '../support/to-tensor.js'
 import { unusualNets } from '../support/unusual-nets.js'
+import { lines } from '../support/workplace.js'
 
 const python = await pythonWithModels()
 const nets = python && (await unusualNets('torchvision_nets.py', python))
@@ -54,6 +58,33 @@ run('Faster R-CNN: the boxes of two images, by one tensor of images', async (t) 
   const own = { kind: 'box', box: [box[0]!], of: 1, missing: 'zero' } as const
   using masked = await rise.explain<Value>(one, { target: own })
   t.deepEqual(masked.shape, one.shape)
+})
+
+run('Faster R-CNN on the command line: the map and score of a box, by a library that is named', async (t) => {
+  const folder = temporaryFolder(t)
+  const { one } = nets!.batch('detector')
+  const input = join(folder, 'image.npy')
+  writeFileSync(input, toNpy(one.toTypedArray() as Float32Array, one.shape))
+  using boxes = toTensor(nets!.value('detector', 'boxes'))
+  const box = (boxes.tolist() as number[][])[0]
+  const target = ['--target', JSON.stringify({ kind: 'box', box, of: 1 })]
+  const common = ['--model', nets!.file('detector'), '--layer', 'backbone.body', ...target]
+  const out = join(folder, 'maps')
+  const batch = ['batch', input, ...common, '--write', 'npy', '--out']
+
+  const refused = gradcam([...batch, join(folder, 'refused')])
+  t.is(refused.code, 1)
+  t.regex(refused.stderr, /uses the operator torchvision::\w+, .* \(here: --library torchvision\)/)
+
+  const { code, stderr } = gradcam([...batch, out, '--library', library])
+  t.is(code, 0, stderr)
+  const [line] = lines(out) as [JobResultLine]
+  const { shape, data } = nets!.value('detector', 'cam')
+  const size = shape.slice(2)
+  const expected = (data as Float32Array).subarray(0, size[0]! * size[1]!).map((value) => Math.max(0, value))
+  using map = await loadNpy(join(out, line.files['npy'] as string))
+  assertParity(t, map, { shape: size, data: expected }, 'the map of batch')
+  t.true(Math.abs((line.score ?? NaN) - Number(nets!.value('detector', 'scores').data[0])) < 1e-5)
 })
 
 run('a library is found by the name of its package, where Python finds it', async (t) => {

@@ -32,6 +32,15 @@ def upright():
     return pixels
 
 
+def scene():
+    """An image [64, 96] of soft gradients and noise of 12 levels, as a photograph has, and one edge between strong colours."""
+    y, x = np.mgrid[0:64, 0:96]
+    noise = np.random.default_rng(4).normal(0, 4, (64, 96, 3))
+    soft = np.stack([128 + 90 * np.sin(x / 21), 128 + 90 * np.cos(y / 17), 128 + 90 * np.sin((x + y) / 25)], -1)
+    soft[40:56, 60:84] = (220, 30, 40)
+    return Image.fromarray(np.clip(soft + noise, 0, 255).astype(np.uint8))
+
+
 def png(width, height, depth, color_type, rows):
     """A PNG made by hand, for the kinds that Pillow does not write. `rows` is an iterable of packed rows."""
 
@@ -115,9 +124,22 @@ def write(folder):
     add("one_bit.png", encoded(Image.fromarray(grey > 100), format="png"), three(((grey > 100) * 255).astype(np.uint8)))
     cmyk = encoded(image.convert("CMYK"), format="jpeg", quality=95)
     add("cmyk.jpg", cmyk, decoded(cmyk))
+    inks = Image.fromarray(np.random.default_rng(3).integers(0, 256, (32, 48, 4), dtype=np.uint8), "CMYK")
+    for name, content in {
+        "cmyk_noise.tiff": encoded(inks, format="tiff"),
+        "cmyk_noise.jpg": encoded(inks, format="jpeg", quality=95, subsampling=0),
+        "cmyk_unmarked.jpg": cmyk.replace(b"\xff\xee\x00\x0eAdobe", b"\xff\xee\x00\x0eOther"),
+    }.items():
+        add(name, content, decoded(content))
     second = Image.fromarray(255 - pixels)
     animated = encoded(image.quantize(16), format="gif", save_all=True, append_images=[second.quantize(16)])
     add("animated.gif", animated, decoded(animated))
+    # All colours, or a quarter of them, which libheif brings to full size otherwise than Pillow's libavif.
+    for name, subsampling in {"full.avif": "4:4:4", "quarter.avif": "4:2:0"}.items():
+        content = encoded(scene(), format="avif", quality=90, subsampling=subsampling)
+        add(name, content, decoded(content))
+    content = encoded(scene(), format="jpeg", quality=90, subsampling=2)
+    add("quarter.jpg", content, decoded(content))
     one_pixel = np.array([[[10, 200, 30]]], dtype=np.uint8)
     add("one_pixel.png", encoded(Image.fromarray(one_pixel), format="png"), one_pixel)
 

@@ -1,10 +1,12 @@
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { enqueueJob, openJob, startWorker } from '../../lib/index.js'
+import { enqueueJob, FileSource, makeJobSpec, openJob, startWorker } from '../../lib/index.js'
+import { toNpy } from '../../lib/batch/npy.js'
 import { sampleModel } from '../support/batch.js'
 import { runNode } from '../support/package-copy.js'
 import { assertSameResults, batchSize, localJob, queuePlace } from '../support/queue-job.js'
 import { withRedis } from '../support/queue-server.js'
+import { unusualNets } from '../support/unusual-nets.js'
 import { common, lines, main } from '../support/workplace.js'
 
 const names = Array.from({ length: 20 }, (_, i) => `${i % 3 === 0 ? 'sub/' : ''}${i}.jpg`)
@@ -12,7 +14,6 @@ const names = Array.from({ length: 20 }, (_, i) => `${i % 3 === 0 ? 'sub/' : ''}
 withRedis('a job of a queue gives the files and lines of a local job', async (t) => {
   const place = await queuePlace(t, [...names, 'broken.jpg'])
   const { server, folder, spec, out, source } = place
-  const { writeFileSync } = await import('node:fs')
   writeFileSync(join(folder, 'in', 'broken.jpg'), 'not an image')
   const local = await localJob(place)
   const errors: string[] = []
@@ -44,6 +45,33 @@ withRedis('a job of a queue gives the files and lines of a local job', async (t)
   t.false(existsSync(join(out, '.gradcam-queue')))
   t.deepEqual(errors, [])
   await t.throwsAsync(enqueueJob(spec, { queue: server.url, out, source }), { code: 'ERR_JOB_EXISTS' })
+})
+
+withRedis('arrays in folders count where the model takes what images cannot hold, as for a local job', async (t) => {
+  const place = await queuePlace(t, names.slice(0, 2))
+  const { server, folder, out, source } = place
+  const nets = await unusualNets('ways_in_nets.py')
+  const { both } = nets.batch('scaled') // of 8 channels
+  for (const image of [0, 1])
+    writeFileSync(
+      join(folder, 'in', 'sub', `${image}.npy`),
+      toNpy(
+        both
+          .slice(0, image, image + 1)
+          .clone()
+          .toTypedArray() as Float32Array,
+        [1, ...both.shape.slice(1)],
+      ),
+    )
+  const { base } = await FileSource.open(source, { exclude: out })
+  const file = nets.file('scaled')
+  const spec = await makeJobSpec({ model: file, layer: 'stem', write: ['npy'], sources: source, base })
+  const local = await localJob({ ...place, spec })
+  const worker = await startWorker({ queue: server.url, roots: [folder], modelRoots: [dirname(file)], batchSize })
+  await using job = await enqueueJob(spec, { queue: server.url, out, source })
+  t.like(await job.result(), { explained: 2, failed: 2, inputs: 4 })
+  await worker.close()
+  assertSameResults(t, out, local)
 })
 
 withRedis('a job that was cancelled keeps what is done, and is continued without a queue', async (t) => {

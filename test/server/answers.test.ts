@@ -3,6 +3,7 @@ import sharp from 'sharp'
 import {
   BatchExplanation,
   Cam,
+  createServer,
   explainAll,
   GradCam,
   InputAttribution,
@@ -11,6 +12,7 @@ import {
   methods,
   type Tensor,
 } from '../../lib/index.js'
+import { toNpy } from '../../lib/batch/npy.js'
 import { jpegOf } from '../support/batch.js'
 import { heldTensors, settledLiveTensors } from '../support/live-tensors.js'
 import {
@@ -23,6 +25,7 @@ import {
   sampleServed,
   type ExplainAnswer,
 } from '../support/server.js'
+import { unusualNets } from '../support/unusual-nets.js'
 
 const served = await sampleServed()
 const { model, labels } = served
@@ -76,6 +79,51 @@ test.serial('an image alone is answered with what the explainer gives, bit for b
     )
   }
 })
+
+test.serial(
+  'a layer that returns several tensors is explained by its part, of the query, the JSON and the server',
+  async (t) => {
+    const nets = await unusualNets('part_nets.py')
+    using pyramid = await nets.load('dict-pyramid')
+    const { one } = nets.batch('dict-pyramid')
+    const array = toNpy(valuesOf(one), one.shape)
+    const { shape, data } = nets.value('dict-pyramid', 'fine')
+    const [, , height, width] = shape as unknown as [number, number, number, number]
+    // By eager PyTorch, of the first image, without its negative values.
+    const expected = Float32Array.from((data as Float32Array).subarray(0, height * width), (value) =>
+      Math.max(0, value),
+    )
+    const isFineMap = async (answer: Promise<Response>): Promise<void> => {
+      const [map] = (await explained(t, answer)).maps
+      t.deepEqual([map?.height, map?.width], [height, width])
+      t.true(distance(map?.values ?? [], expected) < 1e-5)
+    }
+    const models = { pyramid: { model: pyramid, layer: 'body', part: 'fine' }, bare: pyramid }
+    const { address } = await listening(t, { models })
+    const of = (settings: unknown): string =>
+      `?model=bare&layer=body&target=1&settings=${encodeURIComponent(JSON.stringify(settings))}`
+    await isFineMap(post(address, of({ part: 'fine' }), array))
+    await isFineMap(post(address, '?model=pyramid&target=1', array))
+    const uploaded = await fetch(`${address}/v1/images`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: new Uint8Array(array),
+    })
+    const { image } = (await uploaded.json()) as { image: string }
+    const body = { image, model: 'bare', layer: 'body', target: 1, settings: { part: ['fine'], call: 0 } }
+    const init = { headers: { 'content-type': 'application/json' } }
+    await isFineMap(post(address, '', Buffer.from(JSON.stringify(body)), init))
+    await refused(t, await post(address, of({}), array), 422, 'ERR_LAYER_OUTPUT')
+    await refused(t, await post(address, of({ part: 'none' }), array), 422, 'ERR_LAYER_OUTPUT')
+    await refused(t, await post(address, of({ part: {} }), array), 400, 'ERR_INVALID_ARGUMENT')
+    await refused(t, await post(address, of({}).replace(/settings=.*/, 'settings=part'), array), 400, 'ERR_REQUEST')
+    await refused(t, await post(address, of({ call: 3, part: 'fine' }), array), 422, 'ERR_LAYER_NOT_REACHED')
+    await t.throwsAsync(createServer({ models: { pyramid: { model: pyramid, part: 0 } } }), {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: /models\.pyramid\.part/,
+    })
+  },
+)
 
 test.serial(
   'requests that arrive together share batches, each gets what it gets alone, and a bad one fails alone',

@@ -3,6 +3,7 @@ import { manualSeed } from '../../addon/runtime.js'
 import type { ExpectedInput } from '../../model/expected-input.js'
 import { inputsAtOnce, shapeAtOnce } from '../../model/images-at-once.js'
 import type { Model, NamedModule } from '../../model/model.js'
+import { whyNone } from '../../cam/reached-layers.js'
 import { spatialSizes, suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
 import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
 import { Tensor } from '../../tensor/tensor.js'
@@ -199,8 +200,10 @@ function footing(listing: LayerListing, tree: readonly ModuleRow[], depth: numbe
     ]
   if (outputs && picked)
     lines.push(`explain uses ${picked.layer}${asOption(picked)}, unless --layer names another. ${picked.reason}`)
-  else if (outputs) lines.push('No layer has an output with spatial positions, which Grad-CAM requires.')
-  else
+  else if (outputs) {
+    const { reason, remedy } = whyNone(outputs)
+    lines.push(`explain has no layer to use: ${reason}. ${remedy}`)
+  } else
     lines.push(
       'With --size, e.g. --size 224x224, it shows what each layer returns, and which one explain uses by default.',
     )

@@ -61,7 +61,7 @@ async function serve(call: ServeCall, loaded: Model[]): Promise<void> {
 }
 
 async function load(
-  { choice, labels, preprocess, layer, reshape }: ModelCall,
+  { choice, labels, preprocess, layer, reshape, part }: ModelCall,
   { devices, trust }: ServeCall,
   loaded: Model[],
 ): Promise<ServedModelOptions> {
@@ -75,5 +75,5 @@ async function load(
   }
   // An architecture is not a file: commands would have to name its weights, too.
   const file = choice.weights === undefined ? basename(choice.file) : undefined
-  return { model: replicas, labels, preprocess, layer, reshape, file }
+  return { model: replicas, labels, preprocess, layer, reshape, part, file }
 }
