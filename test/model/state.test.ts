@@ -11,6 +11,7 @@ const window = [8, 8]
 for (const [name, what] of [
   ['remembering', /'average\.seen' \(aten::mul_\)/],
   ['listing', /'past' \(aten::append\)/],
+  ['keeping', /'packed\.scale' \(an assignment\)/],
 ] as const) {
   test(`passes leave the state of ${name} as it was; a forward of one's own changes it`, async (t) => {
     using model = await nets.load(name)
@@ -43,6 +44,19 @@ for (const [name, what] of [
     assertParity(t, second, nets.value(name, 'second run'), 'the second forward')
   })
 }
+
+test('an object that each run makes is not state, whatever is set of it', async (t) => {
+  using model = await nets.load('packing')
+  const { one } = nets.batch('packing')
+  t.deepEqual(modelNotes(model), [])
+  for (const layer of ['stem', 'last']) {
+    using cam = new Cam(model, { layers: [layer] })
+    using found = await cam.explain(one, { target })
+    assertParity(t, found.cam, nets.value('packing', layer), layer)
+    t.deepEqual(found.notes, [])
+    if (found.execution.path === 'hooked') t.regex(found.execution.why, /objects that are not modules/)
+  }
+})
 
 test('a module that is forked twice is called one after the other', async (t) => {
   using model = await nets.load('forking')

@@ -118,6 +118,41 @@ class Listing(nn.Module):
         return self.head(pooled(torch.relu(self.last(x * float(len(self.past))))))
 
 
+class Packed:
+    """What detectors do with their images: an object that each run makes, and sets attributes of."""
+
+    def __init__(self, values: Tensor, scale: float) -> None:
+        self.values = values
+        self.scale = scale
+
+    def doubled(self) -> None:
+        self.scale = self.scale * 2.0
+
+
+class Packing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.last, self.head = features(), nn.Conv2d(6, 6, 3, 1, 1), nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        packed = Packed(self.stem(x), 1.5)
+        packed.doubled()
+        return self.head(pooled(torch.relu(self.last(packed.values * packed.scale))))
+
+
+class Keeping(nn.Module):
+    """The same object, made once: a run changes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.last, self.head = features(), nn.Conv2d(6, 6, 3, 1, 1), nn.Linear(6, 5)
+        self.packed = Packed(torch.zeros(1), 0.75)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.packed.doubled()
+        return self.head(pooled(torch.relu(self.last(self.stem(x) * self.packed.scale))))
+
+
 class Forking(nn.Module):
     """Runs one module on two scales, each forked."""
 
@@ -314,7 +349,10 @@ def every_case():
     m = Squeezed().eval()
     yield "squeezed", torch.jit.script(m), [x], {"one": grad_cam(m, "stem", [one]), "both": grad_cam(m, "stem", [x])}
 
-    for name, kind in (("remembering", Remembering), ("listing", Listing)):
+    m = Packing().eval()
+    yield "packing", torch.jit.script(m), [one], {"stem": grad_cam(m, "stem", [one]), "last": grad_cam(m, "last", [one])}
+
+    for name, kind in (("remembering", Remembering), ("listing", Listing), ("keeping", Keeping)):
         m = kind().eval()
         scripted = torch.jit.script(m)  # with the state of now
         before = copy.deepcopy(m)

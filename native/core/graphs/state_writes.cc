@@ -34,6 +34,16 @@ void add_once(std::vector<T>& list, const T& value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
 }
 
+// Whether an object is one that the run itself makes, such as the list of images of a detector: it goes with the run.
+bool is_made_by_run(const Frame& frame, Value* object) {
+  bool made = false, given = false;
+  const Tracing tracing{.past_writes = true, .reached = [&](size_t) { given = true; }};
+  for_each_origin(frame, object, tracing, [&](const Frame&, Node* origin) {
+    (origin->kind() == c10::prim::CreateObject ? made : given) = true;
+  });
+  return made && !given;
+}
+
 }  // namespace
 
 std::string StateWrites::text() const {
@@ -46,6 +56,7 @@ StateWrites find_state_writes(jit::Graph& graph, const c10::ivalue::Object* self
   StateWrites writes;
   walk_calls(graph, self, [&](const Frame& frame, Node* node) {
     if (node->kind() == c10::prim::SetAttr) {
+      if (is_made_by_run(frame, node->input(0))) return;
       const auto* of = node->input(0)->node();
       const auto object = of->kind() == c10::prim::GetAttr ? attribute_path(frame, of) : frame.path;
       add_once(writes.attributes, object.empty() ? node->s(c10::attr::name) : object + "." + node->s(c10::attr::name));

@@ -71,11 +71,18 @@ int tap_layer(const std::shared_ptr<Graph>& graph, const std::string& layer, int
   }
 }
 
+bool is_of_object(const Node* set_attr) {
+  const auto type = set_attr->inputs().empty() ? nullptr : set_attr->input(0)->type()->cast<c10::ClassType>();
+  return type && !type->is_module();
+}
+
 // The taps in the order of execution. Throws CannotSplit where the graph cannot be cut.
 std::vector<Node*> find_taps(Graph& graph, size_t layers) {
   std::vector<Node*> taps;
   for_each_node(graph.block(), [&](Node* node) {
-    if (node->kind() == c10::prim::SetAttr) throw CannotSplit("the model changes its own attributes");
+    if (node->kind() == c10::prim::SetAttr)
+      throw CannotSplit(is_of_object(node) ? "the model sets attributes of objects that are not modules"
+                                           : "the model changes its own attributes");
     if (node->kind() == c10::prim::fork) throw CannotSplit("the model forks");
     if (node->kind() == c10::prim::Enter) throw CannotSplit("the model uses a with statement");
     if (!is_tap(node)) return;
