@@ -38,9 +38,9 @@ export function unknownArchitecture(weights: WeightsFile, cause: GradCamError): 
   const problem = fitting === null ? '' : ` They fit the architecture '${fitting}'.`
   return new GradCamError(cause.code, `${describeWeights(weights)}${problem}`, {
     remedy:
-      `Three ways on: load them into an architecture, ScriptModule.load('${named}', { weights: … }), of those that \`gradcam architectures\` ` +
-      'lists; or in Python build the model, load_state_dict, model.eval(), and write a program, ' +
-      "torch.export.save(torch.export.export(model, (x,)), 'model.pt2'); or TorchScript, torch.jit.script(model).save('model.pt').",
+      `Load them into an architecture that \`gradcam architectures\` lists: ScriptModule.load('${named}', { weights: … }). Or, in Python, ` +
+      "load_state_dict into the model, and torch.export.save(torch.export.export(model.eval(), (x,)), 'model.pt2') or " +
+      "torch.jit.script(model.eval()).save('model.pt').",
     details: { key: weights.key, tensors: weights.tensors.size, architecture: fitting },
     cause,
   })

@@ -154,7 +154,7 @@ def smooth_grad_cam_plus_plus(a, gradients):
 
 def elsewhere(model, layer, x, classes, a):
     """What methods show that differentiate the model at noisy copies, or on the line from zeros, with their defaults."""
-    noisy = [observe(model, layer, x + 0.3 * seeded(x.shape, i, x.dtype), classes)[1] for i in range(4)]
+    noisy = [observe(model, layer, x + 0.3 * seeded(x[:1].shape, i, x.dtype), classes)[1] for i in range(4)]
     smooth = [smooth_grad_cam_plus_plus(a[i], [g[i] for g in noisy]) for i in range(len(a))]
     points, weights = np.polynomial.legendre.leggauss(50)
     influence = sum(

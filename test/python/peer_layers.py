@@ -99,11 +99,12 @@ def torch_cam_map(kind, model, layer, x, classes, draw=None, **options):
 
 def cases_of(model, layer, x, classes):
     target = torch.tensor(classes)
-    whole = lambda shape, seed: seeded(shape, seed, x.dtype)
+    # All images share the noise of a copy.
+    same = lambda shape, seed: seeded((1, *shape[1:]), seed, x.dtype).expand(shape)
     # All channels of all images share it.
     shared = lambda shape, seed: seeded(shape[2:], seed, torch.float64).to(x.dtype).expand(shape)
     cases = {
-        "smoothgradcam++": torch_cam_map(MeanGradient, model, layer, x, classes, whole, num_samples=SAMPLES, std=SIGMA),
+        "smoothgradcam++": torch_cam_map(MeanGradient, model, layer, x, classes, same, num_samples=SAMPLES, std=SIGMA),
         "sscam": torch_cam_map(SmoothedScore, model, layer, x, classes, shared, num_samples=SAMPLES, std=SIGMA),
         "iscam": torch_cam_map(IntegratedScore, model, layer, x, classes, num_samples=SAMPLES),
     }

@@ -55,11 +55,14 @@ Tensor wide(const Tensor& tensor) { return at_least_float32(tensor); }
 void at_noisy_copies(Elsewhere& elsewhere, const Sampling& sampling, uint64_t seed, std::vector<LayerReruns>& reruns) {
   const auto& x = elsewhere.x();
   const auto share = 1.0 / static_cast<double>(sampling.count);
+  // The images of a batch share the noise, so that the map of one does not depend on the others.
+  auto sizes = x.sizes().vec();
+  if (!sizes.empty()) sizes.front() = 1;
   for (int64_t i = 0; i < sampling.count; ++i) {
     // From the seed alone, on any device.
     const auto dtype = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     const auto generator = at::make_generator<at::CPUGeneratorImpl>(seed + static_cast<uint64_t>(i));
-    const auto noise = at::randn(x.sizes(), generator, at::TensorOptions(dtype)) * sampling.sigma;
+    const auto noise = at::randn(sizes, generator, at::TensorOptions(dtype)) * sampling.sigma;
     const auto layers = elsewhere.look(x + noise.to(x.options()));
     for (size_t layer = 0; layer < layers.size(); ++layer) {
       auto& found = reruns[layer].found;
