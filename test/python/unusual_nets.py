@@ -324,6 +324,17 @@ def occluded(model, inputs, at, side):
     return lost
 
 
+def stateful(name, m, one):
+    scripted = torch.jit.script(m)  # with the state of now
+    before = copy.deepcopy(m)
+    fresh = lambda: copy.deepcopy(before)
+    return name, scripted, [one], {
+        "first": grad_cam(fresh(), "last", [one]),
+        "second run": (lambda net: (net(one), net(one))[1])(fresh()).detach(),
+        "occlusion": occluded(lambda v: fresh()(v), [one], 0, 8),
+    }
+
+
 def every_case():
     x = seeded((2, 3, 16, 16), 11)
     one = x[:1]
@@ -349,19 +360,8 @@ def every_case():
     m = Squeezed().eval()
     yield "squeezed", torch.jit.script(m), [x], {"one": grad_cam(m, "stem", [one]), "both": grad_cam(m, "stem", [x])}
 
-    m = Packing().eval()
-    yield "packing", torch.jit.script(m), [one], {"stem": grad_cam(m, "stem", [one]), "last": grad_cam(m, "last", [one])}
-
-    for name, kind in (("remembering", Remembering), ("listing", Listing), ("keeping", Keeping)):
-        m = kind().eval()
-        scripted = torch.jit.script(m)  # with the state of now
-        before = copy.deepcopy(m)
-        fresh = lambda: copy.deepcopy(before)
-        yield name, scripted, [one], {
-            "first": grad_cam(fresh(), "last", [one]),
-            "second run": (lambda net: (net(one), net(one))[1])(fresh()).detach(),
-            "occlusion": occluded(lambda v: fresh()(v), [one], 0, 8),
-        }
+    for name, kind in (("remembering", Remembering), ("listing", Listing)):
+        yield stateful(name, kind().eval(), one)
 
     m = Forking().eval()
     yield "forking", torch.jit.script(m), [x], {
@@ -411,6 +411,10 @@ def every_case():
         "gradient of b": input_gradient(m, inputs, 2),
         "occlusion of b": occluded(m, inputs, 2, 8),
     }
+
+    m = Packing().eval()
+    yield "packing", torch.jit.script(m), [one], {"stem": grad_cam(m, "stem", [one]), "last": grad_cam(m, "last", [one])}
+    yield stateful("keeping", Keeping().eval(), one)
 
 
 if __name__ == "__main__":

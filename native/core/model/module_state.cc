@@ -1,5 +1,6 @@
 #include "module_state.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -17,6 +18,20 @@ std::string last_name(const std::string& path) {
   return dot == std::string::npos ? path : path.substr(dot + 1);
 }
 
+// Whether values of a type hold objects, other than modules, with an attribute of one of these names. They are kept
+// whole.
+bool holds_object_with(const c10::TypePtr& type, const std::unordered_set<std::string>& names, int depth = 0) {
+  constexpr int kDeepest = 8;  // a class may hold objects of its own
+  if (depth > kDeepest) return false;
+  const auto inner = [&](const c10::TypePtr& one) { return holds_object_with(one, names, depth + 1); };
+  const auto of_class = type->cast<c10::ClassType>();
+  if (!of_class) return std::ranges::any_of(type->containedTypes(), inner);
+  if (of_class->is_module()) return false;
+  for (size_t i = 0; i < of_class->numAttributes(); ++i)
+    if (names.count(of_class->getAttributeName(i)) || inner(of_class->getAttribute(i))) return true;
+  return false;
+}
+
 }  // namespace
 
 // An attribute is found by its own name: code may reach a module by another path than that of the module tree.
@@ -28,8 +43,11 @@ ModuleState::ModuleState(const jit::Module& root, const StateWrites& writes) : c
     const auto object = module._ivalue();
     if (!seen.insert(object.get()).second) continue;
     const auto type = object->type();
-    for (size_t i = 0; i < type->numAttributes(); ++i)
-      if (names.count(type->getAttributeName(i)) && !type->getAttribute(i)->is_module()) slots_.push_back({object, i});
+    for (size_t i = 0; i < type->numAttributes(); ++i) {
+      const auto& attribute = type->getAttribute(i);
+      const bool is_written = names.count(type->getAttributeName(i)) && !attribute->is_module();
+      if (is_written || holds_object_with(attribute, names)) slots_.push_back({object, i});
+    }
   }
 }
 
