@@ -289,7 +289,9 @@ for (const [net, place] of [
     for (const method of all) {
       t.deepEqual(found.get(undefined, method).shape.slice(2), input.shape.slice(2))
       const flat = numbers(found.get(undefined, method))
-      t.true(Math.min(...flat) >= 0 && Math.max(...flat) <= 1 && Math.max(...flat) > 0.9, method)
+      t.true(Math.min(...flat) >= 0 && Math.max(...flat) <= 1, method)
+      // Only means follow the layer, so that internal influence is one value for each image, which may be negative.
+      if (method !== 'internal-influence') t.true(Math.max(...flat) > 0.9, method)
     }
   })
 }

@@ -1,7 +1,7 @@
 // Models that change their own state, fork, or have operators without a derivative. See test/python/unusual_nets.py.
 import test from 'ava'
 import { Cam, InputPerturbation, modelNotes, type GradCamError } from '../../lib/index.js'
-import { assertParity } from '../support/parity.js'
+import { assertParity, relativeError } from '../support/parity.js'
 import { unusualNets } from '../support/unusual-nets.js'
 
 const nets = await unusualNets()
@@ -38,7 +38,8 @@ for (const [name, what] of [
       using found = await reruns.explain(one, { target })
       for (const { map } of found.maps) maps.push(map.toTypedArray() as Float32Array)
     }
-    t.deepEqual(maps.slice(2), maps.slice(0, 2))
+    // Batches of eight are not rounded as images alone are.
+    for (const [at, map] of maps.slice(2).entries()) t.true(relativeError(map, maps[at]!) < 1e-5)
     using _first = await model.forward(one)
     using second = await model.forward(one)
     assertParity(t, second, nets.value(name, 'second run'), 'the second forward')
