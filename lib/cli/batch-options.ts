@@ -76,7 +76,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   precision: {
     type: 'string',
     value: 'TYPE',
-    help: 'bfloat16 or float16 for what comes before the layer: faster where the hardware supports it, slightly other maps',
+    help: 'bfloat16 or float16 for what comes before the layer: slightly other maps; on some processors faster, on others slower',
   },
   ...preprocessOption,
   write: {

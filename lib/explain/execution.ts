@@ -25,8 +25,9 @@ export type ExecutionPath =
 export interface ExecutionOptions {
   readonly execution?: Execution
   /**
-   * What comes before the first target layer computes in it; the rest, and the map, in float32. 'bfloat16' is about twice
-   * as fast on CPUs that have it (AVX512-BF16, AMX) and on GPUs, and moves maps slightly: docs/performance.md has figures.
+   * What comes before the first target layer computes in it; the rest, and the map, in float32. Maps move slightly. Whether it is
+   * faster depends on the processor: 'bfloat16' takes half the time on AMD's with AVX512-BF16, and 1.1 to 1.4 times the time on Intel's
+   * that have AVX512-BF16 without AMX. docs/performance.md has figures; measure yours.
    * Needs a float32 model that can be split. By default the model's own.
    */
   readonly precision?: 'bfloat16' | 'float16'
