@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { emptyCache, GradCamError, ScriptModule, Tensor, tensorMemory } from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { smallNets } from '../support/models.js'
+import { needing } from '../support/needs.js'
 
 const nets = await smallNets()
 const MiB = 2 ** 20
@@ -121,7 +122,7 @@ function faultsOfExplanation(): number {
 }
 
 // Some 70 of each explanation, where glibc gives the ends of heaps back to the system. What remains are those of JavaScript.
-const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip
+const onLinux = needing('linux', process.platform === 'linux', test.serial)
 onLinux('the small blocks of an explanation are not requested from the system again in the next', (t) => {
   const faults = faultsOfExplanation()
   t.log(`${faults} page faults for each explanation`)
