@@ -26,8 +26,8 @@ export interface ExecutionOptions {
   readonly execution?: Execution
   /**
    * What comes before the first target layer computes in it; the rest, and the map, in float32. Maps move slightly. Whether it is
-   * faster depends on the processor: 'bfloat16' takes half the time on AMD's with AVX512-BF16, and 1.1 to 1.4 times the time on Intel's
-   * that have AVX512-BF16 without AMX. docs/performance.md has figures; measure yours.
+   * faster depends on the processor: 'bfloat16' takes a third to a half of the time on those with AMX and on AMD's with AVX512-BF16,
+   * but 1.1 to 1.4 times the time on Intel's that have AVX512-BF16 without AMX. docs/performance.md has figures; measure yours.
    * Needs a float32 model that can be split. By default the model's own.
    */
   readonly precision?: 'bfloat16' | 'float16'
