@@ -92,7 +92,7 @@ export async function suggestFrom(
   return suggested.length > 0 ? suggested : await suggestAmong(pass, observed, spatialSizes(shape))
 }
 
-/** Without layers that see windows or crops, as images of their own: there is no one map of them. */
+/** Without layers that see windows or crops as images of their own, which one map cannot show. */
 const withRowPerImage = (observed: readonly LayerOutput[], images: number | undefined): readonly LayerOutput[] =>
   observed.filter(({ path, shape }) => path === '' || images === undefined || !shape || shape[0] === images)
 

@@ -38,7 +38,7 @@ async function run({ spec, out, partial, inputs, explainer }: IsolatedWork): Pro
   })
 }
 
-// Without the worker there is nobody to work for.
+// Without the worker its result would reach no one.
 process.once('disconnect', () => process.exit(1))
 process.once('message', (work: IsolatedWork) => {
   void run(work)

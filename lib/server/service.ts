@@ -54,7 +54,7 @@ export class ExplainService {
   /** Prepares the models. Throws as `pickLayer` and the explainers do. */
   static async open(settings: ServerSettings, onBatch: (model: string) => BatchListener): Promise<ExplainService> {
     const opened = new Map<string, ServedModel>()
-    // The images by which models are prepared are no requests, and are not counted.
+    // The images that prepare models are not requests, and are not counted.
     let isReady = false
     for (const one of settings.models) {
       const { batchWindow, maxBatch } = settings

@@ -62,14 +62,14 @@ export class BucketFolder {
     }
   }
 
-  /** Null where there is no such object. */
+  /** Null where the object does not exist. */
   async look(name: string): Promise<ObjectFacts | null> {
     return await this.#ask(name, 'cannot be looked at', async ({ client, sdk }, to) =>
       factsOf(await client.send(new sdk.HeadObjectCommand(to))),
     ).catch(nullIfMissing)
   }
 
-  /** The bytes of an object, with its tag; null where there is no such object. */
+  /** The bytes of an object, with its tag; null where the object does not exist. */
   async read(name: string): Promise<(ObjectFacts & { readonly content: Uint8Array; readonly tag: string }) | null> {
     return await this.#ask(name, 'cannot be read', async ({ client, sdk }, to) => {
       const found = await client.send(new sdk.GetObjectCommand(to))
@@ -83,7 +83,7 @@ export class BucketFolder {
     return found && Buffer.from(found.content).toString()
   }
 
-  /** The bytes piece by piece; null where there is no such object. */
+  /** The bytes piece by piece; null where the object does not exist. */
   async stream(name: string): Promise<Readable | null> {
     return await this.#ask(name, 'cannot be read', async ({ client, sdk }, to) => {
       const { Body } = await client.send(new sdk.GetObjectCommand(to))
@@ -91,7 +91,7 @@ export class BucketFolder {
     }).catch(nullIfMissing)
   }
 
-  /** The lines of an object, of which no more than some are in memory; none where there is no such object. */
+  /** The lines of an object, of which no more than some are in memory; none where the object does not exist. */
   async *lines(name: string): AsyncGenerator<string, undefined> {
     const stream = await this.stream(name)
     if (!stream) return

@@ -17,7 +17,7 @@ export function failureOf(error: unknown): Failure {
   return { name: code ?? name, status: $metadata?.httpStatusCode ?? null, message: text }
 }
 
-/** Whether the storage says that there is no such object, rather than that it fails. */
+/** Whether the storage says that an object does not exist, rather than that it fails. */
 export function isMissing(error: unknown): boolean {
   const { name, status } = failureOf(error)
   return name !== 'NoSuchBucket' && (name === 'NoSuchKey' || name === 'NotFound' || status === 404)

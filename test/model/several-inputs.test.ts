@@ -205,7 +205,7 @@ test('a layer that sees parts of each image is not suggested, and refused by its
   await t.throwsAsync(parts.explain(one, { target }), { code: 'ERR_LAYER_OUTPUT', message: /4 rows for 1 image/ })
 })
 
-test('a dropout that evaluation skips by its probability is no randomness', async (t) => {
+test('a dropout that evaluation skips by its probability is not random', async (t) => {
   using model = await nets.load('heads')
   t.deepEqual(modelNotes(model), [])
 })

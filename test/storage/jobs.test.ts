@@ -76,7 +76,7 @@ withStorage('objects as sources and results: the same files and lines as of fold
   t.is(batch(`${bucket.url}in`, '--out', out, '--resume', '--alpha', '0.1').code, 2, 'another job')
 })
 
-withStorage('a list of objects, an object, a broken one, a key that is no path', async (t) => {
+withStorage('a list of objects, an object, a broken one, a key that is not a path', async (t) => {
   const { folder, bucket, batch } = await placeOf(t)
   const source = new BucketFolder(`${bucket.url}odd`)
   await source.put('good.jpg', readFileSync(join(folder, 'in', '1.jpg')))

@@ -49,7 +49,7 @@ export async function pipInstall(install: PipInstall): Promise<string> {
   for (const [index, step] of steps.entries()) {
     const partial = makeInstallFolder(cache)
     const undo = removeOnSignal(partial)
-    // Compiling PyTorch's Python, which nobody will import, takes twice as long as all the rest.
+    // PyTorch's Python is never imported here, and compiling it takes twice as long as all the rest.
     const always = step.importable === false ? ['--no-compile'] : []
     const pip = (requirements: readonly string[], options: readonly string[] = []): Promise<PipEnd> =>
       runPip([...always, ...options, ...requirements], partial, undo)
