@@ -9,7 +9,7 @@ import { mergeParts, tallyManifest } from './merge.js'
 import { readQueuedSpec } from './read-spec.js'
 import type { ChunkTools } from './run-chunk.js'
 import type { JobTask } from './task.js'
-import { areSame, refuseVersions } from './versions.js'
+import { isOfOtherVersions } from './versions.js'
 import { allOf, readAhead } from './read-ahead.js'
 import { openWorkspace } from './open-workspace.js'
 import type { Listing, Workspace } from './workspace.js'
@@ -63,8 +63,7 @@ export async function coordinate(
   const seconds = (): number => (Date.now() - task.began) / 1000
   // It died after it had merged.
   if (!(await workspace.exists())) return (await tallyManifest(workspace)).summary(seconds(), false)
-  if (task.versions && otherVersions === 'refuse' && !areSame(task.versions, versions))
-    throw refuseVersions(task.versions, versions)
+  isOfOtherVersions(task.versions, versions, otherVersions) // refused here, or recorded with each line
   const spec = await readQueuedSpec(workspace, task.spec)
   await workspace.make()
   await workspace.resume() // where an earlier attempt failed

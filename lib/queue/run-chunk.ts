@@ -10,7 +10,7 @@ import type { ModelCache } from './model-cache.js'
 import { readQueuedSpec } from './read-spec.js'
 import type { Roots } from './roots.js'
 import type { WorkObserver } from './observer.js'
-import { areSame, refuseVersions, type OtherVersions, type Versions } from './versions.js'
+import { isOfOtherVersions, type OtherVersions, type Versions } from './versions.js'
 import { toEntry, type ChunkTask, type TaskInput } from './task.js'
 import { observedSink, observeRecords, timed } from './observed.js'
 import { openWorkspace } from './open-workspace.js'
@@ -65,8 +65,7 @@ export async function runChunk(
 ): Promise<ChunkOutcome> {
   const workspace = openWorkspace(await roots.check(task.out, 'folder of results'))
   if ((await workspace.isStopped()) || (await workspace.isDone(task.chunk))) return { state: 'dropped', inputs: 0 }
-  const isOther = task.versions !== undefined && !areSame(task.versions, versions)
-  if (isOther && otherVersions === 'refuse') throw refuseVersions(task.versions, versions)
+  const isOther = isOfOtherVersions(task.versions, versions, otherVersions)
   const spec = await readQueuedSpec(workspace, task.spec)
   const attempt = randomUUID()
   const store = new ChunkStore(workspace, task, { name: attempt, versions: isOther ? versions : null }, lost)

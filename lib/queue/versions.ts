@@ -25,14 +25,20 @@ export function ownVersions(): Versions {
 }
 
 /** Whether two give the same results, as far as their versions tell: one that is not known is not compared. */
-export function areSame(one: Versions, other: Versions): boolean {
+function areSame(one: Versions, other: Versions): boolean {
   const isOther = one.libtorch !== null && other.libtorch !== null && one.libtorch !== other.libtorch
   return one.package === other.package && !isOther
 }
 
-/** The error of a worker that refuses other versions. */
-export function refuseVersions(job: Versions, own: Versions): GradCamError {
-  return new GradCamError(
+/**
+ * Whether a job was enqueued with other versions than a worker's own.
+ *
+ * Throws ERR_QUEUE_REFUSED where it was, and the worker refuses them.
+ */
+export function isOfOtherVersions(job: Versions | undefined, own: Versions, otherVersions: OtherVersions): boolean {
+  if (job === undefined || areSame(job, own)) return false
+  if (otherVersions === 'record') return true
+  throw new GradCamError(
     'ERR_QUEUE_REFUSED',
     `The job was enqueued with ${describe(job)}, and this worker runs ${describe(own)}.`,
     {
