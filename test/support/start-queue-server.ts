@@ -51,6 +51,25 @@ export async function untilListening(port: number, child: ChildProcess, most = 5
   }
 }
 
+/** Starts a server, which `signal` ends at once. */
+async function restartable(
+  start: () => Promise<ChildProcess>,
+  signal: NodeJS.Signals,
+): Promise<Pick<TestServer, 'stop' | 'restart'>> {
+  let child = await start()
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    await ended
+  }
+  const restart = async (): Promise<void> => {
+    await stop()
+    child = await start()
+  }
+  return { stop, restart }
+}
+
 /**
  * @param password where it has one
  * @param tls files of a certificate and its key, where it speaks TLS alone
@@ -74,22 +93,11 @@ export async function startRedis(
     await untilListening(port, child)
     return child
   }
-  let child = await start()
-  const stop = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
-  }
   const secret = password === undefined ? '' : `:${encodeURIComponent(password)}@`
   return {
     url: `${tls ? 'rediss' : 'redis'}://${secret}127.0.0.1:${port}`,
     port,
-    stop,
-    restart: async () => {
-      await stop()
-      child = await start()
-    },
+    ...(await restartable(start, 'SIGKILL')),
   }
 }
 
@@ -125,21 +133,10 @@ export async function startPostgres(folder: string, password: string): Promise<T
     await untilListening(port, child)
     return child
   }
-  let child = await start()
-  /** SIGQUIT ends it at once, without writing what is in memory, so that it recovers from its log when it starts. */
-  const stop = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill('SIGQUIT')
-    await ended
-  }
   return {
     url: `postgres://gradcam:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`,
     port,
-    stop,
-    restart: async () => {
-      await stop()
-      child = await start()
-    },
+    // SIGQUIT ends it at once, without writing what is in memory, so that it recovers from its log when it starts.
+    ...(await restartable(start, 'SIGQUIT')),
   }
 }
