@@ -1,14 +1,13 @@
-import { digest } from '../base/digest.js'
-import { expect, invalid, isInstance } from '../base/check.js'
-import { BatchExplanation } from '../batch/result.js'
+import { expect, invalid } from '../base/check.js'
+import type { BatchExplanation } from '../batch/result.js'
 import { BucketFolder } from '../storage/bucket-folder.js'
 import { isObjectUrl } from '../storage/object-url.js'
 import { isStorageFailure } from '../storage/storage-error.js'
-import { fileOf } from './file-names.js'
-import { checkId, FolderSink, readSinkSpec } from './folder-sink.js'
+import { FolderSink } from './folder-sink.js'
 import type { ResultSink } from './job.js'
 import type { WrittenFile } from './job-line.js'
 import type { JobSpec } from './job-spec.js'
+import { readSinkSpec, writeResult, type SinkSpec } from './write-result.js'
 
 /**
  * Writes the files of results as objects of a storage: for the input `sub/a.jpg` e.g. `s3://bucket/prefix/sub/a.jpg.overlay.jpg`.
@@ -16,7 +15,7 @@ import type { JobSpec } from './job-spec.js'
  */
 export class BucketSink implements ResultSink {
   readonly #folder: BucketFolder
-  #spec: Pick<JobSpec, 'write' | 'alpha'> = { write: [], alpha: 0.5 }
+  #spec: SinkSpec = { write: [], alpha: 0.5 }
 
   /** @param url s3://bucket/prefix */
   constructor(url: string) {
@@ -33,16 +32,7 @@ export class BucketSink implements ResultSink {
    * @throws GradCamError ERR_STORAGE, ERR_TOOL_MISSING, ERR_INVALID_ARGUMENT for an id that is not a path
    */
   async write(result: BatchExplanation<unknown>): Promise<Readonly<Record<string, WrittenFile>>> {
-    if (!isInstance(result, BatchExplanation)) throw invalid('result', 'a BatchExplanation', result)
-    checkId(result.id)
-    const files: Record<string, WrittenFile> = {}
-    for (const kind of this.#spec.write) {
-      const name = fileOf(result.id, kind)
-      const bytes = await result.encode(kind, { alpha: this.#spec.alpha })
-      await this.#folder.put(name, bytes)
-      files[kind] = { name, bytes: bytes.length, sha256: await digest(bytes) }
-    }
-    return files
+    return await writeResult(result, this.#spec, (name, bytes) => this.#folder.put(name, bytes))
   }
 
   isFatal(error: unknown): boolean {

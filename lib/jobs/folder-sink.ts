@@ -1,13 +1,11 @@
-import type { BatchFile } from '../batch/encode.js'
-import { BatchExplanation } from '../batch/result.js'
-import { expect, invalid, isInstance, show } from '../base/check.js'
-import { GradCamError } from '../base/errors.js'
-import { fileOf, isBelow, isPartialName, partialFolder } from './file-names.js'
-import { digest } from '../base/digest.js'
+import type { BatchExplanation } from '../batch/result.js'
+import { expect, invalid } from '../base/check.js'
+import { isPartialName, partialFolder } from './file-names.js'
 import { FileWriter, isDiskFailure } from './file-writer.js'
 import type { ResultSink } from './job.js'
 import type { WrittenFile } from './job-line.js'
 import type { JobSpec } from './job-spec.js'
+import { readSinkSpec, writeResult, type SinkSpec } from './write-result.js'
 
 /**
  * Writes the files of results into a folder: for the input `sub/a.jpg` e.g. `sub/a.jpg.overlay.jpg`. Each file is written
@@ -15,7 +13,7 @@ import type { JobSpec } from './job-spec.js'
  */
 export class FolderSink implements ResultSink {
   readonly #writer: FileWriter
-  #spec: Pick<JobSpec, 'write' | 'alpha'> = { write: [], alpha: 0.5 }
+  #spec: SinkSpec = { write: [], alpha: 0.5 }
 
   /**
    * @param folder is made where it does not exist
@@ -39,16 +37,7 @@ export class FolderSink implements ResultSink {
    * @throws GradCamError ERR_IMAGE_WRITE, ERR_INVALID_ARGUMENT for an id that leads out of the folder
    */
   async write(result: BatchExplanation<unknown>): Promise<Readonly<Record<string, WrittenFile>>> {
-    if (!isInstance(result, BatchExplanation)) throw invalid('result', 'a BatchExplanation', result)
-    checkId(result.id)
-    const files: Record<string, WrittenFile> = {}
-    for (const kind of this.#spec.write) {
-      const name = fileOf(result.id, kind)
-      const bytes = await result.encode(kind, { alpha: this.#spec.alpha })
-      await this.#writer.write(name, bytes)
-      files[kind] = { name, bytes: bytes.length, sha256: await digest(bytes) }
-    }
-    return files
+    return await writeResult(result, this.#spec, (name, bytes) => this.#writer.write(name, bytes))
   }
 
   isFatal(error: unknown): boolean {
@@ -58,18 +47,4 @@ export class FolderSink implements ResultSink {
   async close(): Promise<void> {
     await this.#writer.end().catch(() => {}) // what stays there is removed by the next run
   }
-}
-
-/** What a sink requires of a specification. */
-export function readSinkSpec(spec: JobSpec): Pick<JobSpec, 'write' | 'alpha'> {
-  const { write, alpha } = expect.options(spec, 'spec')
-  return { write: expect.list('spec.write', write, isString, 'kinds of files'), alpha }
-}
-
-const isString = (value: unknown): value is BatchFile => typeof value === 'string'
-
-/** Ids of {@link FileSource} are safe; those of another source may come from anywhere. */
-export function checkId(id: string): void {
-  if (isBelow(id)) return
-  throw new GradCamError('ERR_INVALID_ARGUMENT', `The id ${show(id)} is not a path below the folder of the results.`)
 }
