@@ -117,4 +117,7 @@ export interface NativeBinding {
     alpha: number,
     result: Uint8Array | Uint16Array,
   ): Promise<void>
+  /** See native/core/images/overlay.h; `colors` as for `drawMap`. */
+  overlay(images: TensorHandle, maps: TensorHandle, colors: Float32Array, alpha: number): TensorHandle
+  colorize(values: TensorHandle, colors: Float32Array): TensorHandle
 }

@@ -212,6 +212,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"memory", memory},
       {"frameImage", frame_image_async},
       {"drawMap", draw_map_async},
+      {"overlay", overlay_images},
+      {"colorize", colorize_values},
       {"randomizedModel", randomized_model_async},
       {"impute", impute_async},
       {"randomUniform", random_uniform},
