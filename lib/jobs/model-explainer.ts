@@ -127,24 +127,19 @@ export class ModelExplainer implements JobExplainer {
   }
 }
 
-/** Loads the model once for each device. */
+/** A model for each device. */
 async function loadReplicas(
   { model: { path, architecture }, preprocess }: JobSpec,
   devices: readonly string[],
   loading: Pick<LoadOptions, 'trust' | 'libraries'>,
 ): Promise<Model[]> {
-  const threads = threadsOfReplicas(devices)
-  const models: Model[] = []
-  try {
-    const { size } = framingOf([224, 224], preprocess)
-    const trial = { shape: [1, 3, ...size] }
-    const options = { ...threads, ...loading, trial, ...(architecture !== undefined && { weights: path }) }
-    for (const device of devices) models.push(await ScriptModule.load(architecture ?? path, { device, ...options }))
-    return models
-  } catch (error) {
-    for (const model of models) model.dispose()
-    throw error
-  }
+  const { size } = framingOf([224, 224], preprocess)
+  const trial = { shape: [1, 3, ...size] }
+  const options = { ...threadsOfReplicas(devices), ...loading, trial }
+  return await ScriptModule.loadEach(architecture ?? path, devices, {
+    ...options,
+    ...(architecture !== undefined && { weights: path }),
+  })
 }
 
 /** The threads of LibTorch for each of these replicas, which share those of the CPU. */

@@ -20,6 +20,7 @@
 #include "model_plan.h"
 #include "operators.h"
 #include "plan.h"
+#include "quadrature.h"
 #include "random.h"
 
 namespace gradcam::node {
@@ -218,6 +219,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"impute", impute_async},
       {"randomUniform", random_uniform},
       {"runs", runs_of_call},
+      {"gaussLegendre", quadrature_points},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
