@@ -100,6 +100,7 @@ export class ScriptModule implements Model {
    */
   static async load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<ScriptModule> {
     const { device = 'cpu' } = expect.options(options)
+    expect.string('device', device)
     const [model] = await ScriptModule.loadEach(source, [device], options)
     return model as ScriptModule
   }
@@ -110,10 +111,10 @@ export class ScriptModule implements Model {
     devices: readonly string[],
     options: Omit<LoadOptions, 'device'>,
   ): Promise<ScriptModule[]> {
-    const { weights, libraries, threads, splitMemory, signal, trust = 'trusted', trial } = options
+    const { weights, libraries, threads, splitMemory, signal, trust = 'trusted', trial } = expect.options(options)
+    expect.strings('devices', devices, "['cpu']")
     if (splitMemory !== undefined) checkByteLimit(splitMemory)
     const placement = { threads: threads === undefined ? 0 : checkThreads(threads), splitMemory }
-    for (const device of devices) expect.string('device', device)
     expect.signal(signal)
     const untrusted = expect.oneOf('trust', trust, ['trusted', 'untrusted']) === 'untrusted'
     const limits = checkTrial(trial)
