@@ -89,6 +89,18 @@ for (const [name, reason] of Object.entries(reasons)) {
   })
 }
 
+test('the command line leaves nothing either', async (t) => {
+  const { folder, batch } = await workplace(t)
+  for (const more of [
+    ['--layer', 'nowhere'],
+    ['--target', '99'],
+    ['--device', 'cuda:63'],
+  ]) {
+    t.is(batch(['in', '--out', 'new/out', ...common, ...more]).code, 1, more.join(' '))
+    t.deepEqual(readdirSync(folder), ['in'], more.join(' '))
+  }
+})
+
 /** Every file of a folder, by its name. */
 const contentOf = (folder: string): Readonly<Record<string, string>> =>
   Object.fromEntries(

@@ -53,14 +53,15 @@ export const command: Command = {
   run: async (values, positionals) => {
     const call = await readBatchCall(values, positionals)
     const { sources, out } = call
-    if (!isObjectUrl(out)) await makeFolder(out)
     const options = { labels: call.job.labels, exclude: out, stdin: process.stdin }
     const source = await FileSource.open(sources, options).catch((error: unknown) => {
       throw isCode(error, 'ERR_INVALID_ARGUMENT') ? usageError(error.message) : error
     })
     const inputs = await placeFlags(call)
     const spec = await makeJobSpec({ ...call.job, inputs, sources, base: source.base })
-    return call.queue ? runQueued(spec, call, call.queue) : run(spec, call, source)
+    if (!call.queue) return run(spec, call, source)
+    if (!isObjectUrl(out)) await makeFolder(out)
+    return runQueued(spec, call, call.queue)
   },
 }
 
