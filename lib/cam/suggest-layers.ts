@@ -133,7 +133,8 @@ async function suggestAmong(
   ]
   const before = outputs.slice(0, outputs.indexOf(last))
   for (let finest = area(last); ;) {
-    const finer = lastSpatialLayer(before.filter((output) => output.shape?.length === 4 && area(output) > finest))
+    const isFiner = (output: LayerOutput): boolean => isChannelsFirst(pass, output, inputSize) && area(output) > finest
+    const finer = lastSpatialLayer(before.filter(isFiner))
     if (!finer) return suggestions
     finest = area(finer)
     const reason = `The last layer of ${size(finer).join(' x ')}: a finer grid, earlier features; for LayerCAM, or beside other layers.`

@@ -49,6 +49,16 @@ for (const [name, { layer, reshape, target: asked = target }] of Object.entries(
   })
 }
 
+test('staged: layers of a stage whose features come last are not suggested as a finer grid', async (t) => {
+  using model = await nets.load('staged')
+  const { both } = nets.batch('staged')
+  const suggested = (await suggestLayers(model, both)).map(({ layer }) => layer)
+  t.deepEqual(suggested, ['stage', 'stem'])
+  using cam = new Cam(model, { layers: suggested })
+  using found = await cam.explain(both, { target })
+  for (const layer of suggested) assertParity(t, found.get(layer), nets.value('staged', layer), layer)
+})
+
 test('speech: a convolution of the same signal has its channels before the steps', async (t) => {
   using model = await nets.load('speech')
   const { both } = nets.batch('speech')

@@ -97,6 +97,27 @@ class Gated(nn.Module):
         return self.head(torch.relu(self.gate(self.stem(x))).mean([2, 3]))
 
 
+class Stage(nn.Module):
+    """As ConvNeXt's: its linear layer sees [N, h, w, C], whose last two sizes look like a finer grid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depthwise, self.linear = nn.Conv2d(8, 8, 3, 1, 1, groups=8), nn.Linear(8, 18)
+        self.act, self.back = nn.GELU(), nn.Linear(18, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.back(self.act(self.linear(self.depthwise(x).permute(0, 2, 3, 1)))).permute(0, 3, 1, 2)
+
+
+class Staged(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.down, self.stage, self.head = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 2, 2), Stage(), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.stage(self.down(torch.tanh(self.stem(x))))).mean([2, 3]))
+
+
 class Spectrum(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.fft.rfft2(x)
@@ -204,6 +225,9 @@ def every_case():
     yield "columns", torch.jit.script(m), [wide], {"columns": part_cam(m, "columns", [wide]).relu()}
     m = Gated().eval()
     yield "gated", torch.jit.script(m), [x], {"gate": part_cam(m, "gate", [x]).relu()}
+
+    m = Staged().eval()
+    yield "staged", torch.jit.script(m), [x], {"stage": part_cam(m, "stage", [x]).relu(), "stem": part_cam(m, "stem", [x]).relu()}
 
     m = Filtered(whole=False).eval()
     yield "filtered", torch.jit.script(m), [x], {"stem": part_cam(m, "stem", [x]).relu()}
