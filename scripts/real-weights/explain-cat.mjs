@@ -4,7 +4,7 @@
 //   node scripts/real-weights/explain-cat.mjs OUT
 //
 // pip installs the packages into a folder that is removed again. Look at OUT/program and OUT/weights.
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadNpy } from 'libtorch-gradcam'
 import { architecturesFolder } from '#internal'
@@ -31,7 +31,7 @@ for (const [folder, model, options] of /** @type {const} */ ([
   const text = gradcam('explain', file('cat.png'), '--model', ...model, ...options, '--out', file(folder), '--json')
   const found = JSON.parse(text.trim().split('\n')[0] ?? '')
   console.log(
-    `${folder}: ${found.label} (class ${found.class}), score ${found.score}, at ${found.layer}; ${file(folder)}`,
+    `${folder}: ${found.label} (class ${found.target}), score ${found.score}, at ${found.layer}; ${file(folder)}`,
   )
   if (!/cat/.test(found.label ?? '')) throw new Error(`'${found.label}' is not a cat`)
 }
@@ -47,6 +47,7 @@ const program = [
   '--out',
   file('batch'),
 ]
+rmSync(file('batch'), { recursive: true, force: true }) // of a run before
 gradcam('batch', file('cat.npy'), ...program)
 const line = JSON.parse(readFileSync(join(file('batch'), 'manifest.jsonl'), 'utf8').trim())
 const [map, expected] = [await elements(join(file('batch'), 'cat.npy.map.npy')), await elements(file('map.npy'))]

@@ -6,7 +6,7 @@
 //
 // pip installs the packages into a folder that is removed again. What is found is held to eager PyTorch where
 // that says a number. Look at the images in OUT.
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { gradcam, runWithPackages } from './packages.mjs'
 
@@ -46,6 +46,7 @@ for (const name of ['speech', 'silence']) {
 // Sound: the pitch. 360 bins of 20 cents from 31.7 Hz on.
 console.log(gradcam('doctor', file('pitch.pt'), '--shape', '1x1024'))
 console.log(gradcam('layers', file('pitch.pt'), '--shape', '1x1024'))
+rmSync(file('pitch'), { recursive: true, force: true }) // of a run before
 gradcam(
   'batch',
   file('tones', '*.npy'),
