@@ -48,10 +48,20 @@ export async function chooseModel(
 }
 
 export async function loadChoice(choice: ModelChoice, loading: LoadOptions): Promise<ScriptModule> {
-  const { file, weights, libraries } = choice
-  const model = await ScriptModule.load(file, { ...loading, libraries, ...(weights !== undefined && { weights }) })
-  sayWhereFound(model.weights)
-  return model
+  const [model] = await loadChoices(choice, [loading.device ?? 'cpu'], loading)
+  return model as ScriptModule
+}
+
+/** A model for each of these devices. */
+export async function loadChoices(
+  { file, weights, libraries }: ModelChoice,
+  devices: readonly string[],
+  loading: Omit<LoadOptions, 'device'>,
+): Promise<ScriptModule[]> {
+  const options = { ...loading, libraries, ...(weights !== undefined && { weights }) }
+  const models = await ScriptModule.loadEach(file, devices, options)
+  sayWhereFound(models[0]?.weights ?? null)
+  return models
 }
 
 /** Says where in their file weights were found, if that is not the file itself. */

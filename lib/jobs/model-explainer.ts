@@ -143,26 +143,22 @@ export class ModelExplainer implements JobExplainer {
   }
 }
 
-/** Loads the model once for each device. */
+/** A model for each device. */
 async function loadReplicas(
   { model: { path, architecture }, preprocess }: JobSpec,
   devices: readonly string[],
   loading: Pick<LoadOptions, 'trust' | 'libraries'>,
   cache: string | undefined,
 ): Promise<Model[]> {
-  const threads = threadsOfReplicas(devices)
-  const models: Model[] = []
-  try {
-    const file = await localFile(path, 'model', cache)
-    const { size } = framingOf([224, 224], preprocess)
-    const trial = { shape: [1, 3, ...size] }
-    const options = { ...threads, ...loading, trial, ...(architecture !== undefined && { weights: file }) }
-    for (const device of devices) models.push(await ScriptModule.load(architecture ?? file, { device, ...options }))
-    return models
-  } catch (error) {
-    for (const model of models) model.dispose()
-    throw error
-  }
+  const file = await localFile(path, 'model', cache)
+  const { size } = framingOf([224, 224], preprocess)
+  const trial = { shape: [1, 3, ...size] }
+  return await ScriptModule.loadEach(architecture ?? file, devices, {
+    ...threadsOfReplicas(devices),
+    ...loading,
+    trial,
+    ...(architecture !== undefined && { weights: file }),
+  })
 }
 
 /** The threads of LibTorch for each of these replicas, which share those of the CPU. */
