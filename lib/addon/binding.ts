@@ -96,7 +96,12 @@ export interface NativeBinding {
   /** The names that a plan's methods may have. */
   layerMethods(): string[]
   /** What the dimensions of a layer's output are, by the spatial sizes of the input: see layout_of in native/core/maps/maps.h. */
-  layoutOf(shape: readonly number[], inputSize: readonly number[]): 'channels-first' | 'tokens' | 'channels-last'
+  layoutOf(
+    shape: readonly number[],
+    inputSize: readonly number[],
+    model?: ModelHandle,
+    layer?: string,
+  ): 'channels-first' | 'tokens' | 'channels-last'
 
   /** Fills `planes`. The arrays must not be changed until the promise settles; the same holds for `drawMap`. */
   frameImage(

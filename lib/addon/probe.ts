@@ -8,19 +8,27 @@ import type { LoadFailure, ProbeAnswer, RuntimeFacts } from './probe-child.js'
 export type Probe =
   { readonly ok: true; readonly facts: RuntimeFacts; readonly file: string } | ({ readonly ok: false } & LoadFailure)
 
+/** Longer than loading takes on a busy machine. */
+const longest = 180_000
+
 /** Loads an addon, or the one that the package would load, in a child process and runs a tensor operator in it. */
 export async function probeAddon(file?: string): Promise<Probe> {
   const script = fileURLToPath(program('addon/probe-child.js'))
   const env = file ? { ...process.env, GRADCAM_ADDON: file } : process.env
-  const result = await run(process.execPath, [script], { env, timeout: 60_000 })
+  const began = performance.now()
+  const result = await run(process.execPath, [script], { env, timeout: longest })
   const answer = readAnswer(result.stdout)
   if (answer && 'facts' in answer) return { ok: true, facts: answer.facts, file: answer.file }
   if (answer) return { ok: false, ...answer.failure }
-  // The dynamic loader may end the process itself.
+  if (performance.now() - began >= longest) {
+    const problem = `Loading the addon took longer than ${longest / 1000} s, and was ended.`
+    return { ok: false, problem, remedy: 'Try again where the machine has less to do.' }
+  }
+  // The dynamic loader may end the process itself, and says why.
   const { meaning, remedy } = explainLoadError(result.stderr, null)
   const ending = result.signal ?? `exit code ${result.code}`
-  const problem =
-    `Loading the addon ended the process with ${ending} (${meaning}). ${lastLines(result.stderr, 3)}`.trim()
+  const cause = result.stderr.trim() === '' ? '' : ` (${meaning})`
+  const problem = `Loading the addon ended the process with ${ending}${cause}. ${lastLines(result.stderr, 3)}`.trim()
   return { ok: false, problem, remedy: `${remedy}.` }
 }
 

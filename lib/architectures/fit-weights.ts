@@ -60,11 +60,25 @@ export function fitWeights(architecture: Architecture, empty: ArchitecturePlan, 
   })
   if (missing.length > 0 || misshapen.length > 0 || unexpected.length > 0)
     throw misfit(architecture, weights, { missing, misshapen, unexpected })
-  const { modules, children, methods, fixedBatch } = empty
+  const { modules, children, fixedBatch } = empty
   const inputs = inputsFor(empty, tensors)
   const dtype = tensors.find(({ isParameter }) => isParameter)?.tensor.dtype ?? 'float32'
-  return { plan: { modules, tensors, children, methods, inputs, fixedBatch }, classes, prefix, dtype }
+  const methods = dtype === 'float64' ? empty.methods.map(inFloat64) : empty.methods
+  const all = dtype === 'float64' ? tensors.map(constantInFloat64) : tensors
+  return { plan: { modules, tensors: all, children, methods, inputs, fixedBatch }, classes, prefix, dtype }
 }
+
+/**
+ * The code of an architecture in the type of weights of float64, as that of `model.double()` is in Python: an export writes down the
+ * type that the weights had then. 6 is float32, 7 is float64.
+ */
+const inFloat64 = ({ module, text }: ModelPlan['methods'][number]): ModelPlan['methods'][number] => ({
+  module,
+  text: text.replace(/\bdtype=6\b/g, 'dtype=7').replace(/(torch\.to\(\w+, )6\b/g, '$17'),
+})
+
+const constantInFloat64 = (planned: PlannedTensor): PlannedTensor =>
+  planned.tensor.dtype === 'float32' ? { ...planned, convertTo: 'float64' } : planned
 
 const isFloat = (dtype: StoredDType): boolean => /float/.test(dtype)
 /** Weights are often published in half of float32, which holds all of their values: it is what load_state_dict makes of them. */

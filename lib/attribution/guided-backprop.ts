@@ -53,7 +53,13 @@ export class GuidedBackprop extends Explainer {
     const gradient = Tensor.own(explained.inputGradient as TensorHandle)
     const { classes: targets, scores } = explained
     const { model } = this
-    const conditions = await conditionsOrDispose(output, gradient, model, { scores, gradient: true }, options)
+    const conditions = await conditionsOrDispose(
+      output,
+      gradient,
+      model,
+      { scores, gradient: true, from: 'ruled' },
+      options,
+    )
     return new GuidedBackpropExplanation({
       model,
       output,

@@ -82,7 +82,7 @@ export class GuidedGradCam implements Disposable {
       using large = await resizeSpatial(map.cam, last ? shape.slice(1, 3) : shape.slice(2), mode, options)
       const attribution = tidy(() => guided.attribution.mul(last ? large.permute([0, 2, 3, 1]) : large))
       const intercepted = guided.intercepted as number
-      const own = await conditionsOfTensor(attribution, model, { scores, gradient: true }, options)
+      const own = await conditionsOfTensor(attribution, model, { scores, gradient: true, from: 'ruled' }, options)
       // Where the map of the layer says nothing, its reason is nearer to the cause.
       const ofMap = map.maps[0]?.conditions ?? []
       const conditions = own.map((condition, i) => {

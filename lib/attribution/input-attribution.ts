@@ -3,6 +3,7 @@ import { settled } from '../base/callback.js'
 import { expect, invalid } from '../base/check.js'
 import { Explainer } from '../explain/explainer.js'
 import { ofPart, progressOf, type Explained, type ExplainOptions, type Run } from '../explain/explained.js'
+import type { GradientUse } from '../explain/condition.js'
 import { conditionsOfTensor, conditionsOrDispose } from '../explain/tensor-conditions.js'
 import { ScorePass } from '../explain/score-pass.js'
 import { joinWarnings } from '../explain/warnings.js'
@@ -44,6 +45,11 @@ const rulesOf: Partial<Record<InputMethod, true>> = {
   deconvnet: true,
   deeplift: true,
   'deeplift-shap': true,
+}
+
+function useOf(method: InputMethod): GradientUse {
+  if (method === 'gradient' || method === 'saliency') return 'plain'
+  return method === 'guided-backprop' || method === 'deconvnet' ? 'ruled' : 'weighted'
 }
 
 function toPass({ intercepted, explained }: Pick<Run<Value>, 'intercepted' | 'explained'>): Pass {
@@ -168,7 +174,12 @@ export class InputAttribution extends Explainer {
         const delta = await this.#delta(x, attribution, scores, atBaseline)
         const ruled = rulesOf[method] ? intercepted : null
         const { model } = this
-        const conditions = await conditionsOfTensor(attribution, model, { scores, gradient: true }, { signal })
+        const conditions = await conditionsOfTensor(
+          attribution,
+          model,
+          { scores, gradient: true, from: useOf(method) },
+          { signal },
+        )
         const found = { model, method, output, attribution, targets, scores, intercepted: ruled, delta, conditions }
         return new InputExplanation({ ...found, ...(warnings && { warnings }), ...(of && { of }) })
       } catch (error) {
@@ -199,7 +210,7 @@ export class InputAttribution extends Explainer {
       found.output,
       found.attribution,
       this.model,
-      { scores: found.scores, gradient: true },
+      { scores: found.scores, gradient: true, from: useOf(this.method) },
       options,
     )
     return new InputExplanation({ ...found, model: this.model, method: this.method, conditions })

@@ -52,6 +52,7 @@ export function camConditions(
       nonFinite: nonFinite[image] ?? false,
       score: scores.length === allZero.length ? scores[image] : undefined,
       ending: endingOf(model),
+      scored: target,
       gradient: target && (reruns === undefined || reruns === 'gradient'),
       zeroActivation: evidence?.zeroActivation[image],
       zeroGradient: evidence?.zeroGradient[image],

@@ -69,7 +69,13 @@ export class FullGrad extends Explainer {
     const part = ofPart(explained)
     disposeExplained(explained)
     const { model } = this
-    const conditions = await conditionsOrDispose(output, cam, model, { scores, gradient: true }, options)
+    const conditions = await conditionsOrDispose(
+      output,
+      cam,
+      model,
+      { scores, gradient: true, from: 'weighted' },
+      options,
+    )
     return new FullGradExplanation({ model, output, cam, targets, scores, conditions, warnings, ...part })
   }
 }

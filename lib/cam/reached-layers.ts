@@ -33,7 +33,7 @@ export async function withoutOutput(
   const whole = observed.find(({ path }) => path === '')
   const part = whole?.shape === null ? await explainedPart(pass) : null
   const returned = new Set(part === null ? whole?.description.match(/\[[\d, ]*\]/g) : [part])
-  const left = inner.filter(({ shape, description }) => !(shape?.length === 4 && returned.has(description)))
+  const left = inner.filter(({ shape, description }) => !((shape?.length ?? 0) > 2 && returned.has(description)))
   return left.some(({ shape }) => (shape?.length ?? 0) > 2) ? left : inner
 }
 

@@ -9,7 +9,7 @@ import { checkModel, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
 import { hasChannelsLast } from '../model/expected-input.js'
 import { inputsAtOnce } from '../model/images-at-once.js'
-import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
+import { isFloating, observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
 import type { Target } from '../target/target.js'
@@ -87,9 +87,10 @@ export async function suggestFrom(
   observed: readonly LayerOutput[],
   shape: readonly number[],
 ): Promise<LayerSuggestion[]> {
-  const suggested = await suggestAmong(pass, withRowPerImage(observed, shape[0]), spatialSizes(shape))
+  const outputs = observed.filter((output) => output.path === '' || isFloating(output))
+  const suggested = await suggestAmong(pass, withRowPerImage(outputs, shape[0]), spatialSizes(shape))
   // Where each layer sees several parts of each image, the error of one says so.
-  return suggested.length > 0 ? suggested : await suggestAmong(pass, observed, spatialSizes(shape))
+  return suggested.length > 0 ? suggested : await suggestAmong(pass, outputs, spatialSizes(shape))
 }
 
 /** Without layers that see windows or crops as images of their own, which one map cannot show. */
@@ -101,11 +102,12 @@ async function suggestAmong(
   observed: readonly LayerOutput[],
   sizes: readonly number[],
 ): Promise<LayerSuggestion[]> {
-  if (sizes.length === 3) return lastOf(observed, 3)
+  if (sizes.length === 3) return lastOf(pass, await withoutOutput(pass, observed), 3)
   if (sizes.length === 1) {
-    const found = lastOf(observed, 1)
+    const inner = await withoutOutput(pass, observed)
+    const found = lastOf(pass, inner, 1)
     // Signals may also run through layers of images, as one row or one column.
-    return found.length > 0 ? found : lastOf(observed, 2)
+    return found.length > 0 ? found : lastOf(pass, inner, 2)
   }
   const [height = 0, width = 0] = sizes
   const inputSize = [height, width] as const
@@ -115,11 +117,11 @@ async function suggestAmong(
   const outputs = withoutAttention(reached)
   const position = (suggested: LayerSuggestion): number => outputs.findIndex(({ path }) => path === suggested.layer)
   const tokens = await lastTokens(pass, outputs, inputSize)
-  const lastStage = channelsLast(outputs, inputSize)
+  const lastStage = channelsLast(pass, outputs, inputSize)
   // Windows of a stage are tokens, too: what comes last is nearest to the class.
   if (lastStage && (!tokens || position(lastStage) > position(tokens))) return [lastStage]
   if (tokens) return [tokens]
-  const last = lastSpatialLayer(outputs.filter((output) => isChannelsFirst(output, inputSize)))
+  const last = lastSpatialLayer(outputs.filter((output) => isChannelsFirst(pass, output, inputSize)))
   if (!last) return []
   const size = (output: LayerOutput) => (output.shape as readonly number[]).slice(2)
   const suggestions = [
@@ -131,7 +133,8 @@ async function suggestAmong(
   ]
   const before = outputs.slice(0, outputs.indexOf(last))
   for (let finest = area(last); ;) {
-    const finer = lastSpatialLayer(before.filter((output) => output.shape?.length === 4 && area(output) > finest))
+    const isFiner = (output: LayerOutput): boolean => isChannelsFirst(pass, output, inputSize) && area(output) > finest
+    const finer = lastSpatialLayer(before.filter(isFiner))
     if (!finer) return suggestions
     finest = area(finer)
     const reason = `The last layer of ${size(finer).join(' x ')}: a finer grid, earlier features; for LayerCAM, or beside other layers.`
@@ -139,22 +142,38 @@ async function suggestAmong(
   }
 }
 
-/** The last layer of volumes or signals. */
-function lastOf(outputs: readonly LayerOutput[], dimensions: number): LayerSuggestion[] {
-  const last = lastSpatialLayer(outputs, dimensions)
+/** The last layer of volumes or signals; of those whose features come last, with the permutation that they require. */
+function lastOf(pass: TrialPass, outputs: readonly LayerOutput[], dimensions: number): LayerSuggestion[] {
+  const featuresSecond = outputs.map((output) =>
+    output.shape?.length === dimensions + 2 && layoutOf(pass, output, []) !== 'channels-first'
+      ? { ...output, shape: lastSecond(output.shape) }
+      : output,
+  )
+  const last = lastSpatialLayer(featuresSecond, dimensions)
   if (!last) return []
-  const positions = (last.shape as readonly number[]).slice(2).join(' x ')
+  const returned = outputs[featuresSecond.indexOf(last)] as LayerOutput
+  const positions = `${(last.shape as readonly number[]).slice(2).join(' x ')}${returned === last ? '' : ', before the features'}`
   return [
     suggestion(
-      last,
-      undefined,
+      returned,
+      returned === last ? undefined : { permute: lastSecond(Array.from({ length: dimensions + 2 }, (_, i) => i)) },
       `The last layer with spatial positions (${positions}): its features are nearest to the class.`,
     ),
   ]
 }
 
-const isChannelsFirst = ({ shape }: LayerOutput, inputSize: readonly number[]): boolean =>
-  shape?.length === 4 && native().layoutOf(shape, inputSize) === 'channels-first'
+/** With what comes last behind what comes first. */
+const lastSecond = (sizes: readonly number[]): number[] => [
+  ...sizes.slice(0, 1),
+  ...sizes.slice(-1),
+  ...sizes.slice(1, -1),
+]
+
+const layoutOf = ({ model }: TrialPass, { path, shape }: LayerOutput, inputSize: readonly number[]) =>
+  native().layoutOf(shape as readonly number[], inputSize, model.handle, path)
+
+const isChannelsFirst = (pass: TrialPass, output: LayerOutput, inputSize: readonly number[]): boolean =>
+  output.shape?.length === 4 && layoutOf(pass, output, inputSize) === 'channels-first'
 
 /**
  * Without the weights of attention, [N, heads, T, T], which have the form of a map: outputs of a softmax, and squares of as
@@ -232,10 +251,14 @@ async function positionsMatter(
 }
 
 /** The last layer that returns [N, h, w, C], where the last spatial one is such. */
-function channelsLast(outputs: readonly LayerOutput[], input: readonly [number, number]): LayerSuggestion | null {
+function channelsLast(
+  pass: TrialPass,
+  outputs: readonly LayerOutput[],
+  input: readonly [number, number],
+): LayerSuggestion | null {
   const last = outputs.findLast(({ shape }) => shape?.length === 4 && isEitherWay(shape, input))
   const [, first = 0, second = 0] = last?.shape ?? []
-  if (!last || native().layoutOf(last.shape as readonly number[], input) !== 'channels-last') return null
+  if (!last || layoutOf(pass, last, input) !== 'channels-last') return null
   return suggestion(
     last,
     'swin',

@@ -22,6 +22,10 @@ export interface MapEvidence {
   readonly ending: Ending
   /** Whether the method uses the gradient of the score. */
   readonly gradient: boolean
+  /** Whether it uses the score at all. */
+  readonly scored?: boolean
+  /** How the values of an attribution come from gradients, where it is not said: from changes of the input, or at a layer. */
+  readonly from?: GradientUse | undefined
   /** Of what the layer returned, where the map is of a layer. */
   readonly zeroActivation?: boolean | undefined
   readonly zeroGradient?: boolean | undefined
@@ -30,15 +34,23 @@ export interface MapEvidence {
   readonly dtype?: string | null
 }
 
+/**
+ * - plain: a gradient, or its size
+ * - ruled: a gradient of which a rule lets only some through, as guided backprop's does
+ * - weighted: gradients times something else, such as the input's distance from a baseline
+ */
+export type GradientUse = 'plain' | 'ruled' | 'weighted'
+
 const ok: MapCondition = { state: 'ok', reason: null }
 
 /** A probability nearer to 1 than this has lost most digits of 1 - p, and with them its gradient, in float32. */
 const saturation = 1e-6
 
 export function conditionOf(evidence: MapEvidence): MapCondition {
-  if (evidence.nonFinite) return { state: 'not-finite', reason: whyNotFinite(evidence) }
+  const { nonFinite, scored, score = 0 } = evidence
+  if (nonFinite || (scored && !Number.isFinite(score))) return { state: 'not-finite', reason: whyNotFinite(evidence) }
   if (isSaturated(evidence)) {
-    const { ending, score = 0 } = evidence
+    const { ending } = evidence
     const reason =
       `The model ends in ${ending}, which is saturated: it gives ${Number(score.toPrecision(9))}, where its gradient vanishes. ` +
       `Export the model without its last ${ending}, and explain the logits.`
@@ -60,12 +72,19 @@ function whyNotFinite({ score, nonFiniteActivation, layer, dtype }: MapEvidence)
   return `The gradient, or the map made of it, holds NaN or an infinity.${half}`
 }
 
-function whyZero({ zeroActivation, zeroGradient, layer, gradient }: MapEvidence): string {
+function whyZero({ zeroActivation, zeroGradient, layer, gradient, from = 'plain', dtype }: MapEvidence): string {
+  const half = dtype === 'float16' ? ' float16 rounds what is below 6e-8 to 0: the model in float32 may have one.' : ''
   if (layer === undefined || layer === null)
-    return gradient
-      ? 'The score has no gradient here: a small change of the input does not change it.'
-      : 'No change of the input that was tried changes the score.'
+    return gradient ? `${withoutGradient[from]}${half}` : 'No change of the input that was tried changes the score.'
   if (zeroActivation) return `Layer '${layer}' returned zeros.`
-  if (zeroGradient) return `The score has no gradient at layer '${layer}': a small change there does not change it.`
+  if (zeroGradient)
+    return `The score has no gradient at layer '${layer}': a small change there does not change it.${half}`
   return `The map of layer '${layer}' has no value above zero.`
+}
+
+const withoutGradient: Readonly<Record<GradientUse, string>> = {
+  plain: 'The score has no gradient here: a small change of the input does not change it.',
+  ruled: 'No gradient reaches the input: the score has none here, or the rule of the method lets none through.',
+  weighted:
+    'All products are zero: the score has no gradient here, or the input is as the baseline that it is compared with.',
 }

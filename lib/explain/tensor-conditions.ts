@@ -5,18 +5,18 @@ import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { endingOf } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
-import { conditionOf, type MapCondition } from './condition.js'
+import { conditionOf, type GradientUse, type MapCondition } from './condition.js'
 
 /**
  * The condition of each image of an attribution or map.
  *
  * @param values [N, ...]
- * @param evidence the scores, one per image (or one of the batch), and whether the method uses their gradient
+ * @param evidence the scores, one per image (or one of the batch), whether the method uses their gradient, and how
  */
 export async function conditionsOfTensor(
   values: Tensor,
   model: Model,
-  evidence: { readonly scores: readonly number[]; readonly gradient: boolean },
+  evidence: { readonly scores: readonly number[]; readonly gradient: boolean; readonly from?: GradientUse },
   call: CallOptions,
 ): Promise<MapCondition[]> {
   const images = values.shape[0] ?? 0
@@ -29,7 +29,7 @@ export async function conditionsOfTensor(
   using mostNear = await callOperatorAsync(functions.to, [most, 'cpu', 'float64'], call)
   using leastNear = await callOperatorAsync(functions.to, [least, 'cpu', 'float64'], call)
   const [highest, lowest] = [mostNear.toTypedArray(), leastNear.toTypedArray()] as [Float64Array, Float64Array]
-  const { scores, gradient } = evidence
+  const { scores, gradient, from } = evidence
   return Array.from({ length: images }, (_, i) =>
     conditionOf({
       zero: highest[i] === 0 && lowest[i] === 0,
@@ -37,6 +37,8 @@ export async function conditionsOfTensor(
       score: scores.length === images ? scores[i] : undefined,
       ending: endingOf(model),
       gradient,
+      scored: true,
+      from,
       dtype: model.dtype,
     }),
   )

@@ -21,8 +21,7 @@ export function outputText(spec: string | undefined, outputs: readonly string[])
     const parts = node.children_spec.map((child) => build(child, depth + 1))
     if (/list$|deque/i.test(node.type)) return `[${parts.join(', ')}]`
     const keys = keysOf(node)
-    if (keys && node.children_spec.every(({ type }) => type === null))
-      return `{${parts.map((part, i) => `${quoted(keys[i] as string)}: ${part}`).join(', ')}}`
+    if (keys) return `{${parts.map((part, i) => `${quoted(keys[i] as string)}: ${part}`).join(', ')}}`
     return tuple(parts)
   }
   return build(top, 0)

@@ -2,7 +2,7 @@ import type { CallOptions } from '../addon/abort.js'
 import { expect, isRecord } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
-import { observeLayers, type LayerOutput } from './observe-layers.js'
+import { isFloating, observeLayers, type LayerOutput } from './observe-layers.js'
 import { refusedInput } from './refused-input.js'
 import { checkModel, type Model } from './model.js'
 
@@ -18,7 +18,9 @@ import { checkModel, type Model } from './model.js'
 export function lastSpatialLayer(outputs: readonly LayerOutput[], dimensions = 2): LayerOutput | null {
   const list = expect.list('outputs', outputs, isLayerOutput, 'the outputs of layers, from observeLayers')
   expect.integer('dimensions', dimensions, { min: 1, max: 3 })
-  const spatial = list.filter(({ path, shape }) => path !== '' && isSpatial(shape, dimensions))
+  const spatial = list.filter(
+    (output) => output.path !== '' && isFloating(output) && isSpatial(output.shape, dimensions),
+  )
   // A last pooling, such as the 7x7 one of VGG, only blurs the output of the layer before it; dropout changes nothing.
   return spatial.findLast(({ typeName }) => !/pool|dropout|identity/i.test(typeName)) ?? spatial.at(-1) ?? null
 }

@@ -16,9 +16,14 @@ export interface LayerOutput {
   readonly calls: number
   /** The shape, where it returned one tensor. */
   readonly shape: readonly number[] | null
-  /** The same in words, e.g. '[1, 64, 7, 7]', or '([1, 8, 4, 4], [1, 5])' for a tuple. */
+  /** The type, where it returned one tensor; also one that no {@link Tensor} is made of, such as 'complex64'. */
+  readonly dtype?: string | null
+  /** The shape in words, e.g. '[1, 64, 7, 7]', or '([1, 8, 4, 4], [1, 5])' for a tuple. */
   readonly description: string
 }
+
+/** @internal Whether a layer returned what a map can be made of: not integers, complex or quantized numbers. */
+export const isFloating = ({ dtype }: LayerOutput): boolean => !dtype || /^b?float/.test(dtype)
 
 /**
  * Runs the model once, with a hook on every submodule that can have one. Where the model takes another number of images at a time
@@ -42,9 +47,9 @@ export async function observeLayers(
     for (const { path, typeName } of model.namedModules().filter(({ hookable }) => hookable)) {
       const hook = model.registerForwardHook(path, (_module, given, output) => {
         const calls = (seen.get(path)?.calls ?? 0) + 1
-        const shape = output instanceof Tensor ? output.shape : null
+        const [shape, dtype] = output instanceof Tensor ? [output.shape, output.dtype] : [null, null]
         seen.delete(path) // a module that is called again moves to the end
-        seen.set(path, { path, typeName, calls, shape, description: describeValue(output) })
+        seen.set(path, { path, typeName, calls, shape, dtype, description: describeValue(output) })
         disposeValue(given)
         disposeValue(output)
       })

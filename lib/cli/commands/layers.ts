@@ -167,7 +167,7 @@ interface RowState {
 function cells({ module, branch, name, inside }: ModuleRow, { isFolded, ran, output, isPicked }: RowState): Cell[] {
   const notes = [
     ...(isPicked ? ['← explain uses this'] : []),
-    ...(module.hookable ? [] : ['a container, never called']),
+    ...(module.hookable ? [] : [inside > 0 ? 'a container, never called' : 'no code in the file']),
     ...(ran && module.hookable && !output ? ['not reached'] : []),
     ...(output && output.calls > 1 ? [`called ${output.calls} times`] : []),
     ...(isFolded && inside > 0 ? [`+${inside} inside`] : []),

@@ -87,35 +87,50 @@ bool is_in_proportion(int64_t rows, int64_t columns, const std::vector<int64_t>&
   return ratio < kProportion && ratio > 1 / kProportion;
 }
 
-void require_channels_first(const Tensor& tensor, const std::vector<int64_t>& input_size, const std::string& path) {
-  const auto returned = "Layer '" + path + "' returned a tensor of shape " + text_of(tensor);
-  switch (layout_of(tensor.sizes(), input_size)) {
-    case Layout::channels_first:
-      return;
-    case Layout::tokens:
-      throw Error("ERR_LAYER_OUTPUT", returned + ", which has no rows and columns, although the input has.",
-                  Remedy{"Say by `reshape` what it is: 'vit' for tokens [N, 1 + h w, C], { tokens: 'input', skip: 0 } "
-                         "for tokens without a class token, or { permute: [0, 1, 2] } for [N, C, length]."});
-    case Layout::channels_last:
-      throw Error("ERR_LAYER_OUTPUT",
-                  returned + ", which has the proportions of the input where [N, h, w, C] has them.",
-                  Remedy{"Say by `reshape` what it is: 'swin' for [N, h, w, C], or { permute: [0, 1, 2, 3] } for "
-                         "[N, C, h, w]."});
-  }
+// "[0, 4, 1, 2, 3]": the permutation that brings the last of some dimensions behind the first, or that changes nothing.
+std::string permutation_text(int64_t dims, bool last_second) {
+  std::string text = last_second ? "[0, " + std::to_string(dims - 1) : "[0";
+  for (int64_t dim = 1; dim < dims - (last_second ? 1 : 0); ++dim) text += ", " + std::to_string(dim);
+  return text + "]";
+}
+
+void require_channels_first(const Tensor& tensor, const std::vector<int64_t>& input_size, const NamedLayer& layer) {
+  const auto features = features_of(layer.id);
+  const auto returned = "Layer '" + layer.path + "' returned a tensor of shape " + text_of(tensor);
+  const auto layout = layout_of(tensor.sizes(), input_size, features);
+  if (layout == Layout::channels_first) return;
+  const std::string by_parameters = ", whose last dimension is its features, by the layer's parameters.";
+  if (input_size.size() != 2)
+    throw Error(
+        "ERR_LAYER_OUTPUT", returned + by_parameters,
+        Remedy{"Say by `reshape` what it is: { permute: " + permutation_text(tensor.dim(), true) +
+               " } where that is so, or { permute: " + permutation_text(tensor.dim(), false) + " } for [N, C, ...]."});
+  if (layout == Layout::tokens)
+    throw Error("ERR_LAYER_OUTPUT", returned + ", which has no rows and columns, although the input has.",
+                Remedy{"Say by `reshape` what it is: 'vit' for tokens [N, 1 + h w, C], { tokens: 'input', skip: 0 } "
+                       "for tokens without a class token, or { permute: [0, 1, 2] } for [N, C, length]."});
+  const bool by_shape = !features_come_last(features, tensor.sizes());
+  throw Error(
+      "ERR_LAYER_OUTPUT",
+      returned + (by_shape ? ", which has the proportions of the input where [N, h, w, C] has them." : by_parameters),
+      Remedy{"Say by `reshape` what it is: 'swin' for [N, h, w, C], or { permute: [0, 1, 2, 3] } for [N, C, h, w]."});
 }
 
 }  // namespace
 
-Layout layout_of(at::IntArrayRef shape, const std::vector<int64_t>& input_size) {
+Layout layout_of(at::IntArrayRef shape, const std::vector<int64_t>& input_size, const FeatureSizes& features) {
+  if (features_come_last(features, shape)) return shape.size() == 3 ? Layout::tokens : Layout::channels_last;
   if (input_size.size() != 2) return Layout::channels_first;
   if (shape.size() == 3) return Layout::tokens;
+  if (features_come_second(features, shape)) return Layout::channels_first;
   const bool last = shape.size() == 4 && shape[1] * shape[2] > 1 && is_in_proportion(shape[1], shape[2], input_size) &&
                     !is_in_proportion(shape[2], shape[3], input_size);
   return last ? Layout::channels_last : Layout::channels_first;
 }
 
 Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
-                      const std::string& path) {
+                      const NamedLayer& layer) {
+  const auto& path = layer.path;
   if (shape.kind == LayerShape::Kind::custom) return custom_shape(tensor, shape, path);
   if (tensor.dim() < 3 || tensor.numel() == 0)
     throw Error("ERR_LAYER_OUTPUT",
@@ -139,7 +154,7 @@ Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::
                                           " dimensions.");
     return tensor.permute(shape.order);
   }
-  require_channels_first(tensor, input_size, path);
+  require_channels_first(tensor, input_size, layer);
   return tensor;
 }
 
@@ -192,15 +207,15 @@ Sampling MapPlan::sampling(const LayerMethod& method) const {
   return {(on_path ? steps : samples).value_or(method.sampling.count), sigma.value_or(method.sampling.sigma)};
 }
 
-LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const std::string& path,
+LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const NamedLayer& layer,
                               const std::vector<int64_t>& input_size) {
   for (auto* tensor : {&evidence.activation, &evidence.gradient, &evidence.curvature, &evidence.noisy_gradient,
                        &evidence.noisy_square, &evidence.noisy_cube, &evidence.path_gradient, &evidence.conductance})
-    if (tensor->defined()) *tensor = at_least_float32(channels_first(*tensor, plan.shape, input_size, path));
+    if (tensor->defined()) *tensor = at_least_float32(channels_first(*tensor, plan.shape, input_size, layer));
   if (evidence.gradient.defined() && evidence.gradient.sizes() != evidence.activation.sizes())
     throw Error("ERR_LAYER_OUTPUT",
                 "The reshape function returned shape " + text_of(evidence.activation) +
-                    " for the activation of layer '" + path + "', but " + text_of(evidence.gradient) +
+                    " for the activation of layer '" + layer.path + "', but " + text_of(evidence.gradient) +
                     " for its gradient, which has the same shape. It must not depend on the values.");
   return evidence;
 }

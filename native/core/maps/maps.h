@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "core/hooks/hook_registry.h"
 #include "core/methods/method.h"
+#include "features.h"
 
 namespace gradcam {
 
@@ -57,18 +59,24 @@ struct MethodMap {
 // Maps are computed in at least float32.
 Tensor at_least_float32(const Tensor& tensor);
 
-// What the dimensions of a layer's output are, as far as its shape tells: the last two of a map of an image have about
-// the proportions of the image. `input_size`: the spatial sizes of the model's input.
+// What the dimensions of a layer's output are, as far as its parameters and its shape tell: the last two of a map of an
+// image have about the proportions of the image. `input_size`: the spatial sizes of the model's input.
 enum class Layout {
   channels_first,  // [N, C, spatial...]
-  tokens,          // [N, T, C], where the input has rows and columns
-  channels_last,   // [N, h, w, C]
+  tokens,          // [N, T, C]
+  channels_last,   // [N, spatial..., C]
 };
-Layout layout_of(at::IntArrayRef shape, const std::vector<int64_t>& input_size);
+Layout layout_of(at::IntArrayRef shape, const std::vector<int64_t>& input_size, const FeatureSizes& features);
+
+// A layer by its path, for messages, and itself.
+struct NamedLayer {
+  const std::string& path;
+  ModuleId id;
+};
 
 // An activation, or its gradient, as [N, C, spatial...]. Throws ERR_LAYER_OUTPUT where `shape` does not fit it.
 Tensor channels_first(const Tensor& tensor, const LayerShape& shape, const std::vector<int64_t>& input_size,
-                      const std::string& path);
+                      const NamedLayer& layer);
 
 // Which dimensions of a layer's output are the images and the channels. Unknown for a custom shape: methods that set
 // channels of the layer's own output to zero are refused with one.
@@ -85,9 +93,9 @@ Tensor upsample_linear(const Tensor& map, at::IntArrayRef size);
 // shifted / (max(shifted) + epsilon), by default with the epsilon of pytorch-grad-cam's maps.
 Tensor min_max(const Tensor& values, int64_t first = 1, double epsilon = 1e-7);
 
-// What a layer shows of a pass, as [N, C, spatial...] in at least float32. `path` is for errors. `input_size`: the
-// spatial sizes of the model's input.
-LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const std::string& path,
+// What a layer shows of a pass, as [N, C, spatial...] in at least float32. `input_size`: the spatial sizes of the
+// model's input.
+LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const NamedLayer& layer,
                               const std::vector<int64_t>& input_size);
 
 // The map of one method, from evidence that was shaped.

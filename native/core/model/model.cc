@@ -40,6 +40,21 @@ std::vector<std::string> layers_of(const std::vector<SubmoduleInfo>& submodules)
       {{"layer", path}, {"candidates", layers}});
 }
 
+[[noreturn]] void throw_not_called(const SubmoduleInfo& module, const std::vector<SubmoduleInfo>& submodules) {
+  const auto named = "'" + module.path + "' (" + module.type_name + ") ";
+  const bool has_inner = std::any_of(submodules.begin(), submodules.end(),
+                                     [&](const auto& info) { return info.path.rfind(module.path + ".", 0) == 0; });
+  if (has_inner)
+    throw Error("ERR_LAYER_NOT_HOOKABLE",
+                named + "is a container that the model never calls, so nothing can be seen there.",
+                Remedy{"Pick one of the layers inside it."});
+  throw Error("ERR_LAYER_NOT_HOOKABLE",
+              named +
+                  "has no code in the file, so nothing can be seen there: it is an empty container, or a layer that "
+                  "returns its input (nn.Identity), which an exported program does not keep.",
+              Remedy{"Pick the layer before it."});
+}
+
 }  // namespace
 
 const CodeFacts& Model::code() const {
@@ -57,11 +72,7 @@ ModuleId Model::module_at(const std::string& path) const {
   const auto found = std::find_if(all.begin(), all.end(), [&](const auto& info) { return info.path == path; });
   if (found != all.end()) {
     if (found->hookable) return found->id;
-    throw Error("ERR_LAYER_NOT_HOOKABLE",
-                "'" + path + "' (" + found->type_name +
-                    ") is a container that the model never calls, so nothing can be seen "
-                    "there.",
-                Remedy{"Pick one of the layers inside it."});
+    throw_not_called(*found, all);
   }
   if (!frozen()) throw_not_found(path, all);
   throw_frozen(path, all);

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "core/base/error.h"
+#include "core/base/warnings.h"
 #include "plan_storages.h"
 
 namespace gradcam {
@@ -112,6 +113,8 @@ jit::Module build_module(const ModelPlan& plan, at::Device device) {
   add_tensors(plan, device, modules);
   add_children(plan, modules);
   const auto resolver = std::make_shared<OperatorResolver>();
+  // The text is ours: that its dicts hold values of several types is not for users to change.
+  const CollectedWarnings unheard;
   for (const auto& [module, text] : plan.methods) {
     try {
       modules.at(module).define(text, resolver);

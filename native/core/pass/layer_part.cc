@@ -16,7 +16,14 @@ bool is_float_tensor(const IValue& value) {
 }
 
 std::string kind_of(const IValue& value) {
-  if (value.isTensor()) return is_float_tensor(value) ? "one tensor" : "a tensor of integers";
+  if (value.isTensor()) {
+    const auto& tensor = value.toTensor();
+    if (!tensor.defined()) return "an undefined tensor";
+    if (tensor.is_floating_point()) return "one tensor";
+    return tensor.is_quantized() ? "a quantized tensor"
+           : tensor.is_complex() ? "a tensor of complex numbers"
+                                 : "a tensor of integers";
+  }
   return value.isNone() ? "None" : "a " + value.tagKind();
 }
 

@@ -72,13 +72,30 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
   check_inputs(model_->contract(), inputs);
   if (plan_.at_input()) require_differentiable(inputs, plan_.input);
   const at::AutoGradMode with_graph(plan_.needs_gradient());
-  auto run = run_forward(inputs, cancel);
+  std::unique_ptr<Run> run;
+  try {
+    run = run_forward(inputs, cancel);
+  } catch (const std::exception& error) {
+    refuse_batch(inputs, error, cancel);
+    throw;
+  }
   if (plan_.reruns()) rerunner_ = std::make_unique<Rerunner>(context(), inputs, run->captured());
   input_size_ = spatial_size(*model_, inputs, plan_.input);
   run_ = std::move(run);
   count_images(inputs);
   if (images_.value_or(1) > 1 && !model_->rows) probe_batch(inputs, cancel);
   return run_->output();
+}
+
+// Throws where the model does not run on these images together, but on one of them.
+void Pass::refuse_batch(const std::vector<IValue>& inputs, const std::exception& error, const CancelFlag* cancel) {
+  const auto images = image_count(inputs, plan_.input).value_or(1);
+  if (images < 2 || !may_run_in_parts(error) || is_out_of_memory(error) || dynamic_cast<const Error*>(&error)) return;
+  const auto text = concise_message(error);
+  probe_batch(inputs, cancel);
+  if (!model_->rows || model_->rows->independent || !model_->rows->two.isNone()) return;
+  throw Error(kBatchSize, "The model runs on one image, but not on " + std::to_string(images) + " together: " + text,
+              Remedy{"Give it one image at a time, or export it with a batch of any size."}, {{"images", images}});
 }
 
 // Several images of the caller's are explained together in any case; the result then says whether they depend on each
@@ -89,7 +106,7 @@ void Pass::probe_batch(const std::vector<IValue>& inputs, const CancelFlag* canc
   } catch (const Cancelled&) {
     throw;
   } catch (const std::exception&) {
-    // It is not known, then: the pass itself has run.
+    // It is not known, then.
   }
 }
 
@@ -224,7 +241,7 @@ void Pass::make_maps(Explained& explained, const std::vector<LayerReruns>& rerun
       evidence.gradient = layer.gradient;
       evidence.curvature = layer.curvature;
       evidence.seed = goal->maps.seed + i;
-      return shaped_evidence(goal->maps, std::move(evidence), path, input_size_);
+      return shaped_evidence(goal->maps, std::move(evidence), {path, layer_objects_[i]}, input_size_);
     };
     const auto evidence = shape(again.found);
     results.add_layer([&](const LayerMethod& method) {

@@ -53,6 +53,7 @@ class Pass {
                                      const CancelFlag* cancel) const;
   void make_maps(Explained& explained, const std::vector<LayerReruns>& reruns) const;
   void count_images(const std::vector<IValue>& inputs);
+  void refuse_batch(const std::vector<IValue>& inputs, const std::exception& error, const CancelFlag* cancel);
   void probe_batch(const std::vector<IValue>& inputs, const CancelFlag* cancel);
 
   const std::shared_ptr<Model> model_;

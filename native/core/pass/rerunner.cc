@@ -170,7 +170,8 @@ void Rerunner::ablate_channels(const CopyScorer& scorer, size_t layer, const Ten
   require_one_call(layer);
   const auto images = images_to_copy(inputs_, context_.plan.input);
   const auto& path = goal_.layers[layer];
-  require_row_per_image(channels_first(activation, goal_.maps.shape, input_size_, path), images, path);
+  require_row_per_image(
+      channels_first(activation, goal_.maps.shape, input_size_, {path, context_.layer_objects[layer]}), images, path);
   // After a ReLU many channels are zero: setting them to zero changes nothing, so they need no run.
   const CopyPlan plan(nonzero_channels(activation, layer_dims(goal_.maps.shape)));
   const auto scores = score_ablated(scorer, plan.copies, layer, activation);
@@ -183,7 +184,8 @@ void Rerunner::mask_channels(const CopyScorer& scorer, size_t layer, const Tenso
   require_one_call(layer);
   const auto images = images_to_copy(inputs_, context_.plan.input);
   const auto& path = goal_.layers[layer];
-  const auto channels = at_least_float32(channels_first(activation, goal_.maps.shape, input_size_, path));
+  const auto channels = at_least_float32(
+      channels_first(activation, goal_.maps.shape, input_size_, {path, context_.layer_objects[layer]}));
   require_row_per_image(channels, images, path);
   if (input_size_.size() + 2 != static_cast<size_t>(channels.dim()))
     throw Error(

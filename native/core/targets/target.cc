@@ -64,6 +64,14 @@ Tensor images_first(const Tensor& given, int64_t dim) {
   return given.movedim(dim, 0);
 }
 
+// A score is one real number: of a complex one there is no gradient, nor a greatest one.
+void require_real(const Tensor& scores) {
+  if (!scores.is_complex()) return;
+  throw Error("ERR_TARGET", "The model returned complex numbers, " + shape_text(scores) + ", which are no scores.",
+              Remedy{"Explain another part of the output (`of`), or pass a function that makes a real number of them, "
+                     "such as their magnitude."});
+}
+
 }  // namespace
 
 ResolvedTarget resolve_target(const IValue& output, const Target& target, std::optional<int64_t> images_given) {
@@ -78,6 +86,7 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target, std::o
       images_first(output_tensor(output, target.path.empty() ? resolved.path : target.path), target.image_dim);
   // A model that drops dimensions of size one gives [C] for one image.
   if (images_given == 1 && logits.dim() == 1 && logits.size(0) > 1) logits = logits.unsqueeze(0);
+  require_real(logits);
   if (target.score == Target::Score::element) {
     if (logits.dim() < 1 || !logits.is_floating_point())
       throw Error("ERR_TARGET", "An element is taken of floating-point numbers [N, ...], but the model returned " +
@@ -102,7 +111,9 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target, std::o
   const auto table = logits.dim() == 1 ? logits.unsqueeze(1) : logits;
   require_row_per_image(table, images_given, target);
   const int64_t images = table.size(0), count = table.size(1);
-  if (table.numel() == 0) throw Error("ERR_TARGET", "The model returned no logits: the batch is empty.");
+  if (table.numel() == 0)
+    throw Error("ERR_TARGET", "The model returned no logits, " + shape_text(logits) + ": " +
+                                  (images == 0 ? "the batch is empty." : "it has no classes."));
 
   if (target.kind == Target::Kind::top_class) {
     if (masked) throw Error("ERR_TARGET", "A mask needs a class: each pixel has a top class of its own.");
