@@ -85,12 +85,13 @@ class FusedResidual(nn.Module):
 
 
 class FusedPreActivation(nn.Module):
-    """A batch norm before convolutions: one, two that share it, one with groups, and one as in train mode."""
+    """A batch norm before convolutions: one, two that share it, and one with groups."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 32, kernel_size=5, padding=2, stride=2)
         self.norm1, self.norm2, self.norm3 = nn.BatchNorm2d(32), nn.BatchNorm2d(48), nn.BatchNorm2d(48)
+        self.norm4 = nn.BatchNorm2d(48)
         self.alone = nn.Conv2d(32, 48, kernel_size=3, padding=1)
         self.first, self.second = nn.Conv2d(48, 48, kernel_size=1), nn.Conv2d(48, 48, kernel_size=3, padding=1)
         self.groups = nn.Conv2d(48, 48, kernel_size=3, padding=1, groups=3)
@@ -102,4 +103,4 @@ class FusedPreActivation(nn.Module):
         both = F.relu(self.norm2(x))
         x = self.first(both) + self.second(both)
         x = x + self.groups(F.relu(self.norm3(x)))
-        return self.head(pooled(self.last(F.relu(F.batch_norm(x, None, None, training=True)))))
+        return self.head(pooled(self.last(F.relu(self.norm4(x)))))
