@@ -109,7 +109,7 @@ std::optional<Tensor> FixedConvolution::run_tiled(at::TensorList inputs, const C
   return tiled_ ? tiled_->run(inputs, around) : std::nullopt;
 }
 
-// Of a convolution alone, oneDNN's kernels are faster by a tenth, but calling one takes some 40 microseconds.
+// Of a convolution alone, oneDNN's kernels are faster by a tenth, but calling one takes 20 to 30 microseconds.
 bool FixedConvolution::is_small(const Tensor& input) const {
   constexpr double kMostMultiplications = 32e6;
   if (input.dim() != 4 || shape_.stride.size() != 2) return false;
