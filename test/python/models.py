@@ -18,6 +18,7 @@ from torch import nn
 
 import bad_files
 import detectors
+import fused_nets
 import nets
 import rescale_nets
 import split_nets
@@ -83,6 +84,10 @@ MODELS = {
     "viewed": Entry(split_nets.Viewed),
     "branches": Entry(split_nets.Branches),
     "wide": Entry(split_nets.Wide),
+    "fused_dense": Entry(fused_nets.FusedDense, small=False),
+    "fused_residual": Entry(fused_nets.FusedResidual, small=False),
+    "fused_pre_activation": Entry(fused_nets.FusedPreActivation, small=False),
+    "fused_residual_double": Entry(fused_nets.FusedResidual, dtype=torch.float64, small=False),
     "other_method": Entry(structured_nets.OtherMethod),
     "detached": Entry(structured_nets.Detached),
     "class_index": Entry(structured_nets.ClassIndex),

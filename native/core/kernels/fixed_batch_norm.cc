@@ -1,6 +1,5 @@
 #include "fixed_batch_norm.h"
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <limits>
 
 #include "clones.h"
+#include "core/base/parallel.h"
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #include <immintrin.h>
@@ -101,7 +101,7 @@ void transform_all(const std::vector<Tensor>& inputs, const Tensor& output, cons
   const float floor = relu ? 0 : -std::numeric_limits<float>::infinity();
   const int64_t channels = output.size(1), pixels = output.numel() / channels;
   auto* to = static_cast<T*>(output.mutable_data_ptr());
-  at::parallel_for(0, pixels, std::max<int64_t>(1, 32768 / channels), [&](int64_t begin, int64_t end) {
+  parallel_for(0, pixels, std::max<int64_t>(1, 32768 / channels), [&](int64_t begin, int64_t end) {
     int64_t offset = 0;
     for (const auto& input : inputs) {
       const int64_t own = input.size(1);
@@ -199,7 +199,7 @@ struct BatchNormFunction : ag::Function<BatchNormFunction> {
       shape[1] = width;
       parts.push_back(at::empty(shape, gradient.options(), at::MemoryFormat::ChannelsLast));
     }
-    at::parallel_for(0, pixels, std::max<int64_t>(1, 32768 / channels), [&](int64_t begin, int64_t end) {
+    parallel_for(0, pixels, std::max<int64_t>(1, 32768 / channels), [&](int64_t begin, int64_t end) {
       int64_t offset = begin * channels, first = 0;
       for (size_t i = 0; i < parts.size(); ++i) {
         auto* to = parts[i].mutable_data_ptr<float>() + begin * widths[i];

@@ -5,22 +5,25 @@
 #include <optional>
 #include <vector>
 
+#include "tiled_convolution.h"
+
 namespace gradcam {
 
-struct ConvolutionShape {
-  std::vector<int64_t> stride, padding, dilation;
-  int64_t groups;
-};
-
-// conv2d with a weight that never changes, and optionally a ReLU, in one pass over memory by oneDNN, where LibTorch has
-// it. LibTorch itself gives some shapes to a slower kernel, by a rule older than channels-last (1x1 on one thread,
-// small inputs), and reorders the weight at each call. To be used by one thread at a time.
+// conv2d with a weight that never changes, and optionally a ReLU, in one pass over memory: by a kernel of our own, or
+// by oneDNN, where LibTorch has it. LibTorch itself gives some shapes to a slower kernel, by a rule older than
+// channels-last (1x1 on one thread, small inputs), and reorders the weight at each call. To be used by one thread at a
+// time.
 class FixedConvolution : public torch::CustomClassHolder {
  public:
   FixedConvolution(torch::Tensor weight, std::optional<torch::Tensor> bias, ConvolutionShape shape, bool relu);
 
   // Without a graph.
   torch::Tensor run(const torch::Tensor& input);
+
+  // The same of the concatenation of `inputs` over channels, which may be normalised before, and with a residual that
+  // is added before the ReLU. Without a graph.
+  torch::Tensor run_fused(const std::vector<torch::Tensor>& inputs, const ChannelAffine* before,
+                          const torch::Tensor* residual);
 
   // The gradient at the input, from the one at the convolution's output before its ReLU. Where the stride is 1 it is
   // another convolution; `input` is read only where it is not. Records a graph where the grad mode is enabled.
@@ -31,13 +34,19 @@ class FixedConvolution : public torch::CustomClassHolder {
 
  private:
   bool fits(const torch::Tensor& input) const;
+  bool is_small(const torch::Tensor& input) const;
   const torch::Tensor& packed_for(const torch::Tensor& input);
-  std::optional<torch::Tensor> run_by_onednn(const torch::Tensor& input);
+  std::optional<torch::Tensor> run_by_onednn(const torch::Tensor& input, bool relu);
+  std::optional<torch::Tensor> run_by_onednn(const torch::Tensor& input, const torch::Tensor& residual);
+  std::optional<torch::Tensor> run_tiled(at::TensorList inputs, const ConvolutionSurroundings& around);
+  torch::Tensor run_otherwise(const torch::Tensor& input, bool relu);
 
   torch::Tensor weight_;
   std::optional<torch::Tensor> bias_;
   ConvolutionShape shape_;
   bool relu_;
+  bool tried_tiles_ = false;
+  std::optional<TiledConvolution> tiled_;         // made when it first runs
   torch::Tensor packed_;                          // the weight in oneDNN's order
   std::vector<int64_t> packed_sizes_;             // of the input that it was ordered for
   c10::intrusive_ptr<FixedConvolution> adjoint_;  // made when it is first needed

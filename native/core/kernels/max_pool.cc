@@ -1,13 +1,12 @@
 #include "max_pool.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <vector>
 
 #include "clones.h"
+#include "core/base/parallel.h"
 
 namespace gradcam {
 
@@ -117,7 +116,7 @@ std::optional<PooledPlanes> max_pool_planes(const Tensor& input, at::IntArrayRef
   auto* to = pooled.maxima.mutable_data_ptr<float>();
   auto* at = pooled.indices.mutable_data_ptr<int64_t>();
   const auto area = y->size * x->size, windows = y->windows * x->windows;
-  at::parallel_for(0, sizes[0] * sizes[1], std::max<int64_t>(1, 32768 / area), [&](int64_t begin, int64_t end) {
+  parallel_for(0, sizes[0] * sizes[1], std::max<int64_t>(1, 32768 / area), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) pool_plane(from + i * area, *y, *x, to + i * windows, at + i * windows);
   });
   return pooled;

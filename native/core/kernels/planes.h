@@ -1,9 +1,10 @@
 #pragma once
-#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <algorithm>
 #include <optional>
+
+#include "core/base/parallel.h"
 
 namespace gradcam {
 
@@ -21,10 +22,10 @@ struct Planes {
   void for_each(const Plane& plane, const Row& row) const {
     constexpr int64_t kGrain = 32768;
     if (count == 1 && !rows) {
-      at::parallel_for(0, length, kGrain, [&](int64_t begin, int64_t end) { plane(begin, end - begin, 0); });
+      parallel_for(0, length, kGrain, [&](int64_t begin, int64_t end) { plane(begin, end - begin, 0); });
       return;
     }
-    at::parallel_for(0, count, std::max<int64_t>(1, kGrain / length), [&](int64_t begin, int64_t end) {
+    parallel_for(0, count, std::max<int64_t>(1, kGrain / length), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
         if (rows)
           row(i * length, length);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "core/kernels/tiled_convolution.h"
 #include "split_graph.h"
 #include "split_ops.h"
 
@@ -25,26 +26,7 @@ std::optional<Tensor> float_constant(const Value* value) {
   return constant->toTensor();
 }
 
-// The ReLU that is the only user of the output of `node`, or null.
-Node* relu_after(const Node* node) {
-  if (node->output()->uses().size() != 1) return nullptr;
-  auto* user = node->output()->uses()[0].user;
-  const bool relu = user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_;
-  return relu && user->owningBlock() == node->owningBlock() ? user : nullptr;
-}
-
-// Replaces `node`, and the ReLU after it if there is one, by `fused`.
-void replace_by(Value* fused, Node* node, Node* relu) {
-  (relu ? relu : node)->output()->replaceAllUsesWith(fused);
-  if (relu) relu->destroy();
-  node->destroy();
-}
-
-// Batch norm with constant statistics, per channel: x * scale + shift.
-struct ChannelAffine {
-  Tensor scale, shift;
-};
-
+// Of a batch norm with constant statistics.
 std::optional<ChannelAffine> constant_affine(const Node* batch_norm) {
   const auto training = jit::toIValue(batch_norm->input(5));
   const auto epsilon = jit::toIValue(batch_norm->input(7));
@@ -52,7 +34,7 @@ std::optional<ChannelAffine> constant_affine(const Node* batch_norm) {
   const auto mean = float_constant(batch_norm->input(3)), variance = float_constant(batch_norm->input(4));
   if (!training || training->toBool() || !epsilon || !weight || !bias || !mean || !variance) return {};
   const auto scale = *weight / (*variance + epsilon->toDouble()).sqrt();
-  return ChannelAffine{scale, *bias - *mean * scale};
+  return ChannelAffine{scale, *bias - *mean * scale, false};
 }
 
 // The concatenation of channels whose only user is the batch norm, or null. Other nodes may read its number of
@@ -103,6 +85,19 @@ void rewrite_convolution(jit::Graph& graph, Node* convolution) {
 
 }  // namespace
 
+Node* relu_after(const Node* node) {
+  if (node->output()->uses().size() != 1) return nullptr;
+  auto* user = node->output()->uses()[0].user;
+  const bool relu = user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_;
+  return relu && user->owningBlock() == node->owningBlock() ? user : nullptr;
+}
+
+void replace_by(Value* fused, Node* node, Node* relu) {
+  (relu ? relu : node)->output()->replaceAllUsesWith(fused);
+  if (relu) relu->destroy();
+  node->destroy();
+}
+
 void rewrite_fixed(jit::Graph& graph) {
   register_operators();
   std::vector<Node*> batch_norms, convolutions;
@@ -114,15 +109,17 @@ void rewrite_fixed(jit::Graph& graph) {
   for (auto* node : convolutions) rewrite_convolution(graph, node);
 }
 
-bool is_batch_norm(const Node* node) {
-  return node->kind() == c10::aten::batch_norm || node->kind() == ops::fixed_batch_norm;
+bool is_of_batch_norm(const jit::Use& use) {
+  const auto kind = use.user->kind();
+  return kind == c10::aten::batch_norm || kind == ops::fixed_batch_norm ||
+         (kind == ops::fused_convolution && (use.offset == 2 || use.offset == 3));
 }
 
 void insert_cancel_checks(jit::Graph& graph) {
   register_operators();
-  static const std::unordered_set<c10::Symbol> kHeavy{c10::aten::conv1d,     c10::aten::conv2d, c10::aten::conv3d,
-                                                      c10::aten::linear,     c10::aten::matmul, c10::aten::_convolution,
-                                                      ops::fixed_convolution};
+  static const std::unordered_set<c10::Symbol> kHeavy{
+      c10::aten::conv1d, c10::aten::conv2d,       c10::aten::conv3d,      c10::aten::linear,
+      c10::aten::matmul, c10::aten::_convolution, ops::fixed_convolution, ops::fused_convolution};
   std::vector<Node*> heavy;
   for_each_node(graph.block(), [&](Node* node) {
     if (kHeavy.count(node->kind())) heavy.push_back(node);

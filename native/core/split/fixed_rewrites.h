@@ -11,7 +11,13 @@ void insert_cancel_checks(torch::jit::Graph& graph);
 // ReLU after it.
 void rewrite_fixed(torch::jit::Graph& graph);
 
-// LibTorch's batch norm or the fused one.
-bool is_batch_norm(const torch::jit::Node* node);
+// The ReLU that is the only user of the output of `node`, or null.
+torch::jit::Node* relu_after(const torch::jit::Node* node);
+
+// Replaces `node`, and the ReLU after it if there is one, by `fused`.
+void replace_by(torch::jit::Value* fused, torch::jit::Node* node, torch::jit::Node* relu);
+
+// Whether it is a parameter of a batch norm: these take float32 with inputs of any type.
+bool is_of_batch_norm(const torch::jit::Use& use);
 
 }  // namespace gradcam

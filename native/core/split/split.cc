@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/graphs/state_writes.h"
 #include "fixed_rewrites.h"
+#include "fused_convolutions.h"
 #include "split_bytes.h"
 #include "split_dump.h"
 #include "split_graph.h"
@@ -28,7 +29,7 @@ void convert_constants(jit::Graph& graph, at::ScalarType dtype) {
     const auto value = node->t(c10::attr::value);
     if (!value.is_floating_point()) return;
     for (const auto& use : node->output()->uses())
-      if (is_batch_norm(use.user)) return;
+      if (is_of_batch_norm(use)) return;
     node->t_(c10::attr::value, value.to(dtype));
     node->output()->setType(c10::TensorType::get());
   });
@@ -97,6 +98,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   split->tap_layers_ = std::move(graphs.tap_layers);
   if (graphs.head) {
     rewrite_fixed(*graphs.head);
+    fuse_convolutions(graphs.head);
     if (plan.head_dtype) convert_constants(*graphs.head, *plan.head_dtype);
     insert_cancel_checks(*graphs.head);
     split->own_bytes_ += count_own_bytes(*graphs.head, /*packings=*/1, counted);

@@ -47,7 +47,9 @@ size_t count_own_bytes(jit::Graph& graph, size_t packings, Storages& counted) {
     if (counted.insert(storage_of(constant)).second) bytes += constant.storage().nbytes();
   });
   for_each_node(graph.block(), [&](const jit::Node* node) {
-    if (node->kind() == ops::fixed_convolution) bytes += packings * jit::toIValue(node->input(1))->toTensor().nbytes();
+    const bool fused = node->kind() == ops::fused_convolution;
+    if (fused || node->kind() == ops::fixed_convolution)
+      bytes += packings * jit::toIValue(node->input(fused ? 5 : 1))->toTensor().nbytes();
   });
   return bytes;
 }

@@ -17,6 +17,7 @@ namespace ops {
 const c10::Symbol check_cancelled = c10::Symbol::fromQualString("gradcam::check_cancelled");
 const c10::Symbol fixed_batch_norm = c10::Symbol::fromQualString("gradcam::fixed_batch_norm");
 const c10::Symbol fixed_convolution = c10::Symbol::fromQualString("gradcam::fixed_convolution");
+const c10::Symbol fused_convolution = c10::Symbol::fromQualString("gradcam::fused_convolution");
 }  // namespace ops
 
 namespace {
@@ -34,18 +35,33 @@ void run_fixed_batch_norm(jit::Stack& stack) {
   jit::push(stack, fixed_batch_norm(inputs, scale, shift, relu));
 }
 
-// The parameters of the node are constants: each node has a convolution of its own.
+// The convolution of a node whose inputs from `weight` on are constants: each node has a convolution of its own.
+c10::intrusive_ptr<FixedConvolution> convolution_of(const jit::Node* node, size_t weight) {
+  const auto constant = [&](size_t i) { return jit::toIValue(node->input(weight + i)).value(); };
+  return c10::make_intrusive<FixedConvolution>(constant(0).toTensor(), constant(1).toOptional<at::Tensor>(),
+                                               ConvolutionShape{constant(2).toIntVector(), constant(3).toIntVector(),
+                                                                constant(4).toIntVector(), constant(5).toInt()},
+                                               constant(6).toBool());
+}
+
 jit::Operation make_fixed_convolution(const jit::Node* node) {
-  const auto constant = [&](size_t i) { return jit::toIValue(node->input(i)).value(); };
-  auto convolution =
-      c10::make_intrusive<FixedConvolution>(constant(1).toTensor(), constant(2).toOptional<at::Tensor>(),
-                                            ConvolutionShape{constant(3).toIntVector(), constant(4).toIntVector(),
-                                                             constant(5).toIntVector(), constant(6).toInt()},
-                                            constant(7).toBool());
-  return [convolution](jit::Stack& stack) {
+  return [convolution = convolution_of(node, 1)](jit::Stack& stack) {
     jit::drop(stack, 7);  // the constants
     const auto input = jit::pop(stack).toTensor();
     jit::push(stack, fixed_convolution(convolution, input));
+  };
+}
+
+jit::Operation make_fused_convolution(const jit::Node* node) {
+  std::optional<ChannelAffine> before;
+  const auto scale = jit::toIValue(node->input(2)).value(), shift = jit::toIValue(node->input(3)).value();
+  if (!scale.isNone())
+    before = ChannelAffine{scale.toTensor(), shift.toTensor(), jit::toIValue(node->input(4)).value().toBool()};
+  return [convolution = convolution_of(node, 5), before](jit::Stack& stack) {
+    jit::drop(stack, 10);  // the constants
+    const auto residual = jit::pop(stack).toOptional<at::Tensor>();
+    const auto inputs = jit::pop(stack).toTensorVector();
+    jit::push(stack, convolution->run_fused(inputs, before ? &*before : nullptr, residual ? &*residual : nullptr));
   };
 }
 
@@ -58,6 +74,8 @@ void register_operators() {
                     run_fixed_batch_norm, c10::AliasAnalysisKind::FROM_SCHEMA),
       // The interpreter makes an operation per node only for operators with varying arguments ("...").
       jit::Operator("gradcam::fixed_convolution(...) -> Tensor", make_fixed_convolution,
+                    c10::AliasAnalysisKind::PURE_FUNCTION),
+      jit::Operator("gradcam::fused_convolution(...) -> Tensor", make_fused_convolution,
                     c10::AliasAnalysisKind::PURE_FUNCTION),
   });
 }

@@ -12,6 +12,10 @@ extern const c10::Symbol check_cancelled;    // () -> ()
 extern const c10::Symbol fixed_batch_norm;   // (Tensor[] inputs, Tensor scale, Tensor shift, bool relu) -> Tensor
 extern const c10::Symbol fixed_convolution;  // (Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding,
                                              //  int[] dilation, int groups, bool relu) -> Tensor; only the input varies
+extern const c10::Symbol
+    fused_convolution;  // (Tensor[] inputs, Tensor? residual, Tensor? scale, Tensor? shift, bool relu
+                        //  before, then as above from the weight) -> Tensor; of the concatenation,
+                        //  normalised, plus the residual. Records no graph.
 }  // namespace ops
 
 void register_operators();

@@ -1,0 +1,67 @@
+// Included once for each instruction set, with GRADCAM_TILE_TARGET, kVectorFloats and kRows defined.
+
+typedef float Vector __attribute__((vector_size(4 * kVectorFloats), aligned(4), may_alias));
+
+// The accumulators of a tile stay in registers: rows * vectors of them, and what is multiplied.
+template <int rows, int vectors>
+GRADCAM_TILE_TARGET void multiply(const TileArguments& tile) {
+  Vector sums[rows][vectors];
+#pragma GCC unroll 16
+  for (int row = 0; row < rows; ++row)
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v)
+      if (tile.first)
+        sums[row][v] = Vector{};
+      else
+        sums[row][v] = *reinterpret_cast<const Vector*>(tile.to + row * tile.to_stride + v * kVectorFloats);
+  const float *left = tile.left, *right = tile.right;
+  const int64_t depth = tile.depth;
+#pragma GCC unroll 1
+  for (int64_t k = 0; k < depth; ++k, ++left, right += vectors * kVectorFloats) {
+    Vector columns[vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) columns[v] = *reinterpret_cast<const Vector*>(right + v * kVectorFloats);
+#pragma GCC unroll 16
+    for (int row = 0; row < rows; ++row) {
+      const float factor = left[row * kTileStride];
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) sums[row][v] += columns[v] * factor;
+    }
+  }
+#pragma GCC unroll 16
+  for (int row = 0; row < rows; ++row)
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) {
+      const auto at = row * tile.to_stride + v * kVectorFloats;
+      Vector sum = sums[row][v];
+      if (tile.last) {
+        if (tile.bias) sum += *reinterpret_cast<const Vector*>(tile.bias + v * kVectorFloats);
+        if (tile.residual) sum += *reinterpret_cast<const Vector*>(tile.residual + at);
+        const Vector floor = Vector{} + tile.floor;
+        sum = sum < floor ? floor : sum;
+      }
+      *reinterpret_cast<Vector*>(tile.to + at) = sum;
+    }
+}
+
+GRADCAM_TILE_TARGET void copy(const float* from, float* to, const float* scale, const float* shift, float floor,
+                              int64_t count) {
+  if (!scale) {
+    std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+    return;
+  }
+  GRADCAM_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i) {
+    const float value = from[i] * scale[i] + shift[i];
+    to[i] = value < floor ? floor : value;
+  }
+}
+
+template <int vectors, int... indices>
+constexpr std::array<TileProduct::Kernel, sizeof...(indices)> kernels(std::integer_sequence<int, indices...>) {
+  return {multiply<indices + 1, vectors>...};
+}
+
+const auto kFull = kernels<2>(std::make_integer_sequence<int, kRows>());
+const auto kHalf = kernels<1>(std::make_integer_sequence<int, kRows>());
+const TileProduct kProduct{kRows, 2 * kVectorFloats, kFull.data(), kHalf.data(), copy};

@@ -1,0 +1,277 @@
+#include "tiled_convolution.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "core/base/parallel.h"
+#include "tile_product.h"
+
+namespace gradcam {
+
+using torch::Tensor;
+
+namespace {
+
+constexpr int64_t kLeastChannels = 16;  // with fewer, copying costs more than multiplying
+
+// Some channels of the input, in memory of their own.
+struct ChannelSource {
+  const float* data;
+  int64_t first, channels;
+};
+
+// One convolution that runs: sizes, and where everything lies.
+struct TiledRun {
+  const TileProduct& product;
+  std::vector<ChannelSource> sources;
+  const float *scale, *shift;
+  float floor_before;
+  const float *packed, *bias, *residual;
+  float floor_after;
+  float* to;
+  int64_t batch, channels, height, width;  // of the input
+  int64_t outputs, out_height, out_width;  // of the output
+  int64_t kernel_height, kernel_width;
+  int64_t stride_y, stride_x, padding_y, padding_x, dilation_y, dilation_x;
+
+  int64_t panels() const { return (outputs + product.columns - 1) / product.columns; }
+  int64_t pixels() const { return batch * out_height * out_width; }
+
+  // One row of the left side: channels [begin, begin + count) of the pixel at (y, x), or zeros in the padding.
+  void copy_pixel(int64_t image, int64_t y, int64_t x, int64_t begin, int64_t count, float* row) const {
+    if (y < 0 || y >= height || x < 0 || x >= width) {
+      std::fill_n(row, count, 0.0f);
+      return;
+    }
+    const int64_t pixel = (image * height + y) * width + x, end = begin + count;
+    for (const auto& source : sources) {
+      const int64_t from = std::max(begin, source.first), until = std::min(end, source.first + source.channels);
+      if (from < until)
+        product.copy(source.data + pixel * source.channels + (from - source.first), row + (from - begin),
+                     scale ? scale + from : nullptr, shift ? shift + from : nullptr, floor_before, until - from);
+    }
+  }
+
+  // Multiplies `rows` rows at `left`, which become output pixels from `pixel` on, with one panel of the weight.
+  void multiply(const float* left, int64_t rows, int64_t pixel, int64_t panel, int64_t tap, int64_t begin,
+                int64_t count, bool first, bool last) const {
+    const int64_t column = panel * product.columns, columns = std::min(product.columns, outputs - column);
+    const int64_t depth = kernel_height * kernel_width * channels;
+    const auto* right = packed + column * depth + (tap * channels + begin) * columns;
+    const auto at = pixel * outputs + column;
+    const TileArguments tile{left,
+                             right,
+                             count,
+                             to + at,
+                             outputs,
+                             first,
+                             last,
+                             bias ? bias + column : nullptr,
+                             residual ? residual + at : nullptr,
+                             floor_after};
+    (columns == product.columns ? product.full : product.half)[rows - 1](tile);
+  }
+};
+
+// How the output pixels are divided into tiles: `rows` consecutive pixels each.
+struct Tiling {
+  int64_t length, rows, count;  // of `length` pixels
+
+  Tiling(int64_t pixels, int64_t most) : length(pixels) {
+    count = (length + most - 1) / most;
+    rows = (length + count - 1) / count;
+    count = (length + rows - 1) / rows;
+  }
+  int64_t begin(int64_t tile) const { return tile * rows; }
+  int64_t size(int64_t tile) const { return std::min(rows, length - tile * rows); }
+};
+
+// Pixels in any order: each tile's rows are gathered for each tap of the kernel. A block of tiles goes through a panel
+// of the weight together, which stays in the cache.
+void run_gathered(const TiledRun& run, const Tiling& tiling, int64_t first_tile, int64_t last_tile, int64_t first_panel,
+                  int64_t last_panel, float* scratch) {
+  const int64_t begin_pixel = tiling.begin(first_tile);
+  const int64_t end_pixel = tiling.begin(last_tile - 1) + tiling.size(last_tile - 1);
+  const int64_t taps = run.kernel_height * run.kernel_width, area = run.out_height * run.out_width;
+  for (int64_t tap = 0; tap < taps; ++tap)
+    for (int64_t channel = 0; channel < run.channels; channel += kTileDepth) {
+      const int64_t count = std::min(kTileDepth, run.channels - channel);
+      const int64_t dy = tap / run.kernel_width * run.dilation_y - run.padding_y;
+      const int64_t dx = tap % run.kernel_width * run.dilation_x - run.padding_x;
+      int64_t image = begin_pixel / area, y = begin_pixel % area / run.out_width, x = begin_pixel % run.out_width;
+      for (int64_t pixel = begin_pixel; pixel < end_pixel; ++pixel) {
+        run.copy_pixel(image, y * run.stride_y + dy, x * run.stride_x + dx, channel, count,
+                       scratch + (pixel - begin_pixel) * kTileStride);
+        if (++x < run.out_width) continue;
+        x = 0;
+        if (++y < run.out_height) continue;
+        y = 0;
+        ++image;
+      }
+      const bool first = tap == 0 && channel == 0, last = tap == taps - 1 && channel + count == run.channels;
+      for (int64_t panel = first_panel; panel < last_panel; ++panel)
+        for (int64_t tile = first_tile; tile < last_tile; ++tile)
+          run.multiply(scratch + (tiling.begin(tile) - begin_pixel) * kTileStride, tiling.size(tile),
+                       tiling.begin(tile), panel, tap, channel, count, first, last);
+    }
+}
+
+// Pixels beside each other in one row of the output, with a horizontal stride of 1: the taps of a kernel's row read the
+// same pixels, moved by the dilation.
+void run_strip(const TiledRun& run, const Tiling& tiling, int64_t row, int64_t tile, int64_t first_panel,
+               int64_t last_panel, float* scratch) {
+  const int64_t image = row / run.out_height, y = row % run.out_height * run.stride_y - run.padding_y;
+  const int64_t x = tiling.begin(tile), size = tiling.size(tile);
+  const int64_t wide = size + (run.kernel_width - 1) * run.dilation_x;
+  // Rows of the kernel that read nothing but padding are left out, unless all of them do.
+  int64_t first_row = 0, last_row = run.kernel_height;
+  while (first_row < last_row - 1 && y + first_row * run.dilation_y < 0) ++first_row;
+  while (last_row > first_row + 1 && y + (last_row - 1) * run.dilation_y >= run.height) --last_row;
+  for (int64_t kernel_row = first_row; kernel_row < last_row; ++kernel_row)
+    for (int64_t channel = 0; channel < run.channels; channel += kTileDepth) {
+      const int64_t count = std::min(kTileDepth, run.channels - channel);
+      for (int64_t i = 0; i < wide; ++i)
+        run.copy_pixel(image, y + kernel_row * run.dilation_y, x - run.padding_x + i, channel, count,
+                       scratch + i * kTileStride);
+      for (int64_t panel = first_panel; panel < last_panel; ++panel)
+        for (int64_t column = 0; column < run.kernel_width; ++column)
+          run.multiply(scratch + column * run.dilation_x * kTileStride, size, row * run.out_width + x, panel,
+                       kernel_row * run.kernel_width + column, channel, count,
+                       kernel_row == first_row && channel == 0 && column == 0,
+                       kernel_row == last_row - 1 && channel + count == run.channels && column == run.kernel_width - 1);
+    }
+}
+
+constexpr int64_t kMostScratchRows = 64;
+
+// The rows of the left side, aligned.
+float* scratch_rows() {
+  alignas(64) thread_local float rows[kMostScratchRows * kTileStride];
+  return rows;
+}
+
+void run_in_parallel(const TiledRun& run) {
+  const int64_t threads = at::get_num_threads(), most = run.product.rows;
+  const bool strips = run.stride_x == 1 && run.kernel_width > 1 && run.out_width >= most - 2 &&
+                      most + (run.kernel_width - 1) * run.dilation_x <= kMostScratchRows;
+  const Tiling tiling(strips ? run.out_width : run.pixels(), most);
+  const int64_t tiles = strips ? tiling.count * run.batch * run.out_height : tiling.count;
+  // Where there are few pixels, threads take some of the outputs each.
+  const int64_t groups = tiles < 16 * threads ? std::min(run.panels(), threads) : 1;
+  const int64_t together =
+      strips ? 1 : std::clamp<int64_t>(tiles * groups / threads, 1, std::min<int64_t>(4, kMostScratchRows / most));
+  const int64_t blocks = (tiles + together - 1) / together;
+  parallel_for(0, blocks * groups, 1, [&](int64_t begin, int64_t end) {
+    auto* scratch = scratch_rows();
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const int64_t group = unit / blocks, block = unit % blocks;
+      const int64_t first_panel = run.panels() * group / groups, last_panel = run.panels() * (group + 1) / groups;
+      if (strips)
+        run_strip(run, tiling, block / tiling.count, block % tiling.count, first_panel, last_panel, scratch);
+      else
+        run_gathered(run, tiling, block * together, std::min(tiles, (block + 1) * together), first_panel, last_panel,
+                     scratch);
+    }
+  });
+}
+
+bool is_dense(const Tensor& tensor) {
+  return tensor.defined() && tensor.is_cpu() && tensor.scalar_type() == at::kFloat && tensor.layout() == at::kStrided &&
+         tensor.dim() == 4 && tensor.numel() > 0 && tensor.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+         !tensor.is_neg() && !tensor._is_zerotensor();
+}
+
+float floor_of(bool relu) { return relu ? 0 : -std::numeric_limits<float>::infinity(); }
+
+// [outputs, inputs, height, width] as panels of some outputs: [height, width, inputs, outputs of the panel] each.
+Tensor pack(const Tensor& weight, int64_t columns) {
+  const auto panels = weight.split(columns, 0);
+  std::vector<Tensor> packed;
+  for (const auto& panel : panels) packed.push_back(panel.permute({2, 3, 1, 0}).reshape({-1}));
+  return at::cat(packed);
+}
+
+}  // namespace
+
+std::vector<int64_t> output_sizes(at::IntArrayRef input, at::IntArrayRef weight, const ConvolutionShape& shape) {
+  std::vector<int64_t> sizes{input[0], weight[0]};
+  for (size_t i = 0; i < 2; ++i) {
+    const auto room = input[i + 2] + 2 * shape.padding[i] - shape.dilation[i] * (weight[i + 2] - 1) - 1;
+    sizes.push_back(room < 0 ? 0 : room / shape.stride[i] + 1);
+  }
+  return sizes;
+}
+
+std::optional<TiledConvolution> TiledConvolution::make(const Tensor& weight, const std::optional<Tensor>& bias,
+                                                       const ConvolutionShape& shape) {
+  const auto* product = tile_product();
+  if (!product || weight.dim() != 4 || weight.scalar_type() != at::kFloat || !weight.is_cpu() || weight.numel() == 0)
+    return {};
+  if (shape.groups != 1 || shape.stride.size() != 2 || shape.padding.size() != 2 || shape.dilation.size() != 2)
+    return {};
+  for (size_t i = 0; i < 2; ++i)
+    if (shape.stride[i] < 1 || shape.padding[i] < 0 || shape.dilation[i] < 1) return {};
+  if (bias && (bias->scalar_type() != at::kFloat || bias->dim() != 1 || bias->size(0) != weight.size(0))) return {};
+  if (weight.size(1) < kLeastChannels || weight.size(0) % (product->columns / 2) != 0) return {};
+  const at::NoGradGuard no_graph;
+  TiledConvolution convolution;
+  convolution.packed_ = pack(weight.detach(), product->columns);
+  if (bias) convolution.bias_ = bias->detach().contiguous();
+  convolution.shape_ = shape;
+  convolution.outputs_ = weight.size(0);
+  convolution.inputs_ = weight.size(1);
+  convolution.height_ = weight.size(2);
+  convolution.width_ = weight.size(3);
+  return convolution;
+}
+
+std::optional<Tensor> TiledConvolution::run(at::TensorList inputs, const ConvolutionSurroundings& around) const {
+  if (inputs.empty()) return {};
+  std::vector<ChannelSource> sources;
+  int64_t channels = 0;
+  for (const auto& input : inputs) {
+    if (!is_dense(input) || input.size(0) != inputs[0].size(0) || input.size(2) != inputs[0].size(2) ||
+        input.size(3) != inputs[0].size(3))
+      return {};
+    sources.push_back({input.const_data_ptr<float>(), channels, input.size(1)});
+    channels += input.size(1);
+  }
+  if (channels != inputs_) return {};
+  const int64_t batch = inputs[0].size(0), height = inputs[0].size(2), width = inputs[0].size(3);
+  const auto sizes = output_sizes(inputs[0].sizes(), {outputs_, inputs_, height_, width_}, shape_);
+  if (sizes[2] < 1 || sizes[3] < 1) return {};
+  if (around.residual && (!is_dense(*around.residual) || around.residual->sizes() != sizes)) return {};
+  const auto* before = around.before;
+  if (before && before->scale.numel() != channels) return {};
+  const auto output = at::empty(sizes, inputs[0].options(), at::MemoryFormat::ChannelsLast);
+  run_in_parallel({*tile_product(),
+                   std::move(sources),
+                   before ? before->scale.const_data_ptr<float>() : nullptr,
+                   before ? before->shift.const_data_ptr<float>() : nullptr,
+                   floor_of(before && before->relu),
+                   packed_.const_data_ptr<float>(),
+                   bias_.defined() ? bias_.const_data_ptr<float>() : nullptr,
+                   around.residual ? around.residual->const_data_ptr<float>() : nullptr,
+                   floor_of(around.relu),
+                   output.mutable_data_ptr<float>(),
+                   batch,
+                   channels,
+                   height,
+                   width,
+                   outputs_,
+                   sizes[2],
+                   sizes[3],
+                   height_,
+                   width_,
+                   shape_.stride[0],
+                   shape_.stride[1],
+                   shape_.padding[0],
+                   shape_.padding[1],
+                   shape_.dilation[0],
+                   shape_.dilation[1]});
+  return output;
+}
+
+}  // namespace gradcam
