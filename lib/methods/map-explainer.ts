@@ -129,7 +129,10 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   },
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
-      const own = { ...pick(settings, ['steps', 'smooth', 'seed']), input: readOtherInputs(settings.inputs).at }
+      const own = {
+        ...pick(settings, ['steps', 'smooth', 'seed', 'baseline', 'maxSigma', 'fraction', 'maxDistance']),
+        input: readOtherInputs(settings.inputs).at,
+      }
       return single(
         { model, method: name, layer: null },
         new InputAttribution(model, { method: name as InputMethod, ...own }),
@@ -144,12 +147,26 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
 
 const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
   occlusion: (model, settings) =>
-    new InputPerturbation(model, { method: 'occlusion', ...pick(settings, ['window', 'stride']), ...at(settings) }),
+    new InputPerturbation(model, {
+      method: 'occlusion',
+      ...pick(settings, ['window', 'stride', 'baseline']),
+      ...at(settings),
+    }),
   // By default every element would be a feature, which takes a run for each pixel and channel.
-  'feature-ablation': (model, settings) => ablateGrid(model, settings.window, at(settings).input),
+  'feature-ablation': (model, settings) => ablateGrid(model, settings, at(settings).input),
   rise: (model, settings) =>
     new InputPerturbation(model, { method: 'rise', ...pick(settings, ['masks', 'seed']), ...at(settings) }),
+  lime: (model, settings) => new InputPerturbation(model, { method: 'lime', ...ofFeatures(settings) }),
+  'kernel-shap': (model, settings) => new InputPerturbation(model, { method: 'kernel-shap', ...ofFeatures(settings) }),
+  'shapley-sampling': (model, settings) =>
+    new InputPerturbation(model, { method: 'shapley-sampling', ...ofFeatures(settings) }),
 }
+
+/** What the methods that give each superpixel a value take. */
+const ofFeatures = (settings: MethodSettings) => ({
+  ...pick(settings, ['segments', 'samples', 'seed', 'baseline']),
+  ...at(settings),
+})
 
 /** Where the images go among a model's inputs. */
 const at = ({ inputs }: MethodSettings): { input: number } => ({ input: readOtherInputs(inputs).at })
@@ -201,6 +218,7 @@ function ofLayers(
     'samples',
     'sigma',
     'steps',
+    'baseline',
     'reshape',
     'part',
     'call',

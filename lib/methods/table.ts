@@ -131,6 +131,29 @@ const perturbations: Readonly<Record<PerturbationMethod, MethodRow>> = {
     paper: 'arXiv:1806.07421',
     peers: {},
   },
+  lime: {
+    title: 'LIME',
+    formula:
+      'c_j of the least sum_i w(z_i) (f(x_i) - c_0 - sum_j c_j z_ij)^2 + r sum_j c_j^2, z_ij = 0 where superpixel j is removed from x_i',
+    signed: true,
+    paper: 'arXiv:1602.04938',
+    peers: { Captum: 'Lime' },
+  },
+  'kernel-shap': {
+    title: 'KernelSHAP',
+    formula:
+      "v_j of the least sum_i w(z_i) (f(x_i) - f(x_0) - sum_j v_j z_ij)^2 with sum_j v_j = f(x) - f(x_0), w Shapley's kernel",
+    signed: true,
+    paper: 'arXiv:1705.07874',
+    peers: { Captum: 'KernelShap' },
+  },
+  'shapley-sampling': {
+    title: 'Shapley value sampling',
+    formula: 'the mean over random orders of what superpixel j changes when it is added to those before it',
+    signed: true,
+    paper: 'doi:10.1016/j.cor.2008.04.004',
+    peers: { Captum: 'ShapleyValueSampling' },
+  },
 }
 
 function table<Name extends string>(

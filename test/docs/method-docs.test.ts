@@ -51,7 +51,8 @@ const code = (text: string, language: string): string[] =>
 test('what the pages tell to run on the command line has the options that there are', (t) => {
   for (const file of files)
     for (const line of code(texts[file] as string, 'sh')) {
-      for (const [, option = ''] of line.matchAll(/--([a-z]+)/g)) t.true(option in command.options, `${file}: ${line}`)
+      for (const [, option = ''] of line.matchAll(/--([a-z]+(?:-[a-z]+)*)/g))
+        t.true(option in command.options, `${file}: ${line}`)
       const [, named = 'gradcam'] = /--method (\S+)/.exec(line) ?? []
       for (const method of named.split(',')) t.true(method in methods, `${file}: ${line}`)
     }

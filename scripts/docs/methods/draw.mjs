@@ -35,7 +35,13 @@ const smooth = { samples: 20, sigma: 0.2 }
  *
  * @type {Record<string, import('libtorch-gradcam').MethodSettings>}
  */
-const fewer = { sscam: { samples: 2 }, iscam: { samples: 2 }, 'blur-ig': { steps: 50 }, 'guided-ig': { steps: 50 } }
+const fewer = {
+  sscam: { samples: 2 },
+  iscam: { samples: 2 },
+  'blur-ig': { steps: 50 },
+  'guided-ig': { steps: 50 },
+  'shapley-sampling': { samples: 5 },
+}
 
 /** The facts of a method; null for what goes with methods. */
 const factsOf = (/** @type {string} */ name) => (hasKey(methods, name) ? methods[name] : null)

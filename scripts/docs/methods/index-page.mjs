@@ -67,6 +67,7 @@ ${table(['for the cat, for the dog', 'name', 'formula', 'what it is', 'also in']
 | The same, finer, or at an early layer? | [LayerCAM](layercam.md) |
 | Which pixels, in detail? | [guided Grad-CAM](guided-gradcam.md), or [SmoothGrad](smoothgrad.md) of a gradient |
 | How much of the score is each pixel's share? | [integrated gradients](integrated-gradients.md) |
+| How much of the score is each part's share, without gradients? | [KernelSHAP](kernel-shap.md), [Shapley value sampling](shapley-sampling.md); for few runs [LIME](lime.md) |
 | What if it were not there? | [occlusion](occlusion.md), or [feature ablation](feature-ablation.md) where the parts are known |
 | The score is saturated, or one baseline is arbitrary? | [internal influence](internal-influence.md) of a layer, [GradientSHAP](gradient-shap.md) of pixels |
 | The model has no gradients? | [Score-CAM](scorecam.md), [Ablation-CAM](ablationcam.md), [occlusion](occlusion.md), [RISE](rise.md) |
@@ -104,7 +105,7 @@ The default keeps what the formula says, so that maps of one layer can be compar
 
 ### Methods that run the model again
 
-${titles(['model', 'tail'])} run the model, or what follows the layer, again for each channel; occlusion, feature ablation and RISE run the whole
+${titles(['model', 'tail'])} run the model, or what follows the layer, again for each channel; occlusion, feature ablation, RISE, LIME and Shapley values run the whole
 of it on changed inputs. All do so without a graph, \`chunkSize\` or \`batchSize\` images at a time, so that memory does not grow with
 the channels; the result depends neither on that nor on the other images of the batch. No gradient is needed: they work where
 the model has none. A target is evaluated for each copy; its top class, and the classes that Finer-CAM compares with, are those of

@@ -1,4 +1,4 @@
-import { methodOptions } from '#internal'
+import { asFlag, methodOptions } from '#internal'
 import { cell, families, link, list, peerRows, slopes, slugOf, table } from './text.mjs'
 
 /** @typedef {import('libtorch-gradcam').MethodInfo} Facts */
@@ -121,7 +121,7 @@ function optionName(/** @type {string} */ key, /** @type {string} */ name, /** @
  */
 function flagOf(key, { flag }) {
   if (key === 'layer' || key === 'layers') return '`--layer PATH`'
-  return flag === undefined ? '' : `\`--${key} ${flag}\``
+  return flag === undefined ? '' : `\`--${asFlag(key)} ${flag}\``
 }
 
 function options(/** @type {string} */ name, /** @type {Facts} */ facts) {

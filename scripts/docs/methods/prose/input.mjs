@@ -163,4 +163,43 @@ grid of ones and zeros, upsampled bilinearly and moved at random.`,
       "Neither library has it. As its authors' code it divides by the expected coverage N p, not by the sum of the masks, and takes the probability of a class. The map has an offset, by which unimportant pixels are not zero, and which is as uneven as the masks happened to cover them.",
     ],
   },
+  lime: {
+    idea: `Random superpixels are removed from the image, a thousand times, and a linear model is fitted to the scores: a coefficient for
+each superpixel. Versions that are near the image weigh more. \`superpixels\` makes them; \`features\` takes your own.`,
+    use: [
+      'Any model, also without gradients, where the parts of an image matter and not its pixels.',
+      'Where a few hundred runs have to do: ridge regression keeps the noise down.',
+    ],
+    avoid: [
+      'Where numbers have to add up: the coefficients are shrunk, and depend on the width of the kernel. KernelSHAP has neither.',
+      'Objects smaller than a superpixel. More `segments` need more `samples`.',
+    ],
+    others: [
+      "The kernel and the ridge are those of the authors' code for images; there a superpixel is replaced by its mean colour, here by `baseline`. Captum's `Lime` has a lasso and a kernel over pixels by default; given this kernel, a ridge and the same versions it gives the same.",
+    ],
+  },
+  'kernel-shap': {
+    idea: `The Shapley values of the superpixels: how much each adds to the score, on average over all orders in which they could be added to
+the baseline. They are the coefficients of a regression whose weights are the Shapley kernel, so that random versions of the image give an
+estimate. Where \`samples\` allow it, which is up to nine superpixels, every version is scored and the values are exact.`,
+    use: [
+      "Where every part's share of the score is asked for: the values add up to what the score gained over the baseline, exactly.",
+      'With few features of your own, e.g. columns of a table: exact at a few hundred runs.',
+    ],
+    avoid: ['Where time matters: a thousand runs by default, and the noise falls with the root of their number.'],
+    others: [
+      "Captum's `KernelShap` draws versions one by one; here each is drawn with its complement, which has less noise. It stands for the constraint by a weight of a million, in float32; here the values add up by construction.",
+    ],
+  },
+  'shapley-sampling': {
+    idea: `Superpixels are added to the baseline one after another, in random orders; the mean of what each adds to the score is an estimate of its
+Shapley value.`,
+    use: [
+      'As KernelSHAP, where the noise of each value should be plain: it is a mean of independent numbers, one for each order.',
+    ],
+    avoid: [
+      'Where time matters: 25 orders of 50 superpixels are 1226 runs. KernelSHAP needs fewer for the same noise.',
+    ],
+    others: ["As Captum's `ShapleyValueSampling`; the baseline is scored once, and not for each order."],
+  },
 }
