@@ -69,6 +69,14 @@ export {
 export { PerturbationExplanation } from './perturbation/perturbation-explanation.js'
 export type { FeatureAblationOptions } from './perturbation/feature-ablation.js'
 export type { OcclusionOptions } from './perturbation/occlusion.js'
+export {
+  AttentionExplanation,
+  AttentionMap,
+  attentionMethods,
+  type AttentionMapOptions,
+  type AttentionMethod,
+} from './attention/attention-map.js'
+export type { TokenOptions } from './attention/token-grid.js'
 export { gridFeatures } from './perturbation/grid.js'
 export type { KernelShapOptions } from './perturbation/kernel-shap.js'
 export type { LimeOptions } from './perturbation/lime.js'

@@ -33,6 +33,8 @@ export function parseMethodSettings(values: Values, methods: readonly MethodName
     steps: wholeNumber(values, 'steps', 1),
     masks: wholeNumber(values, 'masks', 1),
     segments: wholeNumber(values, 'segments', 1),
+    tokens: readSize(values, 'tokens'),
+    skip: wholeNumber(values, 'skip', 0),
     baseline: readNumber(values, 'baseline'),
     maxSigma: readNumber(values, 'max-sigma'),
     fraction: readNumber(values, 'fraction'),

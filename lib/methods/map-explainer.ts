@@ -1,4 +1,5 @@
 import type { CallOptions, OnProgress } from '../addon/abort.js'
+import { AttentionMap, type AttentionMethod } from '../attention/attention-map.js'
 import { Cam } from '../cam/cam.js'
 import type { CamFailure } from '../cam/cam-explanation.js'
 import { camMethods, type CamMethod } from '../cam/cam-methods.js'
@@ -139,11 +140,26 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
         settings,
       )
     }),
+  AttentionMap: (model, names, _, settings) =>
+    names.map((name) =>
+      single(
+        { model, method: name, layer: null },
+        new AttentionMap(model, {
+          method: name as AttentionMethod,
+          ...pick(settings, ['tokens', 'skip']),
+          ...at(settings),
+        }),
+        settings,
+      ),
+    ),
   InputPerturbation: (model, names, _, settings) =>
     names.map((name) =>
       single({ model, method: name, layer: null }, perturbing[name as PerturbationMethod](model, settings), settings),
     ),
 }
+
+/** Where the images go among a model's inputs. */
+const at = ({ inputs }: MethodSettings): { input: number } => ({ input: readOtherInputs(inputs).at })
 
 const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
   occlusion: (model, settings) =>
@@ -167,9 +183,6 @@ const ofFeatures = (settings: MethodSettings) => ({
   ...pick(settings, ['segments', 'samples', 'seed', 'baseline']),
   ...at(settings),
 })
-
-/** Where the images go among a model's inputs. */
-const at = ({ inputs }: MethodSettings): { input: number } => ({ input: readOtherInputs(inputs).at })
 
 /**
  * Explainers of all these methods at all these layers: as few as possible, since methods of one explainer share their

@@ -28,6 +28,9 @@ export interface MethodSettings {
   readonly stride?: readonly number[]
   readonly masks?: number
   readonly segments?: number
+  /** See `AttentionMapOptions`. */
+  readonly tokens?: readonly [rows: number, columns: number]
+  readonly skip?: number
   readonly baseline?: number
   readonly maxSigma?: number
   readonly fraction?: number
@@ -160,6 +163,18 @@ export const methodOptions = {
     help: 'the width of the kernel that gives versions near the image more weight',
   },
   ridge: { of: ['lime'], otherwise: '1', help: 'the weight of the squared coefficients beside the squared errors' },
+  tokens: {
+    of: where((name) => methods[name].by === 'AttentionMap'),
+    otherwise: 'of squares of the image',
+    help: 'the grid of the tokens that stand for patches',
+    flag: 'HxW',
+  },
+  skip: {
+    of: where((name) => methods[name].by === 'AttentionMap'),
+    otherwise: 'what leaves a whole grid',
+    help: 'how many tokens before them are no patches: class token, registers',
+    flag: 'N',
+  },
   masks: { of: ['rise'], otherwise: '1000', help: 'how many random masks', flag: 'N' },
   grid: { of: ['rise'], otherwise: '7', help: 'the cells of a mask in each direction' },
   probability: { of: ['rise'], otherwise: '0.5', help: 'the probability that a cell is kept' },

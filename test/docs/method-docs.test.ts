@@ -64,14 +64,18 @@ test.serial('the TypeScript of the pages runs', async (t) => {
     Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => Math.sin(i / 7)),
     [1, 3, 64, 64],
   )
+  using transformer = await api.ScriptModule.load(join(packageRoot, 'scripts', 'samples', 'animals-hybrid.pt'))
+  using image = api.Tensor.rand([1, 3, 224, 224])
+  const ofAttention = api.attentionMethods.map((name) => `${name}.md`)
   const names = Object.keys(api)
   for (const file of files)
     for (const lines of code(texts[file] as string, 'ts')) {
-      // Node before 24 has no `using`; the image is smaller here.
+      // Node before 24 has no `using`; the image is smaller here, and samples are few.
       const disposed: string[] = []
       const plain = lines
         .replace(/^using (\w+)/gm, (_, name: string) => `const ${(disposed.unshift(name), name)}`)
         .replace('[224, 224], [28, 28]', '[64, 64], [8, 8]')
+        .replace(/'(lime|kernel-shap|shapley-sampling)' }/, "'$1', segments: 8, samples: 4 }")
       const results = Array.from(plain.matchAll(/^(found\.[^/\n]*)/gm), ([, result = '']) => result.trim())
       const statements = plain.replace(/^found\..*$/gm, '')
       const source = `return (async () => {${statements}
@@ -81,7 +85,8 @@ test.serial('the TypeScript of the pages runs', async (t) => {
       })()`
       // oxlint-disable-next-line no-new-func, typescript/no-implied-eval
       const run = new Function('model', 'input', ...names, source) as (...args: unknown[]) => Promise<unknown[]>
-      const found = await run(model, input, ...names.map((name) => (api as Record<string, unknown>)[name]))
+      const given = ofAttention.includes(file) ? [transformer, image] : [model, input]
+      const found = await run(...given, ...names.map((name) => (api as Record<string, unknown>)[name]))
       t.true(found.length > 0, file)
       for (const one of found) t.true(Array.isArray(one) || typeof one === 'number', `${file}: ${String(one)}`)
       t.true(Array.isArray(found[0]) && found[0].length === 4, `${file}: ${String(found[0])}`)

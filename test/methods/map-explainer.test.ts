@@ -28,6 +28,14 @@ test('an explainer that is kept holds no tensors, however many sizes of images i
     const settings = Object.fromEntries((taken[name] ?? []).map((key) => [key, cheap[key]]))
     const explainers = makeMapExplainers(model, [name], methods[name].layered ? ['features'] : [], settings)
     const before = liveTensors()
+    if (methods[name].by === 'AttentionMap') {
+      using input = Tensor.rand([1, 3, 32, 40])
+      // The model has no attention.
+      const found = explainers[0]!.explain(input, { target: 1 })
+      await t.throwsAsync(found, { code: 'ERR_NO_ATTENTION' })
+      t.is(liveTensors(), before + 1, name)
+      continue
+    }
     for (const size of [32, 40, 48]) {
       using input = Tensor.rand([1, 3, size, size + 8])
       for (const explainer of explainers) {

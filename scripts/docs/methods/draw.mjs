@@ -57,6 +57,8 @@ const signs = (/** @type {string} */ name) =>
 /** What an image shows, in words. */
 export function captionOf(/** @type {string} */ name) {
   const settings = Object.entries(fewer[name] ?? {}).map(([key, value]) => ` With \`${key}: ${value}\`.`)
+  if (factsOf(name)?.by === 'AttentionMap')
+    settings.push(' The model is a transformer on features of the sample model, `scripts/samples/animals-hybrid.pt`.')
   return plainCaption(name) + settings.join('')
 }
 
@@ -102,9 +104,12 @@ export async function drawImages(folder, { again }) {
     }
     await strip(tiles, join(folder, `${slugOf(name)}.webp`))
   }
+  // A transformer, since the sample model has no attention.
+  const hybrid = await ScriptModule.load(join(root, 'scripts', 'samples', 'animals-hybrid.pt'))
   for (const name of keysOf(methods)) {
     if (!wanted(name)) continue
-    const explainer = itemAt(makeMapExplainers(model, [name], methods[name].layered ? [layer] : [], fewer[name]), 0)
+    const shown = methods[name].by === 'AttentionMap' ? hybrid : model
+    const explainer = itemAt(makeMapExplainers(shown, [name], methods[name].layered ? [layer] : [], fewer[name]), 0)
     await drawAll(name, async (target) => itemAt((await explainer.explain(input, { target })).maps, 0).map)
     explainer[Symbol.dispose]()
   }

@@ -49,7 +49,7 @@ export function indexPage() {
 Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws all images again.
 
 Every method, with what it makes of the sample image for "cat" and for "dog": click for its page. The model is
-\`samples/animals-densenet.pt\`, the layer \`features\`. Which are any good? [Metrics](../metrics.md) measures all of them.
+\`samples/animals-densenet.pt\`, the layer \`features\`; attention is of a transformer on that layer. Which are any good? [Metrics](../metrics.md) measures all of them.
 
 <img src="images/image.webp" width="90" alt="The sample image">
 
@@ -70,6 +70,7 @@ ${table(['for the cat, for the dog', 'name', 'formula', 'what it is', 'also in']
 | How much of the score is each part's share, without gradients? | [KernelSHAP](kernel-shap.md), [Shapley value sampling](shapley-sampling.md); for few runs [LIME](lime.md) |
 | What if it were not there? | [occlusion](occlusion.md), or [feature ablation](feature-ablation.md) where the parts are known |
 | The score is saturated, or one baseline is arbitrary? | [internal influence](internal-influence.md) of a layer, [GradientSHAP](gradient-shap.md) of pixels |
+| Where did a vision transformer see the class? | [transformer attribution](transformer-attribution.md); whatever the class, [attention rollout](attention-rollout.md) |
 | The model has no gradients? | [Score-CAM](scorecam.md), [Ablation-CAM](ablationcam.md), [occlusion](occlusion.md), [RISE](rise.md) |
 | What does a layer respond to at all? | [Eigen-CAM](eigencam.md) |
 | What sets two similar classes apart? | [Finer-CAM](finer-cam.md), or the target \`{ kind: 'difference' }\` |

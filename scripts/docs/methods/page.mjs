@@ -58,6 +58,7 @@ const looksAt = {
   InputAttribution: 'the input',
   GuidedGradCam: 'the input and a layer',
   InputPerturbation: 'the input',
+  AttentionMap: 'all attention between tokens',
 }
 
 const found = {
@@ -66,6 +67,7 @@ const found = {
   InputAttribution: 'found.attribution // [N, 3, H, W]',
   GuidedGradCam: 'found.attribution // [N, 3, H, W]',
   InputPerturbation: 'found.attribution // [N, 3, H, W]',
+  AttentionMap: 'found.cam // [N, 1, h, w], as large as the grid of patches',
 }
 
 function negative(/** @type {string} */ name, /** @type {Facts} */ { by, signed }) {
@@ -84,6 +86,7 @@ const optionsOf = {
   FullGrad: () => null,
   InputAttribution: (name) => `{ method: '${name}' }`,
   GuidedGradCam: () => `{ layer: 'features' }`,
+  AttentionMap: (name) => `{ method: '${name}' }`,
   InputPerturbation: (name) =>
     name === 'feature-ablation' ? `{ method: '${name}', features }` : `{ method: '${name}' }`,
 }

@@ -202,4 +202,34 @@ Shapley value.`,
     ],
     others: ["As Captum's `ShapleyValueSampling`; the baseline is scored once, and not for each order."],
   },
+  'attention-rollout': {
+    idea: `What a token knows of another after all layers: the product of the attention matrices, where each layer also passes half of a token on
+as it is. The map is the row of the class token, or the mean of all rows where there is none.`,
+    use: ['To see what a transformer looks at whatever it answers, beside Eigen-CAM for convolutional networks.'],
+    avoid: [
+      'To ask for a class: the map is the same for every target.',
+      'Deep models, whose product tends to the mean of all tokens; attention within windows, as Swin has it, which is refused.',
+    ],
+    others: [
+      'Neither library has it. As in the paper. Here attention is found in the graph of the pass, so that files of timm, torchvision and Hugging Face work without a name of a layer; where a model runs a fused kernel, it is computed from the queries and keys.',
+    ],
+  },
+  'gradient-attention-rollout': {
+    idea: `Attention rollout of what speaks for the target: each matrix is multiplied by the gradient there, what is negative on average over
+the heads is left out, and rows are divided by their sums.`,
+    use: ['To ask a transformer for a class, where rollout shows the same for all.'],
+    avoid: ['Several objects of a class: what is dropped early on is lost for all layers after it.'],
+    others: [
+      'Neither library has it. vit-explain also leaves out the least nine tenths of each matrix by default, and divides by the sums of rows in a way that is right for one image alone; here nothing is left out.',
+    ],
+  },
+  'transformer-attribution': {
+    idea: `Relevance is passed from layer to layer: a head counts where its attention and the gradient of the score agree, and what a token had
+before is kept.`,
+    use: ['The first thing to try for a class of a vision transformer: it asks for the target, and needs no layer.'],
+    avoid: ['Attention within windows, as Swin has it, which is refused. Take Grad-CAM with a `reshape` there.'],
+    others: [
+      "Neither library has it. As the authors' later method, for self-attention; their first one (arXiv:2012.09838) has relevances of its own in the place of the attention.",
+    ],
+  },
 }
