@@ -7,6 +7,8 @@ import * as api from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { peersOrNull } from '../support/peer-maps.js'
 import { runPython } from '../support/python.js'
+import { smallNets } from '../support/models.js'
+import { toTensor } from '../support/to-tensor.js'
 import { needing } from '../support/needs.js'
 
 const { methods } = api
@@ -64,8 +66,9 @@ test.serial('the TypeScript of the pages runs', async (t) => {
     Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => Math.sin(i / 7)),
     [1, 3, 64, 64],
   )
-  using transformer = await api.ScriptModule.load(join(packageRoot, 'scripts', 'samples', 'animals-hybrid.pt'))
-  using image = api.Tensor.rand([1, 3, 224, 224])
+  const nets = await smallNets()
+  using transformer = await api.ScriptModule.load(nets.file('vit'))
+  using image = toTensor(nets.input('vit'))
   const ofAttention = api.attentionMethods.map((name) => `${name}.md`)
   const names = Object.keys(api)
   for (const file of files)

@@ -47,6 +47,8 @@ const fewer = {
 const factsOf = (/** @type {string} */ name) => (hasKey(methods, name) ? methods[name] : null)
 const isFine = (/** @type {string} */ name) =>
   name === 'smoothgrad' || ['InputAttribution', 'GuidedGradCam'].includes(factsOf(name)?.by ?? '')
+/** Whether the sample model can show it: it has no attention. */
+export const isDrawn = (/** @type {string} */ name) => factsOf(name)?.by !== 'AttentionMap'
 const isSigned = (/** @type {string} */ name) => factsOf(name)?.signed ?? false
 
 const signs = (/** @type {string} */ name) =>
@@ -56,9 +58,8 @@ const signs = (/** @type {string} */ name) =>
 
 /** What an image shows, in words. */
 export function captionOf(/** @type {string} */ name) {
+  if (!isDrawn(name)) return 'No image: the sample model, a convolutional network, has no attention.'
   const settings = Object.entries(fewer[name] ?? {}).map(([key, value]) => ` With \`${key}: ${value}\`.`)
-  if (factsOf(name)?.by === 'AttentionMap')
-    settings.push(' The model is a transformer on features of the sample model, `scripts/samples/animals-hybrid.pt`.')
   return plainCaption(name) + settings.join('')
 }
 
@@ -83,7 +84,8 @@ function plainCaption(/** @type {string} */ name) {
  */
 export async function drawImages(folder, { again }) {
   mkdirSync(folder, { recursive: true })
-  const wanted = (/** @type {string} */ name) => again || !existsSync(join(folder, `${slugOf(name)}.webp`))
+  const wanted = (/** @type {string} */ name) =>
+    isDrawn(name) && (again || !existsSync(join(folder, `${slugOf(name)}.webp`)))
   if (!['image', 'finer-cam', 'refinecam', 'smoothgrad', ...Object.keys(methods)].some(wanted)) return
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
@@ -104,12 +106,9 @@ export async function drawImages(folder, { again }) {
     }
     await strip(tiles, join(folder, `${slugOf(name)}.webp`))
   }
-  // A transformer, since the sample model has no attention.
-  const hybrid = await ScriptModule.load(join(root, 'scripts', 'samples', 'animals-hybrid.pt'))
   for (const name of keysOf(methods)) {
     if (!wanted(name)) continue
-    const shown = methods[name].by === 'AttentionMap' ? hybrid : model
-    const explainer = itemAt(makeMapExplainers(shown, [name], methods[name].layered ? [layer] : [], fewer[name]), 0)
+    const explainer = itemAt(makeMapExplainers(model, [name], methods[name].layered ? [layer] : [], fewer[name]), 0)
     await drawAll(name, async (target) => itemAt((await explainer.explain(input, { target })).maps, 0).map)
     explainer[Symbol.dispose]()
   }

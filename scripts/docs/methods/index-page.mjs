@@ -1,10 +1,11 @@
 import { camMethods, methods } from 'libtorch-gradcam'
 import { keysOf } from '../../support/access.mjs'
+import { isDrawn } from './draw.mjs'
 import { cell, families, libraries, link, slugOf, table } from './text.mjs'
 import { wrappers } from './wrappers.mjs'
 
 const thumbnail = (/** @type {string} */ name, /** @type {string} */ title) =>
-  `[<img src="images/${slugOf(name)}.webp" width="180" alt="${title}">](${slugOf(name)}.md)`
+  isDrawn(name) ? `[<img src="images/${slugOf(name)}.webp" width="180" alt="${title}">](${slugOf(name)}.md)` : ''
 
 const needs = { gradient: 'a backward pass', runs: 'more runs', nothing: 'one forward' }
 
@@ -49,7 +50,7 @@ export function indexPage() {
 Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws all images again.
 
 Every method, with what it makes of the sample image for "cat" and for "dog": click for its page. The model is
-\`samples/animals-densenet.pt\`, the layer \`features\`; attention is of a transformer on that layer. Which are any good? [Metrics](../metrics.md) measures all of them.
+\`samples/animals-densenet.pt\`, the layer \`features\`; it has no attention. Which are any good? [Metrics](../metrics.md) measures all of them.
 
 <img src="images/image.webp" width="90" alt="The sample image">
 

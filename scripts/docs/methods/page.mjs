@@ -1,4 +1,5 @@
 import { asFlag, methodOptions } from '#internal'
+import { isDrawn } from './draw.mjs'
 import { cell, families, link, list, peerRows, slopes, slugOf, table } from './text.mjs'
 
 /** @typedef {import('libtorch-gradcam').MethodInfo} Facts */
@@ -167,7 +168,7 @@ const opening = (name, { title, formula }, caption) => `# ${title}
 
 [All methods](README.md)
 
-${image(slugOf(name), title, caption)}
+${isDrawn(name) ? image(slugOf(name), title, caption) : caption}
 
 \`\`\`text
 ${formula}
