@@ -89,6 +89,8 @@ export interface NativeBinding {
   randomUniform(shape: readonly number[], dtype: string, seed: number, ticket: number): Promise<TensorHandle>
   /** A copy with random parameters in the modules of these paths: see Model::randomized in native/core/model/model.h. */
   randomizedModel(model: ModelHandle, paths: readonly string[], seed: number, ticket: number): Promise<ModelHandle>
+  /** See native/core/base/quadrature.h. */
+  gaussLegendre(count: number): { readonly points: readonly number[]; readonly weights: readonly number[] }
   /** See native/core/metrics/impute.h. */
   impute(images: TensorHandle, keep: TensorHandle, ticket: number): Promise<TensorHandle>
   /** The names that a plan's methods may have. */
@@ -117,4 +119,7 @@ export interface NativeBinding {
     alpha: number,
     result: Uint8Array | Uint16Array,
   ): Promise<void>
+  /** See native/core/images/overlay.h; `colors` as for `drawMap`. */
+  overlay(images: TensorHandle, maps: TensorHandle, colors: Float32Array, alpha: number): TensorHandle
+  colorize(values: TensorHandle, colors: Float32Array): TensorHandle
 }

@@ -51,6 +51,8 @@ export interface ModelHandle {
   checkLayer(path: string): void
   /** Its split models: see SplitCache in native/core/split/split_cache.h. */
   splits(): { kept: number; bytes: number; limit: number; built: number }
+  /** Whether such an input is [N, H, W, C]: see native/core/model/input_layout.h. */
+  hasChannelsLast(input: number, shape: readonly number[]): boolean
   dispose(): void
 }
 

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { program } from '../base/paths.js'
 import { lastLines, run } from '../base/processes.js'
 import { explainLoadError } from './load-errors.js'
 import type { LoadFailure, ProbeAnswer, RuntimeFacts } from './probe-child.js'
@@ -9,7 +10,7 @@ export type Probe =
 
 /** Loads an addon, or the one that the package would load, in a child process and runs a tensor operator in it. */
 export async function probeAddon(file?: string): Promise<Probe> {
-  const script = fileURLToPath(new URL('./probe-child.js', import.meta.url))
+  const script = fileURLToPath(program('addon/probe-child.js'))
   const env = file ? { ...process.env, GRADCAM_ADDON: file } : process.env
   const result = await run(process.execPath, [script], { env, timeout: 60_000 })
   const answer = readAnswer(result.stdout)

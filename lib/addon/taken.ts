@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../base/cache-folder.js'
-import { packageRoot } from '../base/paths.js'
+import { packageRoot, program } from '../base/paths.js'
 import { hashSources, hashText, platform } from './build-info.js'
 
 /** What the program of {@link takeAddon} answers. */
@@ -61,7 +61,7 @@ function isOwn(cache: string): boolean {
  * cannot wait for promises, and an addon that crashes must not end the program.
  */
 export function takeAddon(): Taken {
-  const script = fileURLToPath(new URL('../setup/take-child.js', import.meta.url))
+  const script = fileURLToPath(program('setup/take-child.js'))
   const { stdout, error } = spawnSync(process.execPath, [script], {
     encoding: 'utf8',
     timeout: 120_000,

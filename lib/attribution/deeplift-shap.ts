@@ -15,7 +15,7 @@ interface Explaining extends Disposable {
 }
 
 /** What an explanation says, but for what is said of its model. */
-type Found<Output extends Value> = Pick<
+type MeanExplained<Output extends Value> = Pick<
   InputExplanation<Output>,
   'output' | 'attribution' | 'targets' | 'scores' | 'intercepted' | 'delta' | 'of' | 'warnings'
 >
@@ -32,11 +32,11 @@ export async function meanOverBaselines<Output extends Value>(
   from: (row: Tensor) => Explaining,
   inputs: Value | readonly Value[],
   options: ExplainOptions<Output>,
-): Promise<Found<Output>> {
+): Promise<MeanExplained<Output>> {
   const count = rows.shape[0] as number
   const { signal, onProgress } = options
   let sum: Tensor | undefined
-  let found: Found<Output> | undefined
+  let found: MeanExplained<Output> | undefined
   try {
     for (let i = 0; i < count; i++) {
       using row = rows.narrow(0, i, 1)
@@ -61,7 +61,7 @@ export async function meanOverBaselines<Output extends Value>(
       await settled(onProgress?.(i + 1, count))
     }
     const mean = (sum as Tensor).div(count)
-    return { ...(found as Found<Output>), attribution: mean }
+    return { ...(found as MeanExplained<Output>), attribution: mean }
   } catch (error) {
     disposeValue(found?.output ?? null)
     throw error

@@ -3,7 +3,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 import type { InputMethod } from './input-method.js'
 
-interface Found<Output extends Value> extends ExplanationFields<Output> {
+interface AttributionFields<Output extends Value> extends ExplanationFields<Output> {
   readonly attribution: Tensor
   readonly method: InputMethod
   readonly intercepted: number | null
@@ -26,7 +26,7 @@ export class InputExplanation<Output extends Value = Tensor> extends Attribution
   readonly delta: readonly number[] | null
 
   /** @internal */
-  constructor(found: Found<Output>) {
+  constructor(found: AttributionFields<Output>) {
     super(found)
     this.method = found.method
     this.intercepted = found.intercepted

@@ -1,7 +1,7 @@
+import { native } from '../addon/native.js'
 import { tidy } from '../tensor/tidy.js'
 import { fromBaseline } from './baseline.js'
 import { pointOf, sumOverPoints, type ManyPassMethod } from './many-passes.js'
-import { gaussLegendre } from './quadrature.js'
 
 /**
  * Integrated gradients: (x - x0) times the mean of the gradient on the straight line from the baseline x0 to x, by a
@@ -11,7 +11,7 @@ export const integratedGradients: ManyPassMethod = {
   steps: 50,
   complete: true,
   async attribute(copied, passes, { steps, baseline }) {
-    const { points, weights } = gaussLegendre(steps)
+    const { points, weights } = native().gaussLegendre(steps)
     using path = fromBaseline(baseline, copied.x, copied.copies)
     const { start, way } = path
     using mean = await sumOverPoints(copied, passes, steps, (i) =>

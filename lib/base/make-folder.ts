@@ -15,10 +15,11 @@ const reasons: Readonly<Record<string, string>> = {
 /**
  * Makes a folder and the folders that it lies in, where they do not exist.
  *
+ * @returns those that it made, the inner ones last
  * @throws GradCamError ERR_IMAGE_WRITE
  */
-export async function makeFolder(folder: string): Promise<void> {
-  await make(resolve(folder)).catch((cause: NodeJS.ErrnoException) => {
+export async function makeFolder(folder: string): Promise<string[]> {
+  return await make(resolve(folder)).catch((cause: NodeJS.ErrnoException) => {
     const why = reasons[cause.code ?? ''] ?? cause.message
     throw new GradCamError('ERR_IMAGE_WRITE', `The folder '${folder}' cannot be made: ${why}. Choose another folder.`, {
       cause,
@@ -27,12 +28,16 @@ export async function makeFolder(folder: string): Promise<void> {
 }
 
 /** Not mkdir's own `recursive`, which never ends where a file system refuses with ENOENT, as /proc does. */
-async function make(folder: string): Promise<void> {
-  if (await isFolder(folder)) return
-  if (dirname(folder) !== folder) await make(dirname(folder))
-  await mkdir(folder).catch(async (error: unknown) => {
-    if (!(await isFolder(folder))) throw error // or another process was faster
-  })
+async function make(folder: string): Promise<string[]> {
+  if (await isFolder(folder)) return []
+  const made = dirname(folder) === folder ? [] : await make(dirname(folder))
+  try {
+    await mkdir(folder)
+    return [...made, folder]
+  } catch (error) {
+    if (await isFolder(folder)) return made // another process was faster
+    throw error
+  }
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { expect, invalid } from '../base/check.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
-import { makeMapExplainers, type MapExplainer } from '../methods/map-explainer.js'
+import { makeMapExplainers } from '../methods/map-explainer.js'
+import type { MapExplainer } from '../methods/method-maps.js'
 import type { MethodSettings } from '../methods/options.js'
 import type { Model } from '../model/model.js'
 

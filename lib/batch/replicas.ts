@@ -10,9 +10,9 @@ interface Replica extends BatchExplainer {
 }
 
 /** What is done with a batch, and what becomes of its inputs. */
-export interface BatchWork<Found> {
-  explain(by: BatchExplainer, batch: readonly Ready[], signal: AbortSignal): Promise<readonly Found[]>
-  explained(found: Found): void
+export interface BatchWork<Explained> {
+  explain(by: BatchExplainer, batch: readonly Ready[], signal: AbortSignal): Promise<readonly Explained[]>
+  explained(found: Explained): void
   failed(ready: Ready, error: unknown): void
 }
 
@@ -20,13 +20,13 @@ export interface BatchWork<Found> {
 const batchesAhead = 2
 
 /** The explainers of a run, each on a model of its own, among which batches are dealt out. */
-export class Replicas<Found> {
+export class Replicas<Explained> {
   readonly #replicas: Replica[]
 
   constructor(
     explainers: readonly BatchExplainer[],
     private readonly batcher: Batcher,
-    private readonly work: BatchWork<Found>,
+    private readonly work: BatchWork<Explained>,
     private readonly signal: AbortSignal,
   ) {
     this.#replicas = explainers.map((one) => ({ ...one, running: 0 }))

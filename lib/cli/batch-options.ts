@@ -20,7 +20,7 @@ import {
 import type { Option, Values } from './command.js'
 import { inputFlags, readInputs, readPath, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
 import { layerFlags, readLayerSettings } from './method-settings.js'
-import { labelsOf, modelFlags, readModelChoice, sayWhereFound, weightsOf } from './model-options.js'
+import { labelsOf, modelFlags, chooseModel, sayWhereFound, weightsOf } from './model-options.js'
 import { largestChunk } from '../queue/task.js'
 import { queueUrl } from './queue-options.js'
 import { preprocessOption, readPreprocessing, usualPreprocess } from './preprocess-option.js'
@@ -30,7 +30,8 @@ export interface BatchCall {
   readonly sources: readonly string[]
   readonly out: string
   /** What decides what the results are. */
-  readonly job: Required<Omit<JobSpecOptions, 'sources' | 'base' | 'inputs'>>
+  readonly job: Required<Omit<JobSpecOptions, 'sources' | 'base' | 'inputs' | 'modelCache'>> &
+    Pick<JobSpecOptions, 'modelCache'>
   /** The model's other inputs. */
   readonly inputs: readonly InputFlag[]
   /** How `--preprocess` was given. */
@@ -55,7 +56,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   model: {
     type: 'string',
     value: 'FILE',
-    help: 'the model: a .pt file that torch.jit saved, a .pt2 file of torch.export.save, or an architecture by name',
+    help: 'the model: a .pt file that torch.jit saved, a .pt2 file of torch.export.save, s3://bucket/key, or an architecture by name',
   },
   ...modelFlags,
   out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary; or s3://bucket/prefix' },
@@ -146,22 +147,26 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const write = readWrite(single(values, 'write') ?? 'overlay')
   const devices = readDevices(single(values, 'device') ?? 'cpu')
   const labelsFile = single(values, 'labels')
-  const choiceOfModel = readModelChoice(model, values)
+  const choiceOfModel = await chooseModel(model, values)
   const weights = weightsOf(choiceOfModel)
   sayWhereFound(weights)
   const labels = labelsFile === undefined ? labelsOf(weights) : await readLabels(labelsFile)
   const target = readTarget(single(values, 'target') ?? 'argmax', labels)
   const of = readPath(values, 'of')
+  const modelCache = single(values, 'model-cache')
   const precision =
     values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
   const preprocess =
-    named === undefined ? usualPreprocess(weights, () => fixedSizeOf(model)) : await readPreprocessing(named)
+    named === undefined
+      ? usualPreprocess(weights, () => fixedSizeOf(choiceOfModel.file))
+      : await readPreprocessing(named)
   return {
     sources,
     out,
     job: {
       model,
-      weights: choiceOfModel.weights ?? null,
+      weights: single(values, 'weights') ?? null,
+      ...(modelCache !== undefined && { modelCache }),
       method,
       precision,
       layer,

@@ -1,12 +1,7 @@
 import { announceWarnings } from '../addon/warnings.js'
 import { isFine, type MethodName } from '../methods/table.js'
-import {
-  makeMapExplainers,
-  type MapExplainer,
-  type MethodFailure,
-  type MethodMap,
-  type MethodMaps,
-} from '../methods/map-explainer.js'
+import { makeMapExplainers } from '../methods/map-explainer.js'
+import type { MapExplainer, MethodFailure, MethodMap, MethodMaps } from '../methods/method-maps.js'
 import type { MethodSettings } from '../methods/options.js'
 import type { MapCondition } from '../explain/condition.js'
 import { inputsAtOnce } from '../model/images-at-once.js'

@@ -24,7 +24,7 @@ import type { Values } from './command.js'
 import { readLabels } from '../target/labels.js'
 import { readInputs, readPath, readTarget, type InputFlag } from './model-inputs.js'
 import { parseMethodSettings } from './method-settings.js'
-import { labelsOf, readModelChoice, weightsOf, type ModelChoice } from './model-options.js'
+import { labelsOf, chooseModel, weightsOf, type ModelChoice } from './model-options.js'
 
 /** An image's size where there is none yet: what most preprocessings make of it does not depend on it. */
 const nominal = [224, 224] as const
@@ -80,7 +80,6 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   const out = single(values, 'out')
   if (images.length === 0) throw usageError(`explain requires at least one image. ${see}`)
   if (!model) throw usageError(`explain requires --model FILE, a TorchScript model. ${see}`)
-  const modelChoice = readModelChoice(model, values)
   if (!out) throw usageError(`explain requires --out DIR, the folder to write to. ${see}`)
   const methods = choiceOfSeveral(values, 'method', methodNames)
   const layers = several(values, 'layer')
@@ -102,6 +101,7 @@ export async function readJob(values: Values, images: readonly string[]): Promis
   const size = sizeText === undefined ? null : parseSize(sizeText)
   const normalization = values['normalize'] === undefined ? null : readNormalization(values)
   const preprocess = preprocessName === null ? null : await readPreprocessing(preprocessName)
+  const modelChoice = await chooseModel(model, values)
   const labels = labelsFile === undefined ? labelsOf(weightsOf(modelChoice)) : await readLabels(labelsFile)
   return {
     images,

@@ -1,5 +1,6 @@
 import { imagenetLabels } from '../architectures/architecture.js'
 import { fixedImageSize } from '../model/model-input.js'
+import { localFile } from '../jobs/local-file.js'
 import { planOfWeights, type LoadedWeights } from '../model/open-plan.js'
 import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import { several, single } from './arguments.js'
@@ -12,6 +13,11 @@ export const modelFlags = {
     value: 'FILE',
     help: 'the weights (.pth, .ckpt, .safetensors) where the model is an architecture by name: see gradcam architectures',
   },
+  'model-cache': {
+    type: 'string',
+    value: 'DIR',
+    help: "where copies of models that are s3://bucket/key are kept; by default in this user's cache, see gradcam cache",
+  },
   library: {
     type: 'string',
     multiple: true,
@@ -20,24 +26,42 @@ export const modelFlags = {
   },
 } as const satisfies Record<string, Option>
 
-/** The model that a command was given. */
+/** The model that a command was given: an architecture by name, or paths on this machine. */
 export interface ModelChoice {
   readonly file: string
   readonly weights: string | undefined
   readonly libraries: readonly string[]
 }
 
-export const readModelChoice = (file: string, values: Values): ModelChoice => ({
-  file,
-  weights: single(values, 'weights'),
-  libraries: several(values, 'library'),
-})
+/** Objects of a storage are fetched, where they are not in the cache. */
+export async function chooseModel(
+  file: string,
+  values: Values,
+  weights: string | undefined = single(values, 'weights'),
+): Promise<ModelChoice> {
+  const cache = single(values, 'model-cache')
+  return {
+    file: await localFile(file, 'model', cache),
+    weights: weights === undefined ? undefined : await localFile(weights, 'file of weights', cache),
+    libraries: several(values, 'library'),
+  }
+}
 
 export async function loadChoice(choice: ModelChoice, loading: LoadOptions): Promise<ScriptModule> {
-  const { file, weights, libraries } = choice
-  const model = await ScriptModule.load(file, { ...loading, libraries, ...(weights !== undefined && { weights }) })
-  sayWhereFound(model.weights)
-  return model
+  const [model] = await loadChoices(choice, [loading.device ?? 'cpu'], loading)
+  return model as ScriptModule
+}
+
+/** A model for each of these devices. */
+export async function loadChoices(
+  { file, weights, libraries }: ModelChoice,
+  devices: readonly string[],
+  loading: Omit<LoadOptions, 'device'>,
+): Promise<ScriptModule[]> {
+  const options = { ...loading, libraries, ...(weights !== undefined && { weights }) }
+  const models = await ScriptModule.loadEach(file, devices, options)
+  sayWhereFound(models[0]?.weights ?? null)
+  return models
 }
 
 /** Says where in their file weights were found, if that is not the file itself. */

@@ -21,7 +21,7 @@ import {
 import { fixedSizeOf, readDevices } from './batch-options.js'
 import type { Option, Values } from './command.js'
 import { readPath } from './model-inputs.js'
-import { labelsOf, weightsOf, type ModelChoice } from './model-options.js'
+import { chooseModel, labelsOf, modelFlags, weightsOf, type ModelChoice } from './model-options.js'
 import { readPreprocessing, usualPreprocess } from './preprocess-option.js'
 
 /** A model that `gradcam serve` was asked to serve. */
@@ -59,6 +59,7 @@ export const serveOptions: Readonly<Record<string, Option>> = {
     value: 'FILE',
     help: `the weights where a model is an architecture by name: see gradcam architectures; ${forOne}`,
   },
+  'model-cache': modelFlags['model-cache'],
   library: {
     type: 'string',
     multiple: true,
@@ -142,10 +143,9 @@ export async function readServeCall(values: Values): Promise<ServeCall> {
   if (part !== undefined && names.some((name) => layers(name) === undefined))
     throw usageError('--part goes with --layer, for each model: a layer that is chosen by itself returns one tensor.')
   const weights = perModel(values, 'weights', names)
-  const libraries = several(values, 'library')
   const models: ModelCall[] = []
   for (const [name, file] of files) {
-    const choice = { file, weights: weights(name), libraries }
+    const choice = await chooseModel(file, values, weights(name))
     const described = weightsOf(choice)
     const named = {
       labels: labels(name) ?? sampleOption(file, 'labels'),
@@ -157,7 +157,7 @@ export async function readServeCall(values: Values): Promise<ServeCall> {
       labels: named.labels === undefined ? labelsOf(described) : await readLabels(named.labels),
       preprocess:
         named.preprocess === undefined
-          ? usualPreprocess(described, () => fixedSizeOf(file))
+          ? usualPreprocess(described, () => fixedSizeOf(choice.file))
           : await readPreprocessing(named.preprocess),
       layer: layers(name),
       reshape,

@@ -1,6 +1,7 @@
+import { native } from '../addon/native.js'
 import { checkTensorShape, Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
-import { jetColors, jetTable } from './jet.js'
+import { jetTable } from './jet.js'
 import { asFloat } from './normalize.js'
 
 /**
@@ -13,27 +14,5 @@ import { asFloat } from './normalize.js'
  */
 export function colorize(tensor: Tensor): Tensor {
   checkTensorShape('tensor', tensor, '[N, 1, H, W]', (shape) => shape.length === 4 && shape[1] === 1)
-  const [images, , height, width] = tensor.shape
-  return tidy(() => {
-    const values = asFloat(tensor.detach())
-    const black = jetColors
-    const index = values
-      .mul(jetColors)
-      .floor()
-      .clamp(0, jetColors - 1)
-      .maskedFill(values.isnan(), black)
-    const table = Tensor.from(withBlack(), [jetColors + 1, 3], { device: tensor.device })
-    return table
-      .indexSelect(0, index.to({ dtype: 'int64' }).flatten())
-      .reshape([images as number, height as number, width as number, 3])
-      .permute([0, 3, 1, 2])
-      .contiguous()
-  })
-}
-
-/** The table, followed by black. */
-function withBlack(): Float32Array {
-  const colors = new Float32Array((jetColors + 1) * 3)
-  colors.set(jetTable())
-  return colors
+  return tidy(() => Tensor.own(native().colorize(asFloat(tensor).handle, jetTable())))
 }

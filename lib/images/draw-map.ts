@@ -12,8 +12,6 @@ export interface MapValues {
   readonly sizes?: readonly number[]
 }
 
-let colors: Float32Array | undefined
-
 /**
  * A map laid back over the image that the model's input was framed from, in the image's own size: bilinear between
  * the map's cells, min-max normalised over the region that the model saw, painted in jet and blended. The rest of the image
@@ -25,9 +23,8 @@ let colors: Float32Array | undefined
 export async function drawOverlay(map: MapValues, image: Pixels, framing: Framing, alpha: number): Promise<Uint8Array> {
   const { data, height, width } = image
   const result = new Uint8Array(3 * height * width)
-  colors ??= jetTable()
   const size = [height, width] as const
-  await native().drawMap(map.data, [map.height, map.width], data, size, view(size, framing), colors, alpha, result)
+  await native().drawMap(map.data, [map.height, map.width], data, size, view(size, framing), jetTable(), alpha, result)
   return result
 }
 

@@ -29,13 +29,16 @@ const segments: readonly (readonly Point[])[] = [
   ],
 ]
 
-/** How many colours the map has. */
-export const jetColors = 256
+let made: Float32Array | undefined
 
-/** The colours, from the lowest value to the highest, as red, green and blue in [0, 1]: row-major [256, 3]. */
+/** The 256 colours, from the lowest value to the highest, as red, green and blue in [0, 1]: row-major [256, 3]. */
 export function jetTable(): Float32Array {
-  const last = jetColors - 1
-  const table = new Float32Array(jetColors * 3)
+  return (made ??= makeTable())
+}
+
+function makeTable(): Float32Array {
+  const last = 255
+  const table = new Float32Array((last + 1) * 3)
   for (let color = 0; color <= last; color++)
     segments.forEach((points, channel) => (table[color * 3 + channel] = valueAt(points, color, last)))
   return table

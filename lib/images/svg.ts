@@ -1,5 +1,6 @@
 import { GradCamError } from '../base/errors.js'
 import { runNodeChild } from '../base/node-child.js'
+import { program } from '../base/paths.js'
 import { refuseLarge, tookTooLong } from './image-limits.js'
 import type { Pixels } from './pixels.js'
 
@@ -66,7 +67,7 @@ export type RenderRequest = Pick<RenderLimits, 'background'> & { readonly maxPix
 export async function renderSvg(bytes: Uint8Array, name: string, limits: RenderLimits): Promise<Pixels> {
   const { decodeSeconds, background, signal } = limits
   const request: RenderRequest = { background, maxPixels: Math.min(limits.maxPixels, largestSvg.pixels) }
-  const child = await runNodeChild(new URL('./svg-child.js', import.meta.url), request, bytes, {
+  const child = await runNodeChild(program('images/svg-child.js'), request, bytes, {
     seconds: decodeSeconds,
     output: headerBytes + 3 * request.maxPixels + 65_536,
     signal,

@@ -6,7 +6,7 @@ import { ObjectJournal } from '../storage/object-journal.js'
 import { isObjectUrl } from '../storage/object-url.js'
 import { readBucketLines, writeBucketManifest } from './bucket-manifest.js'
 import { queueFolder } from './file-names.js'
-import { FolderStore, type FolderStoreOptions } from './folder-store.js'
+import { FolderStore, type FolderStoreOptions, type JobBefore } from './folder-store.js'
 import type { JobClaim, JobStore } from './job.js'
 import { jobExists, jobSpecText, parseJobSpec, queueIsAtWork } from './job-file.js'
 import type { JobLine } from './job-line.js'
@@ -32,6 +32,8 @@ const lookedAtOnce = 64
 export class BucketStore implements JobStore {
   readonly #folder: BucketFolder
   #journal: ObjectJournal | null = null
+  /** Whether the prefix held no job when it was claimed. */
+  #isNew = false
   #release: () => Promise<void> = async () => {}
   #lost: AbortSignal | null = null
 
@@ -43,6 +45,11 @@ export class BucketStore implements JobStore {
     if (!isObjectUrl(url)) throw invalid('url', 'an address such as s3://bucket/prefix', url)
     this.#folder = new BucketFolder(url)
     void new FolderStore(url, options) // refuses options that are invalid
+  }
+
+  /** @throws GradCamError as {@link claim} does, but for ERR_LOCKED */
+  async check(spec: JobSpec): Promise<void> {
+    await this.#jobBefore(expect.options(spec, 'spec'))
   }
 
   /**
@@ -57,20 +64,17 @@ export class BucketStore implements JobStore {
     try {
       return { ...(await this.#start(spec)), lost }
     } catch (error) {
-      await release()
+      await this.discard()
       throw error
     }
   }
 
   async #start(spec: JobSpec): Promise<Pruned> {
-    const { resume = false, retryFailed = false, verify = false, queue = false } = this.options
+    const { retryFailed = false, verify = false } = this.options
     const { url } = this.#folder
-    const queued = (await this.#folder.look(queueState)) !== null
-    if (queued && !queue) throw queueIsAtWork(url)
-    const before = queued || (await this.#hasLines()) ? await readBucketSpec(this.#folder) : null
-    if (before && !resume) throw jobExists(url)
-    if (before) checkSameJob(before, spec)
-    else await this.#folder.put('job.json', jobSpecText(spec))
+    const { before, isNew } = await this.#jobBefore(spec)
+    this.#isNew = isNew
+    if (!before) await this.#folder.put('job.json', jobSpecText(spec))
     const done = new Map<string, boolean>()
     let changed = 0
     const isKept = async (line: JobLine): Promise<boolean> =>
@@ -92,6 +96,19 @@ export class BucketStore implements JobStore {
     return { done, changed }
   }
 
+  /** The job that the prefix holds, which may be resumed with this specification; and whether it holds nothing of a job. */
+  async #jobBefore(spec: JobSpec): Promise<JobBefore> {
+    const { resume = false, queue = false } = this.options
+    const { url } = this.#folder
+    const queued = (await this.#folder.look(queueState)) !== null
+    if (queued && !queue) throw queueIsAtWork(url)
+    const hasResults = await this.#hasLines()
+    const before = queued || hasResults ? await readBucketSpec(this.#folder) : null
+    if (before && !resume) throw jobExists(url)
+    if (before) checkSameJob(before, spec)
+    return { before, isNew: !queued && !hasResults }
+  }
+
   async #hasLines(): Promise<boolean> {
     for await (const _ of readBucketLines(this.#folder)) return true
     return false
@@ -106,6 +123,17 @@ export class BucketStore implements JobStore {
     try {
       await this.#journal?.flush()
       if (this.#journal && !this.#lost?.aborted) await writeBucketManifest(this.#folder, readBucketLines(this.#folder))
+    } finally {
+      this.#journal = null
+      await this.#release()
+    }
+  }
+
+  /** Removes job.json and the manifest that {@link claim} made, unless the prefix held a job before. */
+  async discard(): Promise<void> {
+    if (!this.#isNew) return await this.close()
+    try {
+      await this.#folder.remove(['job.json', 'manifest.jsonl'])
     } finally {
       this.#journal = null
       await this.#release()

@@ -1,8 +1,9 @@
-import { lstat } from 'node:fs/promises'
+import { lstat, rm, rmdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { describeWait, nameHolder, withLock, type LockWait } from '../base/lock.js'
+import { isLocal } from '../base/lock-file.js'
 import { makeFolder } from '../base/make-folder.js'
 import { openToRead, writeWhole } from '../base/write-file.js'
 import { queueFolder } from './file-names.js'
@@ -37,6 +38,10 @@ export interface FolderStoreOptions {
  */
 export class FolderStore implements JobStore {
   #manifest: ManifestWriter | null = null
+  /** Whether the folder held no job when it was claimed. */
+  #isNew = false
+  /** The folders that were made for the job. */
+  #made: readonly string[] = []
   #unlock: () => Promise<void> = async () => {}
 
   /** @param folder is made where it does not exist */
@@ -53,36 +58,49 @@ export class FolderStore implements JobStore {
     if (onWait !== undefined) expect.function('onWait', onWait)
   }
 
+  /** @throws GradCamError ERR_JOB_EXISTS, ERR_JOB_CHANGED, ERR_JOB_VERSION, ERR_FILE_UNREADABLE for a damaged job.json */
+  async check(spec: JobSpec): Promise<void> {
+    await this.#jobBefore(expect.options(spec, 'spec'))
+  }
+
   /**
    * @throws GradCamError ERR_LOCKED where another process is at work on the folder, ERR_LOCK_FAILED, ERR_IMAGE_WRITE,
    *   ERR_JOB_EXISTS, ERR_JOB_CHANGED, ERR_JOB_VERSION, ERR_FILE_UNREADABLE for a damaged job.json
    */
   async claim(spec: JobSpec): Promise<JobClaim> {
     expect.options(spec, 'spec')
-    await makeFolder(this.folder)
-    const { lost, unlock } = await this.#lock()
+    const { lost, unlock } = await this.#lockFolder()
     this.#unlock = unlock
     try {
       return { ...(await this.#start(spec)), lost }
     } catch (error) {
-      await this.#unlock()
+      await this.discard()
       throw error
     }
   }
 
   async #start(spec: JobSpec): Promise<Pruned> {
     const { folder, options } = this
-    // A job without a line has no results that those of another job could be mixed with, e.g. where it could not start.
-    const queued = await isQueued(folder)
-    if (queued && !options.queue) throw queueIsAtWork(folder)
-    const before = queued || (await hasLines(folder)) ? await readJobSpec(folder) : null
-    if (before && !options.resume) throw jobExists(folder)
-    if (before) checkSameJob(before, spec)
-    else await writeJobSpec(folder, spec)
+    const { before, isNew } = await this.#jobBefore(spec)
+    this.#isNew = isNew
+    if (!before) await writeJobSpec(folder, spec)
     const keepFailed = !options.retryFailed
     const pruned = await pruneManifest(folder, { keepFailed, verify: options.verify ?? false })
     this.#manifest = await ManifestWriter.open(folder).catch((error: NodeJS.ErrnoException) => this.#refuse(error))
     return pruned
+  }
+
+  /** The job that the folder holds, which may be resumed with this specification; and whether it holds nothing of a job. */
+  async #jobBefore(spec: JobSpec): Promise<JobBefore> {
+    const { folder, options } = this
+    // A job without a line has no results that those of another job could be mixed with.
+    const queued = await isQueued(folder)
+    if (queued && !options.queue) throw queueIsAtWork(folder)
+    const hasResults = await hasLines(folder)
+    const before = queued || hasResults ? await readJobSpec(folder) : null
+    if (before && !options.resume) throw jobExists(folder)
+    if (before) checkSameJob(before, spec)
+    return { before, isNew: !queued && !hasResults }
   }
 
   async record(line: JobLine): Promise<void> {
@@ -98,13 +116,52 @@ export class FolderStore implements JobStore {
     }
   }
 
+  /** Removes job.json, the manifest and the folders that {@link claim} made, unless the folder held a job before. */
+  async discard(): Promise<void> {
+    if (!this.#isNew) return await this.close()
+    try {
+      await this.#manifest?.close()
+      for (const name of [manifestPath(this.folder), jobPath(this.folder)]) await rm(name, { force: true })
+      // Where hosts may not see each other's locks the file has to stay: see withLock.
+      if (isLocal(this.#lockFile)) await rm(this.#lockFile, { force: true })
+    } finally {
+      this.#manifest = null
+      await this.#unlock()
+      await this.#removeFolders()
+    }
+  }
+
+  async #removeFolders(): Promise<void> {
+    for (const made of this.#made.toReversed()) await rmdir(made).catch(() => {}) // others may have put something there
+    this.#made = []
+  }
+
   #refuse(error: NodeJS.ErrnoException): never {
     throw unwritable(manifestPath(resolve(this.folder)), error)
   }
 
-  /** Takes the lock of the folder, until `unlock` is called. */
-  #lock(): Promise<{ readonly lost: AbortSignal; readonly unlock: () => Promise<void> }> {
-    const file = resolve(this.folder, '.gradcam-lock')
+  get #lockFile(): string {
+    return resolve(this.folder, '.gradcam-lock')
+  }
+
+  /** Makes the folder and takes its lock, until `unlock` is called. */
+  async #lockFolder(): Promise<Locked> {
+    for (let attempt = 1; ; attempt++) {
+      this.#made = await makeFolder(this.folder)
+      try {
+        return await this.#lock()
+      } catch (error) {
+        // A job that could not begin may just have removed the folder.
+        const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException
+        if (code === 'ENOENT' && attempt < mostAttempts) continue
+        await this.#removeFolders()
+        throw error
+      }
+    }
+  }
+
+  #lock(): Promise<Locked> {
+    const file = this.#lockFile
     return new Promise((taken, refused) => {
       const held = withLock(
         file,
@@ -128,6 +185,19 @@ export class FolderStore implements JobStore {
       )
   }
 }
+
+/** What was there when a job was claimed. */
+export interface JobBefore {
+  readonly before: JobSpec | null
+  readonly isNew: boolean
+}
+
+interface Locked {
+  readonly lost: AbortSignal
+  readonly unlock: () => Promise<void>
+}
+
+const mostAttempts = 5
 
 /** Whether a job of a queue is at work on a folder. */
 function isQueued(folder: string): Promise<boolean> {

@@ -4,11 +4,11 @@ import { findArchitecture } from '../architectures/architecture.js'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { either, expect, invalid } from '../base/check.js'
-import { digestFile } from '../base/digest.js'
 import { GradCamError } from '../base/errors.js'
 import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { toPath } from '../target/path.js'
+import { digestOfFile } from './local-file.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 
 /**
@@ -60,10 +60,12 @@ export type JobInput = { readonly path: string; readonly sha256: string } | numb
 
 /** What {@link makeJobSpec} makes a specification of. */
 export interface JobSpecOptions {
-  /** The path of the model file; with `weights` the name of an architecture. */
+  /** The path of the model file, or s3://bucket/key; with `weights` the name of an architecture. */
   model: string
   /** The path of a file of weights alone: see `LoadOptions`. */
   weights?: string | null
+  /** The folder for copies of models that are objects of a storage: see {@link ModelExplainerOptions.modelCache}. */
+  modelCache?: string
   /** 'gradcam' by default. */
   method?: MethodName
   /** For methods that make maps of a layer: see `ExecutionOptions`. */
@@ -99,7 +101,8 @@ export interface JobSpecOptions {
 /**
  * Checks the options of a job, fills in the defaults and computes the digest of the model file.
  *
- * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_TARGET, ERR_FILE_NOT_FOUND or ERR_FILE_UNREADABLE for the model file
+ * @throws GradCamError ERR_INVALID_ARGUMENT, ERR_TARGET, ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE or ERR_STORAGE
+ *   for the model file
  */
 export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
   const {
@@ -110,7 +113,8 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     target = 'argmax',
     alpha = 0.5,
   } = expect.options(options)
-  const { reshape = null, weights = null, of = null, inputs: others = null } = options
+  const { reshape = null, weights = null, of = null, inputs: others = null, modelCache } = options
+  if (modelCache !== undefined) expect.path('modelCache', modelCache)
   const ofPath = of === null ? undefined : toPath(of)
   if (reshape !== null) toNativeReshape(reshape)
   const { write = ['overlay'], labels = null, base = '', sources: given = [] } = options
@@ -137,7 +141,7 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
   const from = weights ?? file
   const model = {
     path: from,
-    sha256: await digestOf(from),
+    sha256: await digestOfFile(from, 'model', modelCache),
     ...(weights !== null && { architecture: findArchitecture(file).name }),
   }
   return {
@@ -150,7 +154,7 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     ...(ofLayer.call !== undefined && { call: ofLayer.call }),
     target,
     ...(ofPath && { of: ofPath }),
-    ...(others && { inputs: await readJobInputs(others) }),
+    ...(others && { inputs: await readJobInputs(others, modelCache) }),
     preprocess,
     write,
     alpha,
@@ -167,14 +171,16 @@ function readLayerChoice({ part = null, call = null }: JobSpecOptions): Pick<Job
   return { ...(path && { part: path }), ...(call !== null && { call }) }
 }
 
-async function readJobInputs(given: readonly unknown[]): Promise<JobInput[]> {
+async function readJobInputs(given: readonly unknown[], modelCache: string | undefined): Promise<JobInput[]> {
   const isInput = (value: unknown): value is string | number | boolean | null =>
     value === null || ['string', 'number', 'boolean'].includes(typeof value)
   const list = expect.list('inputs', given, isInput, 'paths of .npy files, numbers and flags, with one null')
   if (list.filter((one) => one === null).length !== 1)
     throw invalid('inputs', 'all inputs in order, with null in the place of the images', given)
   return await Promise.all(
-    list.map(async (one) => (typeof one === 'string' ? { path: one, sha256: await digestOf(one, 'input') } : one)),
+    list.map(async (one) =>
+      typeof one === 'string' ? { path: one, sha256: await digestOfFile(one, 'input', modelCache) } : one,
+    ),
   )
 }
 
@@ -229,15 +235,4 @@ function shortly(value: unknown): string {
   if (value === undefined) return 'none'
   if (Array.isArray(value) && value.length > 8) return `${value.length} entries`
   return JSON.stringify(value)
-}
-
-async function digestOf(file: string, what = 'model'): Promise<string> {
-  return await digestFile(file).catch((cause: NodeJS.ErrnoException) => {
-    const missing = cause.code === 'ENOENT'
-    throw new GradCamError(
-      missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
-      `The ${what} '${file}' ${missing ? 'does not exist' : `cannot be read (${cause.code ?? cause.message})`}. Check its path.`,
-      { cause },
-    )
-  })
 }

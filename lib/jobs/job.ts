@@ -46,6 +46,11 @@ export interface JobClaim {
 /** Where a job keeps what is done: a folder (see {@link FolderStore}), a database. */
 export interface JobStore {
   /**
+   * Called before anything is loaded or written: refuses what {@link claim} would refuse, as far as it can be told without
+   * taking the job.
+   */
+  check?(spec: JobSpec): Promise<void>
+  /**
    * Takes the job for this process, so that no other one works on it until {@link close}.
    *
    * @throws GradCamError ERR_JOB_EXISTS or ERR_JOB_CHANGED where the store holds a job that is not to be resumed, or one
@@ -54,8 +59,13 @@ export interface JobStore {
   claim(spec: JobSpec): Promise<JobClaim>
   /** Keeps what became of one input. Calls do not overlap. What it throws ends the job. */
   record(line: JobLine): Promise<void>
-  /** Gives the job back. Called once after every successful {@link claim}. */
+  /** Gives the job back. Called once after every successful {@link claim}, unless {@link discard} was. */
   close(): Promise<void>
+  /**
+   * Called instead of {@link close} where a job ended with an error before anything was recorded: gives it back, and removes
+   * what {@link claim} made, so that nothing is left of a job that could not begin. Without it, `close` is called.
+   */
+  discard?(): Promise<void>
 }
 
 /** Where the files of results go: a folder (see {@link FolderSink}), a bucket of objects. */
@@ -93,7 +103,7 @@ export interface JobPlan {
 
 /** What explains the inputs of a job: models in this process (see {@link ModelExplainer}), or a remote service. */
 export interface JobExplainer {
-  /** Loads what is required. Called once, after the job was claimed. */
+  /** Loads what is required. Called once, before the job is claimed, so that a job that cannot begin leaves nothing. */
   open(spec: JobSpec): Promise<JobPlan>
   /**
    * Explains inputs, in any order. `finish` is called with every explanation, and what it returns is the `extra` of the

@@ -22,6 +22,7 @@ import { disposeValue, type Value } from '../tensor/values.js'
 import { ScriptModule, type LoadOptions } from '../model/script-module.js'
 import { framingOf } from '../preprocess/framing.js'
 import type { JobExplainer, JobPlan } from './job.js'
+import { localFile } from './local-file.js'
 import type { JobSpec } from './job-spec.js'
 
 /** How {@link ModelExplainer} runs a model: nothing of this changes a result. */
@@ -40,24 +41,39 @@ export interface ModelExplainerOptions extends Pick<
   trust?: 'trusted' | 'untrusted'
   /** Shared libraries with operators that the model uses: see `LoadOptions`. */
   libraries?: readonly (string | URL)[]
+  /**
+   * The folder for copies of models that are objects of a storage (s3://bucket/key), by default 'models' in this package's folder
+   * of the user's cache. A copy is used again where the storage still has the same object, also by other processes.
+   */
+  modelCache?: string
 }
 
 /** Explains the inputs of a job with models in this process, by `explainAll`. */
 export class ModelExplainer implements JobExplainer {
-  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices' | 'trust' | 'libraries'>
+  readonly #tuning: Omit<ModelExplainerOptions, 'model' | 'devices' | 'trust' | 'libraries' | 'modelCache'>
   readonly #given: readonly Model[] | null
   readonly #devices: readonly string[]
   readonly #loading: Pick<LoadOptions, 'trust' | 'libraries'>
+  readonly #cache: string | undefined
   #models: readonly Model[] = []
   #inputs: readonly Value[] | undefined
   #job: ({ readonly spec: JobSpec } & Chosen) | null = null
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT */
   constructor(options: ModelExplainerOptions = {}) {
-    const { model, devices = ['cpu'], trust = 'trusted', libraries = [], ...tuning } = expect.options(options)
+    const {
+      model,
+      devices = ['cpu'],
+      trust = 'trusted',
+      libraries = [],
+      modelCache,
+      ...tuning
+    } = expect.options(options)
     const models: unknown[] | null = model === undefined ? null : (toList(model) ?? [model])
     if (models && (models.length === 0 || !models.every(isModel)))
       throw invalid('model', 'a loaded model, such as a ScriptModule, or an array of at least one', model)
+    if (modelCache !== undefined) expect.path('modelCache', modelCache)
+    this.#cache = modelCache
     this.#tuning = tuning
     this.#loading = { trust: expect.oneOf('trust', trust, ['trusted', 'untrusted']), libraries }
     this.#devices = expect.strings('devices', devices, "['cpu']")
@@ -70,10 +86,10 @@ export class ModelExplainer implements JobExplainer {
    */
   async open(spec: JobSpec): Promise<JobPlan> {
     expect.string('spec.model.path', expect.options(expect.options(spec, 'spec').model, 'spec.model').path)
-    this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#loading))
+    this.#models = this.#given ?? (await loadReplicas(spec, this.#devices, this.#loading, this.#cache))
     try {
       const [model] = this.#models as [Model, ...Model[]]
-      this.#inputs = await loadInputs(model, spec)
+      this.#inputs = await loadInputs(model, spec, this.#cache)
       const chosen = await layerOf(model, spec, this.#inputs)
       this.#job = { spec, ...chosen }
       const refused = await tryBlank(model, spec, this.#inputs)
@@ -127,24 +143,22 @@ export class ModelExplainer implements JobExplainer {
   }
 }
 
-/** Loads the model once for each device. */
+/** A model for each device. */
 async function loadReplicas(
   { model: { path, architecture }, preprocess }: JobSpec,
   devices: readonly string[],
   loading: Pick<LoadOptions, 'trust' | 'libraries'>,
+  cache: string | undefined,
 ): Promise<Model[]> {
-  const threads = threadsOfReplicas(devices)
-  const models: Model[] = []
-  try {
-    const { size } = framingOf([224, 224], preprocess)
-    const trial = { shape: [1, 3, ...size] }
-    const options = { ...threads, ...loading, trial, ...(architecture !== undefined && { weights: path }) }
-    for (const device of devices) models.push(await ScriptModule.load(architecture ?? path, { device, ...options }))
-    return models
-  } catch (error) {
-    for (const model of models) model.dispose()
-    throw error
-  }
+  const file = await localFile(path, 'model', cache)
+  const { size } = framingOf([224, 224], preprocess)
+  const trial = { shape: [1, 3, ...size] }
+  return await ScriptModule.loadEach(architecture ?? file, devices, {
+    ...threadsOfReplicas(devices),
+    ...loading,
+    trial,
+    ...(architecture !== undefined && { weights: file }),
+  })
 }
 
 /** The threads of LibTorch for each of these replicas, which share those of the CPU. */
@@ -158,13 +172,17 @@ export function threadsOfReplicas(devices: readonly string[]): { readonly thread
 type Chosen = Pick<JobPlan, 'layer' | 'reshape'>
 
 /** The other inputs of the model, as the explainers take them. */
-async function loadInputs(model: Model, { inputs, preprocess }: JobSpec): Promise<readonly Value[] | undefined> {
+async function loadInputs(
+  model: Model,
+  { inputs, preprocess }: JobSpec,
+  cache: string | undefined,
+): Promise<readonly Value[] | undefined> {
   if (!inputs) return undefined
   const loaded: Value[] = []
   for (const [at, input] of inputs.entries())
     loaded.push(
       typeof input === 'object' && input !== null
-        ? await loadInputFile(input.path, { model, input: at, preprocess })
+        ? await loadInputFile(await localFile(input.path, 'input', cache), { model, input: at, preprocess })
         : input,
     )
   return loaded

@@ -107,20 +107,25 @@ function checkParts(spec: JobSpec, options: RunJobOptions): RunJobOptions {
 export async function runJob(spec: JobSpec, options: RunJobOptions): Promise<JobSummary> {
   const began = performance.now()
   const { store, sink, explainer } = checkParts(spec, options)
-  const claim = await store.claim(spec)
-  const closing = [() => store.close()]
-  let run: JobRun
+  await store.check?.(spec)
+  const plan = await explainer.open(spec)
+  const closing = [() => explainer.close()]
+  let run: JobRun | undefined
   try {
+    const claim = await store.claim(spec)
+    // Another process has what the job wrote where its claim is lost.
+    const isLost = (): boolean => claim.lost?.aborted ?? false
+    const isEmpty = (): boolean => !isLost() && (run === undefined || (run.failed && run.recorded === 0))
+    closing.push(() => (isEmpty() && store.discard ? store.discard() : store.close()))
     await sink.open?.(spec)
-    closing.unshift(async () => {
-      if (!claim.lost?.aborted) await sink.close?.()
+    closing.splice(1, 0, async () => {
+      if (!isLost()) await sink.close?.()
     })
-    const plan = await explainer.open(spec)
-    closing.unshift(() => explainer.close())
     run = new JobRun(spec, { ...options, claim, plan })
     await run.start()
     claim.lost?.throwIfAborted() // another process may be at work on the job: there is nothing to sum up
   } catch (error) {
+    if (run) run.failed = true
     await closeAll(closing).catch(() => {}) // the first error says more
     throw error
   }
@@ -139,6 +144,10 @@ type RunParts = RunJobOptions & { readonly claim: JobClaim; readonly plan: JobPl
 
 /** One run of a job, from the first input to the last. */
 class JobRun {
+  /** Set where it ended with an error. */
+  failed = false
+  /** Lines that the store has taken. */
+  recorded = 0
   readonly #stop: AbortSignal
   /** The inputs in progress, by id. */
   readonly #entries = new Map<string, JobEntry & { readonly inputFile?: InputFile }>()
@@ -182,6 +191,7 @@ class JobRun {
 
   async #record(line: JobLine): Promise<void> {
     await this.parts.store.record(line)
+    this.recorded++
     this.#entries.delete(line.id)
     this.#tally.add(line)
     await settled(this.parts.onProgress?.({ line, ...this.#tally.counts }))

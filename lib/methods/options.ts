@@ -193,3 +193,12 @@ export const methodOptions = {
 
 /** The settings that methods have, by name. */
 export type MethodOptionName = keyof typeof methodOptions
+
+/** The settings of these keys that are given. */
+export function pickSettings<Key extends keyof MethodSettings>(
+  settings: MethodSettings,
+  keys: readonly Key[],
+): Pick<MethodSettings, Key> {
+  const given = keys.filter((key) => settings[key] !== undefined).map((key) => [key, settings[key]])
+  return Object.fromEntries(given) as Pick<MethodSettings, Key>
+}

@@ -15,15 +15,9 @@ export interface ExpectedInput {
   readonly names: readonly string[]
 }
 
-/**
- * @internal Whether an input is [N, H, W, C]: 3 or 4 numbers come last, and no convolution sees the input as it is, which would say
- * that its channels come first. The same as has_channels_last in native/core/pass/rerunner.h.
- */
-export function hasChannelsLast(model: Model, input: number, shape: readonly number[]): boolean {
-  const [, first = 0, second = 0, last = 0] = shape
-  if (shape.length !== 4 || (last !== 3 && last !== 4) || first <= 4 || second <= 4) return false
-  return !model.handle.facts().firstConvolutions[input]
-}
+/** @internal Whether an input is [N, H, W, C]: see native/core/model/input_layout.h. */
+export const hasChannelsLast = (model: Model, input: number, shape: readonly number[]): boolean =>
+  model.handle.hasChannelsLast(input, shape)
 
 /** @internal The same with the channels first. */
 export const channelsFirst = (tensor: Tensor): Tensor => tensor.permute([0, 3, 1, 2])

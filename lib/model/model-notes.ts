@@ -21,7 +21,7 @@ export interface ModelNote {
 /** What turns the last layer's values into the output of a model; null where that is not one of these. */
 export type Ending = 'softmax' | 'log_softmax' | 'sigmoid' | null
 
-interface Facts {
+interface KnownOfModel {
   readonly notes: readonly ModelNote[]
   readonly ending: Ending
   rows: NativeRows | null
@@ -29,11 +29,11 @@ interface Facts {
 
 type Handled = Pick<Model, 'handle'>
 
-const known = new WeakMap<ModelHandle, Facts>()
+const known = new WeakMap<ModelHandle, KnownOfModel>()
 /** The same by model: one that is disposed gives its handle no more, and a run that goes on then still has a result. */
-const knownOfModels = new WeakMap<Handled, Facts>()
+const knownOfModels = new WeakMap<Handled, KnownOfModel>()
 
-function factsOf(model: Handled): Facts {
+function factsOf(model: Handled): KnownOfModel {
   const before = knownOfModels.get(model)
   if (before) return before
   const facts = factsOfHandle(model.handle)
@@ -41,7 +41,7 @@ function factsOf(model: Handled): Facts {
   return facts
 }
 
-function factsOfHandle(handle: ModelHandle): Facts {
+function factsOfHandle(handle: ModelHandle): KnownOfModel {
   const before = known.get(handle)
   if (before) return before
   const { findings, ending, changes } = handle.facts()
@@ -53,7 +53,7 @@ function factsOfHandle(handle: ModelHandle): Facts {
       operator: null,
       message: `A run of the model changes ${changes}. Each pass starts from the state that the model was loaded or left with, and puts it back.`,
     })
-  const facts: Facts = { notes, ending: ending === '' ? null : ending, rows: null }
+  const facts: KnownOfModel = { notes, ending: ending === '' ? null : ending, rows: null }
   known.set(handle, facts)
   return facts
 }

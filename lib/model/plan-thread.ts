@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { GradCamError, type GradCamErrorData } from '../base/errors.js'
+import { program } from '../base/paths.js'
 import type { ProgramInput } from '../exported/inputs.js'
 import { toNativePlan } from '../exported/plan.js'
 import { programLength, readPlan } from './open-plan.js'
@@ -63,7 +64,7 @@ function answerOf(worker: Worker, signal: AbortSignal | undefined): Promise<Plan
 /** Null where this process may not start threads (Node's permission model). */
 function startWorker(request: PlanRequest): Worker | null {
   try {
-    return new Worker(new URL('plan-worker.js', import.meta.url), { workerData: request, execArgv: [] })
+    return new Worker(program('model/plan-worker.js'), { workerData: request, execArgv: [] })
   } catch {
     return null
   }

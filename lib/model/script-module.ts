@@ -1,17 +1,15 @@
 import { cancellable, type CallOptions } from '../addon/abort.js'
 import type { HookKind, ModelHandle } from '../addon/native-model.js'
-import { toNativePlan } from '../exported/plan.js'
 import { native } from '../addon/native.js'
-import { expect, invalid, isInstance } from '../base/check.js'
+import { expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { checkByteLimit, checkThreads } from '../addon/runtime.js'
-import { checkModelFile } from '../model-file/check.js'
 import type { DType } from '../tensor/dtype.js'
 import type { Tensor } from '../tensor/tensor.js'
-import { isPathLike, loadLibraries } from './load-libraries.js'
-import { toModelInput, type ModelInput } from './model-input.js'
-import { explainRefusal, planOfWeights, type LoadedWeights } from './open-plan.js'
-import { openPlan, type OpenedPlan } from './plan-thread.js'
+import { loadLibraries } from './load-libraries.js'
+import { Loading } from './loading.js'
+import type { ModelInput } from './model-input.js'
+import type { LoadedWeights } from './open-plan.js'
 import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
 import {
   toPositional,
@@ -26,7 +24,7 @@ import {
   type RandomizedOptions,
   type SplitMemory,
 } from './model.js'
-import { checkTrial, readWhole, refuseOperators, tryUntrusted, type TrialOptions } from './trial.js'
+import { checkTrial, refuseOperators, type TrialOptions } from './trial.js'
 
 export interface LoadOptions extends CallOptions {
   /** 'cpu' (the default), 'cuda', 'cuda:N', or 'auto' for CUDA where LibTorch sees a device. */
@@ -101,42 +99,43 @@ export class ScriptModule implements Model {
    *   exported programs ERR_MODEL_UNSUPPORTED, ERR_MODEL_OPERATOR; for weights ERR_WEIGHTS; ERR_DEVICE; ERR_MODEL_UNTRUSTED
    */
   static async load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<ScriptModule> {
-    const { device: where = 'cpu', threads, splitMemory, signal } = expect.options(options)
-    const { weights, libraries, trust = 'trusted', trial } = options
-    const from = toOrigin('source', source)
-    const values = weights === undefined ? undefined : toOrigin('weights', weights)
-    const own = threads === undefined ? 0 : checkThreads(threads)
+    const { device = 'cpu' } = expect.options(options)
+    expect.string('device', device)
+    const [model] = await ScriptModule.loadEach(source, [device], options)
+    return model as ScriptModule
+  }
+
+  /** @internal A model for each of these devices, of a file that is read, checked and tried once. */
+  static async loadEach(
+    source: string | URL | Uint8Array,
+    devices: readonly string[],
+    options: Omit<LoadOptions, 'device'>,
+  ): Promise<ScriptModule[]> {
+    const { weights, libraries, threads, splitMemory, signal, trust = 'trusted', trial } = expect.options(options)
+    expect.strings('devices', devices, "['cpu']")
     if (splitMemory !== undefined) checkByteLimit(splitMemory)
-    expect.string('device', where)
+    const placement = { threads: threads === undefined ? 0 : checkThreads(threads), splitMemory }
     expect.signal(signal)
     const untrusted = expect.oneOf('trust', trust, ['trusted', 'untrusted']) === 'untrusted'
     const limits = checkTrial(trial)
+    const loading = new Loading(source, weights, untrusted ? limits : null, signal)
     await loadLibraries(libraries, signal)
-    let facts: Pick<ScriptModule, 'inputs' | 'weights'> = { inputs: null, weights: null }
-    const start = async (ticket: number): Promise<ModelHandle> => {
-      // Bytes of the caller's may change while others are awaited, and an untrusted file as well.
-      const asWhole = untrusted && values === undefined && typeof from === 'string'
-      const kept = typeof from === 'string' ? (asWhole ? await readWhole(from) : from) : Buffer.from(from)
-      const name = typeof from === 'string' ? `'${from}'` : 'The buffer'
-      const opened = await open(kept, values, { device: where, signal })
-      if (signal?.aborted) throw signal.reason
-      if (opened) {
-        facts = { inputs: opened.inputs.map(toModelInput), weights: opened.loaded }
-        return await native().loadPlan(opened.plan, where, own, splitMemory, ticket)
+    const models: ScriptModule[] = []
+    try {
+      for (const device of devices) {
+        const loaded = await cancellable(
+          signal,
+          (ticket) => loading.load({ ...placement, device }, ticket),
+          ({ handle }) => handle.dispose(),
+        )
+        models.push(new ScriptModule(loaded.handle, loaded))
+        if (untrusted) refuseOperators(loaded.handle.operators())
       }
-      const found = await checkModelFile(kept, name)
-      if (untrusted && typeof kept !== 'string') await tryUntrusted(kept, name, found, { ...limits, signal })
-      if (signal?.aborted) throw signal.reason
-      return await native()
-        .loadModel(kept, where, own, splitMemory, ticket)
-        .catch((error: unknown) => {
-          throw explainRefusal(error, kept)
-        })
+      return models
+    } catch (error) {
+      for (const model of models) model.dispose()
+      throw error
     }
-    const handle = await cancellable(signal, start, (late) => late.dispose())
-    const model = new ScriptModule(handle, facts)
-    if (untrusted) refuseOperators(handle.operators())
-    return model
   }
 
   /** @internal The native model, for the explainers. */
@@ -231,32 +230,6 @@ export class ScriptModule implements Model {
   [Symbol.dispose](): void {
     this.dispose()
   }
-}
-
-/** A path, or bytes. */
-function toOrigin(name: 'source' | 'weights', value: unknown): string | Uint8Array {
-  if (isInstance(value, Uint8Array)) return value
-  if (!isPathLike(value)) throw invalid(name, 'a path, a file: URL, or a Buffer with the bytes of the file', value)
-  if (value === '')
-    throw new GradCamError('ERR_FILE_NOT_FOUND', `The path of the ${name === 'source' ? 'model' : 'weights'} is empty.`)
-  return expect.path(name, value)
-}
-
-/** What is not TorchScript, as the addon takes it; null for what the addon reads itself. */
-async function open(
-  from: string | Uint8Array,
-  weights: string | Uint8Array | undefined,
-  { device, signal }: { device: string; signal: AbortSignal | undefined },
-): Promise<(OpenedPlan & { loaded: LoadedWeights | null }) | null> {
-  if (weights !== undefined) {
-    if (typeof from !== 'string') throw invalid('source', 'the name of an architecture where `weights` are given', from)
-    const { plan, loaded } = planOfWeights(from, weights)
-    return { plan: toNativePlan(plan), inputs: plan.inputs, loaded }
-  }
-  // Constants that a program makes are made on the model's device.
-  const where = device === 'auto' ? (native().info().cuda ? 'cuda' : 'cpu') : device
-  const opened = await openPlan({ from, device: where }, signal)
-  return opened && { ...opened, loaded: null }
 }
 
 type Hook = (module: HookedModule, ...values: Value[]) => Value | undefined

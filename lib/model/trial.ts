@@ -4,6 +4,7 @@ import { expect } from '../base/check.js'
 import { GradCamError, type GradCamErrorCode } from '../base/errors.js'
 import type { NodeBuffer } from '../base/platform-types.js'
 import { runNodeChild } from '../base/node-child.js'
+import { program } from '../base/paths.js'
 import type { CheckedFile } from '../model-file/check.js'
 import { refusedAmong, refusedInSource } from '../model-file/refused-operators.js'
 
@@ -92,7 +93,7 @@ export async function tryUntrusted(
 
 async function runTrial(file: Uint8Array, limits: TrialLimits, signal: AbortSignal | undefined): Promise<TrialAnswer> {
   const request: TrialRequest = { ...limits, processorSeconds: Math.ceil(limits.seconds) * availableParallelism() }
-  const child = await runNodeChild(new URL('./trial-child.js', import.meta.url), request, file, {
+  const child = await runNodeChild(program('model/trial-child.js'), request, file, {
     seconds: limits.seconds,
     output: mostOutput,
     signal,

@@ -4,7 +4,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 import type { PerturbationMethod } from './perturbation-method.js'
 
-interface Found<Output extends Value> extends ExplanationFields<Output> {
+interface PerturbationFields<Output extends Value> extends ExplanationFields<Output> {
   readonly attribution: Tensor
   readonly method: PerturbationMethod
   readonly runs: number
@@ -23,7 +23,7 @@ export class PerturbationExplanation<Output extends Value = Tensor> extends Attr
   readonly execution: ExecutionPath
 
   /** @internal */
-  constructor(found: Found<Output>) {
+  constructor(found: PerturbationFields<Output>) {
     super(found)
     this.method = found.method
     this.runs = found.runs

@@ -107,7 +107,10 @@ export async function enqueueJob(spec: JobSpec, options: EnqueueOptions): Promis
 /** The files of the model, as workers find them. */
 function withAbsolutePaths(spec: JobSpec): JobSpec {
   const { model, inputs } = spec
-  const absolute = <Named extends { readonly path: string }>(one: Named): Named => ({ ...one, path: resolve(one.path) })
+  const absolute = <Named extends { readonly path: string }>(one: Named): Named => ({
+    ...one,
+    path: isObjectUrl(one.path) ? one.path : resolve(one.path),
+  })
   return {
     ...spec,
     model: absolute(model),

@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { GradCamError } from '../base/errors.js'
+import { program } from '../base/paths.js'
 import { partialFolder } from '../jobs/file-names.js'
 import type { JobEntry } from '../jobs/job.js'
 import { toErrorLine, type JobLine } from '../jobs/job-line.js'
@@ -69,7 +70,7 @@ async function runChild(
   signal: AbortSignal,
   record: (line: JobLine) => Promise<void>,
 ): Promise<Ended> {
-  const child = fork(new URL('isolated.js', import.meta.url), { serialization: 'advanced' })
+  const child = fork(program('queue/isolated.js'), { serialization: 'advanced' })
   const kill = (): void => void child.kill('SIGKILL')
   signal.addEventListener('abort', kill, { once: true })
   try {

@@ -1,7 +1,7 @@
-import { digestFile } from '../base/digest.js'
 import { GradCamError } from '../base/errors.js'
 import type { JobExplainer, JobPlan } from '../jobs/job.js'
 import type { JobSpec } from '../jobs/job-spec.js'
+import { digestOfFile } from '../jobs/local-file.js'
 import type { Roots } from './roots.js'
 
 interface Loaded {
@@ -20,6 +20,7 @@ export class ModelCache {
   constructor(
     private readonly make: () => JobExplainer,
     private readonly roots: Roots,
+    private readonly folder?: string,
   ) {}
 
   /**
@@ -51,11 +52,11 @@ export class ModelCache {
   }
 
   async #open(spec: JobSpec): Promise<Loaded> {
-    await checkFiles(spec, this.roots)
+    await checkFiles(spec, this.roots, this.folder)
     const explainer = this.make()
     const plan = await explainer.open(spec)
     // Again: another file may have come to that path while it was loaded.
-    await checkFiles(spec, this.roots).catch(async (error: unknown) => {
+    await checkFiles(spec, this.roots, this.folder).catch(async (error: unknown) => {
       await explainer.close()
       throw error
     })
@@ -78,18 +79,16 @@ export class ModelCache {
   }
 }
 
-/** Refuses a model, or another input of it, that the worker may not read or that is not the one of the job. */
-export async function checkFiles(spec: JobSpec, roots: Roots): Promise<void> {
+/**
+ * Refuses a model, or another input of it, that the worker may not read or that is not the one of the job.
+ *
+ * @param folder for copies of objects, see `localFile`
+ */
+export async function checkFiles(spec: JobSpec, roots: Roots, folder?: string): Promise<void> {
   const others = (spec.inputs ?? []).filter((one) => typeof one === 'object' && one !== null)
   for (const { path, sha256 } of [spec.model, ...others]) {
     await roots.check(path, 'model')
-    const found = await digestFile(path).catch((cause: NodeJS.ErrnoException) => {
-      const missing = cause.code === 'ENOENT'
-      const why = missing ? 'does not exist on this worker' : `cannot be read (${cause.code ?? cause.message})`
-      throw new GradCamError(missing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE', `The model '${path}' ${why}.`, {
-        cause,
-      })
-    })
+    const found = await digestOfFile(path, 'model', folder)
     if (found !== sha256)
       throw new GradCamError('ERR_QUEUE_REFUSED', `The model '${path}' is not the file of the job.`, {
         remedy: 'Give all workers the file that the job was enqueued with.',

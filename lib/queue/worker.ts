@@ -23,7 +23,7 @@ export interface QueueWorkerOptions extends Omit<ModelExplainerOptions, 'model' 
   queue: string
   /** The folders that images and results may be in; s3://bucket/prefix, too. A task that names others is refused. */
   roots: readonly string[]
-  /** The folders that models may be in; `roots` by default. */
+  /** The folders that models may be in, also s3://bucket/prefix; `roots` by default. */
   modelRoots?: readonly string[]
   /** What the queue is called on its server; 'gradcam' by default. */
   prefix?: string
@@ -122,7 +122,7 @@ export async function startWorker(options: QueueWorkerOptions): Promise<QueueWor
   const prometheus = port === null ? null : await metricsPackage()
   const checked = {
     roots: await openRoots(roots, 'roots'),
-    models: new ModelCache(make, await openRoots(modelRoots, 'model roots')),
+    models: new ModelCache(make, await openRoots(modelRoots, 'model roots'), tuning.modelCache),
     isolate: explainer ? null : isolateBy(explaining),
   }
   const server = await openQueue(address, prefix)

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { packageRoot } from '../base/paths.js'
 import { problemType } from './problem.js'
 import type { Route } from './route.js'
-import { problemSchema, type Schema } from './schemas.js'
+import { problemSchema } from './answer-schemas.js'
+import type { Schema } from './schema.js'
 
 /** The routes as an OpenAPI 3.1 document, made of the schemas that validate requests and serialize answers. */
 export function openApi(routes: readonly Route[]): unknown {

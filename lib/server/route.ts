@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Schema } from './schemas.js'
+import type { Schema } from './schema.js'
 
 /** A route: what Fastify is told of it, and what /openapi.json says. */
 export interface Route {

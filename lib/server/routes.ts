@@ -11,21 +11,17 @@ import type { ServerPackages } from './packages.js'
 import { pageRoutes } from './page-routes.js'
 import type { Ask } from './plan.js'
 import {
-  answerFormats,
   answerSchema,
-  askSchema,
-  binary,
-  bodyOf,
   evaluatedSchema,
-  evaluationSchema,
   layerSchema,
   listOf,
   methodSchema,
   modelSchema,
   statusSchema,
   uploadSchema,
-  type Schema,
-} from './schemas.js'
+} from './answer-schemas.js'
+import { answerFormats, askSchema, bodyOf, evaluationSchema } from './request-schemas.js'
+import { binary, type Schema } from './schema.js'
 import { findModel, type ServedModel } from './served-model.js'
 import type { ExplainService } from './service.js'
 import type { Route } from './route.js'

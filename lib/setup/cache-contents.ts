@@ -3,17 +3,18 @@ import { join } from 'node:path'
 import { describeWait, withLock, type LockWait } from '../base/lock.js'
 import { addonsFolder } from '../addon/taken.js'
 import { cachedAddons, removeCachedAddon } from './addon-cache.js'
+import { cachedObjects } from '../storage/object-file.js'
 import { cacheFolder } from '../base/cache-folder.js'
 import { cleanPartials, listFolder, removeWhole } from './cache.js'
 
 /** One thing that this package keeps in the user's cache folder. */
 export interface CacheEntry {
-  readonly kind: 'PyTorch' | 'addon'
+  readonly kind: 'PyTorch' | 'addon' | 'model'
   /** Its folder. */
   readonly path: string
   /** In bytes, of all its files. */
   readonly bytes: number
-  /** When it was last put there or, an addon, used. */
+  /** When it was last put there or, an addon or a model, used. */
   readonly used: Date
 }
 
@@ -25,18 +26,19 @@ export interface CleanOptions {
   readonly say?: (line: string) => void
 }
 
-/** What lies in the cache folder: installs of PyTorch, and addons that were built. */
+/** What lies in the cache folder: installs of PyTorch, addons that were built, and copies of models of a storage. */
 export function listCache(): CacheEntry[] {
   const cache = cacheFolder()
   const installs = listFolder(cache).filter((name) => name.startsWith('pytorch-'))
   return [
     ...installs.map((name) => entry('PyTorch', join(cache, name))),
     ...cachedAddons().map((key) => entry('addon', join(addonsFolder(), key))),
+    ...cachedObjects().map((path) => entry('model', path)),
   ]
 }
 
 /**
- * Removes the built addons and what interrupted installs left, with `all` the installs of PyTorch too. A running process
+ * Removes the built addons, copies of models, and what interrupted installs left, with `all` the installs of PyTorch too. A running process
  * keeps what it has loaded.
  *
  * @returns what was removed
@@ -44,14 +46,14 @@ export function listCache(): CacheEntry[] {
  */
 export async function cleanCache({ all = false, say = () => {} }: CleanOptions = {}): Promise<CacheEntry[]> {
   const cache = cacheFolder()
-  const removed = listCache().filter(({ kind }) => all || kind === 'addon')
+  const removed = listCache().filter(({ kind }) => all || kind !== 'PyTorch')
   if (listFolder(cache).length === 0) return []
   const waiting = (wait: LockWait): void => say(describeWait(wait, 'is installing PyTorch'))
   await withLock(join(cache, '.install-lock'), waiting, async () => {
     cleanPartials(cache)
     cleanPartials(addonsFolder())
     for (const key of cachedAddons()) removeCachedAddon(key)
-    for (const { kind, path } of removed) if (kind === 'PyTorch') removeWhole(path)
+    for (const { kind, path } of removed) if (kind !== 'addon') removeWhole(path)
   })
   return removed
 }

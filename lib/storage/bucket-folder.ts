@@ -1,4 +1,5 @@
 import type { GetObjectCommandOutput, S3ServiceException } from '@aws-sdk/client-s3'
+import type { FileHandle } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { openStorage, type Storage } from './client.js'
@@ -62,11 +63,12 @@ export class BucketFolder {
     }
   }
 
-  /** Null where the object does not exist. */
-  async look(name: string): Promise<ObjectFacts | null> {
-    return await this.#ask(name, 'cannot be looked at', async ({ client, sdk }, to) =>
-      factsOf(await client.send(new sdk.HeadObjectCommand(to))),
-    ).catch(nullIfMissing)
+  /** With its tag; null where the object does not exist. */
+  async look(name: string): Promise<(ObjectFacts & { readonly tag: string }) | null> {
+    return await this.#ask(name, 'cannot be looked at', async ({ client, sdk }, to) => {
+      const found = await client.send(new sdk.HeadObjectCommand(to))
+      return { ...factsOf(found), tag: found.ETag ?? '' }
+    }).catch(nullIfMissing)
   }
 
   /** The bytes of an object, with its tag; null where the object does not exist. */
@@ -83,12 +85,29 @@ export class BucketFolder {
     return found && Buffer.from(found.content).toString()
   }
 
-  /** The bytes piece by piece; null where the object does not exist. */
-  async stream(name: string): Promise<Readable | null> {
+  /** The bytes piece by piece; null where the object does not exist, or is another one than that with the tag. */
+  async stream(name: string, tag?: string): Promise<Readable | null> {
+    const condition = tag === undefined ? {} : { IfMatch: tag }
     return await this.#ask(name, 'cannot be read', async ({ client, sdk }, to) => {
-      const { Body } = await client.send(new sdk.GetObjectCommand(to))
+      const { Body } = await client.send(new sdk.GetObjectCommand({ ...to, ...condition }))
       return Body as Readable
-    }).catch(nullIfMissing)
+    })
+      .catch(nullIfConflict)
+      .catch(nullIfMissing)
+  }
+
+  /** All bytes, written piece by piece to a file that is open; false where {@link stream} gives null. */
+  async copyTo(name: string, file: FileHandle, tag?: string): Promise<boolean> {
+    const stream = await this.stream(name, tag)
+    if (!stream) return false
+    let failure: unknown
+    stream.once('error', (error) => (failure = error))
+    try {
+      for await (const piece of stream) await file.writeFile(piece as Uint8Array)
+      return true
+    } catch (error) {
+      throw failure ? storageError(this.#address(name), 'cannot be read', failure) : error
+    }
   }
 
   /** The lines of an object, of which no more than some are in memory; none where the object does not exist. */

@@ -20,6 +20,7 @@
 #include "model_plan.h"
 #include "operators.h"
 #include "plan.h"
+#include "quadrature.h"
 #include "random.h"
 
 namespace gradcam::node {
@@ -212,10 +213,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"memory", memory},
       {"frameImage", frame_image_async},
       {"drawMap", draw_map_async},
+      {"overlay", overlay_images},
+      {"colorize", colorize_values},
       {"randomizedModel", randomized_model_async},
       {"impute", impute_async},
       {"randomUniform", random_uniform},
       {"runs", runs_of_call},
+      {"gaussLegendre", quadrature_points},
   };
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {

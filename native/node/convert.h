@@ -9,6 +9,8 @@
 
 namespace gradcam::node {
 
+constexpr double kLargestSafeInteger = 9007199254740991.0;
+
 // 'cpu', 'cuda', 'cuda:N', or 'auto' for CUDA where there is one.
 at::Device parse_device(const std::string& name);
 

@@ -59,6 +59,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value add_hook(const Napi::CallbackInfo& info);
   void remove_hook(const Napi::CallbackInfo& info);
   void check_layer(const Napi::CallbackInfo& info);
+  Napi::Value channels_last(const Napi::CallbackInfo& info);
   Napi::Value splits(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
   void release();

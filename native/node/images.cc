@@ -1,10 +1,12 @@
 #include "images.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
 #include "convert.h"
 #include "core/base/error.h"
+#include "core/images/overlay.h"
 #include "core/images/render_map.h"
 #include "core/images/resample.h"
 #include "handles.h"
@@ -69,6 +71,14 @@ SeenPart to_seen_part(const Napi::Value& value, std::pair<int, int> size) {
       {static_cast<int>(edges[0]), static_cast<int>(edges[1]), static_cast<int>(edges[2]), static_cast<int>(edges[3])}};
 }
 
+// The colours of 256 levels; NaN is black.
+ColorTable to_colors(const Napi::Value& value) {
+  const auto* given = elements<float>(value, size_t{3} * 256, "The colours");
+  ColorTable colors{};
+  for (size_t level = 0; level < 256; ++level) std::copy_n(given + 3 * level, 3, colors[level].begin());
+  return colors;
+}
+
 }  // namespace
 
 Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
@@ -95,10 +105,10 @@ Napi::Value draw_map_async(const Napi::CallbackInfo& info) {
     const auto [height, width] = std::pair<int, int>(size);
     if (!info[2].IsNull()) {
       const PixelsView image{elements<uint8_t>(info[2], 3 * area(size), "The image"), size.first, size.second};
-      const auto* colors = elements<float>(info[5], size_t{3} * 256, "The colours");
+      const auto colors = to_colors(info[5]);
       const float alpha = info[6].ToNumber();
       auto* result = elements<uint8_t>(info[7], 3 * area(size), "The result");
-      return start(info, {0, 2, 5, 7}, [=] { draw_overlay(map, image, seen, colors, alpha, result); });
+      return start(info, {0, 2, 7}, [=] { draw_overlay(map, image, seen, colors, alpha, result); });
     }
     if (info[7].As<Napi::TypedArray>().TypedArrayType() == napi_uint16_array) {
       auto* result = elements<uint16_t>(info[7], area(size), "The result");
@@ -106,6 +116,20 @@ Napi::Value draw_map_async(const Napi::CallbackInfo& info) {
     }
     auto* result = elements<uint8_t>(info[7], area(size), "The result");
     return start(info, {0, 7}, [=, h = height, w = width] { draw_grey(map, h, w, seen, result); });
+  });
+}
+
+Napi::Value overlay_images(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto& images = unwrap_tensor(info[0]);
+    const auto& maps = unwrap_tensor(info[1]);
+    return TensorHandle::wrap(info.Env(), overlay(images, maps, to_colors(info[2]), info[3].ToNumber()));
+  });
+}
+
+Napi::Value colorize_values(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return TensorHandle::wrap(info.Env(), colorize(unwrap_tensor(info[0]), to_colors(info[1])));
   });
 }
 

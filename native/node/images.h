@@ -3,8 +3,8 @@
 
 namespace gradcam::node {
 
-// Work on the pixels of images, on the environment's executor of images: it must not wait for a model. The arrays
-// belong to JavaScript, which must not change them until the promise settles.
+// Work on the pixels of images. What gives a promise runs on the environment's executor of images: it must not wait for
+// a model. Its arrays belong to JavaScript, which must not change them until the promise settles.
 
 // frameImage(pixels: Uint8Array, [height, width], framing, kernel, fill, table: Float32Array, planes: Float32Array)
 Napi::Value frame_image_async(const Napi::CallbackInfo& info);
@@ -12,5 +12,10 @@ Napi::Value frame_image_async(const Napi::CallbackInfo& info);
 // drawMap(map: Float32Array, [height, width], image: Uint8Array | null, [height, width], framing, colors: Float32Array,
 // alpha, result: Uint8Array | Uint16Array): an overlay where there is an image, else grey of the depth of the result
 Napi::Value draw_map_async(const Napi::CallbackInfo& info);
+
+// overlay(images, maps, colors: Float32Array, alpha) and colorize(values, colors: Float32Array), of tensors and on the
+// calling thread: see core/images/overlay.h
+Napi::Value overlay_images(const Napi::CallbackInfo& info);
+Napi::Value colorize_values(const Napi::CallbackInfo& info);
 
 }  // namespace gradcam::node

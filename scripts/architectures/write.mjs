@@ -15,10 +15,10 @@ import { timmNames, torchvisionNames } from './names.mjs'
 
 const names = [...torchvisionNames, ...timmNames]
 
-/** @typedef {{ byClass: string[], state: string[], unused: string[], name: string }} Facts of export.py */
+/** @typedef {{ byClass: string[], state: string[], unused: string[], name: string }} ExportedPlan of export.py */
 
 /** The text of a plan without the values of its weights. */
-function skeleton(/** @type {string} */ file, /** @type {Facts} */ facts) {
+function skeleton(/** @type {string} */ file, /** @type {ExportedPlan} */ facts) {
   const plan = readPlan(file, 'cpu')
   if (!plan) throw new Error(`${file} is not an exported program`)
   const { modules, tensors, ...rest } = plan

@@ -4,7 +4,7 @@ import { itemAt } from '../support/access.mjs'
 import { Worker } from './worker.mjs'
 
 /**
- * @typedef {import('./types.d.mts').Entry} Entry
+ * @typedef {import('./types.d.mts').Measurement} Measurement
  * @typedef {import('./types.d.mts').Taking} Taking
  */
 
@@ -23,7 +23,7 @@ import { Worker } from './worker.mjs'
  * @param {number} asked.streak calls in a row in each turn; where there are several, the first is not timed
  * @param {string} asked.folder for results
  * @param {import('./types.d.mts').Say} asked.say
- * @returns {Promise<{ measured: Entry[], failures: Record<string, string> }>} an entry for each batch size, and why
+ * @returns {Promise<{ measured: Measurement[], failures: Record<string, string> }>} an entry for each batch size, and why
  *   contestants take no part
  */
 export async function measure({ contestants, job, tools, batches, rounds, warmups, gapMs, streak, folder, say }) {
@@ -44,7 +44,7 @@ export async function measure({ contestants, job, tools, batches, rounds, warmup
         await worker.end()
       }
     }
-    /** @type {Entry[]} */
+    /** @type {Measurement[]} */
     const measured = []
     for (const batch of batches) {
       say(`batch ${batch}`)

@@ -4,13 +4,13 @@ const head = ['', '× ours', '× floor', 'p50 ms', 'p95 ms', 'images/s', 'peak R
 
 /**
  * @typedef {import('./types.d.mts').Contestant} Contestant
- * @typedef {import('./types.d.mts').Entry} Entry
+ * @typedef {import('./types.d.mts').Measurement} Measurement
  */
 
 /**
  * The figures of one entry of `measure`, ready to be shown: one object for each contestant.
  *
- * @param {Entry} entry
+ * @param {Measurement} entry
  * @param {readonly Contestant[]} contestants
  * @returns {import('./types.d.mts').Figures[]}
  */
@@ -64,7 +64,7 @@ export function cells(rows, contestants, { cuda, coldStart }) {
 
 /** What makes a figure doubtful, as sentences. */
 export function doubts(
-  /** @type {Entry} */ { batch, rows, idleShare },
+  /** @type {Measurement} */ { batch, rows, idleShare },
   /** @type {import('./types.d.mts').Failures} */ failures,
 ) {
   const said = Object.entries(failures).map(([name, reason]) => `${name} did not take part: ${reason}`)

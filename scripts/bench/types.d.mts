@@ -107,7 +107,7 @@ export interface Row extends Memory, Agreement {
 }
 
 /** All contestants at one batch size. */
-export interface Entry {
+export interface Measurement {
   readonly batch: number
   readonly rows: readonly Row[]
   /** The share of the time in which contestants that waited used the processor; null where the platform does not tell. */

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundle } from './bundle.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const dist = join(root, 'dist')
@@ -34,6 +35,7 @@ function compareWithSources() {
 compareWithSources()
 // What has not changed is not written again: a build may run while other processes read the compiled files.
 run(tsc, '--incremental', '--tsBuildInfoFile', record)
+await bundle(root)
 const args = process.argv.slice(2)
 const main = join(dist, 'lib', 'cli', 'main.js')
 if (args.includes('--full')) run(main, 'setup', '--full')

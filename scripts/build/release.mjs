@@ -153,7 +153,8 @@ const facts = JSON.parse(readFileSync(join(main, 'package.json'), 'utf8'))
 facts.publishConfig = publishConfig
 facts.optionalDependencies = { ...facts.optionalDependencies, [prebuiltPackage]: version }
 writeFileSync(join(main, 'package.json'), `${JSON.stringify(facts, null, 2)}\n`)
-for (const needed of ['dist/lib/index.js', 'dist/lib/cli/main.js', 'samples/cat_dog.png', 'native/flags.txt', 'README.md'])
+const compiled = ['dist/bundle/index.js', 'dist/bundle/cli/main.js', 'dist/lib/index.d.ts']
+for (const needed of [...compiled, 'samples/cat_dog.png', 'native/flags.txt', 'README.md'])
   if (!existsSync(join(main, needed))) throw new Error(`the package lacks ${needed}`)
 files.push(pack(main))
 cpSync(join(packageRoot, 'CHANGELOG.md'), join(out, 'CHANGELOG.md'))

@@ -1,13 +1,17 @@
-// Runs the numeric tests as other processors would: npm run test:processors [-- --quick]
+// Runs the numeric tests as other processors would: npm run test:processors [-- --quick] [--record FILE]
+//
+// All of them take hours. With --record each combination is written to FILE (a line of JSON) as soon as it has ended, and
+// the next run of the same commit goes on with those that are left; the table then shows all of them.
 //
 // LibTorch picks its kernels by what the processor can do, and two variables make it believe that it can do less. Sums are
 // then added in another order and round differently, which no tolerance of a test may depend on. The references in Python are
 // those of this machine's own kernels (see test/support/python.ts), so that most combinations hold one processor to another's.
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { globSync } from 'tinyglobby'
 import { formatTable } from '#internal'
 import { hasKey } from '../support/access.mjs'
@@ -73,6 +77,31 @@ function numericTests(/** @type {boolean} */ quick) {
     .sort()
 }
 
+/** The commit of the checkout, with a mark if a file of it was changed: what a recorded result is a result of. */
+function version() {
+  const git = (/** @type {string[]} */ ...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim()
+  return `${git('rev-parse', 'HEAD')}${git('status', '--porcelain', '--untracked-files=no') === '' ? '' : ' changed'}`
+}
+
+/** @typedef {{ onednn: string, aten: string, threads: string, passed: number, failing: string[], seconds: number, code: number }} Result */
+
+/**
+ * What earlier runs of the same version with the same tests wrote to the file.
+ *
+ * @param {string} path
+ * @param {string} subject
+ * @returns {Result[]}
+ */
+function recorded(path, subject) {
+  if (!existsSync(path)) return []
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+    .filter((entry) => entry.subject === subject)
+    .map(({ result }) => result)
+}
+
 /**
  * What AVA says of them with these switches.
  *
@@ -107,9 +136,8 @@ async function test(files, { onednn, aten, threads }) {
   return { onednn, aten, threads, passed, failing, seconds, code, said }
 }
 
-const unknown = process.argv.slice(2).filter((argument) => argument !== '--quick')
-if (unknown.length > 0) fail(`unknown argument ${unknown[0]}; only --quick is known`)
-const quick = process.argv.includes('--quick')
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, record: { type: 'string' } } })
+const { quick, record } = values
 if (process.platform !== 'linux' || process.arch !== 'x64')
   fail('it is for Linux on x86-64, whose processors have these switches')
 
@@ -128,17 +156,28 @@ const chosen = (quick ? fewCombinations : combinations).filter(({ aten }) => has
 for (const [aten, can] of Object.entries(runnable))
   if (!can) console.error(`left out: ATen with ${aten}, which this processor has not`)
 console.error(`${files.length} files, ${chosen.length} combinations, ${availableParallelism()} processors`)
+const subject = `${version()}, ${files.length} files`
+const before = record === undefined ? [] : recorded(record, subject)
 const results = []
 for (const combination of chosen) {
-  const result = await test(files, combination)
+  const earlier = before.find(
+    ({ onednn, aten, threads }) =>
+      onednn === combination.onednn && aten === combination.aten && threads === combination.threads,
+  )
+  if (earlier) {
+    results.push(earlier)
+    continue
+  }
+  const { said, ...result } = await test(files, combination)
   results.push(result)
+  if (record !== undefined) appendFileSync(record, `${JSON.stringify({ subject, result })}\n`)
   const { onednn, aten, threads, passed, failing, seconds, code } = result
   console.error(
     `ONEDNN_MAX_CPU_ISA=${onednn} ATEN_CPU_CAPABILITY=${aten}, ${threads} threads: ${passed} passed, ${failing.length} failed, ${seconds} s`,
   )
   if (code !== 0)
     console.error(
-      result.said
+      said
         .split('\n')
         .filter((line) => !/^ *✔/.test(line))
         .join('\n'),

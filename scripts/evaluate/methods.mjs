@@ -57,11 +57,11 @@ function noiseLike(/** @type {Tensor} */ input) {
 /**
  * A method: what `make` makes explains, and `map` takes the map out of what that found.
  *
- * @template {{ dispose(): void }} Found
+ * @template {{ dispose(): void }} Explained
  * @param {string} name
  * @param {string} title
- * @param {(model: Model) => { explain(input: Tensor, asked: Asked): Promise<Found>, dispose(): void }} make
- * @param {(found: Found) => Tensor} map
+ * @param {(model: Model) => { explain(input: Tensor, asked: Asked): Promise<Explained>, dispose(): void }} make
+ * @param {(found: Explained) => Tensor} map
  * @returns {Method}
  */
 const method = (name, title, make, map) => ({

@@ -12,14 +12,14 @@ process.on('unhandledRejection', (error) => rejections.push(String(error)))
  * @param {unknown} error
  */
 function outcomeOf(error) {
-  if (error instanceof GradCamError && Object.hasOwn(errorCodes, error.code)) return error.code
+  if (error instanceof errors && Object.hasOwn(errorCodes, error.code)) return error.code
   return `untyped ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`.slice(0, 300)
 }
 
 setNumThreads(1)
 /** @type {import('./types.d.mts').KindModule} */
 const { prepare } = await import(kind)
-const { run, allowed = () => false, keepsTensors = false } = await prepare(folder)
+const { run, allowed = () => false, keepsTensors = false, errors = GradCamError } = await prepare(folder)
 const before = liveTensors()
 const send = (/** @type {import('./types.d.mts').FromChild} */ message) => process.send?.(message)
 

@@ -1,3 +1,5 @@
+import type { GradCamError } from 'libtorch-gradcam'
+
 /** What a module of kinds gives. */
 export interface Kind {
   /**
@@ -9,6 +11,8 @@ export interface Kind {
   readonly run: (id: string, begin: (what: string) => void) => Promise<readonly string[] | undefined>
   /** Whether a case may end with an error that is not the package's own; otherwise none may. */
   readonly allowed?: (error: unknown) => boolean
+  /** The class of the package's errors, where a case runs another copy of it than 'libtorch-gradcam'. */
+  readonly errors?: typeof GradCamError
   /** Whether tensors may be left after a case. */
   readonly keepsTensors?: boolean
 }

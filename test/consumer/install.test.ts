@@ -89,7 +89,7 @@ for (const [manager, type] of [
       t.false(existsSync(join(consumer.installed, 'build')), 'what was installed is left as it is')
       t.is(readdirSync(join(consumer.folder, '.cache', 'addons')).filter((one) => !one.startsWith('.')).length, 1)
 
-      const main = join(consumer.installed, 'dist', 'lib', 'cli', 'main.js')
+      const main = join(consumer.installed, 'dist', 'bundle', 'cli', 'main.js')
       const doctor = consumer.run(process.execPath, [main, 'doctor'])
       t.is(doctor.code, 0, doctor.stdout)
       t.regex(doctor.stdout, /Addon +loads, as npm installed it, with LibTorch \d/)

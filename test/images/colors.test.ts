@@ -128,7 +128,8 @@ test('normalize works on views and refuses what has no images or no pixels', (t)
 
 test('overlay blends the painted, stretched, enlarged map over the image', (t) => {
   using image = Tensor.rand([2, 3, 6, 8])
-  using map = Tensor.from([0, 5, 5, 10, 1, 1, 2, 3], [2, 1, 2, 2])
+  // No pixel's value lies within rounding of an edge between two colours.
+  using map = Tensor.from([0, 5.3, 4.1, 10.7, 1, 1.2, 2.3, 3.1], [2, 1, 2, 2])
   using painted = tidy(() => colorize(normalize(map.interpolate([6, 8]))))
   for (const [alpha, options] of [
     [0.5, undefined],
@@ -144,6 +145,32 @@ test('overlay blends the painted, stretched, enlarged map over the image', (t) =
       t.true(Math.abs(Number(got![i]) - expected) < 1e-6, `alpha ${alpha}, element ${i}`)
     }
   }
+})
+
+test('overlay keeps the dtype of the image, takes maps of any, and gives what it gives for one image', (t) => {
+  for (const dtype of ['float32', 'float64'] as const) {
+    using image = tidy(() => Tensor.rand([3, 3, 9, 7]).to({ dtype }).permute([0, 1, 3, 2]))
+    using map = Tensor.rand([3, 1, 4, 3])
+    using half = map.to({ dtype: 'float16' })
+    using wide = half.to({ dtype: 'float64' })
+    using whole = overlay(image, half)
+    using same = overlay(image, wide)
+    t.is(whole.dtype, dtype)
+    t.deepEqual(whole.toTypedArray(), same.toTypedArray())
+    for (let i = 0; i < 3; i++) {
+      using single = tidy(() => overlay(image.slice(0, i, i + 1), half.slice(0, i, i + 1)))
+      using part = whole.slice(0, i, i + 1)
+      t.deepEqual(single.toTypedArray(), part.toTypedArray())
+    }
+  }
+})
+
+test('a NaN in a map is black in an overlay, and the rest of the map is normalised without it', (t) => {
+  using image = Tensor.ones([1, 3, 1, 4])
+  using map = Tensor.from([NaN, 2, 4, 6], [1, 1, 1, 4])
+  using painted = overlay(image, map, { alpha: 1 })
+  using expected = tidy(() => colorize(Tensor.from([NaN, 0, 0.5, 1], [1, 1, 1, 4])))
+  t.deepEqual(painted.toTypedArray(), expected.toTypedArray())
 })
 
 test('overlay refuses shapes that do not fit, and an image that is scaled for a model', (t) => {

@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { enqueueJob } from '../../lib/index.js'
+import { breakableNetwork } from '../support/breakable-network.js'
 import { assertSameResults, localJob, queuePlace, recorded } from '../support/queue-job.js'
 import { withRedis } from '../support/queue-server.js'
 import { lines } from '../support/workplace.js'
@@ -66,6 +67,39 @@ withRedis('a worker that hangs past its lock and comes back changes nothing', as
   t.is(hanging.child.exitCode, 0, hanging.said())
   t.is(readFileSync(join(out, 'manifest.jsonl'), 'utf8'), manifest)
   assertSameResults(t, out, await localJob(place))
+})
+
+withRedis('a worker that is cut off from the queue, and comes back when another has done its chunk', async (t) => {
+  const place = await queuePlace(
+    t,
+    Array.from({ length: 24 }, (_, i) => `${i}.jpg`),
+  )
+  const { server, spec, out, source } = place
+  const network = await breakableNetwork(server.url)
+  t.teardown(network.close)
+  await using job = await enqueueJob(spec, { queue: server.url, out, source, chunk: 12 })
+  const away = place.worker(['--chunks', '1'], {}, network.url)
+  await until(() => recorded(out) > 0, 'a chunk was begun')
+  // It goes on with its images, and tells nobody: its lock of a second runs out.
+  network.cut()
+  const other = place.worker()
+  t.like(await job.result(), { explained: 24, failed: 0 }, other.said())
+  const manifest = readFileSync(join(out, 'manifest.jsonl'), 'utf8')
+  const files = readdirSync(out, { recursive: true, encoding: 'utf8' }).sort()
+  network.heal()
+  await sleep(3000)
+  t.is(away.child.exitCode, null, away.said())
+  t.is(readFileSync(join(out, 'manifest.jsonl'), 'utf8'), manifest)
+  t.deepEqual(readdirSync(out, { recursive: true, encoding: 'utf8' }).sort(), files)
+  assertSameResults(t, out, await localJob(place))
+
+  // It works again, for the next job.
+  await other.kill('SIGTERM')
+  const next = `${out}-2`
+  await using second = await enqueueJob(spec, { queue: server.url, out: next, source })
+  t.like(await second.result(), { explained: 24, failed: 0 }, away.said())
+  await away.kill('SIGTERM')
+  t.is(away.child.exitCode, 0, away.said())
 })
 
 withRedis('a worker whose server is gone ends all the same', async (t) => {

@@ -26,7 +26,7 @@ export interface QueuePlace {
   readonly server: TestServer
   readonly spec: JobSpec
   /** Starts `gradcam worker`, which the end of the test kills. */
-  readonly worker: (args?: readonly string[], env?: NodeJS.ProcessEnv) => WorkerProcess
+  readonly worker: (args?: readonly string[], env?: NodeJS.ProcessEnv, queue?: string) => WorkerProcess
 }
 
 export interface WorkerProcess {
@@ -56,8 +56,8 @@ export async function queuePlace(
     sources: source,
     base,
   })
-  const worker = (args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): WorkerProcess => {
-    const all = ['worker', '--queue', server.url, '--root', folder, '--model-root', dirname(sampleModel)]
+  const worker = (args: readonly string[] = [], env: NodeJS.ProcessEnv = {}, queue = server.url): WorkerProcess => {
+    const all = ['worker', '--queue', queue, '--root', folder, '--model-root', dirname(sampleModel)]
     const child = spawn(process.execPath, [main, ...all, '--batch', String(batchSize), '--lock', '1', ...args], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

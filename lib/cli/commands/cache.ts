@@ -7,8 +7,9 @@ import { formatTable } from '../table.js'
 export const command: Command = {
   usage: '[ls|clean] [--all] [--json]',
   description: [
-    "Lists what lies in this user's cache folder: the PyTorch that was installed, and the addons that were built. `clean` removes",
-    'the addons, which are compiled again when they are needed, and with --all PyTorch too.',
+    "Lists what lies in this user's cache folder: the PyTorch that was installed, the addons that were built, and copies of models",
+    'from s3://. `clean` removes the addons and the copies, which are compiled and fetched again when they are needed, and with',
+    '--all PyTorch too.',
   ].join('\n'),
   options: {
     all: { type: 'boolean', help: 'with clean: also the installs of PyTorch' },

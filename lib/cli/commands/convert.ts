@@ -1,7 +1,7 @@
 import { convertModel } from '../../model/convert.js'
 import { usageError } from '../arguments.js'
 import type { Command } from '../command.js'
-import { modelFlags, readModelChoice } from '../model-options.js'
+import { modelFlags, chooseModel } from '../model-options.js'
 
 export const command: Command = {
   usage: 'MODEL OUT.pt [--weights FILE] [--library FILE]…',
@@ -15,8 +15,8 @@ export const command: Command = {
     const [source, out, ...more] = positionals
     if (source === undefined || out === undefined || more.length > 0)
       throw usageError('convert requires a model and the file to write. See: gradcam convert --help')
-    const { weights, libraries } = readModelChoice(source, values)
-    await convertModel(source, out, { libraries, ...(weights !== undefined && { weights }) })
+    const { file, weights, libraries } = await chooseModel(source, values)
+    await convertModel(file, out, { libraries, ...(weights !== undefined && { weights }) })
     process.stdout.write(`${out} written.\n`)
     return 0
   },

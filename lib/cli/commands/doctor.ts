@@ -15,7 +15,7 @@ import { checkModel, type ModelQuestion } from '../check-model.js'
 import type { Command, Values } from '../command.js'
 import { layerFlags, readLayerSettings } from '../method-settings.js'
 import { inputFlags, readInputs, readPath, readTarget, trialShape } from '../model-inputs.js'
-import { modelFlags, readModelChoice } from '../model-options.js'
+import { modelFlags, chooseModel } from '../model-options.js'
 import { paint } from '../paint.js'
 
 export const command: Command = {
@@ -45,7 +45,7 @@ export const command: Command = {
   },
   positionals: true,
   run: async (values, positionals) => {
-    const question = readQuestion(values, positionals)
+    const question = await readQuestion(values, positionals)
     const machine = await doctor()
     const checks = [...machine.checks, ...(question && machine.ok ? await checkModel(question) : [])]
     const report: DoctorReport = { ok: checks.every(({ status }) => status !== 'missing'), checks }
@@ -54,7 +54,7 @@ export const command: Command = {
   },
 }
 
-function readQuestion(values: Values, [file, ...more]: readonly string[]): ModelQuestion | null {
+async function readQuestion(values: Values, [file, ...more]: readonly string[]): Promise<ModelQuestion | null> {
   const size = single(values, 'size')
   const layers = several(values, 'layer')
   const device = single(values, 'device')
@@ -87,7 +87,7 @@ function readQuestion(values: Values, [file, ...more]: readonly string[]): Model
   const text = single(values, 'target')
   const target = text === undefined && of === null ? null : readTarget(text ?? 'argmax', null, of)
   const inputs = readInputs(values)
-  return { ...readModelChoice(file, values), ...which, sizes, shape, layers, reshape, loading, target, inputs }
+  return { ...(await chooseModel(file, values)), ...which, sizes, shape, layers, reshape, loading, target, inputs }
 }
 
 function print({ ok, checks }: DoctorReport): string {

@@ -1,6 +1,6 @@
 import { GradCamError } from '../../base/errors.js'
 import { pickLayer } from '../../cam/pick-layer.js'
-import type { MethodFailure } from '../../methods/map-explainer.js'
+import type { MethodFailure } from '../../methods/method-maps.js'
 import { methodNames, methods } from '../../methods/table.js'
 import { saveEncoded } from '../../images/save-image.js'
 import { svgOption, trustOption } from '../arguments.js'

@@ -10,7 +10,7 @@ import { Tensor } from '../../tensor/tensor.js'
 import { parseSizes, readShape, readTrust, shapeOption, single, trustOption, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { inputFlags, inputShape, loadInputs, readInputs, trialShape, type LoadedInputs } from '../model-inputs.js'
-import { imageSizeOf, loadChoice, modelFlags, readModelChoice } from '../model-options.js'
+import { imageSizeOf, loadChoice, modelFlags, chooseModel } from '../model-options.js'
 import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
 import { preprocessAt } from '../preprocess-option.js'
@@ -55,7 +55,7 @@ export const command: Command = {
     const under = single(values, 'under') ?? ''
 
     const device = single(values, 'device') ?? 'cpu'
-    using model = await loadChoice(readModelChoice(file, values), {
+    using model = await loadChoice(await chooseModel(file, values), {
       device,
       ...readTrust(values, whole ?? (sizes && trialShape(sizes))),
     })

@@ -9,7 +9,7 @@ import type { ServedModelOptions } from '../../server/options.js'
 import { usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { onInterrupt } from '../interrupt.js'
-import { loadChoice } from '../model-options.js'
+import { loadChoices } from '../model-options.js'
 import { readServeCall, serveOptions, type ModelCall, type ServeCall } from '../serve-options.js'
 
 export const command: Command = {
@@ -66,13 +66,9 @@ async function load(
   loaded: Model[],
 ): Promise<ServedModelOptions> {
   const { size } = framingOf([224, 224], preprocess)
-  const replicas: Model[] = []
   const loading = { ...threadsOfReplicas(devices), trust, trial: { shape: [1, 3, ...size] } }
-  for (const device of devices) {
-    const model = await loadChoice(choice, { device, ...loading })
-    loaded.push(model)
-    replicas.push(model)
-  }
+  const replicas = await loadChoices(choice, devices, loading)
+  loaded.push(...replicas)
   // An architecture is not a file: commands would have to name its weights, too.
   const file = choice.weights === undefined ? basename(choice.file) : undefined
   return { model: replicas, labels, preprocess, layer, reshape, part, file }

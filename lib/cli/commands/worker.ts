@@ -28,11 +28,12 @@ export const command: Command = {
       type: 'string',
       multiple: true,
       value: 'DIR',
-      help: 'a folder that models may be in; by default those of --root',
+      help: 'a folder, or s3://bucket/prefix, that models may be in; by default those of --root',
     },
     device: batchOptions['device'] as Option,
     batch: batchOptions['batch'] as Option,
     'max-pixels': batchOptions['max-pixels'] as Option,
+    'model-cache': modelFlags['model-cache'],
     library: modelFlags.library,
     chunks: {
       type: 'string',
@@ -81,6 +82,7 @@ export const command: Command = {
     if (roots.length === 0) throw usageError('worker requires --root DIR, a folder that images and results may be in.')
     const batchSize = wholeNumber(values, 'batch', 1)
     const maxPixels = wholeNumber(values, 'max-pixels', 1)
+    const modelCache = single(values, 'model-cache')
     const chunks = wholeNumber(values, 'chunks', 1)
     const maxWaiting = wholeNumber(values, 'max-waiting', 1)
     const lockSeconds = wholeNumber(values, 'lock', 1)
@@ -103,6 +105,7 @@ export const command: Command = {
         libraries: several(values, 'library'),
         trust: readTrust(values).trust,
         svg: values['svg'] === true,
+        ...(modelCache !== undefined && { modelCache }),
         ...(batchSize !== undefined && { batchSize }),
         ...(maxPixels !== undefined && { maxPixels }),
         ...(chunks !== undefined && { chunks }),

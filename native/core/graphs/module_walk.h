@@ -6,17 +6,9 @@
 #include <optional>
 #include <string>
 
-namespace gradcam {
+#include "known_values.h"
 
-// A graph that a run of a model executes, and the call that leads there.
-struct Frame {
-  torch::jit::Graph* graph;
-  std::string path;  // of the module whose method it is, e.g. "features.conv"; a function has that of its caller
-  const Frame* caller = nullptr;
-  torch::jit::Node* call = nullptr;           // in the caller's graph
-  const c10::ivalue::Object* self = nullptr;  // that module; null where it is not known
-  size_t skipped = 0;                         // inputs of the call before the first input of the graph
-};
+namespace gradcam {
 
 // Calls `visit` for every node that `graph` can reach, through calls of methods, of functions and of forked code, too.
 // A call that cannot be followed (through an interface, or of C++ code) is a node like any other.
@@ -35,9 +27,6 @@ struct Tracing {
 // outermost graph comes from none.
 void for_each_origin(const Frame& frame, torch::jit::Value* value, const Tracing& tracing,
                      const std::function<void(const Frame&, torch::jit::Node*)>& found);
-
-// Whether a flag of a node is known to be true in evaluation mode, whatever the input is.
-bool is_always_true(const Frame& frame, const torch::jit::Node* node, const std::string& argument);
 
 // The path of a module or another attribute below `self`: "features.denseblock4", "" for `self` itself; nothing where
 // the value is not read from it.

@@ -1,6 +1,7 @@
 #include "render_map.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -70,6 +71,35 @@ void draw_levels(const MapView& map, int height, int width, const SeenPart& seen
   }
 }
 
+// Calls `paint` for each pixel that the model saw, with its row, its column and its colour's place in the table.
+template <typename Paint>
+void lay_over(const MapView& map, int height, int width, const SeenPart& seen, const Paint& paint) {
+  const auto values = values_in_region(map, height, width, seen);
+  const auto& [top, left, bottom, right] = seen.region;
+  const float* value = values.data();
+  for (int y = top; y < bottom; ++y)
+    for (int x = left; x < right; ++x, ++value) paint(static_cast<size_t>(y), static_cast<size_t>(x), color_of(*value));
+}
+
+// Blends bytes by what each byte of the image and each colour of the map adds.
+class ByteBlend {
+ public:
+  ByteBlend(const ColorTable& colors, float alpha) {
+    for (size_t level = 0; level < 256; ++level)
+      of_image_[level] = static_cast<float>(level) * (1 - alpha) + 0.5f;  // half a level, since a cast rounds down
+    for (size_t color = 0; color < colors.size(); ++color)
+      for (size_t channel = 0; channel < 3; ++channel) of_color_[color][channel] = colors[color][channel] * 255 * alpha;
+  }
+
+  uint8_t operator()(uint8_t level, size_t color, size_t channel) const {
+    return static_cast<uint8_t>(std::min(255.f, of_image_[level] + of_color_[color][channel]));
+  }
+
+ private:
+  std::array<float, 256> of_image_;
+  ColorTable of_color_;
+};
+
 }  // namespace
 
 void draw_grey(const MapView& map, int height, int width, const SeenPart& seen, uint8_t* result) {
@@ -80,28 +110,33 @@ void draw_grey16(const MapView& map, int height, int width, const SeenPart& seen
   draw_levels(map, height, width, seen, result);
 }
 
-void draw_overlay(const MapView& map, const PixelsView& image, const SeenPart& seen, const float* colors, float alpha,
-                  uint8_t* result) {
-  const auto values = values_in_region(map, image.height, image.width, seen);
-  const auto& [top, left, bottom, right] = seen.region;
-  const auto stride = 3 * static_cast<size_t>(image.width);
-  std::copy_n(image.data, stride * static_cast<size_t>(image.height), result);
-
-  // What each byte of the image and each colour of the map adds; the last colour is NaN's black.
-  float from_image[256], from_map[257][3] = {};
-  for (int level = 0; level < 256; ++level) {
-    from_image[level] = static_cast<float>(level) * (1 - alpha) + 0.5f;
-    for (int channel = 0; channel < 3; ++channel) from_map[level][channel] = colors[3 * level + channel] * 255 * alpha;
-  }
-  const float* value = values.data();
-  for (int y = top; y < bottom; ++y) {
-    uint8_t* pixel = result + stride * static_cast<size_t>(y) + 3 * static_cast<size_t>(left);
-    for (int x = left; x < right; ++x, ++value, pixel += 3) {
-      const int level = std::isnan(*value) ? 256 : std::clamp(static_cast<int>(*value * 256), 0, 255);
-      for (int channel = 0; channel < 3; ++channel)
-        pixel[channel] = static_cast<uint8_t>(std::min(255.f, from_image[pixel[channel]] + from_map[level][channel]));
-    }
-  }
+void draw_overlay(const MapView& map, const PixelsView& image, const SeenPart& seen, const ColorTable& colors,
+                  float alpha, uint8_t* result) {
+  const auto bytes = 3 * static_cast<size_t>(image.width) * static_cast<size_t>(image.height);
+  std::copy_n(image.data, bytes, result);
+  const ByteBlend blend(colors, alpha);
+  const auto width = static_cast<size_t>(image.width);
+  lay_over(map, image.height, image.width, seen, [&](size_t y, size_t x, size_t color) {
+    uint8_t* pixel = result + 3 * (y * width + x);
+    for (size_t channel = 0; channel < 3; ++channel) pixel[channel] = blend(pixel[channel], color, channel);
+  });
 }
+
+template <typename Real>
+void draw_overlay(const MapView& map, const PlanesView<Real>& image, const ColorTable& colors, Real alpha,
+                  Real* result) {
+  const SeenPart whole{{image.height, image.width, 0, 0, image.height, image.width}, {0, 0, image.height, image.width}};
+  const auto width = static_cast<size_t>(image.width), plane = width * static_cast<size_t>(image.height);
+  lay_over(map, image.height, image.width, whole, [&](size_t y, size_t x, size_t color) {
+    for (size_t channel = 0; channel < 3; ++channel) {
+      const auto at = channel * plane + y * width + x;
+      const auto painted = static_cast<Real>(colors[color][channel]);
+      result[at] = std::clamp(image.data[at] * (1 - alpha) + painted * alpha, Real{0}, Real{1});
+    }
+  });
+}
+
+template void draw_overlay(const MapView&, const PlanesView<float>&, const ColorTable&, float, float*);
+template void draw_overlay(const MapView&, const PlanesView<double>&, const ColorTable&, double, double*);
 
 }  // namespace gradcam

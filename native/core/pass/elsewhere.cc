@@ -83,6 +83,7 @@ void on_path(Elsewhere& elsewhere, const Sampling& sampling, double baseline, st
   }
 }
 
+// Shares no pass with on_path: Captum's points of n steps are those of n for the one and of n + 1 for the other.
 void on_path_segments(Elsewhere& elsewhere, const Sampling& sampling, double baseline,
                       std::vector<LayerReruns>& reruns) {
   const auto& x = elsewhere.x();

@@ -7,17 +7,19 @@
 #include "core/base/error.h"
 #include "core/maps/full_grad.h"
 #include "core/maps/implicit_bias.h"
+#include "core/model/input_layout.h"
 #include "layer_observer.h"
-#include "rerunner.h"
 
 namespace gradcam {
 
 void FullGradRun::capture(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
-  if (has_channels_last(context_.model, inputs, context_.plan.input))
-    throw Error("ERR_SHAPE",
-                "FullGrad needs an input whose channels come first, [N, C, H, W], but it is " +
-                    shape_text(inputs[context_.plan.input].toTensor()) + ".",
-                Remedy{"Export the model without the step that moves them, and give it [N, C, H, W]."});
+  const auto at = context_.plan.input;
+  const auto* input = at < inputs.size() && inputs[at].isTensor() ? &inputs[at].toTensor() : nullptr;
+  if (input && has_channels_last(context_.model, input->sizes(), at))
+    throw Error(
+        "ERR_SHAPE",
+        "FullGrad needs an input whose channels come first, [N, C, H, W], but it is " + shape_text(*input) + ".",
+        Remedy{"Export the model without the step that moves them, and give it [N, C, H, W]."});
   Tensor bias;
   const auto has_bias = [&](size_t layer, const Inputs& given, const Tensor& output) {
     if (output.dim() != captured_.input.dim()) return false;  // its positions are not those of the input

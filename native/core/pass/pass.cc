@@ -1,17 +1,18 @@
 #include "pass.h"
 
 #include <algorithm>
-#include <functional>
 #include <numeric>
 
 #include "attention_run.h"
 #include "core/autograd/attention.h"
 #include "core/base/error.h"
+#include "core/model/input_layout.h"
 #include "core/targets/target_output.h"
 #include "elsewhere.h"
 #include "execution.h"
 #include "full_grad_run.h"
 #include "hooked_run.h"
+#include "method_results.h"
 #include "rescale_run.h"
 #include "row_probe.h"
 #include "split_run.h"
@@ -45,78 +46,6 @@ Target for_ending(Target target, Ending ending) {
     target.score = Target::Score::logit;
   return target;
 }
-
-std::vector<bool> per_image(const Tensor& holds) {
-  const auto flags = holds.flatten(1).all(1).to(at::kCPU).contiguous();
-  return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
-}
-
-// Looks at the evidence where a map is zero or not finite: which of its parts is.
-void say_why_maps_are_empty(Explained& explained, int64_t images) {
-  const auto any = [](const std::vector<bool>& flags) {
-    return std::find(flags.begin(), flags.end(), true) != flags.end();
-  };
-  bool empty = false;
-  for (const auto& by_layer : explained.maps)
-    for (const auto& map : by_layer) empty |= any(map.all_zero) || any(map.non_finite);
-  if (!empty) return;
-  for (auto& layer : explained.layers) {
-    if (layer.activation.dim() < 2 || layer.activation.size(0) != images) continue;
-    layer.zero_activation = per_image(layer.activation.eq(0));
-    layer.non_finite = per_image(layer.activation.isfinite());
-    layer.non_finite.flip();
-    if (layer.gradient.defined()) layer.zero_gradient = per_image(layer.gradient.eq(0));
-  }
-}
-
-// What kept the pass from evidence that a method needs.
-void rethrow_missing(const LayerMethod& method, const Explained& explained, const LayerReruns& reruns) {
-  const auto rerun = reruns.missing.find(method.rerun);
-  const auto missing = rerun != reruns.missing.end()      ? rerun->second
-                       : method.needs == Needs::curvature ? explained.no_curvature
-                       : method.needs == Needs::gradient  ? explained.no_gradient
-                                                          : nullptr;
-  if (missing) std::rethrow_exception(missing);
-}
-
-// The maps of all methods of a pass. A method that fails keeps the others' maps; where all fail, the first error is
-// that of the pass.
-class MethodResults {
- public:
-  explicit MethodResults(const MapPlan& plan)
-      : plan_(plan), by_method_(plan.methods.size()), failures_(plan.methods.size()) {}
-
-  void add_layer(const std::function<Tensor(const LayerMethod&)>& map_of) {
-    for (size_t m = 0; m < by_method_.size(); ++m)
-      attempt(m, [&] { by_method_[m].push_back(map_of(*plan_.methods[m])); });
-  }
-
-  void finish(Explained& explained) {
-    for (size_t m = 0; m < by_method_.size(); ++m) {
-      explained.maps.emplace_back();
-      attempt(m, [&] { explained.maps.back() = finish_maps(plan_, by_method_[m]); });
-    }
-    if (std::all_of(failures_.begin(), failures_.end(), [](const auto& failure) { return failure != nullptr; }))
-      std::rethrow_exception(failures_.front());
-    explained.failures = std::move(failures_);
-  }
-
- private:
-  template <typename Work>
-  void attempt(size_t method, Work work) {
-    if (failures_[method]) return;
-    try {
-      work();
-    } catch (const std::exception& e) {
-      if (!concerns_one_method(e)) throw;
-      failures_[method] = std::current_exception();
-    }
-  }
-
-  const MapPlan& plan_;
-  std::vector<std::vector<Tensor>> by_method_;
-  std::vector<std::exception_ptr> failures_;
-};
 
 }  // namespace
 

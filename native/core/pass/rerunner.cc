@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/model/copy_inputs.h"
+#include "core/model/input_layout.h"
 #include "core/rerun/ablation.h"
 #include "core/rerun/masks.h"
 #include "core/rerun/repeat.h"
@@ -101,20 +102,6 @@ std::exception_ptr failure_of(Score score) {
 
 }  // namespace
 
-bool has_channels_last(const Model& model, const std::vector<IValue>& inputs, size_t input) {
-  if (input >= inputs.size() || !inputs[input].isTensor() || inputs[input].toTensor().dim() != 4) return false;
-  const auto sizes = inputs[input].toTensor().sizes();
-  const auto& seen = model.code().first_convolutions;
-  const bool looks_so = (sizes[3] == 3 || sizes[3] == 4) && sizes[1] > 4 && sizes[2] > 4;
-  return looks_so && (input >= seen.size() || !seen[input]);
-}
-
-std::vector<int64_t> spatial_size(const Model& model, const std::vector<IValue>& inputs, size_t input) {
-  if (input >= inputs.size() || !inputs[input].isTensor() || inputs[input].toTensor().dim() <= 2) return {};
-  const auto sizes = inputs[input].toTensor().sizes();
-  return has_channels_last(model, inputs, input) ? sizes.slice(1, 2).vec() : sizes.slice(2).vec();
-}
-
 Rerunner::Rerunner(const RunContext& context, const std::vector<IValue>& inputs, Captured& captured)
     : context_(context),
       goal_(*context.plan.explains<LayerMaps>()),
@@ -210,15 +197,7 @@ void Rerunner::mask_channels(const CopyScorer& scorer, size_t layer, const Tenso
   const auto flat = channels.flatten(2);
   const CopyPlan plan(flat.amax(-1).eq(flat.amin(-1)).logical_not());
   const auto versions = mask_versions(method.rerun, goal_.maps.sampling(method), goal_.maps.seed);
-  auto own = scorer;
-  own.later += static_cast<int64_t>(versions.size() * plan.copies.size());
-  Tensor sum;
-  for (const auto& version : versions) {
-    own.later -= static_cast<int64_t>(plan.copies.size());
-    const auto scores = score_masked(own, plan.copies, channels, version);
-    sum = sum.defined() ? sum + scores : scores;
-  }
-  const auto mean = sum / static_cast<double>(versions.size());
+  const auto mean = score_masked(scorer, plan.copies, {channels, versions});
   found.masked[method.rerun] = at_positions(mean, plan.by_channel).view({images, -1});
 }
 
@@ -266,47 +245,52 @@ Tensor Rerunner::score_ablated_tails(const CopyScorer& scorer, const Copies& cop
   });
 }
 
-// The scores of the first input under the masks that channels make.
-Tensor Rerunner::score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels,
-                              const MaskVersion& version) {
+// The mean score of the first input under the versions of the masks that channels make.
+Tensor Rerunner::score_masked(const CopyScorer& scorer, const Copies& copies, const MaskPlan& plan) {
   if (!inputs_.at(context_.plan.input).toTensor().is_floating_point())
     throw Error("ERR_INVALID_ARGUMENT", "Score-CAM and its kin mask the input, which must be a floating-point tensor.");
   if (runs_split()) {
     try {
-      return score_masked_split(scorer, copies, channels, version);
+      return score_masked_split(scorer, copies, plan);
     } catch (const CannotSplit& e) {
       refuse_if_split_required(context_.plan, e.what());
     }
   }
-  return scorer.scores(copies, [&](const Copies& some) {
-    return context_.model.run_and_restore(masked_inputs(some, channels, version, /*channels_last=*/false), nullptr,
-                                          scorer.cancel);
-  });
-}
-
-Tensor Rerunner::score_masked_split(const CopyScorer& scorer, const Copies& copies, const Tensor& channels,
-                                    const MaskVersion& version) {
-  // Only the head computes in a reduced precision, so that the tail must be a part of its own.
-  const bool in_parts = context_.plan.head_dtype.has_value();
-  const auto split = context_.model.split(in_parts ? context_.plan.split_plan() : SplitPlan{});
-  return in_working_layout(*split, [&](bool channels_last) {
-    return scorer.scores(copies, [&](const Copies& some) {
-      auto cut = split->run_head(masked_inputs(some, channels, version, channels_last), scorer.cancel);
-      return in_parts ? split->rerun_tail(std::move(cut), scorer.cancel) : cut.values.front();
+  return scorer.mean_scores(copies, plan.versions.size(), [&](const Copies& some) {
+    return each_version(some, plan, /*channels_last=*/false, [&](std::vector<IValue> inputs) {
+      return context_.model.run_and_restore(std::move(inputs), nullptr, scorer.cancel);
     });
   });
 }
 
-// Made for each chunk of copies: the masks of all channels at once would take a copy of the input for each.
-std::vector<IValue> Rerunner::masked_inputs(const Copies& some, const Tensor& channels, const MaskVersion& version,
-                                            bool channels_last) const {
-  auto inputs = inputs_of(inputs_, images_to_copy(inputs_, context_.plan.input), images_of(some));
-  auto input = inputs.at(context_.plan.input).toTensor();
-  auto masks = channel_masks(channels, some, input_size_, version);
-  if (has_channels_last(context_.model, inputs, context_.plan.input)) masks = masks.permute({0, 2, 3, 1});
-  inputs.at(context_.plan.input) = input.mul_(masks.to(input.options()));
-  for (auto& each : inputs) each = to_layout(each, channels_last);
-  return inputs;
+Tensor Rerunner::score_masked_split(const CopyScorer& scorer, const Copies& copies, const MaskPlan& plan) {
+  // Only the head computes in a reduced precision, so that the tail must be a part of its own.
+  const bool in_parts = context_.plan.head_dtype.has_value();
+  const auto split = context_.model.split(in_parts ? context_.plan.split_plan() : SplitPlan{});
+  return in_working_layout(*split, [&](bool channels_last) {
+    return scorer.mean_scores(copies, plan.versions.size(), [&](const Copies& some) {
+      return each_version(some, plan, channels_last, [&](std::vector<IValue> inputs) {
+        auto cut = split->run_head(std::move(inputs), scorer.cancel);
+        return in_parts ? split->rerun_tail(std::move(cut), scorer.cancel) : cut.values.front();
+      });
+    });
+  });
+}
+
+// Masks are made for each chunk of copies, since those of all channels at once would take a copy of the input for each;
+// once for all versions of them, of which the result runs one after another.
+RunVersion Rerunner::each_version(const Copies& some, const MaskPlan& plan, bool channels_last,
+                                  const std::function<IValue(std::vector<IValue>)>& run) const {
+  const auto masks = channel_masks(plan.channels, some, input_size_);
+  return [this, masks, images = images_of(some), &plan, channels_last, run](size_t version) {
+    auto inputs = inputs_of(inputs_, images_to_copy(inputs_, context_.plan.input), images);
+    auto input = inputs.at(context_.plan.input).toTensor();
+    auto own = masks_of_version(masks, plan.versions[version]);
+    if (has_channels_last(context_.model, input.sizes(), context_.plan.input)) own = own.permute({0, 2, 3, 1});
+    inputs.at(context_.plan.input) = input.mul_(own.to(input.options()));
+    for (auto& each : inputs) each = to_layout(each, channels_last);
+    return run(std::move(inputs));
+  };
 }
 
 }  // namespace gradcam

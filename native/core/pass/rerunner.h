@@ -43,12 +43,10 @@ class Rerunner {
                      LayerReruns& found);
   Tensor score_ablated(const CopyScorer& scorer, const Copies& copies, size_t layer, const Tensor& activation);
   Tensor score_ablated_tails(const CopyScorer& scorer, const Copies& copies, size_t layer);
-  Tensor score_masked(const CopyScorer& scorer, const Copies& copies, const Tensor& channels,
-                      const MaskVersion& version);
-  Tensor score_masked_split(const CopyScorer& scorer, const Copies& copies, const Tensor& channels,
-                            const MaskVersion& version);
-  std::vector<IValue> masked_inputs(const Copies& some, const Tensor& channels, const MaskVersion& version,
-                                    bool channels_last) const;
+  Tensor score_masked(const CopyScorer& scorer, const Copies& copies, const MaskPlan& plan);
+  Tensor score_masked_split(const CopyScorer& scorer, const Copies& copies, const MaskPlan& plan);
+  RunVersion each_version(const Copies& some, const MaskPlan& plan, bool channels_last,
+                          const std::function<IValue(std::vector<IValue>)>& run) const;
   bool runs_split() const;
 
   const RunContext context_;
@@ -58,12 +56,5 @@ class Rerunner {
   std::optional<KeptCut> cut_;
   std::vector<int64_t> calls_;  // by layer: how often a hooked run called it
 };
-
-// The spatial sizes of an input; empty where it has none.
-std::vector<int64_t> spatial_size(const Model& model, const std::vector<IValue>& inputs, size_t input);
-
-// Whether an input is [N, H, W, C]: 3 or 4 numbers come last, and no convolution sees the input as it is, which would
-// say that its channels come first.
-bool has_channels_last(const Model& model, const std::vector<IValue>& inputs, size_t input);
 
 }  // namespace gradcam

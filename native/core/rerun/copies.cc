@@ -30,33 +30,47 @@ CopyPlan::CopyPlan(const Tensor& changes) {
 }
 
 Tensor CopyScorer::scores(const Copies& copies, const RunCopies& run) const {
+  return mean_scores(copies, 1, [&](const Copies& some) { return [&run, some](size_t) { return run(some); }; });
+}
+
+Tensor CopyScorer::mean_scores(const Copies& copies, size_t versions,
+                               const std::function<RunVersion(const Copies&)>& prepare) const {
   std::vector<Tensor> parts;
   auto most = chunk;
-  if (cancel) cancel->runs().expect(static_cast<int64_t>(copies.size()) + later);
+  const auto times = static_cast<int64_t>(versions);
+  if (cancel) cancel->runs().expect(static_cast<int64_t>(copies.size()) * times + later);
   for (auto from = copies.begin(); from != copies.end();) {
-    if (cancel) cancel->check();
     const Copies some(from, from + std::min<int64_t>(most, copies.end() - from));
     const auto count = static_cast<int64_t>(some.size());
     try {
-      parts.push_back(scores_of_chunk(some, run));
+      parts.push_back(mean_of_chunk(some, versions, prepare));
       from += count;
-      if (cancel) cancel->runs().add(count);
     } catch (const std::exception& e) {
       if (count == 1 || !may_run_in_parts(e)) throw;
       most = (count + 1) / 2;
+      // Some versions of the chunk may have run, and run again.
+      if (cancel) cancel->runs().expect((copies.end() - from) * times + later);
     }
   }
   return at::cat(parts);
 }
 
-Tensor CopyScorer::scores_of_chunk(const Copies& chosen, const RunCopies& run) const {
+Tensor CopyScorer::mean_of_chunk(const Copies& chosen, size_t versions,
+                                 const std::function<RunVersion(const Copies&)>& prepare) const {
   const auto count = static_cast<int64_t>(chosen.size());
   auto some = chosen;
   some.resize(static_cast<size_t>(std::max(count, least)), chosen.back());
-  const auto output = run(some);
   const auto rows = static_cast<int64_t>(some.size());
-  const auto scores = resolve_target(output, target_of_copies(target, resolved, images_of(some)), rows).scores;
-  return scores.narrow(0, 0, count).to(at::kDouble);
+  const auto target_of_some = target_of_copies(target, resolved, images_of(some));
+  const auto run = prepare(some);
+  Tensor sum;
+  for (size_t version = 0; version < versions; ++version) {
+    if (cancel) cancel->check();
+    const auto scores = resolve_target(run(version), target_of_some, rows).scores.narrow(0, 0, count).to(at::kDouble);
+    sum = sum.defined() ? sum + scores : scores;
+    if (cancel) cancel->runs().add(count);
+  }
+  return sum / static_cast<double>(versions);
 }
 
 }  // namespace gradcam

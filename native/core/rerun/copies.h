@@ -30,6 +30,8 @@ struct CopyPlan {
 
 // Runs the model on copies and returns its output.
 using RunCopies = std::function<IValue(const Copies&)>;
+// Runs the model on one of several versions of copies.
+using RunVersion = std::function<IValue(size_t version)>;
 
 // Computes the scores of many copies, at most `chunk` of them at a time, so that memory does not grow with the number
 // of channels. Where memory runs out, or the model does not take as many images, chunks are halved.
@@ -39,13 +41,17 @@ struct CopyScorer {
   int64_t chunk;
   int64_t least;  // the model takes no fewer: a smaller chunk is filled up with copies of its last one
   const CancelFlag* cancel;
-  int64_t later = 0;  // as many copies come after these, at most: for those who count
+  int64_t later = 0;  // as many runs of a copy come after these, at most: for those who count
 
   // [copies] in float64, on the device of the output. Throws ERR_TARGET unless the output of a copy has one row.
   Tensor scores(const Copies& copies, const RunCopies& run) const;
+  // The mean over so many versions of each copy. `prepare` is called for each chunk, with as many copies as run.
+  Tensor mean_scores(const Copies& copies, size_t versions,
+                     const std::function<RunVersion(const Copies&)>& prepare) const;
 
  private:
-  Tensor scores_of_chunk(const Copies& some, const RunCopies& run) const;
+  Tensor mean_of_chunk(const Copies& some, size_t versions,
+                       const std::function<RunVersion(const Copies&)>& prepare) const;
 };
 
 }  // namespace gradcam

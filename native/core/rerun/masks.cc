@@ -32,8 +32,7 @@ std::vector<MaskVersion> mask_versions(Rerun rerun, const Sampling& sampling, ui
   return versions;
 }
 
-Tensor channel_masks(const Tensor& activation, const Copies& copies, const std::vector<int64_t>& size,
-                     const MaskVersion& version) {
+Tensor channel_masks(const Tensor& activation, const Copies& copies, const std::vector<int64_t>& size) {
   std::vector<int64_t> channels, none;
   for (size_t i = 0; i < copies.size(); ++i) {
     channels.push_back(std::max<int64_t>(copies[i].channel, 0));
@@ -45,11 +44,16 @@ Tensor channel_masks(const Tensor& activation, const Copies& copies, const std::
   const auto chosen = activation.index({on_device(images_of(copies)), on_device(channels)}).unsqueeze(1);
   auto masks = min_max(upsample(chosen.contiguous(), size), /*first=*/1, /*epsilon=*/1e-8);
   if (!none.empty()) masks.index_fill_(0, on_device(none), 0);
-  if (version.scale != 1) masks.mul_(version.scale);
-  if (version.sigma == 0) return masks;
+  return masks;
+}
+
+Tensor masks_of_version(const Tensor& masks, const MaskVersion& version) {
+  const auto scaled = version.scale == 1 ? masks : masks * version.scale;
+  if (version.sigma == 0) return scaled;
   // From the seed alone, on any device, and the same for all copies.
-  const auto noise = at::randn(size, at::make_generator<at::CPUGeneratorImpl>(version.seed), at::kDouble);
-  return masks.add_(noise.mul(version.sigma).to(masks.options()));
+  const auto noise =
+      at::randn(masks.sizes().slice(2), at::make_generator<at::CPUGeneratorImpl>(version.seed), at::kDouble);
+  return scaled + noise.mul(version.sigma).to(masks.options());
 }
 
 }  // namespace gradcam

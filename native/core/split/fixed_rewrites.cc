@@ -18,7 +18,7 @@ using torch::Tensor;
 
 namespace {
 
-std::optional<Tensor> constant_tensor(const Value* value) {
+std::optional<Tensor> float_constant(const Value* value) {
   const auto constant = jit::toIValue(value);
   if (!constant || !constant->isTensor() || constant->toTensor().scalar_type() != at::kFloat) return {};
   if (!constant->toTensor().device().is_cpu()) return {};
@@ -48,8 +48,8 @@ struct ChannelAffine {
 std::optional<ChannelAffine> constant_affine(const Node* batch_norm) {
   const auto training = jit::toIValue(batch_norm->input(5));
   const auto epsilon = jit::toIValue(batch_norm->input(7));
-  const auto weight = constant_tensor(batch_norm->input(1)), bias = constant_tensor(batch_norm->input(2));
-  const auto mean = constant_tensor(batch_norm->input(3)), variance = constant_tensor(batch_norm->input(4));
+  const auto weight = float_constant(batch_norm->input(1)), bias = float_constant(batch_norm->input(2));
+  const auto mean = float_constant(batch_norm->input(3)), variance = float_constant(batch_norm->input(4));
   if (!training || training->toBool() || !epsilon || !weight || !bias || !mean || !variance) return {};
   const auto scale = *weight / (*variance + epsilon->toDouble()).sqrt();
   return ChannelAffine{scale, *bias - *mean * scale};
@@ -87,7 +87,7 @@ void rewrite_batch_norm(jit::Graph& graph, Node* batch_norm) {
 void rewrite_convolution(jit::Graph& graph, Node* convolution) {
   const bool traced = convolution->kind() == c10::aten::_convolution;
   if (traced && jit::toIValue(convolution->input(6)) != IValue(false)) return;
-  const auto weight = constant_tensor(convolution->input(1));
+  const auto weight = float_constant(convolution->input(1));
   const auto padding = jit::toIValue(convolution->input(4));
   if (!weight || weight->dim() != 4 || !padding || !padding->isIntList()) return;
   std::vector<Value*> inputs(convolution->inputs().begin(), convolution->inputs().begin() + 6);

@@ -31,8 +31,8 @@ const explainer = makeExplainer(job)
 /**
  * By `grad_cam` or `guided_backprop` the classes named so, by any other name the method of it.
  *
- * @typedef {{ scores: readonly number[], dispose(): void, cam?: Tensor, attribution?: Tensor, gradient?: Tensor }} Found
- * @returns {{ explain(input: Tensor, options: object): Promise<Found> }}
+ * @typedef {{ scores: readonly number[], dispose(): void, cam?: Tensor, attribution?: Tensor, gradient?: Tensor }} Explained
+ * @returns {{ explain(input: Tensor, options: object): Promise<Explained> }}
  */
 function makeExplainer(/** @type {typeof job} */ { method, layer: path, make }) {
   const layer = path ?? ''

@@ -2,7 +2,7 @@ import { asFlag, methodOptions } from '#internal'
 import { isDrawn } from './draw.mjs'
 import { cell, families, link, list, peerRows, slopes, slugOf, table } from './text.mjs'
 
-/** @typedef {import('libtorch-gradcam').MethodInfo} Facts */
+/** @typedef {import('libtorch-gradcam').MethodInfo} MethodInfo */
 
 /**
  * What is said of a method besides its facts.
@@ -71,7 +71,7 @@ const found = {
   AttentionMap: 'found.cam // [N, 1, h, w], as large as the grid of patches',
 }
 
-function negative(/** @type {string} */ name, /** @type {Facts} */ { by, signed }) {
+function negative(/** @type {string} */ name, /** @type {MethodInfo} */ { by, signed }) {
   if (slopes.includes(name)) return 'the score falls when the element grows'
   if (signed) return 'evidence against the target'
   return by === 'Cam' ? "cut off, unless `compat` is `'captum'`" : 'none'
@@ -80,7 +80,7 @@ function negative(/** @type {string} */ name, /** @type {Facts} */ { by, signed 
 /**
  * What a class is made with for a method.
  *
- * @type {Record<Facts['by'], (name: string) => string | null>}
+ * @type {Record<MethodInfo['by'], (name: string) => string | null>}
  */
 const optionsOf = {
   Cam: (name) => `{ layers: ['features'], methods: ['${name}'] }`,
@@ -92,7 +92,7 @@ const optionsOf = {
     name === 'feature-ablation' ? `{ method: '${name}', features }` : `{ method: '${name}' }`,
 }
 
-function typescript(/** @type {string} */ name, /** @type {Facts} */ { by }) {
+function typescript(/** @type {string} */ name, /** @type {MethodInfo} */ { by }) {
   const given = optionsOf[by](name)
   const before = name === 'feature-ablation' ? 'using features = gridFeatures([224, 224], [28, 28])\n' : ''
   return `${before}using explainer = new ${by}(model${given === null ? '' : `, ${given}`})
@@ -113,7 +113,7 @@ function shell(/** @type {string} */ name, /** @type {boolean} */ layered) {
   return `npx gradcam explain photo.jpg --model model.pt${layer} --method ${name} --target 0 --out explained`
 }
 
-function optionName(/** @type {string} */ key, /** @type {string} */ name, /** @type {Facts} */ { by }) {
+function optionName(/** @type {string} */ key, /** @type {string} */ name, /** @type {MethodInfo} */ { by }) {
   if (by === 'InputAttribution' && smoothing.includes(key)) return `\`smooth.${key === 'smooth' ? 'kind' : key}\``
   // A grid of such windows is laid over the image; the class takes `features` of any form.
   return name === 'feature-ablation' && key === 'window' ? '' : `\`${key}\``
@@ -128,7 +128,7 @@ function flagOf(key, { flag }) {
   return flag === undefined ? '' : `\`--${asFlag(key)} ${flag}\``
 }
 
-function options(/** @type {string} */ name, /** @type {Facts} */ facts) {
+function options(/** @type {string} */ name, /** @type {MethodInfo} */ facts) {
   /** @type {Record<string, { of: readonly string[], otherwise: string, help: string, flag?: string }>} */
   const known = methodOptions
   const rows = Object.entries(known)
@@ -178,7 +178,7 @@ ${formula}
  * The page of a method.
  *
  * @param {string} name
- * @param {Facts} facts
+ * @param {MethodInfo} facts
  * @param {Prose} prose
  * @param {string} caption
  */

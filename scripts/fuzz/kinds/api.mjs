@@ -1,6 +1,12 @@
 // Everything that the package exports, called with arguments of which most are wrong: several at once, where the test of
 // every export has one wrong one at a time.
-import { ScriptModule, setNumThreads, setTensorMemoryLimit, Tensor } from 'libtorch-gradcam'
+import {
+  GradCamError,
+  ScriptModule,
+  setNumThreads,
+  setTensorMemoryLimit,
+  Tensor,
+} from '#test-support/every-export/library.js'
 import { subjectsOf } from '#test-support/every-export/subjects.js'
 import { badModels, kinds, Trap } from '#test-support/every-export/values.js'
 import { finish } from '#test-support/every-export/finish.js'
@@ -76,6 +82,7 @@ export async function prepare() {
     },
     // What a call made may be garbage that is not collected yet.
     keepsTensors: true,
+    errors: GradCamError,
     // An argument's own error is passed on as it is.
     allowed: (error) => error instanceof Trap,
   }

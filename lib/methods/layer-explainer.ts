@@ -1,0 +1,88 @@
+import { Cam } from '../cam/cam.js'
+import type { CamFailure } from '../cam/cam-explanation.js'
+import { camMethods, type CamMethod } from '../cam/cam-methods.js'
+import { takesAtOnce } from '../model/images-at-once.js'
+import type { Model } from '../model/model.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { disposeValue, shareValue, type Value } from '../tensor/values.js'
+import type { MapExplainer, MethodMap } from './method-maps.js'
+import { pickSettings, type MethodSettings } from './options.js'
+import { readOtherInputs, withImages } from './other-inputs.js'
+
+/** What is told of a map besides its values. */
+type Told = Pick<MethodMap, 'conditions' | 'calls'>
+
+/** Methods that share the passes of one {@link Cam}. */
+export function ofLayers(
+  model: Model,
+  names: readonly CamMethod[],
+  layers: readonly string[],
+  settings: MethodSettings,
+): MapExplainer {
+  const own = pickSettings(settings, [
+    'precision',
+    'eigenSmooth',
+    'chunkSize',
+    'seed',
+    'samples',
+    'sigma',
+    'steps',
+    'baseline',
+    'reshape',
+    'part',
+    'call',
+  ])
+  // For a method that runs the model for each channel a split always pays; one that was asked for is made in any case.
+  const execution = names.some((name) => 'reruns' in camMethods[name]) ? 'auto' : (settings.execution ?? 'auto')
+  const others = readOtherInputs(settings.inputs)
+  // With one input it need not be said which is meant.
+  const input = settings.inputs === undefined ? {} : { input: others.at }
+  const cam = new Cam(model, { layers, methods: names, execution, ...own, ...input })
+  const toMap = (layer: string, method: CamMethod, map: Tensor, more: Told): MethodMap => {
+    return { method, layer, map, intercepted: null, delta: null, ...more }
+  }
+  const eachBut = (failures: readonly CamFailure[]) => {
+    const made = names.filter((name) => failures.every(({ method }) => method !== name))
+    return layers.flatMap((layer) => made.map((method) => [layer, method] as const))
+  }
+  return {
+    methods: names,
+    explain: async (images, options) => {
+      using given = withImages(others, images)
+      using explained = await cam.explain<Value>(given.inputs, options)
+      const { targets, scores, failures, warnings, of } = explained
+      const toldOf = (layer: string, method: CamMethod): Told => {
+        const found = explained.maps.find((one) => one.layer === layer && one.method === method)
+        return { conditions: found?.conditions ?? [], calls: found?.calls ?? null }
+      }
+      const maps = eachBut(failures).map(([layer, method]) =>
+        toMap(layer, method, explained.get(layer, method).detach(), toldOf(layer, method)),
+      )
+      return { output: shareValue(explained.output), targets, scores, maps, failures, warnings, ...(of && { of }) }
+    },
+    async *explainEach(images, targets, onProgress) {
+      using given = withImages(others, images)
+      if (!takesAtOnce(cam.model, given.inputs)) {
+        for (const target of targets) yield await this.explain(images, { target, onProgress })
+        return
+      }
+      const output = await cam.forward<Value>(given.inputs)
+      try {
+        for (const target of targets) {
+          const explained = await cam.backward<Value>(target, { onProgress })
+          const { failures } = cam
+          const maps = eachBut(failures).map(([layer, method]) =>
+            toMap(layer, method, cam.get(layer, method), {
+              conditions: cam.conditions(layer, method),
+              calls: cam.calls(layer),
+            }),
+          )
+          yield { output: shareValue(output), ...explained, maps, failures }
+        }
+      } finally {
+        disposeValue(output)
+      }
+    },
+    [Symbol.dispose]: () => cam.dispose(),
+  }
+}

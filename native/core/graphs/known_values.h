@@ -1,0 +1,33 @@
+#pragma once
+#include <torch/csrc/jit/ir/ir.h>
+#include <torch/script.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gradcam {
+
+// A graph that a run of a model executes, and the call that leads there.
+struct Frame {
+  torch::jit::Graph* graph;
+  std::string path;  // of the module whose method it is, e.g. "features.conv"; a function has that of its caller
+  const Frame* caller = nullptr;
+  torch::jit::Node* call = nullptr;           // in the caller's graph
+  const c10::ivalue::Object* self = nullptr;  // that module; null where it is not known
+  size_t skipped = 0;                         // inputs of the call before the first input of the graph
+};
+
+// Generated code may be nested deeply: what lies beyond is not looked at.
+constexpr int kDeepest = 64;
+
+// The module that a value is; null where that is not known.
+const c10::ivalue::Object* module_of(const Frame& frame, const torch::jit::Value* value);
+
+// The blocks of a node that may run, by what is known of its condition.
+std::vector<torch::jit::Block*> blocks_of(const Frame& frame, torch::jit::Node* node);
+
+// Whether a flag of a node is known to be true in evaluation mode, whatever the input is.
+bool is_always_true(const Frame& frame, const torch::jit::Node* node, const std::string& argument);
+
+}  // namespace gradcam

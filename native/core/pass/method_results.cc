@@ -1,0 +1,42 @@
+#include "method_results.h"
+
+#include <algorithm>
+
+namespace gradcam {
+
+namespace {
+
+std::vector<bool> per_image(const Tensor& holds) {
+  const auto flags = holds.flatten(1).all(1).to(at::kCPU).contiguous();
+  return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
+}
+
+}  // namespace
+
+void say_why_maps_are_empty(Explained& explained, int64_t images) {
+  const auto any = [](const std::vector<bool>& flags) {
+    return std::find(flags.begin(), flags.end(), true) != flags.end();
+  };
+  bool empty = false;
+  for (const auto& by_layer : explained.maps)
+    for (const auto& map : by_layer) empty |= any(map.all_zero) || any(map.non_finite);
+  if (!empty) return;
+  for (auto& layer : explained.layers) {
+    if (layer.activation.dim() < 2 || layer.activation.size(0) != images) continue;
+    layer.zero_activation = per_image(layer.activation.eq(0));
+    layer.non_finite = per_image(layer.activation.isfinite());
+    layer.non_finite.flip();
+    if (layer.gradient.defined()) layer.zero_gradient = per_image(layer.gradient.eq(0));
+  }
+}
+
+void rethrow_missing(const LayerMethod& method, const Explained& explained, const LayerReruns& reruns) {
+  const auto rerun = reruns.missing.find(method.rerun);
+  const auto missing = rerun != reruns.missing.end()      ? rerun->second
+                       : method.needs == Needs::curvature ? explained.no_curvature
+                       : method.needs == Needs::gradient  ? explained.no_gradient
+                                                          : nullptr;
+  if (missing) std::rethrow_exception(missing);
+}
+
+}  // namespace gradcam
