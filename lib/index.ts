@@ -64,11 +64,25 @@ export {
   type InputPerturbationOptions,
   type PerturbationExplainOptions,
   type PerturbationMethod,
+  perturbationMethods,
 } from './perturbation/input-perturbation.js'
 export { PerturbationExplanation } from './perturbation/perturbation-explanation.js'
 export type { FeatureAblationOptions } from './perturbation/feature-ablation.js'
 export type { OcclusionOptions } from './perturbation/occlusion.js'
+export {
+  AttentionExplanation,
+  AttentionMap,
+  attentionMethods,
+  type AttentionMapOptions,
+  type AttentionMethod,
+} from './attention/attention-map.js'
+export type { TokenOptions } from './attention/token-grid.js'
 export { gridFeatures } from './perturbation/grid.js'
+export type { KernelShapOptions } from './perturbation/kernel-shap.js'
+export type { LimeOptions } from './perturbation/lime.js'
+export type { FeatureOptions } from './perturbation/over-features.js'
+export type { ShapleySamplingOptions } from './perturbation/shapley-sampling.js'
+export { superpixels, type SuperpixelOptions } from './perturbation/superpixels.js'
 export type { Baseline } from './perturbation/perturbation.js'
 export { riseMasks, type RiseOptions } from './perturbation/rise.js'
 export type { Smoothing } from './attribution/smoothing.js'

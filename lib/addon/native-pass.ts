@@ -35,6 +35,8 @@ export interface PassPlan {
   lineStart?: number
   /** FullGrad instead of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
   fullGrad?: boolean
+  /** The attention matrices and the gradients there: inputGradient is true, and there are no layers. */
+  attention?: boolean
   /** No layers and no gradient: `explain` and `backward` find the classes and scores, and the model runs without a graph. */
   scoresOnly?: boolean
   inputGradient: boolean
@@ -113,6 +115,8 @@ export interface NativeExplained {
   failures: (Error | null)[]
   inputGradient: TensorHandle | null
   fullGrad: TensorHandle | null
+  /** [N, heads, T, T], in the order in which they were computed; empty unless the plan asks for them. */
+  attention: { weights: TensorHandle; gradient: TensorHandle }[]
   /** What LibTorch and the model warned of, where they did. */
   warnings?: readonly string[]
   /** What the model's probe found, where there was one. */

@@ -140,6 +140,11 @@ export const errorCodes = {
     meaning: 'The score does not depend, by a gradient, on what it is differentiated by.',
     status: 422,
   },
+  ERR_NO_ATTENTION: {
+    group: 'target',
+    meaning: 'The method is of attention matrices, and the score depends on none.',
+    status: 422,
+  },
   ERR_NO_RELU: {
     group: 'target',
     meaning: 'The pass has no ReLU that the rule of the method could apply to.',

@@ -11,6 +11,9 @@ const flags = Object.entries<MethodOption>(methodOptions).filter(([, { flag }]) 
   MethodOption,
 ][]
 
+/** The option for a setting: maxSigma is --max-sigma. */
+export const asFlag = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
 /** 'occlusion, feature-ablation', or the first of them where they are many. */
 const shortly = (names: readonly MethodName[]): string =>
   names.length > 4 ? `${names.slice(0, 2).join(', ')} and ${names.length - 2} more` : names.join(', ')
@@ -18,7 +21,7 @@ const shortly = (names: readonly MethodName[]): string =>
 /** The options that only some methods take. */
 export const methodFlags: Readonly<Record<string, Option>> = Object.fromEntries(
   flags.map(([name, { flag = '', help, otherwise, of }]): [string, Option] => [
-    name,
+    asFlag(name),
     { type: 'string', value: flag, help: `${help}; ${otherwise} by default (${shortly(of)})` },
   ]),
 )
@@ -29,6 +32,13 @@ export function parseMethodSettings(values: Values, methods: readonly MethodName
     seed: wholeNumber(values, 'seed', 0),
     steps: wholeNumber(values, 'steps', 1),
     masks: wholeNumber(values, 'masks', 1),
+    segments: wholeNumber(values, 'segments', 1),
+    tokens: readSize(values, 'tokens'),
+    skip: wholeNumber(values, 'skip', 0),
+    baseline: readNumber(values, 'baseline'),
+    maxSigma: readNumber(values, 'max-sigma'),
+    fraction: readNumber(values, 'fraction'),
+    maxDistance: readNumber(values, 'max-distance'),
     window: readSize(values, 'window'),
     stride: readSize(values, 'stride'),
     ...readNoise(values, methods),
@@ -37,8 +47,10 @@ export function parseMethodSettings(values: Values, methods: readonly MethodName
   try {
     return readMethodSettings(given, methods)
   } catch (error) {
-    // The library's message begins with the name of the setting, which is that of the option.
-    throw error instanceof GradCamError ? usageError(error.message.replace(/^`(\w+)`/, '--$1')) : error
+    // The library's message begins with the name of the setting.
+    throw error instanceof GradCamError
+      ? usageError(error.message.replace(/^`(\w+)`/, (_, name: string) => `--${asFlag(name)}`))
+      : error
   }
 }
 
@@ -80,6 +92,15 @@ function readNoise(
       ...(seed !== undefined && { seed }),
     },
   }
+}
+
+/** A number as the value of an option; its limits are checked with all other settings. */
+function readNumber(values: Values, name: string): number | undefined {
+  const text = single(values, name)
+  if (text === undefined) return undefined
+  const value = text.trim() === '' ? NaN : Number(text)
+  if (!Number.isFinite(value)) throw usageError(`--${name} requires a number, not "${text}".`)
+  return value
 }
 
 function readSize(values: Values, name: string): readonly [number, number] | undefined {

@@ -52,6 +52,7 @@ export function disposeExplained(explained: NativeExplained): void {
   for (const { map } of explained.maps.flat()) map.dispose()
   explained.inputGradient?.dispose()
   explained.fullGrad?.dispose()
+  for (const { weights, gradient } of explained.attention) for (const t of [weights, gradient]) t.dispose()
 }
 
 /** @internal What a pass of its own gave. */

@@ -8,6 +8,7 @@ const hopeless: readonly string[] = [
   'ERR_LAYER_OUTPUT',
   'ERR_MODEL_DEVICE',
   'ERR_NO_GRADIENT',
+  'ERR_NO_ATTENTION',
   'ERR_NO_RELU',
   'ERR_DISPOSED',
   'ERR_CLOSED',

@@ -2,6 +2,7 @@ import type { ExplainOptions } from '../explain/explained.js'
 import { gridFeatures } from '../perturbation/grid.js'
 import { InputPerturbation } from '../perturbation/input-perturbation.js'
 import type { PerturbationExplanation } from '../perturbation/perturbation-explanation.js'
+import type { MethodSettings } from './options.js'
 import { toPositional, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
@@ -17,13 +18,17 @@ export interface GridAblation extends Disposable {
  *
  * @param input which of the inputs holds the images
  */
-export function ablateGrid(model: Model, cell: readonly number[] | undefined, input: number): GridAblation {
+export function ablateGrid(
+  model: Model,
+  { window: cell, baseline = 0 }: Pick<MethodSettings, 'window' | 'baseline'>,
+  input: number,
+): GridAblation {
   return {
     explain: async (inputs, options) => {
       const images = toPositional(model, inputs)[input]
       const [, , height = 1, width = 1] = images instanceof Tensor ? images.shape : []
       using features = gridFeatures([height, width], cell as [number, number] | undefined)
-      using explainer = new InputPerturbation(model, { method: 'feature-ablation', features, input })
+      using explainer = new InputPerturbation(model, { method: 'feature-ablation', features, baseline, input })
       return await explainer.explain<Value>(inputs, options)
     },
     [Symbol.dispose]: () => {},

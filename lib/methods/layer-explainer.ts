@@ -27,6 +27,7 @@ export function ofLayers(
     'samples',
     'sigma',
     'steps',
+    'baseline',
     'reshape',
     'part',
     'call',

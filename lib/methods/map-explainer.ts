@@ -1,3 +1,4 @@
+import { AttentionMap, type AttentionMethod } from '../attention/attention-map.js'
 import { GuidedGradCam } from '../attribution/guided-grad-cam.js'
 import { InputAttribution, type InputMethod } from '../attribution/input-attribution.js'
 import { expect } from '../base/check.js'
@@ -34,12 +35,21 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   },
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
-      const own = { ...pickSettings(settings, ['steps', 'smooth', 'seed']), input: readOtherInputs(settings.inputs).at }
+      const own = {
+        ...pickSettings(settings, ['steps', 'smooth', 'seed', 'baseline', 'maxSigma', 'fraction', 'maxDistance']),
+        ...at(settings),
+      }
       return single(
         { model, method: name, layer: null },
         new InputAttribution(model, { method: name as InputMethod, ...own }),
         settings,
       )
+    }),
+  AttentionMap: (model, names, _, settings) =>
+    names.map((name) => {
+      const own = { ...pickSettings(settings, ['tokens', 'skip']), ...at(settings) }
+      const explainer = new AttentionMap(model, { method: name as AttentionMethod, ...own })
+      return single({ model, method: name, layer: null }, explainer, settings)
     }),
   InputPerturbation: (model, names, _, settings) =>
     names.map((name) =>
@@ -51,14 +61,24 @@ const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: M
   occlusion: (model, settings) =>
     new InputPerturbation(model, {
       method: 'occlusion',
-      ...pickSettings(settings, ['window', 'stride']),
+      ...pickSettings(settings, ['window', 'stride', 'baseline']),
       ...at(settings),
     }),
   // By default every element would be a feature, which takes a run for each pixel and channel.
-  'feature-ablation': (model, settings) => ablateGrid(model, settings.window, at(settings).input),
+  'feature-ablation': (model, settings) => ablateGrid(model, settings, at(settings).input),
   rise: (model, settings) =>
     new InputPerturbation(model, { method: 'rise', ...pickSettings(settings, ['masks', 'seed']), ...at(settings) }),
+  lime: (model, settings) => new InputPerturbation(model, { method: 'lime', ...ofFeatures(settings) }),
+  'kernel-shap': (model, settings) => new InputPerturbation(model, { method: 'kernel-shap', ...ofFeatures(settings) }),
+  'shapley-sampling': (model, settings) =>
+    new InputPerturbation(model, { method: 'shapley-sampling', ...ofFeatures(settings) }),
 }
+
+/** What the methods that give each superpixel a value take. */
+const ofFeatures = (settings: MethodSettings) => ({
+  ...pickSettings(settings, ['segments', 'samples', 'seed', 'baseline']),
+  ...at(settings),
+})
 
 /** Where the images go among a model's inputs. */
 const at = ({ inputs }: MethodSettings): { input: number } => ({ input: readOtherInputs(inputs).at })

@@ -27,6 +27,14 @@ export interface MethodSettings {
   readonly window?: readonly number[]
   readonly stride?: readonly number[]
   readonly masks?: number
+  readonly segments?: number
+  /** See `AttentionMapOptions`. */
+  readonly tokens?: readonly [rows: number, columns: number]
+  readonly skip?: number
+  readonly baseline?: number
+  readonly maxSigma?: number
+  readonly fraction?: number
+  readonly maxDistance?: number
   /** All inputs of a model that takes several, in order, with null in the place of the images. */
   readonly inputs?: readonly Value[]
 }
@@ -49,6 +57,7 @@ const isPrincipal = (name: MethodName): boolean => name in rows && rows[name as 
 /** The methods of layers that take an option which only some take. */
 const taking = (option: NonNullable<CamMethodFacts['takes']>[number]): readonly MethodName[] =>
   cams.filter((name) => rows[name as CamMethod].takes?.includes(option))
+const ofFeatures = ['lime', 'kernel-shap', 'shapley-sampling'] as const satisfies readonly MethodName[]
 const ruled: readonly MethodName[] = ['guided-backprop', 'deconvnet', 'guided-gradcam']
 
 /** By their names in the options of the classes; those of SmoothGrad are inside `smooth` there. */
@@ -89,11 +98,12 @@ export const methodOptions = {
   baseline: {
     of: [
       ...(['integrated-gradients', 'deeplift', 'gradient-shap', 'deeplift-shap', 'guided-ig'] as const),
-      ...(['occlusion', 'feature-ablation'] as const),
+      ...(['occlusion', 'feature-ablation', 'lime', 'kernel-shap', 'shapley-sampling'] as const),
       ...taking('baseline'),
     ],
     otherwise: '0',
-    help: 'what stands for nothing: a number, or a tensor that can be expanded to the input',
+    help: 'what stands for nothing: a number, or in TypeScript a tensor that can be expanded to the input',
+    flag: 'V',
   },
   steps: {
     of: ['integrated-gradients', 'gradient-shap', 'blur-ig', 'guided-ig', ...taking('steps')],
@@ -101,12 +111,18 @@ export const methodOptions = {
     help: 'points on the way from the baseline (5 for GradientSHAP, 100 for blur IG, 200 for guided IG)',
     flag: 'N',
   },
-  maxSigma: { of: ['blur-ig'], otherwise: '50', help: 'the deviation of the blur at the end of the path, in pixels' },
-  fraction: { of: ['guided-ig'], otherwise: '0.25', help: 'the share of the elements that go on at a time' },
+  maxSigma: {
+    of: ['blur-ig'],
+    otherwise: '50',
+    help: 'the deviation of the blur at the end of the path, in pixels',
+    flag: 'S',
+  },
+  fraction: { of: ['guided-ig'], otherwise: '0.25', help: 'the share of the elements that go on at a time', flag: 'F' },
   maxDistance: {
     of: ['guided-ig'],
     otherwise: '0.02',
     help: 'how far an element may be from the straight line, as a share of it',
+    flag: 'F',
   },
   smooth: {
     of: inputMethods,
@@ -115,9 +131,11 @@ export const methodOptions = {
     flag: 'KIND',
   },
   samples: {
-    of: [...inputMethods, ...taking('samples')],
+    of: [...inputMethods, ...ofFeatures, ...taking('samples')],
     otherwise: '5',
-    help: 'how many noisy copies, or versions of a mask (4 for Smooth Grad-CAM++, 10 for SS-CAM and IS-CAM)',
+    help:
+      'how many noisy copies, or versions of a mask or an image (4 for Smooth Grad-CAM++, 10 for SS-CAM and IS-CAM, 1000 for LIME ' +
+      'and KernelSHAP), or orders of the features (25 for Shapley value sampling)',
     flag: 'N',
   },
   sigma: {
@@ -134,9 +152,28 @@ export const methodOptions = {
   },
   stride: { of: ['occlusion'], otherwise: 'half the window', help: 'how far the window moves', flag: 'HxW' },
   features: {
-    of: ['feature-ablation'],
-    otherwise: 'every element by itself',
-    help: 'which elements are taken away together; gridFeatures makes rectangles',
+    of: ['feature-ablation', ...ofFeatures],
+    otherwise: 'every element by itself, or superpixels',
+    help: 'which elements are taken away together; gridFeatures makes rectangles, superpixels parts of one colour',
+  },
+  segments: { of: ofFeatures, otherwise: '50', help: 'about how many superpixels an image is divided into', flag: 'N' },
+  kernelWidth: {
+    of: ['lime'],
+    otherwise: '0.25',
+    help: 'the width of the kernel that gives versions near the image more weight',
+  },
+  ridge: { of: ['lime'], otherwise: '1', help: 'the weight of the squared coefficients beside the squared errors' },
+  tokens: {
+    of: where((name) => methods[name].by === 'AttentionMap'),
+    otherwise: 'of squares of the image',
+    help: 'the grid of the tokens that stand for patches',
+    flag: 'HxW',
+  },
+  skip: {
+    of: where((name) => methods[name].by === 'AttentionMap'),
+    otherwise: 'what leaves a whole grid',
+    help: 'how many tokens before them are no patches: class token, registers',
+    flag: 'N',
   },
   masks: { of: ['rise'], otherwise: '1000', help: 'how many random masks', flag: 'N' },
   grid: { of: ['rise'], otherwise: '7', help: 'the cells of a mask in each direction' },
@@ -147,7 +184,7 @@ export const methodOptions = {
     help: 'how many images a pass takes at most; the result does not depend on it',
   },
   seed: {
-    of: ['rise', ...inputMethods, ...taking('seed')],
+    of: ['rise', ...ofFeatures, ...inputMethods, ...taking('seed')],
     otherwise: '0',
     help: 'of what is random: the same gives the same image',
     flag: 'N',

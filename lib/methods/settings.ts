@@ -42,6 +42,16 @@ const settings: Readonly<Record<SettingName, Setting>> = {
   window: { of: methodOptions.window.of, check: (name, value) => expect.size(name, value) },
   stride: { of: methodOptions.stride.of, check: (name, value) => expect.size(name, value) },
   masks: { of: methodOptions.masks.of, check: expect.count },
+  tokens: { of: methodOptions.tokens.of, check: (name, value) => expect.size(name, value) },
+  skip: { of: methodOptions.skip.of, check: (name, value) => expect.integer(name, value, { min: 0 }) },
+  segments: { of: methodOptions.segments.of, check: expect.count },
+  baseline: { of: methodOptions.baseline.of, check: (name, value) => expect.number(name, value) },
+  maxSigma: { of: methodOptions.maxSigma.of, check: (name, value) => expect.number(name, value, { min: 0 }) },
+  fraction: { of: methodOptions.fraction.of, check: (name, value) => expect.number(name, value, { min: 0, max: 1 }) },
+  maxDistance: {
+    of: methodOptions.maxDistance.of,
+    check: (name, value) => expect.number(name, value, { min: 0, max: 1 }),
+  },
   inputs: { of: methodNames, check: (_name, value) => readOtherInputs(value) },
 }
 

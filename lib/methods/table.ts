@@ -1,17 +1,18 @@
 import { either, expect } from '../base/check.js'
 import { camMethods, type CamMethod, type Peers } from '../cam/cam-methods.js'
 import type { InputMethod } from '../attribution/input-attribution.js'
+import type { AttentionMethod } from '../attention/attention-map.js'
 import type { PerturbationMethod } from '../perturbation/input-perturbation.js'
 
 /** Every method of this package. */
-export type MethodName = CamMethod | InputMethod | PerturbationMethod | 'fullgrad' | 'guided-gradcam'
+export type MethodName = CamMethod | InputMethod | PerturbationMethod | AttentionMethod | 'fullgrad' | 'guided-gradcam'
 
 /** What a method is: a row of the table {@link methods}. */
 export interface MethodInfo {
   /** Its name in a heading. */
   readonly title: string
   /** The exported class that computes it. */
-  readonly by: 'Cam' | 'FullGrad' | 'GuidedGradCam' | 'InputAttribution' | 'InputPerturbation'
+  readonly by: 'Cam' | 'FullGrad' | 'GuidedGradCam' | 'InputAttribution' | 'InputPerturbation' | 'AttentionMap'
   /** Whether it requires a layer. */
   readonly layered: boolean
   /** Whether its map depends on the target. */
@@ -131,6 +132,54 @@ const perturbations: Readonly<Record<PerturbationMethod, MethodRow>> = {
     paper: 'arXiv:1806.07421',
     peers: {},
   },
+  lime: {
+    title: 'LIME',
+    formula:
+      'c_j of the least sum_i w(z_i) (f(x_i) - c_0 - sum_j c_j z_ij)^2 + r sum_j c_j^2, z_ij = 0 where superpixel j is removed from x_i',
+    signed: true,
+    paper: 'arXiv:1602.04938',
+    peers: { Captum: 'Lime' },
+  },
+  'kernel-shap': {
+    title: 'KernelSHAP',
+    formula:
+      "v_j of the least sum_i w(z_i) (f(x_i) - f(x_0) - sum_j v_j z_ij)^2 with sum_j v_j = f(x) - f(x_0), w Shapley's kernel",
+    signed: true,
+    paper: 'arXiv:1705.07874',
+    peers: { Captum: 'KernelShap' },
+  },
+  'shapley-sampling': {
+    title: 'Shapley value sampling',
+    formula: 'the mean over random orders of what superpixel j changes when it is added to those before it',
+    signed: true,
+    paper: 'doi:10.1016/j.cor.2008.04.004',
+    peers: { Captum: 'ShapleyValueSampling' },
+  },
+}
+
+/** A and dA are the attention matrices of a layer and the gradient there, R begins as the identity I. */
+const attention: Readonly<Record<AttentionMethod, MethodRow>> = {
+  'attention-rollout': {
+    title: 'Attention rollout',
+    formula: 'R <- (mean over heads of A + I) / 2 R; the row of the class token',
+    signed: false,
+    paper: 'arXiv:2005.00928',
+    peers: {},
+  },
+  'gradient-attention-rollout': {
+    title: 'Gradient attention rollout',
+    formula: 'R <- rows that add up to 1 of (max(mean over heads of A dA, 0) + I) R; the row of the class token',
+    signed: false,
+    paper: null,
+    peers: {},
+  },
+  'transformer-attribution': {
+    title: 'Transformer attribution',
+    formula: 'R <- R + mean over heads of max(A dA, 0) R; the row of the class token',
+    signed: false,
+    paper: 'arXiv:2103.15679',
+    peers: {},
+  },
 }
 
 function table<Name extends string>(
@@ -173,6 +222,14 @@ export const methods: Readonly<Record<MethodName, MethodInfo>> = {
     formula: 'the gradient of guided backprop times the Grad-CAM of a layer, enlarged',
     paper: 'arXiv:1610.02391',
     peers: { Captum: 'GuidedGradCam' },
+  },
+  ...table(attention, { by: 'AttentionMap', layered: false, target: true, needs: 'gradient' }),
+  'attention-rollout': {
+    ...attention['attention-rollout'],
+    by: 'AttentionMap',
+    layered: false,
+    target: false,
+    needs: 'gradient',
   },
   ...table(perturbations, { by: 'InputPerturbation', layered: false, target: true, needs: 'runs' }),
 }

@@ -1,9 +1,9 @@
 import { callOperatorAsync } from '../tensor/dispatch.js'
-import { invalid } from '../base/check.js'
 import { operators } from '../tensor/operators.js'
 import { Tensor } from '../tensor/tensor.js'
-import { tidy } from '../tensor/tidy.js'
+import { checkFeatures, everyElement, likeInput, numbersOf } from './features.js'
 import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './perturbation.js'
+import { WeightedMasks } from './weighted-masks.js'
 
 /** The settings of feature ablation. */
 export interface FeatureAblationOptions {
@@ -19,21 +19,9 @@ export interface FeatureAblationOptions {
 
 /** The integers that a feature mask has, and the mask as int64 with as many dimensions as the input. */
 function readFeatures(x: Tensor, features: Tensor | undefined): { ids: BigInt64Array; mask: Tensor } {
-  const rank = x.shape.length
-  if (features === undefined) {
-    const elements = x.shape.slice(1).reduce((product, size) => product * size, 1)
-    const ids = BigInt64Array.from({ length: elements }, (_, i) => BigInt(i))
-    return { ids, mask: Tensor.from(ids, [1, ...x.shape.slice(1)], { device: x.device }) }
-  }
-  if (!(features instanceof Tensor) || /float/.test(features.dtype))
-    throw invalid('features', 'a Tensor of integers: elements with the same one are removed together', features, {
-      code: 'ERR_DTYPE',
-    })
-  checkExpands(features, x.shape, 'feature mask')
-  const shape = [...Array<number>(rank - features.shape.length).fill(1), ...features.shape]
-  const mask = tidy(() => features.to({ dtype: 'int64', device: x.device }).reshape(shape).clone())
-  const ids = [...new Set(mask.toTypedArray() as BigInt64Array)].sort((a, b) => (a < b ? -1 : 1))
-  return { ids: BigInt64Array.from(ids), mask }
+  if (features !== undefined) checkFeatures(features, x.shape)
+  const mask = features === undefined ? everyElement(x) : likeInput(features, x)
+  return { ids: numbersOf(mask.toTypedArray() as BigInt64Array), mask }
 }
 
 /**
@@ -46,8 +34,7 @@ export function featureAblation(x: Tensor, options: FeatureAblationOptions): Per
   const { ids, mask } = readFeatures(x, features)
   return {
     count: ids.length,
-    divisor: 1,
-    weight: (score, without) => score - without,
+    accumulate: () => new WeightedMasks({ divisor: 1, weight: (score, without) => score - without }),
     masks: async (from, to, call) => {
       const shape = [to - from, ...x.shape.map(() => 1)]
       using chosen = Tensor.from(ids.slice(from, to), shape, { device: x.device })

@@ -1,3 +1,4 @@
+import type { CallOptions } from '../addon/abort.js'
 import { GradCamError } from '../base/errors.js'
 import { settled } from '../base/callback.js'
 import { hasChannelsLast } from '../model/expected-input.js'
@@ -15,7 +16,10 @@ import { tidy } from '../tensor/tidy.js'
 import { outputPart } from '../target/top-classes.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
-import { WeightedMasks } from './accumulate.js'
+import { kernelShap, type KernelShapOptions } from './kernel-shap.js'
+import { lime, type LimeOptions } from './lime.js'
+import { overFeatures } from './over-features.js'
+import { shapleySampling, type ShapleySamplingOptions } from './shapley-sampling.js'
 import { featureAblation, type FeatureAblationOptions } from './feature-ablation.js'
 import { occlusion, type OcclusionOptions } from './occlusion.js'
 import type { Perturbation } from './perturbation.js'
@@ -41,6 +45,9 @@ export type InputPerturbationOptions = {
   | ({ readonly method: 'occlusion' } & OcclusionOptions)
   | ({ readonly method: 'feature-ablation' } & FeatureAblationOptions)
   | ({ readonly method: 'rise' } & RiseOptions)
+  | ({ readonly method: 'lime' } & LimeOptions)
+  | ({ readonly method: 'kernel-shap' } & KernelShapOptions)
+  | ({ readonly method: 'shapley-sampling' } & ShapleySamplingOptions)
 )
 
 export interface PerturbationExplainOptions<Output extends Value = Tensor> extends ExplainOptions<Output> {
@@ -50,10 +57,23 @@ export interface PerturbationExplainOptions<Output extends Value = Tensor> exten
 
 type Options<Method> = Extract<InputPerturbationOptions, { method: Method }>
 
+type Made = Perturbation & Partial<Disposable>
+
 /** How each method changes x. */
 const makers: {
-  readonly [Method in PerturbationMethod]: (x: Tensor, options: Options<Method>) => Perturbation & Partial<Disposable>
-} = { occlusion, 'feature-ablation': featureAblation, rise }
+  readonly [Method in PerturbationMethod]: (
+    x: Tensor,
+    options: Options<Method>,
+    call: CallOptions,
+  ) => Made | Promise<Made>
+} = {
+  occlusion,
+  'feature-ablation': featureAblation,
+  rise,
+  lime: (x, options, call) => overFeatures(x, options, lime(options), call),
+  'kernel-shap': (x, options, call) => overFeatures(x, options, kernelShap(options), call),
+  'shapley-sampling': (x, options, call) => overFeatures(x, options, shapleySampling(options), call),
+}
 
 /** Every {@link PerturbationMethod}. */
 export const perturbationMethods = Object.keys(makers) as readonly PerturbationMethod[]
@@ -122,8 +142,9 @@ export class InputPerturbation extends Explainer {
     const make = makers[this.method] as (
       x: Tensor,
       options: InputPerturbationOptions,
-    ) => Perturbation & Partial<Disposable>
-    const perturbation = make(x, this.#options)
+      call: CallOptions,
+    ) => Made | Promise<Made>
+    const perturbation = await make(x, this.#options, { signal })
     try {
       const { run, target: used } = await this.#scoreInput(inputs, target, signal)
       const { output, execution, explained } = run
@@ -133,26 +154,24 @@ export class InputPerturbation extends Explainer {
         const { classes: targets, scores } = explained
         const single = others || isOfOneBatch(used) || !(await this.runsInBatches(inputs, signal))
         const most = single ? 1 : Math.max(1, Math.floor(this.#batchSize / (x.shape[0] as number)))
-        using sum = new WeightedMasks(perturbation.divisor)
+        using sum = perturbation.accumulate()
         using whole = x.unsqueeze(0)
         const { count } = perturbation
+        const images = Array.from({ length: x.shape[0] as number }, (_, n) => Math.min(n, scores.length - 1))
+        const own = images.map((n) => scores[n] as number)
         await inParts(count, most, async (from, to) => {
           using masks = await perturbation.masks(from, to, { signal })
-          const { scores: changed, warnings: more } = await this.#score(perturbation, whole, masks, given, {
+          const { scores: scored, warnings: more } = await this.#score(perturbation, whole, masks, given, {
             target: fixedTarget(used, targets, to - from),
             signal,
           })
           warnings = joinWarnings(warnings, more)
-          const images = Array.from({ length: x.shape[0] as number }, (_, n) => Math.min(n, scores.length - 1))
-          const weights = images.map((n) =>
-            Array.from({ length: to - from }, (_, i) =>
-              perturbation.weight(scores[n] as number, changed[i * scores.length + n] as number),
-            ),
-          )
-          await sum.add(masks, weights, { signal })
+          const versions = Array.from({ length: to - from }, (_, i) => i * scores.length)
+          const changed = images.map((n) => versions.map((first) => scored[first + n] as number))
+          await sum.add({ from, masks, scores: own, changed }, { signal })
           await settled(onProgress?.(to, count))
         })
-        const attribution = sum.result(x)
+        const attribution = await sum.result(x, { signal })
         const { method, model } = this
         const conditions = await conditionsOfTensor(attribution, model, { scores, gradient: false }, { signal })
         const runs = { runs: count, execution }
@@ -216,13 +235,15 @@ export class InputPerturbation extends Explainer {
   }
 }
 
-/** What is covered by default is meant for channels that come first, and so are the masks of RISE. */
+/** What is covered by default is meant for channels that come first, and so are superpixels and the masks of RISE. */
 function requireOwnWindow(options: InputPerturbationOptions, shape: readonly number[]): void {
   if (options.method === 'feature-ablation' || (options.method === 'occlusion' && options.window?.length === 3)) return
+  if ('features' in options && options.features !== undefined) return
   const text = `The channels of the input [${shape.join(', ')}] come last, and ${options.method} takes inputs [N, C, H, W].`
-  const remedy =
-    options.method === 'occlusion'
-      ? `Give a \`window\` and a \`stride\` for all its dimensions, e.g. [16, 16, ${shape.at(-1)}].`
-      : 'Export the model without the step that moves them.'
+  const remedies: Partial<Record<PerturbationMethod, string>> = {
+    occlusion: `Give a \`window\` and a \`stride\` for all its dimensions, e.g. [16, 16, ${shape.at(-1)}].`,
+    rise: 'Export the model without the step that moves them.',
+  }
+  const remedy = remedies[options.method] ?? 'Give `features`: a tensor of integers that can be expanded to the input.'
   throw new GradCamError('ERR_SHAPE', text, { remedy, details: { shape } })
 }

@@ -2,6 +2,7 @@ import { invalid, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
 import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './perturbation.js'
+import { WeightedMasks } from './weighted-masks.js'
 
 /** The settings of occlusion. */
 export interface OcclusionOptions {
@@ -85,8 +86,7 @@ export function occlusion(x: Tensor, options: OcclusionOptions): Perturbation {
   const elements = sizes.reduce((product, size) => product * size, 1)
   return {
     count: tracks.reduce((product, { starts }) => product * starts.length, 1),
-    divisor: 'coverage',
-    weight: (score, covered) => score - covered,
+    accumulate: () => new WeightedMasks({ divisor: 'coverage', weight: (score, covered) => score - covered }),
     masks: async (from, to) => {
       const bytes = new Uint8Array((to - from) * elements)
       for (let i = from; i < to; i++) {

@@ -3,8 +3,9 @@ import { callOperatorAsync } from '../tensor/dispatch.js'
 import { GradCamError } from '../base/errors.js'
 import { operators } from '../tensor/operators.js'
 import { Tensor } from '../tensor/tensor.js'
+import type { Accumulator } from './accumulator.js'
 
-/** Changed versions of an input x [N, ...], and how their scores become an attribution: sum_i weight_i mask_i / divisor. */
+/** Changed versions of an input x [N, ...], and how their scores become an attribution. */
 export interface Perturbation {
   /** How many versions are scored. */
   readonly count: number
@@ -15,10 +16,8 @@ export interface Perturbation {
   masks(from: number, to: number, options: CallOptions): Promise<Tensor>
   /** The versions themselves: [versions, N, ...], of x [1, N, ...]. */
   apply(x: Tensor, masks: Tensor, options: CallOptions): Promise<Tensor>
-  /** Of an image's score as it is, and its score in the version. */
-  weight(score: number, changed: number): number
-  /** 'coverage' is the sum of the masks, element by element. */
-  readonly divisor: number | 'coverage'
+  /** For the scores of one call. */
+  accumulate(): Accumulator
 }
 
 /** The value of removed elements: a number for all, or a tensor that can be expanded to the input. */

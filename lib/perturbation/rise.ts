@@ -8,6 +8,7 @@ import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
 import { disposeValue } from '../tensor/values.js'
 import type { Perturbation } from './perturbation.js'
+import { WeightedMasks } from './weighted-masks.js'
 import { uniforms } from './uniforms.js'
 
 /** The settings of RISE. */
@@ -119,8 +120,8 @@ export function rise(x: Tensor, options: RiseOptions): Perturbation {
     )
   return {
     count: checked.masks,
-    divisor: checked.masks * checked.probability,
-    weight: (_, masked) => masked,
+    accumulate: () =>
+      new WeightedMasks({ divisor: checked.masks * checked.probability, weight: (_, masked) => masked }),
     masks: async (from, to, call) => {
       using masks = await makeMasks(size, from, to, checked, x.device, call)
       return masks.unsqueeze(1)

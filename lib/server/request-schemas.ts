@@ -22,6 +22,13 @@ const settingProperties: Readonly<Record<string, Schema>> = {
   samples: { ...runs, description: methodOptions.samples.help },
   sigma: { type: 'number', minimum: 0, description: methodOptions.sigma.help },
   masks: { ...runs, description: methodOptions.masks.help },
+  tokens: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[rows, columns]' },
+  skip: { type: 'integer', minimum: 0, description: methodOptions.skip.help },
+  segments: { ...runs, description: methodOptions.segments.help },
+  baseline: { type: 'number', description: methodOptions.baseline.help },
+  maxSigma: { type: 'number', minimum: 0, description: methodOptions.maxSigma.help },
+  fraction: { type: 'number', minimum: 0, maximum: 1, description: methodOptions.fraction.help },
+  maxDistance: { type: 'number', minimum: 0, maximum: 1, description: methodOptions.maxDistance.help },
   window: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
   stride: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
   smooth: {

@@ -232,5 +232,6 @@ export const functions = {
   bicubicAntialias: operator('_upsample_bicubic2d_aa', 'vec'),
   sortStable: operator('sort', 'stable'),
   conv2d: operator('conv2d', ''),
+  leastSquares: operator('linalg_lstsq'),
   searchsorted: operator('searchsorted', 'Tensor'),
 } satisfies Record<string, Operator<unknown>>

@@ -53,7 +53,8 @@ Napi::Array to_array(Napi::Env env, const PartPath& path) {
 }
 
 // { classes, of, scores, layers: [{ shape, calls, zeroActivation, zeroGradient, nonFinite, activation, gradient }],
-// maps: [[{ map, allZero, nonFinite }]], failures: [error | null], inputGradient, fullGrad, rows }
+// maps: [[{ map, allZero, nonFinite }]], failures: [error | null], inputGradient, fullGrad, attention:
+// [{ weights, gradient }], rows }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
   auto classes = Napi::Array::New(env);
@@ -90,6 +91,14 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
   object.Set("failures", failures);
   object.Set("inputGradient", tensor_or_null(env, explained.input_gradient));
   object.Set("fullGrad", tensor_or_null(env, explained.full_grad));
+  auto attention = Napi::Array::New(env, explained.attention.size());
+  for (uint32_t i = 0; i < explained.attention.size(); ++i) {
+    auto one = Napi::Object::New(env);
+    one.Set("weights", TensorHandle::wrap(env, explained.attention[i].weights));
+    one.Set("gradient", TensorHandle::wrap(env, explained.attention[i].gradient));
+    attention[i] = one;
+  }
+  object.Set("attention", attention);
   object.Set("rows", explained.rows ? Napi::Value(to_object(env, *explained.rows)) : env.Null());
   return object;
 }

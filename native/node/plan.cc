@@ -148,6 +148,7 @@ Goal to_goal(const Napi::Object& object) {
                                          {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
   if (object.Get("scoresOnly").ToBoolean()) return ScoresOnly{};
   if (object.Get("fullGrad").ToBoolean()) return FullGradient{layers};
+  if (object.Get("attention").ToBoolean()) return AttentionGradients{};
   if (!object.Get("inputGradient").ToBoolean()) {
     LayerMaps maps{layers, to_map_plan(object), {}, {}};
     if (const auto call = object.Get("call"); call.IsNumber()) maps.call = call.As<Napi::Number>().Int64Value();

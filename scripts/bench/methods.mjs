@@ -39,6 +39,9 @@ const ways = {
   'integrated-gradients': { rounds: 2 },
   occlusion: { rounds: 2 },
   'feature-ablation': { rounds: 2 },
+  lime: { rounds: 2, make: { samples: 100 } },
+  'kernel-shap': { rounds: 2, make: { samples: 100 } },
+  'shapley-sampling': { rounds: 2, make: { samples: 2 } },
 }
 
 /**

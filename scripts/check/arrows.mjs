@@ -16,7 +16,7 @@ export const floors = {
     ['architectures'],
     ['model', 'target', 'images'],
     ['explain', 'preprocess'],
-    ['cam', 'perturbation', 'metrics'],
+    ['cam', 'perturbation', 'attention', 'metrics'],
     ['attribution'],
     ['methods'],
     ['batch'],

@@ -109,7 +109,14 @@ const families = [
   ({ masks }) => {
     const occlusion = (/** @type {Model} */ model) => new InputPerturbation(model, { method: 'occlusion' })
     const rise = (/** @type {Model} */ model) => new InputPerturbation(model, { method: 'rise', masks })
+    const valued = /** @type {const} */ (['lime', 'kernel-shap', 'shapley-sampling'])
     return [
+      ...valued.map((name) => {
+        // As many runs as RISE has, about: an order takes one for each of 50 superpixels.
+        const samples = name === 'shapley-sampling' ? Math.ceil(masks / 50) : masks
+        const make = (/** @type {Model} */ model) => new InputPerturbation(model, { method: name, samples })
+        return method(name, methods[name].title, make, meanOverChannels)
+      }),
       method('occlusion', methods.occlusion.title, occlusion, meanOverChannels),
       method('rise', methods.rise.title, rise, meanOverChannels),
     ]

@@ -2,6 +2,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import {
+  AttentionMap,
+  attentionMethods,
   Cam,
   FullGrad,
   gridFeatures,
@@ -12,7 +14,9 @@ import {
   loadImage,
   methods,
   ScriptModule,
+  type AttentionMethod,
   type CamMethod,
+  type InputAttributionOptions,
   type InputMethod,
   type MethodName,
   type Tensor,
@@ -27,7 +31,8 @@ const plain = nets.file('plain')
 const size = [32, 40] as const
 const layer = 'features'
 const target = 3
-const names = Object.keys(methods) as MethodName[]
+// The net has no attention: see below.
+const names = (Object.keys(methods) as MethodName[]).filter((name) => methods[name].by !== 'AttentionMap')
 
 interface Line {
   readonly method: MethodName
@@ -72,6 +77,8 @@ async function byApi(model: ScriptModule, input: Tensor, name: MethodName): Prom
   if (name === 'occlusion')
     return attributed(new InputPerturbation(model, { method: name, window: [9, 7], stride: [4, 3] }))
   if (name === 'rise') return attributed(new InputPerturbation(model, { method: name, masks: 40, seed: 5 }))
+  if (name === 'lime' || name === 'kernel-shap' || name === 'shapley-sampling')
+    return attributed(new InputPerturbation(model, { method: name, segments: 12, seed: 5 }))
   if (name === 'feature-ablation') {
     using features = gridFeatures(size, [9, 7])
     return await attributed(new InputPerturbation(model, { method: name, features }))
@@ -87,7 +94,7 @@ test.serial('every method in one call: each image is the map of its class, stret
   const folder = temporaryFolder(t)
   const image = await drawNoise(join(folder, 'noise.png'), 1)
   const out = join(folder, 'out')
-  const settings = ['--window', '9x7', '--stride', '4x3', '--masks', '40', '--seed', '5']
+  const settings = ['--window', '9x7', '--stride', '4x3', '--masks', '40', '--seed', '5', '--segments', '12']
   const { code, lines, stderr } = explain(image, out, ['--method', names.join(','), ...settings])
   t.is(code, 0, stderr)
   t.deepEqual(lines.map(({ method }) => method).sort(), [...names].sort())
@@ -124,6 +131,65 @@ test.serial('every method in one call: each image is the map of its class, stret
   const files = lines.flatMap((line) => Object.values(line.files).map((file) => file.slice(out.length + 1)))
   t.deepEqual(readdirSync(out).sort(), files.sort())
   t.true(files.includes('noise-layercam-overlay.png') && files.includes('noise-saliency-map.png'))
+})
+
+test.serial('maps of attention, of a transformer; of another model the error says so', async (t) => {
+  const folder = temporaryFolder(t)
+  const image = await drawNoise(join(folder, 'noise.png'), 1)
+  const common = ['--size', '32x48', '--target', '1', '--json', '--method', attentionMethods.join(',')]
+  const vit = nets.file('vit')
+  const { code, stdout, stderr } = gradcam(['explain', image, '--model', vit, '--out', join(folder, 'out'), ...common])
+  t.is(code, 0, stderr)
+  using model = await ScriptModule.load(vit)
+  using input = await loadImage(image, { size: [32, 48], normalize: imagenet })
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line)
+  t.deepEqual(lines.map(({ method }) => method).sort(), [...attentionMethods].sort())
+  for (const line of lines) {
+    using explainer = new AttentionMap(model, { method: line.method as AttentionMethod })
+    using found = await explainer.explain(input, { target: 1 })
+    const values = enlarge({ height: 4, width: 6, values: found.cam.toTypedArray() as Float32Array }, 32, 48)
+    const drawn = await decodeImage(Object.values(line.files)[0] as string)
+    t.true(farthest(greyValues(drawn), toBytes(Array.from(values))) < 1.01, line.method)
+  }
+  const refused = explain(image, join(folder, 'other'), ['--method', 'transformer-attribution'])
+  t.not(refused.code, 0)
+  t.regex(refused.stderr, /depends on no attention/)
+})
+
+test.serial('settings that only some methods take: as the classes take them', async (t) => {
+  const folder = temporaryFolder(t)
+  const image = await drawNoise(join(folder, 'noise.png'), 1)
+  using model = await ScriptModule.load(plain)
+  using input = await loadImage(image, { size, normalize: imagenet })
+  const cases: [flags: string[], options: InputAttributionOptions][] = [
+    [['--baseline', '0.5', '--steps', '7'], { method: 'integrated-gradients', baseline: 0.5, steps: 7 }],
+    [['--max-sigma', '4', '--steps', '6'], { method: 'blur-ig', maxSigma: 4, steps: 6 }],
+    [
+      ['--fraction', '0.5', '--max-distance', '0.3', '--steps', '6'],
+      { method: 'guided-ig', fraction: 0.5, maxDistance: 0.3, steps: 6 },
+    ],
+  ]
+  for (const [flags, options] of cases) {
+    const { code, lines, stderr } = explain(image, join(folder, options.method), ['--method', options.method, ...flags])
+    t.is(code, 0, stderr)
+    using explainer = new InputAttribution(model, options)
+    using found = await explainer.explain(input, { target })
+    const drawn = await decodeImage(Object.values(lines[0]!.files)[0] as string)
+    t.true(farthest(greyValues(drawn), toBytes(overChannels(found.attribution))) < 1.01, options.method)
+    using byDefault = new InputAttribution(model, { method: options.method })
+    using other = await byDefault.explain(input, { target })
+    t.true(farthest(overChannels(found.attribution), overChannels(other.attribution)) > 0)
+  }
+  for (const [flags, expected] of [
+    [['--max-sigma', 'x'], /--max-sigma requires a number, not "x"/],
+    [['--max-sigma', '-1'], /--max-sigma|ambiguous/],
+    [['--fraction=2', '--method', 'guided-ig'], /--fraction/],
+    [['--max-distance', '0.1', '--method', 'gradcam'], /--max-distance/],
+  ] as const)
+    t.regex(explain(image, join(folder, 'no'), ['--method', 'blur-ig', ...flags]).stderr, expected)
 })
 
 test.serial('methods of layers and of the input together: the layer is named where there is one', async (t) => {

@@ -7,6 +7,8 @@ import * as api from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { peersOrNull } from '../support/peer-maps.js'
 import { runPython } from '../support/python.js'
+import { smallNets } from '../support/models.js'
+import { toTensor } from '../support/to-tensor.js'
 import { needing } from '../support/needs.js'
 
 const { methods } = api
@@ -51,7 +53,8 @@ const code = (text: string, language: string): string[] =>
 test('what the pages tell to run on the command line has the options that there are', (t) => {
   for (const file of files)
     for (const line of code(texts[file] as string, 'sh')) {
-      for (const [, option = ''] of line.matchAll(/--([a-z]+)/g)) t.true(option in command.options, `${file}: ${line}`)
+      for (const [, option = ''] of line.matchAll(/--([a-z]+(?:-[a-z]+)*)/g))
+        t.true(option in command.options, `${file}: ${line}`)
       const [, named = 'gradcam'] = /--method (\S+)/.exec(line) ?? []
       for (const method of named.split(',')) t.true(method in methods, `${file}: ${line}`)
     }
@@ -63,14 +66,19 @@ test.serial('the TypeScript of the pages runs', async (t) => {
     Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => Math.sin(i / 7)),
     [1, 3, 64, 64],
   )
+  const nets = await smallNets()
+  using transformer = await api.ScriptModule.load(nets.file('vit'))
+  using image = toTensor(nets.input('vit'))
+  const ofAttention = api.attentionMethods.map((name) => `${name}.md`)
   const names = Object.keys(api)
   for (const file of files)
     for (const lines of code(texts[file] as string, 'ts')) {
-      // Node before 24 has no `using`; the image is smaller here.
+      // Node before 24 has no `using`; the image is smaller here, and samples are few.
       const disposed: string[] = []
       const plain = lines
         .replace(/^using (\w+)/gm, (_, name: string) => `const ${(disposed.unshift(name), name)}`)
         .replace('[224, 224], [28, 28]', '[64, 64], [8, 8]')
+        .replace(/'(lime|kernel-shap|shapley-sampling)' }/, "'$1', segments: 8, samples: 4 }")
       const results = Array.from(plain.matchAll(/^(found\.[^/\n]*)/gm), ([, result = '']) => result.trim())
       const statements = plain.replace(/^found\..*$/gm, '')
       const source = `return (async () => {${statements}
@@ -80,7 +88,8 @@ test.serial('the TypeScript of the pages runs', async (t) => {
       })()`
       // oxlint-disable-next-line no-new-func, typescript/no-implied-eval
       const run = new Function('model', 'input', ...names, source) as (...args: unknown[]) => Promise<unknown[]>
-      const found = await run(model, input, ...names.map((name) => (api as Record<string, unknown>)[name]))
+      const given = ofAttention.includes(file) ? [transformer, image] : [model, input]
+      const found = await run(...given, ...names.map((name) => (api as Record<string, unknown>)[name]))
       t.true(found.length > 0, file)
       for (const one of found) t.true(Array.isArray(one) || typeof one === 'number', `${file}: ${String(one)}`)
       t.true(Array.isArray(found[0]) && found[0].length === 4, `${file}: ${String(found[0])}`)

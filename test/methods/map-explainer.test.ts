@@ -5,7 +5,7 @@ import { sampleModel } from '../support/batch.js'
 const model = await ScriptModule.load(sampleModel)
 test.after.always(() => model.dispose())
 
-const cheap = { masks: 4, seed: 0, steps: 2, samples: 1, window: [16, 16], stride: [16, 16] } as const
+const cheap = { segments: 4, masks: 4, seed: 0, steps: 2, samples: 1, window: [16, 16], stride: [16, 16] } as const
 const taken: Readonly<Record<string, readonly (keyof typeof cheap)[]>> = {
   rise: ['masks', 'seed'],
   occlusion: ['window', 'stride'],
@@ -16,6 +16,9 @@ const taken: Readonly<Record<string, readonly (keyof typeof cheap)[]>> = {
   'guided-ig': ['steps'],
   'internal-influence': ['steps'],
   'layer-conductance': ['steps'],
+  lime: ['segments', 'samples'],
+  'kernel-shap': ['segments', 'samples'],
+  'shapley-sampling': ['segments', 'samples'],
   sscam: ['samples'],
   iscam: ['samples'],
 }
@@ -25,6 +28,14 @@ test('an explainer that is kept holds no tensors, however many sizes of images i
     const settings = Object.fromEntries((taken[name] ?? []).map((key) => [key, cheap[key]]))
     const explainers = makeMapExplainers(model, [name], methods[name].layered ? ['features'] : [], settings)
     const before = liveTensors()
+    if (methods[name].by === 'AttentionMap') {
+      using input = Tensor.rand([1, 3, 32, 40])
+      // The model has no attention.
+      const found = explainers[0]!.explain(input, { target: 1 })
+      await t.throwsAsync(found, { code: 'ERR_NO_ATTENTION' })
+      t.is(liveTensors(), before + 1, name)
+      continue
+    }
     for (const size of [32, 40, 48]) {
       using input = Tensor.rand([1, 3, size, size + 8])
       for (const explainer of explainers) {

@@ -4,6 +4,7 @@ import {
   explainAll,
   InputPerturbation,
   liveTensors,
+  perturbationMethods,
   ScriptModule,
   Tensor,
   type BatchExplanation,
@@ -34,6 +35,9 @@ test.serial('nothing depends on the batch size or on what else is in the batch',
     { method: 'occlusion' },
     { method: 'feature-ablation', features },
     { method: 'rise', masks: 20, seed: 4 },
+    { method: 'lime', samples: 30, segments: 6 },
+    { method: 'kernel-shap', samples: 30, segments: 6 },
+    { method: 'shapley-sampling', samples: 3, segments: 6 },
   ] satisfies InputPerturbationOptions[]) {
     const make = async (x: Tensor, target: readonly number[], batchSize: number) => {
       using perturbation = new InputPerturbation(model, { ...options, batchSize })
@@ -159,7 +163,7 @@ test.serial('progress is told, an abort or a closing ends it, and nothing is lef
     let calls = 0
     const target = (logits: Tensor) => (++calls > 2 ? fail() : logits.sum())
     t.is(await occlusion.explain(input, { target }).catch((error: unknown) => error), reason)
-    for (const method of ['occlusion', 'feature-ablation', 'rise'] as const) {
+    for (const method of perturbationMethods) {
       const closing = new InputPerturbation(model, { method })
       const closed = closing.explain(input, { onProgress: () => closing.dispose() })
       await t.throwsAsync(closed, { code: 'ERR_CLOSED' }, method)
@@ -175,7 +179,7 @@ test.serial('options and inputs that make no sense are refused', async (t) => {
   using wide = Tensor.zeros([1, 1, 16, 21], { dtype: 'int64' })
   const atOnce: [unknown, RegExp][] = [
     [null, /`options` must be an object/],
-    [{ method: 'lime' }, /`method` must be .*, but is 'lime'/],
+    [{ method: 'lemon' }, /`method` must be .*, but is 'lemon'/],
     [{ method: 'rise', batchSize: 0 }, /`batchSize` must be an integer from 1 on, but is 0/],
     [{ method: 'occlusion', baseline: Number.NaN }, /`baseline` must be a finite number or a Tensor/],
     [{ method: 'occlusion', execution: 'fast' }, /`execution` must be 'auto', 'split' or 'hooked'/],

@@ -42,8 +42,26 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
                  double dropout, bool is_causal, std::optional<double> scale, bool grouped) {
   if (!by_formula || is_nested(query, key, value))
     return at::scaled_dot_product_attention(query, key, value, mask, dropout, is_causal, scale, grouped);
-  return std::get<0>(at::_scaled_dot_product_attention_math(query, key, value, added_mask(mask, query), dropout,
-                                                            is_causal, /*dropout_mask=*/{}, scale, grouped));
+  // Not by LibTorch's own formula, whose softmax records a node that not every version of LibTorch has.
+  const auto heads = [&](const Tensor& of) {
+    const auto times = grouped && of.dim() > 2 ? query.size(-3) / of.size(-3) : 1;
+    return times == 1 ? of : of.repeat_interleave(times, -3);
+  };
+  const auto factor = scale.value_or(1 / std::sqrt(static_cast<double>(query.size(-1))));
+  auto scores = at::matmul(query * factor, heads(key).transpose(-2, -1));
+  Tensor nowhere;  // rows that attend to nothing: their softmax would be NaN
+  if (const auto added = added_mask(mask, query)) {
+    nowhere = added->eq(kMinusInfinity).all(-1, /*keepdim=*/true);
+    scores = scores + added->masked_fill(nowhere, 0.0);
+  }
+  if (is_causal) {
+    const auto seen = at::ones({scores.size(-2), scores.size(-1)}, scores.options().dtype(at::kBool)).tril();
+    scores = scores.masked_fill(seen.logical_not(), kMinusInfinity);
+  }
+  auto weights = scores.softmax(-1);
+  if (nowhere.defined()) weights = weights.masked_fill(nowhere, 0.0);
+  if (dropout > 0) weights = at::dropout(weights, dropout, /*train=*/true);
+  return at::matmul(weights, heads(value));
 }
 
 std::tuple<Tensor, Tensor> multi_head_attention(const Tensor& query, const Tensor& key, const Tensor& value,

@@ -24,6 +24,11 @@ struct LayerResult {
   std::vector<bool> zero_activation, zero_gradient, non_finite;
 };
 
+// One attention matrix: rows are positions that attend, columns those that are attended to.
+struct AttentionResult {
+  Tensor weights, gradient;  // [N, heads, T, T]
+};
+
 // The result of a backward pass.
 struct Explained {
   // Per image; empty when the score came from the caller, or no method needed one and the target did not fit the
@@ -36,9 +41,10 @@ struct Explained {
   std::vector<std::exception_ptr> failures;  // by method: what kept it from its maps, which are then empty; else null
   // What kept a pass from evidence that only some of its methods need; null where it has it.
   std::exception_ptr no_gradient, no_curvature;
-  Tensor input_gradient;          // the shape of the input
-  Tensor full_grad;               // [N, 1, H, W]
-  std::optional<RowsFound> rows;  // what the model's probe found, where there was one
+  Tensor input_gradient;                   // the shape of the input
+  Tensor full_grad;                        // [N, 1, H, W]
+  std::vector<AttentionResult> attention;  // in the order in which they were computed
+  std::optional<RowsFound> rows;           // what the model's probe found, where there was one
 };
 
 }  // namespace gradcam

@@ -79,6 +79,10 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
   explained.scores = joined_of(parts, images, [](const Explained& each) { return each.scores; });
   explained.input_gradient = joined_of(parts, images, [](const Explained& each) { return each.input_gradient; });
   explained.full_grad = joined_of(parts, images, [](const Explained& each) { return each.full_grad; });
+  for (size_t i = 0; i < parts.front().explained.attention.size(); ++i)
+    explained.attention.push_back(
+        {joined_of(parts, images, [i](const Explained& each) { return each.attention.at(i).weights; }),
+         joined_of(parts, images, [i](const Explained& each) { return each.attention.at(i).gradient; })});
   explained.layers = std::move(parts.front().explained.layers);
   for (auto& layer : explained.layers)
     if (!layer.shape.empty()) layer.shape.front() = images;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "attention_run.h"
 #include "core/autograd/attention.h"
 #include "core/base/error.h"
 #include "core/model/input_layout.h"
@@ -23,6 +24,7 @@ namespace {
 std::unique_ptr<Run> make_unsplit_run(const RunContext& context) {
   if (context.plan.explains<RescaledGradient>()) return std::make_unique<RescaleRun>(context);
   if (context.plan.explains<FullGradient>()) return std::make_unique<FullGradRun>(context);
+  if (context.plan.explains<AttentionGradients>()) return std::make_unique<AttentionRun>(context);
   return std::make_unique<HookedRun>(context);
 }
 
@@ -124,7 +126,8 @@ const RowsFound& Pass::probe(const std::vector<IValue>& inputs, const CancelFlag
 
 std::unique_ptr<Run> Pass::run_forward(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
   const auto* layers = plan_.explains<LayerMaps>();
-  const AttentionByFormula attention(layers && layers->maps.needs() == Needs::curvature);
+  const AttentionByFormula attention((layers && layers->maps.needs() == Needs::curvature) ||
+                                     plan_.explains<AttentionGradients>());
   const auto choice = choose_execution(plan_, *model_, inputs);
   why_hooked_ = choice.why_hooked;
   if (choice.split)

@@ -41,10 +41,14 @@ struct FullGradient {
   std::vector<std::string> layers;
 };
 
+// The attention matrices of a transformer, and the gradients there.
+struct AttentionGradients {};
+
 // The scores alone, without a gradient.
 struct ScoresOnly {};
 
-using Goal = std::variant<LayerMaps, InputGradient, GuidedGradient, RescaledGradient, FullGradient, ScoresOnly>;
+using Goal = std::variant<LayerMaps, InputGradient, GuidedGradient, RescaledGradient, FullGradient, AttentionGradients,
+                          ScoresOnly>;
 
 // How a pass runs: see SplitModel. `automatic` is split wherever that is possible.
 enum class Execution { automatic, split, hooked };

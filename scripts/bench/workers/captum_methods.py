@@ -56,6 +56,22 @@ def feature_ablation(model: nn.Module, _layer: str, target: int):
     return explain
 
 
+def over_cells(kind, **given):
+    """Of the same cells; the samples are Captum's own, so that the time alone can be compared."""
+
+    def make(model: nn.Module, _layer: str, target: int):
+        method = kind(model)
+
+        def explain(x: Tensor):
+            rows, columns = (torch.arange(size) // math.ceil(size / 8) for size in x.shape[2:])
+            cells = (rows[:, None] * (columns.max() + 1) + columns).expand(x.shape).contiguous()
+            return method.attribute(x, feature_mask=cells, target=target, perturbations_per_eval=AT_ONCE, **given), None
+
+        return explain
+
+    return make
+
+
 def guided_grad_cam(model: nn.Module, layer: str, target: int):
     method = attr.GuidedGradCam(model, model.get_submodule(layer))
     return lambda x: (method.attribute(x.detach().clone().requires_grad_(), target=target).detach(), None)
@@ -99,6 +115,9 @@ OTHERS = {
     "gradcam": grad_cam,
     "feature-ablation": feature_ablation,
     "guided-gradcam": guided_grad_cam,
+    "lime": over_cells(attr.Lime, n_samples=100),
+    "kernel-shap": over_cells(attr.KernelShap, n_samples=100),
+    "shapley-sampling": over_cells(attr.ShapleyValueSampling, n_samples=2),
 }
 
 

@@ -46,6 +46,8 @@ function makeExplainer(/** @type {typeof job} */ { method, layer: path, make }) 
     const features = gridFeatures([job.size, job.size])
     return new InputPerturbation(model, { method, features, ...make })
   }
+  if (method === 'lime' || method === 'kernel-shap' || method === 'shapley-sampling')
+    return new InputPerturbation(model, { method, features: gridFeatures([job.size, job.size]), ...make })
   const ofInput = inputMethods.find((name) => name === method)
   if (ofInput) return new InputAttribution(model, { method: ofInput, ...make })
   if (method === 'occlusion' || method === 'rise') return new InputPerturbation(model, { method, ...make })

@@ -35,12 +35,20 @@ const smooth = { samples: 20, sigma: 0.2 }
  *
  * @type {Record<string, import('libtorch-gradcam').MethodSettings>}
  */
-const fewer = { sscam: { samples: 2 }, iscam: { samples: 2 }, 'blur-ig': { steps: 50 }, 'guided-ig': { steps: 50 } }
+const fewer = {
+  sscam: { samples: 2 },
+  iscam: { samples: 2 },
+  'blur-ig': { steps: 50 },
+  'guided-ig': { steps: 50 },
+  'shapley-sampling': { samples: 5 },
+}
 
 /** The facts of a method; null for what goes with methods. */
 const factsOf = (/** @type {string} */ name) => (hasKey(methods, name) ? methods[name] : null)
 const isFine = (/** @type {string} */ name) =>
   name === 'smoothgrad' || ['InputAttribution', 'GuidedGradCam'].includes(factsOf(name)?.by ?? '')
+/** Whether the sample model can show it: it has no attention. */
+export const isDrawn = (/** @type {string} */ name) => factsOf(name)?.by !== 'AttentionMap'
 const isSigned = (/** @type {string} */ name) => factsOf(name)?.signed ?? false
 
 const signs = (/** @type {string} */ name) =>
@@ -50,6 +58,7 @@ const signs = (/** @type {string} */ name) =>
 
 /** What an image shows, in words. */
 export function captionOf(/** @type {string} */ name) {
+  if (!isDrawn(name)) return 'No image: the sample model, a convolutional network, has no attention.'
   const settings = Object.entries(fewer[name] ?? {}).map(([key, value]) => ` With \`${key}: ${value}\`.`)
   return plainCaption(name) + settings.join('')
 }
@@ -75,7 +84,8 @@ function plainCaption(/** @type {string} */ name) {
  */
 export async function drawImages(folder, { again }) {
   mkdirSync(folder, { recursive: true })
-  const wanted = (/** @type {string} */ name) => again || !existsSync(join(folder, `${slugOf(name)}.webp`))
+  const wanted = (/** @type {string} */ name) =>
+    isDrawn(name) && (again || !existsSync(join(folder, `${slugOf(name)}.webp`)))
   if (!['image', 'finer-cam', 'refinecam', 'smoothgrad', ...Object.keys(methods)].some(wanted)) return
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')

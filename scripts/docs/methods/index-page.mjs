@@ -1,10 +1,11 @@
 import { camMethods, methods } from 'libtorch-gradcam'
 import { keysOf } from '../../support/access.mjs'
+import { isDrawn } from './draw.mjs'
 import { cell, families, libraries, link, slugOf, table } from './text.mjs'
 import { wrappers } from './wrappers.mjs'
 
 const thumbnail = (/** @type {string} */ name, /** @type {string} */ title) =>
-  `[<img src="images/${slugOf(name)}.webp" width="180" alt="${title}">](${slugOf(name)}.md)`
+  isDrawn(name) ? `[<img src="images/${slugOf(name)}.webp" width="180" alt="${title}">](${slugOf(name)}.md)` : ''
 
 const needs = { gradient: 'a backward pass', runs: 'more runs', nothing: 'one forward' }
 
@@ -49,7 +50,7 @@ export function indexPage() {
 Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws all images again.
 
 Every method, with what it makes of the sample image for "cat" and for "dog": click for its page. The model is
-\`samples/animals-densenet.pt\`, the layer \`features\`. Which are any good? [Metrics](../metrics.md) measures all of them.
+\`samples/animals-densenet.pt\`, the layer \`features\`; it has no attention. Which are any good? [Metrics](../metrics.md) measures all of them.
 
 <img src="images/image.webp" width="90" alt="The sample image">
 
@@ -67,8 +68,10 @@ ${table(['for the cat, for the dog', 'name', 'formula', 'what it is', 'also in']
 | The same, finer, or at an early layer? | [LayerCAM](layercam.md) |
 | Which pixels, in detail? | [guided Grad-CAM](guided-gradcam.md), or [SmoothGrad](smoothgrad.md) of a gradient |
 | How much of the score is each pixel's share? | [integrated gradients](integrated-gradients.md) |
+| How much of the score is each part's share, without gradients? | [KernelSHAP](kernel-shap.md), [Shapley value sampling](shapley-sampling.md); for few runs [LIME](lime.md) |
 | What if it were not there? | [occlusion](occlusion.md), or [feature ablation](feature-ablation.md) where the parts are known |
 | The score is saturated, or one baseline is arbitrary? | [internal influence](internal-influence.md) of a layer, [GradientSHAP](gradient-shap.md) of pixels |
+| Where did a vision transformer see the class? | [transformer attribution](transformer-attribution.md); whatever the class, [attention rollout](attention-rollout.md) |
 | The model has no gradients? | [Score-CAM](scorecam.md), [Ablation-CAM](ablationcam.md), [occlusion](occlusion.md), [RISE](rise.md) |
 | What does a layer respond to at all? | [Eigen-CAM](eigencam.md) |
 | What sets two similar classes apart? | [Finer-CAM](finer-cam.md), or the target \`{ kind: 'difference' }\` |
@@ -104,7 +107,7 @@ The default keeps what the formula says, so that maps of one layer can be compar
 
 ### Methods that run the model again
 
-${titles(['model', 'tail'])} run the model, or what follows the layer, again for each channel; occlusion, feature ablation and RISE run the whole
+${titles(['model', 'tail'])} run the model, or what follows the layer, again for each channel; occlusion, feature ablation, RISE, LIME and Shapley values run the whole
 of it on changed inputs. All do so without a graph, \`chunkSize\` or \`batchSize\` images at a time, so that memory does not grow with
 the channels; the result depends neither on that nor on the other images of the batch. No gradient is needed: they work where
 the model has none. A target is evaluated for each copy; its top class, and the classes that Finer-CAM compares with, are those of

@@ -1,4 +1,5 @@
-import { methodOptions } from '#internal'
+import { asFlag, methodOptions } from '#internal'
+import { isDrawn } from './draw.mjs'
 import { cell, families, link, list, peerRows, slopes, slugOf, table } from './text.mjs'
 
 /** @typedef {import('libtorch-gradcam').MethodInfo} MethodInfo */
@@ -58,6 +59,7 @@ const looksAt = {
   InputAttribution: 'the input',
   GuidedGradCam: 'the input and a layer',
   InputPerturbation: 'the input',
+  AttentionMap: 'all attention between tokens',
 }
 
 const found = {
@@ -66,6 +68,7 @@ const found = {
   InputAttribution: 'found.attribution // [N, 3, H, W]',
   GuidedGradCam: 'found.attribution // [N, 3, H, W]',
   InputPerturbation: 'found.attribution // [N, 3, H, W]',
+  AttentionMap: 'found.cam // [N, 1, h, w], as large as the grid of patches',
 }
 
 function negative(/** @type {string} */ name, /** @type {MethodInfo} */ { by, signed }) {
@@ -84,6 +87,7 @@ const optionsOf = {
   FullGrad: () => null,
   InputAttribution: (name) => `{ method: '${name}' }`,
   GuidedGradCam: () => `{ layer: 'features' }`,
+  AttentionMap: (name) => `{ method: '${name}' }`,
   InputPerturbation: (name) =>
     name === 'feature-ablation' ? `{ method: '${name}', features }` : `{ method: '${name}' }`,
 }
@@ -121,7 +125,7 @@ function optionName(/** @type {string} */ key, /** @type {string} */ name, /** @
  */
 function flagOf(key, { flag }) {
   if (key === 'layer' || key === 'layers') return '`--layer PATH`'
-  return flag === undefined ? '' : `\`--${key} ${flag}\``
+  return flag === undefined ? '' : `\`--${asFlag(key)} ${flag}\``
 }
 
 function options(/** @type {string} */ name, /** @type {MethodInfo} */ facts) {
@@ -164,7 +168,7 @@ const opening = (name, { title, formula }, caption) => `# ${title}
 
 [All methods](README.md)
 
-${image(slugOf(name), title, caption)}
+${isDrawn(name) ? image(slugOf(name), title, caption) : caption}
 
 \`\`\`text
 ${formula}

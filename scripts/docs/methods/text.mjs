@@ -53,6 +53,12 @@ export const families = {
     heading: 'Gradients at the input',
     notation: 'x is the input, f the score, g the gradient of f at x, all per element of the input.',
   },
+  AttentionMap: {
+    heading: 'Attention of transformers',
+    notation:
+      'A are the attention matrices of a layer, [N, heads, T, T] for T tokens, and dA the gradient of the score there; R is multiplied from the ' +
+      'left, layer by layer.',
+  },
   GuidedGradCam: { heading: 'Both together', notation: 'Per element of the input.' },
   InputPerturbation: {
     heading: 'What changes the input',

@@ -54,6 +54,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
       [16, 20],
       [4, 4],
     ],
+    superpixels: [input, { segments: 4, compactness: 10, iterations: 2, signal }],
     riseMasks: [[16, 20], { masks: 2, grid: 3, probability: 0.5, seed: 0, signal }],
     rankCorrelation: [map, map.mul(2), signal],
     framingOf: [[16, 20], lib.presets.imagenet],
@@ -232,6 +233,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
         smooth: { kind: 'mean', samples: 2, sigma: 1, seed: 0 },
       },
     ],
+    AttentionMap: [model, { method: 'attention-rollout', tokens: [4, 5], skip: 1, input: 0 }],
     InputPerturbation: [
       model,
       { method: 'occlusion', window: [8, 8], stride: [8, 8], baseline: 0, batchSize: 4, execution: 'auto' },

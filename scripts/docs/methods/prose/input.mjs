@@ -163,4 +163,73 @@ grid of ones and zeros, upsampled bilinearly and moved at random.`,
       "Neither library has it. As its authors' code it divides by the expected coverage N p, not by the sum of the masks, and takes the probability of a class. The map has an offset, by which unimportant pixels are not zero, and which is as uneven as the masks happened to cover them.",
     ],
   },
+  lime: {
+    idea: `Random superpixels are removed from the image, a thousand times, and a linear model is fitted to the scores: a coefficient for
+each superpixel. Versions that are near the image weigh more. \`superpixels\` makes them; \`features\` takes your own.`,
+    use: [
+      'Any model, also without gradients, where the parts of an image matter and not its pixels.',
+      'Where a few hundred runs have to do: ridge regression keeps the noise down.',
+    ],
+    avoid: [
+      'Where numbers have to add up: the coefficients are shrunk, and depend on the width of the kernel. KernelSHAP has neither.',
+      'Objects smaller than a superpixel. More `segments` need more `samples`.',
+    ],
+    others: [
+      "The kernel and the ridge are those of the authors' code for images; there a superpixel is replaced by its mean colour, here by `baseline`. Captum's `Lime` has a lasso and a kernel over pixels by default; given this kernel, a ridge and the same versions it gives the same.",
+    ],
+  },
+  'kernel-shap': {
+    idea: `The Shapley values of the superpixels: how much each adds to the score, on average over all orders in which they could be added to
+the baseline. They are the coefficients of a regression whose weights are the Shapley kernel, so that random versions of the image give an
+estimate. Where \`samples\` allow it, which is up to nine superpixels, every version is scored and the values are exact.`,
+    use: [
+      "Where every part's share of the score is asked for: the values add up to what the score gained over the baseline, exactly.",
+      'With few features of your own, e.g. columns of a table: exact at a few hundred runs.',
+    ],
+    avoid: ['Where time matters: a thousand runs by default, and the noise falls with the root of their number.'],
+    others: [
+      "Captum's `KernelShap` draws versions one by one; here each is drawn with its complement, which has less noise. It stands for the constraint by a weight of a million, in float32; here the values add up by construction.",
+    ],
+  },
+  'shapley-sampling': {
+    idea: `Superpixels are added to the baseline one after another, in random orders; the mean of what each adds to the score is an estimate of its
+Shapley value.`,
+    use: [
+      'As KernelSHAP, where the noise of each value should be plain: it is a mean of independent numbers, one for each order.',
+    ],
+    avoid: [
+      'Where time matters: 25 orders of 50 superpixels are 1226 runs. KernelSHAP needs fewer for the same noise.',
+    ],
+    others: ["As Captum's `ShapleyValueSampling`; the baseline is scored once, and not for each order."],
+  },
+  'attention-rollout': {
+    idea: `What a token knows of another after all layers: the product of the attention matrices, where each layer also passes half of a token on
+as it is. The map is the row of the class token, or the mean of all rows where there is none.`,
+    use: ['To see what a transformer looks at whatever it answers, beside Eigen-CAM for convolutional networks.'],
+    avoid: [
+      'To ask for a class: the map is the same for every target.',
+      'Deep models, whose product tends to the mean of all tokens; attention within windows, as Swin has it, which is refused.',
+    ],
+    others: [
+      'Neither library has it. As in the paper. Here attention is found in the graph of the pass, so that files of timm, torchvision and Hugging Face work without a name of a layer; where a model runs a fused kernel, it is computed from the queries and keys.',
+    ],
+  },
+  'gradient-attention-rollout': {
+    idea: `Attention rollout of what speaks for the target: each matrix is multiplied by the gradient there, what is negative on average over
+the heads is left out, and rows are divided by their sums.`,
+    use: ['To ask a transformer for a class, where rollout shows the same for all.'],
+    avoid: ['Several objects of a class: what is dropped early on is lost for all layers after it.'],
+    others: [
+      'Neither library has it. vit-explain also leaves out the least nine tenths of each matrix by default, and divides by the sums of rows in a way that is right for one image alone; here nothing is left out.',
+    ],
+  },
+  'transformer-attribution': {
+    idea: `Relevance is passed from layer to layer: a head counts where its attention and the gradient of the score agree, and what a token had
+before is kept.`,
+    use: ['The first thing to try for a class of a vision transformer: it asks for the target, and needs no layer.'],
+    avoid: ['Attention within windows, as Swin has it, which is refused. Take Grad-CAM with a `reshape` there.'],
+    others: [
+      "Neither library has it. As the authors' later method, for self-attention; their first one (arXiv:2012.09838) has relevances of its own in the place of the attention.",
+    ],
+  },
 }

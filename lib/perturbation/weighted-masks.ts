@@ -3,28 +3,35 @@ import { callOperatorAsync } from '../tensor/dispatch.js'
 import { functions } from '../tensor/operators.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
-import type { Perturbation } from './perturbation.js'
+import { attributionType, type Accumulator, type ScoredVersions } from './accumulator.js'
 
-/** The sum over versions of weight times mask, and of the masks where they are the divisor; float64, so that the order of the terms does not matter. */
-export class WeightedMasks implements Disposable {
-  readonly #divisor: Perturbation['divisor']
+/** What a mask counts. */
+export interface MaskWeights {
+  /** 'coverage' is the sum of the masks, element by element. */
+  readonly divisor: number | 'coverage'
+  /** Of an image's score as it is, and its score in the version. */
+  weight(score: number, changed: number): number
+}
+
+/**
+ * sum_i weight_i mask_i / divisor, added up while versions are scored; in float64, so that the order of the terms does not
+ * matter.
+ */
+export class WeightedMasks implements Accumulator {
+  readonly #of: MaskWeights
   /** [groups, rows, elements of a mask]: images are rows where they share masks, else groups. */
   #sum: Tensor | undefined
   #shape: readonly number[] = []
 
-  constructor(divisor: Perturbation['divisor']) {
-    this.#divisor = divisor
+  constructor(of: MaskWeights) {
+    this.#of = of
   }
 
-  /**
-   * @param masks [versions, 1 or images, ...]
-   * @param weights by image, then by version
-   */
-  async add(masks: Tensor, weights: readonly (readonly number[])[], options: CallOptions): Promise<void> {
+  async add({ masks, scores, changed }: ScoredVersions, options: CallOptions): Promise<void> {
     const [versions = 0, groups = 1] = masks.shape
     this.#shape = masks.shape.slice(2)
-    const rows = [...weights]
-    if (this.#divisor === 'coverage') rows.push(Array<number>(versions).fill(1))
+    const rows = changed.map((own, n) => own.map((score) => this.#of.weight(scores[n] as number, score)))
+    if (this.#of.divisor === 'coverage') rows.push(Array<number>(versions).fill(1))
     const perGroup = groups === 1 ? rows.length : 1
     using factors = Tensor.from(Float64Array.from(rows.flat()), [groups, perGroup, versions], { device: masks.device })
     using grouped = tidy(() => masks.flatten(2).permute([1, 0, 2]))
@@ -35,10 +42,9 @@ export class WeightedMasks implements Disposable {
     this.#sum = await callOperatorAsync(functions.baddbmm, [before, factors, wide], options)
   }
 
-  /** The attribution of x, float64 for a float64 x and else float32. */
-  result(x: Tensor): Tensor {
+  async result(x: Tensor): Promise<Tensor> {
     const sum = this.#sum as Tensor
-    const divisor = this.#divisor
+    const { divisor } = this.#of
     const images = x.shape[0] as number
     return tidy(() => {
       const summed = sum.flatten(0, 1)
@@ -51,7 +57,7 @@ export class WeightedMasks implements Disposable {
       return divided
         .reshape([weighted.shape[0] as number, ...this.#shape])
         .expand([images, ...x.shape.slice(1)])
-        .to({ dtype: x.dtype === 'float64' ? 'float64' : 'float32' })
+        .to({ dtype: attributionType(x) })
         .contiguous()
     })
   }
