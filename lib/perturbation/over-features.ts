@@ -79,7 +79,7 @@ export async function overFeatures(
   const most = Math.max(...counts)
   return {
     count: Math.max(...rows.map(({ count }) => count)),
-    masks: async (from, to, options) => {
+    masks: async (from, to, running) => {
       const removed = new Uint8Array((to - from) * rows.length * most)
       for (let version = from; version < to; version++)
         for (const [row, { count, present }] of rows.entries()) {
@@ -89,10 +89,10 @@ export async function overFeatures(
           for (const [j, is] of present(version).entries()) removed[at + j] = 1 - is
         }
       using table = Tensor.from(removed, [to - from, rows.length, most], { device: x.device })
-      using masks = await spread(table, index, options)
+      using masks = await spread(table, index, running)
       return masks.to({ dtype: 'bool' })
     },
-    apply: (input, masks, options) => replaceWhere(input, masks, baseline, options),
+    apply: (input, masks, running) => replaceWhere(input, masks, baseline, running),
     accumulate: () => new FeatureValues(rows, most, index),
     [Symbol.dispose]: () => index.dispose(),
   }
