@@ -5,7 +5,7 @@ export interface Coalitions {
   /** How many versions are scored. */
   readonly count: number
   /** For each feature, 1 where it is present in the version, else 0. */
-  present(version: number): Uint8Array
+  readonly present: (version: number) => Uint8Array
   /** The value of each feature, from the score of the image as it is and those of its versions. */
   solve(score: number, changed: readonly number[], options: CallOptions): Promise<Float64Array> | Float64Array
 }

@@ -57,11 +57,11 @@ async function numberFeatures(x: Tensor, options: FeatureOptions, call: CallOpti
 /** One number for each feature of a row, at the elements of the feature: [versions, rows, ...] of [versions, rows, features]. */
 async function spread(table: Tensor, index: Tensor, call: CallOptions): Promise<Tensor> {
   const [versions = 1, rows = 1] = table.shape
-  using places = tidy(() => {
+  using positions = tidy(() => {
     const flat = index.flatten(1)
     return flat.unsqueeze(0).expand([versions, rows, flat.shape[1] as number])
   })
-  using found = await callOperatorAsync(operators.gather, [table, 2, places], call)
+  using found = await callOperatorAsync(operators.gather, [table, 2, positions], call)
   return found.reshape([versions, rows, ...index.shape.slice(1)])
 }
 

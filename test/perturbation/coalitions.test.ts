@@ -162,10 +162,9 @@ test('versions are of their seed and number alone, and settings are checked', (t
   t.throws(() => lime({ ridge: -1 }), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
-test('one feature, and an input that is no image', async (t) => {
-  if (!peer) return t.pass('no peers')
-  const model = await ScriptModule.load(peer.file('plain_double', 'scripted'))
-  using input = toTensor(peer.input('plain_double'))
+run('one feature, and features that do not fit the input', async (t) => {
+  const model = await ScriptModule.load(peer!.file('plain_double', 'scripted'))
+  using input = toTensor(peer!.input('plain_double'))
   using features = Tensor.from([0], [1], { dtype: 'int64' })
   for (const method of ['kernel-shap', 'shapley-sampling'] as const) {
     using explainer = new InputPerturbation(model, { method, features })
