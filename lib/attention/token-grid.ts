@@ -21,7 +21,7 @@ export interface TokenOptions {
 /** Class and distillation tokens and registers are fewer. */
 const mostSkipped = 16
 
-/** A cell may be so much higher than wide, or the other way: patches of an input that is no multiple of them. */
+/** A cell may be so much higher than wide, or the other way: patches of an input whose sizes are not multiples of theirs. */
 const stretch = 1.1
 
 /** @throws GradCamError ERR_SHAPE */

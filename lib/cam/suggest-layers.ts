@@ -162,7 +162,7 @@ function lastOf(pass: TrialPass, outputs: readonly LayerOutput[], dimensions: nu
   ]
 }
 
-/** With what comes last behind what comes first. */
+/** The sizes with the last one moved to the second position. */
 const lastSecond = (sizes: readonly number[]): number[] => [
   ...sizes.slice(0, 1),
   ...sizes.slice(-1),

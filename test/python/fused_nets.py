@@ -22,7 +22,7 @@ class DenseLayer(nn.Module):
 
 
 class FusedDense(nn.Module):
-    """A list that grows, channels that are no multiple of a vector's, and a transition."""
+    """A list that grows, channels that are not a multiple of a vector's, and a transition."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ BASELINE, WIDTH = 0.25, 0.25
 
 
 def blocks(shape, rows, columns):
-    """A number for each block of an image [1, 1, H, W], some skipped, and one block in two places."""
+    """A number for each block of an image [1, 1, H, W], some skipped, and one block in two parts."""
     height, width = shape[2:]
     y, x = torch.arange(height).reshape(-1, 1), torch.arange(width).reshape(1, -1)
     numbers = (y // rows) * 7 + x // columns - 3

@@ -71,7 +71,7 @@ void draw_levels(const MapView& map, int height, int width, const SeenPart& seen
   }
 }
 
-// Calls `paint` for each pixel that the model saw, with its row, its column and its colour's place in the table.
+// Calls `paint` for each pixel that the model saw, with its row, its column and the index of its colour in the table.
 template <typename Paint>
 void lay_over(const MapView& map, int height, int width, const SeenPart& seen, const Paint& paint) {
   const auto values = values_in_region(map, height, width, seen);

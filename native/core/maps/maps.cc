@@ -87,7 +87,7 @@ bool is_in_proportion(int64_t rows, int64_t columns, const std::vector<int64_t>&
   return ratio < kProportion && ratio > 1 / kProportion;
 }
 
-// "[0, 4, 1, 2, 3]": the permutation that brings the last of some dimensions behind the first, or that changes nothing.
+// "[0, 4, 1, 2, 3]": the permutation that moves the last dimension to the second position, or that changes nothing.
 std::string permutation_text(int64_t dims, bool last_second) {
   std::string text = last_second ? "[0, " + std::to_string(dims - 1) : "[0";
   for (int64_t dim = 1; dim < dims - (last_second ? 1 : 0); ++dim) text += ", " + std::to_string(dim);
