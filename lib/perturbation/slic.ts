@@ -147,7 +147,10 @@ export async function slic(
   const clusters = seeds(image, segments)
   const labels = new Int32Array(image.height * image.width).fill(-1)
   for (let i = 0; i < iterations; i++) {
+    const before = labels.slice()
     assign(image, clusters, compactness, labels)
+    // Where no pixel changed its cluster, none ever will.
+    if (labels.every((label, pixel) => label === before[pixel])) break
     update(image, clusters, labels)
     await pause()
   }

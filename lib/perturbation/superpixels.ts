@@ -11,9 +11,12 @@ export interface SuperpixelOptions extends CallOptions {
   readonly segments?: number
   /** How compact they are: how much position weighs beside colour. 10 by default, as scikit-image. */
   readonly compactness?: number
-  /** How often the clusters are moved; 10 by default. */
+  /** How often the clusters are moved at most, up to 1000; 10 by default. */
   readonly iterations?: number
 }
+
+/** More change nothing that an eye could see. */
+const mostIterations = 1000
 
 /** One iteration over more pixels would block the event loop for seconds. */
 const mostPixels = 2 ** 23
@@ -68,7 +71,7 @@ export async function superpixels(images: Tensor, options: SuperpixelOptions = {
   expect.signal(signal)
   expect.count('segments', segments)
   expect.number('compactness', compactness, { above: 0 })
-  expect.count('iterations', iterations)
+  expect.integer('iterations', iterations, { min: 1, max: mostIterations })
   const [count, , height, width] = images.shape as [number, number, number, number]
   if (height * width > mostPixels) throw invalid('images', `images of at most ${mostPixels} pixels`, images.shape)
   const labels = new BigInt64Array(count * height * width)
