@@ -18,7 +18,8 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 }
 
 withRedis(`${kills} workers killed and a server restarted: one result for each input, as of a local job`, async (t) => {
-  const count = 8 * kills
+  // Some ten are explained from one kill to the next.
+  const count = 16 * kills
   const place = await queuePlace(
     t,
     Array.from({ length: count }, (_, i) => `${i % 3 === 0 ? 'sub/' : ''}${i}.jpg`),
