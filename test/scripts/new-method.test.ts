@@ -55,6 +55,9 @@ test('with a new method the TypeScript compiles, and the docs have its page', as
   writeFileSync(join(copy, 'tsconfig.lib.json'), JSON.stringify(config))
   const compiled = runNode([tsc, '-p', 'tsconfig.lib.json'], {}, copy)
   t.is(compiled.code, 0, compiled.stdout)
+  const bundle = "import('./scripts/build/bundle.mjs').then((module) => module.bundle(process.cwd()))"
+  const bundled = runNode(['--eval', bundle], {}, copy)
+  t.is(bundled.code, 0, bundled.stderr)
   const program = `
     import { methods } from 'libtorch-gradcam'
     import { pages } from './scripts/docs/write-method-docs.mjs'

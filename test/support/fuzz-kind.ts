@@ -43,6 +43,7 @@ export async function prepare(folder: string) {
       writeFileSync(`${folder}/last`, id)
       return await cases[id]?.()
     },
+    errors: GradCamError,
     allowed: (error: unknown) => error instanceof RangeError,
   }
 }
