@@ -41,7 +41,9 @@ const askEvery = 500
 /** A job of a queue, seen from outside: closing it does not end the job. */
 export class JobHandle {
   readonly #server: QueueServer
-  readonly #signal: AbortSignal | undefined
+  readonly #closing = new AbortController()
+  /** Ends waiting. */
+  readonly #signal: AbortSignal
 
   /** @internal See {@link enqueueJob} and {@link openJob}. */
   constructor(
@@ -50,7 +52,7 @@ export class JobHandle {
     signal?: AbortSignal,
   ) {
     this.#server = server as QueueServer
-    this.#signal = signal
+    this.#signal = AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])])
   }
 
   /** @throws GradCamError ERR_JOB_NOT_FOUND where the queue has no such job, or not any more */
@@ -76,14 +78,15 @@ export class JobHandle {
   /**
    * Waits until the job has ended.
    *
-   * @throws GradCamError the error that ended it; ERR_JOB_NOT_FOUND; the reason of the signal, after which the job goes on
+   * @throws GradCamError the error that ended it; ERR_JOB_NOT_FOUND; ERR_CLOSED where this handle is closed meanwhile, or the
+   *   reason of the signal, after which the job goes on
    */
   async result(options: ResultOptions = {}): Promise<JobSummary> {
     const { onProgress } = expect.options(options)
     if (onProgress !== undefined) expect.function('onProgress', onProgress)
     let told = ''
     for (;;) {
-      this.#signal?.throwIfAborted()
+      this.#signal.throwIfAborted()
       const { progress, workers, summary, error } = await patiently(() => this.status(), this.#signal)
       const now = JSON.stringify([progress, workers])
       if (progress && now !== told) {
@@ -92,7 +95,7 @@ export class JobHandle {
       }
       if (error) throw error
       if (summary) return summary
-      await sleep(askEvery, undefined, this.#signal ? { signal: this.#signal } : {}).catch(() => {})
+      await sleep(askEvery, undefined, { signal: this.#signal }).catch(() => {})
     }
   }
 
@@ -105,8 +108,12 @@ export class JobHandle {
     await job.updateData({ ...(job.data as object), cancelled: true })
   }
 
-  /** Closes the connection to the queue. */
+  /** Closes the connection to the queue, and ends the waiting of {@link result}. */
   close(): Promise<void> {
+    const closed = 'The handle of the job was closed while its end was awaited.'
+    this.#closing.abort(
+      new GradCamError('ERR_CLOSED', closed, { remedy: 'The job goes on: openJob watches it again.' }),
+    )
     return this.#server.close()
   }
 

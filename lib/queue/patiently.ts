@@ -9,14 +9,26 @@ const tryEvery = 1000
  *
  * Throws errors of this package, and the reason of the signal.
  */
-export async function patiently<Answer>(ask: () => Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
+export async function patiently<Answer>(ask: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
   for (;;) {
-    signal?.throwIfAborted()
+    signal.throwIfAborted()
     try {
-      return await ask()
+      return await orAborted(ask(), signal)
     } catch (error) {
-      if (error instanceof GradCamError) throw error
-      await sleep(tryEvery, undefined, signal ? { signal } : {})
+      if (error instanceof GradCamError || signal.aborted) throw error
+      await sleep(tryEvery, undefined, { signal }).catch(() => {}) // the reason is thrown above
     }
+  }
+}
+
+/** Some drivers keep a question for a server that is away, and never answer. */
+async function orAborted<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  let stop = (): void => {}
+  const aborted = new Promise<never>((_, reject) => (stop = () => reject(signal.reason as Error)))
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    return await Promise.race([answer, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }

@@ -47,6 +47,20 @@ withRedis('a job of a queue gives the files and lines of a local job', async (t)
   await t.throwsAsync(enqueueJob(spec, { queue: server.url, out, source }), { code: 'ERR_JOB_EXISTS' })
 })
 
+withRedis('a handle that is closed waits no longer, also for a server that is away', async (t) => {
+  const place = await queuePlace(t, ['a.jpg'])
+  const { server, spec, out, source } = place
+  const first = await enqueueJob(spec, { queue: server.url, out, source })
+  for (const isAway of [false, true]) {
+    const job = isAway ? await openJob(first.name, { queue: server.url }) : first
+    const ended = t.throwsAsync(job.result(), { code: 'ERR_CLOSED' })
+    if (isAway) await server.stop()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    void job.close().catch(() => {})
+    await ended
+  }
+})
+
 withRedis('arrays in folders count where the model takes what images cannot hold, as for a local job', async (t) => {
   const place = await queuePlace(t, names.slice(0, 2))
   const { server, folder, out, source } = place
