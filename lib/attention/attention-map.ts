@@ -1,7 +1,7 @@
 import type { NativeExplained } from '../addon/native-pass.js'
 import { expect, invalid, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { channelsFirst, hasChannelsLast } from '../model/expected-input.js'
+import { hasChannelsLast } from '../model/expected-input.js'
 import { disposeExplained, ofPart, type ExplainOptions } from '../explain/explained.js'
 import { Explainer } from '../explain/explainer.js'
 import { TensorExplanation, type ExplanationFields } from '../explain/explanation.js'
@@ -126,10 +126,8 @@ export class AttentionMap extends Explainer {
   }
 
   #sizeOf(inputs: Value | readonly Value[]): readonly number[] {
-    const input = toPositional(this.model, inputs)[this.#input] as Tensor
-    if (!hasChannelsLast(this.model, this.#input, input.shape)) return input.shape.slice(2)
-    using first = channelsFirst(input)
-    return first.shape.slice(2)
+    const { shape } = toPositional(this.model, inputs)[this.#input] as Tensor
+    return hasChannelsLast(this.model, this.#input, shape) ? shape.slice(1, 3) : shape.slice(2)
   }
 }
 

@@ -12,7 +12,7 @@ export interface TokenOptions {
   /** Their grid, [rows, columns]. By default one whose cells are squares of the input [N, C, H, W]. */
   readonly tokens?: 'input' | readonly [rows: number, columns: number]
   /**
-   * How many tokens before them are no positions: class and distillation tokens, registers. By default as few as leave a whole
+   * How many tokens before them are not positions: class and distillation tokens, registers. By default as few as leave a whole
    * grid. The first of them is the class token, from which a map starts; without any it starts from all positions alike.
    */
   readonly skip?: number

@@ -20,7 +20,7 @@ import {
 import type { Option, Values } from './command.js'
 import { inputFlags, readInputs, readPath, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
 import { layerFlags, readLayerSettings } from './method-settings.js'
-import { labelsOf, modelFlags, chooseModel, sayWhereFound, weightsOf } from './model-options.js'
+import { labelsOf, modelFlags, chooseModel, sayWhereFound, weightsOf, type ModelChoice } from './model-options.js'
 import { largestChunk } from '../queue/task.js'
 import { queueUrl } from './queue-options.js'
 import { preprocessOption, readPreprocessing, usualPreprocess } from './preprocess-option.js'
@@ -43,7 +43,8 @@ export interface BatchCall {
   /** Whether images may be SVG. */
   readonly svg: boolean
   readonly trust: 'trusted' | 'untrusted'
-  readonly libraries: readonly string[]
+  /** The model as files of this machine, for what this process itself reads of it. */
+  readonly choice: ModelChoice
   readonly resume: boolean
   readonly retryFailed: boolean
   readonly verify: boolean
@@ -187,7 +188,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
     maxPixels: readCount(values, 'max-pixels'),
     svg: values['svg'] === true,
     trust: readTrust(values).trust,
-    libraries: choiceOfModel.libraries,
+    choice: choiceOfModel,
     resume: values['resume'] === true,
     retryFailed: values['retry-failed'] === true,
     verify: values['verify'] === true,

@@ -172,7 +172,7 @@ export const methodOptions = {
   skip: {
     of: where((name) => methods[name].by === 'AttentionMap'),
     otherwise: 'what leaves a whole grid',
-    help: 'how many tokens before them are no patches: class token, registers',
+    help: 'how many tokens before them are not patches: class token, registers',
     flag: 'N',
   },
   masks: { of: ['rise'], otherwise: '1000', help: 'how many random masks', flag: 'N' },

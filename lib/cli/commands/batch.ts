@@ -6,7 +6,6 @@ import { FileSource } from '../../jobs/file-source.js'
 import { isDiskFailure } from '../../jobs/file-writer.js'
 import { sinkFor } from '../../jobs/bucket-sink.js'
 import { storeFor } from '../../jobs/bucket-store.js'
-import { localFile } from '../../jobs/local-file.js'
 import { makeJobSpec, type JobSpec, type JobSpecOptions } from '../../jobs/job-spec.js'
 import { ModelExplainer } from '../../jobs/model-explainer.js'
 import { runJob, type JobStart, type JobWarning } from '../../jobs/run-job.js'
@@ -68,14 +67,11 @@ export const command: Command = {
 /** The model's other inputs in order, which its code names: it is loaded for that alone. */
 async function placeFlags({
   inputs,
-  job: { model: file, weights, modelCache },
+  choice: { file, weights, libraries },
   trust,
-  libraries,
 }: BatchCall): Promise<NonNullable<JobSpecOptions['inputs']> | null> {
   if (inputs.length === 0) return null
-  const from = await localFile(file, 'model', modelCache)
-  const given = weights ? await localFile(weights, 'file of weights', modelCache) : null
-  using model = await ScriptModule.load(from, { trust, libraries, ...(given !== null && { weights: given }) })
+  using model = await ScriptModule.load(file, { trust, libraries, ...(weights !== undefined && { weights }) })
   return placeInputs(model, inputs)
 }
 
@@ -101,7 +97,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
         maxWait: source.repeatable ? Infinity : 1000,
         svg: call.svg,
         trust: call.trust,
-        libraries: call.libraries,
+        libraries: call.choice.libraries,
         ...(call.job.modelCache !== undefined && { modelCache: call.job.modelCache }),
         ...(call.maxPixels !== null && { maxPixels: call.maxPixels }),
       }),

@@ -64,7 +64,7 @@ Tensor images_first(const Tensor& given, int64_t dim) {
   return given.movedim(dim, 0);
 }
 
-// A score is one real number: of a complex one there is no gradient, nor a greatest one.
+// A score is one real number: complex numbers have no order, and no gradient that a map could be made of.
 void require_real(const Tensor& scores) {
   if (!scores.is_complex()) return;
   throw Error("ERR_TARGET", "The model returned complex numbers, " + shape_text(scores) + ", which are no scores.",
