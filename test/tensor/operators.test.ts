@@ -66,6 +66,15 @@ const functionCases: Record<string, readonly Case[]> = {
         }),
     ],
   ],
+  leastSquares: [
+    [
+      'torch.linalg.lstsq(a.detach().double(), b.detach().double(), driver="gelsd").solution',
+      ({ a, b }) => {
+        const [matrix, right] = [a, b].map((tensor) => tensor.detach().to({ dtype: 'float64' }))
+        return callOperator<Tensor[]>(functions.leastSquares, matrix, right, null, { driver: 'gelsd' })[0]!
+      },
+    ],
+  ],
   searchsorted: [
     [
       'torch.searchsorted(a.detach().sort(2).values, b.detach(), right=True)',
