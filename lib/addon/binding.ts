@@ -46,7 +46,7 @@ export interface NativeBinding {
   setErrorFactory(
     factory: (code: never, problem: string, remedy?: string, details?: Readonly<Record<string, unknown>>) => Error,
   ): void
-  /** `listener` is called with warnings of LibTorch and models where the result of a call has no place for them. */
+  /** `listener` is called with warnings of LibTorch and models where the result of a call cannot hold them. */
   setWarningListener(listener: (texts: readonly string[]) => void): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void

@@ -18,7 +18,7 @@ import { jointTarget } from './target.js'
 /** A model, and what explains by it. */
 export interface BatchExplainer {
   readonly model: Model
-  /** All inputs of a model that takes several, with null in the place of the images. */
+  /** All inputs of a model that takes several, with null where the images go. */
   readonly inputs?: readonly Value[] | undefined
   readonly explainer: MapExplainer
 }

@@ -49,7 +49,7 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   /** The path to the part of the output that classes are of, where targets do not say it themselves: see `TargetOptions`. */
   of?: string | number | readonly (string | number)[]
   /**
-   * The model's other inputs, where it has several: all that it takes in order, with null in the place of the one that the
+   * The model's other inputs, where it has several: all that it takes in order, with null for the one that the
    * source gives. Tensors of one row are given to each image. Not disposed here, and not to be disposed before the run is over.
    */
   inputs?: readonly Value[] | undefined

@@ -38,7 +38,7 @@ export interface JobSpec {
   readonly of?: readonly (string | number)[]
   /**
    * The model's other inputs, where it has several: all in order, each the path of a .npy file, or of an image that is prepared
-   * as those of the job, with the SHA-256 digest of its bytes; or a number or flag; null in the place of the images.
+   * as those of the job, with the SHA-256 digest of its bytes; or a number or flag; null where the images go.
    */
   readonly inputs?: readonly JobInput[]
   /** What is done to images. */
@@ -82,7 +82,7 @@ export interface JobSpecOptions {
   target?: BatchTarget
   /** See {@link JobSpec.of}. */
   of?: string | number | readonly (string | number)[] | null
-  /** The model's other inputs, in order: paths of .npy files or images, numbers or flags, and null in the place of the images. */
+  /** The model's other inputs, in order: paths of .npy files or images, numbers or flags, and null where the images go. */
   inputs?: readonly (string | number | boolean | null)[] | null
   /** A preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
@@ -176,7 +176,7 @@ async function readJobInputs(given: readonly unknown[], modelCache: string | und
     value === null || ['string', 'number', 'boolean'].includes(typeof value)
   const list = expect.list('inputs', given, isInput, 'paths of .npy files, numbers and flags, with one null')
   if (list.filter((one) => one === null).length !== 1)
-    throw invalid('inputs', 'all inputs in order, with null in the place of the images', given)
+    throw invalid('inputs', 'all inputs in order, with null where the images go', given)
   return await Promise.all(
     list.map(async (one) =>
       typeof one === 'string' ? { path: one, sha256: await digestOfFile(one, 'input', modelCache) } : one,

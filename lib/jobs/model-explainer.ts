@@ -128,7 +128,7 @@ export class ModelExplainer implements JobExplainer {
       order: 'ready',
       sha256: true,
       finish: (result) => {
-        announceWarnings(result.warnings) // lines of a job have no place for them
+        announceWarnings(result.warnings) // lines of a job cannot hold them
         return finish(result)
       },
     })

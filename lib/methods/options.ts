@@ -35,7 +35,7 @@ export interface MethodSettings {
   readonly maxSigma?: number
   readonly fraction?: number
   readonly maxDistance?: number
-  /** All inputs of a model that takes several, in order, with null in the place of the images. */
+  /** All inputs of a model that takes several, in order, with null where the images go. */
   readonly inputs?: readonly Value[]
 }
 
