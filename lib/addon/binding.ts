@@ -124,6 +124,14 @@ export interface NativeBinding {
     alpha: number,
     result: Uint8Array | Uint16Array,
   ): Promise<void>
+  /** See native/core/images/superpixels.h. */
+  superpixels(
+    images: TensorHandle,
+    segments: number,
+    compactness: number,
+    iterations: number,
+    ticket: number,
+  ): Promise<TensorHandle>
   /** See native/core/images/overlay.h; `colors` as for `drawMap`. */
   overlay(images: TensorHandle, maps: TensorHandle, colors: Float32Array, alpha: number): TensorHandle
   colorize(values: TensorHandle, colors: Float32Array): TensorHandle

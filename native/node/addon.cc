@@ -220,6 +220,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"drawMap", draw_map_async},
       {"overlay", overlay_images},
       {"colorize", colorize_values},
+      {"superpixels", superpixels_async},
       {"randomizedModel", randomized_model_async},
       {"impute", impute_async},
       {"randomUniform", random_uniform},
