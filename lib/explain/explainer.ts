@@ -194,7 +194,7 @@ export abstract class Explainer implements Disposable {
     const choice = await this.#chooser?.choose(this.#pass, inputs, explain, signal)
     const [found, precision] = await this.#use(
       choice,
-      async (pass) => await explainTop(pass, this.model, inputs, k, options),
+      async (pass) => await explainTop(pass, this.model, inputs, { ...options, k }),
     )
     return found.map((run) => ({ ...run, execution: withPrecision(run.execution, precision) }))
   }

@@ -16,6 +16,8 @@ export interface PrecisionTrial {
   readonly error: number | null
   /** Why the type cannot be chosen whatever its error; absent where it can. */
   readonly refused?: string
+  /** Whether that is since it took too long. Another program may have been the reason, so that it is not remembered. */
+  readonly timedOut?: boolean
 }
 
 /** What `precision: 'auto'` chose, and why. */

@@ -109,7 +109,7 @@ export class PrecisionChooser implements Disposable {
     const record = measurements.has(path) ? null : await readRecord(path)
     if (record) return choosePrecision(record.trials, this.#limit, true)
     const [measurement, isFirst] = await measureOnce(path, measure, signal)
-    if (isFirst && 'trials' in measurement)
+    if (isFirst && 'trials' in measurement && measurement.trials.every(({ timedOut = false }) => !timedOut))
       await writeRecord(path, {
         fingerprint,
         layers: this.#plan.layers,

@@ -58,13 +58,18 @@ function differenceOf(a: Evidence, b: Evidence): number {
   return largest
 }
 
-/** A run of one type, how long it took, and its evidence. */
+/** A run of one type: how long it took, and its evidence. */
+interface Tried {
+  readonly milliseconds: number
+  readonly evidence: Evidence
+}
+
 async function tryOnce(
   explain: ExplainIn,
   dispose: (run: Run<Value>) => void,
   dtype: PrecisionDType,
   signal: AbortSignal | undefined,
-): Promise<{ readonly milliseconds: number; readonly evidence: Evidence }> {
+): Promise<Tried> {
   const began = performance.now()
   const run = await explain(dtype, signal)
   const milliseconds = performance.now() - began
@@ -76,8 +81,8 @@ async function tryOnce(
 }
 
 /**
- * Explains the same inputs in each type, and measures time and maps; the split for float32 is there. The types take turns, so that another program on the
- * machine slows down all of them alike, and the shortest time of each counts.
+ * Explains the same inputs in each type, and measures time and maps; the split for float32 is there. The types take turns, so that
+ * another program on the machine slows down all of them alike, and the shortest time of each counts.
  *
  * @throws what the run in float32 throws, and the reason of the signal; a type that fails is refused with its error
  */
@@ -88,9 +93,8 @@ export async function tryPrecisions(
 ): Promise<readonly PrecisionTrial[]> {
   const once = async (dtype: PrecisionDType, stop = signal) => await tryOnce(explain, dispose, dtype, stop)
   const exact = await once('float32')
-  const limit = longestTrial(exact.milliseconds)
   const trials: PrecisionTrial[] = [{ dtype: 'float32', milliseconds: exact.milliseconds, error: 0 }]
-  for (const dtype of reduced) trials.push(await tryReduced(once, dtype, exact.evidence, limit, signal)) // one after another
+  for (const dtype of reduced) trials.push(await tryReduced(dtype, exact, once, signal)) // one after another
   const running = trials.filter(({ refused }) => refused === undefined)
   const round = running.reduce((sum, { milliseconds }) => sum + (milliseconds ?? 0), 0)
   const best = new Map<PrecisionDType, number>()
@@ -104,12 +108,12 @@ export async function tryPrecisions(
 }
 
 async function tryReduced(
-  once: (dtype: PrecisionDType, stop?: AbortSignal) => ReturnType<typeof tryOnce>,
   dtype: ReducedPrecision,
-  exact: Evidence,
-  limit: number,
+  { evidence: exact, milliseconds: usual }: Tried,
+  once: (dtype: PrecisionDType, stop?: AbortSignal) => Promise<Tried>,
   signal: AbortSignal | undefined,
 ): Promise<PrecisionTrial> {
+  const limit = longestTrial(usual)
   const timeout = AbortSignal.timeout(Math.ceil(limit))
   try {
     const { milliseconds, evidence } = await once(dtype, AbortSignal.any(signal ? [signal, timeout] : [timeout]))
@@ -119,7 +123,13 @@ async function tryReduced(
   } catch (error) {
     signal?.throwIfAborted()
     if (timeout.aborted)
-      return { dtype, milliseconds: null, error: null, refused: `It took more than ${Math.ceil(limit)} ms.` }
+      return {
+        dtype,
+        milliseconds: null,
+        error: null,
+        refused: `It took more than ${Math.ceil(limit)} ms.`,
+        timedOut: true,
+      }
     if (!(error instanceof GradCamError)) throw error
     return { dtype, milliseconds: null, error: null, refused: error.problem }
   }

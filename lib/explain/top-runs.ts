@@ -13,8 +13,7 @@ export async function explainTop(
   by: Pass,
   model: Model,
   inputs: Value | readonly Value[],
-  k: number,
-  { of, signal }: CallOptions & TargetOptions,
+  { k, of, signal }: CallOptions & TargetOptions & { readonly k: number },
 ): Promise<Run<Value>[]> {
   using pass = by.fork()
   const found: Run<Value>[] = []
