@@ -4,8 +4,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } fro
 import { join } from 'node:path'
 import {
   Cam,
+  enqueueJob,
   explainAll,
   GradCam,
+  makeJobSpec,
   manualSeed,
   ScriptModule,
   Tensor,
@@ -324,6 +326,25 @@ test.serial('batches: replicas choose alike, and results, manifest and summary s
 
   t.is(gradcam([...job, '--precision-error', '1']).code, 2)
   t.is(gradcam([...job, '--precision', 'auto', '--precision-error', '-1']).code, 2)
+})
+
+test('a job on several machines names a type', async (t) => {
+  const folder = temporaryFolder(t)
+  await writeJpegs(folder, ['a.jpg'])
+  const spec = await makeJobSpec({
+    model: sample,
+    layer: 'features',
+    precision: 'auto',
+    sources: [folder],
+    base: folder,
+  })
+  t.is(spec.precision, 'auto')
+  const given = { queue: 'redis://127.0.0.1:1', out: join(folder, 'out'), source: [folder] }
+  await t.throwsAsync(enqueueJob(spec, given), {
+    code: 'ERR_INVALID_ARGUMENT',
+    message: /Workers may choose differently/,
+  } as never)
+  t.false(existsSync(join(folder, 'out')))
 })
 
 test('options that make no sense are refused', async (t) => {
