@@ -73,7 +73,7 @@ for (const [name, type] of [
     for (const explain of [() => cam.explain(one), () => occlusion.explain(one)]) {
       const error = await t.throwsAsync<GradCamError>(explain)
       t.is(error.code, 'ERR_TARGET')
-      t.regex(error.message, new RegExp(`returned ${type} .*which are no scores`))
+      t.regex(error.message, new RegExp(`returned ${type} .*which cannot be scores`))
       t.regex(error.remedy ?? '', /without the operator that decides/)
     }
     using eigen = new Cam(model, { layers: ['last'], methods: ['eigencam'] })

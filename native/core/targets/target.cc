@@ -83,10 +83,10 @@ void require_real(const Tensor& scores) {
   if (!scores.is_complex())
     throw Error("ERR_TARGET",
                 "The model returned " + dtype_name(scores.scalar_type()) + " " + shape_text(scores) +
-                    ": decisions, such as class numbers, which are no scores.",
+                    ": decisions, such as class numbers, which cannot be scores.",
                 Remedy{"Explain another part of the output (`of`), or export the model without the operator that "
                        "decides, such as argmax, round or a threshold."});
-  throw Error("ERR_TARGET", "The model returned complex numbers, " + shape_text(scores) + ", which are no scores.",
+  throw Error("ERR_TARGET", "The model returned complex numbers, " + shape_text(scores) + ", which cannot be scores.",
               Remedy{"Explain another part of the output (`of`), or pass a function that makes a real number of them, "
                      "such as their magnitude."});
 }
