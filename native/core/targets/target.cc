@@ -55,7 +55,8 @@ std::string other_dimension(const Tensor& table, int64_t images) {
 
 void require_row_per_image(const Tensor& table, std::optional<int64_t> images, const Target& target) {
   const auto rows = table.size(0);
-  const std::string traced = images == 1 && rows > 1
+  const auto steps = images && target.image_dim == 0 ? other_dimension(table, *images) : "";
+  const std::string traced = images == 1 && rows > 1 && steps.empty()
                                  ? " Where it was traced with " + std::to_string(rows) +
                                        " images, give it as many, or export it with a batch of any size."
                                  : "";
@@ -63,7 +64,7 @@ void require_row_per_image(const Tensor& table, std::optional<int64_t> images, c
                "The first dimension of what is explained must be the images. Explain another part of the output "
                "(`of`), or pass a function that turns the output into a scalar Tensor." +
                    traced,
-               images && target.image_dim == 0 ? other_dimension(table, *images) : "");
+               steps);
 }
 
 // With the dimension of the images first.
