@@ -48,6 +48,11 @@ export { errorCodes, type ErrorCodeInfo } from './base/error-codes.js'
 export { GradCamError, type GradCamErrorCode, type GradCamErrorData, type GradCamErrorOptions } from './base/errors.js'
 export type { Execution, ExecutionOptions, ExecutionPath } from './explain/execution.js'
 export type { Explained, ExplainOptions } from './explain/explained.js'
+export {
+  FactorizationExplanation,
+  FeatureFactorization,
+  type FeatureFactorizationOptions,
+} from './cam/feature-factorization.js'
 export { FullGrad, FullGradExplanation, type FullGradOptions } from './cam/full-grad.js'
 export { GradCam, type GradCamOptions, GradCamExplanation } from './cam/grad-cam.js'
 export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './attribution/guided-backprop.js'

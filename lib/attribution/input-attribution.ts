@@ -72,6 +72,7 @@ export class InputAttribution extends Explainer {
   /** How the method takes many passes; undefined where it takes one. */
   readonly #many: ManyPassMethod | undefined
   readonly #smoothing: Required<Smoothing> | null
+  readonly #scoreLayer: string | undefined
   /** The model as it is, for scores without a gradient. */
   readonly #scores: ScorePass
 
@@ -88,6 +89,7 @@ export class InputAttribution extends Explainer {
       maxDistance = 0.02,
       batchSize = 16,
       smooth,
+      scoreLayer,
       input = 0,
     } = expect.options(options)
     expect.oneOf('method', method, inputMethods)
@@ -101,6 +103,7 @@ export class InputAttribution extends Explainer {
     expect.integer('input', input, { min: 0 })
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
       throw invalid('baseline', 'a finite number or a Tensor', baseline)
+    if (scoreLayer !== undefined) expect.string('scoreLayer', scoreLayer)
     const smoothing = smooth === undefined ? null : checkSmoothing(smooth)
     const ruled = method === 'guided-backprop' || method === 'deconvnet'
     using from = baseline instanceof Tensor ? baseline.detach() : Tensor.full([], baseline, { dtype: 'float64' })
@@ -110,10 +113,12 @@ export class InputAttribution extends Explainer {
       inputGradient: true,
       guided: ruled ? scope : 'none',
       reluRule: method === 'deconvnet' ? 'deconvnet' : 'guided',
+      ...(scoreLayer !== undefined && { scoreLayer }),
       ...(method === 'deeplift' && { baseline: from.handle }),
     })
     this.method = method
-    this.#scores = new ScorePass(model, 'hooked', input)
+    this.#scores = new ScorePass(model, 'hooked', input, scoreLayer)
+    this.#scoreLayer = scoreLayer
     this.#many = manyPassMethods[method]
     this.#options = { baseline, steps, seed, maxSigma, fraction, maxDistance, batchSize, input }
     this.#smoothing = smoothing
@@ -202,9 +207,12 @@ export class InputAttribution extends Explainer {
     this.assertOpen()
     if (!(x instanceof Tensor)) throw invalid('inputs', 'a floating-point Tensor, or an array that begins with one', x)
     using rows = references(baseline, x)
-    const smooth = this.#smoothing ? { smooth: this.#smoothing } : {}
+    const own = {
+      ...(this.#smoothing && { smooth: this.#smoothing }),
+      ...(this.#scoreLayer !== undefined && { scoreLayer: this.#scoreLayer }),
+    }
     const from = (row: Tensor) =>
-      new InputAttribution(this.model, { method: 'deeplift', baseline: row, batchSize, input, ...smooth })
+      new InputAttribution(this.model, { method: 'deeplift', baseline: row, batchSize, input, ...own })
     const found = await meanOverBaselines(rows, from, inputs, options)
     const conditions = await conditionsOrDispose(
       found.output,

@@ -30,6 +30,11 @@ export interface InputAttributionOptions {
    */
   readonly maxDistance?: number
   readonly smooth?: Smoothing
+  /**
+   * The layer whose output the target is of, in place of the model's. With the target `{ kind: 'element', at: [5, 3, 4] }` that is
+   * one unit of it: channel 5 at row 3 and column 4. The last call of the layer counts.
+   */
+  readonly scoreLayer?: string
   /** Which of the model's inputs the attribution is of, from 0, where there are several. The first by default. */
   readonly input?: number
   /**

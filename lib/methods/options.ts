@@ -31,10 +31,13 @@ export interface MethodSettings {
   /** See `AttentionMapOptions`. */
   readonly tokens?: readonly [rows: number, columns: number]
   readonly skip?: number
+  readonly blocks?: readonly string[]
   readonly baseline?: number
   readonly maxSigma?: number
   readonly fraction?: number
   readonly maxDistance?: number
+  /** See `InputAttributionOptions.scoreLayer`. */
+  readonly scoreLayer?: string
   /** All inputs of a model that takes several, in order, with null in the place of the images. */
   readonly inputs?: readonly Value[]
 }
@@ -124,6 +127,12 @@ export const methodOptions = {
     help: 'how far an element may be from the straight line, as a share of it',
     flag: 'F',
   },
+  scoreLayer: {
+    of: inputMethods,
+    otherwise: "the model's output",
+    help: 'the layer whose output the target is of: with the target { kind: "element", at: [...] } one unit of it',
+    flag: 'PATH',
+  },
   smooth: {
     of: inputMethods,
     otherwise: 'none',
@@ -174,6 +183,12 @@ export const methodOptions = {
     otherwise: 'what leaves a whole grid',
     help: 'how many tokens before them are not patches: class token, registers',
     flag: 'N',
+  },
+  blocks: {
+    of: ['legrad'],
+    otherwise: 'modules of one type side by side',
+    help: "the paths of the transformer's blocks, with commas between",
+    flag: 'PATHS',
   },
   masks: { of: ['rise'], otherwise: '1000', help: 'how many random masks', flag: 'N' },
   grid: { of: ['rise'], otherwise: '7', help: 'the cells of a mask in each direction' },

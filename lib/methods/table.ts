@@ -173,6 +173,14 @@ const attention: Readonly<Record<AttentionMethod, MethodRow>> = {
     paper: null,
     peers: {},
   },
+  legrad: {
+    title: 'LeGrad',
+    formula:
+      'mean over blocks, heads and rows of max(dA, 0), dA of the score that the output of the block has by itself',
+    signed: false,
+    paper: 'arXiv:2404.03214',
+    peers: {},
+  },
   'transformer-attribution': {
     title: 'Transformer attribution',
     formula: 'R <- R + mean over heads of max(A dA, 0) R; the row of the class token',

@@ -76,6 +76,7 @@ MapPlan to_map_plan(const Napi::Object& plan) {
   for (const auto& name : to_texts(plan.Get("methods"), "A method")) maps.methods.push_back(&layer_method(name));
   const auto relu = plan.Get("relu");
   maps.relu = relu.IsUndefined() || relu.ToBoolean();
+  maps.contributions = plan.Get("contributions").ToBoolean();
   maps.eigen_smooth = plan.Get("eigenSmooth").ToBoolean();
   maps.input_size = plan.Get("inputSize").ToBoolean();
   maps.aggregate = parse_name<Aggregate>(
@@ -148,11 +149,13 @@ Goal to_goal(const Napi::Object& object) {
                                          {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
   if (object.Get("scoresOnly").ToBoolean()) return ScoresOnly{};
   if (object.Get("fullGrad").ToBoolean()) return FullGradient{layers};
-  if (object.Get("attention").ToBoolean()) return AttentionGradients{};
+  if (object.Get("attention").ToBoolean()) return AttentionGradients{layers};
   if (!object.Get("inputGradient").ToBoolean()) {
-    LayerMaps maps{layers, to_map_plan(object), {}, {}};
+    LayerMaps maps{layers, to_map_plan(object), {}, {}, {}, {}, {}};
     if (const auto call = object.Get("call"); call.IsNumber()) maps.call = call.As<Napi::Number>().Int64Value();
     if (const auto part = object.Get("part"); part.IsArray()) maps.part = to_path(part);
+    if (const auto concepts = object.Get("concepts"); concepts.IsNumber())
+      maps.concepts = concepts.As<Napi::Number>().Int64Value();
     return maps;
   }
   if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())
@@ -171,6 +174,8 @@ PassPlan to_pass_plan(const Napi::Object& object) {
       {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});
   plan.input = static_cast<size_t>(number_or(object.Get("input"), 0));
   plan.input_said = object.Get("input").IsNumber();
+  if (const auto layer = object.Get("scoreLayer"); !layer.IsUndefined())
+    plan.score_layer = to_text(layer, "The path of a layer");
   if (const auto precision = object.Get("precision"); !precision.IsUndefined())
     plan.head_dtype =
         parse_name<at::ScalarType>(precision, "precision", {{"bfloat16", at::kBFloat16}, {"float16", at::kHalf}});

@@ -36,6 +36,8 @@ const ways = {
   'deeplift-shap': { rounds: 2, model: 'vgg11' },
   'internal-influence': { rounds: 2 },
   'layer-conductance': { rounds: 2 },
+  'layer-integrated-gradients': { rounds: 2 },
+  'layer-deeplift': { rounds: 5, model: 'vgg11' },
   'integrated-gradients': { rounds: 2 },
   occlusion: { rounds: 2 },
   'feature-ablation': { rounds: 2 },

@@ -183,11 +183,19 @@ test.serial('settings that only some methods take: as the classes take them', as
     using other = await byDefault.explain(input, { target })
     t.true(farthest(overChannels(found.attribution), overChannels(other.attribution)) > 0)
   }
+  // One unit of a layer: the last --target counts beside the one that all have.
+  const at = '{"kind":"element","at":[2,3,4]}'
+  const flags = ['--method', 'gradient', '--score-layer', layer, '--target', at]
+  const unit = explain(image, join(folder, 'unit'), flags)
+  t.is(unit.code, 1, 'the other target is a class, which the layer has none of')
+  t.regex(unit.stderr, /what layer 'features' returned/)
   for (const [flags, expected] of [
     [['--max-sigma', 'x'], /--max-sigma requires a number, not "x"/],
     [['--max-sigma', '-1'], /--max-sigma|ambiguous/],
     [['--fraction=2', '--method', 'guided-ig'], /--fraction/],
     [['--max-distance', '0.1', '--method', 'gradcam'], /--max-distance/],
+    [['--score-layer', 'features', '--method', 'gradcam'], /--score-layer/],
+    [['--blocks', 'a,b', '--method', 'gradcam'], /--blocks/],
   ] as const)
     t.regex(explain(image, join(folder, 'no'), ['--method', 'blur-ig', ...flags]).stderr, expected)
 })

@@ -223,6 +223,19 @@ the heads is left out, and rows are divided by their sums.`,
       'Neither library has it. vit-explain also leaves out the least nine tenths of each matrix by default, and divides by the sums of rows in a way that is right for one image alone; here nothing is left out.',
     ],
   },
+  legrad: {
+    idea: `Each block of the transformer is asked for itself: what would the model answer, were this block the last one before its head? How
+much that score grows with the attention to a token, over all blocks, heads and attending tokens, is the map. Nothing is multiplied from layer
+to layer.`,
+    use: ['Deep transformers, where products over layers lose the object; models whose class token gathers late.'],
+    avoid: [
+      'Models whose last blocks have another width than the first, which cannot take the place of the last.',
+      'Where time matters: the model runs once more for each block.',
+    ],
+    others: [
+      "Neither library has it. As the paper; the authors' code for CLIP takes the mean of all tokens of a block, and the last two blocks alone; here the model's own head decides, and `blocks` names others than all. The paper's min-max normalisation is left to the drawing.",
+    ],
+  },
   'transformer-attribution': {
     idea: `Relevance is passed from layer to layer: a head counts where its attention and the gradient of the score agree, and what a token had
 before is kept.`,
