@@ -54,8 +54,8 @@ export interface AttentionMapOptions extends TokenOptions {
   /** Which of the model's inputs holds the images, from 0, where there are several. The first by default. */
   readonly input?: number
   /**
-   * For legrad: the paths of the transformer's blocks, whose outputs have the shape of that of the last of them. By default the longest
-   * row of modules of one type that lie side by side, such as blocks.0 to blocks.11.
+   * For legrad: the paths of the transformer's blocks, whose outputs have the shape of that of the last of them. By default the row
+   * of modules of one type side by side that has the most parameters, such as blocks.0 to blocks.11.
    */
   readonly blocks?: readonly string[]
 }

@@ -2,8 +2,8 @@ import { GradCamError } from '../base/errors.js'
 import { checkModel, type Model } from '../model/model.js'
 
 /**
- * The blocks of a transformer, in order: the longest row of modules of one type side by side, of which none lies inside another of the
- * row's parts. Of rows as long as that it is the one with the most parameters.
+ * The blocks of a transformer, in order: of all rows of modules of one type side by side that with the most parameters, which is most of
+ * the model.
  *
  * @throws GradCamError ERR_NO_ATTENTION where no two modules are side by side
  */
@@ -20,7 +20,7 @@ export function suggestBlocks(model: Model): readonly string[] {
   }
   const [best] = [...rows.values()]
     .filter(({ paths }) => paths.length > 1)
-    .sort((a, b) => b.paths.length - a.paths.length || b.parameters - a.parameters)
+    .sort((a, b) => b.parameters - a.parameters || b.paths.length - a.paths.length)
   if (best) return best.paths
   throw new GradCamError(
     'ERR_NO_ATTENTION',

@@ -109,9 +109,9 @@ run('the blocks of LeGrad are found, or named; others are refused', async (t) =>
   using found = await new AttentionMap(model, { method: 'legrad' }).explain(both, { target })
   t.deepEqual(await explain(names), found.cam.tolist())
   t.deepEqual(await explain(names.toReversed()), found.cam.tolist(), 'in any order')
-  await t.throwsAsync(explain(['blocks.0', 'blocks.1', 'norm']), {
+  await t.throwsAsync(explain(['blocks.0', 'blocks.1.norm1', 'blocks.2']), {
     code: 'ERR_NO_ATTENTION',
-    message: /'norm' has no attention of its own/,
+    message: /'blocks.1.norm1' has no attention of its own/,
   })
   t.throws(() => new AttentionMap(model, { method: 'legrad', blocks: ['blocks.7'] }), { code: 'ERR_LAYER_NOT_FOUND' })
   t.throws(() => new AttentionMap(model, { method: 'attention-rollout', blocks: names }), {

@@ -135,13 +135,15 @@ def by_captum(model, layer, x, classes, deeplift):
     return {name: ask(copy.deepcopy(model)).detach() for name, ask in layers.items()}
 
 
-def by_neurons(model, layer, x, unit, deeplift):
+def by_neurons(model, x, layer, at, guided, deeplift):
     """What speaks for one unit of a layer, at the input."""
+    unit = tuple(at)
     neurons = {
         "gradient": lambda of: attr.NeuronGradient(*of).attribute(x.clone(), unit),
         "integrated-gradients": lambda of: attr.NeuronIntegratedGradients(*of).attribute(x.clone(), unit, 0.25, n_steps=STEPS),
-        "guided-backprop": lambda of: attr.NeuronGuidedBackprop(*of).attribute(x.clone(), unit),
     }
+    if guided:
+        neurons["guided-backprop"] = lambda of: attr.NeuronGuidedBackprop(*of).attribute(x.clone(), unit)
     if deeplift:
         neurons["deeplift"] = lambda of: attr.NeuronDeepLift(*of).attribute(x.clone(), unit, 0.25)
 
@@ -159,7 +161,7 @@ def run_model(name, job, folder, store):
     maps = {name: value.sum(1, keepdim=True) for name, value in channels.items()}
     if job["torch_cam"]:
         maps |= {name: value.detach() for name, value in by_torch_cam(model, layer, x, classes).items()}
-    neurons = by_neurons(model, layer, x, tuple(job["unit"]), deeplift)
+    neurons = by_neurons(model, x, **job["unit"])
     cases = {"peers": maps, "channels": channels, "neurons": neurons}
     cases = {kind: stored(values, store) for kind, values in cases.items()}
     return {"files": models.write_torchscript(name, model, x, folder), "input": store(x), "cases": cases}
