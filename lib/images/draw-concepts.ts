@@ -68,13 +68,14 @@ export async function drawConcepts(
   const [, , height, width] = image.shape as [number, number, number, number]
   const painted = await paint(image, maps, { alpha, most })
   const sharp = await loadSharp()
-  const canvas = sharp(painted, { raw: { width, height, channels: 3 }, limitInputPixels: false })
-  if (legend === undefined) return await canvas.png().toBuffer()
+  const base = sharp(painted, { raw: { width, height, channels: 3 }, limitInputPixels: false })
+  if (legend === undefined) return await base.png().toBuffer()
   const drawn = legendSvg(legend, width)
   const right = Math.max(0, drawn.width - width)
-  return await canvas
+  return await base
     .extend({ bottom: drawn.height, right, background: '#ffffff' })
     .composite([{ input: Buffer.from(drawn.svg), top: height, left: 0 }])
+    .removeAlpha() // which the legend brings
     .png()
     .toBuffer()
 }

@@ -25,10 +25,10 @@ on one concept alone, says which classes it stands for.`,
       'pytorch-grad-cam asks for a classifier of your own for the scores. Here what follows the layer is run on an activation that is the concept at every position, which is the same for a mean and a linear head.',
     ],
     typescript: `using factorization = new FeatureFactorization(model, { layer: 'features', concepts: 4 })
-using found = await factorization.explain(images)
+using found = await factorization.explain(input)
 found.maps // [N, 4, h, w]
 found.conceptScores() // [4, classes]
-await drawConcepts(image, found.maps, { legend: ['fur', 'grass', 'sky', 'rest'] }) // PNG`,
+await drawConcepts(denormalize(input, imagenet), found.maps, { legend: ['fur', 'grass', 'sky', 'rest'] }) // PNG`,
     note: `\`\`\`sh
 npx gradcam concepts a.jpg b.jpg --model model.pt --layer features --concepts 4 --labels labels.txt --out concepts
 \`\`\``,
@@ -53,9 +53,9 @@ what is left: \`at: [channel]\` is the whole channel.`,
       'Captum has a class for each method; here it is an option of all of them. Captum takes the unit as the index of a tuple.',
     ],
     typescript: `using explainer = new InputAttribution(model, { method: 'integrated-gradients', scoreLayer: 'features' })
-using found = await explainer.explain(input, { target: { kind: 'element', at: [5, 3, 4] } })
+using found = await explainer.explain(input, { target: { kind: 'element', at: [5, 1, 2] } })
 found.attribution // [N, 3, H, W]`,
-    shell: `--method integrated-gradients --score-layer features --target '{"kind":"element","at":[5,3,4]}'`,
+    shell: `--method integrated-gradients --score-layer features --target '{"kind":"element","at":[5,1,2]}'`,
   },
   'finer-cam': {
     title: 'Finer-CAM',
