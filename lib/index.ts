@@ -47,6 +47,7 @@ export type { NestedNumbers } from './tensor/elements.js'
 export { errorCodes, type ErrorCodeInfo } from './base/error-codes.js'
 export { GradCamError, type GradCamErrorCode, type GradCamErrorData, type GradCamErrorOptions } from './base/errors.js'
 export type { Execution, ExecutionOptions, ExecutionPath } from './explain/execution.js'
+export type { PrecisionChoice, PrecisionDType, PrecisionTrial, ReducedPrecision } from './explain/precision-choice.js'
 export type { Explained, ExplainOptions } from './explain/explained.js'
 export {
   FactorizationExplanation,

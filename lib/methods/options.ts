@@ -2,6 +2,7 @@ import { camMethods, type CamMethod, type CamMethodFacts } from '../cam/cam-meth
 import type { CamOptions } from '../cam/cam-options.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Execution } from '../explain/execution.js'
+import type { ReducedPrecision } from '../explain/precision-choice.js'
 import { inputMethods } from '../attribution/input-attribution.js'
 import type { Smoothing } from '../attribution/smoothing.js'
 import type { Value } from '../tensor/values.js'
@@ -10,7 +11,8 @@ import { methodNames, methods, type MethodName } from './table.js'
 /** Settings of methods besides the target. Each method uses those that it takes: see {@link methodOptions}. */
 export interface MethodSettings {
   readonly execution?: Execution
-  readonly precision?: 'bfloat16' | 'float16'
+  readonly precision?: ReducedPrecision | 'auto'
+  readonly precisionError?: number
   readonly eigenSmooth?: boolean
   readonly chunkSize?: number
   /** For layers that do not return [N, C, h, w]. */
@@ -38,7 +40,7 @@ export interface MethodSettings {
   readonly maxDistance?: number
   /** See `InputAttributionOptions.scoreLayer`. */
   readonly scoreLayer?: string
-  /** All inputs of a model that takes several, in order, with null in the place of the images. */
+  /** All inputs of a model that takes several, in order, with null where the images go. */
   readonly inputs?: readonly Value[]
 }
 

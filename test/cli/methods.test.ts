@@ -185,8 +185,8 @@ test.serial('settings that only some methods take: as the classes take them', as
   }
   // One unit of a layer: the last --target counts beside the one that all have.
   const at = '{"kind":"element","at":[2,3,4]}'
-  const flags = ['--method', 'gradient', '--score-layer', layer, '--target', at]
-  const unit = explain(image, join(folder, 'unit'), flags)
+  const given = ['--method', 'gradient', '--score-layer', layer, '--target', at]
+  const unit = explain(image, join(folder, 'unit'), given)
   t.is(unit.code, 1, 'the other target is a class, which the layer has none of')
   t.regex(unit.stderr, /what layer 'features' returned/)
   for (const [flags, expected] of [

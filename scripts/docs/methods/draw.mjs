@@ -91,17 +91,17 @@ function plainCaption(/** @type {string} */ name) {
  */
 export async function drawImages(folder, { again }) {
   mkdirSync(folder, { recursive: true })
-  const wanted = (/** @type {string} */ name) =>
+  const requested = (/** @type {string} */ name) =>
     isDrawn(name) && (again || !existsSync(join(folder, `${slugOf(name)}.webp`)))
   const others = ['image', 'feature-factorization', 'finer-cam', 'neuron-attribution', 'refinecam', 'smoothgrad']
-  if (![...others, ...Object.keys(methods)].some(wanted)) return
+  if (![...others, ...Object.keys(methods)].some(requested)) return
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
   const targets = ['cat', 'dog'].map((label) => labels.indexOf(label))
   const model = await ScriptModule.load(join(root, 'samples', 'animals-densenet.pt'))
   const input = await loadImage(file, { size: [side, side], normalize: imagenet })
   const image = await loadImage(file, { size: [side, side] })
-  if (wanted('image'))
+  if (requested('image'))
     await sharp(await encodeImage(image, 'png'))
       .webp({ quality: 80 })
       .toFile(join(folder, 'image.webp'))
@@ -115,13 +115,13 @@ export async function drawImages(folder, { again }) {
     await strip(tiles, join(folder, `${slugOf(name)}.webp`))
   }
   for (const name of keysOf(methods)) {
-    if (!wanted(name)) continue
+    if (!requested(name)) continue
     const explainer = itemAt(makeMapExplainers(model, [name], methods[name].layered ? [layer] : [], fewer[name]), 0)
     await drawAll(name, async (target) => itemAt((await explainer.explain(input, { target })).maps, 0).map)
     explainer[Symbol.dispose]()
   }
   const finer = new Cam(model, { layers: [layer] })
-  if (wanted('finer-cam'))
+  if (requested('finer-cam'))
     await drawAll('finer-cam', async (of) => (await finer.explain(input, { target: { kind: 'finer', class: of } })).cam)
   const early = 'features.denseblock2'
   const product = {
@@ -130,17 +130,18 @@ export async function drawImages(folder, { again }) {
     aggregate: /** @type {const} */ ('product'),
   }
   const refined = new Cam(model, product)
-  if (wanted('refinecam')) await drawAll('refinecam', async (target) => (await refined.explain(input, { target })).cam)
+  if (requested('refinecam'))
+    await drawAll('refinecam', async (target) => (await refined.explain(input, { target })).cam)
   const saliency = new InputAttribution(model, { method: 'saliency', smooth })
-  if (wanted('smoothgrad'))
+  if (requested('smoothgrad'))
     await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))
-  if (wanted('neuron-attribution'))
+  if (requested('neuron-attribution'))
     await drawAll('neuron-attribution', async (target) => {
       const at = await strongestUnit(model, input, target)
       const explainer = new InputAttribution(model, { method: 'saliency', smooth, scoreLayer: layer })
       return (await explainer.explain(input, { target: { kind: 'element', at } })).attribution.mean(1, true)
     })
-  if (wanted('feature-factorization')) {
+  if (requested('feature-factorization')) {
     const found = await new FeatureFactorization(model, { layer, concepts: 4 }).explain(input)
     const legend = legendOf(found.conceptScores(), labels)
     await sharp(await drawConcepts(image, found.maps, { legend }))
