@@ -97,9 +97,9 @@ export class FactorizationExplanation<Output extends Value = Tensor> implements 
   /** The model's output for the images as they are, off the graph. */
   readonly output: Output
   readonly layer: string
-  /** [K, C]: what a position that shows the concept alone has in each channel of the layer; float64 for a float64 model, else float32. */
+  /** What a position that shows the concept alone has in each channel of the layer, [K, C]; float64 for a float64 model, else float32. */
   readonly concepts: Tensor
-  /** [N, K, h, w], at least zero, not normalised: how much of each concept a position shows. Of the same dtype. */
+  /** How much of each concept a position shows, [N, K, h, w], at least zero, not normalised; of the same dtype. */
   readonly maps: Tensor
   /** Whether the pass ran split or hooked: only what ran split has scores of concepts. */
   readonly execution: ExecutionPath
