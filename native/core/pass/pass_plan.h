@@ -72,10 +72,10 @@ enum class Execution { automatic, split, hooked };
 struct PassPlan {
   Goal goal;
   Execution execution = Execution::automatic;
-  std::optional<at::ScalarType> head_dtype;  // what comes before the first layer computes in it; requires a split
-  size_t input = 0;                          // which one of the model's inputs holds the images
-  bool input_said = false;                   // the caller said so
-  std::optional<std::string> score_layer;    // what it returns is what the target is of, and not the model's output
+  std::optional<at::ScalarType> head_dtype;     // what comes before the first layer computes in it; requires a split
+  size_t input = 0;                             // which one of the model's inputs holds the images
+  bool input_said = false;                      // the caller said so
+  std::optional<std::string> score_layer = {};  // what it returns is what the target is of, and not the model's output
 
   template <typename Alternative>
   const Alternative* explains() const {
