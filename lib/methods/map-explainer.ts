@@ -36,7 +36,18 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
       const own = {
-        ...pickSettings(settings, ['steps', 'smooth', 'seed', 'baseline', 'maxSigma', 'fraction', 'maxDistance']),
+        ...pickSettings(settings, [
+          'steps',
+          'smooth',
+          'seed',
+          'baseline',
+          'maxSigma',
+          'fraction',
+          'maxDistance',
+          'composite',
+          'low',
+          'high',
+        ]),
         ...at(settings),
       }
       return single(

@@ -3,6 +3,7 @@ import type { CamOptions } from '../cam/cam-options.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Execution } from '../explain/execution.js'
 import { inputMethods } from '../attribution/input-attribution.js'
+import { compositeNames, type CompositeName, type RelevanceRules } from '../attribution/composites.js'
 import type { Smoothing } from '../attribution/smoothing.js'
 import type { Value } from '../tensor/values.js'
 import { methodNames, methods, type MethodName } from './table.js'
@@ -35,6 +36,10 @@ export interface MethodSettings {
   readonly maxSigma?: number
   readonly fraction?: number
   readonly maxDistance?: number
+  /** See `InputAttributionOptions`. */
+  readonly composite?: CompositeName | RelevanceRules
+  readonly low?: number | readonly number[]
+  readonly high?: number | readonly number[]
   /** All inputs of a model that takes several, in order, with null in the place of the images. */
   readonly inputs?: readonly Value[]
 }
@@ -123,6 +128,24 @@ export const methodOptions = {
     otherwise: '0.02',
     help: 'how far an element may be from the straight line, as a share of it',
     flag: 'F',
+  },
+  composite: {
+    of: ['lrp'],
+    otherwise: "'epsilon-plus'",
+    help: `which rules layers follow: ${compositeNames.join(', ')}; in TypeScript and JSON also the rules themselves`,
+    flag: 'NAME',
+  },
+  low: {
+    of: ['lrp'],
+    otherwise: 'to be given for epsilon-gamma-box',
+    help: 'the least value of the input as the model gets it, or one for each channel',
+    flag: 'V[,V...]',
+  },
+  high: {
+    of: ['lrp'],
+    otherwise: 'to be given for epsilon-gamma-box',
+    help: 'the greatest value, likewise',
+    flag: 'V[,V...]',
   },
   smooth: {
     of: inputMethods,
