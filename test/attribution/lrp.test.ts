@@ -46,8 +46,12 @@ const zennits = {
   relevance_functions: { zennit: 'relevance_plain', only: ['epsilon-plus', 'epsilon-gamma-box'] },
   relevance_residual: {},
   relevance_in_place: { zennit: 'relevance_residual', only: ['epsilon', 'epsilon-alpha2-beta1'] },
-  relevance_dense: {},
-  relevance_dense_functions: { zennit: 'relevance_dense', only: ['epsilon-plus-flat', 'epsilon-gamma-box'] },
+  relevance_dense: { merges: false },
+  relevance_dense_functions: {
+    merges: false,
+    zennit: 'relevance_dense',
+    only: ['epsilon-plus-flat', 'epsilon-gamma-box'],
+  },
   relevance_single: { only: single },
 }
 const peer = await peerReference('peer_relevance.py', {
@@ -159,7 +163,8 @@ runPeer("as Captum's LRP, where it has rules", async (t) => {
   const rule = { rule: 'epsilon', epsilon: 1e-9 } as const
   using lrp = new Lrp(model, { composite: { convolution: rule, linear: rule, epsilon: 1e-9 } })
   using found = await lrp.explain(input, { target: classes })
-  assertParity(t, found.attribution, peer!.tensor(name, 'peers', 'captum'), 'captum', 1e-9)
+  // Its epsilon is in the denominators of max-pools as well, where relevance passes here.
+  assertParity(t, found.attribution, peer!.tensor(name, 'peers', 'captum'), 'captum', 1e-6)
 })
 
 test.serial('what is not explained needs no rule', async (t) => {

@@ -2,8 +2,8 @@
 
     python3 test/python/peer_relevance.py JOB.json OUT
 
-JOB.json: {"models": {NAME: {"classes": [...], "size": [...], "captum": bool, "zennit": NAME of a net with the same parameters
-that is made of modules alone}}}. zennit sees modules alone, so that a net of functions is compared with its twin. An addition is a
+JOB.json: {"models": {NAME: {"classes": [...], "size": [...], "captum": bool, "merges": bool, "zennit": NAME of a net with the
+same parameters that is made of modules alone}}}. Without "merges" no batch norm is merged. zennit sees modules alone, so that a net of functions is compared with its twin. An addition is a
 module of its own there, as zennit asks for. Relevance begins as the logit.
 """
 
@@ -75,11 +75,12 @@ def as_zennit_asks(model):
     return model
 
 
-def relevance_by_zennit(model, composite, x, classes):
+def relevance_by_zennit(model, composite, x, classes, merges):
     from zennit.attribution import Gradient
     from zennit.canonizers import SequentialMergeBatchNorm
 
-    composite.canonizers = [SequentialMergeBatchNorm()]
+    # By the order in which modules are registered, whatever the pass does.
+    composite.canonizers = [SequentialMergeBatchNorm()] if merges else []
     target = torch.eye(5, dtype=x.dtype)[classes]
     with Gradient(model=model, composite=composite) as attributor:
         _, relevance = attributor(x.clone(), lambda output: output.detach() * target)
@@ -101,7 +102,7 @@ def run_model(name, job, folder, store):
             continue
         twin = models.build(job.get("zennit", name), 0)
         twin.load_state_dict(model.state_dict())
-        relevance = relevance_by_zennit(as_zennit_asks(twin), composites(x)[what], x, job["classes"])
+        relevance = relevance_by_zennit(as_zennit_asks(twin), composites(x)[what], x, job["classes"], job.get("merges", True))
         cases[what] = store(relevance)
     if job.get("captum"):
         cases["captum"] = store(relevance_by_captum(models.build(name, 0), x, job["classes"]))

@@ -100,19 +100,22 @@ class Residual(nn.Module):
         return self.head(self.pool(self.blocks(self.stem(x))))
 
 
-class InPlace(Residual):
-    """The same with `+=` and a functional ReLU over the sum's memory, as torchvision writes it."""
-
-    def block(self, block: Block, x: Tensor) -> Tensor:
-        y = block.bn2(block.conv2(block.relu1(block.bn1(block.conv1(x)))))
-        y += block.shortcut(x)
-        return F.relu_(y)
+class InPlaceBlock(Block):
+    """The same with `+=` and a functional ReLU over the sum's memory."""
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        x = self.block(self.blocks[0], x)
-        x = self.block(self.blocks[1], x)
-        return self.head(x.mean([2, 3]))
+        y = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        y += self.shortcut(x)
+        return F.relu_(y)
+
+
+class InPlace(Residual):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(InPlaceBlock(6, 6, 1), InPlaceBlock(6, 10, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.stem(x)).mean([2, 3]))
 
 
 class Dense(nn.Module):

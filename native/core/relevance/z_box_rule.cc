@@ -17,8 +17,8 @@ Tensor bound_like(const Tensor& bound, const Tensor& x, const char* name) {
 }  // namespace
 
 // R_i = sum_j (x_i w_ij - low_i w_ij+ - high_i w_ij-) / z_j R_j, z_j the sum of these: Montavon et al. 2017,
-// "Explaining Nonlinear Classification Decisions with Deep Taylor Decomposition", doi:10.1016/j.patcog.2016.11.008,
-// equation 16. For the layer that sees pixels, whose least and greatest values are low and high.
+// "Explaining Nonlinear Classification Decisions with Deep Taylor Decomposition", doi:10.1016/j.patcog.2016.11.008. For
+// the layer that sees pixels, whose least and greatest values are low and high.
 Tensor z_box_rule(const WeightedLayer& layer, const Tensor& relevance, const Rule& rule) {
   const auto low = bound_like(rule.low, layer.x, "low"), high = bound_like(rule.high, layer.x, "high");
   const auto up = layer.weight.clamp_min(0), down = layer.weight.clamp_max(0);
