@@ -70,12 +70,13 @@ const refused = {
   relevance_softmax: ['softmax', ''],
 }
 const derivedNets = ['relevance_norm_first', 'relevance_arithmetic'] as const
+const exported = ['relevance_plain', 'relevance_in_place', 'relevance_dense_functions']
 const job = {
   models: {
-    ...Object.fromEntries(derivedNets.map((name) => [name, { classes, derive: true }])),
+    ...Object.fromEntries(exported.map((name) => [name, { classes, export: true }])),
+    ...Object.fromEntries(derivedNets.map((name) => [name, { classes, derive: true, export: true }])),
     ...Object.fromEntries(Object.keys(refused).map((name) => [name, { classes }])),
     relevance_two_outputs: { classes },
-    relevance_plain: { classes },
     part_in_place: { classes },
   },
 }
@@ -155,6 +156,21 @@ for (const kind of ['scripted', 'traced'] as const) {
     t.true(error!.message.includes(`${details.operator} in layer '${details.layer}'`), error!.message)
   })
 }
+
+for (const name of [...exported, ...derivedNets])
+  test.serial(`${name}: an exported program as its trace`, async (t) => {
+    using traced = await ScriptModule.load(derived.file(name, 'traced'))
+    using model = await ScriptModule.load(derived.file(name, 'exported'))
+    using input = toTensor(derived.input(name))
+    for (const what of ['epsilon', 'epsilon-plus-flat']) {
+      using of = new Lrp(traced, options[what])
+      using lrp = new Lrp(model, options[what])
+      using expected = await of.explain(input, { target: classes })
+      using found = await lrp.explain(input, { target: classes })
+      assertParity(t, found.attribution, values(expected.attribution), what, 1e-12)
+      t.is(found.intercepted, expected.intercepted)
+    }
+  })
 
 runPeer("as Captum's LRP, where it has rules", async (t) => {
   const name = 'relevance_unnormed'

@@ -2,8 +2,8 @@
 
     python3 test/python/relevance.py JOB.json OUT
 
-JOB.json: {"models": {NAME: {"classes": [...], "derive": bool}}}. Where nothing is to be derived the files and the input are all
-there is. Nothing here is differentiated, and no rule is applied to a weight: batch norms are in the matrices as they are.
+JOB.json: {"models": {NAME: {"classes": [...], "derive": bool, "export": bool}}}. Where nothing is to be derived the files and
+the input are all there is. Nothing here is differentiated, and no rule is applied to a weight: batch norms are in the matrices as they are.
 """
 
 import torch
@@ -147,10 +147,22 @@ def arithmetic(net, x, target, first, convolution, linear):
 DERIVATIONS = {"relevance_norm_first": norm_first, "relevance_arithmetic": arithmetic}
 
 
-@torch.no_grad()
+def files_of(name, job, model, x, folder):
+    files = models.write_torchscript(name, model, x, folder)
+    if job.get("export"):
+        files["exported"] = f"{name}.pt2"
+        torch.export.save(torch.export.export(model, (x.clone(),)), str(folder / files["exported"]))
+    return files
+
+
 def run_model(name, job, folder, store):
     model, x = models.build(name, 0), models.example(name, 1)
-    files = {"files": models.write_torchscript(name, model, x, folder), "input": store(x)}
+    files = {"files": files_of(name, job, model, x, folder), "input": store(x)}
+    with torch.no_grad():
+        return {**files, "cases": {"derived": cases_of(name, job, model, x, store)}}
+
+
+def cases_of(name, job, model, x, store):
     cases = {}
     if job.get("derive"):
         cases["scores"] = store(model(x)[range(len(x)), job["classes"]])
@@ -159,7 +171,7 @@ def run_model(name, job, folder, store):
                 continue  # the bounds of the input are not those of its first layer
             parts = [DERIVATIONS[name](model, x[i : i + 1], c, *rules) for i, c in enumerate(job["classes"])]
             cases[what] = store(torch.cat(parts))
-    return {**files, "cases": {"derived": cases}}
+    return cases
 
 
 if __name__ == "__main__":
