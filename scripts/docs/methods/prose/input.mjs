@@ -110,8 +110,8 @@ To each denominator epsilon is added with the sign that it has. A composite says
 | \`epsilon-gamma-box\` | z-box | gamma, 0.25 | epsilon |
 
 In TypeScript a composite may also be \`{ first, convolution, linear }\`, each a rule with its numbers, such as
-\`{ rule: 'gamma', gamma: 0.1 }\`; \`first\` is each layer with a weight that no other such layer precedes. Activations and max-pooling's
-winners pass relevance on. Residual additions, average pooling and other sums with fixed coefficients follow the epsilon rule. Batch norms
+\`{ rule: 'gamma', gamma: 0.1 }\`; \`first\` is each layer with a weight that no other such layer precedes. Activations pass relevance on,
+and max-pooling gives it to the winner. Residual additions, average pooling and other sums with fixed coefficients follow the epsilon rule. Batch norms
 are merged into the convolution or linear layer that they follow, or else lead to; one between a concatenation and a ReLU passes relevance
 on. The model itself is not changed. \`new Lrp(model, { composite })\` is the same with the options of this method alone. Bach et al. 2015
 have the epsilon and the alpha-beta rule; gamma and an overview are in Montavon et al. 2019,
