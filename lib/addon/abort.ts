@@ -26,7 +26,7 @@ const lookEvery = 100
 let nextTicket = 1
 
 /**
- * Runs a native call that can be cancelled by its ticket. This is the one place that listens to signals.
+ * Runs a native call that can be cancelled by its ticket. No other function listens to signals.
  *
  * @param discard frees a result that arrives after the caller has stopped waiting for it
  * @param onProgress for a call that counts its runs; an error of it ends the call

@@ -46,7 +46,7 @@ export interface NativeBinding {
   setErrorFactory(
     factory: (code: never, problem: string, remedy?: string, details?: Readonly<Record<string, unknown>>) => Error,
   ): void
-  /** `listener` is called with warnings of LibTorch and models where the result of a call has no place for them. */
+  /** `listener` is called with warnings of LibTorch and models where the result of a call cannot hold them. */
   setWarningListener(listener: (texts: readonly string[]) => void): void
   /** Cancels the call that was given this ticket. */
   cancel(ticket: number): void
@@ -124,6 +124,14 @@ export interface NativeBinding {
     alpha: number,
     result: Uint8Array | Uint16Array,
   ): Promise<void>
+  /** See native/core/images/superpixels.h. */
+  superpixels(
+    images: TensorHandle,
+    segments: number,
+    compactness: number,
+    iterations: number,
+    ticket: number,
+  ): Promise<TensorHandle>
   /** See native/core/images/overlay.h; `colors` as for `drawMap`. */
   overlay(images: TensorHandle, maps: TensorHandle, colors: Float32Array, alpha: number): TensorHandle
   colorize(values: TensorHandle, colors: Float32Array): TensorHandle

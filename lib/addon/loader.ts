@@ -39,7 +39,7 @@ function load(): { binding: NativeBinding; file: string } {
   try {
     return { binding: withShortSpin(() => require(/* turbopackIgnore: true */ file) as NativeBinding), file }
   } catch (cause) {
-    // A bundler put something else in the place of `require`.
+    // A bundler put something else instead of `require`.
     if ((cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND' && existsSync(file))
       throw new GradCamError('ERR_ADDON_LOAD', bundled(null), { details: { file }, cause })
     const builtWith = info

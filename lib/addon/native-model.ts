@@ -43,6 +43,8 @@ export interface ModelHandle {
   modules(): SubmoduleInfo[]
   /** The operators that its code may call, by qualified name: 'aten::conv2d'. */
   operators(): string[]
+  /** What tells it from other models: see native/core/model/fingerprint.h. Empty where it has no parameters. */
+  fingerprint(ticket: number): Promise<string>
   /** What `forward` takes, in order. `takesObject`: a dict or a named tuple. */
   arguments(): NativeArgument[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>

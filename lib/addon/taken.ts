@@ -22,7 +22,7 @@ export const addonsFolder = (cache: string = cacheFolder()): string => join(cach
 
 /**
  * The folders in which an addon may lie that was taken for this package: in the user's cache, or where that cannot be written, in
- * one of this user's own among the temporary files. Other sources, another LIBTORCH and another place of the package have another.
+ * one of this user's own among the temporary files. Other sources, another LIBTORCH and another folder of the package have another.
  */
 export function takenFolders(): string[] {
   const named = process.env['LIBTORCH'] ? resolve(process.env['LIBTORCH']) : ''

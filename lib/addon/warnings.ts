@@ -4,7 +4,7 @@ const most = 1000
 
 /**
  * Emits warnings of LibTorch and of models as warnings of Node.js, each text once: on standard error, unless the program
- * listens to `process.on('warning')` or was started with --no-warnings. For results that have no place for them.
+ * listens to `process.on('warning')` or was started with --no-warnings. For results that cannot hold them.
  */
 export function announceWarnings(texts: readonly string[] = []): void {
   for (const text of texts) {

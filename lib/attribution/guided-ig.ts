@@ -43,13 +43,13 @@ class GuidedPath {
   /**
    * The elements with the least gradients go on, until the distance to the input is what it should be.
    *
-   * @param share of the straight line that lies behind then
+   * @param share of the straight line covered after this step
    */
   advance(gradient: Float64Array, share: number, { fraction, maxDistance }: PathBounds): void {
     if (this.#whole === 0) return
     const { at, attribution } = this
     const [least, most] = [Math.max(share - maxDistance, 0), Math.min(share + maxDistance, 1)]
-    const wanted = this.#whole * (1 - share)
+    const goal = this.#whole * (1 - share)
     const sizes = gradient.map(Math.abs)
     for (let gamma = Infinity; gamma > 1;) {
       const before = at.slice()
@@ -59,7 +59,7 @@ class GuidedPath {
         if (way !== 0 && ((at[i] as number) - start) / way < least) at[i] = this.#onLine(i, least)
       }
       const now = this.#distance()
-      if (isClose(wanted, now)) gamma = 0
+      if (isClose(goal, now)) gamma = 0
       else {
         for (let i = 0; i < at.length; i++) if (at[i] === this.#onLine(i, most)) sizes[i] = Infinity
         const threshold = smallest(sizes, Math.floor(fraction * (sizes.length - 1)))
@@ -68,7 +68,7 @@ class GuidedPath {
         for (let i = 0; i < at.length; i++)
           if (chosen(i)) movable += Math.abs((at[i] as number) - this.#onLine(i, most))
         if (!(movable > 0)) return // gradients that are not numbers choose nothing
-        gamma = (now - wanted) / movable
+        gamma = (now - goal) / movable
         for (let i = 0; i < at.length; i++) {
           if (!chosen(i)) continue
           const end = this.#onLine(i, most)

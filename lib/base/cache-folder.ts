@@ -11,3 +11,6 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (process.platform === 'win32') return join(env['LOCALAPPDATA'] || join(homedir(), 'AppData', 'Local'), 'gradcam')
   return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'gradcam')
 }
+
+/** Where the measurements of `precision: 'auto'` are kept, a file of JSON each. */
+export const precisionFolder = (): string => join(cacheFolder(), 'precision')

@@ -30,10 +30,10 @@ const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = constants as Partial
 /**
  * Writes a file whole or not at all: a reader of the path sees what was there before, or all of it, even where the process or
  * the machine dies. Everything that the package writes for its user goes through here: a file is opened that did not exist,
- * which no link can lead to another place; it is filled and brought to the disk; and then it takes the path. A link that has
+ * which no link can redirect; it is filled and brought to the disk; and then it takes the path. A link that has
  * the path is replaced, not followed.
  *
- * Throws the errors of the system, and what the function throws. Nothing is left behind then.
+ * Throws the errors of the system, and what the function throws. No file is left then.
  */
 export async function writeWhole(path: string, content: Content, options: WriteOptions = {}): Promise<void> {
   const { partial = join(dirname(path), `.gradcam-${randomUUID()}.partial`), mode = 0o666 } = options

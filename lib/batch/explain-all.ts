@@ -75,15 +75,20 @@ function make(
     method,
     layer,
     precision,
+    precisionError,
     reshape,
     part,
     call,
     inputs,
-  }: Pick<ExplainAllOptions, 'method' | 'layer' | 'precision' | 'reshape' | 'part' | 'call' | 'inputs'>,
+  }: Pick<
+    ExplainAllOptions,
+    'method' | 'layer' | 'precision' | 'precisionError' | 'reshape' | 'part' | 'call' | 'inputs'
+  >,
 ): BatchExplainer[] {
   const made: BatchExplainer[] = []
   const own = {
     ...(precision !== undefined && { precision }),
+    ...(precisionError !== undefined && { precisionError }),
     ...(reshape !== undefined && { reshape }),
     ...(part !== undefined && { part }),
     ...(call !== undefined && { call }),

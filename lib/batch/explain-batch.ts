@@ -5,6 +5,7 @@ import { disposeValue, type Value } from '../tensor/values.js'
 import type { Item } from './input.js'
 import type { MapValues } from '../images/draw-map.js'
 import type { MapCondition } from '../explain/condition.js'
+import type { PrecisionChoice } from '../explain/precision-choice.js'
 import type { MethodMap, MapExplainer } from '../methods/method-maps.js'
 import type { MethodName } from '../methods/table.js'
 import { endingOf, notesOf, type Ending, type ModelNote } from '../model/model-notes.js'
@@ -18,7 +19,7 @@ import { jointTarget } from './target.js'
 /** A model, and what explains by it. */
 export interface BatchExplainer {
   readonly model: Model
-  /** All inputs of a model that takes several, with null in the place of the images. */
+  /** All inputs of a model that takes several, with null where the images go. */
   readonly inputs?: readonly Value[] | undefined
   readonly explainer: MapExplainer
 }
@@ -58,6 +59,8 @@ export interface ExplainedMaps {
   readonly maps: readonly ExplainedMap[]
   readonly notes: readonly ModelNote[]
   readonly warnings: readonly string[]
+  /** See {@link ExplainedInput.precision}. */
+  readonly precision: PrecisionChoice | null
 }
 
 /** Explains inputs of one shape and of one kind of target, in one pass, by an explainer of one map. */
@@ -96,7 +99,15 @@ export async function explainMaps(
   const inputs = batch.map(({ prepared }) => prepared.input)
   using input = await callOperatorAsync(functions.cat, [inputs, 0], { signal })
   const target = jointTarget(batch.map(({ item }) => item.target))
-  const { output, targets, scores, maps, warnings = [], of } = await explainer.explain(input, { target, signal })
+  const {
+    output,
+    targets,
+    scores,
+    maps,
+    warnings = [],
+    of,
+    precision = null,
+  } = await explainer.explain(input, { target, signal })
   try {
     const rows: (readonly ExplainedMap[])[] = []
     for (const each of maps) rows.push(await mapRows(each, signal))
@@ -113,6 +124,7 @@ export async function explainMaps(
       maps: rows.map((ofMap) => ofMap[i] as ExplainedMap),
       notes,
       warnings,
+      precision,
     }))
   } finally {
     for (const { map } of maps) map.dispose()

@@ -10,7 +10,7 @@ export function makeExplainer(
   name: MethodName,
   model: Model,
   layer: string | null,
-  settings: Pick<MethodSettings, 'precision' | 'reshape' | 'part' | 'call' | 'inputs'> = {},
+  settings: Pick<MethodSettings, 'precision' | 'precisionError' | 'reshape' | 'part' | 'call' | 'inputs'> = {},
 ): MapExplainer {
   expect.oneOf('method', name, methodNames)
   const { layered, by } = methods[name]
@@ -19,6 +19,8 @@ export function makeExplainer(
   if (!layered && layer) throw invalid('layer', `left out for the method ${name}, which takes none`, layer)
   if (settings.precision !== undefined && by !== 'Cam')
     throw invalid('precision', `left out for the method ${name}, which takes none`, settings.precision)
+  if (settings.precisionError !== undefined && settings.precision !== 'auto')
+    throw invalid('precisionError', "left out unless `precision` is 'auto'", settings.precisionError)
   for (const setting of ['reshape', 'part', 'call'] as const)
     if (settings[setting] !== undefined && !layered)
       throw invalid(setting, `left out for the method ${name}, which takes no layer`, settings[setting])

@@ -6,6 +6,7 @@ import { checkDecodeLimits } from '../images/load-image.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { CamOptions } from '../cam/cam-options.js'
 import type { Reshape } from '../cam/reshape.js'
+import type { ReducedPrecision } from '../explain/precision-choice.js'
 import type { MethodName } from '../methods/table.js'
 import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
 import { readOtherInputs } from '../methods/other-inputs.js'
@@ -37,7 +38,9 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   /** The path of the layer to explain, for methods that require one. */
   layer?: string | undefined
   /** For methods that make maps of a layer: see {@link ExecutionOptions}. */
-  precision?: 'bfloat16' | 'float16' | undefined
+  precision?: ReducedPrecision | 'auto' | undefined
+  /** With precision 'auto': see {@link ExecutionOptions}. */
+  precisionError?: number | undefined
   /** For a layer that does not return [N, C, h, w]. */
   reshape?: Reshape | undefined
   /** For a layer that returns several tensors: see {@link CamOptions.part}. */
@@ -49,7 +52,7 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   /** The path to the part of the output that classes are of, where targets do not say it themselves: see `TargetOptions`. */
   of?: string | number | readonly (string | number)[]
   /**
-   * The model's other inputs, where it has several: all that it takes in order, with null in the place of the one that the
+   * The model's other inputs, where it has several: all that it takes in order, with null for the one that the
    * source gives. Tensors of one row are given to each image. Not disposed here, and not to be disposed before the run is over.
    */
   inputs?: readonly Value[] | undefined

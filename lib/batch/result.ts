@@ -4,6 +4,7 @@ import type { Pixels } from '../images/pixels.js'
 import type { MapValues } from '../images/draw-map.js'
 import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
 import type { MapCondition } from '../explain/condition.js'
+import type { PrecisionChoice } from '../explain/precision-choice.js'
 import type { ModelNote } from '../model/model-notes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { encodeMap, type BatchFile, type EncodeMapOptions } from './encode.js'
@@ -36,6 +37,7 @@ export interface ExplainedInput {
   readonly image: Pixels | null
   readonly framing: Framing
   readonly warnings: readonly string[]
+  readonly precision: PrecisionChoice | null
 }
 
 /** The explanation of one input. It owns its map and its image: dispose it after use. */
@@ -71,6 +73,8 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly size: readonly [height: number, width: number]
   /** What LibTorch and the model warned of when the batch of the input was explained, each text once. */
   readonly warnings: readonly string[]
+  /** What `precision: 'auto'` chose for its batch; null where it was not given. */
+  readonly precision: PrecisionChoice | null
   #explained: ExplainedInput | null
   #map: Tensor | undefined
   #extra: Extra | undefined
@@ -89,6 +93,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
       calls,
       notes,
       warnings,
+      precision,
       sha256,
       milliseconds,
       framing,
@@ -108,6 +113,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
     this.milliseconds = milliseconds
     this.framing = framing
     this.warnings = warnings
+    this.precision = precision
     this.size = image ? [image.height, image.width] : [framing.size[0], framing.size[1]]
     this.#explained = explained
   }

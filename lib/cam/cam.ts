@@ -15,7 +15,7 @@ import { expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { MapCondition } from '../explain/condition.js'
 import { Explainer } from '../explain/explainer.js'
-import { toExecutionPlan } from '../explain/execution.js'
+import { precisionLimit, toExecutionPlan } from '../explain/execution.js'
 import type { ExplainOptions, Run } from '../explain/explained.js'
 import { toNativeReshape } from './reshape.js'
 import type { Model } from '../model/model.js'
@@ -113,7 +113,7 @@ export class Cam extends Explainer {
     const given = { ...expect.options(options) }
     const methods = checkMethods(given.methods ?? ['gradcam'])
     const plan = toPlan(given, methods)
-    super(model, plan)
+    super(model, plan, precisionLimit(given))
     this.layers = plan.layers
     this.methods = methods
     this.#aggregated = plan.aggregate !== 'each'

@@ -25,12 +25,13 @@ export class GradCam extends Cam {
    *   forward ERR_NOT_SPLITTABLE, where execution 'split' or a precision was asked for and the model cannot be split
    */
   constructor(model: Model, layers: readonly string[], options: GradCamOptions = {}) {
-    const { execution, precision, reshape } = expect.options(options)
+    const { execution, precision, precisionError, reshape } = expect.options(options)
     super(model, {
       layers,
       methods: ['gradcam'],
       ...(execution !== undefined && { execution }),
       ...(precision !== undefined && { precision }),
+      ...(precisionError !== undefined && { precisionError }),
       ...(reshape !== undefined && { reshape }),
     })
   }

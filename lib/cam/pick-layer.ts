@@ -47,7 +47,7 @@ export async function pickLayer(
 
 /** What {@link pickLayer} may be told. */
 export interface PickOptions extends CallOptions {
-  /** All inputs of a model that takes several, in order, with null in the place of the noise. */
+  /** All inputs of a model that takes several, in order, with null where the noise goes. */
   readonly inputs?: readonly Value[] | undefined
   /** See `SuggestOptions`. */
   readonly target?: Target<Value> | undefined

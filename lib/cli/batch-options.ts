@@ -78,7 +78,12 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   precision: {
     type: 'string',
     value: 'TYPE',
-    help: 'bfloat16 or float16 for what comes before the layer: slightly other maps; on some processors faster, on others slower',
+    help: 'bfloat16 or float16 for what comes before the layer: slightly other maps; on some processors faster, on others slower. auto measures it at the first images, and takes what is fastest within --precision-error',
+  },
+  'precision-error': {
+    type: 'string',
+    value: 'E',
+    help: 'with --precision auto: how much an element of a map, normalised to [0, 1], may move; 0.05 by default',
   },
   ...preprocessOption,
   write: {
@@ -156,7 +161,8 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const of = readPath(values, 'of')
   const modelCache = single(values, 'model-cache')
   const precision =
-    values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16'] as const)
+    values['precision'] === undefined ? null : choice(values, 'precision', ['bfloat16', 'float16', 'auto'] as const)
+  const precisionError = readPrecisionError(single(values, 'precision-error'), precision)
   const preprocess =
     named === undefined
       ? usualPreprocess(weights, () => fixedSizeOf(choiceOfModel.file))
@@ -170,6 +176,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
       ...(modelCache !== undefined && { modelCache }),
       method,
       precision,
+      precisionError,
       layer,
       reshape,
       part,
@@ -227,6 +234,14 @@ function readAlpha(text: string): number {
   const alpha = Number(text)
   if (text.trim() !== '' && alpha >= 0 && alpha <= 1) return alpha
   throw usageError(`--alpha requires a number from 0 to 1, not "${text}".`)
+}
+
+function readPrecisionError(text: string | undefined, precision: string | null): number | null {
+  if (text === undefined) return null
+  if (precision !== 'auto') throw usageError('--precision-error goes with --precision auto.')
+  const most = Number(text)
+  if (text.trim() !== '' && most >= 0 && most < Infinity) return most
+  throw usageError(`--precision-error requires a number from 0 on, not "${text}".`)
 }
 
 /** Unlike wholeNumber also '1e9'. */

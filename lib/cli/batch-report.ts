@@ -111,7 +111,7 @@ function bar(): View {
 }
 
 function saySummary(
-  { explained, failed, before, files, seconds, errors, inputs, conditions, notes, warnings }: JobSummary,
+  { explained, failed, before, files, seconds, errors, inputs, conditions, precisions, notes, warnings }: JobSummary,
   out: string,
 ): void {
   const now = inputs - before
@@ -124,6 +124,8 @@ function saySummary(
   ]
   const empty = Object.entries(conditions).map(([state, count]) => `${count} ${state}`)
   if (empty.length > 0) parts.push(`of the maps ${empty.join(', ')}`)
+  for (const [dtype, count] of Object.entries(precisions ?? {}))
+    parts.push(`${count} in ${dtype}, as --precision auto chose`)
   if (before > 0) parts.push(`${before} of these before`)
   say(
     `${parts.join(', ')}; ${counted(files, 'file')} in ${out}, ${seconds.toFixed(1)} s, ${(now / seconds).toFixed(1)}/s`,

@@ -7,6 +7,7 @@ import { manualSeed } from '../addon/runtime.js'
 import type { Model } from '../model/model.js'
 import type { ExpectedInput } from '../model/expected-input.js'
 import type { ExecutionPath } from '../explain/execution.js'
+import { recordsOf } from '../explain/precision-memory.js'
 import { ScorePass } from '../explain/score-pass.js'
 import type { MethodSettings } from '../methods/options.js'
 import { inputsAtOnce, shapeAtOnce } from '../model/images-at-once.js'
@@ -115,6 +116,7 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
         details: {},
       })
     }
+    checks.push(...(await checkPrecisions(model)))
     return checks
   } catch (error) {
     if (!(error instanceof GradCamError)) throw error
@@ -177,6 +179,22 @@ async function checkLayer(
     if (!(error instanceof GradCamError)) throw error
     return { name, status: 'missing', found: error.message + hintOf(error), details: { layer, code: error.code } }
   }
+}
+
+/** What `precision: 'auto'` measured of the model on this machine, each measurement a check. */
+async function checkPrecisions(model: Model): Promise<Check[]> {
+  const records = await recordsOf(await model.handle.fingerprint(0))
+  return records.map(({ layers, methods, shapes, images, measured, trials }) => {
+    const [exact, ...others] = trials
+    const texts = others.map(({ dtype, milliseconds, error, refused }) => {
+      if (refused !== undefined) return `${dtype} cannot be used: ${refused.replace(/\.$/, '')}`
+      const share = (milliseconds ?? NaN) / (exact?.milliseconds ?? NaN)
+      return `${dtype} takes ${share.toFixed(2)} of the time of float32 and moves maps by ${(error ?? NaN).toPrecision(1)}`
+    })
+    const inputs = shapes.map((shape) => `[${[images, ...shape].join(', ')}]`).join(', ')
+    const found = `${methods.join(', ')} at ${layers.join(', ')}, ${inputs}: ${texts.join('; ')} (${measured.slice(0, 10)})`
+    return { name: 'Precision', status: 'ok', found, details: { layers: layers.join(' '), measured } }
+  })
 }
 
 async function fastest(run: () => Promise<void>): Promise<number> {

@@ -6,7 +6,7 @@ import { statusLine } from './status-line.js'
 export interface Unit {
   readonly image: string
   readonly methods: readonly string[]
-  /** The place of the explainer among all: what it took before says what it will take. */
+  /** The index of the explainer among all: the time it took before says what it will take. */
   readonly explainer: number
 }
 

@@ -99,7 +99,7 @@ export function readInputs(values: Values): InputFlag[] {
 }
 
 /**
- * All inputs in order as they were given, with null in the place of the images: the first that no flag names. Null where
+ * All inputs in order as they were given, with null where the images go: the first that no flag names. Null where
  * there is no flag.
  */
 export function placeInputs(model: Model, flags: readonly InputFlag[]): (string | number | boolean | null)[] | null {

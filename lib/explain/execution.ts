@@ -1,6 +1,7 @@
 import type { PassPlan } from '../addon/native-pass.js'
-import { expect } from '../base/check.js'
+import { expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import type { PrecisionChoice, ReducedPrecision } from './precision-choice.js'
 
 /**
  * How passes run. 'split': what comes before the first target layer runs frozen, optimised and without a graph, and only
@@ -12,7 +13,7 @@ import { GradCamError } from '../base/errors.js'
 export type Execution = 'auto' | 'split' | 'hooked'
 
 /** Which of the two ways a pass ran, and why it was hooked. */
-export type ExecutionPath =
+export type ExecutionPath = (
   | { readonly path: 'split' }
   | {
       readonly path: 'hooked'
@@ -20,33 +21,69 @@ export type ExecutionPath =
       /** @deprecated Use `why`. */
       readonly because: string
     }
+) & {
+  /** What `precision: 'auto'` chose; absent where a precision was named, or none. */
+  readonly precision?: PrecisionChoice
+}
 
 /** How the passes of an explainer of layers run. */
 export interface ExecutionOptions {
   readonly execution?: Execution
   /**
-   * What comes before the first target layer computes in it; the rest, and the map, in float32. Maps move slightly. Whether it is
+   * What comes before the first target layer computes in it; the rest, and the map, in float32. Maps and scores move slightly. Whether it is
    * faster depends on the processor: 'bfloat16' takes a third to a half of the time on those with AMX and on AMD's with AVX512-BF16,
-   * but 1.1 to 1.4 times the time on Intel's that have AVX512-BF16 without AMX. docs/performance.md has figures; measure yours.
-   * Needs a float32 model that can be split. By default the model's own.
+   * but 1.1 to 1.4 times the time on Intel's that have AVX512-BF16 without AMX. docs/performance.md has figures.
+   *
+   * 'auto' measures it: the first `explain` runs its own inputs some times in each type, and takes the fastest of those whose maps
+   * are near enough to those of float32 (`precisionError`). The result says in `execution.precision` what was chosen and why.
+   * The measurement is kept in the user's cache folder for this model, processor, number of threads and size of image; `gradcam
+   * doctor MODEL` shows it. Maps of other images may move by more than those that were measured.
+   *
+   * The named types need a float32 model that can be split; with 'auto' other models compute in their own type. By default the
+   * model's own.
    */
-  readonly precision?: 'bfloat16' | 'float16'
+  readonly precision?: ReducedPrecision | 'auto'
+  /**
+   * With precision 'auto': how much an element of a map, min-max normalised to [0, 1], may differ from that of float32 in the
+   * images that are measured. A number from 0 on, 0.05 by default.
+   */
+  readonly precisionError?: number
 }
 
+/** 13 of the 255 steps of an overlay's colours: hard to see in one, and bfloat16 mostly stays below it. */
+const usualError = 0.05
+
 /** @internal The part of a plan that decides how a pass runs. */
-export function toExecutionPlan(options: ExecutionOptions): Pick<PassPlan, 'execution' | 'precision'> {
+export function toExecutionPlan(
+  options: Pick<ExecutionOptions, 'execution' | 'precision'>,
+): Pick<PassPlan, 'execution' | 'precision'> {
   const { execution = 'auto', precision } = expect.options(options)
   expect.oneOf('execution', execution, executions)
-  if (precision !== undefined) expect.oneOf('precision', precision, precisions)
+  if (precision !== undefined) checkPrecision('precision', precision)
   if (precision !== undefined && execution === 'hooked')
     throw new GradCamError('ERR_INVALID_ARGUMENT', "A precision requires a split model, but `execution` is 'hooked'.", {
       remedy: 'Leave one of the two out.',
     })
-  return precision === undefined ? { execution } : { execution, precision }
+  return precision === undefined || precision === 'auto' ? { execution } : { execution, precision }
 }
 
+/** @internal How much maps may move where the precision is to be chosen; null where it is not. */
+export function precisionLimit({ precision, precisionError }: ExecutionOptions): number | null {
+  if (precisionError !== undefined && precision !== 'auto')
+    throw invalid('precisionError', "left out unless `precision` is 'auto'", precisionError)
+  if (precisionError !== undefined) checkPrecisionError('precisionError', precisionError)
+  return precision === 'auto' ? (precisionError ?? usualError) : null
+}
+
+/** @internal */
+export const checkPrecision = (name: string, value: unknown): ReducedPrecision | 'auto' =>
+  expect.oneOf(name, value, precisions)
+
+/** @internal */
+export const checkPrecisionError = (name: string, value: unknown): number => expect.number(name, value, { min: 0 })
+
 const executions = ['auto', 'split', 'hooked'] as const
-const precisions = ['bfloat16', 'float16'] as const
+const precisions = ['bfloat16', 'float16', 'auto'] as const
 
 /** @internal The path of a pass, by why it ran hooked: empty where it ran split. */
 export const executionPath = (whyHooked: string): ExecutionPath =>

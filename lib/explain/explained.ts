@@ -4,7 +4,7 @@ import { expect } from '../base/check.js'
 import type { Model } from '../model/model.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
-import type { Value } from '../tensor/values.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 import type { ExecutionPath } from './execution.js'
 
 /** What every explainer's `explain` takes. */
@@ -63,4 +63,10 @@ export interface Run<Output extends Value> {
   execution: ExecutionPath
   explained: NativeExplained
   warnings: readonly string[]
+}
+
+/** @internal */
+export function disposeRun({ output, explained }: Pick<Run<Value>, 'output' | 'explained'>): void {
+  disposeValue(output)
+  disposeExplained(explained)
 }

@@ -1,16 +1,18 @@
-import type { CallOptions, WatchedOptions } from '../addon/abort.js'
+import type { CallOptions, OnProgress, WatchedOptions } from '../addon/abort.js'
 import type { NativeExplained, PassPlan } from '../addon/native-pass.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { takesAtOnce } from '../model/images-at-once.js'
 import { checkModel, type Model } from '../model/model.js'
 import type { Target, TargetOptions } from '../target/target.js'
-import { topClasses } from '../target/top-classes.js'
-import { Tensor } from '../tensor/tensor.js'
-import { disposeValue, shareValue, type Value } from '../tensor/values.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 import type { ExecutionPath } from './execution.js'
 import { disposeExplained, ofPart, progressOf, type Explained, type ExplainOptions, type Run } from './explained.js'
 import { Pass } from './pass.js'
+import type { PrecisionChoice } from './precision-choice.js'
+import { PrecisionChooser } from './precision-chooser.js'
+import { explainTop, explainTopInParts } from './top-runs.js'
 import { joinWarnings } from './warnings.js'
 
 /** What a plan needs of the model's format. A frozen model is refused by its layers, with how to save it. */
@@ -28,12 +30,8 @@ function checkCapabilities({ capabilities }: Model, plan: PassPlan): void {
     })
 }
 
-function disposeRuns(runs: readonly Run<Value>[]): void {
-  for (const { output, explained } of runs) {
-    disposeValue(output)
-    disposeExplained(explained)
-  }
-}
+const withPrecision = (execution: ExecutionPath, precision: PrecisionChoice | undefined): ExecutionPath =>
+  precision ? { ...execution, precision } : execution
 
 /**
  * The part that all explainers share: a forward pass, backward passes through it, and their results.
@@ -42,6 +40,10 @@ function disposeRuns(runs: readonly Run<Value>[]): void {
 export abstract class Explainer implements Disposable {
   readonly model: Model
   readonly #pass: Pass
+  /** Where the precision is to be chosen. */
+  readonly #chooser: PrecisionChooser | undefined
+  /** The pass of the last forward, for `backward`. */
+  #current: Pass
   #closed = false
   /** The output of the last forward, with its graph, for target functions. The caller has a tensor of its own. */
   #output: Value | undefined
@@ -54,11 +56,16 @@ export abstract class Explainer implements Disposable {
   #forwards = 0
   #failed = -1
 
-  /** Refuses what the model cannot do, and layers that it does not have. */
-  protected constructor(model: Model, plan: PassPlan) {
+  /**
+   * Refuses what the model cannot do, and layers that it does not have.
+   *
+   * @param precisionLimit where the precision is to be chosen: see `precisionError`
+   */
+  protected constructor(model: Model, plan: PassPlan, precisionLimit: number | null = null) {
     checkCapabilities(checkModel(model), plan)
     this.model = model
-    this.#pass = Pass.of(model, plan)
+    this.#pass = this.#current = Pass.of(model, plan)
+    if (precisionLimit !== null) this.#chooser = new PrecisionChooser(model, plan, precisionLimit)
   }
 
   /**
@@ -75,7 +82,10 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     this.#forget()
     const turn = ++this.#forwards
-    const forward = await this.#pass.forward(inputs, signal).catch((error: unknown) => {
+    const [forward, precision] = await this.#use(this.#chooser?.choice, async (pass) => {
+      this.#current = pass
+      return await pass.forward(inputs, signal)
+    }).catch((error: unknown) => {
       this.#failed = turn // results of an earlier forward on the native side must not be explained instead
       throw error
     })
@@ -85,7 +95,7 @@ export abstract class Explainer implements Disposable {
       this.#forget() // of a forward that was started later, or at the same time
       this.#output = kept
       this.#intercepted = intercepted
-      this.#execution = execution
+      this.#execution = withPrecision(execution, precision)
       this.#warnings = warnings
     }
     return output as Output
@@ -106,7 +116,7 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     if (this.#failed === this.#forwards)
       throw new GradCamError('ERR_NO_FORWARD', 'The last forward(input) failed or was aborted: call it again first.')
-    const explained = await this.#pass.backward(target, this.#output, { signal, onProgress })
+    const explained = await this.#current.backward(target, this.#output, { signal, onProgress })
     if (this.#explained) disposeExplained(this.#explained)
     if (this.#closed) disposeExplained(explained)
     else this.#explained = explained
@@ -123,11 +133,24 @@ export abstract class Explainer implements Disposable {
     const { target, signal } = expect.options(options)
     const onProgress = progressOf(options)
     this.assertOpen()
+    const explain = async (pass: Pass, stop: AbortSignal | undefined, watch?: OnProgress): Promise<Run<Output>> =>
+      await this.#runBy(pass, inputs, target, { signal: stop, onProgress: watch })
+    const choice = await this.#chooser?.choose(this.#pass, inputs, explain, signal)
+    const [run, precision] = await this.#use(choice, async (pass) => await explain(pass, signal, onProgress))
+    return { ...run, execution: withPrecision(run.execution, precision) }
+  }
+
+  async #runBy<Output extends Value>(
+    by: Pass,
+    inputs: Value | readonly Value[],
+    target: Target<Output> | undefined,
+    { signal, onProgress }: WatchedOptions,
+  ): Promise<Run<Output>> {
     if (typeof target !== 'function') {
-      const { output, ...found } = await this.#pass.explain(inputs, target, { signal, onProgress })
+      const { output, ...found } = await by.explain(inputs, target, { signal, onProgress })
       return { ...found, model: this.model, output: output as Output }
     }
-    using pass = this.#pass.fork()
+    using pass = by.fork()
     const { kept, ...found } = await pass.forward(inputs, signal)
     const output = found.output as Output
     try {
@@ -142,6 +165,14 @@ export abstract class Explainer implements Disposable {
     }
   }
 
+  /** Runs by the pass of the precision that was chosen, where one was. */
+  async #use<Result>(
+    choice: PrecisionChoice | undefined,
+    use: (pass: Pass) => Promise<Result>,
+  ): Promise<readonly [Result, PrecisionChoice | undefined]> {
+    return this.#chooser ? await this.#chooser.run(this.#pass, choice, use) : [await use(this.#pass), undefined]
+  }
+
   /** Whether several copies of the inputs may run in one batch: see `Pass.runsInBatches`. */
   protected async runsInBatches(inputs: Value | readonly Value[], signal: AbortSignal | undefined): Promise<boolean> {
     this.assertOpen()
@@ -154,56 +185,18 @@ export abstract class Explainer implements Disposable {
     k: number,
     options: CallOptions & TargetOptions,
   ): Promise<Run<Value>[]> {
-    const { of, signal } = expect.options(options)
+    const { signal } = expect.options(options)
     this.assertOpen()
-    if (!takesAtOnce(this.model, inputs)) return await this.#runTopInParts(inputs, k, options)
-    using pass = this.#pass.fork()
-    const found: Run<Value>[] = []
-    let first: Value | undefined
-    let kept: Value | undefined
-    try {
-      const result = await pass.forward(inputs, signal)
-      first = result.output
-      kept = result.kept
-      const part = of ?? (first instanceof Tensor ? [] : await pass.likelyPart(signal))
-      for (const classes of topClasses(first, k, part)) {
-        const target = { kind: 'class', class: classes, of: part } as const
-        const explained = await pass.backward(target, undefined, { signal })
-        const { intercepted, execution } = result
-        const warnings = joinWarnings(result.warnings, explained.warnings)
-        found.push({ model: this.model, output: shareValue(first), intercepted, execution, explained, warnings })
-      }
-      return found
-    } catch (error) {
-      disposeRuns(found)
-      throw error
-    } finally {
-      disposeValue([first ?? null, kept ?? null])
-    }
-  }
-
-  /** The same for a model that takes another number of images at a time: a run for each class, in parts of that number. */
-  async #runTopInParts(
-    inputs: Value | readonly Value[],
-    k: number,
-    { of, signal }: CallOptions & TargetOptions,
-  ): Promise<Run<Value>[]> {
-    const classOf = async (classes: number[] | 'argmax', part = of): Promise<Run<Value>> =>
-      await this.run<Value>(inputs, {
-        target: { kind: 'class', class: classes, ...(part !== undefined && { of: part }) },
-        signal,
-      })
-    const found = [await classOf('argmax')]
-    try {
-      const [top] = found as [Run<Value>]
-      const part = of ?? top.explained.of
-      const [, ...others] = topClasses(top.output, k, part)
-      for (const classes of others) found.push(await classOf(classes, part))
-      return found
-    } catch (error) {
-      disposeRuns(found)
-      throw error
-    }
+    if (!takesAtOnce(this.model, inputs))
+      return await explainTopInParts(async (target) => await this.run<Value>(inputs, { target, signal }), k, options.of)
+    const explain = async (pass: Pass, stop: AbortSignal | undefined): Promise<Run<Value>> =>
+      await this.#runBy(pass, inputs, undefined, { signal: stop })
+    const choice = await this.#chooser?.choose(this.#pass, inputs, explain, signal)
+    const [found, precision] = await this.#use(
+      choice,
+      async (pass) => await explainTop(pass, this.model, inputs, { ...options, k }),
+    )
+    return found.map((run) => ({ ...run, execution: withPrecision(run.execution, precision) }))
   }
 
   /** The results of the last backward. */
@@ -250,6 +243,7 @@ export abstract class Explainer implements Disposable {
     this.#forget()
     this.#closed = true
     this.#pass.dispose()
+    this.#chooser?.dispose()
   }
 
   /** The same as `dispose`, by the name of the Python reference. */

@@ -12,7 +12,7 @@ const reserved = new Set(
 export const isReserved = (name: string): boolean => reserved.has(name)
 const isIdentifier = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !isReserved(name)
 
-/** A text as TorchScript writes it. Control characters and quotes have no place in the names of a model. */
+/** A text as TorchScript writes it. Control characters and quotes cannot be in the names of a model. */
 export function quoted(text: string): string {
   // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u001f"\\\u007f]/.test(text)) throw unsupported(`has a name with a quote or a control character in it`)

@@ -3,6 +3,7 @@ import type { BatchExplanation } from '../batch/result.js'
 import { GradCamError } from '../base/errors.js'
 import { inOneLine } from '../base/one-line.js'
 import type { MapCondition } from '../explain/condition.js'
+import type { PrecisionDType } from '../explain/precision-choice.js'
 import type { ModelNote } from '../model/model-notes.js'
 import type { MapValues } from '../images/draw-map.js'
 import { tidy } from '../tensor/tidy.js'
@@ -75,6 +76,8 @@ export interface JobResultLine extends JobInputLine {
   readonly layer: string | null
   /** How often the pass called the layer, see `CamOptions.call`; left out where that is once. */
   readonly calls?: number
+  /** The type that precision 'auto' chose; left out where the job does not choose, or there was nothing to choose. */
+  readonly precision?: PrecisionDType
   /** [height, width] of the image in pixels. */
   readonly size: readonly number[]
   /** The part of the image that the model saw. */
@@ -124,6 +127,7 @@ export function toResultLine(
     method: spec.method,
     layer,
     ...((result.calls ?? 1) > 1 && { calls: result.calls as number }),
+    ...(result.precision?.dtype && { precision: result.precision.dtype }),
     size,
     region,
     map: toMapLevels(asImage(map)),

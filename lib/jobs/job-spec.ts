@@ -5,6 +5,8 @@ import { batchFiles, type BatchFile } from '../batch/encode.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { either, expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { checkPrecision, precisionLimit } from '../explain/execution.js'
+import type { ReducedPrecision } from '../explain/precision-choice.js'
 import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { toPath } from '../target/path.js'
@@ -23,7 +25,9 @@ export interface JobSpec {
   readonly model: { readonly path: string; readonly sha256: string; readonly architecture?: string }
   readonly method: MethodName
   /** The dtype of what comes before the layer; null for that of the model. */
-  readonly precision: 'bfloat16' | 'float16' | null
+  readonly precision: ReducedPrecision | 'auto' | null
+  /** With precision 'auto': how much maps may move; left out for the default of `ExecutionOptions`. */
+  readonly precisionError?: number
   /** The layer to explain; null for a method that requires none, or where the default layer is used. */
   readonly layer: string | null
   /** How the output of the layer becomes [N, C, h, w]; left out where it is that. */
@@ -38,7 +42,7 @@ export interface JobSpec {
   readonly of?: readonly (string | number)[]
   /**
    * The model's other inputs, where it has several: all in order, each the path of a .npy file, or of an image that is prepared
-   * as those of the job, with the SHA-256 digest of its bytes; or a number or flag; null in the place of the images.
+   * as those of the job, with the SHA-256 digest of its bytes; or a number or flag; null where the images go.
    */
   readonly inputs?: readonly JobInput[]
   /** What is done to images. */
@@ -69,7 +73,9 @@ export interface JobSpecOptions {
   /** 'gradcam' by default. */
   method?: MethodName
   /** For methods that make maps of a layer: see `ExecutionOptions`. */
-  precision?: 'bfloat16' | 'float16' | null
+  precision?: ReducedPrecision | 'auto' | null
+  /** With precision 'auto': see `ExecutionOptions`. */
+  precisionError?: number | null
   /** For methods that require a layer; by default the last one with a spatial output. */
   layer?: string | null
   /** For a layer that does not return [N, C, h, w]; where the default layer is used, it is that of the layer. */
@@ -82,7 +88,7 @@ export interface JobSpecOptions {
   target?: BatchTarget
   /** See {@link JobSpec.of}. */
   of?: string | number | readonly (string | number)[] | null
-  /** The model's other inputs, in order: paths of .npy files or images, numbers or flags, and null in the place of the images. */
+  /** The model's other inputs, in order: paths of .npy files or images, numbers or flags, and null where the images go. */
   inputs?: readonly (string | number | boolean | null)[] | null
   /** A preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
@@ -121,7 +127,9 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
   expect.path('model', file)
   if (weights !== null) expect.path('weights', weights)
   expect.string('base', base)
-  if (precision !== null) expect.oneOf('precision', precision, ['bfloat16', 'float16'])
+  if (precision !== null) checkPrecision('precision', precision)
+  const { precisionError = null } = options
+  precisionLimit({ ...(precision && { precision }), ...(precisionError !== null && { precisionError }) })
   if (layer !== null) expect.string('layer', layer, 'the path of a layer')
   if (labels !== null) expect.list('labels', labels, isString, 'strings')
   expect.oneOf('method', method, methodNames)
@@ -148,6 +156,7 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     model,
     method,
     precision,
+    ...(precisionError !== null && { precisionError }),
     layer,
     ...(reshape !== null && { reshape }),
     ...(ofLayer.part && { part: ofLayer.part }),
@@ -176,7 +185,7 @@ async function readJobInputs(given: readonly unknown[], modelCache: string | und
     value === null || ['string', 'number', 'boolean'].includes(typeof value)
   const list = expect.list('inputs', given, isInput, 'paths of .npy files, numbers and flags, with one null')
   if (list.filter((one) => one === null).length !== 1)
-    throw invalid('inputs', 'all inputs in order, with null in the place of the images', given)
+    throw invalid('inputs', 'all inputs in order, with null where the images go', given)
   return await Promise.all(
     list.map(async (one) =>
       typeof one === 'string' ? { path: one, sha256: await digestOfFile(one, 'input', modelCache) } : one,

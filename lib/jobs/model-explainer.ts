@@ -110,13 +110,14 @@ export class ModelExplainer implements JobExplainer {
   ): AsyncIterable<BatchResult<Extra>> {
     if (!this.#job) throw new GradCamError('ERR_CLOSED', 'The explainer is not open. Call open() first.')
     const { spec, layer, reshape } = this.#job
-    const { method, precision, part, call, target, of, preprocess } = spec
+    const { method, precision, precisionError, part, call, target, of, preprocess } = spec
     return explainAll<Extra>(inputs, {
       maxWait: 1000,
       ...this.#tuning,
       model: this.#models,
       method,
       ...(precision && { precision }),
+      ...(precisionError !== undefined && { precisionError }),
       ...(layer !== null && { layer }),
       ...(reshape !== undefined && { reshape }),
       ...(part && { part }),
@@ -128,7 +129,7 @@ export class ModelExplainer implements JobExplainer {
       order: 'ready',
       sha256: true,
       finish: (result) => {
-        announceWarnings(result.warnings) // lines of a job have no place for them
+        announceWarnings(result.warnings) // lines of a job cannot hold them
         return finish(result)
       },
     })

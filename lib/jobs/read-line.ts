@@ -65,6 +65,7 @@ const resultShape: Readonly<Record<keyof JobResultLine, Check>> = {
   method: isString,
   layer: orNull(isString),
   calls: ifGiven(isCount),
+  precision: ifGiven(isString),
   size: listOf(isCount, 2),
   region: shaped({ left: isNumber, top: isNumber, right: isNumber, bottom: isNumber }),
   map: isMap,

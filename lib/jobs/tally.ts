@@ -1,4 +1,5 @@
 import type { MapCondition } from '../explain/condition.js'
+import type { PrecisionDType } from '../explain/precision-choice.js'
 import type { ModelNote } from '../model/model-notes.js'
 import type { JobLine } from './job-line.js'
 
@@ -22,6 +23,8 @@ export interface JobSummary extends JobCounts {
   readonly errors: Readonly<Record<string, number>>
   /** How many maps of this run say nothing, by their condition: none for most jobs. */
   readonly conditions: Readonly<Partial<Record<MapCondition['state'], number>>>
+  /** How many were computed in which type, where precision 'auto' chose it in this run; left out where it did not. */
+  readonly precisions?: Readonly<Partial<Record<PrecisionDType, number>>>
   /** What makes results of the model depend on more than the image: nothing for most models. */
   readonly notes: readonly ModelNote[]
   /** What LibTorch and the model warned of in this run: each text once, and at most 20. */
@@ -38,6 +41,7 @@ export class JobTally {
   readonly #counts = { explained: 0, failed: 0, files: 0 }
   readonly #errors: Record<string, number> = {}
   readonly #conditions: Partial<Record<MapCondition['state'], number>> = {}
+  readonly #precisions: Partial<Record<PrecisionDType, number>> = {}
   #notes: readonly ModelNote[] = []
   readonly #warnings = new Set<string>()
   #before = 0
@@ -64,6 +68,7 @@ export class JobTally {
     this.#counts.files += Object.keys(line.files).length
     const { state = 'ok' } = line.condition ?? {}
     if (state !== 'ok') this.#conditions[state] = (this.#conditions[state] ?? 0) + 1
+    if (line.precision) this.#precisions[line.precision] = (this.#precisions[line.precision] ?? 0) + 1
     this.#notes = line.notes ?? this.#notes
   }
 
@@ -78,6 +83,7 @@ export class JobTally {
       seconds,
       errors: this.#errors,
       conditions: this.#conditions,
+      ...(Object.keys(this.#precisions).length > 0 && { precisions: this.#precisions }),
       notes: this.#notes,
       warnings: [...this.#warnings],
       interrupted,

@@ -21,6 +21,7 @@ export function ofLayers(
 ): MapExplainer {
   const own = pickSettings(settings, [
     'precision',
+    'precisionError',
     'eigenSmooth',
     'chunkSize',
     'seed',
@@ -58,7 +59,9 @@ export function ofLayers(
       const maps = eachBut(failures).map(([layer, method]) =>
         toMap(layer, method, explained.get(layer, method).detach(), toldOf(layer, method)),
       )
-      return { output: shareValue(explained.output), targets, scores, maps, failures, warnings, ...(of && { of }) }
+      const { precision } = explained.execution
+      const chosen = { ...(of && { of }), ...(precision && { precision }) }
+      return { output: shareValue(explained.output), targets, scores, maps, failures, warnings, ...chosen }
     },
     async *explainEach(images, targets, onProgress) {
       using given = withImages(others, images)
@@ -77,7 +80,8 @@ export function ofLayers(
               calls: cam.calls(layer),
             }),
           )
-          yield { output: shareValue(output), ...explained, maps, failures }
+          const { precision } = cam.execution
+          yield { output: shareValue(output), ...explained, maps, failures, ...(precision && { precision }) }
         }
       } finally {
         disposeValue(output)

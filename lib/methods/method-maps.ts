@@ -1,5 +1,6 @@
 import type { CallOptions, OnProgress } from '../addon/abort.js'
 import type { MapCondition } from '../explain/condition.js'
+import type { PrecisionChoice } from '../explain/precision-choice.js'
 import type { Target } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
@@ -46,6 +47,8 @@ export interface MethodMaps {
   readonly failures: readonly MethodFailure[]
   /** What LibTorch and the model warned of meanwhile, each text once. */
   readonly warnings?: readonly string[]
+  /** What `precision: 'auto'` chose; absent where it was not given. */
+  readonly precision?: PrecisionChoice
   /** The path to the part of the output that was taken where none was named; absent where the output is one tensor. */
   readonly of?: readonly (string | number)[]
 }

@@ -2,6 +2,7 @@ import { camMethods, type CamMethod, type CamMethodFacts } from '../cam/cam-meth
 import type { CamOptions } from '../cam/cam-options.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { Execution } from '../explain/execution.js'
+import type { ReducedPrecision } from '../explain/precision-choice.js'
 import { inputMethods } from '../attribution/input-attribution.js'
 import { compositeNames, type CompositeName, type RelevanceRules } from '../attribution/composites.js'
 import type { Smoothing } from '../attribution/smoothing.js'
@@ -11,7 +12,8 @@ import { methodNames, methods, type MethodName } from './table.js'
 /** Settings of methods besides the target. Each method uses those that it takes: see {@link methodOptions}. */
 export interface MethodSettings {
   readonly execution?: Execution
-  readonly precision?: 'bfloat16' | 'float16'
+  readonly precision?: ReducedPrecision | 'auto'
+  readonly precisionError?: number
   readonly eigenSmooth?: boolean
   readonly chunkSize?: number
   /** For layers that do not return [N, C, h, w]. */
@@ -40,7 +42,7 @@ export interface MethodSettings {
   readonly composite?: CompositeName | RelevanceRules
   readonly low?: number | readonly number[]
   readonly high?: number | readonly number[]
-  /** All inputs of a model that takes several, in order, with null in the place of the images. */
+  /** All inputs of a model that takes several, in order, with null where the images go. */
   readonly inputs?: readonly Value[]
 }
 

@@ -11,7 +11,7 @@ export interface OtherInputs {
 }
 
 /**
- * Reads all inputs of a model in order, with null in the place of the images.
+ * Reads all inputs of a model in order, with null where the images go.
  *
  * @throws GradCamError ERR_INVALID_ARGUMENT
  */
@@ -20,7 +20,7 @@ export function readOtherInputs(inputs: unknown): OtherInputs {
   const values = toList(inputs) as readonly Value[] | null
   const at = values?.indexOf(null) ?? -1
   if (!values || at < 0)
-    throw invalid('inputs', 'an array of all inputs in order, with null in the place of the images', inputs)
+    throw invalid('inputs', 'an array of all inputs in order, with null where the images go', inputs)
   return { at: expect.integer('inputs', at, { min: 0 }), values }
 }
 

@@ -2,6 +2,7 @@ import { checkBound, readComposite } from '../attribution/composites.js'
 import { checkSmoothing, type Smoothing } from '../attribution/smoothing.js'
 import { expect, invalid } from '../base/check.js'
 import { toNativeReshape, type Reshape } from '../cam/reshape.js'
+import { checkPrecision, checkPrecisionError } from '../explain/execution.js'
 import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { readOtherInputs } from './other-inputs.js'
@@ -26,7 +27,8 @@ function withoutSmooth(names: readonly MethodName[]): readonly MethodName[] {
 
 const settings: Readonly<Record<SettingName, Setting>> = {
   execution: { of: cams, check: (name, value) => expect.oneOf(name, value, ['auto', 'split', 'hooked']) },
-  precision: { of: cams, check: (name, value) => expect.oneOf(name, value, ['bfloat16', 'float16']) },
+  precision: { of: cams, check: checkPrecision },
+  precisionError: { of: cams, check: checkPrecisionError },
   eigenSmooth: { of: methodOptions.eigenSmooth.of, check: (name, value) => expect.boolean(name, value) },
   reshape: { of: methodOptions.reshape.of, check: checkReshape },
   part: { of: methodOptions.part.of, check: (name, value) => toPath(value, name, 'ERR_INVALID_ARGUMENT') },

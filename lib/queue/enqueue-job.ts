@@ -69,6 +69,14 @@ export async function enqueueJob(spec: JobSpec, options: EnqueueOptions): Promis
     throw new GradCamError('ERR_INVALID_ARGUMENT', 'Workers cannot read the standard input of this process.', {
       remedy: 'Write the list to a file that they see.',
     })
+  if (spec.precision === 'auto')
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      "Workers may choose differently with precision 'auto', and so give other maps.",
+      {
+        remedy: "Name 'bfloat16' or 'float16', or leave `precision` out.",
+      },
+    )
   const address = readQueueUrl(queue)
   // First, so that a server that cannot be reached leaves the folder as it is.
   const server = await openQueue(address, prefix)

@@ -17,7 +17,7 @@ export class Admission {
     return this.#draining
   }
 
-  /** Takes a place; what it returns gives it back, once. Throws ERR_BUSY, ERR_DRAINING. */
+  /** Takes one slot; what it returns frees it, once. Throws ERR_BUSY, ERR_DRAINING. */
   enter(): () => void {
     if (this.#draining) throw new GradCamError('ERR_DRAINING', 'The server is shutting down.')
     if (this.#inProgress >= this.limit)

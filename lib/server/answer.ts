@@ -1,6 +1,7 @@
 import { highestClasses, type ExplainedMap, type ExplainedMaps } from '../batch/explain-batch.js'
 import type { TopClass } from '../batch/result.js'
 import type { BatchTarget } from '../batch/target.js'
+import type { PrecisionDType } from '../explain/precision-choice.js'
 import { methods } from '../methods/table.js'
 import { endingOf, type ModelNote } from '../model/model-notes.js'
 import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
@@ -25,6 +26,8 @@ export interface AnswerMap extends ExplainedMap {
   /** The class that was explained. */
   readonly class: number
   readonly score: number
+  /** The type that precision 'auto' chose; null where it was not given, or there was nothing to choose. */
+  readonly precision: PrecisionDType | null
 }
 
 /**
@@ -74,7 +77,13 @@ export async function answerOf(
         one.parts.flatMap((part) =>
           part.maps
             .filter((map) => map.method === method && map.layer === layer)
-            .map((map) => ({ ...map, target: one.target, class: part.target, score: part.score })),
+            .map((map) => ({
+              ...map,
+              target: one.target,
+              class: part.target,
+              score: part.score,
+              precision: part.precision?.dtype ?? null,
+            })),
         ),
       ),
     ),

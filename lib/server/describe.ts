@@ -45,8 +45,16 @@ export function describeEvaluated({ model, points, maps }: Evaluated): unknown {
   }
 }
 
-function explained({ method, layer, class: index, score, condition }: AnswerMap, model: ServedModel) {
-  return { method, layer, class: index, label: labelOf(model, index), score, condition }
+function explained({ method, layer, class: index, score, condition, precision }: AnswerMap, model: ServedModel) {
+  return {
+    method,
+    layer,
+    class: index,
+    label: labelOf(model, index),
+    score,
+    condition,
+    ...(precision && { precision }),
+  }
 }
 
 const labelOf = ({ settings: { labels } }: ServedModel, index: number): string | null => labels?.[index] || null

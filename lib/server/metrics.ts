@@ -44,7 +44,7 @@ export class ServerMetrics {
     })
     void new Gauge({
       name: 'gradcam_requests_in_progress',
-      help: 'Requests to explain an image that have a place in the queue.',
+      help: 'Requests to explain an image that were admitted and have no answer yet.',
       registers,
       collect(): void {
         this.set(admission.inProgress)

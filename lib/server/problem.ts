@@ -33,7 +33,7 @@ export function toProblem(error: unknown): Problem {
   return { type, title: meaning, status, detail: message, code, ...(remedy !== undefined && { remedy }) }
 }
 
-/** Whether an error says that there is more to do than the server can do: it is no error of the server. */
+/** Whether an error says that there is more to do than the server can do: the server itself did not fail. */
 export function isLoad({ code }: Problem): boolean {
   return ['ERR_BUSY', 'ERR_DRAINING', 'ERR_DEADLINE', 'ERR_ABORTED', 'ERR_OUT_OF_MEMORY'].includes(code)
 }

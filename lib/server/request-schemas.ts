@@ -45,7 +45,11 @@ const settingProperties: Readonly<Record<string, Schema>> = {
   part: { description: methodOptions.part.help },
   call: { type: 'integer', minimum: 0, description: methodOptions.call.help },
   execution: { type: 'string', description: 'auto, split or hooked: how methods of layers run' },
-  precision: { type: 'string', description: 'bfloat16 or float16: what methods of layers compute in before the layer' },
+  precision: {
+    type: 'string',
+    description: 'bfloat16, float16 or auto: what methods of layers compute in before the layer',
+  },
+  precisionError: { type: 'number', minimum: 0, description: 'With precision auto: how much maps in [0, 1] may move' },
 }
 
 const settingsSchema: Schema = {

@@ -102,7 +102,7 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
 async function compile(info: NewBuild, plan: BuildPlan): Promise<void> {
   const { builder } = info
   const settingsFile = join(workFolder(builder), 'settings')
-  // Object files and CMake's cache are valid for exactly the same settings only: headers of another LibTorch may be no newer.
+  // Object files and CMake's cache are valid for exactly the same settings only: headers of another LibTorch need not be newer.
   if (readIfThere(settingsFile) !== info.settings) rmSync(workFolder(builder), { recursive: true, force: true })
   mkdirSync(workFolder(builder), { recursive: true })
   writeFileSync(settingsFile, info.settings)

@@ -1,15 +1,15 @@
-import { lstatSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeWait, withLock, type LockWait } from '../base/lock.js'
 import { addonsFolder } from '../addon/taken.js'
 import { cachedAddons, removeCachedAddon } from './addon-cache.js'
 import { cachedObjects } from '../storage/object-file.js'
-import { cacheFolder } from '../base/cache-folder.js'
+import { cacheFolder, precisionFolder } from '../base/cache-folder.js'
 import { cleanPartials, listFolder, removeWhole } from './cache.js'
 
 /** One thing that this package keeps in the user's cache folder. */
 export interface CacheEntry {
-  readonly kind: 'PyTorch' | 'addon' | 'model'
+  readonly kind: 'PyTorch' | 'addon' | 'model' | 'precision'
   /** Its folder. */
   readonly path: string
   /** In bytes, of all its files. */
@@ -26,7 +26,10 @@ export interface CleanOptions {
   readonly say?: (line: string) => void
 }
 
-/** What lies in the cache folder: installs of PyTorch, addons that were built, and copies of models of a storage. */
+/**
+ * What lies in the cache folder: installs of PyTorch, addons that were built, copies of models of a storage, and what `precision:
+ * 'auto'` measured.
+ */
 export function listCache(): CacheEntry[] {
   const cache = cacheFolder()
   const installs = listFolder(cache).filter((name) => name.startsWith('pytorch-'))
@@ -34,11 +37,12 @@ export function listCache(): CacheEntry[] {
     ...installs.map((name) => entry('PyTorch', join(cache, name))),
     ...cachedAddons().map((key) => entry('addon', join(addonsFolder(), key))),
     ...cachedObjects().map((path) => entry('model', path)),
+    ...(existsSync(precisionFolder()) ? [entry('precision', precisionFolder())] : []),
   ]
 }
 
 /**
- * Removes the built addons, copies of models, and what interrupted installs left, with `all` the installs of PyTorch too. A running process
+ * Removes the built addons, copies of models, measurements, and what interrupted installs left, with `all` the installs of PyTorch too. A running process
  * keeps what it has loaded.
  *
  * @returns what was removed

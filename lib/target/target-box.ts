@@ -115,12 +115,12 @@ export function boxesOfCopies(data: BoxTarget, labels: readonly number[], images
   // Of several boxes only the first one's label is known.
   const alone = depthOf(box) < 3 || (box[0] as readonly BoxXYXY[]).length === 1
   const found = alone && labels.some((of) => of >= 0) ? labels : undefined
-  const wanted = Array.isArray(label) ? pick(label as readonly number[], images) : (label ?? found)
+  const requested = Array.isArray(label) ? pick(label as readonly number[], images) : (label ?? found)
   return {
     ...data,
     missing: 'zero',
     box: depthOf(box) === 1 ? box : pick(box as readonly BoxXYXY[], images),
-    ...(wanted !== undefined && { label: wanted }),
+    ...(requested !== undefined && { label: requested }),
   }
 }
 

@@ -38,9 +38,9 @@ export function fromView(data: TypedArray): Elements {
   }
 }
 
-/** The elements of numbers in nested arrays, in the dtype `wanted`, by default in that of the first one. */
-export function fromNested(data: NestedNumbers, wanted: DType | undefined): Elements {
-  checkDType(wanted)
+/** The elements of numbers in nested arrays, in the dtype `requested`, by default in that of the first one. */
+export function fromNested(data: NestedNumbers, requested: DType | undefined): Elements {
+  checkDType(requested)
   const naturalShape: number[] = []
   for (let level = toList(data); level; level = toList(level[0])) {
     if (naturalShape.length === mostDimensions)
@@ -69,7 +69,8 @@ export function fromNested(data: NestedNumbers, wanted: DType | undefined): Elem
   const first = typeof flat[0]
   const inferred = first === 'boolean' ? 'bool' : first === 'bigint' ? 'int64' : 'float32'
   // float16 and bfloat16 are made from float32 afterwards.
-  const dtype = wanted === undefined ? inferred : wanted === 'float16' || wanted === 'bfloat16' ? 'float32' : wanted
+  const dtype =
+    requested === undefined ? inferred : requested === 'float16' || requested === 'bfloat16' ? 'float32' : requested
   const array = numbersToArray(flat, dtype)
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
   return { bytes, length: array.length, dtype, naturalShape }

@@ -52,10 +52,12 @@ export class Tensor {
    *   ERR_INVALID_ARGUMENT for a typed array whose buffer was transferred away; ERR_DTYPE, ERR_DEVICE
    */
   static from(data: TypedArray | NestedNumbers, shape?: readonly number[], options: TensorOptions = {}): Tensor {
-    const { dtype: wanted, device } = checkTensorOptions(options)
+    const { dtype: requested, device } = checkTensorOptions(options)
     // The shape and the options are read before the elements: reading them may call functions of the caller.
     const given = shape === undefined ? undefined : checkShape('shape', shape)
-    const { bytes, length, dtype, naturalShape } = ArrayBuffer.isView(data) ? fromView(data) : fromNested(data, wanted)
+    const { bytes, length, dtype, naturalShape } = ArrayBuffer.isView(data)
+      ? fromView(data)
+      : fromNested(data, requested)
     const sizes = given ?? naturalShape
     const elements = sizes.reduce((product, size) => product * size, 1)
     if (elements !== length)
@@ -65,9 +67,9 @@ export class Tensor {
         { details: { shape: sizes, elements, length } },
       )
     const tensor = new Tensor(native().tensor(bytes, dtype, sizes, device ?? 'cpu'))
-    if (wanted === undefined || wanted === dtype) return tensor
+    if (requested === undefined || requested === dtype) return tensor
     using source = tensor
-    return source.to({ dtype: wanted })
+    return source.to({ dtype: requested })
   }
 
   /** Zeros, float32 on the CPU unless `options` say otherwise. */

@@ -75,7 +75,7 @@ void set_error_factory(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).errors().set_factory(info[0].As<Napi::Function>());
 }
 
-// setWarningListener(listener: (texts: string[]) => void): for warnings of calls whose results have no place for them
+// setWarningListener(listener: (texts: string[]) => void): for warnings of calls whose results cannot hold them
 void set_warning_listener(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).warning_listener = Napi::Persistent(info[0].As<Napi::Function>());
 }
@@ -220,6 +220,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"drawMap", draw_map_async},
       {"overlay", overlay_images},
       {"colorize", colorize_values},
+      {"superpixels", superpixels_async},
       {"randomizedModel", randomized_model_async},
       {"impute", impute_async},
       {"randomUniform", random_uniform},

@@ -54,6 +54,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value facts(const Napi::CallbackInfo& info);
   Napi::Value modules(const Napi::CallbackInfo& info);
   Napi::Value operators(const Napi::CallbackInfo& info);
+  Napi::Value fingerprint(const Napi::CallbackInfo& info);
   Napi::Value arguments(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value add_hook(const Napi::CallbackInfo& info);

@@ -9,6 +9,7 @@
 #include "core/images/overlay.h"
 #include "core/images/render_map.h"
 #include "core/images/resample.h"
+#include "core/images/superpixels.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -130,6 +131,21 @@ Napi::Value overlay_images(const Napi::CallbackInfo& info) {
 Napi::Value colorize_values(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return TensorHandle::wrap(info.Env(), colorize(unwrap_tensor(info[0]), to_colors(info[1])));
+  });
+}
+
+Napi::Value superpixels_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto images = unwrap_tensor(info[0]);
+    SuperpixelOptions options;
+    options.segments = info[1].ToNumber().Int64Value();
+    options.compactness = info[2].ToNumber().DoubleValue();
+    options.iterations = info[3].ToNumber().Int64Value();
+    auto& environment = Environment::of(info.Env());
+    return environment.submit<Tensor>(
+        environment.executors().images(), info[4].ToNumber(),
+        [images, options](const CancelFlag& cancel) { return superpixels(images, options, cancel); },
+        [](Napi::Env env, Tensor& labels) { return TensorHandle::wrap(env, labels); });
   });
 }
 

@@ -18,4 +18,8 @@ Napi::Value draw_map_async(const Napi::CallbackInfo& info);
 Napi::Value overlay_images(const Napi::CallbackInfo& info);
 Napi::Value colorize_values(const Napi::CallbackInfo& info);
 
+// superpixels(images, segments, compactness, iterations, ticket) -> labels, int64 [N, 1, H, W]: see
+// core/images/superpixels.h
+Napi::Value superpixels_async(const Napi::CallbackInfo& info);
+
 }  // namespace gradcam::node

@@ -16,7 +16,8 @@ Napi::Function ModelHandle::define(Napi::Env env) {
        InstanceMethod<&ModelHandle::operators>("operators"), InstanceMethod<&ModelHandle::arguments>("arguments"),
        InstanceMethod<&ModelHandle::forward>("forward"), InstanceMethod<&ModelHandle::add_hook>("addHook"),
        InstanceMethod<&ModelHandle::remove_hook>("removeHook"), InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
-       InstanceMethod<&ModelHandle::splits>("splits"), InstanceMethod<&ModelHandle::channels_last>("hasChannelsLast"),
+       InstanceMethod<&ModelHandle::splits>("splits"), InstanceMethod<&ModelHandle::fingerprint>("fingerprint"),
+       InstanceMethod<&ModelHandle::channels_last>("hasChannelsLast"),
        InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
@@ -177,6 +178,16 @@ Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
         *executor_, info[1].ToNumber(),
         [model, inputs](const CancelFlag& cancel) { return model->run(inputs, nullptr, &cancel); },
         [](Napi::Env env, at::IValue& output) { return to_javascript(env, output); });
+  });
+}
+
+// fingerprint(ticket) -> the model's, see fingerprint_of: it reads all parameters
+Napi::Value ModelHandle::fingerprint(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return environment_->submit<std::string>(
+        *executor_, info[0].ToNumber(),
+        [model = unwrap_model(info.This())](const CancelFlag&) { return model->fingerprint(); },
+        [](Napi::Env env, std::string& text) { return Napi::String::New(env, text); });
   });
 }
 

@@ -4,7 +4,7 @@
 namespace gradcam::node {
 
 // operator(name, overloads, arguments): calls the first of the overloads in LibTorch's dispatcher whose schema the
-// arguments fit, at once and on the calling thread. A plain object in the last place gives arguments by name, in
+// arguments fit, at once and on the calling thread. A plain object as the last argument gives arguments by name, in
 // camelCase.
 Napi::Value call_operator(const Napi::CallbackInfo& info);
 

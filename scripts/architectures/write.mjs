@@ -63,12 +63,12 @@ function pack(/** @type {string} */ folder, /** @type {string} */ name) {
 const args = process.argv.slice(2)
 const given = args.filter((arg) => arg !== '--missing')
 const known = new Set(listed().map(({ name }) => name))
-const wanted = (given.length > 0 ? given : names).filter((name) => !args.includes('--missing') || !known.has(name))
+const requested = (given.length > 0 ? given : names).filter((name) => !args.includes('--missing') || !known.has(name))
 mkdirSync(architecturesFolder, { recursive: true })
 const folder = mkdtempSync(join(tmpdir(), 'architectures-'))
 try {
   const script = join(import.meta.dirname, 'export.py')
-  const python = spawn('python3', [script, folder, ...wanted], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const python = spawn('python3', [script, folder, ...requested], { stdio: ['pipe', 'pipe', 'inherit'] })
   const failed = []
   let done = 0
   for await (const line of createInterface(python.stdout)) {
@@ -84,7 +84,7 @@ try {
     done++
     python.stdin.write('\n')
   }
-  if (done < wanted.length) throw new Error(`Python ended after ${done} of ${wanted.length}.`)
+  if (done < requested.length) throw new Error(`Python ended after ${done} of ${requested.length}.`)
   writeFileSync(join(architecturesFolder, 'imagenet-labels.json'), readFileSync(join(folder, 'imagenet-labels.json')))
   for (const line of failed) console.error(`not written: ${line}`)
   process.exitCode = failed.length > 0 ? 1 : 0

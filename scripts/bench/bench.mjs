@@ -101,9 +101,7 @@ for (const { model, title, batch, table, warnings } of report.groups) {
 if (overhead) console.log(`\n${overheadLine(overhead)}`)
 const { loadAtStart } = report.machine
 if (loadAtStart > 0.5)
-  console.log(
-    `\n! The load was ${loadAtStart.toFixed(1)} at the start: others were at work, and the figures are no measurement.`,
-  )
+  console.log(`\n! The load was ${loadAtStart.toFixed(1)} at the start: other programs ran, so do not use the figures.`)
 mkdirSync(dirname(resolve(options.json)), { recursive: true })
 writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`)
 if (options.writeDocs) await writeDocs(report)

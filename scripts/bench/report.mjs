@@ -15,8 +15,8 @@ const head = ['', '× ours', '× floor', 'p50 ms', 'p95 ms', 'images/s', 'peak R
  * @returns {import('./types.d.mts').Figures[]}
  */
 export function figures({ batch, rows }, contestants) {
-  const find = (/** @type {(contestant: Contestant) => unknown} */ wanted) =>
-    rows.find(({ name }) => contestants.some((one) => one.name === name && wanted(one)))
+  const find = (/** @type {(contestant: Contestant) => unknown} */ requested) =>
+    rows.find(({ name }) => contestants.some((one) => one.name === name && requested(one)))
   const ours = find(({ make }) => make)
   const floor = find(({ isFloor }) => isFloor)
   return rows.map(({ name, times, ...rest }) => ({

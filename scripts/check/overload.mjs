@@ -4,7 +4,7 @@
 //
 // First as many clients as the queue takes measure the capacity. Then requests are sent at twice that rate, whether earlier ones
 // have been answered or not. Each must be answered: 200 with the scores of its image, or 503 with Retry-After. Some are half
-// sent, are no image, or go away, and must take nothing from the others.
+// sent, are not images, or go away, and must take nothing from the others.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
@@ -89,7 +89,7 @@ const scoreOf = (/** @type {string} */ text) => JSON.parse(text).maps[0].score
 const expected = []
 for (const image of images) expected.push(scoreOf((await send(image))?.text ?? ''))
 
-/** Requests in a second, of as many clients as have a place. */
+/** Requests in a second, of as many clients as the queue takes. */
 async function capacity() {
   const until = performance.now() + 1000 * Number(values['seconds-to-measure'])
   let answered = 0

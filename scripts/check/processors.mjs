@@ -41,7 +41,7 @@ const fewCombinations = [
 const comparing = ['arithmetic', 'densenet', 'parity', 'peer-maps', 'python', 'reference', 'small-net-cases']
 const importsOf = (/** @type {string} */ name) => new RegExp(`from '[./\\w-]*/${name}\\.js'`)
 const statesTolerance = /\d(\.\d+)?e-\d/
-/** What these compare is no result of the processor's kernels: texts, times, another device, or the helpers themselves. */
+/** What these compare does not come from the processor's kernels: texts, times, another device, or the helpers themselves. */
 const leftOut = ['bench', 'cuda', 'event-loop', 'examples', 'method-docs', 'test-support']
 /** What a quick run is about: the comparisons with other programs. */
 const peers = ['densenet', 'peer-maps', 'reference', 'small-net-cases']

@@ -54,9 +54,9 @@ const options = {
 
 const file = (/** @type {string} */ path) => join(packageRoot, path)
 const model = await ScriptModule.load(file('samples/animals-densenet.pt'))
-const wanted = values.only?.split(',')
+const requested = values.only?.split(',')
 const all = methodsOf({ layer, steps, masks, samples })
-const methods = all.filter(({ name }) => !wanted || wanted.includes(name))
+const methods = all.filter(({ name }) => !requested || requested.includes(name))
 
 /**
  * A metric with its options, which it checks itself.

@@ -7,14 +7,14 @@ import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { composeScene, heldOutSeeds, sceneSide } from './scenes.mjs'
 
-const wanted = [
+const requested = [
   ['rabbit', 'fish'],
   ['bird', 'turtle'],
 ]
 /** The scenes are drawn larger than the model sees them, as photos are. */
 const side = 2 * sceneSide
 
-for (const pair of wanted) {
+for (const pair of requested) {
   let seed = heldOutSeeds
   while (composeScene(seed).boxes.some(({ label }) => !pair.includes(label))) seed++
   const file = fileURLToPath(new URL(`../../assets/explorer/${pair.join('-')}.webp`, import.meta.url))

@@ -240,8 +240,8 @@ run('a baseline that does not fit is refused, and nothing is left behind', async
     using fine = deepLift(model)
     using _found = await fine.explain(input)
     await t.throwsAsync(fine.explain(input, { target: 9 }), { code: 'ERR_TARGET_OUT_OF_RANGE' })
-    const signal = AbortSignal.abort(new Error('no longer wanted'))
-    await t.throwsAsync(fine.explain(input, { signal }), { message: 'no longer wanted' })
+    const signal = AbortSignal.abort(new Error('not needed any more'))
+    await t.throwsAsync(fine.explain(input, { signal }), { message: 'not needed any more' })
   }
   t.true((await settledLiveTensors(before)) <= before)
 })

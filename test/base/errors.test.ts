@@ -127,7 +127,7 @@ test.serial('files that cannot be opened', async (t) => {
   await refuses(t, () => ScriptModule.load(join(folder, 'loop.pt')), 'ERR_FILE_UNREADABLE', /cannot be opened: .*links/)
 })
 
-test.serial('things that are no models, and devices that are not there', async (t) => {
+test.serial('things that are not models, and devices that are not there', async (t) => {
   for (const source of [42, null, undefined, {}, [], new ArrayBuffer(8), () => {}])
     await refuses(t, () => ScriptModule.load(source as never), 'ERR_INVALID_ARGUMENT', /path/)
   await refuses(t, () => ScriptModule.load(plain, { device: 'gpu' }), 'ERR_DEVICE', /'cpu', 'cuda'/)

@@ -3,7 +3,7 @@ import { nearestName, nearestPaths } from '../../lib/base/nearest.js'
 
 test('the name that was meant, where one is near', (t) => {
   const names = ['explain', 'batch', 'report', 'layers', 'doctor']
-  for (const [wanted, meant] of [
+  for (const [requested, meant] of [
     ['explian', 'explain'],
     ['LAYER', 'layers'],
     ['docter', 'doctor'],
@@ -12,7 +12,7 @@ test('the name that was meant, where one is near', (t) => {
     ['', null],
     ['something else', null],
   ] as const)
-    t.is(nearestName(wanted, names), meant, wanted)
+    t.is(nearestName(requested, names), meant, requested)
   t.is(nearestName('any', []), null)
 })
 
@@ -32,7 +32,7 @@ test('paths that end in what was asked for come first, then the most similar one
 
 test('paths are compared by their components from the end, as Python writes them, too', (t) => {
   const paths = ['features', 'layer4', 'layer4.0', 'layer4.1', 'layer4.2', 'layer4.2.relu', 'xlayer4.2']
-  for (const [wanted, meant] of [
+  for (const [requested, meant] of [
     ['module.layer4.1', 'layer4.1'],
     ['model.layer4.2.relu', 'layer4.2.relu'],
     ['layer4[-1]', 'layer4.2'],
@@ -43,5 +43,5 @@ test('paths are compared by their components from the end, as Python writes them
     ['relu', 'layer4.2.relu'],
     ['module.Layer4.1', 'layer4.1'],
   ] as const)
-    t.is(nearestPaths(wanted, paths)[0], meant, wanted)
+    t.is(nearestPaths(requested, paths)[0], meant, requested)
 })

@@ -304,13 +304,13 @@ test.serial('half-precision models have their maps computed in float32', async (
   using found = await cam.explain(half, { target: 1 })
   using reference = await load('plain')
   using exact = new Cam(reference, { layers: ['features'], methods: all })
-  using wanted = await exact.explain(input, { target: 1 })
+  using requested = await exact.explain(input, { target: 1 })
   for (const method of all) {
     const map = found.get('features', method)
     t.is(map.dtype, 'float32', method)
     // bfloat16 has eight bits; methods that divide by sums that nearly cancel are left out.
     if (['gradcam', 'hirescam', 'layercam', 'eigencam'].includes(method))
-      t.true(relativeError(numbers(map), numbers(wanted.get('features', method))) < 0.1, method)
+      t.true(relativeError(numbers(map), numbers(requested.get('features', method))) < 0.1, method)
   }
 })
 

@@ -102,7 +102,7 @@ function secondDifferences(masks: Tensor, dim: number, count: number): Tensor {
   return bends.transpose(dim, -1).contiguous()
 }
 
-test('sizes that are no size of an input are refused', async (t) => {
+test('sizes that cannot be the size of an input are refused', async (t) => {
   for (const size of [[], [4, 4, 4, 4], [0, 4], [4.5]])
     await t.throwsAsync<GradCamError>(riseMasks(size, { masks: 1 }), { code: 'ERR_INVALID_ARGUMENT' })
 })

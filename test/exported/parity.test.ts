@@ -42,10 +42,10 @@ for (const each of exportedCases) {
     for (const kind of ['static', 'dynamic'] as const) {
       using model = await ScriptModule.load(programs!.file(net, kind))
       const output = await model.forward<Value>(input)
-      const [found, wanted] = [tensorsIn(output), tensorsIn(expected)]
-      t.is(found.length, wanted.length)
+      const [found, requested] = [tensorsIn(output), tensorsIn(expected)]
+      t.is(found.length, requested.length)
       for (const [i, tensor] of found.entries())
-        t.deepEqual(tensor.toTypedArray(), wanted[i]!.toTypedArray(), `${kind}, output ${i}`)
+        t.deepEqual(tensor.toTypedArray(), requested[i]!.toTypedArray(), `${kind}, output ${i}`)
       for (const [i, judged] of programs!.reference.outputs(net, 'forward').entries())
         assertSame(t, found[i]!, judged, `${kind}, output ${i}`)
       disposeValue(output)

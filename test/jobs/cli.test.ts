@@ -44,9 +44,9 @@ test('good and bad inputs side by side: each has a result or a typed error', asy
   const ended = batch([join(folder, 'in')], out, ['--write', 'overlay,grey', '--labels', sampleLabels])
   t.is(ended.code, 3, ended.stderr)
   const lines = manifest(out)
-  const wanted = Object.entries(expected).filter(([, outcome]) => outcome !== null)
-  t.is(lines.length, wanted.length)
-  for (const [name, outcome] of wanted) {
+  const requested = Object.entries(expected).filter(([, outcome]) => outcome !== null)
+  t.is(lines.length, requested.length)
+  for (const [name, outcome] of requested) {
     const line = lines.find(({ input }) => input === join(folder, 'in', name))
     if (!line) throw new Error(`${name} is not in the manifest`)
     t.is(line.id, name.startsWith('^') ? `^${name}` : name)

@@ -85,7 +85,7 @@ test('a model is not refused because its input has another shape', async (t) => 
   t.deepEqual(output.shape, [1, 3])
 })
 
-test('files that are no models are refused for what they are', async (t) => {
+test('files that are not models are refused for what they are', async (t) => {
   for (const [file, code] of [
     [nets.bad('state_dict.pt'), 'ERR_MODEL_IS_STATE_DICT'],
     [nets.bad('text.pt'), 'ERR_MODEL_NOT_TORCHSCRIPT'],

@@ -124,7 +124,7 @@ test('an SVG is shown, and nothing of a file that it names', async (t) => {
   t.truthy(items.get('plain.svg')?.thumbnail)
 })
 
-test('the names of inputs that are no files lead nowhere', async (t) => {
+test('the names of inputs that are not files lead nowhere', async (t) => {
   const folder = temporaryFolder(t)
   await writeJpegs(join(folder, 'in'), ['a.jpg'])
   const out = join(folder, 'out')

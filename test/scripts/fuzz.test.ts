@@ -72,7 +72,7 @@ test('records of a model that are read and written make the same model', async (
   }
 })
 
-test('what ends a process, takes too much, or is no error of the package, is found, and the cases after it run', async (t) => {
+test('what ends a process, takes too much, or is not an error of the package, is found, and the cases after it run', async (t) => {
   const kind = new URL('../support/fuzz-kind.js', import.meta.url).href
   const ids = ['fine', 'crash', 'refused', 'untyped', 'trap', 'exit', 'memory', 'rejection', 'said', 'fine', 'leak']
   const own = temporaryFolder(t)

@@ -390,6 +390,6 @@ test.serial('models, layers, methods and the description of the API say what the
   t.deepEqual(
     Object.keys(api.paths).filter((path) => !/^\/(?:v1\/|healthz$|readyz$|metrics$|openapi.json$|$)/.test(path)),
     [],
-    'files of the page are no part of the API',
+    'files of the page are not part of the API',
   )
 })

@@ -68,12 +68,12 @@ inBrowser(
 inBrowser('by the keyboard alone: an image, a class, a difference, a cell, a layer, a method', async (t) => {
   const page = await openExplorer(browser, t, address)
   await page.waitForSelector('body.ready')
-  const tabTo = async (wanted: RegExp): Promise<void> => {
+  const tabTo = async (requested: RegExp): Promise<void> => {
     for (let presses = 0; presses < 60; presses++) {
       await page.keyboard.press('Tab')
-      if (wanted.test(String(await focused(page)))) return
+      if (requested.test(String(await focused(page)))) return
     }
-    t.fail(`Tab does not reach ${wanted}`)
+    t.fail(`Tab does not reach ${requested}`)
   }
   await tabTo(/^Cat and dog$/)
   await page.keyboard.press('Enter')

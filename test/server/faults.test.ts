@@ -141,7 +141,7 @@ test.serial('slow headers and half-sent bodies lose their connection, and their 
   await explained(t, post(address))
 })
 
-test.serial('a body that its client does not finish is no error of the server', async (t) => {
+test.serial('a body that its client does not finish is not an error of the server', async (t) => {
   const errors: unknown[] = []
   const { address } = await listening(t, { models, onError: (error) => errors.push(error) })
   for (let i = 0; i < 5; i++) {

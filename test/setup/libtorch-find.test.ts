@@ -68,7 +68,7 @@ test('the PyTorch that python3 imports is found without importing it, and a priv
   t.is(cuda.libtorch, null, 'a CPU build will not do where a CUDA build is required')
 })
 
-test('a python3 whose torch is no LibTorch is passed over, and what was tried says why', async (t) => {
+test('a python3 whose torch is not a LibTorch is passed over, and what was tried says why', async (t) => {
   const folder = temporaryFolder(t)
   const python = fakeLibTorch(join(folder, 'torch'))
   rmSync(libraryPath(python, 'c10'))

@@ -20,7 +20,7 @@ export interface NativeProgram {
   readonly name: string
   /** Compiled together, as one file: LibTorch's headers are parsed once. */
   readonly sources: readonly string[]
-  /** Files that the sources include, and that are no part of the addon. */
+  /** Files that the sources include, and that are not part of the addon. */
   readonly headers?: readonly string[]
   /** Link the object files of native/core that the addon consists of. */
   readonly core?: boolean

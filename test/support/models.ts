@@ -18,7 +18,7 @@ interface SmallNetEntry {
   readonly output: StoredTensor | null
 }
 
-/** The small nets of test/python/nets.py and structured_nets.py as files, and files that are no models. */
+/** The small nets of test/python/nets.py and structured_nets.py as files, and files that are not models. */
 export class SmallNets {
   constructor(
     private readonly folder: string,

@@ -13,7 +13,7 @@ import { readTensor, type StoredTensor } from '../support/stored-tensor.js'
 const full = (size: readonly number[], mode: string, corners: string): string =>
   `F.interpolate(image, (${size.join(', ')}), mode="${mode}"${corners})`
 
-/** Functions that are no methods of the table. */
+/** Functions that are not methods of the table. */
 const functionCases: Record<string, readonly Case[]> = {
   cat: [
     ['torch.cat([a, b, a], 1)', ({ a, b }) => Tensor.cat([a, b, a], 1)],

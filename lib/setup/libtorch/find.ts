@@ -109,7 +109,7 @@ function lookAtPrivate(cache: string, cuda: boolean): Look {
 
 const withoutStop = (error: unknown): string => (error as Error).message.replace(/\.$/, '')
 
-/** The record of a private install; null where the folder holds none, and so is no install of ours. */
+/** The record of a private install; null where the folder holds none: we did not install it. */
 export function readInstallRecord(cache: string, name: string): InstallRecord | null {
   try {
     return JSON.parse(readFileSync(join(cache, name, 'install.json'), 'utf8')) as InstallRecord

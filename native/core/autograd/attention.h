@@ -12,7 +12,7 @@ using torch::Tensor;
 // derivatives. LibTorch's fused kernels, which are faster, have first derivatives alone. Both are equal up to rounding.
 class AttentionByFormula {
  public:
-  explicit AttentionByFormula(bool wanted);
+  explicit AttentionByFormula(bool required);
   ~AttentionByFormula();
   AttentionByFormula(const AttentionByFormula&) = delete;
   AttentionByFormula& operator=(const AttentionByFormula&) = delete;

@@ -5,6 +5,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <atomic>
 
 namespace gradcam {
 
@@ -17,6 +18,16 @@ const torch::Tensor& part_bytes() {
   static const auto bytes = at::zeros({kMostParts}, at::kByte);
   return bytes;
 }
+
+#if defined(__SANITIZE_THREAD__)
+// ThreadSanitizer does not see how threads of OpenMP, which is not built with it, are given work and give it back.
+std::atomic<int> handover{0};
+void give() { handover.fetch_add(1, std::memory_order_release); }
+void take() { handover.load(std::memory_order_acquire); }
+#else
+void give() {}
+void take() {}
+#endif
 
 }  // namespace
 
@@ -34,12 +45,16 @@ void parallel_for(int64_t begin, int64_t end, int64_t grain, c10::function_ref<v
   auto bytes = part_bytes().narrow(0, 0, parts);
   const auto* first = static_cast<const char*>(bytes.const_data_ptr());
   auto iterator = at::TensorIterator::nullary_op(bytes);
+  give();
   iterator.for_each(
       [&](char** data, const int64_t*, int64_t columns, int64_t rows) {
+        take();
         const int64_t part = data[0] - first, elements = columns * rows;
         work(begin + count * part / parts, begin + count * (part + elements) / parts);
+        give();
       },
       /*grain_size=*/1);
+  take();
 }
 
 }  // namespace gradcam

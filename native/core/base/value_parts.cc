@@ -31,9 +31,9 @@ std::optional<size_t> position_of(const IValue& value, const std::vector<std::pa
   if (by_position)
     return *index >= 0 && *index < static_cast<int64_t>(parts.size()) ? std::optional(static_cast<size_t>(*index))
                                                                       : std::nullopt;
-  const auto wanted = index ? std::to_string(*index) : std::get<std::string>(step);
+  const auto requested = index ? std::to_string(*index) : std::get<std::string>(step);
   for (size_t i = 0; i < parts.size(); ++i)
-    if (parts[i].first == wanted) return i;
+    if (parts[i].first == requested) return i;
   return std::nullopt;
 }
 

@@ -20,7 +20,7 @@ using jit::Value;
 
 namespace {
 
-// Generated code may call one function from very many places: what lies beyond is not looked at.
+// Generated code may call one function very many times: what lies beyond is not looked at.
 constexpr size_t kMostCalls = 100000;
 
 std::string join(const std::string& path, const std::string& name) {

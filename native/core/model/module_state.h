@@ -15,7 +15,7 @@ class ModuleState {
 
   bool empty() const { return slots_.empty() && constants_.empty(); }
 
-  // Puts copies in the place of what runs change; when the result goes, what was there before comes back. A graph that
+  // Replaces what runs change by copies; when the result goes, what was there before comes back. A graph that
   // was recorded meanwhile keeps the copies.
   std::shared_ptr<void> keep() const;
 

@@ -8,6 +8,7 @@
 
 #include "core/hooks/trampolines.h"
 #include "core/split/split_cache.h"
+#include "fingerprint.h"
 #include "model.h"
 #include "module_state.h"
 
@@ -32,6 +33,7 @@ class TorchScriptModel final : public Model {
   std::optional<at::ScalarType> dtype() const override { return dtype_; }
   const c10::FunctionSchema& forward_schema() const override { return schema_; }
   std::vector<std::string> operators() const override;
+  std::string fingerprint() const override { return fingerprint_of(module_, operators()); }
   HookRegistry& hooks() override { return hooks_; }
   const InputContract& contract() const override { return contract_; }
 

@@ -67,7 +67,7 @@ Tensor images_first(const Tensor& given, int64_t dim) {
 // A score is one real number: complex numbers have no order, and no gradient that a map could be made of.
 void require_real(const Tensor& scores) {
   if (!scores.is_complex()) return;
-  throw Error("ERR_TARGET", "The model returned complex numbers, " + shape_text(scores) + ", which are no scores.",
+  throw Error("ERR_TARGET", "The model returned complex numbers, " + shape_text(scores) + ", which cannot be scores.",
               Remedy{"Explain another part of the output (`of`), or pass a function that makes a real number of them, "
                      "such as their magnitude."});
 }

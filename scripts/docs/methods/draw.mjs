@@ -84,16 +84,16 @@ function plainCaption(/** @type {string} */ name) {
  */
 export async function drawImages(folder, { again }) {
   mkdirSync(folder, { recursive: true })
-  const wanted = (/** @type {string} */ name) =>
+  const requested = (/** @type {string} */ name) =>
     isDrawn(name) && (again || !existsSync(join(folder, `${slugOf(name)}.webp`)))
-  if (!['image', 'finer-cam', 'refinecam', 'smoothgrad', ...Object.keys(methods)].some(wanted)) return
+  if (!['image', 'finer-cam', 'refinecam', 'smoothgrad', ...Object.keys(methods)].some(requested)) return
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
   const targets = ['cat', 'dog'].map((label) => labels.indexOf(label))
   const model = await ScriptModule.load(join(root, 'samples', 'animals-densenet.pt'))
   const input = await loadImage(file, { size: [side, side], normalize: imagenet })
   const image = await loadImage(file, { size: [side, side] })
-  if (wanted('image'))
+  if (requested('image'))
     await sharp(await encodeImage(image, 'png'))
       .webp({ quality: 80 })
       .toFile(join(folder, 'image.webp'))
@@ -107,13 +107,13 @@ export async function drawImages(folder, { again }) {
     await strip(tiles, join(folder, `${slugOf(name)}.webp`))
   }
   for (const name of keysOf(methods)) {
-    if (!wanted(name)) continue
+    if (!requested(name)) continue
     const explainer = itemAt(makeMapExplainers(model, [name], methods[name].layered ? [layer] : [], fewer[name]), 0)
     await drawAll(name, async (target) => itemAt((await explainer.explain(input, { target })).maps, 0).map)
     explainer[Symbol.dispose]()
   }
   const finer = new Cam(model, { layers: [layer] })
-  if (wanted('finer-cam'))
+  if (requested('finer-cam'))
     await drawAll('finer-cam', async (of) => (await finer.explain(input, { target: { kind: 'finer', class: of } })).cam)
   const early = 'features.denseblock2'
   const product = {
@@ -122,9 +122,10 @@ export async function drawImages(folder, { again }) {
     aggregate: /** @type {const} */ ('product'),
   }
   const refined = new Cam(model, product)
-  if (wanted('refinecam')) await drawAll('refinecam', async (target) => (await refined.explain(input, { target })).cam)
+  if (requested('refinecam'))
+    await drawAll('refinecam', async (target) => (await refined.explain(input, { target })).cam)
   const saliency = new InputAttribution(model, { method: 'saliency', smooth })
-  if (wanted('smoothgrad'))
+  if (requested('smoothgrad'))
     await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))
 }
 

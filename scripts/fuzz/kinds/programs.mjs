@@ -9,7 +9,7 @@ import { randomOf } from '../random.mjs'
 
 /** A model that runs for ever is ended by this. */
 const longestMs = 5000
-/** What a mutated program may want to compute with: what it asks beyond that is refused, and not a finding. */
+/** What a mutated program may allocate: more is refused, which is not a finding. */
 const mostTensorBytes = 256 * 2 ** 20
 const largestInput = 2 ** 20
 

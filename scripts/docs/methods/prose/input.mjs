@@ -281,7 +281,7 @@ before is kept.`,
     use: ['The first thing to try for a class of a vision transformer: it asks for the target, and needs no layer.'],
     avoid: ['Attention within windows, as Swin has it, which is refused. Take Grad-CAM with a `reshape` there.'],
     others: [
-      "Neither library has it. As the authors' later method, for self-attention; their first one (arXiv:2012.09838) has relevances of its own in the place of the attention.",
+      "Neither library has it. As the authors' later method, for self-attention; their first one (arXiv:2012.09838) has its own relevances instead of the attention.",
     ],
   },
 }

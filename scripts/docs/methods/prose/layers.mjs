@@ -134,7 +134,7 @@ times the activation, for which one more backward pass is enough.`,
   },
   cam: {
     idea: `The first of its kind: in a network that averages its last layer over spatial positions and multiplies by weights, the weights of a
-class say what each channel is worth. A ReLU between the layer and the average may be no layer of its own, as in DenseNet: then
+class say what each channel is worth. A ReLU between the layer and the average is not always a layer of its own, as in DenseNet: then
 A is what leaves it.`,
     use: [
       'Where it exists: it is exact. The mean of the map before the cut at zero, and the bias of the class, are the logit.',
