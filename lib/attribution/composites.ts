@@ -79,7 +79,7 @@ const ruleNames = Object.keys(numbersOf) as readonly RelevanceRule['rule'][]
  * @throws GradCamError ERR_INVALID_ARGUMENT
  */
 export function readComposite(given: unknown, name = 'composite'): RelevanceRules {
-  if (typeof given === 'string') return composites[expect.oneOf(name, given as CompositeName, compositeNames)]
+  if (typeof given === 'string') return composites[expect.oneOf(name, given, compositeNames)]
   const rules = expect.options(given as RelevanceRules, name)
   checkKeys(rules, ['first', 'convolution', 'linear', 'epsilon'], name)
   for (const kind of ['convolution', 'linear'] as const) checkRule(rules[kind], `${name}.${kind}`)

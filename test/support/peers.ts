@@ -37,8 +37,10 @@ async function install(): Promise<TestPython> {
     pipInto(partial, ['--no-deps', '--requirement', small]),
   )
   // zennit 1.0.0 asks for a late patch release of Python 3.11, and needs nothing of it.
-  const propagation = await cachedFolder('relevance-peer', [readFileSync(relevance, 'utf8'), facts.version], (partial) =>
-    pipInto(partial, ['--no-deps', '--ignore-requires-python', '--requirement', relevance]),
+  const propagation = await cachedFolder(
+    'relevance-peer',
+    [readFileSync(relevance, 'utf8'), facts.version],
+    (partial) => pipInto(partial, ['--no-deps', '--ignore-requires-python', '--requirement', relevance]),
   )
   const python = await testPython()
   return { ...python, env: withPythonPath([folder, site, others, propagation], python.env) }
