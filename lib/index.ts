@@ -64,6 +64,15 @@ export {
   type InputAttributionOptions,
   type InputMethod,
 } from './attribution/input-attribution.js'
+export { Lrp, type LrpOptions } from './attribution/lrp.js'
+export {
+  type Bound,
+  type CompositeName,
+  compositeNames,
+  composites,
+  type RelevanceRule,
+  type RelevanceRules,
+} from './attribution/composites.js'
 export { InputExplanation } from './attribution/input-explanation.js'
 export {
   InputPerturbation,

@@ -53,12 +53,33 @@ export interface PassPlan {
   reluRule?: 'guided' | 'deconvnet'
   /** The baseline of DeepLIFT: expanded to the input. */
   baseline?: TensorHandle
+  /** Relevance in place of the gradient at the input: inputGradient is true. */
+  relevance?: NativeComposite
+}
+
+/** A rule of relevance: see Rule in native/core/relevance/rule.h. */
+export interface NativeRule {
+  rule: string
+  epsilon?: number
+  gamma?: number
+  alpha?: number
+  beta?: number
+  low?: TensorHandle
+  high?: TensorHandle
+}
+
+/** Which rule each layer follows: see Composite in native/core/relevance/rule.h. */
+export interface NativeComposite {
+  first?: NativeRule
+  convolution: NativeRule
+  linear: NativeRule
+  epsilon?: number
 }
 
 /** The result of a forward in a pass. */
 export interface NativeForward {
   output: NativeValue
-  /** ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's. */
+  /** ReLUs that follow the rule, nonlinearities that follow DeepLIFT's, or layers and sums that follow LRP's. */
   intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string

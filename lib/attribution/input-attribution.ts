@@ -16,6 +16,7 @@ import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
 import { InputExplanation } from './input-explanation.js'
 import { inputMethods, type InputMethod } from './input-method.js'
 import { blurIg } from './blur-ig.js'
+import { nativeComposite, readComposite } from './composites.js'
 import { meanOverBaselines } from './deeplift-shap.js'
 import { gradientShap } from './gradient-shap.js'
 import { guidedIg } from './guided-ig.js'
@@ -45,6 +46,7 @@ const rulesOf: Partial<Record<InputMethod, true>> = {
   deconvnet: true,
   deeplift: true,
   'deeplift-shap': true,
+  lrp: true,
 }
 
 function useOf(method: InputMethod): GradientUse {
@@ -87,6 +89,9 @@ export class InputAttribution extends Explainer {
       maxSigma = 50,
       fraction = 0.25,
       maxDistance = 0.02,
+      composite = 'epsilon-plus',
+      low,
+      high,
       batchSize = 16,
       smooth,
       scoreLayer,
@@ -107,6 +112,8 @@ export class InputAttribution extends Explainer {
     const smoothing = smooth === undefined ? null : checkSmoothing(smooth)
     const ruled = method === 'guided-backprop' || method === 'deconvnet'
     using from = baseline instanceof Tensor ? baseline.detach() : Tensor.full([], baseline, { dtype: 'float64' })
+    const rules = readComposite(composite)
+    using relevance = method === 'lrp' ? nativeComposite(rules, low, high) : null
     super(model, {
       layers: [],
       input,
@@ -115,6 +122,7 @@ export class InputAttribution extends Explainer {
       reluRule: method === 'deconvnet' ? 'deconvnet' : 'guided',
       ...(scoreLayer !== undefined && { scoreLayer }),
       ...(method === 'deeplift' && { baseline: from.handle }),
+      ...(relevance && { relevance: relevance.native }),
     })
     this.method = method
     this.#scores = new ScorePass(model, 'hooked', input, scoreLayer)
@@ -265,7 +273,14 @@ export class InputAttribution extends Explainer {
     scores: readonly number[],
     atBaseline: (start: Tensor) => Promise<readonly number[]>,
   ): Promise<readonly number[] | null> {
-    if (this.#smoothing || !(this.#many?.complete || this.method === 'deeplift')) return null
+    if (this.#smoothing) return null
+    if (this.method === 'lrp')
+      return convergenceDelta(
+        attribution,
+        scores,
+        scores.map(() => 0),
+      )
+    if (!this.#many?.complete && this.method !== 'deeplift') return null
     using path = fromBaseline(this.#options.baseline, x, 1)
     return convergenceDelta(attribution, scores, await atBaseline(path.start))
   }

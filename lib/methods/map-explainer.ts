@@ -45,6 +45,9 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
           'fraction',
           'maxDistance',
           'scoreLayer',
+          'composite',
+          'low',
+          'high',
         ]),
         ...at(settings),
       }

@@ -4,6 +4,7 @@ import type { Reshape } from '../cam/reshape.js'
 import type { Execution } from '../explain/execution.js'
 import type { ReducedPrecision } from '../explain/precision-choice.js'
 import { inputMethods } from '../attribution/input-attribution.js'
+import { compositeNames, type CompositeName, type RelevanceRules } from '../attribution/composites.js'
 import type { Smoothing } from '../attribution/smoothing.js'
 import type { Value } from '../tensor/values.js'
 import { methodNames, methods, type MethodName } from './table.js'
@@ -40,6 +41,10 @@ export interface MethodSettings {
   readonly maxDistance?: number
   /** See `InputAttributionOptions.scoreLayer`. */
   readonly scoreLayer?: string
+  /** See `InputAttributionOptions`. */
+  readonly composite?: CompositeName | RelevanceRules
+  readonly low?: number | readonly number[]
+  readonly high?: number | readonly number[]
   /** All inputs of a model that takes several, in order, with null where the images go. */
   readonly inputs?: readonly Value[]
 }
@@ -134,6 +139,24 @@ export const methodOptions = {
     otherwise: "the model's output",
     help: 'the layer whose output the target is of: with the target { kind: "element", at: [...] } one unit of it',
     flag: 'PATH',
+  },
+  composite: {
+    of: ['lrp'],
+    otherwise: "'epsilon-plus'",
+    help: `which rules layers follow: ${compositeNames.join(', ')}; in TypeScript and JSON also the rules themselves`,
+    flag: 'NAME',
+  },
+  low: {
+    of: ['lrp'],
+    otherwise: 'to be given for epsilon-gamma-box',
+    help: 'the least value of the input as the model gets it, or one for each channel',
+    flag: 'V[,V...]',
+  },
+  high: {
+    of: ['lrp'],
+    otherwise: 'to be given for epsilon-gamma-box',
+    help: 'the greatest value, likewise',
+    flag: 'V[,V...]',
   },
   smooth: {
     of: inputMethods,

@@ -1,3 +1,4 @@
+import { checkBound, readComposite } from '../attribution/composites.js'
 import { checkSmoothing, type Smoothing } from '../attribution/smoothing.js'
 import { expect, invalid } from '../base/check.js'
 import { toNativeReshape, type Reshape } from '../cam/reshape.js'
@@ -56,6 +57,9 @@ const settings: Readonly<Record<SettingName, Setting>> = {
     check: (name, value) => expect.number(name, value, { min: 0, max: 1 }),
   },
   scoreLayer: { of: methodOptions.scoreLayer.of, check: (name, value) => expect.string(name, value) },
+  composite: { of: methodOptions.composite.of, check: (name, value) => readComposite(value, name) },
+  low: { of: methodOptions.low.of, check: checkBound },
+  high: { of: methodOptions.high.of, check: checkBound },
   inputs: { of: methodNames, check: (_name, value) => readOtherInputs(value) },
 }
 

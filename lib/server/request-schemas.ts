@@ -36,6 +36,10 @@ const settingProperties: Readonly<Record<string, Schema>> = {
   fraction: { type: 'number', minimum: 0, maximum: 1, description: methodOptions.fraction.help },
   maxDistance: { type: 'number', minimum: 0, maximum: 1, description: methodOptions.maxDistance.help },
   scoreLayer: { type: 'string', maxLength: 1000, description: methodOptions.scoreLayer.help },
+  // A name, or the rules; a number, or one for each channel.
+  composite: { description: methodOptions.composite.help },
+  low: { description: methodOptions.low.help },
+  high: { description: methodOptions.high.help },
   window: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
   stride: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
   smooth: {

@@ -139,6 +139,27 @@ std::vector<ElementStep> to_element(const Napi::Value& value) {
   return steps;
 }
 
+Rule to_rule(const Napi::Object& object) {
+  Rule rule;
+  rule.formula = rule_formula(to_text(object.Get("rule"), "A rule"));
+  rule.epsilon = number_or(object.Get("epsilon"), rule.epsilon);
+  rule.gamma = number_or(object.Get("gamma"), rule.gamma);
+  rule.alpha = number_or(object.Get("alpha"), rule.alpha);
+  rule.beta = number_or(object.Get("beta"), rule.beta);
+  if (const auto low = object.Get("low"); !low.IsUndefined()) rule.low = unwrap_tensor(low).detach();
+  if (const auto high = object.Get("high"); !high.IsUndefined()) rule.high = unwrap_tensor(high).detach();
+  return rule;
+}
+
+Composite to_composite(const Napi::Object& object) {
+  Composite composite;
+  if (const auto first = object.Get("first"); first.IsObject()) composite.first = to_rule(first.As<Napi::Object>());
+  composite.convolution = to_rule(object.Get("convolution").As<Napi::Object>());
+  composite.linear = to_rule(object.Get("linear").As<Napi::Object>());
+  composite.epsilon = number_or(object.Get("epsilon"), composite.epsilon);
+  return composite;
+}
+
 // What the flags of lib/addon/native-pass.ts's PassPlan ask for: lib/ sets those of one goal alone.
 Goal to_goal(const Napi::Object& object) {
   const auto layers = to_texts(object.Get("layers"), "A layer path");
@@ -160,6 +181,8 @@ Goal to_goal(const Napi::Object& object) {
   }
   if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())
     return RescaledGradient{unwrap_tensor(baseline).detach()};
+  if (const auto relevance = object.Get("relevance"); relevance.IsObject())
+    return to_composite(relevance.As<Napi::Object>());
   if (scope) return GuidedGradient{*scope, rule};
   return InputGradient{};
 }

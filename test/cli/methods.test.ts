@@ -171,6 +171,10 @@ test.serial('settings that only some methods take: as the classes take them', as
       ['--fraction', '0.5', '--max-distance', '0.3', '--steps', '6'],
       { method: 'guided-ig', fraction: 0.5, maxDistance: 0.3, steps: 6 },
     ],
+    [
+      ['--composite', 'epsilon-gamma-box', '--low=-2.2,-2.1,-1.9', '--high', '2.7'],
+      { method: 'lrp', composite: 'epsilon-gamma-box', low: [-2.2, -2.1, -1.9], high: 2.7 },
+    ],
   ]
   for (const [flags, options] of cases) {
     const { code, lines, stderr } = explain(image, join(folder, options.method), ['--method', options.method, ...flags])
@@ -196,6 +200,10 @@ test.serial('settings that only some methods take: as the classes take them', as
     [['--max-distance', '0.1', '--method', 'gradcam'], /--max-distance/],
     [['--score-layer', 'features', '--method', 'gradcam'], /--score-layer/],
     [['--blocks', 'a,b', '--method', 'gradcam'], /--blocks/],
+    [['--composite', 'epsilon', '--method', 'gradcam'], /--composite/],
+    [['--composite', 'zeta', '--method', 'lrp'], /--composite.*epsilon-plus/],
+    [['--composite', 'epsilon-gamma-box', '--method', 'lrp'], /low/],
+    [['--low', '1,x', '--method', 'lrp'], /--low requires a number, or several with commas/],
   ] as const)
     t.regex(explain(image, join(folder, 'no'), ['--method', 'blur-ig', ...flags]).stderr, expected)
 })

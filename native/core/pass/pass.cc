@@ -14,6 +14,7 @@
 #include "full_grad_run.h"
 #include "hooked_run.h"
 #include "method_results.h"
+#include "relevance_run.h"
 #include "rescale_run.h"
 #include "row_probe.h"
 #include "split_run.h"
@@ -24,6 +25,7 @@ namespace {
 
 std::unique_ptr<Run> make_unsplit_run(const RunContext& context) {
   if (context.plan.rescaled_from().defined()) return std::make_unique<RescaleRun>(context);
+  if (context.plan.explains<Relevance>()) return std::make_unique<RelevanceRun>(context);
   if (context.plan.explains<FullGradient>()) return std::make_unique<FullGradRun>(context);
   if (context.plan.explains<AttentionGradients>()) return std::make_unique<AttentionRun>(context);
   return std::make_unique<HookedRun>(context);

@@ -32,7 +32,7 @@ class Pass {
   Explained backward(const Target& target, bool keep_graph, const CancelFlag* cancel);
   Explained backward(const Tensor& score, bool keep_graph);
 
-  // How many ReLUs follow the rule of the plan, or nonlinearities DeepLIFT's.
+  // How many ReLUs follow the rule of the plan, nonlinearities DeepLIFT's, or layers and sums LRP's.
   int intercepted() const { return run_ ? run_->intercepted() : 0; }
   // Whether this model takes the images of a batch one by one: see probe_rows.
   const RowsFound& probe(const std::vector<IValue>& inputs, const CancelFlag* cancel);

@@ -8,6 +8,7 @@
 #include "core/autograd/relu_rule.h"
 #include "core/base/value_parts.h"
 #include "core/maps/maps.h"
+#include "core/relevance/rule.h"
 #include "core/split/split.h"
 
 namespace gradcam {
@@ -49,6 +50,9 @@ struct RescaledGradient {
   Tensor baseline;  // can be expanded to the input
 };
 
+// The relevance of the input, propagated by the rules of layers: see RelevanceGraph.
+using Relevance = Composite;
+
 // FullGrad's map. The layers are those with a bias.
 struct FullGradient {
   std::vector<std::string> layers;
@@ -63,8 +67,8 @@ struct AttentionGradients {
 // The scores alone, without a gradient.
 struct ScoresOnly {};
 
-using Goal = std::variant<LayerMaps, InputGradient, GuidedGradient, RescaledGradient, FullGradient, AttentionGradients,
-                          ScoresOnly>;
+using Goal = std::variant<LayerMaps, InputGradient, GuidedGradient, RescaledGradient, Relevance, FullGradient,
+                          AttentionGradients, ScoresOnly>;
 
 // How a pass runs: see SplitModel. `automatic` is split wherever that is possible.
 enum class Execution { automatic, split, hooked };

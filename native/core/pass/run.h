@@ -36,7 +36,8 @@ struct Captured {
   Tensor input;                       // the leaf whose gradient is computed
   std::vector<NodePtr> relu_modules;  // that a hooked run called, where they alone follow the rule
   std::string unruled_activation;     // an activation that has no rule, where every activation follows one
-  int intercepted = 0;                // ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's
+  int intercepted =
+      0;  // ReLUs that follow the rule, nonlinearities that follow DeepLIFT's, layers and sums that follow LRP's
 };
 
 // One run of the model, forward, and the backward passes through what it captured.

@@ -107,6 +107,7 @@ ${found[by]}`
 /** @type {Record<string, string[]>} */
 const own = {
   'integrated-gradients': ['found.delta // how far the shares are from adding up, per image'],
+  lrp: ['found.delta // the sum of the relevance minus the score, per image'],
   'guided-backprop': ['found.intercepted // how many ReLUs followed the rule'],
   deconvnet: ['found.intercepted // how many ReLUs followed the rule'],
   'guided-gradcam': ['found.intercepted // how many ReLUs followed the rule'],
