@@ -37,6 +37,8 @@ export interface ModelHandle {
     changes: string
     /** By input: see FirstConvolution in native/core/graphs/first_convolution.h. */
     firstConvolutions: ({ channels: number; dimensions: number; layer: string } | null)[]
+    /** By input: whether rows of a table are looked up by it. */
+    indexInputs: boolean[]
     /** The names of the arguments of its forward. */
     inputs: string[]
   }
@@ -64,6 +66,8 @@ export interface NativeRows {
   why: string
   layer: string
   random: boolean
+  /** Whether the model runs on one image. */
+  alone: boolean
 }
 
 /** How the addon builds a nested module: see ModelPlan in native/core/model/model_plan.h. Positions are those in the lists. */

@@ -134,6 +134,8 @@ export interface NativeExplained {
     /** Per image, what is zero or not finite; empty where every map of the pass says something. */
     zeroActivation: boolean[]
     zeroGradient: boolean[]
+    /** Per image, whether it adds up to zero over space in every channel; empty where it does in none, or no method averages it. */
+    cancelledGradient: boolean[]
     nonFinite: boolean[]
     activation: TensorHandle | null
     gradient: TensorHandle | null

@@ -86,7 +86,9 @@ export class GuidedGradCam implements Disposable {
       // Where the map of the layer says nothing, its reason is nearer to the cause.
       const ofMap = map.maps[0]?.conditions ?? []
       const conditions = own.map((condition, i) => {
-        return condition.state === 'zero' && ofMap[i]?.state === 'zero' ? ofMap[i] : condition
+        const nearer = ofMap[i]
+        if (nearer?.state === 'rounding') return nearer
+        return condition.state === 'zero' && nearer?.state === 'zero' ? nearer : condition
       })
       const { output } = guided
       const warnings = joinWarnings(map.warnings, guided.warnings)

@@ -45,7 +45,7 @@ export function camConditions(
   method: CamMethod,
   layer: { readonly path: string; readonly index: number } | null,
 ): MapCondition[] {
-  const { target, reruns }: CamMethodFacts = camMethods[method]
+  const { target, reruns, averages }: CamMethodFacts = camMethods[method]
   const evidence = layer ? layers[layer.index] : undefined
   return allZero.map((zero, image) =>
     conditionOf({
@@ -57,6 +57,7 @@ export function camConditions(
       gradient: target && (reruns === undefined || reruns === 'gradient'),
       zeroActivation: evidence?.zeroActivation[image],
       zeroGradient: evidence?.zeroGradient[image],
+      cancelledGradient: averages && evidence?.cancelledGradient[image],
       nonFiniteActivation: evidence?.nonFinite[image],
       layer: layer?.path ?? 'of them',
       dtype: model.dtype,

@@ -16,6 +16,8 @@ export interface CamMethodFacts {
   readonly reruns?: 'model' | 'tail' | 'gradient'
   /** Which of the options it takes that only some methods take. */
   readonly takes?: readonly ('samples' | 'sigma' | 'steps' | 'baseline' | 'seed')[]
+  /** Whether channels are weighed by the mean of their gradient over space. */
+  readonly averages?: true
   /** Whether the map is a principal component over channels, and not their sum, which eigen smoothing replaces. */
   readonly principal?: true
   /** arXiv number, DOI or the like; null where the method comes from a library. */
@@ -36,6 +38,7 @@ export const camMethods = facts({
     title: 'Grad-CAM',
     target: true,
     formula: 'sum_k mean(G_k) A_k',
+    averages: true,
     paper: 'arXiv:1610.02391',
     peers: { 'pytorch-grad-cam': 'GradCAM', Captum: 'LayerGradCam' },
   },

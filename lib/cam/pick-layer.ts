@@ -31,8 +31,8 @@ export async function pickLayer(
   using noise = await noiseOf(shape, model, others, signal)
   const at = others?.indexOf(null) ?? 0
   const inputs = others ? others.map((value, i) => (i === at ? noise : value)) : noise
-  const found = await observeAndSuggest(model, inputs, { input: at, target, signal }).catch((error: unknown) => {
-    throw refusedInput(error, shape)
+  const found = await observeAndSuggest(model, inputs, { input: at, target, signal }).catch(async (error: unknown) => {
+    throw await refusedInput(error, model, inputs, at)
   })
   const [layer] = found.suggestions
   if (layer) return layer

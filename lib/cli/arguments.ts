@@ -113,7 +113,7 @@ export function readShape(values: Values): number[] | null {
 export const reshapeOption: Option = {
   type: 'string',
   value: 'HOW',
-  help: 'for layers that do not return [N, C, h, w]: vit for tokens after a class token, swin for [N, h, w, C], or JSON',
+  help: 'for layers that do not return [N, C, h, w]: vit for tokens after a class token, swin for [N, h, w, C], or JSON, {"tokens":[rows,columns],"skip":N} or {"permute":[0,2,1]}',
 }
 
 function integers(text: string): number[] {

@@ -5,7 +5,7 @@ import type { Check } from '../setup/doctor.js'
 import { GradCamError } from '../base/errors.js'
 import { manualSeed } from '../addon/runtime.js'
 import type { Model } from '../model/model.js'
-import type { ExpectedInput } from '../model/expected-input.js'
+import { noiseOf, type ExpectedInput } from '../model/expected-input.js'
 import type { ExecutionPath } from '../explain/execution.js'
 import { recordsOf } from '../explain/precision-memory.js'
 import { ScorePass } from '../explain/score-pass.js'
@@ -14,7 +14,6 @@ import { inputsAtOnce, shapeAtOnce } from '../model/images-at-once.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
 import { whyNone } from '../cam/reached-layers.js'
 import { observeAndSuggest, spatialSizes, type LayerSuggestion } from '../cam/suggest-layers.js'
-import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { refusedInput } from '../model/refused-input.js'
 import { humanCount } from '../base/units.js'
@@ -25,7 +24,7 @@ import type { BatchTarget } from '../batch/target.js'
 import type { Target } from '../target/target.js'
 import { inputShape, loadInputs, type InputFlag } from './model-inputs.js'
 import { preprocessAt } from './preprocess-option.js'
-import { imageSizeOf, loadChoice, type ModelChoice } from './model-options.js'
+import { inputSizesOf, loadChoice, type ModelChoice } from './model-options.js'
 
 /** A model file, and what to try it with. */
 export interface ModelQuestion extends ModelChoice {
@@ -66,7 +65,7 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
   const name = 'Model'
   try {
     using model = await loadChoice(question, loading)
-    const own = imageSizeOf(model)
+    const own = inputSizesOf(model)
     const given = question.shape ?? sizes ?? own
     if (!given) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
     const shapeOf = (expected: ExpectedInput): readonly number[] => question.shape ?? inputShape(given, expected)
@@ -76,12 +75,12 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
     const shape = shapeOf(inputs.expected)
     manualSeed(0)
     const { dtype } = inputs.expected
-    using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
+    using noise = noiseOf(shape, dtype)
     using atOnce = inputsAtOnce(model, inputs.with(noise))
     const all = atOnce.values
     const forwardMs = await fastest(async () => disposeValue(await model.forward<Value>(all))).catch(
-      (error: unknown) => {
-        throw refusedInput(error, shape)
+      async (error: unknown) => {
+        throw await refusedInput(error, model, all, inputs.at)
       },
     )
     const modules = model.namedModules()

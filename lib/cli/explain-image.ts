@@ -177,8 +177,8 @@ export class ImageExplainer implements Disposable {
   /** Tells an error of a method from an input that the model does not run on. */
   async #requireInput(input: Tensor): Promise<void> {
     using all = inputsAtOnce(this.model, this.#options.inputs.with(input))
-    const output = await this.model.forward<Value>(all.values).catch((cause: unknown) => {
-      throw refusedInput(cause, input.shape)
+    const output = await this.model.forward<Value>(all.values).catch(async (cause: unknown) => {
+      throw await refusedInput(cause, this.model, all.values, this.#options.inputs.at)
     })
     disposeValue(output)
   }

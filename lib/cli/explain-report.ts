@@ -35,6 +35,8 @@ export interface ExplainStart {
   readonly inputSize: readonly [number, number]
   /** What is to be said of the images besides their size. */
   readonly unusual: string
+  /** The shape of the first input, where all of them are arrays; null where there are images. */
+  readonly arrays: readonly number[] | null
 }
 
 export function explainReport(job: ExplainJob): ExplainReport {
@@ -57,6 +59,7 @@ const titles: Readonly<Record<MapCondition['state'], string>> = {
   ok: 'ok',
   zero: 'zero map',
   saturated: 'saturated',
+  rounding: 'rounding alone',
   'not-finite': 'not finite',
 }
 
@@ -124,9 +127,12 @@ function textReport(job: ExplainJob): ExplainReport {
   const { methods, model, labels, layers, out, verbose } = job
   const dim = (text: string) => paint('dim', text)
   return {
-    start({ device, layers: used, picked, inputSize: [height, width], unusual }) {
+    start({ device, layers: used, picked, inputSize: [height, width], unusual, arrays }) {
       const how = job.size ? '' : ` (${job.preprocessName ?? 'the default; --preprocess changes it'})`
-      say(`${methods.join(', ')} of ${basename(model)} on ${device}, images at ${height}x${width}${how}${unusual}`)
+      const given = arrays
+        ? `arrays of [${arrays.join(', ')}] as they are`
+        : `images at ${height}x${width}${how}${unusual}`
+      say(`${methods.join(', ')} of ${basename(model)} on ${device}, ${given}`)
       if (picked) say(`at ${picked.layer} [${picked.shape.join(', ')}]${reshaped(picked)} (--layer for another)`)
       else if (used.length > 0) say(`at ${used.join(', ')}`)
     },

@@ -16,8 +16,10 @@ export function hintOf(error: unknown): string {
   const { code, message, details } = (error instanceof GradCamError ? error : (error ?? {})) as Partial<GradCamError>
   const hint = code !== undefined && Object.hasOwn(hints, code) ? hints[code] : undefined
   const architecture = details?.['architecture']
+  // The library writes targets as JavaScript does; the command line takes JSON.
+  const json = message?.includes("kind: 'element'") ? `, e.g. --target '{"kind":"element","at":[0]}'` : ''
   const plain = typeof architecture === 'string' ? hint?.replace('NAME', architecture) : hint
-  const own = plain === undefined ? undefined : `${plain}${libraryOf(details)}`
+  const own = plain === undefined ? undefined : `${plain}${json}${libraryOf(details)}`
   const flags = named.filter((name) => message?.includes(`\`${name}\``)).map((name) => `--${name}`)
   const all = [...(own === undefined ? [] : [own]), ...flags]
   return all.length === 0 ? '' : ` (here: ${all.join(', ')})`

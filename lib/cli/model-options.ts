@@ -1,5 +1,5 @@
 import { imagenetLabels } from '../architectures/architecture.js'
-import { fixedImageSize } from '../model/model-input.js'
+import { fixedImageSize, fixedSpatialSizes } from '../model/model-input.js'
 import { localFile } from '../jobs/local-file.js'
 import { planOfWeights, type LoadedWeights } from '../model/open-plan.js'
 import { ScriptModule, type LoadOptions } from '../model/script-module.js'
@@ -79,6 +79,10 @@ export function imageSizeOf(model: ScriptModule): readonly [number, number] | nu
   const { crop } = (model.weights?.preprocess ?? {}) as { crop?: readonly [number, number] }
   return fixedImageSize(model.inputs) ?? crop ?? null
 }
+
+/** The spatial sizes of the inputs that a model takes: those of images, or those of volumes and signals that its file fixes. */
+export const inputSizesOf = (model: ScriptModule): readonly number[] | null =>
+  imageSizeOf(model) ?? fixedSpatialSizes(model.inputs)
 
 /** What a file of weights says before the model is loaded; null for a model of one file. */
 export const weightsOf = ({ file, weights }: ModelChoice): LoadedWeights | null =>

@@ -6,9 +6,10 @@ export interface MapCondition {
    * - ok: it says something.
    * - zero: it is zero everywhere.
    * - saturated: the model's softmax or sigmoid gives 1 within rounding, where its gradient vanishes.
+   * - rounding: it is made of rounding errors alone, and another run may show another map.
    * - not-finite: it holds NaN or an infinity.
    */
-  readonly state: 'ok' | 'zero' | 'saturated' | 'not-finite'
+  readonly state: 'ok' | 'zero' | 'saturated' | 'rounding' | 'not-finite'
   /** A sentence; null where it is ok. */
   readonly reason: string | null
 }
@@ -29,6 +30,8 @@ export interface MapEvidence {
   /** Of what the layer returned, where the map is of a layer. */
   readonly zeroActivation?: boolean | undefined
   readonly zeroGradient?: boolean | undefined
+  /** Whether it adds up to zero over space in every channel, where the method averages it. */
+  readonly cancelledGradient?: boolean | undefined
   readonly nonFiniteActivation?: boolean | undefined
   readonly layer?: string | null
   readonly dtype?: string | null
@@ -56,8 +59,13 @@ export function conditionOf(evidence: MapEvidence): MapCondition {
       `Export the model without its last ${ending}, and explain the logits.`
     return { state: 'saturated', reason }
   }
+  if (evidence.cancelledGradient) return { state: 'rounding', reason: whyRounding(evidence) }
   return evidence.zero ? { state: 'zero', reason: whyZero(evidence) } : ok
 }
+
+const whyRounding = ({ layer }: MapEvidence): string =>
+  `The gradient at layer '${layer}' adds up to zero in every channel, as before a normalisation of each channel by its own ` +
+  'mean (InstanceNorm), so that the weights are rounding errors. Pick the layer after the normalisation, or HiResCAM.'
 
 function isSaturated({ ending, gradient, score, zero, zeroGradient }: MapEvidence): boolean {
   if (!gradient || score === undefined || (ending !== 'softmax' && ending !== 'sigmoid')) return false

@@ -15,8 +15,7 @@ import { observeLayers } from '../model/observe-layers.js'
 import { refusedInput } from '../model/refused-input.js'
 import { describeInput } from '../preprocess/describe-input.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
-import { Tensor } from '../tensor/tensor.js'
-import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
+import { expectedInput, noiseOf, type ExpectedInput } from '../model/expected-input.js'
 import { isModel, type Model } from '../model/model.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { ScriptModule, type LoadOptions } from '../model/script-module.js'
@@ -198,14 +197,15 @@ async function tryBlank(model: Model, { preprocess }: JobSpec, inputs: readonly 
   const at = inputs?.indexOf(null) ?? 0
   const { channels, dimensions, dtype } = expectedInput(model, at)
   if ((dimensions !== null && dimensions !== 2) || !isOneSize(preprocess)) return null
+  if (dtype === 'int64') return null // no image
   const shape = [1, channels ?? 3, ...framingOf([224, 224], preprocess).size]
-  using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
+  using noise = noiseOf(shape, dtype)
   const all = inputs?.map((value, i) => (i === at ? noise : value)) ?? noise
   try {
     await observeLayers(model, all)
     return null
   } catch (error) {
-    return refusedInput(error, shape)
+    return await refusedInput(error, model, all, at)
   }
 }
 

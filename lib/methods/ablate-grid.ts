@@ -7,7 +7,7 @@ import { toPositional, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
-/** Feature ablation of images of any size. */
+/** Feature ablation of images, volumes and signals of any size. */
 export interface GridAblation extends Disposable {
   explain(inputs: Value | readonly Value[], options: ExplainOptions<Value>): Promise<PerturbationExplanation<Value>>
 }
@@ -26,8 +26,8 @@ export function ablateGrid(
   return {
     explain: async (inputs, options) => {
       const images = toPositional(model, inputs)[input]
-      const [, , height = 1, width = 1] = images instanceof Tensor ? images.shape : []
-      using features = gridFeatures([height, width], cell as [number, number] | undefined)
+      const [, , ...sizes] = images instanceof Tensor ? images.shape : []
+      using features = gridFeatures(sizes.length === 0 ? [1, 1] : sizes, cell)
       using explainer = new InputPerturbation(model, { method: 'feature-ablation', features, baseline, input })
       return await explainer.explain<Value>(inputs, options)
     },

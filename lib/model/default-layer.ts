@@ -42,8 +42,8 @@ export async function defaultLayer(
 ): Promise<LayerOutput> {
   checkModel(model)
   using blank = Tensor.zeros(shape)
-  const outputs = await observeLayers(model, blank, options).catch((error: unknown) => {
-    throw refusedInput(error, shape)
+  const outputs = await observeLayers(model, blank, options).catch(async (error: unknown) => {
+    throw await refusedInput(error, model, blank)
   })
   const layer = lastSpatialLayer(outputs)
   if (layer) return layer

@@ -1,6 +1,7 @@
 import { expect } from '../base/check.js'
 import type { DType } from '../tensor/dtype.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import { checkModel, type Model } from './model.js'
 
 /** What a model takes, as far as its file or its first convolution says it. */
@@ -9,7 +10,10 @@ export interface ExpectedInput {
   readonly channels: number | null
   /** How many spatial dimensions an input has: 2 for images, 3 for volumes, 1 for signals; null where nothing says it. */
   readonly dimensions: number | null
-  /** The type of the input: what the file says, else that of the first parameters; null where there are none. */
+  /**
+   * The type of the input: what the file says, else 'int64' where rows of a table are looked up by it (an embedding), else that
+   * of the first parameters; null where there are none.
+   */
   readonly dtype: DType | null
   /** The names of all inputs of the model, in order. */
   readonly names: readonly string[]
@@ -18,6 +22,16 @@ export interface ExpectedInput {
 /** @internal Whether an input is [N, H, W, C]: see native/core/model/input_layout.h. */
 export const hasChannelsLast = (model: Model, input: number, shape: readonly number[]): boolean =>
   model.handle.hasChannelsLast(input, shape)
+
+/**
+ * @internal An input to try a model with: noise from 0 to 1, levels of pixels for bytes, and zeros for other whole numbers, which
+ * may be rows of a table.
+ */
+export function noiseOf(shape: readonly number[], dtype: DType | null): Tensor {
+  if (dtype === null || /float/.test(dtype)) return Tensor.rand(shape, dtype === null ? {} : { dtype })
+  if (dtype !== 'uint8') return Tensor.zeros(shape, { dtype })
+  return tidy(() => Tensor.rand(shape).mul(255).to({ dtype }))
+}
 
 /** @internal The same with the channels first. */
 export const channelsFirst = (tensor: Tensor): Tensor => tensor.permute([0, 3, 1, 2])
@@ -31,7 +45,7 @@ export const channelsFirst = (tensor: Tensor): Tensor => tensor.permute([0, 3, 1
  */
 export function expectedInput(model: Model, input = 0): ExpectedInput {
   expect.integer('input', input, { min: 0 })
-  const { firstConvolutions, inputs: names } = checkModel(model).handle.facts()
+  const { firstConvolutions, indexInputs, inputs: names } = checkModel(model).handle.facts()
   const firstConvolution = firstConvolutions[input]
   const contract = model.inputs?.[input]
   const sizes = contract?.dtype ? contract.shape : null
@@ -39,7 +53,7 @@ export function expectedInput(model: Model, input = 0): ExpectedInput {
   return {
     channels: typeof channels === 'number' ? channels : (firstConvolution?.channels ?? null),
     dimensions: sizes && sizes.length > 2 ? sizes.length - 2 : (firstConvolution?.dimensions ?? null),
-    dtype: (contract?.dtype ?? model.dtype) as DType | null,
+    dtype: (contract?.dtype ?? (indexInputs[input] ? 'int64' : model.dtype)) as DType | null,
     names,
   }
 }

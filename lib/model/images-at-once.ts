@@ -54,6 +54,19 @@ export function inputsAtOnce(model: Model, inputs: Value | readonly Value[]): In
   }
 }
 
+/** Inputs of one image as so many copies of it; null where they are not of one image. */
+export function inputsInCopies(given: readonly Value[], copies: number): InputsAtOnce | null {
+  if (imageCount(given) !== 1) return null
+  const made: Tensor[] = []
+  const values = given.map((value) => withRows(value, 1, copies, made))
+  return {
+    values,
+    [Symbol.dispose]() {
+      for (const tensor of made) tensor.dispose()
+    },
+  }
+}
+
 /** A value whose tensors of one row for each image have another number of them. */
 function withRows(value: Value, images: number, rows: number, made: Tensor[]): Value {
   if (value instanceof Tensor) {

@@ -29,6 +29,13 @@ function describeSize(size: ModelInputSize): string {
   return size.min <= 1 ? 'any' : `${size.min}..`
 }
 
+/** The spatial sizes of the first image, volume or signal that a model takes, where its file fixes them; null where it does not. */
+export function fixedSpatialSizes(inputs: readonly ModelInput[] | null): readonly number[] | null {
+  const [, , ...sizes] = inputs?.find(({ shape }) => shape.length > 2 && shape.length < 6)?.shape ?? []
+  const fixed = sizes.filter((size) => typeof size === 'number')
+  return sizes.length > 0 && fixed.length === sizes.length ? fixed : null
+}
+
 /** [height, width] of the images that a model takes, where its file fixes them; null where it does not. */
 export function fixedImageSize(inputs: readonly ModelInput[] | null): readonly [number, number] | null {
   const [, , height, width] = inputs?.find(({ shape }) => shape.length === 4)?.shape ?? []

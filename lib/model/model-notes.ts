@@ -115,6 +115,10 @@ export function notesOf(model: Handled): readonly ModelNote[] {
     const message = `The model gives random results: ${rows.why}`
     return [...notes, { code: 'RANDOM', layer, operator: null, message }]
   }
+  if (!rows.alone) {
+    const message = `The model runs on as many images as it was given, but ${rows.why} Export it with a batch of any size, if it is to explain one.`
+    return [...notes, { code: 'ROWS', layer, operator: null, message }]
+  }
   const message = `The model does not take images independently of each other: ${rows.why} Methods that run copies of an image run them one by one.`
   return [...notes, { code: 'ROWS', layer, operator: null, message }]
 }

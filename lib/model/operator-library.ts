@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { libtorchRoot } from '../addon/build-info.js'
 import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
@@ -19,7 +19,9 @@ const isPackageName = (library: string): boolean => /^[A-Za-z_]\w*$/.test(librar
  */
 export async function findOperatorLibrary(library: string | URL): Promise<string> {
   const path = expect.path('libraries', library)
-  if (!isPackageName(path) || existsSync(path)) return path
+  // By its whole path: the loader of the system looks for a bare name in its own folders, and says that it is not there.
+  if (existsSync(path)) return resolve(path)
+  if (!isPackageName(path)) return path
   const beside = libraryBeside(path)
   if (beside) return checkVersion(beside)
   const folder = await packageFolder(path)

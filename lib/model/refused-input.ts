@@ -1,18 +1,85 @@
 import { GradCamError } from '../base/errors.js'
+import { Tensor } from '../tensor/tensor.js'
+import { disposeValue, type Value } from '../tensor/values.js'
+import { expectedInput, hasChannelsLast } from './expected-input.js'
+import { inputsInCopies } from './images-at-once.js'
+import { toPositional, type Model } from './model.js'
 
 /**
- * The error for an input that the model does not run on: LibTorch's own error, with the shape of the input, and what to do
- * about it where LibTorch's text tells the cause. Any other error is returned as it is: channels, types and devices that do
- * not fit have codes of their own.
+ * The error for inputs that the model does not run on: LibTorch's own error, with the shapes of the inputs, and what to do
+ * about it where LibTorch's text or another run tells the cause. Any other error is returned as it is: channels, types and
+ * devices that do not fit have codes of their own.
+ *
+ * @param at which of the inputs holds the images
  */
-export function refusedInput(cause: unknown, shape: readonly number[]): unknown {
-  if (!(cause instanceof GradCamError) || (cause.code !== 'ERR_TORCH' && cause.code !== 'ERR_INVALID_ARGUMENT'))
-    return cause
-  const what = `The model does not run on an input of [${shape.join(', ')}].`
-  const remedy = aboutSizes.test(cause.message)
-    ? 'Sizes in the model do not fit this one: give the size that it was exported or trained for.'
-    : undefined
-  return new GradCamError(cause.code, `${cause.message.replace(/\.?$/, '.')} ${what}`, { remedy, cause })
+export async function refusedInput(
+  cause: unknown,
+  model: Model,
+  inputs: Value | readonly Value[],
+  at = 0,
+): Promise<unknown> {
+  if (!(cause instanceof GradCamError)) return cause
+  const given = toPositional(model, inputs)
+  const images = given[at]
+  const shape = images instanceof Tensor ? images.shape : []
+  const text = cause.message.replace(/\.?$/, '.')
+  const refuse = (remedy?: string): GradCamError =>
+    new GradCamError(cause.code, `${text} The model does not run on ${describe(model, given)}.`, { remedy, cause })
+  const mayBeOrder = cause.code === 'ERR_TORCH' || cause.code === 'ERR_CHANNELS'
+  if (
+    mayBeOrder &&
+    shape.length === 4 &&
+    hasChannelsLast(model, at, [...shape.slice(0, 1), ...shape.slice(2), shape[1] ?? 1])
+  )
+    return refuse(
+      'Its own code moves the channels of [N, H, W, C], and was given [N, C, H, W]: export it without that step, or give tensors [N, H, W, C].',
+    )
+  if (cause.code !== 'ERR_TORCH' && cause.code !== 'ERR_INVALID_ARGUMENT') return cause
+  if (isMissing(cause, given))
+    return refuse('Give every other input, too: the images go to the first that is not given by `input`.')
+  if (!aboutSizes.test(cause.message)) return refuse()
+  const count = await countThatRuns(model, given)
+  if (count !== null)
+    return new GradCamError('ERR_BATCH_SIZE', `The model runs on ${count} images at a time, and not on one: ${text}`, {
+      remedy:
+        'Its code holds that number: export it with a batch of any size, by torch.jit.script, or by torch.export with a dynamic batch. ' +
+        `Explainers take ${count} images at a time, too.`,
+      details: { images: 1, batch: count },
+      cause,
+    })
+  return refuse(
+    given.length > 1
+      ? 'Sizes in the model do not fit one of these: give each the size that the model was exported or trained for.'
+      : 'Sizes in the model do not fit this one: give the size that it was exported or trained for.',
+  )
+}
+
+/** "an input of [1, 3, 32, 48]"; of several inputs each with its name. */
+function describe(model: Model, given: readonly Value[]): string {
+  const shapeOf = (value: Value): string => (value instanceof Tensor ? `[${value.shape.join(', ')}]` : typeof value)
+  if (given.length === 1) return `an input of ${shapeOf(given[0] as Value)}`
+  const { names } = expectedInput(model)
+  return `inputs of ${given.map((value, i) => `'${names[i] ?? i}' ${shapeOf(value)}`).join(', ')}`
+}
+
+/** Whether the model has inputs that were not given. */
+const isMissing = ({ message }: GradCamError, given: readonly Value[]): boolean =>
+  given.length > 0 && / is missing\.?$/.test(message)
+
+/** Counts of images that files are traced with, the most usual ones first. */
+const usualCounts = [2, 4, 8, 16, 32, 64, 3, 5, 6, 10, 12, 24]
+
+/** Of a model that does not run on one image: how many it runs on, by trying the usual numbers; null where it is none of them. */
+async function countThatRuns(model: Model, given: readonly Value[]): Promise<number | null> {
+  for (const count of usualCounts) {
+    using copies = inputsInCopies(given, count)
+    if (copies === null) return null
+    const output = await model.forward<Value>(copies.values).catch(() => null)
+    if (output === null) continue
+    disposeValue(output)
+    return count
+  }
+  return null
 }
 
 /** What LibTorch says where two sizes do not fit, or one is too small for an operator. */

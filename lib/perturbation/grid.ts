@@ -5,21 +5,37 @@ import { Tensor } from '../tensor/tensor.js'
 const mostPixels = 2 ** 26
 
 /**
- * Rectangles of an image as features for feature ablation: elements of one cell have the same integer.
+ * Boxes of an image, volume or signal as features for feature ablation: elements of one cell have the same integer.
  *
- * @param size of the image, [height, width]
- * @param cell its [height, width], an eighth of the image by default, rounded up; the last ones are cropped
- * @returns [1, 1, height, width] int64, for the caller to dispose
+ * @param size of the image, [height, width]; [depth, height, width] of a volume, [length] of a signal
+ * @param cell its size in each dimension, an eighth of the whole by default, rounded up; the last ones are cropped
+ * @returns [1, 1, ...size] int64, for the caller to dispose
  * @throws GradCamError ERR_INVALID_ARGUMENT
  */
-export function gridFeatures(size: readonly [number, number], cell?: readonly [number, number]): Tensor {
-  const [height, width] = expect.size('size', size)
-  if (height * width > mostPixels) throw invalid('size', `an image of at most ${mostPixels} pixels`, size)
-  const [rows, columns] = cell === undefined ? [height, width].map((n) => Math.ceil(n / 8)) : expect.size('cell', cell)
-  const perRow = Math.ceil(width / columns)
-  const ids = BigInt64Array.from({ length: height * width }, (_, i) => {
-    const [row, column] = [Math.floor(i / width), i % width]
-    return BigInt(Math.floor(row / rows) * perRow + Math.floor(column / columns))
-  })
-  return Tensor.from(ids, [1, 1, height, width])
+export function gridFeatures(size: readonly number[], cell?: readonly number[]): Tensor {
+  const sizes = expect.list('size', size, isLength, 'one to three numbers of elements, such as [height, width]')
+  if (sizes.length === 0) throw invalid('size', 'the size of at least one dimension', size)
+  const elements = sizes.reduce((product, n) => product * n, 1)
+  if (elements > mostPixels) throw invalid('size', `at most ${mostPixels} elements`, size)
+  const cells = cell === undefined ? sizes.map((n) => Math.ceil(n / 8)) : expect.list('cell', cell, isLength, 'numbers')
+  if (cells.length !== sizes.length || sizes.length === 0)
+    throw invalid('cell', `a size for each of ${sizes.length} dimensions`, cell)
+  const ids = new BigInt64Array(elements)
+  const at = sizes.map(() => 0)
+  for (let i = 0; i < elements; i++) {
+    let id = 0
+    for (const [d, n] of sizes.entries()) {
+      const length = cells[d] as number
+      id = id * Math.ceil(n / length) + Math.floor((at[d] as number) / length)
+    }
+    ids[i] = BigInt(id)
+    for (let d = sizes.length - 1; d >= 0; d--) {
+      const next = (at[d] as number) + 1
+      at[d] = next === sizes[d] ? 0 : next
+      if (at[d] !== 0) break
+    }
+  }
+  return Tensor.from(ids, [1, 1, ...sizes])
 }
+
+const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0

@@ -33,7 +33,7 @@ const explainedProperties: Readonly<Record<string, Schema>> = {
   score: number('The score of the target: for a class the output of the model'),
   precision: text('With precision auto: the type that was chosen'),
   condition: object({
-    state: text('ok, zero, saturated or not-finite: whether the map says something'),
+    state: text('ok, zero, saturated, rounding or not-finite: whether the map says something'),
     reason: nullable(text('Why it does not')),
   }),
 }

@@ -81,7 +81,8 @@ Napi::Array input_names(Napi::Env env, const c10::FunctionSchema& schema) {
 }  // namespace
 
 // facts() -> { device, dtype, hookable, splittable, differentiable, findings: [{ kind, operator, layer }], ending,
-// changes, firstConvolutions: by input [null | { channels, dimensions, layer }], inputs: names }
+// changes, firstConvolutions: by input [null | { channels, dimensions, layer }], indexInputs: by input [boolean],
+// inputs: names }
 Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto env = info.Env();
@@ -111,6 +112,9 @@ Napi::Value ModelHandle::facts(const Napi::CallbackInfo& info) {
     for (uint32_t i = 0; i < code.first_convolutions.size(); ++i)
       convolutions[i] = to_value(env, code.first_convolutions[i]);
     facts.Set("firstConvolutions", convolutions);
+    auto indices = Napi::Array::New(env, code.index_inputs.size());
+    for (uint32_t i = 0; i < code.index_inputs.size(); ++i) indices[i] = Napi::Boolean::New(env, code.index_inputs[i]);
+    facts.Set("indexInputs", indices);
     facts.Set("inputs", input_names(env, model.forward_schema()));
     return facts;
   });

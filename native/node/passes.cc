@@ -39,6 +39,7 @@ Napi::Object to_object(Napi::Env env, const RowsFound& rows) {
   object.Set("why", rows.why);
   object.Set("layer", rows.layer);
   object.Set("random", rows.random);
+  object.Set("alone", rows.alone);
   return object;
 }
 
@@ -86,6 +87,7 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
     layer.Set("calls", static_cast<double>(explained.layers[i].calls));
     layer.Set("zeroActivation", to_flags(env, explained.layers[i].zero_activation));
     layer.Set("zeroGradient", to_flags(env, explained.layers[i].zero_gradient));
+    layer.Set("cancelledGradient", to_flags(env, explained.layers[i].cancelled_gradient));
     layer.Set("nonFinite", to_flags(env, explained.layers[i].non_finite));
     layer.Set("activation", tensor_or_null(env, explained.layers[i].activation));
     layer.Set("gradient", tensor_or_null(env, explained.layers[i].gradient));
@@ -217,7 +219,7 @@ Napi::Value PassHandle::explain(const Napi::CallbackInfo& info) {
   });
 }
 
-// probe(inputs, ticket) -> { independent, why, layer }
+// probe(inputs, ticket) -> { independent, why, layer, random, alone }
 Napi::Value PassHandle::probe(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto inputs = to_inputs(info[0], pass()->model().forward_schema());

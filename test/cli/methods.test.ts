@@ -305,6 +305,15 @@ test('cells of a grid: the same number within a cell, each its own, the last one
     ...[3, 3, 3, 4, 4, 4, 5],
     ...[6, 6, 6, 7, 7, 7, 8],
   ])
+  using signal = gridFeatures([6], [4])
+  t.deepEqual(Array.from(signal.toTypedArray() as BigInt64Array, Number), [0, 0, 0, 0, 1, 1])
+  using volume = gridFeatures([3, 2, 3], [2, 2, 2])
+  t.deepEqual(volume.shape, [1, 1, 3, 2, 3])
+  const [before, after] = [
+    [0, 0, 1, 0, 0, 1],
+    [2, 2, 3, 2, 2, 3],
+  ] as const
+  t.deepEqual(Array.from(volume.toTypedArray() as BigInt64Array, Number), [...before, ...before, ...after])
   using eighths = gridFeatures([16, 20])
   t.is(new Set(eighths.toTypedArray() as BigInt64Array).size, 8 * 7, '20 pixels have 7 cells of 3')
   for (const cell of [[0, 3], [2], [1.5, 2]] as unknown as [number, number][])

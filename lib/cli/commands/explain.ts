@@ -104,6 +104,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const targets = [...job.targets.values()]
   const names = [...job.targets.keys()]
   const report = explainReport(job)
+  const onlyArrays = images.every((image) => isArray(image))
   const shape = await shapeOf(images, inputSize, inputs)
   const picked =
     layered && job.layers.length === 0
@@ -124,7 +125,7 @@ async function explainAll(job: ExplainJob): Promise<number> {
   const outputs = nameOutputs(job.out, images, variants)
 
   const unusual = describeInput(inputs.expected, preprocess, job.normalization !== false)
-  report.start({ device: model.device, layers, picked, inputSize, unusual })
+  report.start({ device: model.device, layers, picked, inputSize, unusual, arrays: onlyArrays ? shape : null })
   progress.start({ images: images.length, targets: targets.length, explainers: explainer.explainers })
   let failed = 0
   let partly = 0
@@ -163,6 +164,8 @@ async function explainAll(job: ExplainJob): Promise<number> {
   return failed + partly > 0 ? 1 : 0
 }
 
+const isArray = (file: string): boolean => /\.npy$/i.test(file)
+
 /** The input that a layer is picked for: that of the first array, or images of the size that they are resized to. */
 async function shapeOf(
   images: readonly string[],
@@ -170,7 +173,7 @@ async function shapeOf(
   { expected }: LoadedInputs,
 ): Promise<number[]> {
   const [first] = images
-  if (first !== undefined && images.every((image) => /\.npy$/i.test(image))) {
+  if (first !== undefined && images.every((image) => isArray(image))) {
     using array = await readArray(first, expected)
     return [...array.shape]
   }

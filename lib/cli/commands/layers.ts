@@ -1,16 +1,15 @@
 import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
-import type { ExpectedInput } from '../../model/expected-input.js'
+import { noiseOf, type ExpectedInput } from '../../model/expected-input.js'
 import { inputsAtOnce, shapeAtOnce } from '../../model/images-at-once.js'
 import type { Model, NamedModule } from '../../model/model.js'
 import { whyNone } from '../../cam/reached-layers.js'
 import { spatialSizes, suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
 import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
-import { Tensor } from '../../tensor/tensor.js'
 import { parseSizes, readShape, readTrust, shapeOption, single, trustOption, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { inputFlags, inputShape, loadInputs, readInputs, trialShape, type LoadedInputs } from '../model-inputs.js'
-import { imageSizeOf, loadChoice, modelFlags, chooseModel } from '../model-options.js'
+import { inputSizesOf, loadChoice, modelFlags, chooseModel } from '../model-options.js'
 import { comfortableDepth, deepestOf, moduleTree, type ModuleRow } from '../../model/module-tree.js'
 import { paint } from '../paint.js'
 import { preprocessAt } from '../preprocess-option.js'
@@ -61,7 +60,7 @@ export const command: Command = {
     })
     // By itself it runs where nothing else has to be given.
     const isWhole = (model.inputs?.length ?? 1) - flags.length <= 1
-    const runs = whole ?? sizes ?? (isWhole ? imageSizeOf(model) : null)
+    const runs = whole ?? sizes ?? (isWhole ? inputSizesOf(model) : null)
     const shapeOf = (expected: ExpectedInput) => whole ?? (runs && inputShape(runs, expected))
     using inputs = await loadInputs(model, runs ? flags : [], (expected) =>
       preprocessAt(model.weights, spatialSizes(shapeOf(expected) ?? [])),
@@ -105,10 +104,10 @@ type Seen = Readonly<Pick<LayerListing, 'picked'>> & { readonly outputs: readonl
 async function runOnce(model: Model, shape: readonly number[], inputs: LoadedInputs): Promise<Seen> {
   manualSeed(0)
   const { dtype } = inputs.expected
-  using noise = Tensor.rand(shape, dtype === null || !/float/.test(dtype) ? {} : { dtype })
+  using noise = noiseOf(shape, dtype)
   using given = inputsAtOnce(model, inputs.with(noise))
-  const outputs = await observeLayers(model, given.values).catch((error: unknown) => {
-    throw refusedInput(error, shape)
+  const outputs = await observeLayers(model, given.values).catch(async (error: unknown) => {
+    throw await refusedInput(error, model, given.values, inputs.at)
   })
   const [picked = null] = await suggestFrom(
     { model, inputs: given.values, options: {} },

@@ -137,6 +137,16 @@ std::vector<PartPath> paths_of_float_tensors(const IValue& value) {
   return found;
 }
 
+std::string kind_text(const IValue& value) {
+  if (value.isGenericDict()) return "Dict";
+  if (value.isList()) return "List";
+  if (value.isDouble()) return "float";
+  if (value.isInt()) return "int";
+  if (value.isBool()) return "bool";
+  if (value.isString()) return "str";
+  return value.tagKind();
+}
+
 std::string path_text(const PartPath& path) {
   std::string text;
   for (const auto& step : path) {

@@ -31,6 +31,9 @@ IValue with_part_at(const IValue& value, const PartPath& path, const IValue& par
 // The paths of all floating-point tensors in a value, in order.
 std::vector<PartPath> paths_of_float_tensors(const IValue& value);
 
+// "Tuple", "Dict", "float": what TorchScript calls a value of that kind, for messages.
+std::string kind_text(const IValue& value);
+
 // "'out'" or "1, 'a'": a path as it is written in an option.
 std::string path_text(const PartPath& path);
 

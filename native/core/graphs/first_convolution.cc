@@ -139,4 +139,17 @@ std::vector<std::optional<FirstConvolution>> find_first_convolutions(jit::Graph&
   return found;
 }
 
+std::vector<bool> find_index_inputs(jit::Graph& graph, const c10::ivalue::Object* self) {
+  std::vector<bool> found(graph.inputs().empty() ? 0 : graph.inputs().size() - 1);
+  static const std::unordered_set<std::string> kNames{"embedding", "embedding_bag"};
+  walk_calls(graph, self, [&](const Frame& frame, Node* node) {
+    if (!is_one_of(node, kNames)) return;
+    std::set<size_t> inputs;
+    if (!is_input(frame, node->input(1), inputs)) return;
+    for (const auto input : inputs)
+      if (input > 0) found.at(input - 1) = true;
+  });
+  return found;
+}
+
 }  // namespace gradcam

@@ -22,4 +22,8 @@ struct FirstConvolution {
 std::vector<std::optional<FirstConvolution>> find_first_convolutions(torch::jit::Graph& graph,
                                                                      const c10::ivalue::Object* self);
 
+// By input of the model: whether its code looks up rows of a table by it (an embedding), so that it holds whole
+// numbers.
+std::vector<bool> find_index_inputs(torch::jit::Graph& graph, const c10::ivalue::Object* self);
+
 }  // namespace gradcam

@@ -202,6 +202,10 @@ bool MapPlan::reruns_nothing() const {
   return std::all_of(methods.begin(), methods.end(), [](const auto* method) { return method->rerun == Rerun::none; });
 }
 
+bool MapPlan::averages_gradient() const {
+  return std::any_of(methods.begin(), methods.end(), [](const auto* method) { return method->averages_gradient; });
+}
+
 Sampling MapPlan::sampling(const LayerMethod& method) const {
   const bool on_path =
       method.rerun == Rerun::path || method.rerun == Rerun::path_segments || method.rerun == Rerun::layer_path;

@@ -48,6 +48,8 @@ struct MapPlan {
   Needs needs() const;
   bool reruns(Rerun what) const;
   bool reruns_nothing() const;
+  // Whether a method weighs channels by the mean of their gradient over space.
+  bool averages_gradient() const;
   Sampling sampling(const LayerMethod& method) const;
 };
 

@@ -8,7 +8,14 @@ namespace gradcam {
 namespace {
 
 constexpr LayerMethod kLayerMethods[] = {
-    {"gradcam", Needs::gradient, grad_cam, nullptr},
+    {"gradcam",
+     Needs::gradient,
+     grad_cam,
+     nullptr,
+     /*amplifies_rounding=*/false,
+     Rerun::none,
+     {},
+     /*averages_gradient=*/true},
     {"hirescam", Needs::gradient, hires_cam, nullptr},
     {"gradcam-elementwise", Needs::gradient, grad_cam_elementwise, nullptr},
     {"gradcam++", Needs::gradient, grad_cam_plus_plus, nullptr},

@@ -66,7 +66,8 @@ struct LayerMethod {
   // Divides by what may be next to zero: the rounding of a split model would come out a hundred times as large.
   bool amplifies_rounding = false;
   Rerun rerun = Rerun::none;
-  Sampling sampling = {};  // where the caller says nothing else
+  Sampling sampling = {};          // where the caller says nothing else
+  bool averages_gradient = false;  // weighs channels by the mean of their gradient over space
 };
 
 // The method of that name, or ERR_INVALID_ARGUMENT with the names there are.

@@ -39,6 +39,7 @@ struct CodeFacts {
   Ending ending = Ending::other;
   std::string changes;  // the state that its runs change, for messages; empty where they change none
   std::vector<std::optional<FirstConvolution>> first_convolutions;  // by input
+  std::vector<bool> index_inputs;                                   // by input: see find_index_inputs
   std::vector<std::string> devices;                                 // that the code names, other than the CPU
 };
 
@@ -48,6 +49,7 @@ struct RowsFound {
   std::string why;      // where it does not: what was seen, in a sentence
   std::string layer;    // and the first layer where it was
   bool random = false;  // two runs of one image differ already
+  bool alone = true;    // it runs on one image, and not only on as many as it was traced with
   IValue one{}, two{};  // what the model returned for one image and for two, of which the shapes alone are kept
 };
 

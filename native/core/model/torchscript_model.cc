@@ -110,6 +110,7 @@ void TorchScriptModel::read_code() {
   code_.findings = find_findings(graph, self);
   code_.ending = find_ending(graph, self);
   code_.first_convolutions = find_first_convolutions(graph, self);
+  code_.index_inputs = find_index_inputs(graph, self);
   code_.devices = find_named_devices(graph, self);
   const auto writes = find_state_writes(graph, self);
   if (writes.empty()) return;

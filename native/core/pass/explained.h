@@ -24,6 +24,8 @@ struct LayerResult {
   int64_t calls = 1;            // how often the pass called the layer
   // Why a map says nothing, per image; empty where all maps of the pass say something.
   std::vector<bool> zero_activation, zero_gradient, non_finite;
+  // Per image, whether its gradient adds up to zero over space in every channel; empty where no method averages it.
+  std::vector<bool> cancelled_gradient;
 };
 
 // One attention matrix: rows are positions that attend, columns those that are attended to.

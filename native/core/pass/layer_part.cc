@@ -24,7 +24,8 @@ std::string kind_of(const IValue& value) {
            : tensor.is_complex() ? "a tensor of complex numbers"
                                  : "a tensor of integers";
   }
-  return value.isNone() ? "None" : "a " + value.tagKind();
+  if (value.isNone()) return "None";
+  return value.isGenericDict() ? "a Dict" : value.isList() ? "a List" : "a " + value.tagKind();
 }
 
 // "0 [2, 8, 12], [1, 0] [1, 2, 12]": the tensors that there are, by their paths.

@@ -1,6 +1,7 @@
 #include "method_results.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace gradcam {
 
@@ -11,7 +12,27 @@ std::vector<bool> per_image(const Tensor& holds) {
   return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
 }
 
+// By how much sums of float32 that cancel differ from zero, in units of the rounding of their parts.
+constexpr double kRounding = 32;
+
+constexpr int64_t kFirstChannels = 4;
+
 }  // namespace
+
+std::vector<bool> cancelled_over_space(const Tensor& gradient, at::ScalarType computed) {
+  if (computed != at::kFloat && computed != at::kDouble) return {};  // too coarse to tell
+  const double epsilon =
+      computed == at::kFloat ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon();
+  const auto parts = gradient.flatten(2);
+  const auto cancelled_in = [&](const Tensor& channels) {
+    return channels.sum(2).abs().le(channels.abs().sum(2) * (kRounding * epsilon)).all(1);
+  };
+  // The first channels tell for most layers that it is not so: reading all of an early layer takes as long as its map.
+  if (!cancelled_in(parts.narrow(1, 0, std::min(kFirstChannels, parts.size(1)))).any().item<bool>()) return {};
+  const auto cancelled = cancelled_in(parts);
+  const auto found = cancelled.logical_and(parts.ne(0).flatten(1).any(1)).to(at::kCPU).contiguous();
+  return std::vector<bool>(found.const_data_ptr<bool>(), found.const_data_ptr<bool>() + found.numel());
+}
 
 void say_why_maps_are_empty(Explained& explained, int64_t images) {
   const auto any = [](const std::vector<bool>& flags) {

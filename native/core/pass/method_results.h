@@ -52,6 +52,11 @@ class MethodResults {
 // Throws what kept the pass from evidence that a method needs.
 void rethrow_missing(const LayerMethod& method, const Explained& explained, const LayerReruns& reruns);
 
+// Per image, whether a gradient [N, C, spatial...] adds up to zero in every channel but for the rounding of the type
+// that it was computed in: weights that are means over space are then rounding. So it is before a normalisation over
+// each channel.
+std::vector<bool> cancelled_over_space(const Tensor& gradient, at::ScalarType computed);
+
 // Looks at the evidence where a map is zero or not finite: says which of its parts is.
 void say_why_maps_are_empty(Explained& explained, int64_t images);
 

@@ -32,9 +32,14 @@ std::unique_ptr<Run> make_unsplit_run(const RunContext& context) {
 }
 
 void require_differentiable(const std::vector<IValue>& inputs, size_t input) {
-  if (input >= inputs.size() || !inputs[input].isTensor() || !inputs[input].toTensor().is_floating_point())
-    throw Error("ERR_INVALID_ARGUMENT",
-                "The gradient at the input needs input " + std::to_string(input) + " to be a floating-point tensor.");
+  const bool is_tensor = input < inputs.size() && inputs[input].isTensor();
+  if (is_tensor && inputs[input].toTensor().is_floating_point()) return;
+  throw Error(
+      "ERR_INVALID_ARGUMENT",
+      "The gradient at the input needs input " + std::to_string(input) + " to be a floating-point tensor.",
+      Remedy{is_tensor ? "Explain a layer after the one that makes floating-point numbers of it, or use a method "
+                         "that changes the input, e.g. occlusion."
+                       : "Explain a layer, or export a model that takes the images as an input of their own."});
 }
 
 // The rows of what a class is taken from; none where that is not a tensor.
@@ -99,7 +104,7 @@ void Pass::refuse_batch(const std::vector<IValue>& inputs, const std::exception&
   if (images < 2 || !may_run_in_parts(error) || is_out_of_memory(error) || dynamic_cast<const Error*>(&error)) return;
   const auto text = concise_message(error);
   probe_batch(inputs, cancel);
-  if (!model_->rows || model_->rows->independent || !model_->rows->two.isNone()) return;
+  if (!model_->rows || model_->rows->independent || !model_->rows->alone || !model_->rows->two.isNone()) return;
   throw Error(kBatchSize, "The model runs on one image, but not on " + std::to_string(images) + " together: " + text,
               Remedy{"Give it one image at a time, or export it with a batch of any size."}, {{"images", images}});
 }
@@ -235,8 +240,15 @@ std::vector<LayerReruns> Pass::run_again(const Target& target, const ResolvedTar
   for (const auto& layer : explained.layers) activations.push_back(layer.activation);
   const auto& batch = model_->contract().batch();
   auto chunk = std::min(plan_.explains<LayerMaps>()->maps.chunk_size, batch.max);
-  if (chunk > 1 && !probe_rows(*model_, rerunner_->inputs(), plan_.input, cancel).independent) chunk = 1;
-  auto reruns = rerunner_->score_channels({target, resolved, chunk, batch.min, cancel}, activations);
+  auto least = batch.min;
+  if (const auto images = images_.value_or(1); chunk > 1 || images > 1) {
+    const auto& rows = probe_rows(*model_, rerunner_->inputs(), plan_.input, cancel);
+    if (!rows.alone)
+      chunk = least = images;  // as many as it was seen to run on
+    else if (!rows.independent)
+      chunk = 1;
+  }
+  auto reruns = rerunner_->score_channels({target, resolved, chunk, least, cancel}, activations);
   std::vector<int64_t> images(resolved.classes.size());
   std::iota(images.begin(), images.end(), 0);
   differentiate_elsewhere(model_, plan_, rerunner_->inputs(), target_of_copies(target, resolved, images),
@@ -290,6 +302,8 @@ void Pass::make_maps(Explained& explained, const std::vector<LayerReruns>& rerun
       return shaped_evidence(goal->maps, std::move(evidence), {path, layer_objects_[i]}, input_size_);
     };
     const auto evidence = shape(again.found);
+    if (evidence.gradient.defined() && goal->maps.averages_gradient())
+      layer.cancelled_gradient = cancelled_over_space(evidence.gradient, layer.gradient.scalar_type());
     results.add_layer([&](const LayerMethod& method) {
       rethrow_missing(method, explained, again);
       auto own = evidence;

@@ -124,12 +124,20 @@ IValue shapes_of(const IValue& value) {
 
 class Probe {
  public:
-  Probe(Model& model, std::vector<IValue> alone, std::vector<IValue> pair, const CancelFlag* cancel)
-      : model_(model), alone_(std::move(alone)), pair_(std::move(pair)), cancel_(cancel) {}
+  // `images` is how many were given, on which the model runs.
+  Probe(Model& model, int64_t images, std::vector<IValue> alone, std::vector<IValue> pair, const CancelFlag* cancel)
+      : model_(model), images_(images), alone_(std::move(alone)), pair_(std::move(pair)), cancel_(cancel) {}
 
   RowsFound find() {
-    const auto alone = run(alone_, nullptr);
-    IValue pair;
+    IValue alone, pair;
+    try {
+      alone = run(alone_, nullptr);
+    } catch (const std::exception& e) {
+      if (images_ < 2 || !may_run_in_parts(e) || is_out_of_memory(e)) throw;
+      RowsFound found{false, "it does not run on one image alone: " + concise_message(e), ""};
+      found.alone = false;
+      return found;
+    }
     try {
       pair = run(pair_, nullptr);
     } catch (const std::exception& e) {
@@ -144,7 +152,11 @@ class Probe {
 
  private:
   RowsFound judge(const IValue& alone, const IValue& pair) {
-    if (ignores_count(pair, alone)) return {false, "it returns as many rows for two images as for one.", ""};
+    if (ignores_count(pair, alone)) {
+      RowsFound found{false, "it returns as many rows for two images as for one.", ""};
+      found.alone = images_ < 2 || alone.toTensor().size(0) != images_;  // as many as it was traced with
+      return found;
+    }
     if (compare(pair, alone) != Verdict::differs) return {};
     return explain(alone);
   }
@@ -170,6 +182,7 @@ class Probe {
   }
 
   Model& model_;
+  const int64_t images_;
   const std::vector<IValue> alone_, pair_;
   const CancelFlag* cancel_;
 };
@@ -216,7 +229,7 @@ const RowsFound& probe_rows(Model& model, const std::vector<IValue>& inputs, siz
   auto changed = pair[input].toTensor();
   if (changed.size(0) != 2) return kUnknown;
   change_second_row(changed);
-  model.rows = Probe(model, inputs_of(inputs, *images, {0}), std::move(pair), cancel).find();
+  model.rows = Probe(model, *images, inputs_of(inputs, *images, {0}), std::move(pair), cancel).find();
   return *model.rows;
 }
 

@@ -1,6 +1,7 @@
 #include "target.h"
 
 #include "class_scores.h"
+#include "core/base/dtype.h"
 #include "core/base/error.h"
 #include "target_output.h"
 
@@ -32,7 +33,11 @@ void require_rows(int64_t rows, std::optional<int64_t> images, const std::string
   const auto more = or_else.empty() ? "" : " " + or_else;
   if (*images == 1) throw Error(code, returned + ".", Remedy{remedy + more});
   throw Error(kBatchSize, returned + ", so it cannot be told which belongs to which image.",
-              Remedy{"Give it fewer images at a time." + more}, {{"rows", rows}, {"images", *images}});
+              Remedy{(rows % *images == 0 && rows > *images
+                          ? "Give it one image at a time. Where one image has several rows, too: " + remedy
+                          : "Give it fewer images at a time.") +
+                     more},
+              {{"rows", rows}, {"images", *images}});
 }
 
 namespace {
@@ -49,10 +54,17 @@ std::string other_dimension(const Tensor& table, int64_t images) {
 }
 
 void require_row_per_image(const Tensor& table, std::optional<int64_t> images, const Target& target) {
-  require_rows(table.size(0), images, "The model", "ERR_TARGET",
+  const auto rows = table.size(0);
+  const auto steps = images && target.image_dim == 0 ? other_dimension(table, *images) : "";
+  const std::string traced = images == 1 && rows > 1 && steps.empty()
+                                 ? " Where it was traced with " + std::to_string(rows) +
+                                       " images, give it as many, or export it with a batch of any size."
+                                 : "";
+  require_rows(rows, images, "The model", "ERR_TARGET",
                "The first dimension of what is explained must be the images. Explain another part of the output "
-               "(`of`), or pass a function that turns the output into a scalar Tensor.",
-               images && target.image_dim == 0 ? other_dimension(table, *images) : "");
+               "(`of`), or pass a function that turns the output into a scalar Tensor." +
+                   traced,
+               steps);
 }
 
 // With the dimension of the images first.
@@ -64,12 +76,30 @@ Tensor images_first(const Tensor& given, int64_t dim) {
   return given.movedim(dim, 0);
 }
 
-// A score is one real number: complex numbers have no order, and no gradient that a map could be made of.
+// A score is one real number: complex numbers have no order, and no gradient that a map could be made of. Whole numbers
+// and flags are what a model decided, and not how sure it was of that: the difference of two class numbers says
+// nothing.
 void require_real(const Tensor& scores) {
-  if (!scores.is_complex()) return;
+  if (scores.is_floating_point()) return;
+  if (!scores.is_complex())
+    throw Error("ERR_TARGET",
+                "The model returned " + dtype_name(scores.scalar_type()) + " " + shape_text(scores) +
+                    ": decisions, such as class numbers, which cannot be scores.",
+                Remedy{"Explain another part of the output (`of`), or export the model without the operator that "
+                       "decides, such as argmax, round or a threshold."});
   throw Error("ERR_TARGET", "The model returned complex numbers, " + shape_text(scores) + ", which cannot be scores.",
               Remedy{"Explain another part of the output (`of`), or pass a function that makes a real number of them, "
                      "such as their magnitude."});
+}
+
+// A model that drops dimensions of size one gives a number without dimensions for one image. For several it is of all
+// of them, as a loss is.
+Tensor of_one_image(const Tensor& number, std::optional<int64_t> images) {
+  if (images.value_or(1) == 1) return number.reshape({1});
+  throw Error(kBatchSize,
+              "The model returned one number for " + std::to_string(*images) +
+                  " images together, so it cannot be told which belongs to which image.",
+              Remedy{"Give it one image at a time."}, {{"images", *images}});
 }
 
 }  // namespace
@@ -86,6 +116,7 @@ ResolvedTarget resolve_target(const IValue& output, const Target& target, std::o
       images_first(output_tensor(output, target.path.empty() ? resolved.path : target.path), target.image_dim);
   // A model that drops dimensions of size one gives [C] for one image.
   if (images_given == 1 && logits.dim() == 1 && logits.size(0) > 1) logits = logits.unsqueeze(0);
+  if (logits.dim() == 0) logits = of_one_image(logits, images_given);
   require_real(logits);
   if (target.score == Target::Score::element) {
     if (logits.dim() < 1 || !logits.is_floating_point())

@@ -11,7 +11,7 @@ std::string parts_text(const IValue& value) {
   std::string text;
   for (const auto& [name, part] : parts_of(value)) {
     const bool shaped = part.isTensor() && part.toTensor().defined();
-    text += (text.empty() ? " of " : ", ") + name + " " + (shaped ? shape_text(part.toTensor()) : part.tagKind());
+    text += (text.empty() ? " of " : ", ") + name + " " + (shaped ? shape_text(part.toTensor()) : kind_text(part));
   }
   return text;
 }
@@ -27,7 +27,7 @@ IValue output_part(const IValue& output, const PartPath& path) {
       std::string names;
       for (const auto& [name, _] : parts_of(value)) names += (names.empty() ? "" : ", ") + name;
       throw Error("ERR_TARGET", "The model's " + where + " has no part " + path_text({step}) + ": it is a " +
-                                    value.tagKind() + (names.empty() ? "." : " of " + names + "."));
+                                    kind_text(value) + (names.empty() ? "." : " of " + names + "."));
     }
     where += "[" + path_text({step}) + "]";
     value = std::move(*found);
@@ -64,16 +64,41 @@ PartPath likely_part(const IValue& output) {
   return inner;
 }
 
+namespace {
+
+// Whether a detector's detections are in a value: a dict with a key "boxes", or a list of them.
+bool has_boxes(const IValue& value) {
+  for (const auto& [name, part] : parts_of(value))
+    if (name == "boxes" || has_boxes(part)) return true;
+  return false;
+}
+
+// A number, a text or None: nothing that a gradient could be taken of, or that has a row for each image.
+bool has_no_tensor(const IValue& value) {
+  if (value.isTensor()) return false;
+  for (const auto& [_, part] : parts_of(value))
+    if (!has_no_tensor(part)) return false;
+  return true;
+}
+
+}  // namespace
+
 Tensor output_tensor(const IValue& output, const PartPath& path) {
   const auto value = output_part(output, path);
+  if (has_no_tensor(output))
+    throw Error("ERR_TARGET", "The model returned no tensor, but a value of the type " + kind_text(output) + ".",
+                Remedy{"Export a model that returns the tensor that this is made of, without float(), .item() or "
+                       ".tolist()."});
   if (!value.isTensor() || !value.toTensor().defined()) {
     std::string where = "output";
     for (const auto& step : path) where += "[" + path_text({step}) + "]";
-    throw Error("ERR_TARGET",
-                "The model" + (path.empty() ? std::string(" returned a ") : "'s " + where + " is a ") +
-                    value.tagKind() + parts_text(value) + ", so a class does not say which of its tensors to explain.",
-                Remedy{"Give the name or position of one (`of`), or a function that turns the output into a scalar "
-                       "Tensor."});
+    throw Error(
+        "ERR_TARGET",
+        "The model" + (path.empty() ? std::string(" returned a ") : "'s " + where + " is a ") + kind_text(value) +
+            parts_text(value) + ", so a class does not say which of its tensors to explain.",
+        Remedy{std::string(has_boxes(output) ? "Its detections are explained by a target of the kind 'box'. Else give "
+                                             : "Give ") +
+               "the name or position of one (`of`), or a function that turns the output into a scalar Tensor."});
   }
   return value.toTensor();
 }
