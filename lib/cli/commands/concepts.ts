@@ -70,10 +70,13 @@ async function findConcepts(job: ExplainJob, count: number, of: string | undefin
       framed.push(await frameFile(image, { ...job, preprocess, ownSize: false, expected: inputs.expected }))
     const images = requireOneSize(framed, job.images)
     using batch = Tensor.cat(images)
+    const [named] = job.layers
     const picked =
-      job.layers.length > 0 ? null : await pickLayer(model, [1, ...batch.shape.slice(1)], { inputs: inputs.values })
-    const layer = picked?.layer ?? (job.layers[0] as string)
-    const reshape = job.reshape ?? picked?.reshape
+      named === undefined
+        ? await pickLayer(model, [1, ...batch.shape.slice(1)], { inputs: inputs.values })
+        : { layer: named, reshape: undefined }
+    const { layer } = picked
+    const reshape = job.reshape ?? picked.reshape
     using factorization = new FeatureFactorization(model, {
       layer,
       concepts: count,
