@@ -237,6 +237,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
       },
     ],
     FeatureFactorization: [model, { layer: 'features', concepts: 2, reshape: undefined, part: undefined, input: 0 }],
+    Lrp: [model, { composite: 'epsilon-gamma-box', low: 0, high: 1, batchSize: 4, smooth: undefined, input: 0 }],
     AttentionMap: [model, { method: 'attention-rollout', tokens: [4, 5], skip: 1, input: 0, blocks: undefined }],
     InputPerturbation: [
       model,
