@@ -198,7 +198,6 @@ test.serial('settings that only some methods take: as the classes take them', as
     [['--max-sigma', '-1'], /--max-sigma|ambiguous/],
     [['--fraction=2', '--method', 'guided-ig'], /--fraction/],
     [['--max-distance', '0.1', '--method', 'gradcam'], /--max-distance/],
-    [['--score-layer', 'features', '--method', 'gradcam'], /--score-layer/],
     [['--blocks', 'a,b', '--method', 'gradcam'], /--blocks/],
     [['--composite', 'epsilon', '--method', 'gradcam'], /--composite/],
     [['--composite', 'zeta', '--method', 'lrp'], /--composite.*epsilon-plus/],
