@@ -72,7 +72,8 @@ async function findConcepts(job: ExplainJob, count: number, of: string | undefin
     using batch = Tensor.cat(images)
     const picked =
       job.layers.length > 0 ? null : await pickLayer(model, [1, ...batch.shape.slice(1)], { inputs: inputs.values })
-    const layer = picked?.layer ?? (job.layers[0] as string)
+    const [named = ''] = job.layers
+    const layer = picked?.layer ?? named
     const reshape = job.reshape ?? picked?.reshape
     using factorization = new FeatureFactorization(model, {
       layer,
