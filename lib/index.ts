@@ -49,6 +49,11 @@ export { GradCamError, type GradCamErrorCode, type GradCamErrorData, type GradCa
 export type { Execution, ExecutionOptions, ExecutionPath } from './explain/execution.js'
 export type { PrecisionChoice, PrecisionDType, PrecisionTrial, ReducedPrecision } from './explain/precision-choice.js'
 export type { Explained, ExplainOptions } from './explain/explained.js'
+export {
+  FactorizationExplanation,
+  FeatureFactorization,
+  type FeatureFactorizationOptions,
+} from './cam/feature-factorization.js'
 export { FullGrad, FullGradExplanation, type FullGradOptions } from './cam/full-grad.js'
 export { GradCam, type GradCamOptions, GradCamExplanation } from './cam/grad-cam.js'
 export { GuidedBackprop, GuidedBackpropExplanation, type GuidedBackpropOptions } from './attribution/guided-backprop.js'
@@ -59,6 +64,15 @@ export {
   type InputAttributionOptions,
   type InputMethod,
 } from './attribution/input-attribution.js'
+export { Lrp, type LrpOptions } from './attribution/lrp.js'
+export {
+  type Bound,
+  type CompositeName,
+  compositeNames,
+  composites,
+  type RelevanceRule,
+  type RelevanceRules,
+} from './attribution/composites.js'
 export { InputExplanation } from './attribution/input-explanation.js'
 export {
   InputPerturbation,

@@ -20,6 +20,10 @@ export interface PassPlan {
   /** False keeps negative values in the maps; true by default. */
   relu?: boolean
   eigenSmooth?: boolean
+  /** What each channel adds to a map is given, too. */
+  contributions?: boolean
+  /** Into how many concepts the activation of the one layer is factorized: then there are no methods. */
+  concepts?: number
   /** Min-max normalised maps, upsampled to the size of the input. */
   inputSize?: boolean
   aggregate?: 'each' | 'mean' | 'max' | 'product'
@@ -33,6 +37,8 @@ export interface PassPlan {
   steps?: number
   /** The value of every element of the input where the straight line to it begins; 0 by default. */
   lineStart?: number
+  /** The layer whose output the target is of, in place of the model's. */
+  scoreLayer?: string
   /** FullGrad instead of maps of layers: the layers are all that may have a bias, and inputGradient is true. */
   fullGrad?: boolean
   /** The attention matrices and the gradients there: inputGradient is true, and there are no layers. */
@@ -47,12 +53,33 @@ export interface PassPlan {
   reluRule?: 'guided' | 'deconvnet'
   /** The baseline of DeepLIFT: expanded to the input. */
   baseline?: TensorHandle
+  /** Relevance in place of the gradient at the input: inputGradient is true. */
+  relevance?: NativeComposite
+}
+
+/** A rule of relevance: see Rule in native/core/relevance/rule.h. */
+export interface NativeRule {
+  rule: string
+  epsilon?: number
+  gamma?: number
+  alpha?: number
+  beta?: number
+  low?: TensorHandle
+  high?: TensorHandle
+}
+
+/** Which rule each layer follows: see Composite in native/core/relevance/rule.h. */
+export interface NativeComposite {
+  first?: NativeRule
+  convolution: NativeRule
+  linear: NativeRule
+  epsilon?: number
 }
 
 /** The result of a forward in a pass. */
 export interface NativeForward {
   output: NativeValue
-  /** ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's. */
+  /** ReLUs that follow the rule, nonlinearities that follow DeepLIFT's, or layers and sums that follow LRP's. */
   intercepted: number
   /** Why it ran hooked; empty where it ran split. */
   whyHooked: string
@@ -85,6 +112,8 @@ export interface NativeTarget {
 /** One map, and for each image whether it is zero everywhere, or holds NaN or an infinity. */
 export interface NativeMap {
   map: TensorHandle
+  /** Null where the plan does not ask for it. */
+  contribution: TensorHandle | null
   allZero: boolean[]
   nonFinite: boolean[]
 }
@@ -119,6 +148,13 @@ export interface NativeExplained {
   fullGrad: TensorHandle | null
   /** [N, heads, T, T], in the order in which they were computed; empty unless the plan asks for them. */
   attention: { weights: TensorHandle; gradient: TensorHandle }[]
+  /** Where the plan asks for concepts: [K, C], [N, K, ...], and [K, classes] or why there are none. */
+  factors: {
+    concepts: TensorHandle
+    maps: TensorHandle
+    scores: TensorHandle | null
+    noScores: Error | null
+  } | null
   /** What LibTorch and the model warned of, where they did. */
   warnings?: readonly string[]
   /** What the model's probe found, where there was one. */

@@ -12,7 +12,9 @@ import { tidy } from '../tensor/tidy.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { followBack, type AttentionRule, type LayerAttention } from './chain.js'
 import { gradientRollout } from './gradient-rollout.js'
+import { leGrad } from './legrad.js'
 import { rollout } from './rollout.js'
+import { suggestBlocks } from './suggest-blocks.js'
 import { tokenGrid, type TokenOptions } from './token-grid.js'
 import { transformerAttribution } from './transformer-attribution.js'
 
@@ -23,28 +25,45 @@ import { transformerAttribution } from './transformer-attribution.js'
  * - `attention-rollout`: (mean over heads of A + I) / 2. Abnar and Zuidema 2020, arXiv:2005.00928. The same for every target.
  * - `gradient-attention-rollout`: max(mean over heads of A dA, 0) + I, in rows that add up to 1. As vit-explain
  * - `transformer-attribution`: I + mean over heads of max(A dA, 0). Chefer et al. 2021, arXiv:2103.15679
+ * - `legrad`: no product, but the mean over blocks of max(dA, 0), where dA is of the score that the block's own output has.
+ *   Bousselham et al. 2024, arXiv:2404.03214
  */
-export type AttentionMethod = 'attention-rollout' | 'gradient-attention-rollout' | 'transformer-attribution'
+export type AttentionMethod = 'attention-rollout' | 'gradient-attention-rollout' | 'transformer-attribution' | 'legrad'
 
-const rules: Readonly<Record<AttentionMethod, AttentionRule>> = {
-  'attention-rollout': rollout,
-  'gradient-attention-rollout': gradientRollout,
-  'transformer-attribution': transformerAttribution,
+/** How much each token counts, [N, T] float64, for the caller to dispose. `byClassToken`: for the first token, else for all. */
+type AttentionFormula = (layers: readonly LayerAttention[], byClassToken: boolean) => Tensor
+
+const chained =
+  (rule: AttentionRule): AttentionFormula =>
+  (layers, byClassToken) =>
+    followBack(layers, rule, byClassToken)
+
+const formulas: Readonly<Record<AttentionMethod, AttentionFormula>> = {
+  'attention-rollout': chained(rollout),
+  'gradient-attention-rollout': chained(gradientRollout),
+  'transformer-attribution': chained(transformerAttribution),
+  legrad: leGrad,
 }
 
 /** Every {@link AttentionMethod}. */
-export const attentionMethods = Object.keys(rules) as readonly AttentionMethod[]
+export const attentionMethods = Object.keys(formulas) as readonly AttentionMethod[]
 
 /** What {@link AttentionMap} has to be told: the method, and where the tokens are. */
 export interface AttentionMapOptions extends TokenOptions {
   readonly method: AttentionMethod
   /** Which of the model's inputs holds the images, from 0, where there are several. The first by default. */
   readonly input?: number
+  /**
+   * For legrad: the paths of the transformer's blocks, whose outputs have the shape of that of the last of them. By default the row
+   * of modules of one type side by side that has the most parameters, such as blocks.0 to blocks.11.
+   */
+  readonly blocks?: readonly string[]
 }
 
 /**
  * Maps of vision transformers from their attention, which is found in the graph of a pass: matrices [N, heads, T, T] that a
- * softmax made, or that are computed from queries and keys where the model runs a fused kernel. No layer has to be named. Not for
+ * softmax made, or that are computed from queries and keys where the model runs a fused kernel. No layer has to be named, but for the
+ * blocks of LeGrad where they are not side by side. Not for
  * attention within windows, as Swin's.
  *
  * ```ts
@@ -58,14 +77,19 @@ export class AttentionMap extends Explainer {
   readonly #options: TokenOptions
   readonly #input: number
 
-  /** @throws GradCamError ERR_INVALID_ARGUMENT */
+  /** @throws GradCamError ERR_INVALID_ARGUMENT; for legrad ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_NO_ATTENTION */
   constructor(model: Model, options: AttentionMapOptions) {
     const { method, tokens = 'input', skip, input = 0 } = expect.options(options)
     expect.oneOf('method', method, attentionMethods)
     expect.integer('input', input, { min: 0 })
     if (skip !== undefined) expect.integer('skip', skip, { min: 0 })
     if (tokens !== 'input' && !isGrid(tokens)) throw invalid('tokens', "'input' or [rows, columns]", tokens)
-    super(model, { layers: [], input, attention: true, inputGradient: true, guided: 'none' })
+    const { blocks } = options
+    if (blocks !== undefined && method !== 'legrad')
+      throw invalid('blocks', 'left out: it goes with legrad alone', blocks)
+    if (blocks !== undefined) expect.strings('blocks', blocks, "['blocks.0', 'blocks.1']")
+    const layers = method === 'legrad' ? (blocks ?? suggestBlocks(model)) : []
+    super(model, { layers, input, attention: true, inputGradient: true, guided: 'none' })
     this.method = method
     this.#options = { tokens, ...(skip !== undefined && { skip }) }
     this.#input = input
@@ -115,7 +139,7 @@ export class AttentionMap extends Explainer {
           { remedy: 'Use a method that needs no attention, such as Grad-CAM of a layer.' },
         )
       const grid = tokenGrid(count, this.#sizeOf(inputs), this.#options)
-      const row = followBack(layers, rules[this.method], grid.skip > 0)
+      const row = formulas[this.method](layers, grid.skip > 0)
       const dtype = first?.weights.dtype === 'float64' ? 'float64' : 'float32'
       return row
         .narrow(1, grid.skip, grid.rows * grid.columns)

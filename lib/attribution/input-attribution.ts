@@ -16,6 +16,7 @@ import { fixedTarget, isOfOneBatch } from '../target/fixed-target.js'
 import { InputExplanation } from './input-explanation.js'
 import { inputMethods, type InputMethod } from './input-method.js'
 import { blurIg } from './blur-ig.js'
+import { nativeComposite, readComposite } from './composites.js'
 import { meanOverBaselines } from './deeplift-shap.js'
 import { gradientShap } from './gradient-shap.js'
 import { guidedIg } from './guided-ig.js'
@@ -45,6 +46,7 @@ const rulesOf: Partial<Record<InputMethod, true>> = {
   deconvnet: true,
   deeplift: true,
   'deeplift-shap': true,
+  lrp: true,
 }
 
 function useOf(method: InputMethod): GradientUse {
@@ -72,6 +74,7 @@ export class InputAttribution extends Explainer {
   /** How the method takes many passes; undefined where it takes one. */
   readonly #many: ManyPassMethod | undefined
   readonly #smoothing: Required<Smoothing> | null
+  readonly #scoreLayer: string | undefined
   /** The model as it is, for scores without a gradient. */
   readonly #scores: ScorePass
 
@@ -86,8 +89,12 @@ export class InputAttribution extends Explainer {
       maxSigma = 50,
       fraction = 0.25,
       maxDistance = 0.02,
+      composite = 'epsilon-plus',
+      low,
+      high,
       batchSize = 16,
       smooth,
+      scoreLayer,
       input = 0,
     } = expect.options(options)
     expect.oneOf('method', method, inputMethods)
@@ -101,19 +108,25 @@ export class InputAttribution extends Explainer {
     expect.integer('input', input, { min: 0 })
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
       throw invalid('baseline', 'a finite number or a Tensor', baseline)
+    if (scoreLayer !== undefined) expect.string('scoreLayer', scoreLayer)
     const smoothing = smooth === undefined ? null : checkSmoothing(smooth)
     const ruled = method === 'guided-backprop' || method === 'deconvnet'
     using from = baseline instanceof Tensor ? baseline.detach() : Tensor.full([], baseline, { dtype: 'float64' })
+    const rules = readComposite(composite)
+    using relevance = method === 'lrp' ? nativeComposite(rules, low, high) : null
     super(model, {
       layers: [],
       input,
       inputGradient: true,
       guided: ruled ? scope : 'none',
       reluRule: method === 'deconvnet' ? 'deconvnet' : 'guided',
+      ...(scoreLayer !== undefined && { scoreLayer }),
       ...(method === 'deeplift' && { baseline: from.handle }),
+      ...(relevance && { relevance: relevance.native }),
     })
     this.method = method
-    this.#scores = new ScorePass(model, 'hooked', input)
+    this.#scores = new ScorePass(model, 'hooked', input, scoreLayer)
+    this.#scoreLayer = scoreLayer
     this.#many = manyPassMethods[method]
     this.#options = { baseline, steps, seed, maxSigma, fraction, maxDistance, batchSize, input }
     this.#smoothing = smoothing
@@ -202,9 +215,12 @@ export class InputAttribution extends Explainer {
     this.assertOpen()
     if (!(x instanceof Tensor)) throw invalid('inputs', 'a floating-point Tensor, or an array that begins with one', x)
     using rows = references(baseline, x)
-    const smooth = this.#smoothing ? { smooth: this.#smoothing } : {}
+    const own = {
+      ...(this.#smoothing && { smooth: this.#smoothing }),
+      ...(this.#scoreLayer !== undefined && { scoreLayer: this.#scoreLayer }),
+    }
     const from = (row: Tensor) =>
-      new InputAttribution(this.model, { method: 'deeplift', baseline: row, batchSize, input, ...smooth })
+      new InputAttribution(this.model, { method: 'deeplift', baseline: row, batchSize, input, ...own })
     const found = await meanOverBaselines(rows, from, inputs, options)
     const conditions = await conditionsOrDispose(
       found.output,
@@ -257,7 +273,14 @@ export class InputAttribution extends Explainer {
     scores: readonly number[],
     atBaseline: (start: Tensor) => Promise<readonly number[]>,
   ): Promise<readonly number[] | null> {
-    if (this.#smoothing || !(this.#many?.complete || this.method === 'deeplift')) return null
+    if (this.#smoothing) return null
+    if (this.method === 'lrp')
+      return convergenceDelta(
+        attribution,
+        scores,
+        scores.map(() => 0),
+      )
+    if (!this.#many?.complete && this.method !== 'deeplift') return null
     using path = fromBaseline(this.#options.baseline, x, 1)
     return convergenceDelta(attribution, scores, await atBaseline(path.start))
   }

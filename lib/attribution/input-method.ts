@@ -12,6 +12,8 @@
  *   of Shrikumar et al. 2017, arXiv:1704.02685, with Captum's rule for max-pooling. Exact, or refused with ERR_ACTIVATION:
  *   it reaches every activation, module or functional, and never takes the plain gradient of an operator that it has no rule
  *   for (softmax, layer norms, products of two activations, values computed from the input without a gradient).
+ * - `lrp`: relevance, which begins as the score and is handed down from layer to layer by the rules of a composite; see
+ *   {@link Lrp}. Bach et al. 2015, doi:10.1371/journal.pone.0130140
  * - `gradient-shap`: the mean of (x - x0) g at random points on lines from baselines x0: expected gradients. Lundberg and Lee
  *   2017, arXiv:1705.07874; Erion et al. 2021, arXiv:1906.10670
  * - `deeplift-shap`: the mean of deeplift over baselines. Lundberg and Lee 2017, arXiv:1705.07874
@@ -27,6 +29,7 @@ export type InputMethod =
   | 'deconvnet'
   | 'integrated-gradients'
   | 'deeplift'
+  | 'lrp'
   | 'gradient-shap'
   | 'deeplift-shap'
   | 'blur-ig'
@@ -41,6 +44,7 @@ export const inputMethods: readonly InputMethod[] = [
   'deconvnet',
   'integrated-gradients',
   'deeplift',
+  'lrp',
   'gradient-shap',
   'deeplift-shap',
   'blur-ig',

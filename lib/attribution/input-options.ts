@@ -1,3 +1,4 @@
+import type { Bound, CompositeName, RelevanceRules } from './composites.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { InputMethod } from './input-method.js'
 import type { Smoothing } from './smoothing.js'
@@ -29,7 +30,18 @@ export interface InputAttributionOptions {
    * line, 1 any path.
    */
   readonly maxDistance?: number
+  /** For lrp: the name of a usual combination of rules, or the rules. 'epsilon-plus' by default. */
+  readonly composite?: CompositeName | RelevanceRules
+  /** For lrp with the z-box rule, as in 'epsilon-gamma-box': the least value that the input can have, as the model gets it. */
+  readonly low?: Bound
+  /** The greatest value, likewise. */
+  readonly high?: Bound
   readonly smooth?: Smoothing
+  /**
+   * The layer whose output the target is of, in place of the model's. With the target `{ kind: 'element', at: [5, 3, 4] }` that is
+   * one unit of it: channel 5 at row 3 and column 4. The last call of the layer counts.
+   */
+  readonly scoreLayer?: string
   /** Which of the model's inputs the attribution is of, from 0, where there are several. The first by default. */
   readonly input?: number
   /**

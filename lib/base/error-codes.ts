@@ -150,7 +150,11 @@ export const errorCodes = {
     meaning: 'The pass has no ReLU that the rule of the method could apply to.',
     status: 422,
   },
-  ERR_ACTIVATION: { group: 'target', meaning: 'DeepLIFT has no rule for an operator of the model.', status: 422 },
+  ERR_ACTIVATION: {
+    group: 'target',
+    meaning: 'DeepLIFT or LRP has no rule for an operator of the model.',
+    status: 422,
+  },
 
   ERR_NO_FORWARD: {
     group: 'order of calls',

@@ -53,6 +53,7 @@ export async function explainAugmented<Output extends Value>(
       const map = sum.div(augmentations.length)
       return {
         map: map.handle,
+        contribution: null,
         allZero: perImage(map.eq(0)),
         nonFinite: perImage(map.isfinite()).map((finite) => !finite),
       }

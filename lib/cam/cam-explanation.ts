@@ -1,4 +1,5 @@
 import type { NativeExplained, NativeMap } from '../addon/native-pass.js'
+import type { TensorHandle } from '../addon/native-values.js'
 import { camMethods, type CamMethod, type CamMethodFacts } from './cam-methods.js'
 import { show } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
@@ -76,6 +77,21 @@ export function failuresOf(
 export function throwFailure(failures: readonly CamFailure[], method: CamMethod): void {
   const failure = failures.find((one) => one.method === method)
   if (failure) throw failure.error
+}
+
+/** @internal What each channel adds to a map. */
+export function contributionOf(map: Partial<NativeMap> | undefined, method: CamMethod): TensorHandle {
+  const { principal }: CamMethodFacts = camMethods[method]
+  if (principal)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `The map of ${method} is a principal component over channels, so that no channel adds a part of its own.`,
+      { remedy: 'Take the map itself, or a method that sums over channels.' },
+    )
+  if (map?.contribution) return map.contribution
+  throw new GradCamError('ERR_INVALID_ARGUMENT', 'What each channel adds was not kept.', {
+    remedy: 'Make the explainer with `contributions: true`; the mean of an augmented explanation has none.',
+  })
 }
 
 /** The position of the map of a layer and a method in the native result. */
@@ -189,6 +205,23 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     throwFailure(this.failures, this.methods[byMethod] as CamMethod)
     const before = this.methods.slice(0, byMethod).filter((each) => this.failures.every((one) => one.method !== each))
     return (this.maps[before.length * (this.#aggregated ? 1 : this.layers.length) + byLayer] as CamMap).map
+  }
+
+  /**
+   * What each channel adds to a map, [N, C, ...] in the size of the layer: before the sum over channels, max(., 0) and any resizing.
+   * Captum calls it the attribution of the layer. For the caller to dispose.
+   *
+   * @param layer the first by default
+   * @param method the first by default
+   * @throws GradCamError ERR_INVALID_ARGUMENT without the option `contributions` of {@link Cam}, and for methods that do not sum over
+   *   channels; the error of a method that failed
+   */
+  contribution(layer?: string, method?: CamMethod): Tensor {
+    const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
+    const name = this.methods[byMethod] as CamMethod
+    throwFailure(this.failures, name)
+    using kept = Tensor.own(contributionOf(this.#run.explained.maps[byMethod]?.[byLayer], name))
+    return kept.detach()
   }
 
   /** @internal The same explanation with other maps, which it owns from now on. */

@@ -208,6 +208,33 @@ export const camMethods = facts({
     paper: 'arXiv:1805.12233',
     peers: { Captum: 'LayerConductance' },
   },
+  'layer-gradient-x-activation': {
+    title: 'Layer gradient x activation',
+    target: true,
+    formula: 'sum_k G_k A_k',
+    paper: 'arXiv:1605.01713',
+    peers: { Captum: 'LayerGradientXActivation' },
+  },
+  'layer-integrated-gradients': {
+    title: 'Layer integrated gradients',
+    target: true,
+    formula:
+      'sum_k (A_k - A0_k) times the mean of G_k where the layer returns what lies between A0, that of the baseline, and A',
+    reruns: 'gradient',
+    takes: ['steps', 'baseline'],
+    paper: 'arXiv:1703.01365',
+    peers: { Captum: 'LayerIntegratedGradients' },
+  },
+  'layer-deeplift': {
+    title: 'Layer DeepLIFT',
+    target: true,
+    formula:
+      'sum_k (A_k - A0_k) m_k; m is G, but each activation y(z) after the layer sends back (y(z) - y(z0)) / (z - z0)',
+    reruns: 'gradient',
+    takes: ['baseline'],
+    paper: 'arXiv:1704.02685',
+    peers: { Captum: 'LayerDeepLift' },
+  },
 })
 
 /** A method that makes maps of target layers. */

@@ -36,6 +36,11 @@ export interface CamOptions extends ExecutionOptions {
    * pytorch-grad-cam's its sign is defined: on the side of the sum.
    */
   readonly eigenSmooth?: boolean
+  /**
+   * Whether what each channel adds to a map is kept, too: `contribution` of the explanation. False by default: it takes as much
+   * memory as the layer's output, for each method. Not where maps are aggregated.
+   */
+  readonly contributions?: boolean
   /** For layers that return something else than [N, C, h, w], such as a transformer's tokens. */
   readonly reshape?: Reshape
   /**
@@ -65,9 +70,12 @@ export interface CamOptions extends ExecutionOptions {
    * of a mask in [0, 1] (2).
    */
   readonly sigma?: number
-  /** The steps of internal influence and conductance on the line to the input; 50 by default, 10,000 at most. */
+  /**
+   * The steps of internal influence and conductance on the line to the input, and of layer integrated gradients on that to what the
+   * layer returns for it; 50 by default, 10,000 at most.
+   */
   readonly steps?: number
-  /** The value of every element of the input where that line begins; 0 by default. */
+  /** The value of every element of the baseline: where that line begins, or what layer DeepLIFT compares with; 0 by default. */
   readonly baseline?: number
   /**
    * For methods that change the image or the layer once per channel, how many copies of an image run at a time: more take more memory, and the result does

@@ -4,6 +4,7 @@ import { explainAugmented } from './augment.js'
 import {
   camConditions,
   CamExplanation,
+  contributionOf,
   failuresOf,
   mapIndex,
   throwFailure,
@@ -35,7 +36,7 @@ const mostSamples = 100_000
 
 function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape, input, call } = options
-  const { samples, sigma, steps, baseline = 0 } = options
+  const { samples, sigma, steps, baseline = 0, contributions = false } = options
   const part = toPath(options.part, 'part', 'ERR_INVALID_ARGUMENT')
   const aggregate = options.aggregate ?? (compat === 'pytorch-grad-cam' ? 'mean' : 'each')
   const paths = expect.strings('layers', layers, "['features']")
@@ -44,6 +45,13 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   if (compat === 'captum' && aggregate !== 'each')
     throw invalid('aggregate', "'each' where `compat` is 'captum', since Captum makes one map per layer", aggregate)
   expect.boolean('eigenSmooth', eigenSmooth)
+  expect.boolean('contributions', contributions)
+  if (contributions && aggregate !== 'each')
+    throw invalid(
+      'contributions',
+      'false where `aggregate` is given, since channels belong to one layer',
+      contributions,
+    )
   expect.seed('seed', seed)
   expect.count('chunkSize', chunkSize)
   if (samples !== undefined) expect.integer('samples', samples, { min: 1, max: mostSamples })
@@ -66,6 +74,7 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
     methods,
     relu: compat !== 'captum',
     eigenSmooth,
+    contributions,
     inputSize: compat === 'pytorch-grad-cam' || aggregate !== 'each',
     aggregate,
     reshape: toNativeReshape(reshape),
@@ -131,6 +140,21 @@ export class Cam extends Explainer {
     const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
     throwFailure(this.failures, this.methods[byMethod] as CamMethod)
     return share(maps[byMethod]?.[byLayer]?.map as TensorHandle)
+  }
+
+  /**
+   * What each channel adds to a map after `backward`: see {@link CamExplanation.contribution}. For the caller to dispose.
+   *
+   * @param layer the first by default
+   * @param method the first by default
+   * @throws GradCamError ERR_INVALID_ARGUMENT without the option `contributions`, and for methods that do not sum over channels
+   */
+  contribution(layer?: string, method?: CamMethod): Tensor {
+    const { maps } = this.explained
+    const [byMethod, byLayer] = mapIndex(this.layers, this.methods, this.#aggregated, layer, method)
+    const name = this.methods[byMethod] as CamMethod
+    throwFailure(this.failures, name)
+    return share(contributionOf(maps[byMethod]?.[byLayer], name))
   }
 
   /** The methods that made no maps in the last `backward` while others did, each with its error. */

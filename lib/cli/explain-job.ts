@@ -74,13 +74,17 @@ export interface ExplainJob {
 }
 
 /** Checks everything that can be checked before any work starts. */
-export async function readJob(values: Values, images: readonly string[]): Promise<ExplainJob> {
-  const see = 'See: gradcam explain --help'
+export async function readJob(
+  values: Values,
+  images: readonly string[],
+  command: 'explain' | 'concepts' = 'explain',
+): Promise<ExplainJob> {
+  const see = `See: gradcam ${command} --help`
   const model = single(values, 'model')
   const out = single(values, 'out')
-  if (images.length === 0) throw usageError(`explain requires at least one image. ${see}`)
-  if (!model) throw usageError(`explain requires --model FILE, a TorchScript model. ${see}`)
-  if (!out) throw usageError(`explain requires --out DIR, the folder to write to. ${see}`)
+  if (images.length === 0) throw usageError(`${command} requires at least one image. ${see}`)
+  if (!model) throw usageError(`${command} requires --model FILE, a TorchScript model. ${see}`)
+  if (!out) throw usageError(`${command} requires --out DIR, the folder to write to. ${see}`)
   const methods = choiceOfSeveral(values, 'method', methodNames)
   const layers = several(values, 'layer')
   if (layers.length > 0 && !methods.some((name) => table[name].layered))

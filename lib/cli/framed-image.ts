@@ -31,6 +31,8 @@ export interface FramedImage extends Disposable {
    * @param map [1, 1, h, w] over the whole input
    * @param kinds 'overlay' lies over the image; every other one is the map in grey
    */
+  /** What the model was given, as an image [1, 3, H, W] in [0, 1]; null where that is not one. For the caller to dispose. */
+  readonly shown: () => Tensor | null
   readonly draw: (map: Tensor, kinds: readonly string[]) => Promise<Drawn>
 }
 
@@ -69,9 +71,10 @@ export async function frameFile(
     if (!image || map.shape.length !== 4) return { files: {}, peak: null, array: toNpy(...valuesOf(map)) }
     if (ownSize || !framing)
       return await drawOverImage(map, kinds, { id: file, image, framing: framing ?? wholeOf(input) })
-    return await drawOverImage(map, kinds, { id: file, image: shownOf(input, preprocess), framing: wholeOf(input) })
+    return await drawOverImage(map, kinds, { id: file, image: pixelsOf(input, preprocess), framing: wholeOf(input) })
   }
-  return { input, draw, [Symbol.dispose]: () => input.dispose() }
+  const shown = () => (image ? shownOf(input, preprocess) : null)
+  return { input, shown, draw, [Symbol.dispose]: () => input.dispose() }
 }
 
 /** The numbers of a map, and its shape without the dimensions of images and channels. */
@@ -99,13 +102,20 @@ async function drawOverImage(
 }
 
 /** What the model was given, as an image: grey where it does not have three channels. */
-function shownOf(input: Tensor, preprocess: Preprocess): Pixels {
+function shownOf(input: Tensor, preprocess: Preprocess): Tensor {
   const [, channels = 3, height = 0, width = 0] = input.shape
-  using levels = tidy(() => {
+  return tidy(() => {
     const plain = input.detach().to({ device: 'cpu', dtype: 'float32' })
     const shown = denormalize(plain, scalesOf(preprocess, channels))
-    const colors = channels === 3 ? shown : shown.mean([1], true).expand([1, 3, height, width])
-    return colors.mul(255).round().clamp(0, 255).squeeze(0).permute([1, 2, 0]).to({ dtype: 'uint8' }).contiguous()
+    return (channels === 3 ? shown : shown.mean([1], true).expand([1, 3, height, width])).clamp(0, 1)
+  })
+}
+
+function pixelsOf(input: Tensor, preprocess: Preprocess): Pixels {
+  const [, , height = 0, width = 0] = input.shape
+  using levels = tidy(() => {
+    const colors = shownOf(input, preprocess)
+    return colors.mul(255).round().squeeze(0).permute([1, 2, 0]).to({ dtype: 'uint8' }).contiguous()
   })
   return { data: levels.toTypedArray() as Uint8Array, height, width }
 }

@@ -24,6 +24,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'what a model looked at in an image, as images',
     load: () => import('./commands/explain.js'),
   },
+  concepts: {
+    summary: 'which concepts a layer finds in images, and where',
+    load: () => import('./commands/concepts.js'),
+  },
   batch: {
     summary: 'the same for folders, lists and any number of images; can be resumed after a stop',
     load: () => import('./commands/batch.js'),

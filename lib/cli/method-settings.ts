@@ -35,10 +35,15 @@ export function parseMethodSettings(values: Values, methods: readonly MethodName
     segments: wholeNumber(values, 'segments', 1),
     tokens: readSize(values, 'tokens'),
     skip: wholeNumber(values, 'skip', 0),
+    blocks: single(values, 'blocks')?.split(','),
     baseline: readNumber(values, 'baseline'),
     maxSigma: readNumber(values, 'max-sigma'),
     fraction: readNumber(values, 'fraction'),
     maxDistance: readNumber(values, 'max-distance'),
+    scoreLayer: single(values, 'score-layer'),
+    composite: single(values, 'composite'),
+    low: readNumbers(values, 'low'),
+    high: readNumbers(values, 'high'),
     window: readSize(values, 'window'),
     stride: readSize(values, 'stride'),
     ...readNoise(values, methods),
@@ -101,6 +106,16 @@ function readNumber(values: Values, name: string): number | undefined {
   const value = text.trim() === '' ? NaN : Number(text)
   if (!Number.isFinite(value)) throw usageError(`--${name} requires a number, not "${text}".`)
   return value
+}
+
+/** A number, or several with commas between them. */
+function readNumbers(values: Values, name: string): number | readonly number[] | undefined {
+  const text = single(values, name)
+  if (text === undefined) return undefined
+  const numbers = text.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)))
+  if (!numbers.every((number) => Number.isFinite(number)))
+    throw usageError(`--${name} requires a number, or several with commas between them, not "${text}".`)
+  return numbers.length === 1 ? numbers[0] : numbers
 }
 
 function readSize(values: Values, name: string): readonly [number, number] | undefined {

@@ -49,7 +49,9 @@ export const ofPart = ({ of }: Pick<NativeExplained, 'of'>): Pick<Explained, 'of
 /** @internal */
 export function disposeExplained(explained: NativeExplained): void {
   for (const { activation, gradient } of explained.layers) for (const t of [activation, gradient]) t?.dispose()
-  for (const { map } of explained.maps.flat()) map.dispose()
+  for (const { map, contribution } of explained.maps.flat()) for (const t of [map, contribution]) t?.dispose()
+  const { concepts, maps, scores } = explained.factors ?? {}
+  for (const t of [concepts, maps, scores]) t?.dispose()
   explained.inputGradient?.dispose()
   explained.fullGrad?.dispose()
   for (const { weights, gradient } of explained.attention) for (const t of [weights, gradient]) t.dispose()

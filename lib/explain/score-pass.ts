@@ -7,9 +7,20 @@ import { disposeValue, type Value } from '../tensor/values.js'
 
 /** The classes and scores of inputs, from a forward without a graph. */
 export class ScorePass extends Explainer {
-  /** @param execution by default the model runs frozen and optimised, where it allows that, which has to be prepared once */
-  constructor(model: Model, execution: Execution = 'auto', input = 0) {
-    super(model, { layers: [], input, scoresOnly: true, inputGradient: false, guided: 'none', execution })
+  /**
+   * @param scoreLayer the layer whose output the target is of, in place of the model's
+   * @param execution by default the model runs frozen and optimised, where it allows that, which has to be prepared once
+   */
+  constructor(model: Model, execution: Execution = 'auto', input = 0, scoreLayer?: string) {
+    super(model, {
+      layers: [],
+      input,
+      scoresOnly: true,
+      inputGradient: false,
+      guided: 'none',
+      execution,
+      ...(scoreLayer !== undefined && { scoreLayer }),
+    })
   }
 
   /** @throws GradCamError ERR_TARGET, ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE */

@@ -1,4 +1,5 @@
 export { colorize } from './colorize.js'
+export { conceptColor, drawConcepts, type DrawConceptsOptions } from './draw-concepts.js'
 export { encodeImage, imageFormats, type EncodeOptions, type ImageFormat } from './encode-image.js'
 export { defaultDecodeSeconds, defaultMaxPixels, loadImage, type LoadImageOptions } from './load-image.js'
 export { denormalize, imagenet, standardize, type Normalization } from './normalization.js'

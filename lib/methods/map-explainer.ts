@@ -36,7 +36,19 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
   InputAttribution: (model, names, _, settings) =>
     names.map((name) => {
       const own = {
-        ...pickSettings(settings, ['steps', 'smooth', 'seed', 'baseline', 'maxSigma', 'fraction', 'maxDistance']),
+        ...pickSettings(settings, [
+          'steps',
+          'smooth',
+          'seed',
+          'baseline',
+          'maxSigma',
+          'fraction',
+          'maxDistance',
+          'scoreLayer',
+          'composite',
+          'low',
+          'high',
+        ]),
         ...at(settings),
       }
       return single(
@@ -47,7 +59,8 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
     }),
   AttentionMap: (model, names, _, settings) =>
     names.map((name) => {
-      const own = { ...pickSettings(settings, ['tokens', 'skip']), ...at(settings) }
+      const blocks = name === 'legrad' ? pickSettings(settings, ['blocks']) : {}
+      const own = { ...pickSettings(settings, ['tokens', 'skip']), ...blocks, ...at(settings) }
       const explainer = new AttentionMap(model, { method: name as AttentionMethod, ...own })
       return single({ model, method: name, layer: null }, explainer, settings)
     }),

@@ -4,6 +4,7 @@ import type { Reshape } from '../cam/reshape.js'
 import type { Execution } from '../explain/execution.js'
 import type { ReducedPrecision } from '../explain/precision-choice.js'
 import { inputMethods } from '../attribution/input-attribution.js'
+import { compositeNames, type CompositeName, type RelevanceRules } from '../attribution/composites.js'
 import type { Smoothing } from '../attribution/smoothing.js'
 import type { Value } from '../tensor/values.js'
 import { methodNames, methods, type MethodName } from './table.js'
@@ -33,10 +34,17 @@ export interface MethodSettings {
   /** See `AttentionMapOptions`. */
   readonly tokens?: readonly [rows: number, columns: number]
   readonly skip?: number
+  readonly blocks?: readonly string[]
   readonly baseline?: number
   readonly maxSigma?: number
   readonly fraction?: number
   readonly maxDistance?: number
+  /** See `InputAttributionOptions.scoreLayer`. */
+  readonly scoreLayer?: string
+  /** See `InputAttributionOptions`. */
+  readonly composite?: CompositeName | RelevanceRules
+  readonly low?: number | readonly number[]
+  readonly high?: number | readonly number[]
   /** All inputs of a model that takes several, in order, with null where the images go. */
   readonly inputs?: readonly Value[]
 }
@@ -126,6 +134,30 @@ export const methodOptions = {
     help: 'how far an element may be from the straight line, as a share of it',
     flag: 'F',
   },
+  scoreLayer: {
+    of: inputMethods,
+    otherwise: "the model's output",
+    help: 'the layer whose output the target is of: with the target { kind: "element", at: [...] } one unit of it',
+    flag: 'PATH',
+  },
+  composite: {
+    of: ['lrp'],
+    otherwise: "'epsilon-plus'",
+    help: `which rules layers follow: ${compositeNames.join(', ')}; in TypeScript and JSON also the rules themselves`,
+    flag: 'NAME',
+  },
+  low: {
+    of: ['lrp'],
+    otherwise: 'to be given for epsilon-gamma-box',
+    help: 'the least value of the input as the model gets it, or one for each channel',
+    flag: 'V[,V...]',
+  },
+  high: {
+    of: ['lrp'],
+    otherwise: 'to be given for epsilon-gamma-box',
+    help: 'the greatest value, likewise',
+    flag: 'V[,V...]',
+  },
   smooth: {
     of: inputMethods,
     otherwise: 'none',
@@ -176,6 +208,12 @@ export const methodOptions = {
     otherwise: 'what leaves a whole grid',
     help: 'how many tokens before them are not patches: class token, registers',
     flag: 'N',
+  },
+  blocks: {
+    of: ['legrad'],
+    otherwise: 'modules of one type side by side',
+    help: "the paths of the transformer's blocks, with commas between",
+    flag: 'PATHS',
   },
   masks: { of: ['rise'], otherwise: '1000', help: 'how many random masks', flag: 'N' },
   grid: { of: ['rise'], otherwise: '7', help: 'the cells of a mask in each direction' },

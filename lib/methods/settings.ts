@@ -1,3 +1,4 @@
+import { checkBound, readComposite } from '../attribution/composites.js'
 import { checkSmoothing, type Smoothing } from '../attribution/smoothing.js'
 import { expect, invalid } from '../base/check.js'
 import { toNativeReshape, type Reshape } from '../cam/reshape.js'
@@ -46,6 +47,7 @@ const settings: Readonly<Record<SettingName, Setting>> = {
   masks: { of: methodOptions.masks.of, check: expect.count },
   tokens: { of: methodOptions.tokens.of, check: (name, value) => expect.size(name, value) },
   skip: { of: methodOptions.skip.of, check: (name, value) => expect.integer(name, value, { min: 0 }) },
+  blocks: { of: methodOptions.blocks.of, check: (name, value) => expect.strings(name, value, "['blocks.0']") },
   segments: { of: methodOptions.segments.of, check: expect.count },
   baseline: { of: methodOptions.baseline.of, check: (name, value) => expect.number(name, value) },
   maxSigma: { of: methodOptions.maxSigma.of, check: (name, value) => expect.number(name, value, { min: 0 }) },
@@ -54,6 +56,10 @@ const settings: Readonly<Record<SettingName, Setting>> = {
     of: methodOptions.maxDistance.of,
     check: (name, value) => expect.number(name, value, { min: 0, max: 1 }),
   },
+  scoreLayer: { of: methodOptions.scoreLayer.of, check: (name, value) => expect.string(name, value) },
+  composite: { of: methodOptions.composite.of, check: (name, value) => readComposite(value, name) },
+  low: { of: methodOptions.low.of, check: checkBound },
+  high: { of: methodOptions.high.of, check: checkBound },
   inputs: { of: methodNames, check: (_name, value) => readOtherInputs(value) },
 }
 

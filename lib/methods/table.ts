@@ -78,6 +78,14 @@ const inputs: Readonly<Record<InputMethod, MethodRow>> = {
     paper: 'arXiv:1704.02685',
     peers: { Captum: 'DeepLift' },
   },
+  lrp: {
+    title: 'LRP',
+    formula:
+      'R = f at the output; each layer hands its R_j down to its inputs as R_i = sum_j share_ij R_j, by the rule of its kind',
+    signed: true,
+    paper: 'doi:10.1371/journal.pone.0130140',
+    peers: { Captum: 'LRP' },
+  },
   'gradient-shap': {
     title: 'GradientSHAP',
     formula: 'the mean of (x - x0) g at x0 + u (x - x0), x0 one of the baselines and u uniform in [0, 1)',
@@ -171,6 +179,14 @@ const attention: Readonly<Record<AttentionMethod, MethodRow>> = {
     formula: 'R <- rows that add up to 1 of (max(mean over heads of A dA, 0) + I) R; the row of the class token',
     signed: false,
     paper: null,
+    peers: {},
+  },
+  legrad: {
+    title: 'LeGrad',
+    formula:
+      'mean over blocks, heads and rows of max(dA, 0), dA of the score that the output of the block has by itself',
+    signed: false,
+    paper: 'arXiv:2404.03214',
     peers: {},
   },
   'transformer-attribution': {

@@ -24,11 +24,22 @@ const settingProperties: Readonly<Record<string, Schema>> = {
   masks: { ...runs, description: methodOptions.masks.help },
   tokens: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[rows, columns]' },
   skip: { type: 'integer', minimum: 0, description: methodOptions.skip.help },
+  blocks: {
+    type: 'array',
+    items: { type: 'string', maxLength: 1000 },
+    minItems: 1,
+    description: methodOptions.blocks.help,
+  },
   segments: { ...runs, description: methodOptions.segments.help },
   baseline: { type: 'number', description: methodOptions.baseline.help },
   maxSigma: { type: 'number', minimum: 0, description: methodOptions.maxSigma.help },
   fraction: { type: 'number', minimum: 0, maximum: 1, description: methodOptions.fraction.help },
   maxDistance: { type: 'number', minimum: 0, maximum: 1, description: methodOptions.maxDistance.help },
+  scoreLayer: { type: 'string', maxLength: 1000, description: methodOptions.scoreLayer.help },
+  // A name, or the rules; a number, or one for each channel.
+  composite: { description: methodOptions.composite.help },
+  low: { description: methodOptions.low.help },
+  high: { description: methodOptions.high.help },
   window: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
   stride: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
   smooth: {

@@ -25,6 +25,7 @@ Napi::Array to_array(Napi::Env env, const std::vector<MethodMap>& maps) {
   for (uint32_t i = 0; i < maps.size(); ++i) {
     auto object = Napi::Object::New(env);
     object.Set("map", TensorHandle::wrap(env, maps[i].map));
+    object.Set("contribution", tensor_or_null(env, maps[i].contribution));
     object.Set("allZero", to_flags(env, maps[i].all_zero));
     object.Set("nonFinite", to_flags(env, maps[i].non_finite));
     array[i] = object;
@@ -53,9 +54,19 @@ Napi::Array to_array(Napi::Env env, const PartPath& path) {
   return array;
 }
 
+// { concepts, maps, scores, noScores }
+Napi::Object to_object(Napi::Env env, const FactorsFound& found) {
+  auto object = Napi::Object::New(env);
+  object.Set("concepts", TensorHandle::wrap(env, found.factors.concepts));
+  object.Set("maps", TensorHandle::wrap(env, found.factors.maps));
+  object.Set("scores", tensor_or_null(env, found.scores));
+  object.Set("noScores", found.no_scores ? Environment::of(env).errors().to_javascript(found.no_scores) : env.Null());
+  return object;
+}
+
 // { classes, of, scores, layers: [{ shape, calls, zeroActivation, zeroGradient, nonFinite, activation, gradient }],
-// maps: [[{ map, allZero, nonFinite }]], failures: [error | null], inputGradient, fullGrad, attention:
-// [{ weights, gradient }], rows }
+// maps: [[{ map, contribution, allZero, nonFinite }]], failures: [error | null], inputGradient, fullGrad, attention:
+// [{ weights, gradient }], factors, rows }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);
   auto classes = Napi::Array::New(env);
@@ -101,6 +112,7 @@ Napi::Object to_object(Napi::Env env, const Explained& explained) {
     attention[i] = one;
   }
   object.Set("attention", attention);
+  object.Set("factors", explained.factors ? Napi::Value(to_object(env, *explained.factors)) : env.Null());
   object.Set("rows", explained.rows ? Napi::Value(to_object(env, *explained.rows)) : env.Null());
   return object;
 }
@@ -139,12 +151,12 @@ Napi::Value PassHandle::fork(const Napi::CallbackInfo& info) {
 void PassHandle::dispose(const Napi::CallbackInfo&) { pass_.reset(); }
 
 // forward(inputs, ticket) -> { output, kept, intercepted, whyHooked }: the caller's handles of the output, and the
-// explainer's own
+// explainer's own of what the score is of
 Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     auto inputs = to_inputs(info[0], pass()->model().forward_schema());
     struct Result {
-      at::IValue output;
+      at::IValue output, scored;
       int intercepted;
       std::string why_hooked;
     };
@@ -152,12 +164,12 @@ Napi::Value PassHandle::forward(const Napi::CallbackInfo& info) {
         *executor_, info[1].ToNumber(),
         [pass = pass(), inputs](const CancelFlag& cancel) {
           const auto output = pass->forward(inputs, &cancel);
-          return Result{output, pass->intercepted(), pass->why_hooked()};
+          return Result{output, pass->scored(), pass->intercepted(), pass->why_hooked()};
         },
         [](Napi::Env env, Result& result) -> Napi::Value {
           auto object = Napi::Object::New(env);
           object.Set("output", to_javascript(env, result.output));
-          object.Set("kept", to_javascript(env, result.output));
+          object.Set("kept", to_javascript(env, result.scored));
           object.Set("intercepted", result.intercepted);
           object.Set("whyHooked", result.why_hooked);
           return object;

@@ -76,6 +76,7 @@ MapPlan to_map_plan(const Napi::Object& plan) {
   for (const auto& name : to_texts(plan.Get("methods"), "A method")) maps.methods.push_back(&layer_method(name));
   const auto relu = plan.Get("relu");
   maps.relu = relu.IsUndefined() || relu.ToBoolean();
+  maps.contributions = plan.Get("contributions").ToBoolean();
   maps.eigen_smooth = plan.Get("eigenSmooth").ToBoolean();
   maps.input_size = plan.Get("inputSize").ToBoolean();
   maps.aggregate = parse_name<Aggregate>(
@@ -138,6 +139,27 @@ std::vector<ElementStep> to_element(const Napi::Value& value) {
   return steps;
 }
 
+Rule to_rule(const Napi::Object& object) {
+  Rule rule;
+  rule.formula = rule_formula(to_text(object.Get("rule"), "A rule"));
+  rule.epsilon = number_or(object.Get("epsilon"), rule.epsilon);
+  rule.gamma = number_or(object.Get("gamma"), rule.gamma);
+  rule.alpha = number_or(object.Get("alpha"), rule.alpha);
+  rule.beta = number_or(object.Get("beta"), rule.beta);
+  if (const auto low = object.Get("low"); !low.IsUndefined()) rule.low = unwrap_tensor(low).detach();
+  if (const auto high = object.Get("high"); !high.IsUndefined()) rule.high = unwrap_tensor(high).detach();
+  return rule;
+}
+
+Composite to_composite(const Napi::Object& object) {
+  Composite composite;
+  if (const auto first = object.Get("first"); first.IsObject()) composite.first = to_rule(first.As<Napi::Object>());
+  composite.convolution = to_rule(object.Get("convolution").As<Napi::Object>());
+  composite.linear = to_rule(object.Get("linear").As<Napi::Object>());
+  composite.epsilon = number_or(object.Get("epsilon"), composite.epsilon);
+  return composite;
+}
+
 // What the flags of lib/addon/native-pass.ts's PassPlan ask for: lib/ sets those of one goal alone.
 Goal to_goal(const Napi::Object& object) {
   const auto layers = to_texts(object.Get("layers"), "A layer path");
@@ -148,15 +170,19 @@ Goal to_goal(const Napi::Object& object) {
                                          {{"guided", ReluRule::guided}, {"deconvnet", ReluRule::deconvnet}});
   if (object.Get("scoresOnly").ToBoolean()) return ScoresOnly{};
   if (object.Get("fullGrad").ToBoolean()) return FullGradient{layers};
-  if (object.Get("attention").ToBoolean()) return AttentionGradients{};
+  if (object.Get("attention").ToBoolean()) return AttentionGradients{layers};
   if (!object.Get("inputGradient").ToBoolean()) {
-    LayerMaps maps{layers, to_map_plan(object), {}, {}};
+    LayerMaps maps{layers, to_map_plan(object), {}, {}, {}, {}, {}};
     if (const auto call = object.Get("call"); call.IsNumber()) maps.call = call.As<Napi::Number>().Int64Value();
     if (const auto part = object.Get("part"); part.IsArray()) maps.part = to_path(part);
+    if (const auto concepts = object.Get("concepts"); concepts.IsNumber())
+      maps.concepts = concepts.As<Napi::Number>().Int64Value();
     return maps;
   }
   if (const auto baseline = object.Get("baseline"); !baseline.IsUndefined())
     return RescaledGradient{unwrap_tensor(baseline).detach()};
+  if (const auto relevance = object.Get("relevance"); relevance.IsObject())
+    return to_composite(relevance.As<Napi::Object>());
   if (scope) return GuidedGradient{*scope, rule};
   return InputGradient{};
 }
@@ -171,6 +197,8 @@ PassPlan to_pass_plan(const Napi::Object& object) {
       {{"auto", Execution::automatic}, {"split", Execution::split}, {"hooked", Execution::hooked}});
   plan.input = static_cast<size_t>(number_or(object.Get("input"), 0));
   plan.input_said = object.Get("input").IsNumber();
+  if (const auto layer = object.Get("scoreLayer"); !layer.IsUndefined())
+    plan.score_layer = to_text(layer, "The path of a layer");
   if (const auto precision = object.Get("precision"); !precision.IsUndefined())
     plan.head_dtype =
         parse_name<at::ScalarType>(precision, "precision", {{"bfloat16", at::kBFloat16}, {"float16", at::kHalf}});

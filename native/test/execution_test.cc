@@ -71,6 +71,7 @@ TEST_CASE("execution: each reason for a hooked run") {
   EXPECT_EQUAL(Chosen(plan_of(ScoresOnly{}, Execution::hooked)).why, "it was requested");
   EXPECT_EQUAL(Chosen(plan_of(FullGradient{{"layer"}})).why, "FullGrad captures every layer that has a bias");
   EXPECT_EQUAL(Chosen(plan_of(RescaledGradient{at::zeros(1)})).why, "DeepLIFT compares every operator of two runs");
+  EXPECT_EQUAL(Chosen(plan_of(Relevance{})).why, "rules of relevance are for the model's own operators");
   EXPECT_EQUAL(Chosen(plan_of(InputGradient{})).why, "input gradients are sensitive to rounding at ReLUs");
   EXPECT_EQUAL(Chosen(plan_of(maps_of("layer", "xgradcam"))).why, "xgradcam amplifies rounding errors");
   EXPECT_EQUAL(Chosen(plan_of(maps_of("layer", "gradcam")), 1, /*hooks=*/true).why,

@@ -36,6 +36,8 @@ const ways = {
   'deeplift-shap': { rounds: 2, model: 'vgg11' },
   'internal-influence': { rounds: 2 },
   'layer-conductance': { rounds: 2 },
+  'layer-integrated-gradients': { rounds: 2 },
+  'layer-deeplift': { rounds: 5, model: 'vgg11' },
   'integrated-gradients': { rounds: 2 },
   occlusion: { rounds: 2 },
   'feature-ablation': { rounds: 2 },
@@ -46,7 +48,8 @@ const ways = {
 
 /**
  * Who has a method: maps of layers are compared with each library that has them, all else with Captum. The gradient itself
- * is saliency's but for the sign; random maps, and points that are drawn, differ by definition.
+ * is saliency's but for the sign; random maps, and points that are drawn, differ by definition, and Captum's LRP has other rules and
+ * refuses residual networks.
  *
  * @returns {string[]}
  */
@@ -58,7 +61,7 @@ function peersOf(/** @type {import('libtorch-gradcam').MethodInfo} */ { by, peer
 /** @type {Map<string, string[]>} */
 const librariesOf = new Map(Object.entries(table).map(([name, info]) => [name, peersOf(info)]))
 librariesOf.set('finer-cam', [pgc]).set('smoothgrad', [captum])
-for (const name of ['gradient', 'randomcam', 'gradient-shap']) librariesOf.delete(name)
+for (const name of ['gradient', 'randomcam', 'gradient-shap', 'lrp']) librariesOf.delete(name)
 
 /** @type {Record<string, Row>} */
 const methods = {}

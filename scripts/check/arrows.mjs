@@ -31,7 +31,7 @@ export const floors = {
     ['base'],
     ['memory', 'kernels', 'graphs'],
     ['autograd', 'methods', 'targets', 'rescale', 'metrics', 'images'],
-    ['hooks'],
+    ['hooks', 'relevance'],
     ['split', 'maps'],
     ['model', 'rerun'],
     ['pass'],

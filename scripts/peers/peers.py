@@ -1,15 +1,16 @@
-"""Makes pytorch-grad-cam and Captum importable, as test/support/peers.ts installed them.
+"""Makes pytorch-grad-cam, Captum and zennit importable, as test/support/peers.ts installed them.
 
     import peers
     grad_cam = peers.pytorch_grad_cam()      # the module pytorch_grad_cam
     attr = peers.captum_attr()               # the module captum.attr
+    zennit = peers.zennit()                  # the package zennit
 """
 
 import importlib
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 shims = Path(__file__).resolve().parent / "shims"
 
@@ -31,6 +32,23 @@ def pytorch_grad_cam() -> ModuleType:
 
 def captum_attr() -> ModuleType:
     return importlib.import_module("captum.attr")
+
+
+class NoSuchModule:
+    """Stands for a class of torchvision that no model has an instance of."""
+
+
+def zennit() -> ModuleType:
+    """zennit names classes of torchvision, by which it knows modules of models that the tests have no use for."""
+    use_torchvision_or_shim()
+    torchvision = importlib.import_module("torchvision")
+    if str(shims) in (getattr(torchvision, "__file__", None) or ""):
+        torchvision.ops = SimpleNamespace(FrozenBatchNorm2d=NoSuchModule)
+        resnet = ModuleType("torchvision.models.resnet")
+        resnet.BasicBlock = resnet.Bottleneck = NoSuchModule
+        sys.modules["torchvision.models"] = ModuleType("torchvision.models")
+        sys.modules["torchvision.models.resnet"] = resnet
+    return importlib.import_module("zennit")
 
 
 def torch_cam_methods() -> ModuleType:

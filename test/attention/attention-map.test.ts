@@ -45,6 +45,11 @@ for (const name of files)
       const half = expected.data.length / 2
       const first = { shape: [1, ...expected.shape.slice(1)], data: expected.data.subarray(0, half) }
       assertSame(t, alone.cam, first as typeof expected, `${method}, alone`, 1e-9)
+      if (method === 'legrad') {
+        const byFunction = explainer.explain(one, { target: (logits: Tensor) => logits.select(1, target).sum() })
+        await t.throwsAsync(byFunction, { code: 'ERR_TARGET', message: /score of each block/ })
+        continue
+      }
       // A function of the output has the graph of a forward of its own.
       using byFunction = await explainer.explain(one, { target: (logits: Tensor) => logits.select(1, target).sum() })
       assertSame(t, byFunction.cam, first as typeof expected, `${method}, function`, 1e-9)
@@ -77,7 +82,7 @@ run('attention within windows is refused, and so is a model without attention', 
   using plain = await ScriptModule.load(small.file('plain'))
   using input = toTensor(small.input('plain'))
   const before = await heldTensors()
-  for (const method of attentionMethods) {
+  for (const method of attentionMethods.filter((name) => name !== 'legrad')) {
     using windows = new AttentionMap(model, { method })
     await t.throwsAsync(windows.explain(both, { target }), {
       code: 'ERR_NO_ATTENTION',
@@ -90,4 +95,38 @@ run('attention within windows is refused, and so is a model without attention', 
     })
   }
   t.is(await heldTensors(), before)
+})
+
+run('the blocks of LeGrad are found, or named; others are refused', async (t) => {
+  using model = await nets!.load('timm')
+  const { both } = nets!.batch('timm')
+  const explain = async (blocks: string[]) => {
+    using explainer = new AttentionMap(model, { method: 'legrad', blocks })
+    using found = await explainer.explain(both, { target })
+    return found.cam.tolist()
+  }
+  const names = ['blocks.0', 'blocks.1', 'blocks.2']
+  using found = await new AttentionMap(model, { method: 'legrad' }).explain(both, { target })
+  t.deepEqual(await explain(names), found.cam.tolist())
+  t.deepEqual(await explain(names.toReversed()), found.cam.tolist(), 'in any order')
+  await t.throwsAsync(explain(['blocks.0', 'blocks.1.norm1', 'blocks.2']), {
+    code: 'ERR_NO_ATTENTION',
+    message: /'blocks.1.norm1' has no attention of its own/,
+  })
+  t.throws(() => new AttentionMap(model, { method: 'legrad', blocks: ['blocks.7'] }), { code: 'ERR_LAYER_NOT_FOUND' })
+  t.throws(() => new AttentionMap(model, { method: 'attention-rollout', blocks: names }), {
+    code: 'ERR_INVALID_ARGUMENT',
+  })
+  using windows = await nets!.load('windows')
+  t.throws(() => new AttentionMap(windows, { method: 'legrad' }), { code: 'ERR_NO_ATTENTION', message: /Name them/ })
+  using whole = new AttentionMap(windows, { method: 'legrad', blocks: ['attention'] })
+  await t.throwsAsync(whole.explain(nets!.batch('windows').both, { target }), {
+    code: 'ERR_NO_ATTENTION',
+    message: /4 attention matrices for 2 images/,
+  })
+  const small = await smallNets()
+  using plain = await ScriptModule.load(small.file('plain'))
+  using input = toTensor(small.input('plain'))
+  using none = new AttentionMap(plain, { method: 'legrad', blocks: ['features'] })
+  await t.throwsAsync(none.explain(input, { target }), { code: 'ERR_NO_ATTENTION' })
 })

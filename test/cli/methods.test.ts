@@ -171,6 +171,10 @@ test.serial('settings that only some methods take: as the classes take them', as
       ['--fraction', '0.5', '--max-distance', '0.3', '--steps', '6'],
       { method: 'guided-ig', fraction: 0.5, maxDistance: 0.3, steps: 6 },
     ],
+    [
+      ['--composite', 'epsilon-gamma-box', '--low=-2.2,-2.1,-1.9', '--high', '2.7'],
+      { method: 'lrp', composite: 'epsilon-gamma-box', low: [-2.2, -2.1, -1.9], high: 2.7 },
+    ],
   ]
   for (const [flags, options] of cases) {
     const { code, lines, stderr } = explain(image, join(folder, options.method), ['--method', options.method, ...flags])
@@ -183,11 +187,22 @@ test.serial('settings that only some methods take: as the classes take them', as
     using other = await byDefault.explain(input, { target })
     t.true(farthest(overChannels(found.attribution), overChannels(other.attribution)) > 0)
   }
+  // One unit of a layer: the last --target counts beside the one that all have.
+  const at = '{"kind":"element","at":[2,3,4]}'
+  const given = ['--method', 'gradient', '--score-layer', layer, '--target', at]
+  const unit = explain(image, join(folder, 'unit'), given)
+  t.is(unit.code, 1, 'the other target is a class, which the layer has none of')
+  t.regex(unit.stderr, /what layer 'features' returned/)
   for (const [flags, expected] of [
     [['--max-sigma', 'x'], /--max-sigma requires a number, not "x"/],
     [['--max-sigma', '-1'], /--max-sigma|ambiguous/],
     [['--fraction=2', '--method', 'guided-ig'], /--fraction/],
     [['--max-distance', '0.1', '--method', 'gradcam'], /--max-distance/],
+    [['--blocks', 'a,b', '--method', 'gradcam'], /--blocks/],
+    [['--composite', 'epsilon', '--method', 'gradcam'], /--composite/],
+    [['--composite', 'zeta', '--method', 'lrp'], /--composite.*epsilon-plus/],
+    [['--composite', 'epsilon-gamma-box', '--method', 'lrp'], /low/],
+    [['--low', '1,x', '--method', 'lrp'], /--low requires a number, or several with commas/],
   ] as const)
     t.regex(explain(image, join(folder, 'no'), ['--method', 'blur-ig', ...flags]).stderr, expected)
 })

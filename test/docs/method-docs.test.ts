@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
+import { command as concepts } from '../../lib/cli/commands/concepts.js'
 import { command } from '../../lib/cli/commands/explain.js'
 import * as api from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
@@ -53,8 +54,9 @@ const code = (text: string, language: string): string[] =>
 test('what the pages tell to run on the command line has the options that there are', (t) => {
   for (const file of files)
     for (const line of code(texts[file] as string, 'sh')) {
+      const { options } = /gradcam concepts /.test(line) ? concepts : command
       for (const [, option = ''] of line.matchAll(/--([a-z]+(?:-[a-z]+)*)/g))
-        t.true(option in command.options, `${file}: ${line}`)
+        t.true(option in options, `${file}: ${line}`)
       const [, named = 'gradcam'] = /--method (\S+)/.exec(line) ?? []
       for (const method of named.split(',')) t.true(method in methods, `${file}: ${line}`)
     }

@@ -16,6 +16,7 @@ const taken: Readonly<Record<string, readonly (keyof typeof cheap)[]>> = {
   'guided-ig': ['steps'],
   'internal-influence': ['steps'],
   'layer-conductance': ['steps'],
+  'layer-integrated-gradients': ['steps'],
   lime: ['segments', 'samples'],
   'kernel-shap': ['segments', 'samples'],
   'shapley-sampling': ['segments', 'samples'],

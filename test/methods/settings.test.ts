@@ -42,7 +42,7 @@ test('an invalid setting is refused by its name', (t) => {
     [{ seed: 2 ** 60 }, all, /^`seed` must be /],
     [{ window: [3] }, all, /^`window` must be \[height, width\] in whole pixels, each from 1 on, but is \[ 3 \]\.$/],
     [{ stride: [0, 3] }, all, /^`stride` must be /],
-    [{ precision: 'float32' }, all, /^`precision` must be 'bfloat16' or 'float16', but is 'float32'\.$/],
+    [{ precision: 'float32' }, all, /^`precision` must be 'bfloat16', 'float16' or 'auto', but is 'float32'\.$/],
     [{ execution: null }, all, /^`execution` must be 'auto', 'split' or 'hooked', but is null\.$/],
     [{ smooth: true }, all, /^`smooth` must be an object, but is true\.$/],
     [

@@ -118,6 +118,37 @@ def maps(model, x, special, grid=(4, 6)):
     return found
 
 
+def legrad(model, x, special, blocks, grid=(4, 6)):
+    """The score of each block: that of the model whose last block returns what that one did. Attention by the explicit formula."""
+    recorded.clear()
+    outputs, ends = [], []
+    originals = F.scaled_dot_product_attention, F.softmax, Tensor.softmax
+
+    def record(_module, _inputs, output):
+        outputs.append(output)
+        ends.append(len(recorded))
+
+    handles = [block.register_forward_hook(record) for block in blocks]
+    F.scaled_dot_product_attention = explicit_attention
+    F.softmax = lambda scores, dim=-1, **_options: keep(originals[2](scores, dim))
+    Tensor.softmax = lambda scores, dim=-1: keep(originals[2](scores, dim))
+    try:
+        model(x.clone().requires_grad_())
+        for handle in handles:
+            handle.remove()
+        own = [recorded[end - 1] for end in ends]
+        total = 0
+        for matrix, output in zip(own, list(outputs)):
+            handle = blocks[-1].register_forward_hook(lambda *_, output=output: output.clone())
+            score = model(x)[:, CLASS].sum()
+            handle.remove()
+            (gradient,) = torch.autograd.grad(score, matrix, retain_graph=True)
+            total = total + gradient.relu().sum((1, 2)) / (matrix.size(1) * matrix.size(2))
+    finally:
+        F.scaled_dot_product_attention, F.softmax, Tensor.softmax = originals
+    return (total / len(own))[:, special:].reshape(len(x), 1, *grid)
+
+
 class Exported:
     """What write_nets saves, as a program of torch.export."""
 
@@ -153,7 +184,7 @@ def every_case():
             # timm begins with such small weights that all attention is alike.
             if parameter.dim() > 1:
                 nn.init.normal_(parameter, std=0.3)
-        values = maps(model, x, special)
+        values = maps(model, x, special) | {"legrad": legrad(model, x, special, model.blocks)}
         with torch.no_grad():
             traced = torch.jit.trace(model, x[:1], check_trace=False)
         yield name, traced, [x], values
@@ -167,6 +198,7 @@ def every_case():
         if parameter.dim() > 1:
             nn.init.normal_(parameter, std=0.3)
     values = maps(model, square, 1, grid=(4, 4))
+    values["legrad"] = legrad(model, square, 1, model.encoder.layers, (4, 4))
     yield "torchvision", torch.jit.script(model), [square], values
     torch.backends.mha.set_fastpath_enabled(True)
     with torch.no_grad():

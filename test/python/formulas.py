@@ -30,6 +30,33 @@ def observe(model, layer, x, classes, stretch=1.0):
     return kept[0].detach().numpy(), torch.autograd.grad(score, kept[0])[0].numpy(), logits.detach().numpy()
 
 
+def observe_at(model, layer, x, classes, value):
+    """The gradient of the sum of each image's score where the layer returns `value`."""
+    given = torch.from_numpy(value).requires_grad_()
+    handle = model.get_submodule(layer).register_forward_hook(lambda *_: given.clone())
+    logits = model(x.clone())
+    handle.remove()
+    return torch.autograd.grad(sum(logits[i, c] for i, c in enumerate(classes)), given)[0].numpy()
+
+
+def secant(f, z, z0):
+    """f(z) as a multiple of z, by the slope between z0 and z: what DeepLIFT's rescale rule takes for the derivative."""
+    return z * ((f(z) - f(z0)) / (z - z0)).detach()
+
+
+def deeplift_gradient(name, model, layer, x, classes, a, a0):
+    """Where only linear operators follow the layer, the plain gradient; `curved` written out with secants."""
+    if name != "curved":
+        return observe_at(model, layer, x, classes, a)
+    at, at0 = torch.from_numpy(a).requires_grad_(), torch.from_numpy(a0)
+    z, z0 = model.mix(at), model.mix(at0).detach()
+    mean = lambda t: 2 * t.mean((2, 3))
+    u, u0 = mean(torch.tanh(z)).detach(), mean(torch.tanh(z0))
+    squared = mean(secant(torch.tanh, z, z0)) * (u**2 - u0**2) / (u - u0)
+    logits = model.head(squared)
+    return torch.autograd.grad(sum(logits[i, c] for i, c in enumerate(classes)), at)[0].numpy()
+
+
 def per_channel(weights, a):
     return sum(w * channel for w, channel in zip(weights, a))
 
@@ -123,6 +150,7 @@ def layer_activation(a, _g):
 METHODS = {
     "gradcam": grad_cam,
     "hirescam": hires_cam,
+    "layer-gradient-x-activation": hires_cam,
     "gradcam-elementwise": elementwise,
     "gradcam++": grad_cam_plus_plus,
     "xgradcam": xgrad_cam,
@@ -152,7 +180,7 @@ def smooth_grad_cam_plus_plus(a, gradients):
     return per_channel(weights, a)
 
 
-def elsewhere(model, layer, x, classes, a):
+def elsewhere(name, model, layer, x, classes, a):
     """What methods show that differentiate the model at noisy copies, or on the line from zeros, with their defaults."""
     noisy = [observe(model, layer, x + 0.3 * seeded(x[:1].shape, i, x.dtype), classes)[1] for i in range(4)]
     smooth = [smooth_grad_cam_plus_plus(a[i], [g[i] for g in noisy]) for i in range(len(a))]
@@ -162,7 +190,12 @@ def elsewhere(model, layer, x, classes, a):
     )
     ends = [observe(model, layer, (p + 1) / 2 * x, classes)[:2] for p in np.polynomial.legendre.leggauss(51)[0]]
     conductance = sum((g * (after - before)).sum(axis=1) for (before, g), (after, _) in zip(ends, ends[1:]))
+    a0 = observe(model, layer, torch.zeros_like(x), classes)[0]
+    between = [a0 + (p + 1) / 2 * (a - a0) for p in points]
+    integral = sum(w / 2 * observe_at(model, layer, x, classes, value) for w, value in zip(weights, between))
     return {
+        "layer-integrated-gradients": ((a - a0) * integral).sum(axis=1),
+        "layer-deeplift": ((a - a0) * deeplift_gradient(name, model, layer, x, classes, a, a0)).sum(axis=1),
         "smoothgradcam++": np.stack(smooth),
         "internal-influence": influence,
         "layer-conductance": conductance,
@@ -208,7 +241,7 @@ def run_model(name, job, folder, store):
     layer, classes = job["layer"], job["classes"]
     a, g, logits = observe(model, layer, x, classes)
     cases = {m: np.stack([formula(ai, gi) for ai, gi in zip(a, g)]) for m, formula in METHODS.items()}
-    cases |= elsewhere(model, layer, x, classes, a)
+    cases |= elsewhere(name, model, layer, x, classes, a)
     cases["shapleycam"] = shapley_cam(model, layer, x, classes, a, g)
     chosen = [lambda y, t=t: y[t] for t in classes]
     cases |= reruns.maps_of(model, layer, x, chosen, methods=reruns.FORMULAS)

@@ -20,6 +20,7 @@ import bad_files
 import detectors
 import fused_nets
 import nets
+import relevance_nets
 import rescale_nets
 import split_nets
 import structured_nets
@@ -91,7 +92,7 @@ MODELS = {
     "other_method": Entry(structured_nets.OtherMethod),
     "detached": Entry(structured_nets.Detached),
     "class_index": Entry(structured_nets.ClassIndex),
-    # Asked for by name alone, of programs about detectors and DeepLIFT.
+    # Asked for by name alone, of programs about detectors, DeepLIFT and relevance.
     "list_detector": Entry(detectors.ListDetector, size=(3, 3, 16, 20), traced=False, small=False),
     "dict_detector": Entry(detectors.DictDetector, size=(3, 3, 16, 20), small=False),
     "tuple_detector": Entry(detectors.TupleDetector, size=(3, 3, 16, 20), small=False),
@@ -101,6 +102,8 @@ MODELS = {
     "rescale_pools": Entry(rescale_nets.Pools, size=(3, 3, 16, 20), dtype=torch.float64, small=False),
     "rescale_branch": Entry(rescale_nets.Branch, dtype=torch.float64, traced=False, small=False),
     **{name: Entry(net, dtype=torch.float64, small=False) for name, net in rescale_nets.REFUSED.items()},
+    **{name: Entry(net, dtype=torch.float64, small=False) for name, net in relevance_nets.NETS.items()},
+    "relevance_single": Entry(relevance_nets.Residual, small=False),
 }
 
 

@@ -2,7 +2,8 @@
 
     python3 test/python/peer_layers.py JOB.json OUT
 
-JOB.json: {"models": {NAME: {"classes", "layer", "size"}}}. Captum's attributions are summed over channels. torch-cam's noise
+JOB.json: {"models": {NAME: {"classes", "layer", "size", "deeplift": bool, "torch_cam": bool}}}. Captum's attributions are given as they are,
+and summed over channels. Its DeepLIFT knows modules alone: see peer_rescale.py. torch-cam's noise
 is drawn from the seeds that this package draws from, and its masks are upsampled as Score-CAM's authors do it; apart from
 that both are called as their users call them.
 """
@@ -97,18 +98,21 @@ def torch_cam_map(kind, model, layer, x, classes, draw=None, **options):
     return cam.unsqueeze(1)
 
 
-def cases_of(model, layer, x, classes):
-    target = torch.tensor(classes)
+def by_torch_cam(model, layer, x, classes):
     # All images share the noise of a copy.
     same = lambda shape, seed: seeded((1, *shape[1:]), seed, x.dtype).expand(shape)
     # All channels of all images share it.
     shared = lambda shape, seed: seeded(shape[2:], seed, torch.float64).to(x.dtype).expand(shape)
-    cases = {
+    return {
         "smoothgradcam++": torch_cam_map(MeanGradient, model, layer, x, classes, same, num_samples=SAMPLES, std=SIGMA),
         "sscam": torch_cam_map(SmoothedScore, model, layer, x, classes, shared, num_samples=SAMPLES, std=SIGMA),
         "iscam": torch_cam_map(IntegratedScore, model, layer, x, classes, num_samples=SAMPLES),
     }
-    own = lambda: copy.deepcopy(model)
+
+
+def by_captum(model, layer, x, classes, deeplift):
+    """The attributions of all channels."""
+    target = torch.tensor(classes)
     layers = {
         "layer-activation": lambda net: attr.LayerActivation(net, net.get_submodule(layer)).attribute(x.clone()),
         "internal-influence": lambda net: attr.InternalInfluence(net, net.get_submodule(layer)).attribute(
@@ -117,14 +121,50 @@ def cases_of(model, layer, x, classes):
         "layer-conductance": lambda net: attr.LayerConductance(net, net.get_submodule(layer)).attribute(
             x.clone(), 0.25, target=target, n_steps=STEPS
         ),
+        "layer-gradient-x-activation": lambda net: attr.LayerGradientXActivation(net, net.get_submodule(layer)).attribute(
+            x.clone(), target=target
+        ),
+        "layer-integrated-gradients": lambda net: attr.LayerIntegratedGradients(net, net.get_submodule(layer)).attribute(
+            x.clone(), 0.25, target=target, n_steps=STEPS
+        ),
     }
-    return cases | {name: ask(own()).sum(1, keepdim=True).detach() for name, ask in layers.items()}
+    if deeplift:
+        layers["layer-deeplift"] = lambda net: attr.LayerDeepLift(net, net.get_submodule(layer)).attribute(
+            x.clone(), 0.25, target=target
+        )
+    return {name: ask(copy.deepcopy(model)).detach() for name, ask in layers.items()}
+
+
+def by_neurons(model, x, layer, at, guided, deeplift):
+    """What speaks for one unit of a layer, at the input."""
+    unit = tuple(at)
+    neurons = {
+        "gradient": lambda of: attr.NeuronGradient(*of).attribute(x.clone(), unit),
+        "integrated-gradients": lambda of: attr.NeuronIntegratedGradients(*of).attribute(x.clone(), unit, 0.25, n_steps=STEPS),
+    }
+    if guided:
+        neurons["guided-backprop"] = lambda of: attr.NeuronGuidedBackprop(*of).attribute(x.clone(), unit)
+    if deeplift:
+        neurons["deeplift"] = lambda of: attr.NeuronDeepLift(*of).attribute(x.clone(), unit, 0.25)
+
+    def of():
+        net = copy.deepcopy(model)
+        return net, net.get_submodule(layer)
+
+    return {name: ask(of()).detach() for name, ask in neurons.items()}
 
 
 def run_model(name, job, folder, store):
     model, x = models.build(name, 0), models.example(name, 1, job["size"])
-    cases = stored({name: value.detach() for name, value in cases_of(model, job["layer"], x, job["classes"]).items()}, store)
-    return {"files": models.write_torchscript(name, model, x, folder), "input": store(x), "cases": {"peers": cases}}
+    layer, classes, deeplift = job["layer"], job["classes"], job["deeplift"]
+    channels = by_captum(model, layer, x, classes, deeplift)
+    maps = {name: value.sum(1, keepdim=True) for name, value in channels.items()}
+    if job["torch_cam"]:
+        maps |= {name: value.detach() for name, value in by_torch_cam(model, layer, x, classes).items()}
+    neurons = by_neurons(model, x, **job["unit"])
+    cases = {"peers": maps, "channels": channels, "neurons": neurons}
+    cases = {kind: stored(values, store) for kind, values in cases.items()}
+    return {"files": models.write_torchscript(name, model, x, folder), "input": store(x), "cases": cases}
 
 
 if __name__ == "__main__":

@@ -63,14 +63,14 @@ export class Reference {
   ) {}
 
   /** The TorchScript file with exactly the weights that the values were computed with. */
-  file(model: string, kind: 'scripted' | 'traced'): string {
+  file(model: string, kind: 'scripted' | 'traced' | 'exported'): string {
     const file = this.fileOrNull(model, kind)
     if (file === null) throw new Error(`${model} has no ${kind} file`)
     return file
   }
 
   /** The same, null where tracing or scripting the model makes no sense. */
-  fileOrNull(model: string, kind: 'scripted' | 'traced'): string | null {
+  fileOrNull(model: string, kind: 'scripted' | 'traced' | 'exported'): string | null {
     const name = this.model(model).files[kind]
     return name === undefined ? null : join(this.folder, name)
   }

@@ -207,14 +207,16 @@ bool MapPlan::averages_gradient() const {
 }
 
 Sampling MapPlan::sampling(const LayerMethod& method) const {
-  const bool on_path = method.rerun == Rerun::path || method.rerun == Rerun::path_segments;
+  const bool on_path =
+      method.rerun == Rerun::path || method.rerun == Rerun::path_segments || method.rerun == Rerun::layer_path;
   return {(on_path ? steps : samples).value_or(method.sampling.count), sigma.value_or(method.sampling.sigma)};
 }
 
 LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const NamedLayer& layer,
                               const std::vector<int64_t>& input_size) {
   for (auto* tensor : {&evidence.activation, &evidence.gradient, &evidence.curvature, &evidence.noisy_gradient,
-                       &evidence.noisy_square, &evidence.noisy_cube, &evidence.path_gradient, &evidence.conductance})
+                       &evidence.noisy_square, &evidence.noisy_cube, &evidence.path_gradient, &evidence.conductance,
+                       &evidence.baseline_activation, &evidence.layer_path_gradient, &evidence.rescaled_gradient})
     if (tensor->defined()) *tensor = at_least_float32(channels_first(*tensor, plan.shape, input_size, layer));
   if (evidence.gradient.defined() && evidence.gradient.sizes() != evidence.activation.sizes())
     throw Error("ERR_LAYER_OUTPUT",
@@ -224,18 +226,20 @@ LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const
   return evidence;
 }
 
-Tensor layer_map(const MapPlan& plan, const LayerMethod& method, const LayerEvidence& evidence, const std::string& path,
-                 const std::vector<int64_t>& input_size) {
+LayerMap layer_map(const MapPlan& plan, const LayerMethod& method, const LayerEvidence& evidence,
+                   const std::string& path, const std::vector<int64_t>& input_size) {
   const auto contribution = method.contribution(evidence);
   auto map = method.reduce       ? in_slices(method.reduce, contribution)
              : plan.eigen_smooth ? in_slices(principal_of_evidence, contribution)
                                  : contribution.sum(1, /*keepdim=*/true);
   if (plan.relu) map = map.relu_();
-  return plan.input_size ? resize(min_max(map), input_size, path) : map;
+  if (plan.input_size) map = resize(min_max(map), input_size, path);
+  return {map, plan.contributions ? contribution : Tensor()};
 }
 
-std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<Tensor>& by_layer) {
-  auto maps = by_layer;
+std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<LayerMap>& by_layer) {
+  std::vector<Tensor> maps;
+  for (const auto& one : by_layer) maps.push_back(one.map);
   if (plan.aggregate != Aggregate::each && !maps.empty()) {
     // A product is not one of maps in [0, 1] that upsampling made flatter: they are stretched again, as RefineCAM does.
     if (plan.aggregate == Aggregate::product)
@@ -246,9 +250,10 @@ std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<Tensor
                                                : stacked.prod(0)};
   }
   std::vector<MethodMap> finished;
-  for (auto& map : maps) {
-    if (plan.input_size) map = min_max(map);
-    finished.push_back({map, per_image(map, map.eq(0)), per_image(map, map.isfinite())});
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const auto map = plan.input_size ? min_max(maps[i]) : maps[i];
+    const auto contribution = plan.aggregate == Aggregate::each ? by_layer[i].contribution : Tensor();
+    finished.push_back({map, contribution, per_image(map, map.eq(0)), per_image(map, map.isfinite())});
     finished.back().non_finite.flip();
   }
   return finished;

@@ -30,8 +30,9 @@ enum class Aggregate { each, mean, max, product };
 // Which maps of the target layers are computed, and in which form.
 struct MapPlan {
   std::vector<const LayerMethod*> methods;
-  bool relu = true;           // max(map, 0)
-  bool eigen_smooth = false;  // the first principal component over channels instead of their sum
+  bool relu = true;            // max(map, 0)
+  bool contributions = false;  // what each channel adds is kept beside the map
+  bool eigen_smooth = false;   // the first principal component over channels instead of their sum
   // pytorch-grad-cam's form: each map min-max normalised, resized to the input, combined over layers, and normalised
   // again.
   bool input_size = false;
@@ -52,8 +53,15 @@ struct MapPlan {
   Sampling sampling(const LayerMethod& method) const;
 };
 
+// What a method makes of a layer.
+struct LayerMap {
+  Tensor map;           // [N, 1, spatial...]
+  Tensor contribution;  // [N, C, spatial...]: what each channel adds, where the plan asks for it
+};
+
 struct MethodMap {
   Tensor map;                    // [N, 1, spatial...]
+  Tensor contribution;           // of a map of one layer: see LayerMap
   std::vector<bool> all_zero;    // per image: the map is zero everywhere
   std::vector<bool> non_finite;  // per image: the map contains NaN or infinity
 };
@@ -101,10 +109,10 @@ LayerEvidence shaped_evidence(const MapPlan& plan, LayerEvidence evidence, const
                               const std::vector<int64_t>& input_size);
 
 // The map of one method, from evidence that was shaped.
-Tensor layer_map(const MapPlan& plan, const LayerMethod& method, const LayerEvidence& evidence, const std::string& path,
-                 const std::vector<int64_t>& input_size);
+LayerMap layer_map(const MapPlan& plan, const LayerMethod& method, const LayerEvidence& evidence,
+                   const std::string& path, const std::vector<int64_t>& input_size);
 
 // The maps of one method, by layer, in their final form: one per layer, or one of all layers where they are aggregated.
-std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<Tensor>& by_layer);
+std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<LayerMap>& by_layer);
 
 }  // namespace gradcam

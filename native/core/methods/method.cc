@@ -55,6 +55,15 @@ constexpr LayerMethod kLayerMethods[] = {
      /*amplifies_rounding=*/false,
      Rerun::path_segments,
      {50}},
+    {"layer-gradient-x-activation", Needs::gradient, hires_cam, nullptr},
+    {"layer-integrated-gradients",
+     Needs::activation,
+     layer_integrated_gradients,
+     nullptr,
+     /*amplifies_rounding=*/false,
+     Rerun::layer_path,
+     {50}},
+    {"layer-deeplift", Needs::activation, layer_deeplift, nullptr, /*amplifies_rounding=*/false, Rerun::rescaled},
 };
 
 }  // namespace

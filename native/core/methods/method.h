@@ -22,6 +22,10 @@ struct LayerEvidence {
   Tensor noisy_gradient, noisy_square, noisy_cube;  // the means of G, G^2 and G^3 over noisy copies of the input
   Tensor path_gradient;                             // the mean of G on the straight line from a baseline to the input
   Tensor conductance;                               // the sum of G dA over steps on that line
+  // What methods ask for that compare the layer with what it returned at the baseline, A0; undefined likewise.
+  Tensor baseline_activation;  // A0
+  Tensor layer_path_gradient;  // the mean of G where the layer returns the points of the straight line from A0 to A
+  Tensor rescaled_gradient;    // G with DeepLIFT's rescale rule for what comes after the layer
   uint64_t seed = 0;
 };
 
@@ -41,6 +45,8 @@ enum class Rerun {
   noisy_inputs,
   path,           // on the straight line from a baseline to the input
   path_segments,  // likewise, with the change of the activation between neighbours
+  layer_path,     // on the straight line between what the layer returns at the baseline and at the input
+  rescaled,       // by DeepLIFT's rescale rule, from a baseline
 };
 
 // How often a method has the model run again (for each channel, where it masks), and the deviation of its noise.
@@ -88,6 +94,8 @@ Tensor is_cam(const LayerEvidence& evidence);
 Tensor layer_activation(const LayerEvidence& evidence);
 Tensor internal_influence(const LayerEvidence& evidence);
 Tensor layer_conductance(const LayerEvidence& evidence);
+Tensor layer_integrated_gradients(const LayerEvidence& evidence);
+Tensor layer_deeplift(const LayerEvidence& evidence);
 
 // [N, C] with a dimension of one for each spatial one, to multiply [N, C, spatial...] by.
 Tensor over_space(const Tensor& weights, const Tensor& like);

@@ -39,7 +39,7 @@ const LayerMethod* method_amplifying_rounding(const PassPlan& plan) {
 }
 
 // The first that holds decides. Hooks come last: they are the one reason that the caller can remove later.
-constexpr std::array<Reason, 12> kReasons = {{
+constexpr std::array<Reason, 14> kReasons = {{
     {kPassesAndReruns, [](const Question& q) { return q.plan.execution == Execution::hooked; }, "it was requested"},
     // oneDNN's convolutions turn NaN into zero where a ReLU is fused into them.
     {kPassesAndReruns, [](const Question& q) { return q.model.device().is_cpu() && !all_finite(q.inputs); },
@@ -56,8 +56,11 @@ constexpr std::array<Reason, 12> kReasons = {{
      "FullGrad captures every layer that has a bias"},
     {kPasses, [](const Question& q) { return q.plan.explains<AttentionGradients>() != nullptr; },
      "attention is found in the graph of the model's own operators"},
-    {kPasses, [](const Question& q) { return q.plan.explains<RescaledGradient>() != nullptr; },
+    {kPasses, [](const Question& q) { return q.plan.rescaled_from().defined(); },
      "DeepLIFT compares every operator of two runs"},
+    {kPasses, [](const Question& q) { return q.plan.score_layer.has_value(); }, "the score is of what a layer returns"},
+    {kPasses, [](const Question& q) { return q.plan.explains<Relevance>() != nullptr; },
+     "rules of relevance are for the model's own operators"},
     {kPasses, [](const Question& q) { return q.automatic() && q.plan.at_input(); },
      "input gradients are sensitive to rounding at ReLUs"},
     {kPasses,

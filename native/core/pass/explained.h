@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/value_parts.h"
+#include "core/maps/factors.h"
 #include "core/maps/maps.h"
 #include "core/model/model.h"
 
@@ -18,6 +19,7 @@ struct LayerResult {
 
   Tensor activation, gradient;  // no gradient where no method needs one
   Tensor curvature;             // see LayerEvidence
+  Tensor baseline;              // what it returned at the baseline, in a run that compares both
   std::vector<int64_t> shape;   // of what the layer returned
   int64_t calls = 1;            // how often the pass called the layer
   // Why a map says nothing, per image; empty where all maps of the pass say something.
@@ -29,6 +31,13 @@ struct LayerResult {
 // One attention matrix: rows are positions that attend, columns those that are attended to.
 struct AttentionResult {
   Tensor weights, gradient;  // [N, heads, T, T]
+};
+
+// What the activation of a layer is made of, and the score of each concept.
+struct FactorsFound {
+  LayerFactors factors;
+  Tensor scores;                 // [K, classes]; undefined where there are none
+  std::exception_ptr no_scores;  // why
 };
 
 // The result of a backward pass.
@@ -46,6 +55,7 @@ struct Explained {
   Tensor input_gradient;                   // the shape of the input
   Tensor full_grad;                        // [N, 1, H, W]
   std::vector<AttentionResult> attention;  // in the order in which they were computed
+  std::optional<FactorsFound> factors;     // where the plan asks for concepts
   std::optional<RowsFound> rows;           // what the model's probe found, where there was one
 };
 

@@ -1,6 +1,7 @@
 #include "hooked_run.h"
 
 #include "layer_observer.h"
+#include "score_observer.h"
 
 namespace gradcam {
 
@@ -33,7 +34,7 @@ void HookedRun::capture(const std::vector<IValue>& inputs, const CancelFlag* can
   const auto* guided = context_.plan.explains<GuidedGradient>();
   const bool sees_modules = guided && guided->scope == ReluScope::modules;
   CallObserver* observer = sees_modules ? static_cast<CallObserver*>(&relu_modules) : &layers;
-  captured_.output = context_.model.run_and_restore(copy_inputs(inputs), observer, cancel);
+  run_for_score(context_, copy_inputs(inputs), observer, cancel, captured_);
 }
 
 }  // namespace gradcam

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/error.h"
+#include "core/base/ivalues.h"
 #include "layer_part.h"
 
 namespace gradcam {
@@ -66,6 +68,7 @@ void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) 
   if (maps && maps->call && *maps->call != call) return;
   Tensor value = part_at(output, part)->toTensor();
   if (filter_ && !filter_(layer, inputs, value)) return;
+  if (maps && maps->replaced) value = replaced(layer, value);
   if (shares_storage(value, inputs)) value = value.clone();
   if (context_.plan.needs_gradient()) {
     at::GradMode::set_enabled(true);  // the graph starts here even where the model runs under no_grad
@@ -74,6 +77,22 @@ void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) 
   if (kept_) kept_(layer, value);
   output = with_part_at(output, part, value.clone());
   captured_.activations[layer] = std::move(value);
+}
+
+// What the layer is to return in place of `value`.
+Tensor LayerObserver::replaced(size_t layer, const Tensor& value) const {
+  const auto& maps = *context_.plan.explains<LayerMaps>();
+  const auto& path = maps.layers[layer];
+  if (!maps.call && captured_.calls[layer] > 1)
+    throw Error("ERR_INVALID_ARGUMENT",
+                "The forward pass calls layer '" + path +
+                    "' several times, so it must be said at which call its output is replaced (`call`).");
+  if (maps.replaced->value.sizes() != value.sizes())
+    throw Error("ERR_LAYER_OUTPUT",
+                "Layer '" + path + "' returned a tensor of shape " + shape_text(value) + " for the input, and of " +
+                    shape_text(maps.replaced->value) + " for the baseline, so that there is no line between them.",
+                Remedy{"Pick another layer, or a method that does not compare it with a baseline."});
+  return maps.replaced->value;
 }
 
 }  // namespace gradcam

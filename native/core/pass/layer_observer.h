@@ -26,6 +26,7 @@ class LayerObserver : public CallObserver {
 
  private:
   void capture(size_t layer, const Inputs& inputs, IValue& output);
+  Tensor replaced(size_t layer, const Tensor& value) const;
 
   const RunContext& context_;
   Captured& captured_;

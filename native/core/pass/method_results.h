@@ -17,7 +17,7 @@ class MethodResults {
   explicit MethodResults(const MapPlan& plan)
       : plan_(plan), by_method_(plan.methods.size()), failures_(plan.methods.size()) {}
 
-  void add_layer(const std::function<Tensor(const LayerMethod&)>& map_of) {
+  void add_layer(const std::function<LayerMap(const LayerMethod&)>& map_of) {
     for (size_t m = 0; m < by_method_.size(); ++m)
       attempt(m, [&] { by_method_[m].push_back(map_of(*plan_.methods[m])); });
   }
@@ -45,7 +45,7 @@ class MethodResults {
   }
 
   const MapPlan& plan_;
-  std::vector<std::vector<Tensor>> by_method_;
+  std::vector<std::vector<LayerMap>> by_method_;
   std::vector<std::exception_ptr> failures_;
 };
 

@@ -62,6 +62,11 @@ std::vector<bool> joined_flags(const std::vector<ExplainedPass>& parts, size_t r
 }
 
 ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
+  if (parts.size() > 1 && parts.front().explained.factors)
+    throw Error(
+        kBatchSize,
+        "The model does not take " + std::to_string(images) + " images together, and concepts are those of one batch.",
+        Remedy{"Give it as many images as it takes."});
   ExplainedPass whole;
   std::vector<IValue> outputs;
   const auto rows = static_cast<size_t>(images);
@@ -84,6 +89,7 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
         {joined_of(parts, images, [i](const Explained& each) { return each.attention.at(i).weights; }),
          joined_of(parts, images, [i](const Explained& each) { return each.attention.at(i).gradient; })});
   explained.layers = std::move(parts.front().explained.layers);
+  explained.factors = std::move(parts.front().explained.factors);
   for (auto& layer : explained.layers)
     if (!layer.shape.empty()) layer.shape.front() = images;
   explained.maps = parts.front().explained.maps;
@@ -98,6 +104,8 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
     for (size_t i = 0; i < explained.maps[m].size(); ++i) {
       auto& map = explained.maps[m][i];
       map.map = joined_of(parts, images, [&](const Explained& each) { return each.maps.at(m).at(i).map; });
+      map.contribution =
+          joined_of(parts, images, [&](const Explained& each) { return each.maps.at(m).at(i).contribution; });
       map.all_zero = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
         return each.maps.at(m).at(i).all_zero;
       });

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "attention_run.h"
+#include "concept_scores.h"
 #include "core/autograd/attention.h"
 #include "core/base/error.h"
 #include "core/model/input_layout.h"
@@ -13,6 +14,7 @@
 #include "full_grad_run.h"
 #include "hooked_run.h"
 #include "method_results.h"
+#include "relevance_run.h"
 #include "rescale_run.h"
 #include "row_probe.h"
 #include "split_run.h"
@@ -22,7 +24,8 @@ namespace gradcam {
 namespace {
 
 std::unique_ptr<Run> make_unsplit_run(const RunContext& context) {
-  if (context.plan.explains<RescaledGradient>()) return std::make_unique<RescaleRun>(context);
+  if (context.plan.rescaled_from().defined()) return std::make_unique<RescaleRun>(context);
+  if (context.plan.explains<Relevance>()) return std::make_unique<RelevanceRun>(context);
   if (context.plan.explains<FullGradient>()) return std::make_unique<FullGradRun>(context);
   if (context.plan.explains<AttentionGradients>()) return std::make_unique<AttentionRun>(context);
   return std::make_unique<HookedRun>(context);
@@ -58,6 +61,7 @@ Pass::Pass(std::shared_ptr<Model> model, PassPlan plan)
     : Pass(model, plan, [&] {
         std::vector<ModuleId> objects;
         for (const auto& path : plan.layers()) objects.push_back(model->module_at(path));
+        if (plan.score_layer) model->module_at(*plan.score_layer);
         return objects;
       }()) {}
 
@@ -91,7 +95,7 @@ const IValue& Pass::forward(std::vector<IValue> inputs, const CancelFlag* cancel
   run_ = std::move(run);
   count_images(inputs);
   if (images_.value_or(1) > 1 && !model_->rows) probe_batch(inputs, cancel);
-  return run_->output();
+  return run_->returned();
 }
 
 // Throws where the model does not run on these images together, but on one of them.
@@ -122,7 +126,7 @@ void Pass::count_images(const std::vector<IValue>& inputs) {
   images_ = image_count(inputs, plan_.input);
   if (!images_ || inputs[plan_.input].toTensor().dim() != 3) return;
   const bool may_be_channels = *images_ == 3 || *images_ == 4;
-  if (may_be_channels && rows_of_output(run_->output()) == 1) images_ = 1;
+  if (may_be_channels && rows_of_output(run_->returned()) == 1) images_ = 1;
 }
 
 const RowsFound& Pass::probe(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
@@ -155,7 +159,7 @@ Run& Pass::finished_run() const {
 // A batch that has as many images as a sequence has steps looks right whichever of the two comes first: what the model
 // returned for one image and for two tells them apart.
 void Pass::require_image_dimension(const Target& target) const {
-  if (!model_->rows || images_.value_or(1) < 2 || target.score == Target::Score::box) return;
+  if (plan_.score_layer || !model_->rows || images_.value_or(1) < 2 || target.score == Target::Score::box) return;
   const auto& output = run_->output();
   const auto path = target.path.empty() ? likely_part(output) : target.path;
   const auto found = image_dimension(*model_->rows, path);
@@ -177,6 +181,9 @@ ResolvedTarget Pass::resolve(const Target& target) const {
     require_image_dimension(target);
     return resolve_target(output, target, images_);
   } catch (const Error& error) {
+    if (plan_.score_layer)
+      throw Error(error.code(), "The score is of what layer '" + *plan_.score_layer + "' returned: " + error.problem(),
+                  Remedy{error.remedy()}, error.details());
     if (needs_score || !target.is_default() || error.code() != "ERR_TARGET") throw;
     ResolvedTarget none;
     none.scores = at::empty({0}, at::kDouble);
@@ -186,12 +193,16 @@ ResolvedTarget Pass::resolve(const Target& target) const {
 
 Explained Pass::backward(const Target& given, bool keep_graph, const CancelFlag* cancel) {
   const auto& run = finished_run();
-  const auto target = for_ending(given, model_->code().ending);
+  const auto target = plan_.score_layer ? given : for_ending(given, model_->code().ending);
   const at::AutoGradMode with_graph(true);
   auto resolved = resolve(target);
-  auto explained = run.differentiate(resolved.scores.sum(), keep_graph);
+  const auto* attention = plan_.explains<AttentionGradients>();
+  const bool by_block = attention && !attention->blocks.empty();
+  auto explained = by_block ? Explained{} : run.differentiate(resolved.scores.sum(), keep_graph);
+  if (by_block) explained.attention = attention_by_block(target, resolved, cancel);
   resolved.scores = resolved.scores.detach();
   make_maps(explained, run_again(target, resolved, explained, cancel));
+  factorize_layer(explained, target, cancel);
   explained.classes = std::move(resolved.classes);
   explained.of = std::move(resolved.path);
   explained.scores = resolved.scores.to(at::kCPU, at::kDouble);
@@ -212,6 +223,10 @@ Explained Pass::backward(const Tensor& score, bool keep_graph) {
                         " runs the model again and needs the score of each output, which a target that is a "
                         "function of one output cannot give.",
                     Remedy{"Give a class, or a target as plain data."});
+  if (const auto* attention = plan_.explains<AttentionGradients>(); attention && !attention->blocks.empty())
+    throw Error("ERR_TARGET",
+                "LeGrad needs a score of each block, which a target that is a function of one output cannot give.",
+                Remedy{"Give a class, or a target as plain data."});
   auto explained = run.differentiate(score.sum(), keep_graph);
   make_maps(explained, {});
   explained.scores = score.detach().reshape({1}).to(at::kCPU, at::kDouble);
@@ -236,9 +251,37 @@ std::vector<LayerReruns> Pass::run_again(const Target& target, const ResolvedTar
   auto reruns = rerunner_->score_channels({target, resolved, chunk, least, cancel}, activations);
   std::vector<int64_t> images(resolved.classes.size());
   std::iota(images.begin(), images.end(), 0);
-  differentiate_elsewhere(model_, plan_, rerunner_->inputs(), target_of_copies(target, resolved, images), cancel,
-                          reruns);
+  differentiate_elsewhere(model_, plan_, rerunner_->inputs(), target_of_copies(target, resolved, images),
+                          explained.layers, cancel, reruns);
   return reruns;
+}
+
+std::vector<AttentionResult> Pass::attention_by_block(const Target& target, const ResolvedTarget& resolved,
+                                                      const CancelFlag* cancel) const {
+  std::vector<int64_t> images(resolved.classes.size());
+  std::iota(images.begin(), images.end(), 0);
+  // What a block alone would be taken for does not matter: its score is of the same class.
+  const auto same = target_of_copies(target, resolved, images);
+  const auto score_of = [&](const IValue& output) { return resolve_target(output, same, images_).scores.sum(); };
+  return static_cast<const AttentionRun&>(finished_run()).by_block(score_of, cancel);
+}
+
+void Pass::factorize_layer(Explained& explained, const Target& target, const CancelFlag* cancel) const {
+  const auto* goal = plan_.explains<LayerMaps>();
+  if (!goal || !goal->concepts) return;
+  const at::NoGradGuard no_graph;
+  const auto& path = goal->layers.front();
+  LayerEvidence evidence;
+  evidence.activation = explained.layers.front().activation;
+  evidence = shaped_evidence(goal->maps, std::move(evidence), {path, layer_objects_.front()}, input_size_);
+  FactorsFound found{factorize(evidence.activation, *goal->concepts, path, cancel), {}, nullptr};
+  try {
+    found.scores =
+        score_concepts(context(), finished_run().captured(), why_hooked_, found.factors.concepts, target.path, cancel);
+  } catch (const Error&) {
+    found.no_scores = std::current_exception();
+  }
+  explained.factors = std::move(found);
 }
 
 void Pass::make_maps(Explained& explained, const std::vector<LayerReruns>& reruns) const {
@@ -266,7 +309,7 @@ void Pass::make_maps(Explained& explained, const std::vector<LayerReruns>& rerun
       auto own = evidence;
       own.masked_scores = again.of(method).masked_scores;
       auto map = layer_map(goal->maps, method, own, path, input_size_);
-      require_rows(map.size(0), images_, "Layer '" + path + "'", "ERR_LAYER_OUTPUT",
+      require_rows(map.map.size(0), images_, "Layer '" + path + "'", "ERR_LAYER_OUTPUT",
                    "It sees several parts of each image, so that one map cannot be made of it. Pick a layer before or "
                    "after that.");
       return map;

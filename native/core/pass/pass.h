@@ -32,13 +32,15 @@ class Pass {
   Explained backward(const Target& target, bool keep_graph, const CancelFlag* cancel);
   Explained backward(const Tensor& score, bool keep_graph);
 
-  // How many ReLUs follow the rule of the plan, or nonlinearities DeepLIFT's.
+  // How many ReLUs follow the rule of the plan, nonlinearities DeepLIFT's, or layers and sums LRP's.
   int intercepted() const { return run_ ? run_->intercepted() : 0; }
   // Whether this model takes the images of a batch one by one: see probe_rows.
   const RowsFound& probe(const std::vector<IValue>& inputs, const CancelFlag* cancel);
   // Why the last forward ran hooked; empty where it ran split.
   const std::string& why_hooked() const { return why_hooked_; }
   const Model& model() const { return *model_; }
+  // What the score of the last forward is of: what it returned, or a layer of the model.
+  const IValue& scored() const { return finished_run().output(); }
   void release();
 
  private:
@@ -52,6 +54,9 @@ class Pass {
   std::vector<LayerReruns> run_again(const Target& target, const ResolvedTarget& resolved, const Explained& explained,
                                      const CancelFlag* cancel) const;
   void make_maps(Explained& explained, const std::vector<LayerReruns>& reruns) const;
+  std::vector<AttentionResult> attention_by_block(const Target& target, const ResolvedTarget& resolved,
+                                                  const CancelFlag* cancel) const;
+  void factorize_layer(Explained& explained, const Target& target, const CancelFlag* cancel) const;
   void count_images(const std::vector<IValue>& inputs);
   void refuse_batch(const std::vector<IValue>& inputs, const std::exception& error, const CancelFlag* cancel);
   void probe_batch(const std::vector<IValue>& inputs, const CancelFlag* cancel);

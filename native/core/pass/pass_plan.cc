@@ -6,6 +6,7 @@ const std::vector<std::string>& PassPlan::layers() const {
   static const std::vector<std::string> kNone;
   if (const auto* maps = explains<LayerMaps>()) return maps->layers;
   if (const auto* full_grad = explains<FullGradient>()) return full_grad->layers;
+  if (const auto* attention = explains<AttentionGradients>()) return attention->blocks;
   return kNone;
 }
 
@@ -13,8 +14,14 @@ bool PassPlan::at_input() const { return !explains<LayerMaps>() && !explains<Sco
 
 bool PassPlan::needs_gradient() const {
   if (const auto* layers = explains<LayerMaps>())
-    return layers->maps.methods.empty() || layers->maps.needs() != Needs::activation;
+    return !layers->concepts && (layers->maps.methods.empty() || layers->maps.needs() != Needs::activation);
   return !explains<ScoresOnly>();
+}
+
+Tensor PassPlan::rescaled_from() const {
+  if (const auto* layers = explains<LayerMaps>()) return layers->rescaled_from;
+  const auto* input = explains<RescaledGradient>();
+  return input ? input->baseline : Tensor();
 }
 
 bool PassPlan::reruns() const {

@@ -3,6 +3,8 @@
 #include "core/base/error.h"
 #include "core/rescale/linear_graph.h"
 #include "core/rescale/recorder.h"
+#include "layer_observer.h"
+#include "score_observer.h"
 
 namespace gradcam {
 
@@ -33,13 +35,25 @@ void RescaleRun::capture(const std::vector<IValue>& inputs, const CancelFlag* ca
   std::vector<IValue> at_baseline;  // copies: the model may change its inputs in place
   for (const auto& input : at_input)
     at_baseline.push_back(map_tensors(input, [](const Tensor& t) { return t.detach().clone(); }));
-  const auto& goal = *context_.plan.explains<RescaledGradient>();
-  const auto leaf = baseline_like(goal.baseline, captured_.input.detach()).requires_grad_();
-  at_baseline.at(context_.plan.input) = leaf.clone();
+  auto& changed = at_baseline.at(context_.plan.input);
+  auto start = baseline_like(context_.plan.rescaled_from(), changed.toTensor());
+  // The graph starts at the input, or at the first layer.
+  changed = context_.plan.at_input() ? start.requires_grad_().clone() : start;
+  Captured baseline;
+  baseline.activations.resize(captured_.activations.size());
+  baseline.calls.resize(captured_.calls.size());
+  LayerObserver layers(context_, captured_), layers_of_baseline(context_, baseline);
   RescaleRecorder recorder;
-  recorder.at_baseline([&] { return context_.model.run_and_restore(std::move(at_baseline), nullptr, cancel); });
-  captured_.output = recorder.at_input([&] { return context_.model.run_and_restore(at_input, nullptr, cancel); });
+  recorder.at_baseline([&] {
+    run_for_score(context_, std::move(at_baseline), &layers_of_baseline, cancel, baseline);
+    return baseline.output;
+  });
+  recorder.at_input([&] {
+    run_for_score(context_, at_input, &layers, cancel, captured_);
+    return captured_.output;
+  });
   captured_.intercepted = recorder.rules();
+  captured_.baselines = std::move(baseline.activations);
 }
 
 Explained RescaleRun::differentiate(const Tensor& score, bool keep_graph) const {

@@ -200,8 +200,11 @@ Explained Run::differentiate(const Tensor& score, bool keep_graph) const {
     for (const auto& activation : captured_.activations) explained.layers.emplace_back(activation.detach(), Tensor());
     return explained;
   }
-  return layers ? differentiate_layers(*layers, captured_, score, keep_graph)
-                : differentiate_input(captured_, score, keep_graph);
+  if (!layers) return differentiate_input(captured_, score, keep_graph);
+  auto explained = differentiate_layers(*layers, captured_, score, keep_graph);
+  for (size_t i = 0; i < captured_.baselines.size(); ++i)
+    explained.layers[i].baseline = captured_.baselines[i].detach();
+  return explained;
 }
 
 std::vector<IValue> Run::copy_inputs(const std::vector<IValue>& inputs) {

@@ -22,18 +22,22 @@ struct RunContext {
 struct KeptCut {
   std::shared_ptr<SplitModel> split;
   Cut cut;
+  bool channels_last = false;  // the layout of the run that left it
 };
 
 // What a run keeps for its backward passes.
 struct Captured {
-  IValue output;
+  IValue output;                      // what the score is of: what the model returned, or a layer of it
+  std::optional<IValue> returned;     // what the model returned, where that is something else
   std::vector<Tensor> activations;    // by layer: of its last call; undefined where the run did not reach it
   std::vector<int64_t> calls;         // by layer: how often a hooked run called it
   std::optional<KeptCut> cut;         // of a split run whose tail is to run again
+  std::vector<Tensor> baselines;      // by layer: likewise at the baseline, in a run that compares both
   Tensor input;                       // the leaf whose gradient is computed
   std::vector<NodePtr> relu_modules;  // that a hooked run called, where they alone follow the rule
   std::string unruled_activation;     // an activation that has no rule, where every activation follows one
-  int intercepted = 0;                // ReLUs that follow the rule, or nonlinearities that follow DeepLIFT's
+  int intercepted =
+      0;  // ReLUs that follow the rule, nonlinearities that follow DeepLIFT's, layers and sums that follow LRP's
 };
 
 // One run of the model, forward, and the backward passes through what it captured.
@@ -50,7 +54,10 @@ class Run {
   // ERR_ACTIVATION.
   virtual Explained differentiate(const Tensor& score, bool keep_graph) const;
 
+  // What the score is of.
   const IValue& output() const { return captured_.output; }
+  // What the model returned.
+  const IValue& returned() const { return captured_.returned ? *captured_.returned : captured_.output; }
   Captured& captured() { return captured_; }
   int intercepted() const { return captured_.intercepted; }
   // How often a layer was called.

@@ -30,10 +30,41 @@ std::unique_ptr<Run> SplitRun::try_forward(const RunContext& context, const std:
   return nullptr;
 }
 
+namespace {
+
+// The tail may change values of a cut in place, and may append to lists.
+Cut copy_of(const Cut& cut) {
+  Cut copy;
+  for (const auto& value : cut.values)
+    copy.values.push_back(map_tensors(value, [](const Tensor& t) { return t.detach().clone(); }));
+  return copy;
+}
+
+}  // namespace
+
+// Where the layer's output is replaced, the head runs once for all that replaces it.
+Cut SplitRun::run_head(const std::vector<IValue>& inputs, const CancelFlag* cancel) const {
+  const auto* layers = context_.plan.explains<LayerMaps>();
+  const auto* replaced = layers && layers->replaced ? &*layers->replaced : nullptr;
+  Cut cut;
+  if (replaced && replaced->cut->split == split_ && replaced->cut->channels_last == channels_last_) {
+    cut = copy_of(replaced->cut->cut);
+  } else {
+    std::vector<IValue> own;
+    for (const auto& input : inputs) own.push_back(copy_input(input, context_.model.device(), channels_last_));
+    cut = split_->run_head(std::move(own), cancel);
+    if (replaced) *replaced->cut = {split_, copy_of(cut), channels_last_};
+  }
+  if (replaced) {
+    if (cut.values.at(0).toTensor().sizes() != replaced->value.sizes())
+      throw CannotSplit("the layer's output has another shape at the baseline");
+    cut.values[0] = replaced->value.clone();
+  }
+  return cut;
+}
+
 void SplitRun::capture(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
-  std::vector<IValue> own;
-  for (const auto& input : inputs) own.push_back(copy_input(input, context_.model.device(), channels_last_));
-  auto cut = split_->run_head(std::move(own), cancel);
+  auto cut = run_head(inputs, cancel);
   if (cancel) cancel->check();
   if (context_.plan.explains<ScoresOnly>()) {
     captured_.output = std::move(cut.values.at(0));
@@ -61,11 +92,8 @@ void SplitRun::start_graph(Cut& cut) {
   if (context_.plan.needs_gradient()) first.requires_grad_();
   cut.values[0] = first;
   const auto* layers = context_.plan.explains<LayerMaps>();
-  if (layers && layers->maps.reruns(Rerun::ablated)) {
-    // The tail may change values of the cut in place, and may append to lists.
-    captured_.cut = {split_, cut};
-    for (auto& value : captured_.cut->cut.values)
-      value = map_tensors(value, [](const Tensor& t) { return t.detach().clone(); });
+  if (layers && (layers->concepts || layers->maps.reruns(Rerun::ablated))) {
+    captured_.cut = {split_, copy_of(cut), channels_last_};
   }
   if (context_.plan.at_input()) captured_.input = first;
 }

@@ -19,6 +19,7 @@ class SplitRun : public Run {
   void capture(const std::vector<IValue>& inputs, const CancelFlag* cancel) override;
 
  private:
+  Cut run_head(const std::vector<IValue>& inputs, const CancelFlag* cancel) const;
   void start_graph(Cut& cut);
 
   const std::shared_ptr<SplitModel> split_;

@@ -141,6 +141,8 @@ bool is_fixed(const ag::Node& node) {
   return norm && !norm->training;
 }
 
+}  // namespace
+
 bool is_linear(const ag::Node& node) {
   const auto name = node.name();
   if (name == "torch::autograd::AccumulateGrad" || name == "torch::autograd::CopyBackwards" ||
@@ -158,8 +160,6 @@ bool is_linear(const ag::Node& node) {
     if (product.name == base) return !(has_edge(node, product.first) && has_edge(node, product.last));
   return std::find(kLinear.begin(), kLinear.end(), base) != kLinear.end();
 }
-
-}  // namespace
 
 void require_linear_or_ruled(const Tensor& score) {
   std::unordered_set<const ag::Node*> seen;

@@ -1,14 +1,10 @@
 #include "recorder.h"
 
-#include <ATen/record_function.h>
-#include <c10/core/impl/LocalDispatchKeySet.h>
-
-#include <algorithm>
-#include <exception>
 #include <string>
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/operator_calls.h"
 #include "ivalue_equal.h"
 #include "rules.h"
 
@@ -25,7 +21,7 @@ struct Call {
   RescaleValues values;           // of an operator that has a rule
 };
 
-struct Context : at::ObserverContext {
+struct CallContext : at::ObserverContext {
   Call call;
 };
 
@@ -34,29 +30,7 @@ struct Context : at::ObserverContext {
 namespace {
 
 using recording::Call;
-using recording::Context;
-
-// The recording of this thread's run. Callbacks are plain functions, which cannot hold a pointer to it.
-thread_local RescaleRecorder::Recording* active = nullptr;
-
-// True inside an autograd kernel, which calls operators on tensors that still have the graph from before the call.
-bool below_autograd() {
-  return c10::impl::tls_local_dispatch_key_set().excluded_.has(c10::DispatchKey::AutogradFunctionality);
-}
-
-// The stack of an interpreter holds more than the last arguments or results.
-template <typename Values>
-std::vector<IValue> last(const Values& values, size_t count) {
-  // Not in braces: a pointer would convert to bool, and bool to IValue.
-  return std::vector<IValue>(values.end() - static_cast<std::ptrdiff_t>(std::min(count, values.size())), values.end());
-}
-
-bool any_tensor(const std::vector<IValue>& values, const std::function<bool(const Tensor&)>& holds) {
-  bool any = false;
-  for (const auto& value : values)
-    for_each_tensor(value, [&](const Tensor& tensor) { any |= tensor.defined() && holds(tensor); });
-  return any;
-}
+using recording::CallContext;
 
 bool depends(const Tensor& tensor) { return tensor.requires_grad(); }
 
@@ -75,31 +49,12 @@ std::string plain_name(const std::string& name) {
 
 }  // namespace
 
-class RescaleRecorder::Recording {
+class RescaleRecorder::Recording : public OperatorCalls {
  public:
   IValue record(bool at_baseline, const std::function<IValue()>& run) {
     at_baseline_ = at_baseline;
     next_ = 0;
-    struct Scope {
-      explicit Scope(Recording* recording)
-          : handle(at::addThreadLocalCallback(at::RecordFunctionCallback(started, ended)
-                                                  .needsInputs(true)
-                                                  .needsOutputs(true)
-                                                  .scopes({at::RecordScope::FUNCTION}))) {
-        active = recording;
-      }
-      ~Scope() {
-        active = nullptr;
-        at::removeCallback(handle);
-      }
-      at::CallbackHandle handle;
-    };
-    const auto result = [&] {
-      const Scope scope(this);
-      const at::RecordFunctionGuard enabled(true);
-      return run();
-    }();
-    if (failure_) std::rethrow_exception(failure_);
+    const auto result = observe(run);
     if (!at_baseline && next_ != calls_.size()) refuse_difference("the baseline's calls more operators");
     return result;
   }
@@ -107,41 +62,20 @@ class RescaleRecorder::Recording {
   int rules = 0;
 
  private:
-  static std::unique_ptr<at::ObserverContext> started(const at::RecordFunction& function) {
-    if (!active || active->failure_ || !at::GradMode::is_enabled() || below_autograd()) return nullptr;
-    return active->guarded([&]() -> std::unique_ptr<at::ObserverContext> {
-      auto arguments = last(function.inputs(), function.num_inputs());
-      if (!any_tensor(arguments, depends)) return nullptr;
-      auto context = std::make_unique<Context>();
-      auto& call = context->call;
-      call.name = function.name();
-      if (rescale_kind(call.name) != RescaleKind::none) call.values.x = active->input_of(call.name, arguments);
-      for (const auto& argument : arguments)
-        call.constants.push_back(
-            map_tensors(argument, [](const Tensor& t) { return t.defined() && !depends(t) ? t.detach() : Tensor(); }));
-      return context;
-    });
+  Context started(const std::string& name, std::vector<IValue> arguments) override {
+    if (!in_graph() || !any_tensor(arguments, depends)) return nullptr;
+    auto context = std::make_unique<CallContext>();
+    auto& call = context->call;
+    call.name = name;
+    if (rescale_kind(call.name) != RescaleKind::none) call.values.x = input_of(call.name, arguments);
+    for (const auto& argument : arguments)
+      call.constants.push_back(
+          map_tensors(argument, [](const Tensor& t) { return t.defined() && !depends(t) ? t.detach() : Tensor(); }));
+    return context;
   }
 
-  static void ended(const at::RecordFunction& function, at::ObserverContext* context) {
-    if (!active || active->failure_ || !context) return;
-    active->guarded([&]() -> std::unique_ptr<at::ObserverContext> {
-      const auto results = last(function.outputs(), function.num_outputs());
-      if (any_tensor(results, depends)) active->finish(static_cast<Context*>(context)->call, results);
-      return nullptr;
-    });
-  }
-
-  // LibTorch logs and drops what a callback throws, so it is kept. Operators that a callback calls are not recorded.
-  std::unique_ptr<at::ObserverContext> guarded(const std::function<std::unique_ptr<at::ObserverContext>()>& body) {
-    const at::RecordFunctionGuard disabled(false);
-    const at::NoGradGuard no_graph;
-    try {
-      return body();
-    } catch (...) {
-      failure_ = std::current_exception();
-      return nullptr;
-    }
+  void ended(at::ObserverContext& context, const std::vector<IValue>& results) override {
+    if (any_tensor(results, depends)) finish(static_cast<CallContext&>(context).call, results);
   }
 
   // The one argument that depends on the input. Undefined where there are two: the operator is then not a function of
@@ -185,7 +119,6 @@ class RescaleRecorder::Recording {
   std::vector<Call> calls_;  // at the baseline
   size_t next_ = 0;          // the one that the next call at the input is compared with
   bool at_baseline_ = true;
-  std::exception_ptr failure_;
 };
 
 RescaleRecorder::RescaleRecorder() : recording_(std::make_unique<Recording>()) {}

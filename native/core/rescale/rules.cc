@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/operator_calls.h"
+
 namespace gradcam {
 
 namespace ag = torch::autograd;
@@ -67,13 +69,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kMaxPools
     {"adaptive_max_pool2d", "AdaptiveMaxPool2D"},
     {"adaptive_max_pool3d", "AdaptiveMaxPool3D"},
 }};
-
-// "aten::relu_" is relu.
-std::string_view base_name(std::string_view name) {
-  if (const auto space = name.find("::"); space != std::string_view::npos) name.remove_prefix(space + 2);
-  if (!name.empty() && name.back() == '_') name.remove_suffix(1);
-  return name;
-}
 
 template <typename Table>
 std::string_view node_of(const Table& table, std::string_view base) {
@@ -158,7 +153,7 @@ bool is_of(const ag::Node& node, std::string_view operator_node) {
 }  // namespace
 
 RescaleKind rescale_kind(const std::string& name) {
-  const auto base = base_name(name);
+  const auto base = operator_base_name(name);
   if (!node_of(kElementwise, base).empty()) return RescaleKind::elementwise;
   return node_of(kMaxPools, base).empty() ? RescaleKind::none : RescaleKind::max_pool;
 }
@@ -166,7 +161,7 @@ RescaleKind rescale_kind(const std::string& name) {
 bool install_rule(RescaleKind kind, const std::string& name, const Tensor& output, const RescaleValues& at_input,
                   const RescaleValues& at_baseline) {
   const auto node = output.grad_fn();
-  const auto base = base_name(name);
+  const auto base = operator_base_name(name);
   const auto own = kind == RescaleKind::elementwise ? node_of(kElementwise, base) : node_of(kMaxPools, base);
   if (!node || !is_of(*node, own) || at_input.x.sizes() != at_baseline.x.sizes()) return false;
   const at::NoGradGuard no_graph;

@@ -89,6 +89,9 @@ LAYERS = {
     "layer-activation": attr.LayerActivation,
     "internal-influence": attr.InternalInfluence,
     "layer-conductance": attr.LayerConductance,
+    "layer-deeplift": attr.LayerDeepLift,
+    "layer-gradient-x-activation": attr.LayerGradientXActivation,
+    "layer-integrated-gradients": attr.LayerIntegratedGradients,
 }
 
 
@@ -97,7 +100,9 @@ def of_layer(name: str):
 
     def make(model: nn.Module, layer: str, target: int):
         method = LAYERS[name](model, model.get_submodule(layer))
-        asked = {} if name == "layer-activation" else {"target": target, "internal_batch_size": AT_ONCE}
+        asked = {} if name == "layer-activation" else {"target": target}
+        if name not in ("layer-activation", "layer-deeplift", "layer-gradient-x-activation"):
+            asked["internal_batch_size"] = AT_ONCE
         return lambda x: (to_heatmap(method.attribute(x, **asked).detach().sum(1, True).relu(), x.shape[2:]), None)
 
     return make

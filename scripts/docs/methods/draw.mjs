@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import {
   Cam,
+  drawConcepts,
   encodeImage,
+  FeatureFactorization,
   imagenet,
   InputAttribution,
   interpolate,
@@ -46,7 +48,8 @@ const fewer = {
 /** The facts of a method; null for what goes with methods. */
 const factsOf = (/** @type {string} */ name) => (hasKey(methods, name) ? methods[name] : null)
 const isFine = (/** @type {string} */ name) =>
-  name === 'smoothgrad' || ['InputAttribution', 'GuidedGradCam'].includes(factsOf(name)?.by ?? '')
+  ['neuron-attribution', 'smoothgrad'].includes(name) ||
+  ['InputAttribution', 'GuidedGradCam'].includes(factsOf(name)?.by ?? '')
 /** Whether the sample model can show it: it has no attention. */
 export const isDrawn = (/** @type {string} */ name) => factsOf(name)?.by !== 'AttentionMap'
 const isSigned = (/** @type {string} */ name) => factsOf(name)?.signed ?? false
@@ -65,6 +68,10 @@ export function captionOf(/** @type {string} */ name) {
 
 function plainCaption(/** @type {string} */ name) {
   const scale = 'each scaled to its own greatest value'
+  if (name === 'neuron-attribution')
+    return `For the unit of \`features\` that adds most to "cat", and for that of "dog": the saliency of ${smooth.samples} copies with noise of ${smooth.sigma}, mean over the channels, ${scale}.`
+  if (name === 'feature-factorization')
+    return 'Four concepts of `features` in this one image, each with the classes that the model finds in it alone.'
   if (name === 'smoothgrad')
     return `For "cat", and for "dog": the saliency of ${smooth.samples} copies with noise of ${smooth.sigma}, mean over the channels, ${scale}.`
   if (isFine(name))
@@ -86,7 +93,8 @@ export async function drawImages(folder, { again }) {
   mkdirSync(folder, { recursive: true })
   const requested = (/** @type {string} */ name) =>
     isDrawn(name) && (again || !existsSync(join(folder, `${slugOf(name)}.webp`)))
-  if (!['image', 'finer-cam', 'refinecam', 'smoothgrad', ...Object.keys(methods)].some(requested)) return
+  const others = ['image', 'feature-factorization', 'finer-cam', 'neuron-attribution', 'refinecam', 'smoothgrad']
+  if (![...others, ...Object.keys(methods)].some(requested)) return
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
   const targets = ['cat', 'dog'].map((label) => labels.indexOf(label))
@@ -127,6 +135,50 @@ export async function drawImages(folder, { again }) {
   const saliency = new InputAttribution(model, { method: 'saliency', smooth })
   if (requested('smoothgrad'))
     await drawAll('smoothgrad', async (target) => (await saliency.explain(input, { target })).attribution.mean(1, true))
+  if (requested('neuron-attribution'))
+    await drawAll('neuron-attribution', async (target) => {
+      const at = await strongestUnit(model, input, target)
+      const explainer = new InputAttribution(model, { method: 'saliency', smooth, scoreLayer: layer })
+      return (await explainer.explain(input, { target: { kind: 'element', at } })).attribution.mean(1, true)
+    })
+  if (requested('feature-factorization')) {
+    const found = await new FeatureFactorization(model, { layer, concepts: 4 }).explain(input)
+    const legend = legendOf(found.conceptScores(), labels)
+    await sharp(await drawConcepts(image, found.maps, { legend }))
+      .webp({ quality: 85 })
+      .toFile(join(folder, 'feature-factorization.webp'))
+  }
+}
+
+/**
+ * The unit of the layer that adds most to a class: its channel, row and column.
+ *
+ * @param {ScriptModule} model
+ * @param {Tensor} input
+ * @param {number} target
+ */
+async function strongestUnit(model, input, target) {
+  const cam = new Cam(model, { layers: [layer], methods: ['layer-gradient-x-activation'], contributions: true })
+  const added = (await cam.explain(input, { target })).contribution()
+  const values = Array.from(/** @type {Float32Array} */ (added.toTypedArray()))
+  const [, , rows = 1, columns = 1] = added.shape
+  const at = values.indexOf(values.reduce((most, value) => Math.max(most, value), -Infinity))
+  return [Math.floor(at / (rows * columns)), Math.floor(at / columns) % rows, at % columns]
+}
+
+/**
+ * A line for each concept: its most probable classes.
+ *
+ * @param {Tensor} scores
+ * @param {string[]} labels
+ */
+function legendOf(scores, labels) {
+  const rows = /** @type {number[][]} */ (scores.softmax(1).tolist())
+  return rows.map((row, k) => {
+    const ranked = row.map((part, index) => ({ part, label: labels[index] })).sort((a, b) => b.part - a.part)
+    const best = ranked.slice(0, 2).map(({ part, label }) => `${label} ${part.toFixed(2)}`)
+    return `concept ${k + 1}: ${best.join(', ')}`
+  })
 }
 
 /**

@@ -71,9 +71,10 @@ ${table(['for the cat, for the dog', 'name', 'formula', 'what it is', 'also in']
 | How much of the score is each part's share, without gradients? | [KernelSHAP](kernel-shap.md), [Shapley value sampling](shapley-sampling.md); for few runs [LIME](lime.md) |
 | What if it were not there? | [occlusion](occlusion.md), or [feature ablation](feature-ablation.md) where the parts are known |
 | The score is saturated, or one baseline is arbitrary? | [internal influence](internal-influence.md) of a layer, [GradientSHAP](gradient-shap.md) of pixels |
-| Where did a vision transformer see the class? | [transformer attribution](transformer-attribution.md); whatever the class, [attention rollout](attention-rollout.md) |
+| Where did a vision transformer see the class? | [transformer attribution](transformer-attribution.md); whatever the class, [attention rollout](attention-rollout.md); a deep one, [LeGrad](legrad.md) |
 | The model has no gradients? | [Score-CAM](scorecam.md), [Ablation-CAM](ablationcam.md), [occlusion](occlusion.md), [RISE](rise.md) |
-| What does a layer respond to at all? | [Eigen-CAM](eigencam.md) |
+| What does a layer respond to at all? | [Eigen-CAM](eigencam.md); which few patterns, and where, [deep feature factorization](feature-factorization.md) |
+| What does one unit of a layer respond to? | [attribution of one unit](neuron-attribution.md) |
 | What sets two similar classes apart? | [Finer-CAM](finer-cam.md), or the target \`{ kind: 'difference' }\` |
 | Is it any better than chance? | [Random CAM](randomcam.md) beside it |
 

@@ -42,11 +42,15 @@ const takes = {
   'smoothgradcam++': 'a forward pass, and a forward and a backward pass for each noisy copy',
   'internal-influence': 'a forward pass, and a forward and a backward pass for each of its steps',
   'layer-conductance': 'a forward pass, and a forward and a backward pass for each of its steps',
+  'layer-integrated-gradients':
+    'two forward passes, and a forward and a backward pass of what follows the layer for each of its steps',
+  'layer-deeplift': 'a forward pass, two more at the image and at the baseline, and a backward pass',
   'integrated-gradients': 'a forward and a backward pass for each of its steps',
   'gradient-shap': 'a forward and a backward pass for each of its steps',
   'blur-ig': 'a forward and a backward pass for each of its steps',
   'guided-ig': 'a forward and a backward pass for each of its steps',
   'deeplift-shap': 'a forward and a backward pass for each baseline',
+  legrad: 'a forward pass, and a forward and a backward pass for each block',
   'guided-gradcam': 'two forward and two backward passes',
 }
 
@@ -103,6 +107,7 @@ ${found[by]}`
 /** @type {Record<string, string[]>} */
 const own = {
   'integrated-gradients': ['found.delta // how far the shares are from adding up, per image'],
+  lrp: ['found.delta // the sum of the relevance minus the score, per image'],
   'guided-backprop': ['found.intercepted // how many ReLUs followed the rule'],
   deconvnet: ['found.intercepted // how many ReLUs followed the rule'],
   'guided-gradcam': ['found.intercepted // how many ReLUs followed the rule'],
@@ -227,7 +232,7 @@ export function wrapperPage(name, wrapper, caption) {
   const { idea, sections } = body(wrapper)
   const rows = [['source', link(wrapper.paper)], ...peerRows(wrapper.peers)]
   const command = wrapper.shell
-    ? `\`\`\`sh\nnpx gradcam explain photo.jpg --model model.pt ${wrapper.shell} --target 0 --out explained\n\`\`\``
+    ? `\`\`\`sh\nnpx gradcam explain photo.jpg --model model.pt ${wrapper.shell}${wrapper.shell.includes('--target') ? '' : ' --target 0'} --out explained\n\`\`\``
     : wrapper.note
   return `${opening(name, wrapper, caption)}
 

@@ -2,6 +2,61 @@
 
 /** @satisfies {Record<string, import('./page.mjs').Wrapper>} */
 export const wrappers = {
+  'feature-factorization': {
+    title: 'Deep feature factorization',
+    formula:
+      'A - min A = W H with W and H at least zero: W + min A are the concepts, [channels, K], H their maps, [K, positions]',
+    paper: 'arXiv:1806.10206',
+    what: 'what the activations of a layer are made of, by a class of its own',
+    peers: { 'pytorch-grad-cam': 'DeepFeatureFactorization' },
+    idea: `A layer has hundreds of channels, but what they show of a few images is made of a few patterns of channels. Non-negative matrix
+factorization finds K of them over all images of a batch, and says at each position how much of each there is. The rest of the model, run
+on one concept alone, says which classes it stands for.`,
+    use: [
+      'To see what a layer tells apart at all, without asking for a class; and which class each part of the image speaks for.',
+      'Several images of one class in a batch: a concept has the same colour in all of them.',
+    ],
+    avoid: [
+      'To compare runs on different images: concepts are those of one batch.',
+      'As scores of the image: a concept alone is an image that the model never saw. Where values go around the layer it has no scores, and `conceptScores()` says so by ERR_NOT_SPLITTABLE.',
+    ],
+    others: [
+      "pytorch-grad-cam begins at random numbers; here nothing is random: factors begin at the singular vectors (NNDSVDa) and are then those of scikit-learn's NMF, with its solver, tolerance and rounds.",
+      'pytorch-grad-cam asks for a classifier of your own for the scores. Here what follows the layer is run on an activation that is the concept at every position, which is the same for a mean and a linear head.',
+    ],
+    typescript: `using factorization = new FeatureFactorization(model, { layer: 'features', concepts: 4 })
+using found = await factorization.explain(input)
+found.maps // [N, 4, h, w]
+found.conceptScores() // [4, classes]
+await drawConcepts(denormalize(input, imagenet), found.maps, { legend: ['fur', 'grass', 'sky', 'rest'] }) // PNG`,
+    note: `\`\`\`sh
+npx gradcam concepts a.jpg b.jpg --model model.pt --layer features --concepts 4 --labels labels.txt --out concepts
+\`\`\``,
+  },
+  'neuron-attribution': {
+    title: 'Attribution of one unit',
+    formula:
+      'any of the gradients at the input, with f = A_k(i, j), one element of what a layer returns, in place of the score',
+    paper: 'arXiv:1805.12233',
+    what: 'an option of every gradient at the input',
+    peers: {
+      Captum: 'NeuronGradient, NeuronIntegratedGradients, NeuronDeepLift, NeuronGuidedBackprop, NeuronDeconvolution',
+    },
+    idea: `What in the image does one unit of a layer respond to? The score is not the model's output but an element of what the layer returned:
+\`scoreLayer\` names the layer, and the target \`{ kind: 'element', at: [channel, row, column] }\` the unit. A target with fewer numbers adds up
+what is left: \`at: [channel]\` is the whole channel.`,
+    use: [
+      'To follow a channel that a map of the layer shows: `found.contribution()` of `Cam` says which one adds most.',
+    ],
+    avoid: ['To explain an answer of the model: a unit may respond to much that the answer does not depend on.'],
+    others: [
+      'Captum has a class for each method; here it is an option of all of them. Captum takes the unit as the index of a tuple.',
+    ],
+    typescript: `using explainer = new InputAttribution(model, { method: 'integrated-gradients', scoreLayer: 'features' })
+using found = await explainer.explain(input, { target: { kind: 'element', at: [5, 1, 2] } })
+found.attribution // [N, 3, H, W]`,
+    shell: `--method integrated-gradients --score-layer features --target '{"kind":"element","at":[5,1,2]}'`,
+  },
   'finer-cam': {
     title: 'Finer-CAM',
     formula: 'f = sum_c p_c (y_t - alpha y_c) / sum_c p_c, over the classes c nearest to the target t',

@@ -81,6 +81,58 @@ change; \`delta\` says how far rounding is from that.`,
       'pytorch-grad-cam has none.',
     ],
   },
+  lrp: {
+    idea: `Layer-wise relevance propagation. Relevance begins at the output as the score. Each layer shares the relevance of each of its
+outputs among the inputs that the output is computed from, by a rule, until it arrives at the pixels. What goes in comes out: the
+relevance of the pixels adds up to the score, but for what biases and epsilon take up; \`delta\` says how much that is.
+
+With \`p_ij = x_i w_ij\` the product that input i adds to output j, and \`z_j\` the sum of them and the bias, the rules are
+
+| rule | \`share_ij\` |
+| --- | --- |
+| \`epsilon\` | \`p_ij / z_j\` |
+| \`gamma\` | the same, where products of the sign of \`z_j\`, in it as well, count 1 + gamma times |
+| \`alpha-beta\` | alpha times \`p_ij\` among the positive products and bias, minus beta times \`p_ij\` among the negative ones |
+| \`z-plus\` | alpha-beta with alpha 1 and beta 0 |
+| \`flat\` | the same for all inputs of j |
+| \`w-square\` | \`w_ij^2\` among all squares |
+| \`z-box\` | \`(x_i w_ij - low_i max(w_ij, 0) - high_i min(w_ij, 0))\` among all of these, for pixels between low and high |
+
+To each denominator epsilon is added with the sign that it has. A composite says which layer follows which rule:
+
+| \`composite\` | first layer | convolutions | linear layers |
+| --- | --- | --- | --- |
+| \`epsilon\` | epsilon | epsilon | epsilon |
+| \`epsilon-plus\`, the default | z-plus | z-plus | epsilon |
+| \`epsilon-plus-flat\` | flat | z-plus | epsilon |
+| \`epsilon-alpha2-beta1\` | alpha-beta | alpha-beta, 2 and 1 | epsilon |
+| \`epsilon-alpha2-beta1-flat\` | flat | alpha-beta, 2 and 1 | epsilon |
+| \`epsilon-gamma-box\` | z-box | gamma, 0.25 | epsilon |
+
+In TypeScript a composite may also be \`{ first, convolution, linear }\`, each a rule with its numbers, such as
+\`{ rule: 'gamma', gamma: 0.1 }\`; \`first\` is each layer with a weight that no other such layer precedes. Activations pass relevance on,
+and max-pooling gives it to the winner. Residual additions, average pooling and other sums with fixed coefficients follow the epsilon rule. Batch norms
+are merged into the convolution or linear layer that they follow, or else lead to; one between a concatenation and a ReLU passes relevance
+on. The model itself is not changed. \`new Lrp(model, { composite })\` is the same with the options of this method alone. Bach et al. 2015
+have the epsilon and the alpha-beta rule; gamma and an overview are in Montavon et al. 2019,
+[doi:10.1007/978-3-030-28954-6_10](https://doi.org/10.1007/978-3-030-28954-6_10), z-plus, w-square and z-box in Montavon et al. 2017,
+[doi:10.1016/j.patcog.2016.11.008](https://doi.org/10.1016/j.patcog.2016.11.008), and flat in Lapuschkin et al. 2019,
+[doi:10.1038/s41467-019-08987-4](https://doi.org/10.1038/s41467-019-08987-4).`,
+    use: [
+      'Convolutional networks: maps are sharper than those of gradients, and less noisy, for one forward and one backward pass.',
+      'When shares should add up without a baseline. `epsilon-gamma-box` is made for images whose range is known: `low` and `high` are that range after preprocessing, `(0 - mean) / std` and `(1 - mean) / std` by channel.',
+    ],
+    avoid: [
+      'Transformers and gates: softmax inside, layer norms and products of two activations have no rule here, and are refused with `ERR_ACTIVATION`, with the operator and its layer. So is a score that is not linear in the output, such as a probability: explain the logit.',
+      'Plain `epsilon` on deep networks: sums near zero pass on large shares of both signs.',
+    ],
+    others: [
+      "As zennit's composites of the same names, with its epsilon, `Norm` at average pooling and sums, and `Pass` at batch norms that cannot be merged. zennit sees modules: functional ReLUs and `+` get their plain gradient there, unless a canonizer for the architecture replaces them. Here rules follow the operators of the pass. zennit's relevance begins as what it is given, often 1; here as the score.",
+      "zennit's w-square rule also counts the squared bias unless `zero_params='bias'`; here, as in the paper, it does not. Its first layer is the first module that is registered, and z-box is for convolutions alone; here it is what sees the input first, of either kind.",
+      "Captum's `LRP` has epsilon, gamma and alpha1-beta0 by module, epsilon (1e-9) by default for all, no rule for additions, and refuses modules that it has no rule for. Its batch norms are layers of their own.",
+      'pytorch-grad-cam has none.',
+    ],
+  },
   'gradient-shap': {
     idea: `Integrated gradients from many baselines at once: each sample picks one of the baselines and one point on the line from it to the
 image, both at random, and takes a single gradient there. The mean estimates the Shapley values of a model that is linear between them. It is
@@ -221,6 +273,19 @@ the heads is left out, and rows are divided by their sums.`,
     avoid: ['Several objects of a class: what is dropped early on is lost for all layers after it.'],
     others: [
       'Neither library has it. vit-explain also leaves out the least nine tenths of each matrix by default, and divides by the sums of rows in a way that is right for one image alone; here nothing is left out.',
+    ],
+  },
+  legrad: {
+    idea: `Each block of the transformer is asked for itself: what would the model answer, were this block the last one before its head? How
+much that score grows with the attention to a token, over all blocks, heads and attending tokens, is the map. Nothing is multiplied from layer
+to layer.`,
+    use: ['Deep transformers, where products over layers lose the object; models whose class token gathers late.'],
+    avoid: [
+      'Models whose last blocks have another width than the first, which cannot take the place of the last.',
+      'Where time matters: the model runs once more for each block.',
+    ],
+    others: [
+      "Neither library has it. As the paper; the authors' code for CLIP takes the mean of all tokens of a block, and the last two blocks alone; here the model's own head decides, and `blocks` names others than all. The paper's min-max normalisation is left to the drawing.",
     ],
   },
   'transformer-attribution': {

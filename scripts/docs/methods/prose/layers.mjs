@@ -229,7 +229,7 @@ the strength in place of one point.`,
     use: ['To see whether a layer responds at all, and where, before any method is asked why.'],
     avoid: ['To ask why it was this class: it knows none.'],
     others: [
-      "Captum's `LayerActivation` gives all channels: `cam.activation(layer)`. Its sum over them, before the cut at zero, is the map here. `LayerGradientXActivation` is [HiResCAM](hirescam.md) before the sum.",
+      "Captum's `LayerActivation` gives all channels: `cam.activation(layer)`. Its sum over them, before the cut at zero, is the map here. `LayerGradientXActivation` is [layer gradient x activation](layer-gradient-x-activation.md).",
     ],
   },
   'internal-influence': {
@@ -252,6 +252,44 @@ that all paths go through, and before the cut at zero, the map adds up to the sc
     ],
     avoid: ['Where a pass is expensive: each step is a forward and a backward pass.'],
     others: ["As Captum's `LayerConductance`, summed over channels, at its points."],
+  },
+  'layer-gradient-x-activation': {
+    idea: `What each channel at each spatial position adds to the score, to first order: its activation times the gradient there. Summed over
+channels it is the map of [HiResCAM](hirescam.md); with \`contributions: true\` there are the numbers of all channels.`,
+    use: [
+      'To rank channels or positions of a layer by what they add; where all that follows is linear they add up to the score less a constant.',
+    ],
+    avoid: [
+      'Where the score is saturated: a unit that is fully on has no gradient. [Layer DeepLIFT](layer-deeplift.md) compares with a baseline.',
+    ],
+    others: [
+      "Captum's `LayerGradientXActivation` gives all channels: `found.contribution()` of an explainer with `contributions: true`.",
+    ],
+  },
+  'layer-integrated-gradients': {
+    idea: `Integrated gradients of what follows the layer: the layer returns A0 for the baseline and A for the image, and what lies on the straight
+line between them takes the place of its output. Where everything that reaches the score goes through the layer, the map adds up to the score
+less that of the baseline before the cut at zero.`,
+    use: [
+      'To say how much of the score goes through a position of a layer, by the layer alone: what comes before it runs twice, and not at each step.',
+    ],
+    avoid: [
+      'Where values go around the layer (skip connections): those stay as the image makes them, so that their part is missing. [Conductance](layer-conductance.md) moves the image itself.',
+    ],
+    others: [
+      "As Captum's `LayerIntegratedGradients`, summed over channels, with its points; Captum rounds the weights of the points to float32, here they are float64.",
+    ],
+  },
+  'layer-deeplift': {
+    idea: `DeepLIFT of what follows the layer: how much of the change of the score from the baseline to the image goes through each channel at each
+spatial position, by the rescale rule. One pass at each of the two is enough.`,
+    use: ['In place of [layer integrated gradients](layer-integrated-gradients.md) where fifty passes are too many.'],
+    avoid: [
+      'Models with softmax, layer norms or products of activations after the layer: these have no rule, and the method is refused with ERR_ACTIVATION.',
+    ],
+    others: [
+      "As Captum's `LayerDeepLift`, summed over channels. Captum sees modules alone: an activation that is called as a function keeps its plain gradient there, and has its rule here.",
+    ],
   },
   fullgrad: {
     idea: `The score of a ReLU network is exactly the input times its gradient plus every bias times its gradient. FullGrad shows all of
