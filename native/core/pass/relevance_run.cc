@@ -2,13 +2,17 @@
 
 #include "core/base/error.h"
 #include "core/relevance/nodes.h"
+#include "score_observer.h"
 
 namespace gradcam {
 
 void RelevanceRun::capture(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
   RelevanceTape tape(context_.model.hooks().innermost);
   auto given = copy_inputs(inputs);
-  const auto output = tape.observe([&] { return context_.model.run_and_restore(std::move(given), nullptr, cancel); });
+  const auto output = tape.observe([&] {
+    run_for_score(context_, std::move(given), nullptr, cancel, captured_);
+    return captured_.output;
+  });
   std::vector<Tensor> ends;
   captured_.output = map_tensors(output, [&](const Tensor& tensor) {
     if (!tensor.defined() || !tensor.requires_grad() || !tensor.grad_fn()) return tensor;
