@@ -299,9 +299,9 @@ test('the relevance of a unit of a layer begins there: by epsilon rules and ReLU
   using model = await ScriptModule.load(derived.file('relevance_plain', 'scripted'))
   using input = toTensor(derived.input('relevance_plain'))
   const rule = { rule: 'epsilon', epsilon: 1e-12 } as const
-  const options = { composite: { convolution: rule, linear: rule, epsilon: 1e-12 }, scoreLayer: 'stages.8' }
+  const given = { composite: { convolution: rule, linear: rule, epsilon: 1e-12 }, scoreLayer: 'stages.8' }
   const target = { kind: 'element', at: [1, 1, 1] } as const
-  using relevance = new InputAttribution(model, { method: 'lrp', ...options })
+  using relevance = new InputAttribution(model, { method: 'lrp', ...given })
   using found = await relevance.explain(input, { target })
   using gradients = new InputAttribution(model, { method: 'input-x-gradient', scoreLayer: 'stages.8' })
   using expected = await gradients.explain(input, { target })
