@@ -1,5 +1,5 @@
 import type { NativeComposite, NativeRule } from '../addon/native-pass.js'
-import { expect, invalid } from '../base/check.js'
+import { expect, invalid, toList } from '../base/check.js'
 import { Tensor } from '../tensor/tensor.js'
 
 /**
@@ -112,7 +112,8 @@ const either = (names: readonly string[]): string => `one of the names ${names.j
  * @throws GradCamError ERR_INVALID_ARGUMENT
  */
 export function checkBound(name: string, bound: unknown): void {
-  const list = Array.isArray(bound) && bound.length > 0 ? (bound as unknown[]) : [bound]
+  const several = toList(bound)
+  const list = several?.length ? several : [bound]
   if (!(bound instanceof Tensor) && !list.every((one) => Number.isFinite(one)))
     throw invalid(name, 'a finite number, an array of one for each channel, or a Tensor', bound)
 }
