@@ -34,6 +34,14 @@ test('docs/methods says what the tables of methods say, and has nothing else', (
     )
 })
 
+test('README counts the methods that there are', (t) => {
+  const [, all, layers] = /\[(\d+) of them\]\(docs\/methods\/README\.md\): (\d+) of layers/.exec(
+    readFileSync(join(packageRoot, 'README.md'), 'utf8'),
+  ) ?? [undefined, undefined, undefined]
+  t.is(Number(all), Object.keys(api.methods).length)
+  t.is(Number(layers), Object.keys(api.camMethods).length)
+})
+
 test('what the pages link to is there, and every image is on a page', (t) => {
   const shown = new Set<string>()
   for (const file of files) {
