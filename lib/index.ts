@@ -127,7 +127,13 @@ export type { TensorOperators } from './tensor/operators.js'
 export * from './images/index.js'
 export { makeMapExplainers } from './methods/map-explainer.js'
 export type { MapExplainer, MapTarget, MethodFailure, MethodMap, MethodMaps } from './methods/method-maps.js'
-export { methodOptions, type MethodOption, type MethodOptionName, type MethodSettings } from './methods/options.js'
+export {
+  methodOptions,
+  type MethodOption,
+  type BatchMethodSettings,
+  type MethodOptionName,
+  type MethodSettings,
+} from './methods/options.js'
 export { readMethodSettings } from './methods/settings.js'
 export { methods, type MethodInfo, type MethodName } from './methods/table.js'
 export { defaultLayer, lastSpatialLayer } from './model/default-layer.js'

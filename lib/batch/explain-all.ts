@@ -1,7 +1,7 @@
 import { expect, invalid, isRecord, toList } from '../base/check.js'
 import { isModel, type Model } from '../model/model.js'
 import type { BatchInput } from './input.js'
-import { makeExplainer } from './methods.js'
+import { checkBatchSettings, makeExplainer } from './methods.js'
 import { readSettings, type ExplainAllOptions } from './options.js'
 import { Pipeline } from './pipeline.js'
 import type { BatchExplainer } from './explain-batch.js'
@@ -80,13 +80,15 @@ function make(
     part,
     call,
     inputs,
+    settings,
   }: Pick<
     ExplainAllOptions,
-    'method' | 'layer' | 'precision' | 'precisionError' | 'reshape' | 'part' | 'call' | 'inputs'
+    'method' | 'layer' | 'precision' | 'precisionError' | 'reshape' | 'part' | 'call' | 'inputs' | 'settings'
   >,
 ): BatchExplainer[] {
   const made: BatchExplainer[] = []
   const own = {
+    ...(settings !== undefined && checkBatchSettings(settings, method ?? 'gradcam')),
     ...(precision !== undefined && { precision }),
     ...(precisionError !== undefined && { precisionError }),
     ...(reshape !== undefined && { reshape }),

@@ -7,6 +7,7 @@ import { readPreprocess, type Preprocess, type PreprocessInput } from '../prepro
 import type { CamOptions } from '../cam/cam-options.js'
 import type { Reshape } from '../cam/reshape.js'
 import type { ReducedPrecision } from '../explain/precision-choice.js'
+import type { BatchMethodSettings } from '../methods/options.js'
 import type { MethodName } from '../methods/table.js'
 import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
 import { readOtherInputs } from '../methods/other-inputs.js'
@@ -47,6 +48,8 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   part?: CamOptions['part']
   /** For a layer that runs several times in a pass: see {@link CamOptions.call}. */
   call?: number | undefined
+  /** Settings of the method, such as `steps` or `window`: see `methodOptions`. */
+  settings?: BatchMethodSettings | undefined
   /** For inputs without a target of their own; 'argmax' by default. */
   target?: BatchTarget
   /** The path to the part of the output that classes are of, where targets do not say it themselves: see `TargetOptions`. */

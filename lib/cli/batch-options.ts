@@ -19,7 +19,7 @@ import {
 } from './arguments.js'
 import type { Option, Values } from './command.js'
 import { inputFlags, readInputs, readPath, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
-import { layerFlags, readLayerSettings } from './method-settings.js'
+import { methodFlags, parseMethodSettings, readLayerSettings } from './method-settings.js'
 import { labelsOf, modelFlags, chooseModel, sayWhereFound, weightsOf, type ModelChoice } from './model-options.js'
 import { largestChunk } from '../queue/task.js'
 import { queueUrl } from './queue-options.js'
@@ -74,7 +74,7 @@ export const batchOptions: Readonly<Record<string, Option>> = {
   ...inputFlags,
   method: { type: 'string', value: 'NAME', help: `${methodNames.join(', ')}; gradcam by default` },
   reshape: reshapeOption,
-  ...layerFlags,
+  ...methodFlags,
   precision: {
     type: 'string',
     value: 'TYPE',
@@ -148,6 +148,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const { part = null, call = null } = readLayerSettings(values)
   for (const [name, value] of Object.entries({ reshape, part, call }))
     if (value !== null && !methods[method].layered) throw usageError(`${method} takes no --${name}. Leave it out.`)
+  const { part: _part, call: _call, ...settings } = parseMethodSettings(values, [method])
   const named = single(values, 'preprocess')
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')
@@ -177,6 +178,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
       method,
       precision,
       precisionError,
+      settings,
       layer,
       reshape,
       part,

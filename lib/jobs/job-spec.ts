@@ -2,12 +2,14 @@ import { normalize } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { findArchitecture } from '../architectures/architecture.js'
 import { batchFiles, type BatchFile } from '../batch/encode.js'
+import { checkBatchSettings } from '../batch/methods.js'
 import { checkBatchTarget, type BatchTarget } from '../batch/target.js'
 import { either, expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { checkPrecision, precisionLimit } from '../explain/execution.js'
 import type { ReducedPrecision } from '../explain/precision-choice.js'
 import { toNativeReshape, type PlainReshape } from '../cam/reshape.js'
+import type { BatchMethodSettings } from '../methods/options.js'
 import { methodNames, methods, type MethodName } from '../methods/table.js'
 import { toPath } from '../target/path.js'
 import { digestOfFile } from './local-file.js'
@@ -28,6 +30,8 @@ export interface JobSpec {
   readonly precision: ReducedPrecision | 'auto' | null
   /** With precision 'auto': how much maps may move; left out for the default of `ExecutionOptions`. */
   readonly precisionError?: number
+  /** Settings of the method; left out where none is given. */
+  readonly settings?: BatchMethodSettings
   /** The layer to explain; null for a method that requires none, or where the default layer is used. */
   readonly layer: string | null
   /** How the output of the layer becomes [N, C, h, w]; left out where it is that. */
@@ -76,6 +80,8 @@ export interface JobSpecOptions {
   precision?: ReducedPrecision | 'auto' | null
   /** With precision 'auto': see `ExecutionOptions`. */
   precisionError?: number | null
+  /** Settings of the method, such as `steps` or `window`, as plain data: see `methodOptions`. */
+  settings?: BatchMethodSettings | null
   /** For methods that require a layer; by default the last one with a spatial output. */
   layer?: string | null
   /** For a layer that does not return [N, C, h, w]; where the default layer is used, it is that of the layer. */
@@ -133,6 +139,7 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
   if (layer !== null) expect.string('layer', layer, 'the path of a layer')
   if (labels !== null) expect.list('labels', labels, isString, 'strings')
   expect.oneOf('method', method, methodNames)
+  const settings = plainSettings(options.settings ?? {}, method)
   const ofLayer = { layer, reshape, ...readLayerChoice(options) }
   if (!methods[method].layered)
     for (const [name, value] of Object.entries(ofLayer))
@@ -157,6 +164,7 @@ export async function makeJobSpec(options: JobSpecOptions): Promise<JobSpec> {
     method,
     precision,
     ...(precisionError !== null && { precisionError }),
+    ...(Object.keys(settings).length > 0 && { settings }),
     layer,
     ...(reshape !== null && { reshape }),
     ...(ofLayer.part && { part: ofLayer.part }),
@@ -196,6 +204,15 @@ async function readJobInputs(given: readonly unknown[], modelCache: string | und
 const isString = (value: unknown): value is string => typeof value === 'string'
 const isBatchFile = (value: unknown): value is BatchFile => batchFiles.some((kind) => kind === value)
 
+/** Settings as job.json can hold them: a tensor or a function would be lost there. */
+function plainSettings(given: BatchMethodSettings, method: MethodName): BatchMethodSettings {
+  checkBatchSettings(given, method)
+  const settings = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  const plain = expect.json('settings', settings)
+  if (isDeepStrictEqual(plain, settings)) return plain as BatchMethodSettings
+  throw invalid('settings', 'numbers, texts, arrays and objects, as JSON has them', given)
+}
+
 /**
  * Refuses to resume a job with a specification that would give other results.
  *
@@ -204,7 +221,8 @@ const isBatchFile = (value: unknown): value is BatchFile => batchFiles.some((kin
  */
 export function checkSameJob(before: JobSpec, now: JobSpec): void {
   const [old, current] = [plainSpec('before', before), plainSpec('now', now)]
-  const changes = Object.keys(current).flatMap((key) => {
+  const names = new Set([...Object.keys(old), ...Object.keys(current)])
+  const changes = [...names].flatMap((key) => {
     const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
     if (name === 'model') return modelChanges(old.model, current.model)

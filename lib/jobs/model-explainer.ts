@@ -109,7 +109,7 @@ export class ModelExplainer implements JobExplainer {
   ): AsyncIterable<BatchResult<Extra>> {
     if (!this.#job) throw new GradCamError('ERR_CLOSED', 'The explainer is not open. Call open() first.')
     const { spec, layer, reshape } = this.#job
-    const { method, precision, precisionError, part, call, target, of, preprocess } = spec
+    const { method, precision, precisionError, settings, part, call, target, of, preprocess } = spec
     return explainAll<Extra>(inputs, {
       maxWait: 1000,
       ...this.#tuning,
@@ -117,6 +117,7 @@ export class ModelExplainer implements JobExplainer {
       method,
       ...(precision && { precision }),
       ...(precisionError !== undefined && { precisionError }),
+      ...(settings && { settings }),
       ...(layer !== null && { layer }),
       ...(reshape !== undefined && { reshape }),
       ...(part && { part }),

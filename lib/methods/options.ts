@@ -49,6 +49,12 @@ export interface MethodSettings {
   readonly inputs?: readonly Value[]
 }
 
+/** Settings of one method of a batch, whose layer, other inputs and precision are options of their own. */
+export type BatchMethodSettings = Omit<
+  MethodSettings,
+  'execution' | 'precision' | 'precisionError' | 'reshape' | 'part' | 'call' | 'inputs'
+>
+
 /** An option of some of the methods, as help and docs show it. */
 export interface MethodOption {
   /** The methods that take it. */

@@ -1,4 +1,5 @@
 import { batchFiles } from '../batch/encode.js'
+import { checkBatchSettings } from '../batch/methods.js'
 import { checkBatchTarget } from '../batch/target.js'
 import { expect } from '../base/check.js'
 import { digest } from '../base/digest.js'
@@ -42,6 +43,7 @@ function check(spec: JobSpec): void {
   expect.path('model.path', expect.string('model.path', path))
   expect.string('model.sha256', sha256)
   expect.oneOf('method', spec.method, methodNames)
+  if (spec.settings !== undefined) checkBatchSettings(spec.settings, spec.method)
   const isKind = (kind: unknown): kind is string => batchFiles.some((one) => one === kind)
   expect.list('write', spec.write, isKind, 'kinds of files')
   expect.number('alpha', spec.alpha, { min: 0, max: 1 })
