@@ -218,7 +218,11 @@ test('where no ReLU is on the way from an input, guided backprop says that, and 
   t.is(found.intercepted, 1)
   using sigmoid = await nets.load('heads')
   using none = new InputAttribution(sigmoid, { method: 'guided-backprop' })
-  await t.throwsAsync(none.explain(image, { target }), { message: /found no ReLU between the input and the score/ })
+  await t.throwsAsync(none.explain(image, { target }), {
+    message: /^Guided backprop found no ReLU between the input and the score/,
+  })
+  using deconvnet = new InputAttribution(sigmoid, { method: 'deconvnet' })
+  await t.throwsAsync(deconvnet.explain(image, { target }), { message: /^Deconvnet found no ReLU/ })
 })
 
 test('an input whose channels come last: maps of its rows and columns, or a refusal', async (t) => {

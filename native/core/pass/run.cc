@@ -158,7 +158,7 @@ void require_captured(const LayerMaps& goal, const Captured& captured) {
 void require_guided(const GuidedGradient& goal, const Captured& captured) {
   if (captured.intercepted == 0)
     throw Error("ERR_NO_RELU",
-                std::string("Guided backprop found no ReLU ") +
+                std::string(goal.rule == ReluRule::deconvnet ? "Deconvnet" : "Guided backprop") + " found no ReLU " +
                     (goal.scope == ReluScope::modules ? "module in the pass; scope 'all' also sees functional ones."
                                                       : "between the input and the score, so its result would be the "
                                                         "plain gradient.") +
