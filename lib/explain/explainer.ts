@@ -135,7 +135,8 @@ export abstract class Explainer implements Disposable {
     this.assertOpen()
     const explain = async (pass: Pass, stop: AbortSignal | undefined, watch?: OnProgress): Promise<Run<Output>> =>
       await this.#runBy(pass, inputs, target, { signal: stop, onProgress: watch })
-    const choice = await this.#chooser?.choose(this.#pass, inputs, explain, signal)
+    // Without a choice the pass begins at once: closing the explainer after this call ends nothing.
+    const choice = this.#chooser && (await this.#chooser.choose(this.#pass, inputs, explain, signal))
     const [run, precision] = await this.#use(choice, async (pass) => await explain(pass, signal, onProgress))
     return { ...run, execution: withPrecision(run.execution, precision) }
   }
@@ -191,7 +192,7 @@ export abstract class Explainer implements Disposable {
       return await explainTopInParts(async (target) => await this.run<Value>(inputs, { target, signal }), k, options.of)
     const explain = async (pass: Pass, stop: AbortSignal | undefined): Promise<Run<Value>> =>
       await this.#runBy(pass, inputs, undefined, { signal: stop })
-    const choice = await this.#chooser?.choose(this.#pass, inputs, explain, signal)
+    const choice = this.#chooser && (await this.#chooser.choose(this.#pass, inputs, explain, signal))
     const [found, precision] = await this.#use(
       choice,
       async (pass) => await explainTop(pass, this.model, inputs, { ...options, k }),

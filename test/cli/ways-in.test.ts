@@ -95,7 +95,7 @@ test('what has no class: a method that needs none is explained without, others s
   t.like(linesOf(eigen.stdout)[0], { target: null, score: null })
   const grad = gradcam(['explain', image, ...common, '--size', '16x24', '--out', folder])
   t.is(grad.code, 1)
-  t.regex(grad.stderr, /\[1, 4, 16, 24\].*kind: 'element'.*\(here: --target and --of\)/)
+  t.regex(grad.stderr, /\[1, 4, 16, 24\].*kind: 'element'.*\(here: --target and --of/)
   const job = ['--preprocess', small, '--out', join(folder, 'eigen')]
   t.is(gradcam(['batch', join(folder, 'in'), ...common, '--method', 'eigencam', ...job]).code, 0)
   const [line] = manifest(join(folder, 'eigen')) as [JobResultLine]

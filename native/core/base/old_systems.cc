@@ -33,6 +33,19 @@ int gradcam_old_dladdr(const void* address, void* info);
 __attribute__((visibility("hidden"))) int gradcam_dladdr(const void* address, void* info) __asm__("dladdr");
 int gradcam_dladdr(const void* address, void* info) { return gradcam_old_dladdr(address, info); }
 
+// Newer ones (glibc 2.29) leave out the handler of errors in mathematics, which nobody sets.
+#define GRADCAM_OLD_FUNCTION(name, parameters, arguments)                                \
+  __asm__(".symver gradcam_old_" #name "," #name "@GLIBC_2.2.5");                        \
+  double gradcam_old_##name parameters;                                                  \
+  __attribute__((visibility("hidden"))) double gradcam_##name parameters __asm__(#name); \
+  double gradcam_##name parameters { return gradcam_old_##name arguments; }
+GRADCAM_OLD_FUNCTION(pow, (double base, double exponent), (base, exponent))
+GRADCAM_OLD_FUNCTION(exp, (double value), (value))
+GRADCAM_OLD_FUNCTION(exp2, (double value), (value))
+GRADCAM_OLD_FUNCTION(log, (double value), (value))
+GRADCAM_OLD_FUNCTION(log2, (double value), (value))
+#undef GRADCAM_OLD_FUNCTION
+
 // Came with glibc 2.30. A wait that ends a little early or late when somebody sets the clock does no harm here.
 __attribute__((visibility("hidden"))) int gradcam_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex,
                                                             clockid_t clock,
