@@ -31,16 +31,19 @@ const explainedProperties: Readonly<Record<string, Schema>> = {
   class: integer('The class that was explained'),
   label: nullable(text('Its label, where the server has one')),
   score: number('The score of the target: for a class the output of the model'),
-  precision: text('With precision auto: the type that was chosen'),
   condition: object({
     state: text('ok, zero, saturated, rounding or not-finite: whether the map says something'),
     reason: nullable(text('Why it does not')),
   }),
 }
 
+/** Where the request left it to a measurement. */
+const chosen: Readonly<Record<string, Schema>> = { precision: text('With precision auto: the type that was chosen') }
+
 const mapSchema: Schema = {
   ...object({
     ...explainedProperties,
+    ...chosen,
     height: integer('Rows of the map, which lies over the window'),
     width: integer('Columns of the map'),
     values: list(
@@ -100,14 +103,18 @@ export const evaluatedSchema: Schema = object({
   model: text('The name of the model'),
   points: list({ type: 'number' }, 'The shares of pixels that the curves are over, from 0 to 1'),
   maps: list(
-    object({
-      ...explainedProperties,
-      results: {
-        ...object({ insertion: measuredSchema, deletion: measuredSchema }, []),
-        type: ['object', 'null'],
-        description: 'By metric; null where the map holds NaN or an infinity',
+    object(
+      {
+        ...explainedProperties,
+        ...chosen,
+        results: {
+          ...object({ insertion: measuredSchema, deletion: measuredSchema }, []),
+          type: ['object', 'null'],
+          description: 'By metric; null where the map holds NaN or an infinity',
+        },
       },
-    }),
+      [...Object.keys(explainedProperties), 'results'],
+    ),
     `By method, layer and target, in the order of the request; at most ${mostEvaluated}`,
   ),
 })
