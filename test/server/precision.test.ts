@@ -20,15 +20,10 @@ test('a request may leave the precision to a measurement, and its answer says wh
   using gradCam = new GradCam(served.model, ['features'], named)
   using expected = await gradCam.explain(input, { target: 0 })
   t.deepEqual(map.values, [...((expected.cam as Tensor).toTypedArray() as Float32Array)])
-  const evaluated = await fetch(`${address}/v1/evaluate`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      image: Buffer.from(catDog).toString('base64'),
-      target: [0],
-      settings: { precision: 'auto', precisionError: 1 },
-    }),
-  })
+  const body = new FormData()
+  body.set('options', JSON.stringify({ target: [0], settings: { precision: 'auto', precisionError: 1 } }))
+  body.set('image', new Blob([new Uint8Array(catDog)]))
+  const evaluated = await fetch(`${address}/v1/evaluate`, { method: 'POST', body })
   const { maps } = (await evaluated.json()) as { maps: { precision?: string }[] }
   t.is(maps[0]?.precision, map.precision, 'so does an evaluation')
   t.false('precision' in ((await explained(t, post(address, asked({})))).maps[0] ?? {}))
