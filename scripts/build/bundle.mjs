@@ -2,9 +2,11 @@
 //
 // Node.js opens, compiles and links every module of an import one by one, which takes longer than all that the 280 modules of
 // lib do. Users get the bundle; the tests take modules of dist/lib one by one. Other packages stay outside.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { build } from 'esbuild'
+import { fileURLToPath } from 'node:url'
 
 /** What is imported or started by its name, beside the programs that lib starts. */
 const doors = ['index.js', 'internal.js', 'cli/main.js']
@@ -19,8 +21,33 @@ function programs(/** @type {string} */ lib) {
   return [...names]
 }
 
-/** Writes what differs, and removes what is left of an earlier bundle: a build may run while others read the files. */
+const require = createRequire(import.meta.url)
+
+/** Changes when a compiled module, a file of the bundle, esbuild or this file does: by names, sizes and times. */
+function stampOf(/** @type {string} */ dist) {
+  const hash = createHash('sha256').update(require('esbuild/package.json').version)
+  hash.update(readFileSync(fileURLToPath(import.meta.url)))
+  for (const folder of ['lib', 'bundle'].map((name) => join(dist, name)).filter((path) => existsSync(path)))
+    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
+      if (!name.endsWith('.js')) continue
+      const { size, mtimeMs } = statSync(join(folder, name))
+      hash.update(`${folder}/${name} ${size} ${mtimeMs}\n`)
+    }
+  return hash.digest('hex')
+}
+
+/** Makes the bundle, unless nothing has changed since it was made. */
 export async function bundle(/** @type {string} */ root) {
+  const dist = join(root, 'dist')
+  const record = join(dist, 'bundle.stamp')
+  if (existsSync(record) && readFileSync(record, 'utf8') === stampOf(dist)) return
+  await writeBundle(root)
+  writeFileSync(record, stampOf(dist))
+}
+
+/** Writes what differs, and removes what is left of an earlier bundle: a build may run while others read the files. */
+async function writeBundle(/** @type {string} */ root) {
+  const { build } = await import('esbuild')
   const lib = join(root, 'dist', 'lib')
   const outdir = join(root, 'dist', 'bundle')
   /** @satisfies {import('esbuild').BuildOptions} */
