@@ -18,9 +18,9 @@ import type { MapCondition } from '../explain/condition.js'
 import { Explainer } from '../explain/explainer.js'
 import { precisionLimit, toExecutionPlan } from '../explain/execution.js'
 import type { ExplainOptions, Run } from '../explain/explained.js'
+import { layerChoice } from './layer-choice.js'
 import { toNativeReshape } from './reshape.js'
 import type { Model } from '../model/model.js'
-import { toPath } from '../target/path.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -35,9 +35,9 @@ const mostSteps = 10_000
 const mostSamples = 100_000
 
 function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
-  const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape, input, call } = options
+  const { layers, compat = 'paper', eigenSmooth = false, seed = 0, chunkSize = 32, reshape } = options
   const { samples, sigma, steps, baseline = 0, contributions = false } = options
-  const part = toPath(options.part, 'part', 'ERR_INVALID_ARGUMENT')
+  const choice = layerChoice(options)
   const aggregate = options.aggregate ?? (compat === 'pytorch-grad-cam' ? 'mean' : 'each')
   const paths = expect.strings('layers', layers, "['features']")
   expect.oneOf('compat', compat, compats)
@@ -58,8 +58,6 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
   if (sigma !== undefined) expect.number('sigma', sigma, { min: 0 })
   if (steps !== undefined) expect.integer('steps', steps, { min: 1, max: mostSteps })
   expect.number('baseline', baseline)
-  if (input !== undefined) expect.integer('input', input, { min: 0 })
-  if (call !== undefined) expect.integer('call', call, { min: 0 })
   if (typeof reshape === 'function' && methods.includes('ablationcam'))
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
@@ -68,9 +66,7 @@ function toPlan(options: CamOptions, methods: readonly CamMethod[]): PassPlan {
     )
   return {
     layers: paths,
-    ...(input !== undefined && { input }),
-    ...(call !== undefined && { call }),
-    ...(part !== undefined && { part }),
+    ...choice,
     methods,
     relu: compat !== 'captum',
     eigenSmooth,

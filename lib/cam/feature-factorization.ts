@@ -6,11 +6,11 @@ import { Explainer } from '../explain/explainer.js'
 import type { ExecutionPath } from '../explain/execution.js'
 import { notesOf, type ModelNote } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
-import { toPath } from '../target/path.js'
 import type { TargetOptions } from '../target/target.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import type { CamOptions } from './cam-options.js'
+import { layerChoice } from './layer-choice.js'
 import { toNativeReshape } from './reshape.js'
 
 /** What {@link FeatureFactorization} has to be told: the layer, and how many concepts. */
@@ -45,21 +45,16 @@ export class FeatureFactorization extends Explainer {
 
   /** @throws GradCamError ERR_INVALID_ARGUMENT, ERR_LAYER_NOT_FOUND, ERR_LAYER_NOT_HOOKABLE, ERR_MODEL_FROZEN */
   constructor(model: Model, options: FeatureFactorizationOptions) {
-    const { layer, concepts = 5, reshape, input, call } = expect.options(options)
+    const { layer, concepts = 5, reshape } = expect.options(options)
     const [path] = expect.strings('layer', [layer], "'features'")
-    const part = toPath(options.part, 'part', 'ERR_INVALID_ARGUMENT')
     expect.integer('concepts', concepts, { min: 1, max: mostConcepts })
-    if (input !== undefined) expect.integer('input', input, { min: 0 })
-    if (call !== undefined) expect.integer('call', call, { min: 0 })
     super(model, {
       layers: [path as string],
       concepts,
       reshape: toNativeReshape(reshape),
       inputGradient: false,
       guided: 'none',
-      ...(input !== undefined && { input }),
-      ...(call !== undefined && { call }),
-      ...(part !== undefined && { part }),
+      ...layerChoice(options),
     })
     this.layer = layer
     this.concepts = concepts

@@ -19,7 +19,7 @@ import {
 } from './arguments.js'
 import type { Option, Values } from './command.js'
 import { inputFlags, readInputs, readPath, readTarget, targetHelp, type InputFlag } from './model-inputs.js'
-import { methodFlags, parseMethodSettings, readLayerSettings } from './method-settings.js'
+import { methodFlags, parseMethodSettings } from './method-settings.js'
 import { labelsOf, modelFlags, chooseModel, sayWhereFound, weightsOf, type ModelChoice } from './model-options.js'
 import { largestChunk } from '../queue/task.js'
 import { queueUrl } from './queue-options.js'
@@ -145,10 +145,10 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const layer = single(values, 'layer') ?? null
   if (layer && !methods[method].layered) throw usageError(`${method} takes no --layer. Leave it out.`)
   const reshape = parseReshape(single(values, 'reshape'))
-  const { part = null, call = null } = readLayerSettings(values)
-  for (const [name, value] of Object.entries({ reshape, part, call }))
-    if (value !== null && !methods[method].layered) throw usageError(`${method} takes no --${name}. Leave it out.`)
-  const { part: _part, call: _call, ...settings } = parseMethodSettings(values, [method])
+  for (const name of ['reshape', 'part', 'call'])
+    if (values[name] !== undefined && !methods[method].layered)
+      throw usageError(`${method} takes no --${name}. Leave it out.`)
+  const { part = null, call = null, ...settings } = parseMethodSettings(values, [method])
   const named = single(values, 'preprocess')
   const alpha = readAlpha(single(values, 'alpha') ?? '0.5')
   const write = readWrite(single(values, 'write') ?? 'overlay')

@@ -27,12 +27,12 @@ export interface Drawn {
 export interface FramedImage extends Disposable {
   /** [1, C, H, W], or an array of other dimensions */
   readonly input: Tensor
+  /** Makes what the model was given an image, [1, 3, H, W] in [0, 1], for the caller to dispose; null where it is not one. */
+  readonly shown: (() => Tensor) | null
   /**
    * @param map [1, 1, h, w] over the whole input
    * @param kinds 'overlay' lies over the image; every other one is the map in grey
    */
-  /** What the model was given, as an image [1, 3, H, W] in [0, 1]; null where that is not one. For the caller to dispose. */
-  readonly shown: () => Tensor | null
   readonly draw: (map: Tensor, kinds: readonly string[]) => Promise<Drawn>
 }
 
@@ -73,7 +73,7 @@ export async function frameFile(
       return await drawOverImage(map, kinds, { id: file, image, framing: framing ?? wholeOf(input) })
     return await drawOverImage(map, kinds, { id: file, image: pixelsOf(input, preprocess), framing: wholeOf(input) })
   }
-  const shown = () => (image ? shownOf(input, preprocess) : null)
+  const shown = image && (() => shownOf(input, preprocess))
   return { input, shown, draw, [Symbol.dispose]: () => input.dispose() }
 }
 

@@ -14,7 +14,7 @@ import { readRecord, recordPath, writeRecord } from './precision-memory.js'
 /** Explains the inputs of a call by a pass. */
 export type ExplainBy = (pass: Pass, signal: AbortSignal | undefined) => Promise<Run<Value>>
 
-/** What is measured in this process, or was, by the path of its record: replicas of a model measure once, and choose alike. */
+/** What is read or measured in this process, or was, by the path of its record: replicas of a model measure once, and choose alike. */
 const measurements = new Map<string, Promise<Measurement>>()
 
 /** The trials; or why these inputs give nothing to choose by, which is not kept. */
@@ -106,20 +106,25 @@ export class PrecisionChooser implements Disposable {
     const measure = async (): Promise<Measurement> => await this.#measure(exact, explain, signal)
     if (!canBeKept) return this.#toChoice(await measure(), false)
     const path = recordPath({ fingerprint, device, plan: this.#plan, shapes: imageShapes })
-    const record = measurements.has(path) ? null : await readRecord(path)
-    if (record) return choosePrecision(record.trials, this.#limit, true)
-    const [measurement, isFirst] = await measureOnce(path, measure, signal)
-    if (isFirst && 'trials' in measurement && measurement.trials.every(({ timedOut = false }) => !timedOut))
-      await writeRecord(path, {
-        fingerprint,
-        layers: this.#plan.layers,
-        methods: this.#plan.methods ?? [],
-        shapes: imageShapes,
-        images: shapes[0]?.[0] ?? 1,
-        measured: new Date().toISOString(),
-        trials: measurement.trials,
-      })
-    return this.#toChoice(measurement, !isFirst)
+    let isNew = false
+    const readOrMeasure = async (): Promise<Measurement> => {
+      const record = await readRecord(path)
+      if (record) return record
+      isNew = true
+      const measurement = await measure()
+      if ('trials' in measurement && measurement.trials.every(({ timedOut = false }) => !timedOut))
+        await writeRecord(path, {
+          fingerprint,
+          layers: this.#plan.layers,
+          methods: this.#plan.methods ?? [],
+          shapes: imageShapes,
+          images: shapes[0]?.[0] ?? 1,
+          measured: new Date().toISOString(),
+          trials: measurement.trials,
+        })
+      return measurement
+    }
+    return this.#toChoice(await once(path, readOrMeasure, signal), !isNew)
   }
 
   #toChoice(measurement: Measurement, remembered: boolean): PrecisionChoice {
@@ -158,17 +163,17 @@ export class PrecisionChooser implements Disposable {
 const nothingToChoose = (why: string): PrecisionChoice => ({ dtype: null, why, trials: [], remembered: false })
 
 /** What a measurement under way or done gave, else that of `measure`. An abort of another call is not this one's. */
-async function measureOnce(
+async function once(
   path: string,
   measure: () => Promise<Measurement>,
   signal: AbortSignal | undefined,
-): Promise<readonly [measurement: Measurement, isFirst: boolean]> {
+): Promise<Measurement> {
   for (;;) {
     const under = measurements.get(path)
     if (!under) break
     const found = await under.catch(() => null)
     signal?.throwIfAborted()
-    if (found && 'trials' in found) return [found, false]
+    if (found && 'trials' in found) return found
   }
   const measuring = measure()
   measurements.set(path, measuring)
@@ -176,7 +181,7 @@ async function measureOnce(
   try {
     const measurement = await measuring
     isKept = 'trials' in measurement
-    return [measurement, true]
+    return measurement
   } finally {
     if (!isKept) measurements.delete(path)
   }

@@ -30,14 +30,19 @@ function describeSize(size: ModelInputSize): string {
 }
 
 /** The spatial sizes of the first image, volume or signal that a model takes, where its file fixes them; null where it does not. */
-export function fixedSpatialSizes(inputs: readonly ModelInput[] | null): readonly number[] | null {
-  const [, , ...sizes] = inputs?.find(({ shape }) => shape.length > 2 && shape.length < 6)?.shape ?? []
-  const fixed = sizes.filter((size) => typeof size === 'number')
-  return sizes.length > 0 && fixed.length === sizes.length ? fixed : null
-}
+export const fixedSpatialSizes = (inputs: readonly ModelInput[] | null): readonly number[] | null =>
+  fixedSizes(inputs, ({ length }) => length > 2 && length < 6)
 
 /** [height, width] of the images that a model takes, where its file fixes them; null where it does not. */
-export function fixedImageSize(inputs: readonly ModelInput[] | null): readonly [number, number] | null {
-  const [, , height, width] = inputs?.find(({ shape }) => shape.length === 4)?.shape ?? []
-  return typeof height === 'number' && typeof width === 'number' ? [height, width] : null
+export const fixedImageSize = (inputs: readonly ModelInput[] | null): readonly [number, number] | null =>
+  fixedSizes(inputs, ({ length }) => length === 4) as readonly [number, number] | null
+
+/** Those of the first input that has so many dimensions. */
+function fixedSizes(
+  inputs: readonly ModelInput[] | null,
+  fits: (shape: ModelInput['shape']) => boolean,
+): readonly number[] | null {
+  const [, , ...sizes] = inputs?.find(({ shape }) => fits(shape))?.shape ?? []
+  const fixed = sizes.filter((size) => typeof size === 'number')
+  return sizes.length > 0 && fixed.length === sizes.length ? fixed : null
 }

@@ -18,8 +18,7 @@ export function gridFeatures(size: readonly number[], cell?: readonly number[]):
   const elements = sizes.reduce((product, n) => product * n, 1)
   if (elements > mostPixels) throw invalid('size', `at most ${mostPixels} elements`, size)
   const cells = cell === undefined ? sizes.map((n) => Math.ceil(n / 8)) : expect.list('cell', cell, isLength, 'numbers')
-  if (cells.length !== sizes.length || sizes.length === 0)
-    throw invalid('cell', `a size for each of ${sizes.length} dimensions`, cell)
+  if (cells.length !== sizes.length) throw invalid('cell', `a size for each of ${sizes.length} dimensions`, cell)
   const ids = new BigInt64Array(elements)
   const at = sizes.map(() => 0)
   for (let i = 0; i < elements; i++) {

@@ -6,6 +6,7 @@ import { expect, invalid, toList } from '../base/check.js'
 import { disposeExplained, ofPart, type ExplainOptions, type Run } from '../explain/explained.js'
 import { Explainer } from '../explain/explainer.js'
 import { toExecutionPlan, type Execution } from '../explain/execution.js'
+import { scorePlan } from '../explain/score-pass.js'
 import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { inParts } from '../base/in-parts.js'
 import { joinWarnings } from '../explain/warnings.js'
@@ -104,14 +105,7 @@ export class InputPerturbation extends Explainer {
     const { baseline = 0 } = given as OcclusionOptions
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
       throw invalid('baseline', 'a finite number or a Tensor', baseline)
-    super(model, {
-      layers: [],
-      input,
-      scoresOnly: true,
-      inputGradient: false,
-      guided: 'none',
-      ...toExecutionPlan(execution === undefined ? {} : { execution }),
-    })
+    super(model, { ...scorePlan(input), ...toExecutionPlan(execution === undefined ? {} : { execution }) })
     this.method = method
     this.#options = given
     this.#batchSize = batchSize

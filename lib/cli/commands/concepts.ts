@@ -5,21 +5,23 @@ import { pickLayer } from '../../cam/pick-layer.js'
 import { FeatureFactorization } from '../../cam/feature-factorization.js'
 import { conceptColor, drawConcepts } from '../../images/draw-concepts.js'
 import { saveEncoded } from '../../images/save-image.js'
-import type { ScriptModule } from '../../model/script-module.js'
 import { Tensor } from '../../tensor/tensor.js'
 import { reshapeOption, single, svgOption, trustOption, usageError, wholeNumber } from '../arguments.js'
-import type { Command } from '../command.js'
+import type { Command, Option } from '../command.js'
 import { describeConcepts, linesOf, type Concept } from '../describe-concepts.js'
 import { preprocessFor, readJob, type ExplainJob } from '../explain-job.js'
 import { frameFile, type FramedImage } from '../framed-image.js'
 import { layerFlags } from '../method-settings.js'
-import { inputFlags, loadInputs, type LoadedInputs } from '../model-inputs.js'
+import { inputFlags, loadInputs } from '../model-inputs.js'
 import { loadChoice, modelFlags } from '../model-options.js'
 import { nameOutputs } from '../output-files.js'
 import { preprocessOption } from '../preprocess-option.js'
 import { command as explain } from './explain.js'
 
 const usual = 5
+
+/** Options that mean the same as for `gradcam explain`. */
+const shared = explain.options as Readonly<Record<'model' | 'out' | 'labels' | 'device', Option>>
 
 export const command: Command = {
   usage: 'IMAGE… --model FILE --out DIR [options]',
@@ -30,9 +32,9 @@ export const command: Command = {
     'Nothing is random: the same images give the same concepts. All images are one batch.',
   ].join('\n'),
   options: {
-    model: explain.options['model'] as Command['options'][string],
+    model: shared.model,
     ...modelFlags,
-    out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },
+    out: shared.out,
     layer: {
       type: 'string',
       multiple: true,
@@ -44,8 +46,8 @@ export const command: Command = {
     ...layerFlags,
     reshape: reshapeOption,
     ...preprocessOption,
-    labels: explain.options['labels'] as Command['options'][string],
-    device: explain.options['device'] as Command['options'][string],
+    labels: shared.labels,
+    device: shared.device,
     ...trustOption,
     ...svgOption,
     json: { type: 'boolean', help: 'print what concepts.json holds' },
@@ -86,7 +88,7 @@ async function findConcepts(job: ExplainJob, count: number, of: string | undefin
     })
     using found = await factorization.explain(inputs.with(batch), of === undefined ? {} : { of })
     const concepts = describeConcepts(model, found, job.labels)
-    return await write(job, { model, inputs, framed, concepts, layer, maps: found.maps, why: found.whyUnscored })
+    return await write(job, { framed, concepts, layer, maps: found.maps, why: found.whyUnscored })
   } finally {
     for (const one of framed) one[Symbol.dispose]()
   }
@@ -95,8 +97,6 @@ async function findConcepts(job: ExplainJob, count: number, of: string | undefin
 async function write(
   job: ExplainJob,
   found: {
-    readonly model: ScriptModule
-    readonly inputs: LoadedInputs
     readonly framed: readonly FramedImage[]
     readonly concepts: readonly Concept[]
     readonly layer: string
@@ -112,7 +112,7 @@ async function write(
   const most = concepts.map((concept) => concept.most)
   const files: string[] = []
   for (const [i, one] of framed.entries()) {
-    using shown = one.shown() as Tensor
+    using shown = (one.shown as () => Tensor)()
     using own = maps.narrow(0, i, 1)
     const file = outputs.path(i, variant, 'concepts')
     await saveEncoded(await drawConcepts(shown, own, { legend, most }), file)
@@ -138,8 +138,7 @@ function requireOneSize(framed: readonly FramedImage[], names: readonly string[]
   const [first] = framed as readonly [FramedImage]
   const expected = first.input.shape.slice(1).join('x')
   for (const [i, { input, shown }] of framed.entries()) {
-    using drawable = shown()
-    if (drawable === null || input.shape.length !== 4)
+    if (shown === null || input.shape.length !== 4)
       throw usageError(`'${names[i]}' is not an image: concepts are drawn over images.`)
     const size = input.shape.slice(1).join('x')
     if (size !== expected)

@@ -33,7 +33,7 @@ int gradcam_old_dladdr(const void* address, void* info);
 __attribute__((visibility("hidden"))) int gradcam_dladdr(const void* address, void* info) __asm__("dladdr");
 int gradcam_dladdr(const void* address, void* info) { return gradcam_old_dladdr(address, info); }
 
-// Newer ones (glibc 2.29) leave out the handler of errors in mathematics, which nobody sets.
+// Newer ones (glibc 2.29) do not call an error handler of the program's own (matherr), which Node.js does not have.
 #define GRADCAM_OLD_FUNCTION(name, parameters, arguments)                                \
   __asm__(".symver gradcam_old_" #name "," #name "@GLIBC_2.2.5");                        \
   double gradcam_old_##name parameters;                                                  \

@@ -71,8 +71,9 @@ class Model {
   virtual const c10::FunctionSchema& forward_schema() const = 0;
   // The operators that its code may call, by qualified name, each once: "aten::conv2d".
   virtual std::vector<std::string> operators() const = 0;
-  // What tells it from other models: see fingerprint_of.
-  virtual std::string fingerprint() const = 0;
+  // What tells it from other models, see fingerprint_of: the first call reads all parameters. Like a run, it belongs to
+  // one thread at a time.
+  virtual std::string fingerprint() = 0;
   virtual HookRegistry& hooks() = 0;
   // What its inputs may be. `run` and passes refuse others.
   virtual const InputContract& contract() const = 0;

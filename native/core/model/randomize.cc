@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "core/base/mix_bits.h"
+
 namespace gradcam {
 
 namespace jit = torch::jit;
@@ -15,14 +17,6 @@ namespace {
 bool within(const std::string& path, const std::string& module) {
   return module.empty() || path == module ||
          (path.size() > module.size() && path[module.size()] == '.' && path.starts_with(module));
-}
-
-// Generators of neighbouring seeds give unrelated numbers only if the seeds' bits differ well (the finalizer of
-// MurmurHash3).
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
-  x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ULL;
-  return x ^ (x >> 33);
 }
 
 // Normal numbers with the mean and standard deviation of the values that they replace.
@@ -66,7 +60,8 @@ bool randomize_parameters(jit::Module& module, const std::vector<std::string>& p
   for (size_t i = 0; i < parameters.size(); ++i) {
     const auto& [value, slots, chosen] = parameters[i];
     if (!chosen || value.numel() == 0) continue;
-    const auto drawn = drawn_like(value, mix(mix(seed + 1) + i));
+    // Generators of neighbouring seeds give unrelated numbers only if the seeds' bits differ well.
+    const auto drawn = drawn_like(value, mix_bits(mix_bits(seed + 1) + i));
     for (const auto& [object, index] : slots) object->setSlot(index, drawn);
   }
   return true;

@@ -14,6 +14,7 @@
 #include "core/memory/caching_allocator.h"
 #include "core/split/split_graph.h"
 #include "core/split/split_ops.h"
+#include "fingerprint.h"
 #include "frozen_layers.h"
 #include "loop_checks.h"
 #include "max_pool_rewrite.h"
@@ -128,6 +129,11 @@ std::vector<std::string> TorchScriptModel::operators() const {
     if (const auto* with_graph = jit::tryToGraphFunction(*function))
       for_each_node(with_graph->graph()->block(), [&](jit::Node* node) { names.insert(node->kind().toQualString()); });
   return {names.begin(), names.end()};
+}
+
+std::string TorchScriptModel::fingerprint() {
+  if (!fingerprint_) fingerprint_ = fingerprint_of(module_, operators());
+  return *fingerprint_;
 }
 
 IValue TorchScriptModel::run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) {

@@ -8,7 +8,6 @@
 
 #include "core/hooks/trampolines.h"
 #include "core/split/split_cache.h"
-#include "fingerprint.h"
 #include "model.h"
 #include "module_state.h"
 
@@ -33,7 +32,7 @@ class TorchScriptModel final : public Model {
   std::optional<at::ScalarType> dtype() const override { return dtype_; }
   const c10::FunctionSchema& forward_schema() const override { return schema_; }
   std::vector<std::string> operators() const override;
-  std::string fingerprint() const override { return fingerprint_of(module_, operators()); }
+  std::string fingerprint() override;
   HookRegistry& hooks() override { return hooks_; }
   const InputContract& contract() const override { return contract_; }
 
@@ -66,6 +65,7 @@ class TorchScriptModel final : public Model {
   bool frozen_ = false;
   CodeFacts code_;
   std::optional<ModuleState> state_;
+  std::optional<std::string> fingerprint_;
   SplitCache splits_;
 };
 

@@ -5,13 +5,15 @@
 #include <string>
 #include <utility>
 
+#include "core/rescale/linear_graph.h"
+
 namespace gradcam {
 
 namespace ag = torch::autograd;
 
 namespace {
 
-// Base names of autograd nodes: "Add" is AddBackward0.
+// Base names of autograd nodes: "Add" is AddBackward0. Those that moves_elements is true of copy, too.
 struct Row {
   std::string_view node;
   Treatment treatment;
@@ -21,7 +23,7 @@ constexpr auto kCopies = Treatment::copies;
 constexpr auto kShares = Treatment::shares;
 constexpr auto kActivation = Treatment::activation;
 
-constexpr std::array<Row, 112> kTable = {{
+constexpr std::array<Row, 54> kTable = {{
     {"Convolution", Treatment::weighted},
     {"ConvolutionOverrideable", Treatment::weighted},
     {"Addmm", Treatment::weighted},
@@ -80,64 +82,6 @@ constexpr std::array<Row, 112> kTable = {{
     {"AdaptiveMaxPool3D", kCopies},
     {"Max", kCopies},
     {"Amax", kCopies},
-    {"Where", kCopies},
-    {"MaskedFill", kCopies},
-    {"MaskedSelect", kCopies},
-    {"View", kCopies},
-    {"UnsafeView", kCopies},
-    {"ReshapeAlias", kCopies},
-    {"AsStrided", kCopies},
-    {"Alias", kCopies},
-    {"Clone", kCopies},
-    {"ToCopy", kCopies},
-    {"LazyClone", kCopies},
-    {"T", kCopies},
-    {"Transpose", kCopies},
-    {"Permute", kCopies},
-    {"Squeeze", kCopies},
-    {"Unsqueeze", kCopies},
-    {"Expand", kCopies},
-    {"Repeat", kCopies},
-    {"Cat", kCopies},
-    {"Stack", kCopies},
-    {"Slice", kCopies},
-    {"Select", kCopies},
-    {"Narrow", kCopies},
-    {"Split", kCopies},
-    {"UnsafeSplit", kCopies},
-    {"SplitWithSizes", kCopies},
-    {"UnsafeSplitWithSizes", kCopies},
-    {"Unbind", kCopies},
-    {"Chunk", kCopies},
-    {"Diagonal", kCopies},
-    {"Flip", kCopies},
-    {"Roll", kCopies},
-    {"Rot90", kCopies},
-    {"Unfold", kCopies},
-    {"Im2Col", kCopies},
-    {"Tril", kCopies},
-    {"Triu", kCopies},
-    {"Index", kCopies},
-    {"UnsafeIndex", kCopies},
-    {"IndexSelect", kCopies},
-    {"Gather", kCopies},
-    {"Take", kCopies},
-    {"PixelShuffle", kCopies},
-    {"PixelUnshuffle", kCopies},
-    {"ChannelShuffle", kCopies},
-    {"ConstantPadNd", kCopies},
-    {"ReflectionPad1D", kCopies},
-    {"ReflectionPad2D", kCopies},
-    {"ReflectionPad3D", kCopies},
-    {"ReplicationPad1D", kCopies},
-    {"ReplicationPad2D", kCopies},
-    {"ReplicationPad3D", kCopies},
-    {"UpsampleNearest1D", kCopies},
-    {"UpsampleNearest2D", kCopies},
-    {"UpsampleNearest3D", kCopies},
-    {"UpsampleNearestExact1D", kCopies},
-    {"UpsampleNearestExact2D", kCopies},
-    {"UpsampleNearestExact3D", kCopies},
 }};
 
 // Names of the operators whose calls are kept, as they record the nodes above.
@@ -180,7 +124,7 @@ Treatment treatment_of(const ag::Node& node) {
   if (end == std::string::npos) return Treatment::none;
   const auto base = std::string_view(name).substr(0, end);
   const auto row = std::find_if(kTable.begin(), kTable.end(), [&](const auto& one) { return one.node == base; });
-  if (row == kTable.end()) return Treatment::none;
+  if (row == kTable.end()) return moves_elements(base) ? Treatment::copies : Treatment::none;
   // A product of two activations, or a quotient: neither is a sum with fixed coefficients.
   if ((base == "Mul" && leads_on(node, 0) && leads_on(node, 1)) || (name == "DivBackward0" && leads_on(node, 1)) ||
       (base == "Div" && name != "DivBackward0" && name != "DivBackward1"))

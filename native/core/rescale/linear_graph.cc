@@ -19,16 +19,8 @@ namespace ag = torch::autograd;
 
 namespace {
 
-// Operators that are linear in all their tensor arguments, except those that RescaleRecorder has found to be equal in
-// both runs (indices, masks). Base names of autograd nodes: "Add" is AddBackward0.
-constexpr std::array<std::string_view, 78> kLinear = {
-    "Add",
-    "Sub",
-    "Rsub",
-    "Neg",
-    "Sum",
-    "Mean",
-    "Cumsum",
+// See moves_elements.
+constexpr std::array<std::string_view, 58> kMoving = {
     "Where",
     "MaskedFill",
     "MaskedSelect",
@@ -64,7 +56,6 @@ constexpr std::array<std::string_view, 78> kLinear = {
     "Rot90",
     "Unfold",
     "Im2Col",
-    "Col2Im",
     "Tril",
     "Triu",
     "Index",
@@ -72,7 +63,6 @@ constexpr std::array<std::string_view, 78> kLinear = {
     "IndexSelect",
     "Gather",
     "Take",
-    "Trace",
     "PixelShuffle",
     "PixelUnshuffle",
     "ChannelShuffle",
@@ -83,17 +73,32 @@ constexpr std::array<std::string_view, 78> kLinear = {
     "ReplicationPad1D",
     "ReplicationPad2D",
     "ReplicationPad3D",
-    "AvgPool2D",
-    "AvgPool3D",
-    "AdaptiveAvgPool2D",
-    "AdaptiveAvgPool3D",
-    "MkldnnAdaptiveAvgPool2D",
     "UpsampleNearest1D",
     "UpsampleNearest2D",
     "UpsampleNearest3D",
     "UpsampleNearestExact1D",
     "UpsampleNearestExact2D",
     "UpsampleNearestExact3D",
+};
+
+// Sums with fixed coefficients. They and what moves_elements are linear in all their tensor arguments, except those
+// that RescaleRecorder has found to be equal in both runs (indices, masks). Base names of autograd nodes: "Add" is
+// AddBackward0.
+constexpr std::array<std::string_view, 20> kSums = {
+    "Add",
+    "Sub",
+    "Rsub",
+    "Neg",
+    "Sum",
+    "Mean",
+    "Cumsum",
+    "Col2Im",
+    "Trace",
+    "AvgPool2D",
+    "AvgPool3D",
+    "AdaptiveAvgPool2D",
+    "AdaptiveAvgPool3D",
+    "MkldnnAdaptiveAvgPool2D",
     "UpsampleLinear1D",
     "UpsampleBilinear2D",
     "UpsampleTrilinear3D",
@@ -143,6 +148,8 @@ bool is_fixed(const ag::Node& node) {
 
 }  // namespace
 
+bool moves_elements(std::string_view node) { return std::find(kMoving.begin(), kMoving.end(), node) != kMoving.end(); }
+
 bool is_linear(const ag::Node& node) {
   const auto name = node.name();
   if (name == "torch::autograd::AccumulateGrad" || name == "torch::autograd::CopyBackwards" ||
@@ -158,7 +165,7 @@ bool is_linear(const ag::Node& node) {
   if (name == "DivBackward1") return true;                // by a number; division that rounds has another node
   for (const auto& product : kProducts)
     if (product.name == base) return !(has_edge(node, product.first) && has_edge(node, product.last));
-  return std::find(kLinear.begin(), kLinear.end(), base) != kLinear.end();
+  return moves_elements(base) || std::find(kSums.begin(), kSums.end(), base) != kSums.end();
 }
 
 void require_linear_or_ruled(const Tensor& score) {
