@@ -226,7 +226,9 @@ export function checkSameJob(before: JobSpec, now: JobSpec): void {
     const name = key as keyof JobSpec
     // A copy of the model elsewhere is the same model.
     if (name === 'model') return modelChanges(old.model, current.model)
-    return isDeepStrictEqual(old[name], current[name]) ? [] : [difference(name, old[name], current[name])]
+    // What was not given is null in a new specification, and missing from one of an earlier version that lacked the field.
+    const [was, is] = [old[name] ?? null, current[name] ?? null]
+    return isDeepStrictEqual(was, is) ? [] : [difference(name, old[name], current[name])]
   })
   if (changes.length > 0)
     throw new GradCamError('ERR_JOB_CHANGED', `This is not the job that is to be resumed; ${changes.join('; ')}.`, {
