@@ -45,15 +45,15 @@ void parallel_for(int64_t begin, int64_t end, int64_t grain, c10::function_ref<v
   auto bytes = part_bytes().narrow(0, 0, parts);
   const auto* first = static_cast<const char*>(bytes.const_data_ptr());
   auto iterator = at::TensorIterator::nullary_op(bytes);
+  // Made before it is given: what it captures is written here and read by the other threads.
+  const auto run_parts = [&](char** data, const int64_t*, int64_t columns, int64_t rows) {
+    take();
+    const int64_t part = data[0] - first, elements = columns * rows;
+    work(begin + count * part / parts, begin + count * (part + elements) / parts);
+    give();
+  };
   give();
-  iterator.for_each(
-      [&](char** data, const int64_t*, int64_t columns, int64_t rows) {
-        take();
-        const int64_t part = data[0] - first, elements = columns * rows;
-        work(begin + count * part / parts, begin + count * (part + elements) / parts);
-        give();
-      },
-      /*grain_size=*/1);
+  iterator.for_each(run_parts, /*grain_size=*/1);
   take();
 }
 
