@@ -40,8 +40,13 @@ const settingProperties: Readonly<Record<string, Schema>> = {
   composite: { description: methodOptions.composite.help },
   low: { description: methodOptions.low.help },
   high: { description: methodOptions.high.help },
-  window: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
-  stride: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
+  // Without a type, for which a validator would make an array of a number.
+  window: {
+    description: `[height, width], [depth, height, width], [length], or a number: ${methodOptions.window.help}`,
+  },
+  stride: {
+    description: `[height, width], [depth, height, width], [length], or a number: ${methodOptions.stride.help}`,
+  },
   smooth: {
     type: 'object',
     properties: { samples: { ...runs, description: methodOptions.samples.help } },
