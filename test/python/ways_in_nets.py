@@ -327,7 +327,9 @@ def every_case():
         yield name, script(m), [z], values
 
     m, mask = Guided().eval(), seeded((1, 1, 16, 24), 4).sigmoid()
-    yield "guided", script(m), [x, mask], {"class 1": grad_cam(m, [2.5, x, mask], lambda y: y[:, 1].sum())}
+    others = {"class 1": [2.5, x, mask], "half": [0.5, x, mask], "class 1 masked": [2.5, x, mask * 0.5 + 0.25]}
+    maps = {name: grad_cam(m, inputs, lambda y: y[:, 1].sum()) for name, inputs in others.items()}
+    yield "guided", script(m), [x, mask], maps
 
     yield "mixed", script(Mixed().eval().half()), [x], {}
     yield "elsewhere", script(Elsewhere().eval()), [x], {}
