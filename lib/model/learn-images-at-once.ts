@@ -12,8 +12,11 @@ import { runOnce } from './run-once.js'
 /** How many images a model runs on that does not run on one. */
 export interface FixedImages {
   readonly images: number
-  /** Whether each row of the output is of its own image alone, so that copies of an image may stand in for others. */
-  readonly independent: boolean
+  /**
+   * Whose each row of the output is: of its image alone ('own'), so that copies of an image may stand in for others; of the other
+   * images, too ('mixed'); or not to be told, since two runs differ ('random').
+   */
+  readonly rows: 'own' | 'mixed' | 'random'
 }
 
 /**
@@ -45,7 +48,7 @@ export async function learnImagesAtOnce(
   error?: unknown,
 ): Promise<boolean> {
   const found = await findImagesAtOnce(model, inputs, error)
-  if (!found?.independent) return false
+  if (found?.rows !== 'own') return false
   const { handle } = model
   // A run that was started beside this one may have told it already, and fails for the same reason.
   if (handle.imagesAtOnce().max !== found.images) {
@@ -158,7 +161,8 @@ async function tryCount(
     const same = await run(copies.values)
     if (rowTables(same, images).length === 0 || (alone !== null && shapesOf(same) !== alone)) return null
     using changed = withOtherLast(copies.values, images)
-    return { images, independent: isRowByRow(same, await run(changed.values), images) }
+    if (isRowByRow(same, await run(changed.values), images)) return { images, rows: 'own' }
+    return { images, rows: isSameOutput(same, await run(copies.values), images) ? 'mixed' : 'random' }
   } catch (error) {
     if (error instanceof GradCamError) return null
     throw error
@@ -218,6 +222,15 @@ function isRowByRow(same: Value, changed: Value, images: number): boolean {
     depends ||= !isNear(after.at(-1) as Float64Array, first)
   }
   return depends
+}
+
+/** Whether two runs of the same images gave the same. */
+function isSameOutput(some: Value, other: Value, images: number): boolean {
+  const others = rowTables(other, images)
+  return rowTables(some, images).every((table, i) => {
+    const [before, after] = [rowValues(table, images), rowValues(others[i] as Tensor, images)]
+    return before.every((row, k) => isNear(after[k] as Float64Array, row))
+  })
 }
 
 function rowValues(table: Tensor, images: number): Float64Array[] {

@@ -1,9 +1,11 @@
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
-import type { Value } from '../tensor/values.js'
+import { tidy } from '../tensor/tidy.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 import { expectedInput, hasChannelsLast } from './expected-input.js'
 import { findImagesAtOnce, isAboutSizes } from './learn-images-at-once.js'
 import { toPositional, type Model } from './model.js'
+import { runOnce } from './run-once.js'
 
 /**
  * The error for inputs that the model does not run on: LibTorch's own error, with the shapes of the inputs, and what to do
@@ -29,7 +31,8 @@ export async function refusedInput(
   if (
     mayBeOrder &&
     shape.length === 4 &&
-    hasChannelsLast(model, at, [...shape.slice(0, 1), ...shape.slice(2), shape[1] ?? 1])
+    hasChannelsLast(model, at, [...shape.slice(0, 1), ...shape.slice(2), shape[1] ?? 1]) &&
+    (await runsWithChannelsLast(model, given, at))
   )
     return refuse(
       'Its own code moves the channels of [N, H, W, C], and was given [N, C, H, W]: export it without that step, or give tensors [N, H, W, C].',
@@ -42,7 +45,11 @@ export async function refusedInput(
   if (fixed)
     return new GradCamError(
       'ERR_BATCH_SIZE',
-      `The model runs on ${fixed.images} images at a time, and not on one, and what it returns for an image depends on the others: ${text}`,
+      `The model runs on ${fixed.images} images at a time, and not on one, and ${
+        fixed.rows === 'random'
+          ? 'two runs of it differ, so that it cannot be told whether an image depends on the others'
+          : 'what it returns for an image depends on the others'
+      }: ${text}`,
       {
         remedy:
           'Its code holds that number: export it with a batch of any size, by torch.jit.script, or by torch.export with a dynamic batch. ' +
@@ -55,6 +62,19 @@ export async function refusedInput(
     given.length > 1
       ? 'Sizes in the model do not fit one of these: give each the size that the model was exported or trained for.'
       : 'Sizes in the model do not fit this one: give the size that it was exported or trained for.',
+  )
+}
+
+/** Whether the model runs on the same images as [N, H, W, C]. */
+async function runsWithChannelsLast(model: Model, given: readonly Value[], at: number): Promise<boolean> {
+  using turned = tidy(() => (given[at] as Tensor).permute([0, 2, 3, 1]).contiguous())
+  const inputs = given.map((value, i) => (i === at ? turned : value))
+  return await runOnce(model, inputs).then(
+    (output) => {
+      disposeValue(output)
+      return true
+    },
+    () => false,
   )
 }
 

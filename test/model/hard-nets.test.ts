@@ -240,6 +240,13 @@ test('mixed-three: images that depend on each other are not filled up with copie
   t.regex(stdout, /runs on 3 images at a time/)
 })
 
+test('random-three: what two runs differ in is not laid to the other images', async (t) => {
+  using model = await nets.load('random-three')
+  const error = await t.throwsAsync<GradCamError>(() => pickLayer(model, [1, 3, 16, 24]))
+  t.is(error.code, 'ERR_BATCH_SIZE')
+  t.regex(error.message, /runs on 3 images at a time, and not on one, and two runs of it differ/)
+})
+
 test('candidates: as many rows for any number of images are not rows of images', async (t) => {
   using model = await nets.load('candidates')
   using cam = new Cam(model, { layers: ['last'] })

@@ -96,6 +96,13 @@ class MixedThree(OfThree):
         return y * (1 + y.mean(0, keepdim=True))
 
 
+class RandomThree(OfThree):
+    """The same with dropout, of which each run draws another mask."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.dropout(x, 0.5, True))
+
+
 class Candidates(Encoder):
     """Three rows for the first image, whatever comes after it, as the candidates of a detector are."""
 
@@ -236,6 +243,8 @@ def every_case():
 
     m = MixedThree(False).eval()
     yield "mixed-three", torch.jit.trace(m, x, check_trace=False), [x], {"gradcam": part_cam(m, "last", [x]).relu()}
+    m = RandomThree(False).eval()
+    yield "random-three", torch.jit.trace(m, x, check_trace=False), [x], {}
     yield "candidates", torch.jit.trace(Candidates().eval(), x[:1]), [x], {}
 
     m = Normalised(2).eval()

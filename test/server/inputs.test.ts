@@ -154,3 +154,16 @@ test.serial('gradcam serve --input', async (t) => {
   t.is(two.code, 2)
   t.regex(two.stderr, /--input goes with one model/)
 })
+
+test.serial('the window of a request has a number for each spatial dimension, or one for all', async (t) => {
+  using model = await guided.load('guided')
+  const [x, mask] = guided.inputs('guided') as [Tensor, Tensor]
+  const image = npyOf(x.slice(0, 0, 1))
+  const { address } = await listening(t, { models: { guided: { model, preprocess, inputs: [2.5, null, mask] } } })
+  const occluded = (window: unknown): Promise<Response> =>
+    ask(address, image, { method: 'occlusion', target: 1, settings: { window, stride: 4 } })
+  const [square, sides, wide] = await Promise.all([8, [8, 8], [8, 12]].map((window) => explained(t, occluded(window))))
+  t.deepEqual(square?.maps[0]?.values, sides?.maps[0]?.values)
+  t.notDeepEqual(wide?.maps[0]?.values, sides?.maps[0]?.values)
+  for (const window of [[8, 8, 8], [8], 0, 'eight']) await refused(t, occluded(window), 400, 'ERR_INVALID_ARGUMENT')
+})
