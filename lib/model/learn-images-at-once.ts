@@ -106,7 +106,9 @@ async function tryCounts(model: Model, given: readonly Value[]): Promise<FixedIm
   try {
     const output = await runOnce(model, one.values)
     alone = shapesOf(output)
-    counts = [...new Set(tablesOf(output).map(({ shape }) => shape[0] ?? 1))].filter((rows) => rows > 1)
+    counts = [...new Set(tablesOf(output).map(({ shape }) => shape[0] ?? 1))].filter(
+      (rows) => rows > 1 && rows <= mostCopies,
+    )
     disposeValue(output)
   } catch (error) {
     if (!(error instanceof GradCamError) || !isAboutSizes(error.message)) return null
@@ -122,7 +124,7 @@ async function tryCounts(model: Model, given: readonly Value[]): Promise<FixedIm
 /** Counts of images that files are traced with, the most usual ones first. */
 const usualCounts = [2, 4, 8, 16, 3, 32]
 
-/** The most copies that are tried of an image: a size in an error may be anything. */
+/** The most copies that are tried of an image: a size in an error, or the rows of a detector, may be anything. */
 const mostCopies = 64
 
 /** The counts that sizes in an error suggest: the sizes, and what divides the first one of a shape. */
