@@ -15,7 +15,9 @@ export type { MapValues } from './images/draw-map.js'
 export { BatchExplanation, BatchFailure, type BatchResult, type TopClass } from './batch/result.js'
 export { FileSource, type FileSourceOptions } from './jobs/file-source.js'
 export { FolderSink } from './jobs/folder-sink.js'
-export { FolderStore, readJobSpec, type FolderStoreOptions } from './jobs/folder-store.js'
+export { BucketSink } from './jobs/bucket-sink.js'
+export { BucketStore } from './jobs/bucket-store.js'
+export { FolderStore, type FolderStoreOptions } from './jobs/folder-store.js'
 export type { JobClaim, JobEntry, JobExplainer, JobPlan, JobSource, JobStore, ResultSink } from './jobs/job.js'
 export type {
   FileDigest,
@@ -27,7 +29,7 @@ export type {
   WrittenFile,
 } from './jobs/job-line.js'
 export { checkSameJob, makeJobSpec, type JobInput, type JobSpec, type JobSpecOptions } from './jobs/job-spec.js'
-export { readManifest } from './jobs/manifest.js'
+export { readJobSpec, readManifest } from './jobs/read-job.js'
 export { ModelExplainer, type ModelExplainerOptions } from './jobs/model-explainer.js'
 export { runJob } from './jobs/run-job.js'
 export type { JobProgress, JobStart, JobWarning, RunJobOptions } from './jobs/run-job.js'

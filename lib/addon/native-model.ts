@@ -50,6 +50,10 @@ export interface ModelHandle {
   /** What `forward` takes, in order. `takesObject`: a dict or a named tuple. */
   arguments(): NativeArgument[]
   forward(inputs: readonly NativeValue[], ticket: number): Promise<NativeValue>
+  /** How many images the model takes at a time: `max` may be Infinity. */
+  imagesAtOnce(): { min: number; max: number }
+  /** Tells the model that it runs on that many images at a time, and on no other number: see Model in native/core/model/model.h. */
+  takeAtOnce(images: number, ticket: number): Promise<boolean>
   addHook(kind: HookKind, path: string, hook: (...values: NativeValue[]) => NativeValue): number
   removeHook(id: number): void
   checkLayer(path: string): void

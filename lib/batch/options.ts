@@ -62,8 +62,8 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   /** What is done to images, not to tensors: a preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
   /**
-   * Inputs explained in one pass, where their shapes are the same. 8 by default; halved when memory runs out, or the
-   * model does not take as many. 1 for a model that does not take images independently, as a first probe shows.
+   * Inputs explained in one pass, where their shapes are the same. By default 8, or as many of the batches that a model takes
+   * whose batch has a fixed size; halved when memory runs out, or the model does not take as many. 1 for a model that does not take images independently, as a first probe shows.
    */
   batchSize?: number
   /**
@@ -125,7 +125,7 @@ export function readSettings<Extra>(
 ): BatchSettings<Extra> {
   expect.options(options)
   const { at } = readOtherInputs(options.inputs)
-  const batchSize = whole(options, 'batchSize', 8)
+  const batchSize = whole(options, 'batchSize', usualBatch(model))
   return {
     signal: expect.signal(options.signal),
     target: options.target ?? 'argmax',
@@ -144,6 +144,12 @@ export function readSettings<Extra>(
     finish: options.finish === undefined ? undefined : expect.function('finish', options.finish),
     sha256: expect.boolean('sha256', options.sha256 ?? false),
   }
+}
+
+/** A batch of this package's choice is of as many images as the model takes at a time, so that none is filled up with copies. */
+function usualBatch(model: Model): number {
+  const { min, max } = model.handle.imagesAtOnce()
+  return min === max ? min * Math.ceil(8 / min) : 8
 }
 
 function whole(options: object, name: keyof ExplainAllOptions, fallback: number): number {

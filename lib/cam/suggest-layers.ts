@@ -9,7 +9,8 @@ import { checkModel, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
 import { hasChannelsLast } from '../model/expected-input.js'
 import { inputsAtOnce } from '../model/images-at-once.js'
-import { isFloating, observeLayers, type LayerOutput } from '../model/observe-layers.js'
+import { orAtOnce } from '../model/learn-images-at-once.js'
+import { isFloating, observeGiven, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
 import type { Target } from '../target/target.js'
@@ -55,15 +56,25 @@ export async function observeAndSuggest(
   inputs: Value | readonly Value[],
   options: SuggestOptions,
 ): Promise<{ readonly observed: readonly LayerOutput[]; readonly suggestions: LayerSuggestion[] }> {
-  const { input: at = 0, target, ...call } = expect.options(options)
-  expect.integer('input', at, { min: 0 })
-  using all = inputsAtOnce(model, inputs)
-  const { values } = all
+  const { input = 0 } = expect.options(options)
+  expect.integer('input', input, { min: 0 })
+  return await orAtOnce(model, inputs, async () => {
+    using all = inputsAtOnce(model, inputs)
+    return await observeAndSuggestFor(model, all.values, options)
+  })
+}
+
+/** @param values inputs with as many images as the model takes at a time */
+async function observeAndSuggestFor(
+  model: Model,
+  values: readonly Value[],
+  { input: at = 0, target, ...call }: SuggestOptions,
+): Promise<{ readonly observed: readonly LayerOutput[]; readonly suggestions: LayerSuggestion[] }> {
   const input = values[at]
   const given = input instanceof Tensor ? input.shape : []
   const [n = 1, h = 1, w = 1, c = 1] = given
   const shape = hasChannelsLast(model, at, given) ? [n, c, h, w] : given
-  const observed = await observeLayers(model, values, call)
+  const observed = await observeGiven(model, values, call)
   return { observed, suggestions: await suggestFrom({ model, inputs: values, target, options: call }, observed, shape) }
 }
 

@@ -64,6 +64,17 @@ export function parseSize(text: string, name = 'size'): [number, number] {
   return [height, width]
 }
 
+/** One number for all spatial dimensions, or a number for each: HxW, DxHxW for volumes. */
+export function parseLengths(text: string, name: string): number | readonly number[] {
+  const lengths = integers(text)
+  if (lengths.length === 0 || lengths.length > 3 || lengths.some((length) => length < 1))
+    throw usageError(
+      `--${name} requires height and width in pixels, e.g. 32x32, DxHxW for volumes, or one number for all dimensions, not "${text}".`,
+    )
+  const [only] = lengths
+  return lengths.length === 1 && only !== undefined ? only : lengths
+}
+
 /** A value of --reshape: a name, or JSON. */
 export function parseReshape(text: string | undefined): PlainReshape | null {
   if (text === undefined) return null

@@ -37,7 +37,7 @@ export interface BatchCall {
   /** How `--preprocess` was given. */
   readonly preprocessName: string
   readonly devices: readonly string[]
-  readonly batchSize: number
+  readonly batchSize: number | null
   /** Null for the default. */
   readonly maxPixels: number | null
   /** Whether images may be SVG. */
@@ -102,7 +102,11 @@ export const batchOptions: Readonly<Record<string, Option>> = {
     value: 'D',
     help: 'cpu (the default), cuda, cuda:N or auto; several with commas, or cpu:2, load the model once for each',
   },
-  batch: { type: 'string', value: 'N', help: 'images explained in one pass; 8 by default' },
+  batch: {
+    type: 'string',
+    value: 'N',
+    help: 'images explained in one pass; by default 8, or as many as fill the batches of a model whose batch has a fixed size',
+  },
   'max-pixels': {
     type: 'string',
     value: 'N',
@@ -193,7 +197,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
     inputs: readInputs(values),
     preprocessName: named ?? (weights?.preprocess ? 'its weights were published' : 'imagenet'),
     devices,
-    batchSize: readCount(values, 'batch') ?? 8,
+    batchSize: readCount(values, 'batch'),
     maxPixels: readCount(values, 'max-pixels'),
     svg: values['svg'] === true,
     trust: readTrust(values).trust,

@@ -97,8 +97,8 @@ function bar(): View {
     total: (inputs) => drawn?.setTotal(inputs),
     line({ line, ...counts }) {
       if ('error' in line && failures.length < listed) failures.push(failureText(line))
-      const failed = counts.failed > 0 ? `  ${counts.failed} failed` : ''
-      drawn?.update(counts.explained + counts.failed, `${rate?.(counts)}${failed}`)
+      const failed = counts.failed > 0 ? [`${counts.failed.toLocaleString('en')} failed`] : []
+      drawn?.update(counts.explained + counts.failed, [...(rate ? [rate(counts)] : []), ...failed])
     },
     stop: () => drawn?.stop(),
     summary(summary, out) {

@@ -11,6 +11,7 @@ import { recordsOf } from '../explain/precision-memory.js'
 import { ScorePass } from '../explain/score-pass.js'
 import type { MethodSettings } from '../methods/options.js'
 import { inputsAtOnce, shapeAtOnce } from '../model/images-at-once.js'
+import { orAtOnce } from '../model/learn-images-at-once.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
 import { whyNone } from '../cam/reached-layers.js'
 import { observeAndSuggest, spatialSizes, type LayerSuggestion } from '../cam/suggest-layers.js'
@@ -66,9 +67,9 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
   try {
     using model = await loadChoice(question, loading)
     const own = inputSizesOf(model)
-    const given = question.shape ?? sizes ?? own
-    if (!given) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
-    const shapeOf = (expected: ExpectedInput): readonly number[] => question.shape ?? inputShape(given, expected)
+    const sizesGiven = question.shape ?? sizes ?? own
+    if (!sizesGiven) throw usageError(`Give the size of the input that ${file} takes, e.g. --size 224x224.`)
+    const shapeOf = (expected: ExpectedInput): readonly number[] => question.shape ?? inputShape(sizesGiven, expected)
     using inputs = await loadInputs(model, question.inputs, (expected) =>
       preprocessAt(model.weights, spatialSizes(shapeOf(expected))),
     )
@@ -76,13 +77,16 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
     manualSeed(0)
     const { dtype } = inputs.expected
     using noise = noiseOf(shape, dtype)
-    using atOnce = inputsAtOnce(model, inputs.with(noise))
+    const given = inputs.with(noise)
+    const forwardOnce = async (): Promise<number> => {
+      using atOnce = inputsAtOnce(model, given)
+      return await fastest(async () => disposeValue(await model.forward<Value>(atOnce.values)))
+    }
+    const forwardMs = await orAtOnce(model, given, forwardOnce).catch(async (error: unknown) => {
+      throw await refusedInput(error, model, given, inputs.at)
+    })
+    using atOnce = inputsAtOnce(model, given)
     const all = atOnce.values
-    const forwardMs = await fastest(async () => disposeValue(await model.forward<Value>(all))).catch(
-      async (error: unknown) => {
-        throw await refusedInput(error, model, all, inputs.at)
-      },
-    )
     const modules = model.namedModules()
     const [root] = modules
     const parameters = root?.parameters ?? 0

@@ -4,10 +4,10 @@ import { makeMapExplainers } from '../methods/map-explainer.js'
 import type { MapExplainer, MethodFailure, MethodMap, MethodMaps } from '../methods/method-maps.js'
 import type { MethodSettings } from '../methods/options.js'
 import type { MapCondition } from '../explain/condition.js'
-import { inputsAtOnce } from '../model/images-at-once.js'
 import type { Model } from '../model/model.js'
+import { observeLayers } from '../model/observe-layers.js'
 import { Tensor } from '../tensor/tensor.js'
-import { disposeValue, type Value } from '../tensor/values.js'
+import { disposeValue } from '../tensor/values.js'
 import type { BatchTarget } from '../batch/target.js'
 import { outputPart } from '../target/top-classes.js'
 import { toPath } from '../target/path.js'
@@ -176,11 +176,10 @@ export class ImageExplainer implements Disposable {
 
   /** Tells an error of a method from an input that the model does not run on. */
   async #requireInput(input: Tensor): Promise<void> {
-    using all = inputsAtOnce(this.model, this.#options.inputs.with(input))
-    const output = await this.model.forward<Value>(all.values).catch(async (cause: unknown) => {
-      throw await refusedInput(cause, this.model, all.values, this.#options.inputs.at)
+    const all = this.#options.inputs.with(input)
+    await observeLayers(this.model, all).catch(async (cause: unknown) => {
+      throw await refusedInput(cause, this.model, all, this.#options.inputs.at)
     })
-    disposeValue(output)
   }
 
   /** The same as `dispose()`: for `using`. */

@@ -2,7 +2,7 @@ import { methodOptions, type MethodOption, type MethodOptionName, type MethodSet
 import { readMethodSettings } from '../methods/settings.js'
 import type { MethodName } from '../methods/table.js'
 import { GradCamError } from '../base/errors.js'
-import { choice, parseSize, single, usageError, wholeNumber } from './arguments.js'
+import { choice, parseLengths, parseSize, single, usageError, wholeNumber } from './arguments.js'
 import type { Option, Values } from './command.js'
 import { readPath } from './model-inputs.js'
 
@@ -44,8 +44,8 @@ export function parseMethodSettings(values: Values, methods: readonly MethodName
     composite: single(values, 'composite'),
     low: readNumbers(values, 'low'),
     high: readNumbers(values, 'high'),
-    window: readSize(values, 'window'),
-    stride: readSize(values, 'stride'),
+    window: readLengths(values, 'window'),
+    stride: readLengths(values, 'stride'),
     ...readNoise(values, methods),
     ...readLayerSettings(values),
   }
@@ -121,4 +121,10 @@ function readNumbers(values: Values, name: string): number | readonly number[] |
 function readSize(values: Values, name: string): readonly [number, number] | undefined {
   const text = single(values, name)
   return text === undefined ? undefined : parseSize(text, name)
+}
+
+/** A number for every dimension, or one for each: HxW, DxHxW or L. */
+function readLengths(values: Values, name: string): number | readonly number[] | undefined {
+  const text = single(values, name)
+  return text === undefined ? undefined : parseLengths(text, name)
 }

@@ -3,6 +3,7 @@ import { GradCamError } from '../base/errors.js'
 import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
 import type { Model } from '../model/model.js'
 import { loadInputFile } from '../batch/input-file.js'
+import { placeInputs as inOrder } from '../methods/other-inputs.js'
 import { checkBatchTarget, targetOf, type BatchTarget } from '../batch/target.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
 import { parseTarget } from '../target/labels.js'
@@ -105,24 +106,23 @@ export function readInputs(values: Values): InputFlag[] {
 export function placeInputs(model: Model, flags: readonly InputFlag[]): (string | number | boolean | null)[] | null {
   if (flags.length === 0) return null
   const { names } = expectedInput(model)
-  const placed = new Map<number, string | number | boolean>()
-  for (const { name, value } of flags) {
-    const at = /^\d+$/.test(name) ? Number(name) : names.indexOf(name)
-    if (at < 0 || at >= names.length)
-      throw usageError(`--input: the model has no input '${name}'; it has ${names.join(', ')}.`)
-    if (placed.has(at)) throw usageError(`--input: '${names[at]}' is given twice.`)
-    placed.set(at, value)
+  const placed = placeByName(names, flags)
+  const images = placed.indexOf(null)
+  const missing = placed.findIndex((value, i) => value === null && i !== images)
+  if (missing >= 0)
+    throw usageError(`--input: '${names[missing]}' comes before another input, so it has to be given, too.`)
+  return placed
+}
+
+function placeByName(names: readonly string[], flags: readonly InputFlag[]): (string | number | boolean | null)[] {
+  try {
+    return inOrder(
+      names,
+      flags.map(({ name, value }) => [name, value] as const),
+    )
+  } catch (error) {
+    throw error instanceof GradCamError ? usageError(`--input: ${error.message}`) : error
   }
-  const images = names.findIndex((_, i) => !placed.has(i))
-  if (images < 0)
-    throw usageError(`--input names all inputs of the model, ${names.join(', ')}: none is left for the images.`)
-  const count = Math.max(images, ...placed.keys()) + 1
-  return Array.from({ length: count }, (_, i) => {
-    const value = placed.get(i)
-    if (value === undefined && i !== images)
-      throw usageError(`--input: '${names[i]}' comes before another input, so it has to be given, too.`)
-    return value ?? null
-  })
 }
 
 /** The model's inputs besides the images, loaded. */

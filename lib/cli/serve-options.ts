@@ -20,7 +20,7 @@ import {
 } from './arguments.js'
 import { fixedSizeOf, readDevices } from './batch-options.js'
 import type { Option, Values } from './command.js'
-import { readPath } from './model-inputs.js'
+import { inputFlags, readInputs, readPath, type InputFlag } from './model-inputs.js'
 import { chooseModel, labelsOf, modelFlags, weightsOf, type ModelChoice } from './model-options.js'
 import { readPreprocessing, usualPreprocess } from './preprocess-option.js'
 
@@ -33,6 +33,7 @@ export interface ModelCall {
   readonly layer: string | undefined
   readonly reshape: NonNullable<ReturnType<typeof parseReshape>> | undefined
   readonly part: readonly (string | number)[] | undefined
+  readonly inputs: readonly InputFlag[]
 }
 
 /** What `gradcam serve` was asked for. */
@@ -84,6 +85,10 @@ export const serveOptions: Readonly<Record<string, Option>> = {
     type: 'string',
     value: 'NAME|N',
     help: 'which tensor of --layer, where that returns several, as for explain',
+  },
+  input: {
+    ...inputFlags.input,
+    help: 'another input of the model, as for explain, which requests may replace: only where one model is served',
   },
   device: {
     type: 'string',
@@ -142,6 +147,9 @@ export async function readServeCall(values: Values): Promise<ServeCall> {
   const part = readPath(values, 'part') ?? undefined
   if (part !== undefined && names.some((name) => layers(name) === undefined))
     throw usageError('--part goes with --layer, for each model: a layer that is chosen by itself returns one tensor.')
+  const inputs = readInputs(values)
+  if (inputs.length > 0 && names.length > 1)
+    throw usageError('--input goes with one model: serve a model with several inputs by itself.')
   const weights = perModel(values, 'weights', names)
   const models: ModelCall[] = []
   for (const [name, file] of files) {
@@ -162,6 +170,7 @@ export async function readServeCall(values: Values): Promise<ServeCall> {
       layer: layers(name),
       reshape,
       part,
+      inputs,
     })
   }
   const seconds = wholeNumber(values, 'deadline', 1)

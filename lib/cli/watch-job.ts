@@ -77,10 +77,12 @@ function bar(): View {
       const { explained, failed, inputs, listed } = progress
       drawn ??= progressBar(process.stderr, explained + failed)
       if (listed) drawn.setTotal(inputs)
-      drawn.update(
-        explained + failed,
-        [rate(progress), counted(workers, 'worker'), ...(failed > 0 ? [`${failed} failed`] : [])].join('  '),
-      )
+      const speed = rate(progress)
+      drawn.update(explained + failed, [
+        ...(speed === '' ? [] : [speed]),
+        counted(workers, 'worker'),
+        ...(failed > 0 ? [`${failed.toLocaleString('en')} failed`] : []),
+      ])
     },
     stop: () => drawn?.stop(),
   }

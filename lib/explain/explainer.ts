@@ -3,6 +3,7 @@ import type { NativeExplained, PassPlan } from '../addon/native-pass.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { takesAtOnce } from '../model/images-at-once.js'
+import { learnImagesAtOnce, orAtOnce } from '../model/learn-images-at-once.js'
 import { checkModel, type Model } from '../model/model.js'
 import type { Target, TargetOptions } from '../target/target.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -148,7 +149,9 @@ export abstract class Explainer implements Disposable {
     { signal, onProgress }: WatchedOptions,
   ): Promise<Run<Output>> {
     if (typeof target !== 'function') {
-      const { output, ...found } = await by.explain(inputs, target, { signal, onProgress })
+      const { output, ...found } = await orAtOnce(this.model, inputs, () =>
+        by.explain(inputs, target, { signal, onProgress }),
+      )
       return { ...found, model: this.model, output: output as Output }
     }
     using pass = by.fork()
@@ -177,7 +180,9 @@ export abstract class Explainer implements Disposable {
   /** Whether several copies of the inputs may run in one batch: see `Pass.runsInBatches`. */
   protected async runsInBatches(inputs: Value | readonly Value[], signal: AbortSignal | undefined): Promise<boolean> {
     this.assertOpen()
-    return await this.#pass.runsInBatches(inputs, signal)
+    const several = await orAtOnce(this.model, inputs, () => this.#pass.runsInBatches(inputs, signal))
+    // As many rows for one image as for two may be those of the number that its code holds.
+    return several || (await learnImagesAtOnce(this.model, inputs))
   }
 
   /** One forward, and a backward for each of the top `k` classes. */
@@ -186,8 +191,17 @@ export abstract class Explainer implements Disposable {
     k: number,
     options: CallOptions & TargetOptions,
   ): Promise<Run<Value>[]> {
-    const { signal } = expect.options(options)
+    expect.options(options)
     this.assertOpen()
+    return await orAtOnce(this.model, inputs, () => this.#runTop(inputs, k, options))
+  }
+
+  async #runTop(
+    inputs: Value | readonly Value[],
+    k: number,
+    options: CallOptions & TargetOptions,
+  ): Promise<Run<Value>[]> {
+    const { signal } = options
     if (!takesAtOnce(this.model, inputs))
       return await explainTopInParts(async (target) => await this.run<Value>(inputs, { target, signal }), k, options.of)
     const explain = async (pass: Pass, stop: AbortSignal | undefined): Promise<Run<Value>> =>

@@ -17,7 +17,10 @@ export class BucketSink implements ResultSink {
   readonly #folder: BucketFolder
   #spec: SinkSpec = { write: [], alpha: 0.5 }
 
-  /** @param url s3://bucket/prefix */
+  /**
+   * @param url s3://bucket/prefix: see {@link BucketStore}
+   * @throws GradCamError ERR_INVALID_ARGUMENT
+   */
   constructor(url: string) {
     if (!isObjectUrl(url)) throw invalid('url', 'an address such as s3://bucket/prefix', url)
     this.#folder = new BucketFolder(url)

@@ -37,7 +37,11 @@ export class BucketStore implements JobStore {
   #release: () => Promise<void> = async () => {}
   #lost: AbortSignal | null = null
 
-  /** @param url s3://bucket/prefix */
+  /**
+   * @param url s3://bucket/prefix. Credentials, region and endpoint come by the usual chain of the AWS SDK, the optional peer
+   *   `@aws-sdk/client-s3`, which is loaded when the store is first used.
+   * @throws GradCamError ERR_INVALID_ARGUMENT
+   */
   constructor(
     url: string,
     private readonly options: FolderStoreOptions = {},

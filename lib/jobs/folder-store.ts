@@ -97,7 +97,7 @@ export class FolderStore implements JobStore {
     const queued = await isQueued(folder)
     if (queued && !options.queue) throw queueIsAtWork(folder)
     const hasResults = await hasLines(folder)
-    const before = queued || hasResults ? await readJobSpec(folder) : null
+    const before = queued || hasResults ? await readFolderSpec(folder) : null
     if (before && !options.resume) throw jobExists(folder)
     if (before) checkSameJob(before, spec)
     return { before, isNew: !queued && !hasResults }
@@ -212,7 +212,7 @@ function isQueued(folder: string): Promise<boolean> {
  *
  * @throws GradCamError ERR_FILE_UNREADABLE for a damaged job.json, ERR_JOB_VERSION for one of a later version
  */
-export async function readJobSpec(folder: string): Promise<JobSpec | null> {
+export async function readFolderSpec(folder: string): Promise<JobSpec | null> {
   const path = jobPath(expect.path('folder', folder))
   const text = await readOwn(path)
   if (text === null) return null

@@ -20,7 +20,7 @@ export function manifestPath(folder: string): string {
  * @returns nothing where there is no manifest
  * @throws GradCamError ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT
  */
-export async function* readManifest(folder: string): AsyncGenerator<JobLine, undefined> {
+export async function* readFolderManifest(folder: string): AsyncGenerator<JobLine, undefined> {
   const seen = new Set<string>()
   const file = await openToRead(manifestPath(expect.path('folder', folder))).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
@@ -45,7 +45,7 @@ export async function* readManifest(folder: string): AsyncGenerator<JobLine, und
 
 /** Whether a folder holds a manifest with anything in it. */
 export async function hasLines(folder: string): Promise<boolean> {
-  for await (const _ of readManifest(folder)) return true
+  for await (const _ of readFolderManifest(folder)) return true
   return false
 }
 
@@ -121,7 +121,7 @@ export async function pruneManifest(folder: string, options: PruneOptions): Prom
   const done = new Map<string, boolean>()
   let changed = 0
   const copy = async (file: FileHandle): Promise<void> => {
-    for await (const lines of inGroups(readManifest(folder), lookedAtOnce)) {
+    for await (const lines of inGroups(readFolderManifest(folder), lookedAtOnce)) {
       const kept = await Promise.all(lines.map((line) => isKept(folder, line, options)))
       changed += lines.filter((line, i) => !('error' in line) && !kept[i]).length
       const left = lines.filter((_, i) => kept[i])

@@ -3,6 +3,7 @@ import { gridFeatures } from '../perturbation/grid.js'
 import { InputPerturbation } from '../perturbation/input-perturbation.js'
 import type { PerturbationExplanation } from '../perturbation/perturbation-explanation.js'
 import type { MethodSettings } from './options.js'
+import { requireLengths } from './spatial-lengths.js'
 import { toPositional, type Model } from '../model/model.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
@@ -26,6 +27,7 @@ export function ablateGrid(
   return {
     explain: async (inputs, options) => {
       const images = toPositional(model, inputs)[input]
+      requireLengths(model, images, cell === undefined ? {} : { window: cell }, input)
       const [, , ...sizes] = images instanceof Tensor ? images.shape : []
       using features = gridFeatures(sizes.length === 0 ? [1, 1] : sizes, cell)
       using explainer = new InputPerturbation(model, { method: 'feature-ablation', features, baseline, input })

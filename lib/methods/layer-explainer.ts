@@ -2,6 +2,7 @@ import { Cam } from '../cam/cam.js'
 import type { CamFailure } from '../cam/cam-explanation.js'
 import { camMethods, type CamMethod } from '../cam/cam-methods.js'
 import { takesAtOnce } from '../model/images-at-once.js'
+import { learnImagesAtOnce } from '../model/learn-images-at-once.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, shareValue, type Value } from '../tensor/values.js'
@@ -69,10 +70,12 @@ export function ofLayers(
         for (const target of targets) yield await this.explain(images, { target, onProgress })
         return
       }
-      const output = await cam.forward<Value>(given.inputs)
+      let output: Value | undefined
+      let explained = 0
       try {
+        output = await cam.forward<Value>(given.inputs)
         for (const target of targets) {
-          const explained = await cam.backward<Value>(target, { onProgress })
+          const found = await cam.backward<Value>(target, { onProgress })
           const { failures } = cam
           const maps = eachBut(failures).map(([layer, method]) =>
             toMap(layer, method, cam.get(layer, method), {
@@ -81,8 +84,12 @@ export function ofLayers(
             }),
           )
           const { precision } = cam.execution
-          yield { output: shareValue(output), ...explained, maps, failures, ...(precision && { precision }) }
+          explained++
+          yield { output: shareValue(output), ...found, maps, failures, ...(precision && { precision }) }
         }
+      } catch (error) {
+        if (explained > 0 || !(await learnImagesAtOnce(cam.model, given.inputs, error))) throw error
+        for (const target of targets) yield await this.explain(images, { target, onProgress })
       } finally {
         disposeValue(output)
       }

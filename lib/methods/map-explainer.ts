@@ -12,6 +12,7 @@ import type { MapExplainer } from './method-maps.js'
 import { pickSettings, type MethodSettings } from './options.js'
 import { readOtherInputs } from './other-inputs.js'
 import { single, type Attributing } from './single-explainer.js'
+import { withLengthsOf } from './spatial-lengths.js'
 import { checkMethodNames, methods, type MethodInfo, type MethodName } from './table.js'
 
 type Maker = (
@@ -71,12 +72,12 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
 }
 
 const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
-  occlusion: (model, settings) =>
-    new InputPerturbation(model, {
-      method: 'occlusion',
-      ...pickSettings(settings, ['window', 'stride', 'baseline']),
-      ...at(settings),
-    }),
+  occlusion: (model, settings) => {
+    const own = pickSettings(settings, ['window', 'stride', 'baseline'])
+    const { input } = at(settings)
+    const explainer = new InputPerturbation(model, { method: 'occlusion', ...own, input })
+    return withLengthsOf(explainer, model, own, input)
+  },
   // By default every element would be a feature, which takes a run for each pixel and channel.
   'feature-ablation': (model, settings) => ablateGrid(model, settings, at(settings).input),
   rise: (model, settings) =>

@@ -27,8 +27,9 @@ export interface MethodSettings {
   readonly samples?: number
   readonly sigma?: number
   readonly smooth?: Smoothing
-  readonly window?: readonly number[]
-  readonly stride?: readonly number[]
+  /** For each spatial dimension: [height, width], [depth, height, width] of volumes, [length] of signals; a number is for all. */
+  readonly window?: number | readonly number[]
+  readonly stride?: number | readonly number[]
   readonly masks?: number
   readonly segments?: number
   /** See `AttentionMapOptions`. */
@@ -187,10 +188,15 @@ export const methodOptions = {
   window: {
     of: ['occlusion', 'feature-ablation'],
     otherwise: 'an eighth of the image',
-    help: 'what is covered at a time, in pixels',
+    help: 'what is covered at a time, in pixels; DxHxW for volumes, L for signals, one number for a square or cube',
     flag: 'HxW',
   },
-  stride: { of: ['occlusion'], otherwise: 'half the window', help: 'how far the window moves', flag: 'HxW' },
+  stride: {
+    of: ['occlusion'],
+    otherwise: 'half the window',
+    help: 'how far the window moves, in the same dimensions',
+    flag: 'HxW',
+  },
   features: {
     of: ['feature-ablation', ...ofFeatures],
     otherwise: 'every element by itself, or superpixels',

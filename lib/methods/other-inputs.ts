@@ -1,4 +1,5 @@
 import { expect, invalid, toList } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
 import type { Value } from '../tensor/values.js'
 
@@ -42,4 +43,32 @@ export function withImages({ at, values }: OtherInputs, images: Tensor): { input
       for (const each of made) each.dispose()
     },
   }
+}
+
+/**
+ * Inputs that are given by their names, or positions, in the order of the model, with null where the images go: the first that is
+ * not given.
+ *
+ * @param names of all inputs of the model
+ * @param images where the images go, where that is known
+ * @throws GradCamError ERR_INVALID_ARGUMENT
+ */
+export function placeInputs<Given>(
+  names: readonly string[],
+  given: readonly (readonly [name: string, value: Given])[],
+  images?: number,
+): (Given | null)[] {
+  const refuse = (text: string): GradCamError => new GradCamError('ERR_INVALID_ARGUMENT', text)
+  const placed = new Map<number, Given>()
+  for (const [name, value] of given) {
+    const at = /^\d{1,6}$/.test(name) ? Number(name) : names.indexOf(name)
+    if (at < 0 || at >= names.length) throw refuse(`The model has no input '${name}'; it has ${names.join(', ')}.`)
+    if (placed.has(at)) throw refuse(`The input '${names[at]}' is given twice.`)
+    if (at === images) throw refuse(`The input '${names[at]}' is that of the images, and cannot be given.`)
+    placed.set(at, value)
+  }
+  const free = images ?? names.findIndex((_, i) => !placed.has(i))
+  if (free < 0) throw refuse(`All inputs of the model are given, ${names.join(', ')}: none is left for the images.`)
+  const count = Math.max(free, ...placed.keys()) + 1
+  return Array.from({ length: count }, (_, i) => placed.get(i) ?? null)
 }

@@ -1,6 +1,6 @@
 import { checkBound, readComposite } from '../attribution/composites.js'
 import { checkSmoothing, type Smoothing } from '../attribution/smoothing.js'
-import { expect, invalid } from '../base/check.js'
+import { expect, invalid, toList } from '../base/check.js'
 import { toNativeReshape, type Reshape } from '../cam/reshape.js'
 import { checkPrecision, checkPrecisionError } from '../explain/execution.js'
 import { GradCamError } from '../base/errors.js'
@@ -42,8 +42,8 @@ const settings: Readonly<Record<SettingName, Setting>> = {
     check: (name, value) => expect.number(name, value, { min: 0 }),
   },
   smooth: { of: methodOptions.smooth.of, check: checkSmooth },
-  window: { of: methodOptions.window.of, check: (name, value) => expect.size(name, value) },
-  stride: { of: methodOptions.stride.of, check: (name, value) => expect.size(name, value) },
+  window: { of: methodOptions.window.of, check: checkLengths },
+  stride: { of: methodOptions.stride.of, check: checkLengths },
   masks: { of: methodOptions.masks.of, check: expect.count },
   tokens: { of: methodOptions.tokens.of, check: (name, value) => expect.size(name, value) },
   skip: { of: methodOptions.skip.of, check: (name, value) => expect.integer(name, value, { min: 0 }) },
@@ -116,6 +116,18 @@ function checkReshape(name: string, value: unknown): void {
       value,
     )
   }
+}
+
+/** How many dimensions the images have is not known before there is one: see `requireLengths`. */
+function checkLengths(name: string, value: unknown): void {
+  const lengths = toList(value) ?? [value]
+  const isLength = (length: unknown): boolean => Number.isSafeInteger(length) && (length as number) > 0
+  if (lengths.length === 0 || lengths.length > 3 || !lengths.every(isLength))
+    throw invalid(
+      name,
+      'a whole number from 1 on, or one for each spatial dimension: [height, width], [depth, height, width] or [length]',
+      value,
+    )
 }
 
 /** A misspelt name is refused: it comes from a request or a file, which no compiler has checked. */

@@ -3,17 +3,10 @@ import { tidy } from '../tensor/tidy.js'
 import type { Value } from '../tensor/values.js'
 import { toPositional, type Model } from './model.js'
 
-/** `images`, or the nearest number that the model takes at a time: an exported program may fix it. */
-export function imagesAtOnce({ inputs }: Model, images: number): number {
-  let [fewest, most] = [0, Infinity]
-  for (const { shape } of inputs ?? []) {
-    const [batch] = shape
-    if (batch === undefined) continue
-    const { min, max } = typeof batch === 'number' ? { min: batch, max: batch } : batch
-    fewest = Math.max(fewest, min)
-    most = Math.min(most, max)
-  }
-  return Math.min(Math.max(images, fewest), most)
+/** `images`, or the nearest number that the model takes at a time: its file may fix it, or its code may hold it. */
+export function imagesAtOnce({ handle }: Model, images: number): number {
+  const { min, max } = handle.imagesAtOnce()
+  return Math.min(Math.max(images, min), max)
 }
 
 /** The same for the shape of an input, whose first number counts the images. */
@@ -22,7 +15,7 @@ export function shapeAtOnce(model: Model, [images, ...rest]: readonly number[]):
 }
 
 /** How many images inputs have: the first size of their first tensor; undefined where there is none. */
-const imageCount = (values: readonly Value[]): number | undefined =>
+export const imageCount = (values: readonly Value[]): number | undefined =>
   values.find((value): value is Tensor => value instanceof Tensor && value.shape.length > 0)?.shape[0]
 
 /** Whether the model takes as many images at a time as there are. */
@@ -54,11 +47,13 @@ export function inputsAtOnce(model: Model, inputs: Value | readonly Value[]): In
   }
 }
 
-/** Inputs of one image as so many copies of it; null where they are not of one image. */
+/** Inputs with the first of their images alone, or so many copies of it; null where they hold no image. */
 export function inputsInCopies(given: readonly Value[], copies: number): InputsAtOnce | null {
-  if (imageCount(given) !== 1) return null
+  const images = imageCount(given)
+  if (!images) return null
   const made: Tensor[] = []
-  const values = given.map((value) => withRows(value, 1, copies, made))
+  const first = given.map((value) => withRows(value, images, 1, made))
+  const values = first.map((value) => withRows(value, 1, copies, made))
   return {
     values,
     [Symbol.dispose]() {

@@ -90,6 +90,9 @@ export function rememberRows(model: Handled, rows: NativeRows | null): void {
   if (rows) factsOf(model).rows = rows
 }
 
+/** @internal Forgets what a probe found: the model is run on another number of images from now on. */
+export const forgetRows = (model: Handled): void => void (factsOf(model).rows = null)
+
 /** @internal What is known of the rows of a batch; null before the first probe. */
 export const rowsOf = (model: Handled): NativeRows | null => factsOf(model).rows
 

@@ -1,11 +1,11 @@
-import { cancellable, type CallOptions } from '../addon/abort.js'
-import type { NativeValue } from '../addon/native-values.js'
-import { native } from '../addon/native.js'
+import type { CallOptions } from '../addon/abort.js'
 import { expect } from '../base/check.js'
 import { inputsAtOnce } from './images-at-once.js'
-import { checkModel, toPositional, type HookHandle, type Model } from './model.js'
+import { checkModel, type HookHandle, type Model } from './model.js'
+import { orAtOnce } from './learn-images-at-once.js'
+import { runOnce } from './run-once.js'
 import { Tensor } from '../tensor/tensor.js'
-import { disposeValue, unwrapValue, wrapValue, type Value } from '../tensor/values.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 
 /** What one submodule returned in a pass, at the last of its calls. */
 export interface LayerOutput {
@@ -41,6 +41,18 @@ export async function observeLayers(
 ): Promise<LayerOutput[]> {
   checkModel(model)
   expect.options(options)
+  return await orAtOnce(model, inputs, async () => {
+    using all = inputsAtOnce(model, inputs)
+    return await observeGiven(model, all.values, options)
+  })
+}
+
+/** @internal The same for as many images as are given. */
+export async function observeGiven(
+  model: Model,
+  inputs: readonly Value[],
+  options: CallOptions = {},
+): Promise<LayerOutput[]> {
   const seen = new Map<string, LayerOutput>()
   const hooks: HookHandle[] = []
   try {
@@ -55,31 +67,10 @@ export async function observeLayers(
       })
       hooks.push(hook)
     }
-    using all = inputsAtOnce(model, inputs)
-    await runOnce(model, all.values, options)
+    disposeValue(await runOnce(model, inputs, options))
     return [...seen.values()]
   } finally {
     for (const hook of hooks) hook.remove()
-  }
-}
-
-/** A pass, which leaves the model as it was, unlike a forward of its own. */
-async function runOnce(model: Model, inputs: Value | readonly Value[], { signal }: CallOptions): Promise<void> {
-  const pass = native().pass(model.handle, {
-    layers: [],
-    scoresOnly: true,
-    inputGradient: false,
-    guided: 'none',
-    execution: 'hooked',
-  })
-  try {
-    const late = ({ output, kept }: { output: NativeValue; kept: NativeValue }): void =>
-      disposeValue(wrapValue([output, kept]))
-    late(
-      await cancellable(signal, (ticket) => pass.forward(toPositional(model, inputs).map(unwrapValue), ticket), late),
-    )
-  } finally {
-    pass.dispose()
   }
 }
 

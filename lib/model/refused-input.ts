@@ -1,9 +1,11 @@
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
+import { tidy } from '../tensor/tidy.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { expectedInput, hasChannelsLast } from './expected-input.js'
-import { inputsInCopies } from './images-at-once.js'
+import { findImagesAtOnce, isAboutSizes } from './learn-images-at-once.js'
 import { toPositional, type Model } from './model.js'
+import { runOnce } from './run-once.js'
 
 /**
  * The error for inputs that the model does not run on: LibTorch's own error, with the shapes of the inputs, and what to do
@@ -29,7 +31,8 @@ export async function refusedInput(
   if (
     mayBeOrder &&
     shape.length === 4 &&
-    hasChannelsLast(model, at, [...shape.slice(0, 1), ...shape.slice(2), shape[1] ?? 1])
+    hasChannelsLast(model, at, [...shape.slice(0, 1), ...shape.slice(2), shape[1] ?? 1]) &&
+    (await runsWithChannelsLast(model, given, at))
   )
     return refuse(
       'Its own code moves the channels of [N, H, W, C], and was given [N, C, H, W]: export it without that step, or give tensors [N, H, W, C].',
@@ -37,20 +40,41 @@ export async function refusedInput(
   if (cause.code !== 'ERR_TORCH' && cause.code !== 'ERR_INVALID_ARGUMENT') return cause
   if (isMissing(cause, given))
     return refuse('Give every other input, too: the images go to the first that is not given by `input`.')
-  if (!aboutSizes.test(cause.message)) return refuse()
-  const count = await countThatRuns(model, given)
-  if (count !== null)
-    return new GradCamError('ERR_BATCH_SIZE', `The model runs on ${count} images at a time, and not on one: ${text}`, {
-      remedy:
-        'Its code holds that number: export it with a batch of any size, by torch.jit.script, or by torch.export with a dynamic batch. ' +
-        `Explainers take ${count} images at a time, too.`,
-      details: { images: 1, batch: count },
-      cause,
-    })
+  if (!isAboutSizes(cause.message)) return refuse()
+  const fixed = await findImagesAtOnce(model, given, cause)
+  if (fixed)
+    return new GradCamError(
+      'ERR_BATCH_SIZE',
+      `The model runs on ${fixed.images} images at a time, and not on one, and ${
+        fixed.rows === 'random'
+          ? 'two runs of it differ, so that it cannot be told whether an image depends on the others'
+          : 'what it returns for an image depends on the others'
+      }: ${text}`,
+      {
+        remedy:
+          'Its code holds that number: export it with a batch of any size, by torch.jit.script, or by torch.export with a dynamic batch. ' +
+          `Explainers take ${fixed.images} images at a time, too.`,
+        details: { images: 1, batch: fixed.images },
+        cause,
+      },
+    )
   return refuse(
     given.length > 1
       ? 'Sizes in the model do not fit one of these: give each the size that the model was exported or trained for.'
       : 'Sizes in the model do not fit this one: give the size that it was exported or trained for.',
+  )
+}
+
+/** Whether the model runs on the same images as [N, H, W, C]. */
+async function runsWithChannelsLast(model: Model, given: readonly Value[], at: number): Promise<boolean> {
+  using turned = tidy(() => (given[at] as Tensor).permute([0, 2, 3, 1]).contiguous())
+  const inputs = given.map((value, i) => (i === at ? turned : value))
+  return await runOnce(model, inputs).then(
+    (output) => {
+      disposeValue(output)
+      return true
+    },
+    () => false,
   )
 }
 
@@ -65,23 +89,3 @@ function describe(model: Model, given: readonly Value[]): string {
 /** Whether the model has inputs that were not given. */
 const isMissing = ({ message }: GradCamError, given: readonly Value[]): boolean =>
   given.length > 0 && / is missing\.?$/.test(message)
-
-/** Counts of images that files are traced with, the most usual ones first. */
-const usualCounts = [2, 4, 8, 16, 32, 64, 3, 5, 6, 10, 12, 24]
-
-/** Of a model that does not run on one image: how many it runs on, by trying the usual numbers; null where it is none of them. */
-async function countThatRuns(model: Model, given: readonly Value[]): Promise<number | null> {
-  for (const count of usualCounts) {
-    using copies = inputsInCopies(given, count)
-    if (copies === null) return null
-    const output = await model.forward<Value>(copies.values).catch(() => null)
-    if (output === null) continue
-    disposeValue(output)
-    return count
-  }
-  return null
-}
-
-/** What LibTorch says where two sizes do not fit, or one is too small for an operator. */
-const aboutSizes =
-  /size of tensor a|sizes of tensors must match|shapes cannot be multiplied|is invalid for input of size|kernel size can't be greater|output size is too small|padding size should be less|expanded size of the tensor|doesn't match model|split_with_sizes expects|expected input.* to have .* elements/i

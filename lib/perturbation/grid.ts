@@ -8,16 +8,16 @@ const mostPixels = 2 ** 26
  * Boxes of an image, volume or signal as features for feature ablation: elements of one cell have the same integer.
  *
  * @param size of the image, [height, width]; [depth, height, width] of a volume, [length] of a signal
- * @param cell its size in each dimension, an eighth of the whole by default, rounded up; the last ones are cropped
+ * @param cell its size in each dimension, or a number for all; an eighth of the whole by default, rounded up; the last ones are cropped
  * @returns [1, 1, ...size] int64, for the caller to dispose
  * @throws GradCamError ERR_INVALID_ARGUMENT
  */
-export function gridFeatures(size: readonly number[], cell?: readonly number[]): Tensor {
+export function gridFeatures(size: readonly number[], cell?: number | readonly number[]): Tensor {
   const sizes = expect.list('size', size, isLength, 'one to three numbers of elements, such as [height, width]')
   if (sizes.length === 0) throw invalid('size', 'the size of at least one dimension', size)
   const elements = sizes.reduce((product, n) => product * n, 1)
   if (elements > mostPixels) throw invalid('size', `at most ${mostPixels} elements`, size)
-  const cells = cell === undefined ? sizes.map((n) => Math.ceil(n / 8)) : expect.list('cell', cell, isLength, 'numbers')
+  const cells = cell === undefined ? sizes.map((n) => Math.ceil(n / 8)) : cellsOf(cell, sizes.length)
   if (cells.length !== sizes.length) throw invalid('cell', `a size for each of ${sizes.length} dimensions`, cell)
   const ids = new BigInt64Array(elements)
   const at = sizes.map(() => 0)
@@ -35,6 +35,11 @@ export function gridFeatures(size: readonly number[], cell?: readonly number[]):
     }
   }
   return Tensor.from(ids, [1, 1, ...sizes])
+}
+
+function cellsOf(cell: unknown, dimensions: number): readonly number[] {
+  if (isLength(cell)) return Array.from({ length: dimensions }, () => cell)
+  return expect.list('cell', cell, isLength, 'integers from 1 on')
 }
 
 const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0

@@ -231,7 +231,8 @@ export class InputPerturbation extends Explainer {
 
 /** What is covered by default is meant for channels that come first, and so are superpixels and the masks of RISE. */
 function requireOwnWindow(options: InputPerturbationOptions, shape: readonly number[]): void {
-  if (options.method === 'feature-ablation' || (options.method === 'occlusion' && options.window?.length === 3)) return
+  if (options.method === 'feature-ablation' || (options.method === 'occlusion' && toList(options.window)?.length === 3))
+    return
   if ('features' in options && options.features !== undefined) return
   const text = `The channels of the input [${shape.join(', ')}] come last, and ${options.method} takes inputs [N, C, H, W].`
   const remedies: Partial<Record<PerturbationMethod, string>> = {

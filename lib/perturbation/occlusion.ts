@@ -8,11 +8,11 @@ import { WeightedMasks } from './weighted-masks.js'
 export interface OcclusionOptions {
   /**
    * The size of the part that is covered at a time, for the last dimensions of the input; those before them are covered whole.
-   * By default an eighth of each dimension after the channels, rounded up.
+   * A number is for every dimension after the channels. By default an eighth of each of those, rounded up.
    */
-  readonly window?: readonly number[]
-  /** How far the window moves, for the dimensions of `window`; half of it by default, rounded up. */
-  readonly stride?: readonly number[]
+  readonly window?: number | readonly number[]
+  /** How far the window moves, for the dimensions of `window`, or a number for all of them; half of it by default, rounded up. */
+  readonly stride?: number | readonly number[]
   /** The value of covered elements: a number (0 by default), or a tensor that can be expanded to the input. */
   readonly baseline?: Baseline
 }
@@ -36,10 +36,15 @@ function tracksOf(shape: readonly number[], { window, stride }: OcclusionOptions
   const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
   const sizes = shape.slice(1)
   const afterChannels = sizes.length > 1 ? sizes.slice(1) : sizes
-  const chosen = window ?? afterChannels.map((size) => Math.ceil(size / 8))
-  const steps = stride ?? chosen.map((length) => Math.ceil(length / 2))
-  for (const [name, lengths] of Object.entries({ window: chosen, stride: steps }))
-    if (!isLengths(lengths)) throw invalid(name, 'an array of integers from 1 on', lengths)
+  for (const [name, lengths] of Object.entries({ window, stride }))
+    if (lengths !== undefined && !isLengths(toList(lengths) ?? [lengths]))
+      throw invalid(name, 'an integer from 1 on, or an array of them', lengths)
+  const chosen =
+    typeof window === 'number'
+      ? afterChannels.map(() => window)
+      : (window ?? afterChannels.map((n) => Math.ceil(n / 8)))
+  const steps =
+    typeof stride === 'number' ? chosen.map(() => stride) : (stride ?? chosen.map((length) => Math.ceil(length / 2)))
   const whole = sizes.length - chosen.length
   if (whole < 0 || chosen.length === 0 || steps.length !== chosen.length)
     throw refuse(

@@ -1,3 +1,4 @@
+import { GradCamError } from '../base/errors.js'
 import type { CallOptions } from '../addon/abort.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { operators } from '../tensor/operators.js'
@@ -16,7 +17,7 @@ export interface FeatureOptions {
    * batch of 1 or N. By default superpixels for images [N, C, H, W], see {@link superpixels}, and every element for other inputs.
    */
   readonly features?: Tensor
-  /** About how many superpixels an image is divided into, where no features are given; 50 by default. */
+  /** About how many superpixels an image is divided into, where no features are given; 50 by default. Refused for other inputs. */
   readonly segments?: number
   /** Their value when removed: a number (0 by default), or a tensor that can be expanded to the input. */
   readonly baseline?: Baseline
@@ -34,6 +35,12 @@ async function numberFeatures(x: Tensor, options: FeatureOptions, call: CallOpti
   const { features, segments } = options
   if (features !== undefined) checkFeatures(features, x.shape)
   const isImage = x.shape.length === 4 && /float/.test(x.dtype)
+  if (features === undefined && segments !== undefined && !isImage)
+    throw new GradCamError(
+      'ERR_INVALID_ARGUMENT',
+      `\`segments\` is of images [N, C, H, W] of floating-point numbers, and the input is [${x.shape.join(', ')}] ${x.dtype}: its features are single elements, unless \`features\` says others.`,
+      { remedy: 'Leave it out, or give `features`, e.g. of gridFeatures.', details: { shape: x.shape } },
+    )
   using mask =
     features !== undefined
       ? likeInput(features, x)

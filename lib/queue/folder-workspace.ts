@@ -4,11 +4,11 @@ import { makeFoldersBelow, writeWhole } from '../base/write-file.js'
 import { isPartialName, partialFolder, queueFolder } from '../jobs/file-names.js'
 import { unwritable } from '../jobs/file-writer.js'
 import { FolderSink } from '../jobs/folder-sink.js'
-import { readJobSpec } from '../jobs/folder-store.js'
+import { readFolderSpec } from '../jobs/folder-store.js'
 import type { ResultSink } from '../jobs/job.js'
 import type { JobLine } from '../jobs/job-line.js'
 import type { JobSpec } from '../jobs/job-spec.js'
-import { manifestPath, readManifest } from '../jobs/manifest.js'
+import { manifestPath, readFolderManifest } from '../jobs/manifest.js'
 import { readLine } from '../jobs/read-line.js'
 import { isStale } from '../jobs/stale-lines.js'
 import { FolderListing, readTexts } from './folder-listing.js'
@@ -109,11 +109,11 @@ export class FolderWorkspace implements Workspace {
   }
 
   readSpec(): Promise<JobSpec | null> {
-    return readJobSpec(this.out)
+    return readFolderSpec(this.out)
   }
 
   manifest(): AsyncIterable<JobLine> {
-    return readManifest(this.out)
+    return readFolderManifest(this.out)
   }
 
   async finish(lines: AsyncIterable<JobLine>): Promise<void> {

@@ -8,9 +8,9 @@ import { packageRoot } from '../base/paths.js'
 import { writeWhole } from '../base/write-file.js'
 import { defaultMaxPixels } from '../images/index.js'
 import { unwritable } from '../jobs/file-writer.js'
-import { readJobSpec } from '../jobs/folder-store.js'
+import { readFolderSpec } from '../jobs/folder-store.js'
 import type { JobLine } from '../jobs/job-line.js'
-import { readManifest } from '../jobs/manifest.js'
+import { readFolderManifest } from '../jobs/manifest.js'
 import { bundleModules } from './bundle-modules.js'
 import { toIndexRow, toItem, type IndexRow, type Item } from './item.js'
 import { thumbnail, type Thumbnail } from './thumbnail.js'
@@ -69,14 +69,14 @@ export async function writeReport(folder: string, file: string, options: ReportO
   if (onProgress !== undefined) expect.function('onProgress', onProgress)
   const index: IndexRow[] = []
   const lines: JobLine[] = []
-  for await (const line of readManifest(folder)) {
+  for await (const line of readFolderManifest(folder)) {
     index.push(toIndexRow(line))
     lines.push(line)
   }
   if (lines.length === 0)
     throw new GradCamError('ERR_FILE_NOT_FOUND', `'${folder}' holds no results of a job. Check its path.`)
   const pixels = options.thumbnail ?? sizes.find(([most]) => lines.length <= most)?.[1] ?? 160
-  const job = await readJobSpec(folder)
+  const job = await readFolderSpec(folder)
   const title = `gradcam report of ${basename(resolve(folder))}`
   const about = job ? `${job.method} of ${job.model.path}${job.layer === null ? '' : ` at ${job.layer}`}` : ''
   const [before, after] = await page(title, { index, block, about })

@@ -131,6 +131,7 @@ export const modelSchema: Schema = object({
   defaultLayer: nullable(text('The layer of requests that name none')),
   size: list({ type: 'integer' }, '[height, width] that images are framed to'),
   labels: nullable(list({ type: 'string' }, 'The names of the classes')),
+  inputs: list({ type: 'string' }, 'The names of its inputs, in order: what `inputs` of requests may give'),
   notes: list(noteSchema, 'What makes results of the model depend on more than the image'),
 })
 

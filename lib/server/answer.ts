@@ -56,11 +56,11 @@ export interface Answer {
 
 /** Explains an image in the lanes of its model, with as few passes as the methods allow. */
 export async function answerOf(
-  { model, names, layers, targets, top, settings }: Plan,
+  { model, names, layers, targets, top, settings, inputs }: Plan,
   image: DecodedImage,
   signal: AbortSignal,
 ): Promise<Answer> {
-  const keys = laneKeys(names, layers, settings)
+  const keys = laneKeys(names, layers, settings, inputs)
   const found = await Promise.all(
     targets.map(async (target) => ({
       target,

@@ -75,6 +75,7 @@ export function describeModel(served: ServedModel, isDefault: boolean): unknown 
     defaultLayer: layer,
     size: shape.slice(2),
     labels: settings.labels,
+    inputs: served.expected.names,
     notes: served.notes,
   }
 }

@@ -44,6 +44,8 @@ export class Lane {
     explainers: readonly BatchExplainer[],
     private readonly settings: BatchSettings,
     private readonly onBatch: BatchListener,
+    /** Frees what the explainers use besides their models. */
+    private readonly free: () => void = () => {},
   ) {
     this.#batcher = new Batcher(settings.maxBatch)
     const work = {
@@ -89,6 +91,7 @@ export class Lane {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
     this.#batcher.dispose()
     this.#replicas.dispose()
+    this.free()
   }
 
   #pump(): void {

@@ -7,6 +7,8 @@ import { isModel, type Model } from '../model/model.js'
 import { readPreprocess, type Preprocess, type PreprocessInput } from '../preprocess/preprocess.js'
 import type { Reshape } from '../cam/reshape.js'
 import { toPath } from '../target/path.js'
+import { readOtherInputs } from '../methods/other-inputs.js'
+import type { Value } from '../tensor/values.js'
 
 /** A model that a server offers. */
 export interface ServedModelOptions {
@@ -22,6 +24,11 @@ export interface ServedModelOptions {
   readonly reshape?: Reshape | undefined
   /** Which tensor of that layer, where it returns several: see `CamOptions.part`. */
   readonly part?: string | number | readonly (string | number)[] | undefined
+  /**
+   * The model's other inputs, where it has several: all that it takes in order, with null where the image goes. Tensors of one row
+   * are given to each image. Requests may give others in their place. Not disposed by the server.
+   */
+  readonly inputs?: readonly Value[] | undefined
   /** What the file of the model is called: the explorer shows it in the commands that give the same maps. Clients read it. */
   readonly file?: string | undefined
 }
@@ -81,6 +88,7 @@ export interface ServedModelSettings {
   readonly layer: string | null
   readonly reshape: Reshape | undefined
   readonly part: readonly (string | number)[] | undefined
+  readonly inputs: readonly Value[] | undefined
   readonly file: string | null
 }
 
@@ -181,7 +189,7 @@ function readModel(name: string, given: ServedModelOptions | Model): ServedModel
   if (!/^[\w.-]{1,100}$/.test(name))
     throw invalid('models', 'an object whose keys have letters, digits, dots, hyphens and underscores', name)
   const options: ServedModelOptions = isModel(given) ? { model: given } : expect.options(given, `models.${name}`)
-  const { model, labels = null, preprocess = 'imagenet', layer, reshape, part, file } = options
+  const { model, labels = null, preprocess = 'imagenet', layer, reshape, part, inputs, file } = options
   const models: readonly unknown[] = toList(model) ?? [model]
   if (part !== undefined && layer === undefined)
     throw invalid(`models.${name}.part`, 'left out where no layer is named: it is a part of that layer', part)
@@ -195,6 +203,7 @@ function readModel(name: string, given: ServedModelOptions | Model): ServedModel
     layer: layer === undefined ? null : expect.string(`models.${name}.layer`, layer),
     reshape,
     part: toPath(part, `models.${name}.part`, 'ERR_INVALID_ARGUMENT'),
+    inputs: inputs === undefined ? undefined : readOtherInputs(inputs).values,
     file: file === undefined ? null : expect.string(`models.${name}.file`, file),
   }
 }

@@ -7,6 +7,7 @@ import { readMethodSettings } from '../methods/settings.js'
 import { methods, type MethodName } from '../methods/table.js'
 import { parseTarget } from '../target/labels.js'
 import type { TargetData } from '../target/target.js'
+import type { GivenInput, InputsOfRequest } from './asked-inputs.js'
 import { findModel, type ServedModel } from './served-model.js'
 
 /** What a request asks for, as its schema lets it through. */
@@ -18,6 +19,8 @@ export interface Ask {
   readonly of?: readonly (string | number)[]
   readonly top?: number
   readonly settings?: Readonly<Record<string, unknown>>
+  /** Other inputs of the model, by name or position. */
+  readonly inputs?: Readonly<Record<string, GivenInput>>
 }
 
 /** The most maps of one request. */
@@ -32,10 +35,16 @@ export interface Plan {
   /** How many of the highest classes the answer names. */
   readonly top: number
   readonly settings: MethodSettings
+  /** All inputs of a model that takes several; null where the image is the only one. */
+  readonly inputs: InputsOfRequest | null
 }
 
 /** Checks everything that can be checked before the image is decoded. */
-export function planOf(ask: Ask, models: ReadonlyMap<string, ServedModel>, offered: readonly MethodName[]): Plan {
+export function planOf(
+  ask: Ask,
+  models: ReadonlyMap<string, ServedModel>,
+  offered: readonly MethodName[],
+): Omit<Plan, 'inputs'> {
   const model = findModel(models, ask.model)
   const { method: names = [usualOf(offered)], target: targets = ['argmax'], layer, top = usualTop } = ask
   for (const name of names)
@@ -66,7 +75,7 @@ export function planOf(ask: Ask, models: ReadonlyMap<string, ServedModel>, offer
 }
 
 /** How many maps the answer has. */
-export const countOf = ({ names, layers, targets }: Plan): number =>
+export const countOf = ({ names, layers, targets }: Pick<Plan, 'names' | 'layers' | 'targets'>): number =>
   targets.length * names.reduce((sum, name) => sum + (methods[name].layered ? layers.length : 1), 0)
 
 /** The method of requests that name none. */

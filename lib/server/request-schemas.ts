@@ -40,8 +40,13 @@ const settingProperties: Readonly<Record<string, Schema>> = {
   composite: { description: methodOptions.composite.help },
   low: { description: methodOptions.low.help },
   high: { description: methodOptions.high.help },
-  window: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
-  stride: { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2, description: '[height, width]' },
+  // Without a type, for which a validator would make an array of a number.
+  window: {
+    description: `[height, width], [depth, height, width], [length], or a number: ${methodOptions.window.help}`,
+  },
+  stride: {
+    description: `[height, width], [depth, height, width], [length], or a number: ${methodOptions.stride.help}`,
+  },
   smooth: {
     type: 'object',
     properties: { samples: { ...runs, description: methodOptions.samples.help } },
@@ -108,6 +113,11 @@ const mapProperties: Readonly<Record<string, Schema>> = {
       'The part of the output that the targets are of, by name or position, or several of them, one inside the other; by default `logits`, `out`, or the only one of shape [N, C].',
   },
   settings: settingsSchema,
+  inputs: {
+    type: 'object',
+    description:
+      'The model\'s other inputs by name or position, as JSON: numbers, true, false, nested arrays, or {"image": NAME} of an image or array that was uploaded. The image goes to the input that the server was told, or to the first that is not given.',
+  },
   top: {
     type: 'integer',
     minimum: 1,

@@ -4,6 +4,7 @@ import { methodNames } from '../methods/table.js'
 import { describeAnswer, describeEvaluated, describeLayers, describeMethod, describeModel } from './describe.js'
 import type { EvaluationAsk } from './evaluation.js'
 import type { ServerMetrics } from './metrics.js'
+import { readAskedInputs } from './asked-inputs.js'
 import { readForm, type ImageForm } from './multipart.js'
 import { openApi } from './openapi.js'
 import type { ServerSettings } from './options.js'
@@ -67,7 +68,7 @@ export function makeRoutes(context: RouteContext): Route[] {
       handler: async (request) => {
         const signal = visits.begin(request)
         const { image, options } = await readBody(context, request)
-        const ask = askOf<Ask & EvaluationAsk>(request, options, evaluationSchema)
+        const ask = withInputs(context, askOf<Ask & EvaluationAsk>(request, options, evaluationSchema))
         return describeEvaluated(await service.evaluate(ask, image, signal))
       },
     },
@@ -154,7 +155,7 @@ async function explain(context: RouteContext, request: FastifyRequest, reply: Fa
   const { service, visits } = context
   const signal = visits.begin(request)
   const { image, options } = await readBody(context, request)
-  const ask = askOf<AskedFor>(request, options, askSchema)
+  const ask = withInputs(context, askOf<AskedFor>(request, options, askSchema))
   const { format } = ask
   if (format === 'json' || format === 'npy') return describeAnswer(await service.explain(ask, image, signal), format)
   const { bytes, map } = await service.draw({ ...ask, format }, image, signal)
@@ -166,6 +167,12 @@ async function explain(context: RouteContext, request: FastifyRequest, reply: Fa
       'gradcam-condition': map.condition.state,
     })
     .send(bytes)
+}
+
+/** The same, with the bytes of uploads among the other inputs of the model. */
+function withInputs<Asked extends Ask>({ uploads }: RouteContext, ask: Asked): Asked {
+  if (ask.inputs === undefined) return ask
+  return { ...ask, inputs: readAskedInputs(ask.inputs, (name) => uploads.get(name)) }
 }
 
 /** An image, and options that came with it. */

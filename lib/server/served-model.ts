@@ -14,7 +14,8 @@ import { modelNotes, type ModelNote } from '../model/model-notes.js'
 import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
 import { framingOf } from '../preprocess/framing.js'
 import { Tensor } from '../tensor/tensor.js'
-import { disposeValue } from '../tensor/values.js'
+import { disposeValue, shareValue } from '../tensor/values.js'
+import type { InputsOfRequest } from './asked-inputs.js'
 import { Lane, type BatchListener } from './lane.js'
 import type { BatchSettings, ServedModelSettings } from './options.js'
 
@@ -29,6 +30,8 @@ export interface LaneKey {
   readonly methods: readonly MethodName[]
   readonly layers: readonly string[]
   readonly settings: MethodSettings
+  /** All inputs of a model that takes several. The lane has its own handles of them. */
+  readonly inputs: Pick<InputsOfRequest, 'text' | 'values'> | null
 }
 
 /** As many lanes as a model keeps; clients choose the combinations of methods, layers and settings. */
@@ -59,9 +62,9 @@ export class ServedModel {
   ): Promise<ServedModel> {
     const { models, reshape } = settings
     const first = models[0] as Model
-    const expected = expectedInput(first)
+    const expected = expectedInput(first, settings.inputs?.indexOf(null) ?? 0)
     if (settings.layer !== null) first.checkLayer(settings.layer)
-    const picked = settings.layer === null ? await pick(first, shapeOf(settings, expected)) : null
+    const picked = settings.layer === null ? await pick(settings, expected) : null
     const how = { layer: settings.layer ?? picked?.layer ?? null, reshape: reshape ?? picked?.reshape }
     const served = new ServedModel(settings, how, expected, batching)
     await served.#warm()
@@ -87,13 +90,18 @@ export class ServedModel {
     return shapeOf(this.settings, this.expected)
   }
 
+  /** The same for an input that is expected to be this. */
+  shapeFor(expected: ExpectedInput): readonly number[] {
+    return shapeOf(this.settings, expected)
+  }
+
   get notes(): readonly ModelNote[] {
     return modelNotes(this.model)
   }
 
   /** The lane of these methods at these layers. */
   lane(key: LaneKey): Lane {
-    const name = JSON.stringify([key.methods, key.layers, key.settings])
+    const name = JSON.stringify([key.methods, key.layers, key.settings, key.inputs?.text ?? null])
     const lane = this.#lanes.get(name) ?? this.#open(key)
     this.#lanes.delete(name)
     this.#lanes.set(name, lane)
@@ -113,19 +121,22 @@ export class ServedModel {
     this.#lanes.clear()
   }
 
-  #open({ methods: names, layers, settings }: LaneKey): Lane {
+  #open({ methods: names, layers, settings, inputs }: LaneKey): Lane {
     for (const layer of layers) this.model.checkLayer(layer)
     this.#makeRoom()
     const own = layers.length > 0 ? settingsOf(this.#usual(layers), names) : {}
     const explainers: BatchExplainer[] = []
+    const values = inputs && inputs.values.map(shareValue)
+    const others = values ? { inputs: values } : {}
     try {
       for (const model of this.settings.models) {
-        const [explainer] = makeMapExplainers(model, names, layers, { ...own, ...settings })
-        if (explainer) explainers.push({ model, explainer })
+        const [explainer] = makeMapExplainers(model, names, layers, { ...own, ...settings, ...others })
+        if (explainer) explainers.push({ model, explainer, ...others })
       }
-      return new Lane(explainers, this.batching, this.batching.onBatch)
+      return new Lane(explainers, this.batching, this.batching.onBatch, () => disposeValue(values))
     } catch (error) {
       for (const { explainer } of explainers) explainer[Symbol.dispose]()
+      disposeValue(values)
       throw error
     }
   }
@@ -159,20 +170,30 @@ export class ServedModel {
   async #warm(): Promise<void> {
     const { layer } = this.how
     if (layer === null) return
+    const { inputs } = this.settings
     using noise = this.#noise()
     for (const model of this.settings.models) {
-      const [explainer] = makeMapExplainers(model, ['gradcam'], [layer], this.#usual([layer])) as [MapExplainer]
+      const [explainer] = makeMapExplainers(model, ['gradcam'], [layer], {
+        ...this.#usual([layer]),
+        ...(inputs && { inputs }),
+      }) as [MapExplainer]
       using _explainer = explainer
-      const { maps, output } = await explainer.explain(noise, { target: 'argmax' })
-      for (const { map } of maps) map.dispose()
-      disposeValue(output)
+      const found = await explainer.explain(noise, { target: 'argmax' }).catch((error: unknown) => {
+        if (!mayMissInputs(error, this.settings, this.expected)) throw error
+        return null // requests give the model's other inputs
+      })
+      for (const { map } of found?.maps ?? []) map.dispose()
+      disposeValue(found?.output)
     }
   }
 
   async #tryOut(): Promise<ModelTrial> {
     using noise = this.#noise()
-    const outputs = await observeLayers(this.model, noise)
-    return { outputs, suggested: await suggestLayers(this.model, noise) }
+    const { inputs } = this.settings
+    const input = inputs?.indexOf(null) ?? 0
+    const all = inputs ? inputs.map((value, i) => (i === input ? noise : value)) : noise
+    const outputs = await observeLayers(this.model, all)
+    return { outputs, suggested: await suggestLayers(this.model, all, { input }) }
   }
 
   #noise(): Tensor {
@@ -183,16 +204,21 @@ export class ServedModel {
 }
 
 /** The lanes of a request: methods of layers share their passes, and each of the others has its own. */
-export function laneKeys(names: readonly MethodName[], layers: readonly string[], given: MethodSettings): LaneKey[] {
+export function laneKeys(
+  names: readonly MethodName[],
+  layers: readonly string[],
+  given: MethodSettings,
+  inputs: LaneKey['inputs'],
+): LaneKey[] {
   const cams = names.filter((name) => methods[name].by === 'Cam').toSorted()
   const single = names.filter((name) => methods[name].by !== 'Cam')
   const settings = (own: readonly MethodName[]): MethodSettings => settingsOf(given, own)
   return [
-    ...(cams.length > 0 ? [{ methods: cams, layers: layers.toSorted(), settings: settings(cams) }] : []),
+    ...(cams.length > 0 ? [{ methods: cams, layers: layers.toSorted(), settings: settings(cams), inputs }] : []),
     ...single.flatMap((name) =>
       methods[name].layered
-        ? layers.map((layer) => ({ methods: [name], layers: [layer], settings: settings([name]) }))
-        : [{ methods: [name], layers: [], settings: settings([name]) }],
+        ? layers.map((layer) => ({ methods: [name], layers: [layer], settings: settings([name]), inputs }))
+        : [{ methods: [name], layers: [], settings: settings([name]), inputs }],
     ),
   ]
 }
@@ -213,10 +239,26 @@ function shapeOf({ preprocess }: ServedModelSettings, { channels }: ExpectedInpu
 }
 
 /** Null where no layer has spatial positions: methods that require no layer are served all the same. */
-async function pick(model: Model, shape: readonly number[]): Promise<LayerSuggestion | null> {
-  return await pickLayer(model, shape).catch((error: unknown) => {
+async function pick(settings: ServedModelSettings, expected: ExpectedInput): Promise<LayerSuggestion | null> {
+  const { models, inputs } = settings
+  const shape = shapeOf(settings, expected)
+  return await pickLayer(models[0] as Model, shape, { inputs }).catch((error: unknown) => {
     if (error instanceof GradCamError && (error.code === 'ERR_LAYER_OUTPUT' || error.code === 'ERR_MODEL_FROZEN'))
       return null
+    if (mayMissInputs(error, settings, expected)) return null
     throw error
   })
+}
+
+/**
+ * Whether a trial may have failed because the model has other inputs, which requests then give: it is served all the same, without
+ * a layer of its own.
+ */
+function mayMissInputs(
+  error: unknown,
+  { inputs }: Pick<ServedModelSettings, 'inputs'>,
+  { names }: ExpectedInput,
+): boolean {
+  const codes: readonly string[] = ['ERR_INVALID_ARGUMENT', 'ERR_TORCH', 'ERR_SHAPE']
+  return inputs === undefined && names.length > 1 && error instanceof GradCamError && codes.includes(error.code)
 }

@@ -2,13 +2,16 @@ import { GradCamError } from '../base/errors.js'
 import { wholeOf } from '../batch/explain-batch.js'
 import { encodeMap } from '../batch/encode.js'
 import { MemoryBudget } from '../batch/memory-budget.js'
-import { prepare, type Prepared } from '../batch/prepare.js'
+import { prepare, type Prepared, type PrepareOptions } from '../batch/prepare.js'
 import { Stage } from '../batch/stage.js'
 import { answerOf, type Answer, type AnswerMap, type DecodedImage } from './answer.js'
 import { evaluate, mostEvaluated, type Evaluated, type EvaluationAsk } from './evaluation.js'
 import type { BatchListener } from './lane.js'
 import type { ServerSettings } from './options.js'
 import { countOf, planOf, type Ask, type Plan } from './plan.js'
+import type { ExpectedInput } from '../model/expected-input.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { inputsOfRequest } from './asked-inputs.js'
 import { ServedModel } from './served-model.js'
 
 /** The kinds of images that an answer may be. */
@@ -75,8 +78,9 @@ export class ExplainService {
    * @throws GradCamError, or the reason of the signal
    */
   async explain(ask: Ask, bytes: Uint8Array, signal: AbortSignal): Promise<Answer> {
-    const plan = this.#plan(ask)
-    return await this.#withImage(plan.model, bytes, { signal, keep: false }, (image) => answerOf(plan, image, signal))
+    return await this.#planned(ask, signal, (plan) =>
+      this.#withImage(plan, bytes, { signal, keep: false }, (image) => answerOf(plan, image, signal)),
+    )
   }
 
   /** The same as one overlay over the image. */
@@ -85,33 +89,38 @@ export class ExplainService {
     bytes: Uint8Array,
     signal: AbortSignal,
   ): Promise<DrawnAnswer> {
-    const plan = this.#plan(ask)
-    if (countOf(plan) > 1)
-      throw new GradCamError('ERR_INVALID_ARGUMENT', `An image shows one map, but ${countOf(plan)} are asked for.`, {
-        remedy: 'Ask for one method, layer and target, or for the format json.',
+    return await this.#planned(ask, signal, (plan) => {
+      if (countOf(plan) > 1)
+        throw new GradCamError('ERR_INVALID_ARGUMENT', `An image shows one map, but ${countOf(plan)} are asked for.`, {
+          remedy: 'Ask for one method, layer and target, or for the format json.',
+        })
+      return this.#withImage(plan, bytes, { signal, keep: true }, async (image) => {
+        const { maps } = await answerOf(plan, image, signal)
+        const [map] = maps as readonly [AnswerMap]
+        const drawable = { id: 'image', map: map.values, image: image.pixels, framing: image.framing }
+        const { format, alpha } = ask
+        const drawn = await this.#inStage(signal, () => encodeMap(drawable, overlayFormats[format], { alpha }))
+        return { bytes: drawn, map }
       })
-    return await this.#withImage(plan.model, bytes, { signal, keep: true }, async (image) => {
-      const { maps } = await answerOf(plan, image, signal)
-      const [map] = maps as readonly [AnswerMap]
-      const drawable = { id: 'image', map: map.values, image: image.pixels, framing: image.framing }
-      const { format, alpha } = ask
-      const drawn = await this.#inStage(signal, () => encodeMap(drawable, overlayFormats[format], { alpha }))
-      return { bytes: drawn, map }
     })
   }
 
   /** The same with the maps evaluated, which runs the model many times for each. */
   async evaluate(ask: Ask & EvaluationAsk, bytes: Uint8Array, signal: AbortSignal): Promise<Evaluated> {
-    const plan = this.#plan(ask)
-    if (countOf(plan) > mostEvaluated)
-      throw new GradCamError(
-        'ERR_INVALID_ARGUMENT',
-        `A request may have ${mostEvaluated} maps evaluated, but this one asks for ${countOf(plan)}.`,
-        { remedy: 'Send several requests.' },
-      )
-    return await this.#withImage(plan.model, bytes, { signal, keep: false }, (image) =>
-      evaluate(plan, ask, image, signal),
-    )
+    return await this.#planned(ask, signal, (plan) => {
+      if (countOf(plan) > mostEvaluated)
+        throw new GradCamError(
+          'ERR_INVALID_ARGUMENT',
+          `A request may have ${mostEvaluated} maps evaluated, but this one asks for ${countOf(plan)}.`,
+          { remedy: 'Send several requests.' },
+        )
+      if (plan.inputs && plan.inputs.values.length > 1)
+        throw new GradCamError(
+          'ERR_INVALID_ARGUMENT',
+          'Maps of a model with several inputs cannot be evaluated: insertion and deletion are of models that take an image alone.',
+        )
+      return this.#withImage(plan, bytes, { signal, keep: false }, (image) => evaluate(plan, ask, image, signal))
+    })
   }
 
   async close(): Promise<void> {
@@ -131,33 +140,54 @@ export class ExplainService {
         await this.explain({ model, method: ['gradcam'] }, smallImage, never).catch(() => {})
   }
 
-  #plan(ask: Ask): Plan {
-    return planOf(ask, this.models, this.settings.methods)
+  /** Checks what is asked for, and makes the other inputs of the model, which are freed afterwards. */
+  async #planned<Result>(ask: Ask, signal: AbortSignal, use: (plan: Plan) => Promise<Result>): Promise<Result> {
+    const plan = planOf(ask, this.models, this.settings.methods)
+    const { settings, model } = plan.model
+    const load = async (bytes: Uint8Array, expected: ExpectedInput): Promise<Tensor> =>
+      await this.#prepared(bytes, { preprocess: settings.preprocess, expected, signal }, ({ input }) =>
+        Promise.resolve(input),
+      )
+    using inputs = await inputsOfRequest(model, settings.inputs, ask.inputs, load)
+    return await use({ ...plan, inputs })
   }
 
   /** Decodes an image, and keeps its place in the memory budget while its pixels are used. */
   async #withImage<Result>(
-    model: ServedModel,
+    { model, inputs }: Plan,
     bytes: Uint8Array,
     { signal, keep }: { readonly signal: AbortSignal; readonly keep: boolean },
     use: (image: DecodedImage) => Promise<Result>,
+  ): Promise<Result> {
+    const expected = inputs?.expected ?? model.expected
+    return await this.#prepared(
+      bytes,
+      { preprocess: model.settings.preprocess, expected, signal },
+      async (prepared, release) => {
+        const image = toDecoded(prepared, model.shapeFor(expected), keep)
+        using _input = image.input
+        if (!keep) release()
+        return await use(image)
+      },
+    )
+  }
+
+  /** Decodes an image and uses it. `release` gives its place in the memory budget back before that. */
+  async #prepared<Result>(
+    bytes: Uint8Array,
+    how: Pick<PrepareOptions, 'preprocess' | 'expected'> & { readonly signal: AbortSignal },
+    use: (prepared: Prepared, release: () => void) => Promise<Result>,
   ): Promise<Result> {
     const index = this.#next++
     const { limits } = this.settings
     const item = { index, id: 'image', source: bytes, tensor: null, target: 0 }
     const reserve = (size: number): Promise<void> => this.#memory.take(index, size)
-    const {
-      settings: { preprocess },
-      expected,
-    } = model
-    const options = { preprocess, expected, limits, sha256: false, reserve, signal }
+    const options = { ...how, limits, sha256: false, reserve }
+    const release = (): void => this.#memory.release(index)
     try {
-      const image = await this.#inStage(signal, async () => toDecoded(await prepare(item, options), model, keep))
-      using _input = image.input
-      if (!keep) this.#memory.release(index)
-      return await use(image)
+      return await use(await this.#inStage(how.signal, () => prepare(item, options)), release)
     } finally {
-      this.#memory.release(index)
+      release()
     }
   }
 
@@ -173,7 +203,7 @@ export class ExplainService {
   }
 }
 
-function toDecoded({ input, image, framing }: Prepared, { shape }: ServedModel, keep: boolean): DecodedImage {
+function toDecoded({ input, image, framing }: Prepared, shape: readonly number[], keep: boolean): DecodedImage {
   const size = input.shape.slice(-2) as [number, number]
   if (framing && image) return { input, framing, size: [image.height, image.width], pixels: keep ? image : null }
   // An array (.npy) comes in its own size. What it costs to run must not be more than for images.

@@ -154,7 +154,8 @@ export class WebApp {
 /** What stands as JSON in the query is read before it is checked. */
 function readSettings(request: FastifyRequest): void {
   const query = request.query as Record<string, unknown>
-  if (typeof query['settings'] === 'string') query['settings'] = parseObject(query['settings'], '`settings`')
+  for (const name of ['settings', 'inputs'])
+    if (typeof query[name] === 'string') query[name] = parseObject(query[name], `\`${name}\``)
 }
 
 const pathOf = ({ url }: FastifyRequest): string => (url.split('?')[0] as string).slice(0, 200)

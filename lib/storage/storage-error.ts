@@ -1,3 +1,4 @@
+import { isInstance } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { objectUrl, type ObjectAddress } from './object-url.js'
 
@@ -61,5 +62,5 @@ export function storageError(address: ObjectAddress, doing: string, error: unkno
 
 /** Whether an error is about the storage, which every other object would meet too. */
 export function isStorageFailure(error: unknown): boolean {
-  return error instanceof GradCamError && error.code === 'ERR_STORAGE'
+  return isInstance(error, GradCamError) && error.code === 'ERR_STORAGE'
 }

@@ -57,6 +57,8 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value fingerprint(const Napi::CallbackInfo& info);
   Napi::Value arguments(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
+  Napi::Value images_at_once(const Napi::CallbackInfo& info);
+  Napi::Value take_at_once(const Napi::CallbackInfo& info);
   Napi::Value add_hook(const Napi::CallbackInfo& info);
   void remove_hook(const Napi::CallbackInfo& info);
   void check_layer(const Napi::CallbackInfo& info);

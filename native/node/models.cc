@@ -1,3 +1,4 @@
+#include <limits>
 #include <tuple>
 
 #include "convert.h"
@@ -18,7 +19,8 @@ Napi::Function ModelHandle::define(Napi::Env env) {
        InstanceMethod<&ModelHandle::remove_hook>("removeHook"), InstanceMethod<&ModelHandle::check_layer>("checkLayer"),
        InstanceMethod<&ModelHandle::splits>("splits"), InstanceMethod<&ModelHandle::fingerprint>("fingerprint"),
        InstanceMethod<&ModelHandle::channels_last>("hasChannelsLast"),
-       InstanceMethod<&ModelHandle::dispose>("dispose")});
+       InstanceMethod<&ModelHandle::images_at_once>("imagesAtOnce"),
+       InstanceMethod<&ModelHandle::take_at_once>("takeAtOnce"), InstanceMethod<&ModelHandle::dispose>("dispose")});
 }
 
 Napi::Object ModelHandle::wrap(Napi::Env env, std::shared_ptr<Model> model, std::shared_ptr<Executor> executor) {
@@ -192,6 +194,33 @@ Napi::Value ModelHandle::fingerprint(const Napi::CallbackInfo& info) {
         *executor_, info[0].ToNumber(),
         [model = unwrap_model(info.This())](const CancelFlag&) { return model->fingerprint(); },
         [](Napi::Env env, std::string& text) { return Napi::String::New(env, text); });
+  });
+}
+
+// imagesAtOnce() -> { min, max }: how many images the model takes at a time; max is Infinity where nothing bounds it
+Napi::Value ModelHandle::images_at_once(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto batch = unwrap_model(info.This())->batch();
+    auto object = Napi::Object::New(info.Env());
+    object.Set("min", static_cast<double>(batch.min));
+    object.Set("max",
+               batch.max == InputSize::kAny ? std::numeric_limits<double>::infinity() : static_cast<double>(batch.max));
+    return object;
+  });
+}
+
+// takeAtOnce(images, ticket): see Model::take_at_once
+Napi::Value ModelHandle::take_at_once(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto model = unwrap_model(info.This());
+    const auto images = info[0].ToNumber().Int64Value();
+    return environment_->submit<bool>(
+        *executor_, info[1].ToNumber(),
+        [model, images](const CancelFlag&) {
+          model->take_at_once(images);
+          return true;
+        },
+        [](Napi::Env env, bool& done) -> Napi::Value { return Napi::Boolean::New(env, done); });
   });
 }
 

@@ -27,18 +27,41 @@ test('the bar shows what is done, and the time that is left when the total is kn
   const { stream, written } = screen(true, 100)
   let now = 1000
   const bar = progressBar(stream, 10, () => now)
-  bar.update(12, '1.0/s')
+  bar.update(12, ['1.0/s'])
   t.is(written.at(-1), '\r\u001b[K12 done  1.0/s')
   bar.setTotal(48)
   now += 99
-  bar.update(13, '1.0/s')
+  bar.update(13, ['1.0/s'])
   t.is(written.length, 1, 'it is not drawn more often than ten times a second')
   now = 8000
-  bar.update(24, '2.0/s  2 failed')
+  bar.update(24, ['2.0/s', '2 failed'])
   // 14 took 7 s, so the other 24 take 12 s.
   t.is(written.at(-1), `\r\u001b[K${'█'.repeat(12)}${'░'.repeat(12)} 24 of 48  12 s left  2.0/s  2 failed`)
   bar.stop()
   t.is(written.at(-1), '\r\u001b[K')
+})
+
+test('on a narrow terminal the bar is shorter, and what matters least is left out', (t) => {
+  for (const [columns, done, notes, shown] of [
+    [40, 600, ['138.9/s', '1 worker'], `${'█'.repeat(3)}${'░'.repeat(3)} 600 of 1,200  5 s left  1 worker`],
+    [40, 600, ['138.9/s', '1 worker', '2 failed'], `${'█'.repeat(3)}${'░'.repeat(3)} 600 of 1,200  5 s left  2 failed`],
+    [24, 600, ['138.9/s', '1 worker', '2 failed'], '600 of 1,200  5 s left'],
+    [
+      60,
+      600,
+      ['138.9/s', '1 worker', '2 failed'],
+      `${'█'.repeat(4)}${'░'.repeat(3)} 600 of 1,200  5 s left  138.9/s  1 worker  2 failed`,
+    ],
+  ] as const) {
+    const { stream, written } = screen(true, columns)
+    let now = 0
+    const bar = progressBar(stream, 0, () => now)
+    bar.setTotal(1200)
+    now = 5000
+    bar.update(done, notes)
+    t.is(written.at(-1), `\r\u001b[K${shown}`, `${columns} columns`)
+    t.true(shown.length < columns)
+  }
 })
 
 test('times in their two largest units', (t) => {

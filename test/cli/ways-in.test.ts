@@ -221,6 +221,60 @@ for (const [name, size, shape] of [
     )
   })
 
+for (const [name, window, stride, cube, wrong, says] of [
+  ['volume', '3x5x4', '2x3x4', '4', '5x4', /`window` has 2 dimensions, and the input \[1, 2, 8, 12, 10\] has 3 after/],
+  ['signal', '9', '4', '4', '3x9', /`window` has 2 dimensions, and the input \[1, 2, 64\] has 1 after the channels/],
+] as const)
+  test(`${name}: --window and --stride cover boxes of as many dimensions as the input has`, async (t) => {
+    const folder = temporaryFolder(t)
+    const [all] = nets.inputs(name) as [Tensor]
+    const input = await writeNpy(join(folder, 'a.npy'), all)
+    const run = ['--model', nets.file(name), '--target', '1']
+    for (const [method, flags, value] of [
+      ['occlusion', ['--window', window, '--stride', stride], 'occlusion'],
+      ['occlusion', ['--window', cube], 'occlusion of cubes'],
+      ['feature-ablation', ['--window', window], 'feature-ablation'],
+    ] as const) {
+      const out = join(folder, value)
+      const asked = [...run, '--method', method, ...flags, '--out', out]
+      const explained = gradcam(['explain', input, ...asked, '--json'])
+      t.is(explained.code, 0, explained.stderr)
+      using map = await loadNpy(linesOf(explained.stdout)[0]?.files?.['map'] ?? '')
+      assertParity(t, map.unsqueeze(0).unsqueeze(0), nets.value(name, value), value)
+      const batch = gradcam(['batch', input, ...asked.slice(0, -1), `${out}-batch`, '--write', 'npy'])
+      t.is(batch.code, 0, batch.stderr)
+      const [line] = manifest(`${out}-batch`) as JobResultLine[]
+      using again = await loadNpy(join(`${out}-batch`, line?.files['npy'] ?? ''))
+      assertParity(t, again.unsqueeze(0).unsqueeze(0), nets.value(name, value), `${value} of batch`)
+    }
+    for (const method of ['occlusion', 'feature-ablation']) {
+      const refused = gradcam(['explain', input, ...run, '--method', method, '--window', wrong, '--out', folder])
+      t.is(refused.code, 1)
+      t.regex(refused.stderr, says)
+    }
+    const malformed = gradcam([
+      'explain',
+      input,
+      ...run,
+      '--method',
+      'occlusion',
+      '--window',
+      '1x2x3x4',
+      '--out',
+      folder,
+    ])
+    t.is(malformed.code, 2)
+    t.regex(malformed.stderr, /--window requires height and width/)
+    for (const method of ['lime', 'kernel-shap', 'shapley-sampling']) {
+      const asked = [...run, '--method', method, '--segments', '9', '--out', folder]
+      const refused = gradcam(['explain', input, ...asked])
+      t.is(refused.code, 1)
+      t.regex(refused.stderr, /`segments` is of images \[N, C, H, W\]/)
+    }
+    const rise = gradcam(['explain', input, ...run, '--method', 'rise', '--masks', '8', '--out', join(folder, 'rise')])
+    t.is(rise.code, 0, rise.stderr)
+  })
+
 test('other inputs are given by name or position; the images go to the first that is left', async (t) => {
   const folder = temporaryFolder(t)
   const [x, mask] = nets.inputs('guided') as [Tensor, Tensor]

@@ -1,11 +1,12 @@
 // Nets that return one number, decisions or no tensor, that were traced for a batch of three, whose gradients cancel, and that take
 // tokens, volumes or a table beside the image: see test/python/hard_nets.py.
 import test from 'ava'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   Cam,
   expectedInput,
+  explainAll,
   GuidedGradCam,
   InputAttribution,
   InputPerturbation,
@@ -17,7 +18,8 @@ import {
 } from '../../lib/index.js'
 import { toNpy } from '../../lib/batch/npy.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
-import { assertParity, norm } from '../support/parity.js'
+import { assertParity, norm, relativeError } from '../support/parity.js'
+import type { Values } from '../support/stored-tensor.js'
 import { unusualNets } from '../support/unusual-nets.js'
 
 const nets = await unusualNets('hard_nets.py')
@@ -135,24 +137,124 @@ for (const name of ['of-three', 'three-rows'])
     assertParity(t, found.attribution, nets.value(name, 'occlusion'), 'occlusion', 1e-4)
   })
 
-test('three-rows: three rows for one image are refused, with what may be the cause', async (t) => {
-  using model = await nets.load('three-rows')
+for (const name of ['of-three', 'three-rows'])
+  test(`${name}: batches of other numbers of images are filled up, and each image has the map that it has alone`, async (t) => {
+    using model = await nets.load(name)
+    const { both } = nets.batch(name)
+    using cam = new Cam(model, { layers: ['last'], methods: ['gradcam', 'scorecam'] })
+    const expected = [0, 1, 2].map((i) => nets.value(name, `alone-${i}`))
+    for (const [i, alone] of expected.entries()) {
+      using image = both.slice(0, i, i + 1).clone()
+      using found = await cam.explain(image, { target })
+      assertParity(t, found.get('last', 'gradcam'), alone, `image ${i}`)
+      t.deepEqual(found.notes, [])
+    }
+    const tensors = [0, 1, 2, 0, 1, 2, 1].map((i) => ({ id: String(i), tensor: both.slice(0, i, i + 1).clone() }))
+    for (const [settings, runs] of [
+      [{}, 3],
+      [{ batchSize: 2 }, 4],
+    ] as const) {
+      let calls = 0
+      const hook = model.registerForwardHook('stem', () => void calls++)
+      for await (using found of explainAll(tensors, { model, layer: 'last', target, ...settings })) {
+        if (!found.ok) throw found.error
+        const alone = expected[Number(found.id)] as Values
+        t.true(relativeError(found.map.toTypedArray(), alone.data) < 1e-5, found.id)
+      }
+      hook.remove()
+      t.is(calls, runs)
+    }
+    const first = both.slice(0, 0, 1).clone()
+    using fresh = await nets.load(name)
+    using attribution = new InputAttribution(fresh, { method: 'integrated-gradients', steps: 4 })
+    using integrated = await attribution.explain(first, { target })
+    const rows = nets.value(name, 'integrated-gradients')
+    const ofFirst = rows.data.slice(0, rows.data.length / 3)
+    t.true(relativeError(integrated.attribution.toTypedArray(), ofFirst) < 1e-5)
+  })
+
+for (const name of ['of-three', 'three-rows'])
+  test(`${name}: a batch of its first model is filled up without a run before, and so are the commands`, async (t) => {
+    const folder = temporaryFolder(t)
+    const { both } = nets.batch(name)
+    const files: string[] = []
+    for (const i of [0, 1, 2, 3]) {
+      const file = join(folder, `${i}.npy`)
+      await writeFile(file, npyOf(both.slice(0, i % 3, (i % 3) + 1)))
+      files.push(file)
+    }
+    const model = nets.file(name)
+    const expected = [0, 1, 2, 0].map((i) => nets.value(name, `alone-${i}`))
+    const scores = [0, 1, 2, 0].map((i) => nets.value(name, 'scores').data[i] as number)
+    for (const layer of [['--layer', 'last'], []]) {
+      const out = join(folder, `explained${layer.length}`)
+      const explained = gradcam([
+        'explain',
+        ...files,
+        '--model',
+        model,
+        ...layer,
+        '--target',
+        '1',
+        '--out',
+        out,
+        '--json',
+      ])
+      t.is(explained.code, 0, explained.stderr)
+      const lines = explained.stdout.split('\n').filter((line) => line.includes('"score"'))
+      t.is(lines.length, 4)
+      for (const [i, line] of lines.entries())
+        t.true(Math.abs((JSON.parse(line) as { score: number }).score - (scores[i] as number)) < 1e-5, line)
+    }
+    const out = join(folder, 'batch')
+    const batch = gradcam([
+      ...['batch', ...files, '--model', model, '--layer', 'last', '--target', '1', '--write', 'npy', '--out', out],
+    ])
+    t.is(batch.code, 0, batch.stderr)
+    const lines = (await readFile(join(out, 'manifest.jsonl'), 'utf8'))
+      .split('\n')
+      .filter((line) => line.includes('"ok"'))
+    t.is(lines.length, 4)
+    for (const [i, alone] of expected.entries()) {
+      using map = await loadNpy(join(out, `${i}.npy.map.npy`))
+      t.true(relativeError(map.toTypedArray(), alone.data) < 1e-5, `image ${i}`)
+    }
+    const doctor = gradcam(['doctor', model, '--size', '16x24', '--layer', 'last'])
+    t.is(doctor.code, 0, doctor.stdout)
+    t.regex(gradcam(['layers', model, '--size', '16x24']).stdout, /explain uses last/)
+  })
+
+test('mixed-three: images that depend on each other are not filled up with copies', async (t) => {
+  using model = await nets.load('mixed-three')
+  const { both, one } = nets.batch('mixed-three')
+  const error = await t.throwsAsync<GradCamError>(() => pickLayer(model, [1, 3, 16, 24]))
+  t.is(error.code, 'ERR_BATCH_SIZE')
+  t.regex(error.message, /runs on 3 images at a time, and not on one, and what .* depends on the others: .*shape/)
+  t.is(error.details?.['batch'], 3)
   using cam = new Cam(model, { layers: ['last'] })
-  const error = await t.throwsAsync<GradCamError>(() => cam.explain(nets.batch('three-rows').one, { target }))
+  await t.throwsAsync(cam.explain(one, { target }), { message: /shape/ })
+  using found = await cam.explain(both, { target })
+  assertParity(t, found.cam, nets.value('mixed-three', 'gradcam'), 'the batch as it is')
+  const { code, stdout } = gradcam(['doctor', nets.file('mixed-three'), '--size', '16x24'])
+  t.is(code, 1)
+  t.regex(stdout, /runs on 3 images at a time/)
+})
+
+test('random-three: what two runs differ in is not laid to the other images', async (t) => {
+  using model = await nets.load('random-three')
+  const error = await t.throwsAsync<GradCamError>(() => pickLayer(model, [1, 3, 16, 24]))
+  t.is(error.code, 'ERR_BATCH_SIZE')
+  t.regex(error.message, /runs on 3 images at a time, and not on one, and two runs of it differ/)
+})
+
+test('candidates: as many rows for any number of images are not rows of images', async (t) => {
+  using model = await nets.load('candidates')
+  using cam = new Cam(model, { layers: ['last'] })
+  const error = await t.throwsAsync<GradCamError>(() => cam.explain(nets.batch('candidates').one, { target }))
   t.is(error.code, 'ERR_TARGET')
   t.regex(error.message, /3 rows for 1 image/)
   t.regex(error.remedy ?? '', /Where it was traced with 3 images, give it as many/)
-})
-
-test('of-three: a model that does not run on one image says on how many it does', async (t) => {
-  using model = await nets.load('of-three')
-  const error = await t.throwsAsync<GradCamError>(() => pickLayer(model, [1, 3, 16, 24]))
-  t.is(error.code, 'ERR_BATCH_SIZE')
-  t.regex(error.message, /runs on 3 images at a time, and not on one: .*shape/)
-  t.is(error.details?.['batch'], 3)
-  const { code, stdout } = gradcam(['doctor', nets.file('of-three'), '--size', '16x24'])
-  t.is(code, 1)
-  t.regex(stdout, /runs on 3 images at a time/)
+  await t.throwsAsync(cam.explain(nets.batch('candidates').one, { target }), { code: 'ERR_TARGET' })
 })
 
 for (const name of ['normalised', 'normalised-volume'])

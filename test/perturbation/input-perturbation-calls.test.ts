@@ -194,7 +194,7 @@ test.serial('options and inputs that make no sense are refused', async (t) => {
     [
       { method: 'occlusion', window: [0, 2] },
       'ERR_INVALID_ARGUMENT',
-      /`window` must be an array of integers from 1 on/,
+      /`window` must be an integer from 1 on, or an array of them/,
     ],
     [{ method: 'occlusion', window: [2, 2], stride: [1] }, 'ERR_INVALID_ARGUMENT', /`stride` as many/],
     [{ method: 'occlusion', window: [1, 1, 1, 1] }, 'ERR_INVALID_ARGUMENT', /1 to 3 dimensions/],

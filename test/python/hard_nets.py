@@ -88,6 +88,29 @@ class OfThree(Encoder):
         return self.head(f.reshape(int(x.shape[0]), *self.sizes).mean(2))
 
 
+class MixedThree(OfThree):
+    """The same, and what it returns for an image depends on the other two."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        return y * (1 + y.mean(0, keepdim=True))
+
+
+class RandomThree(OfThree):
+    """The same with dropout, of which each run draws another mask."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.dropout(x, 0.5, True))
+
+
+class Candidates(Encoder):
+    """Three rows for the first image, whatever comes after it, as the candidates of a detector are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        f = torch.relu(self.last(torch.relu(self.stem(x[:1]))))
+        return self.head(f.reshape(6, 3, -1).mean(2).t())
+
+
 class Normalised(nn.Module):
     """Each channel is normalised by its own mean over space."""
 
@@ -213,8 +236,16 @@ def every_case():
         run = lambda t: score(m(t))
         values = {"gradient": gradient(run, x), "integrated-gradients": integrated(run, x), "occlusion": occluded(run, x)}
         values |= {"gradcam": part_cam(m, "last", [x]).relu(), "scorecam": score_cam(m, x)}
+        values |= {f"alone-{i}": part_cam(m, "last", [x[i : i + 1]]).relu() for i in range(3)}
+        values |= {"scores": torch.cat([m(x[i : i + 1])[:, CLASS] for i in range(3)]).detach()}
         values |= {"ablationcam": ablation(m, "last", [x], lambda o: o, lambda _, changed: changed, lambda t: t).relu()}
         yield name, torch.jit.trace(m, x, check_trace=False), [x], values
+
+    m = MixedThree(False).eval()
+    yield "mixed-three", torch.jit.trace(m, x, check_trace=False), [x], {"gradcam": part_cam(m, "last", [x]).relu()}
+    m = RandomThree(False).eval()
+    yield "random-three", torch.jit.trace(m, x, check_trace=False), [x], {}
+    yield "candidates", torch.jit.trace(Candidates().eval(), x[:1]), [x], {}
 
     m = Normalised(2).eval()
     yield "normalised", torch.jit.script(m), [x], {"norm": part_cam(m, "norm", [x]).relu()}

@@ -8,6 +8,7 @@ OUT/index.json: {NET: {"file", "inputs": [tensor], "values": {NAME: tensor}}}.
 
 import copy
 import io
+import itertools
 import sys
 import warnings
 import zipfile
@@ -232,6 +233,21 @@ def input_gradient(model, x, score):
     return torch.autograd.grad(score(model(x)), x)[0]
 
 
+def covered_losses(m, x, window, stride):
+    """What the score of class 1 loses where boxes are covered with zeros, in the mean of the boxes that hold a position; of all channels."""
+    sizes = x.shape[2:]
+    losses, boxes = torch.zeros(x.shape[:1] + sizes), torch.zeros(sizes)
+    whole = m(x)[:, 1].detach()
+    steps = [range(0, size - length + step, step) for size, length, step in zip(sizes, window, stride)]
+    for corner in itertools.product(*steps):
+        box = tuple(slice(at, at + length) for at, length in zip(corner, window))
+        less = x.clone()
+        less[(..., *box)] = 0
+        losses[(slice(None), *box)] += (whole - m(less)[:, 1].detach()).view(-1, *[1] * len(sizes))
+        boxes[box] += 1
+    return (losses / boxes).unsqueeze(1)
+
+
 def script(model):
     return torch.jit.script(model)
 
@@ -296,13 +312,24 @@ def every_case():
     m = Luma().eval()
     yield "luma", trace(m, x), [x], {"class 1": grad_cam(m, [x], lambda y: y[:, 1].sum())}
 
-    m, z = Volume().eval(), seeded((1, 2, 8, 12, 10), 3)
-    yield "volume", script(m), [z], {"class 1": grad_cam(m, [z], lambda y: y[:, 1].sum())}
-    m, z = Signal().eval(), seeded((1, 2, 64), 3)
-    yield "signal", script(m), [z], {"class 1": grad_cam(m, [z], lambda y: y[:, 1].sum())}
+    for name, m, z, window, stride in (
+        ("volume", Volume(), seeded((1, 2, 8, 12, 10), 3), (3, 5, 4), (2, 3, 4)),
+        ("signal", Signal(), seeded((1, 2, 64), 3), (9,), (4,)),
+    ):
+        m.eval()
+        cube = (4,) * len(window)
+        values = {
+            "class 1": grad_cam(m, [z], lambda y: y[:, 1].sum()),
+            "occlusion": covered_losses(m, z, window, stride),
+            "occlusion of cubes": covered_losses(m, z, cube, [2] * len(cube)),
+            "feature-ablation": covered_losses(m, z, window, window),
+        }
+        yield name, script(m), [z], values
 
     m, mask = Guided().eval(), seeded((1, 1, 16, 24), 4).sigmoid()
-    yield "guided", script(m), [x, mask], {"class 1": grad_cam(m, [2.5, x, mask], lambda y: y[:, 1].sum())}
+    others = {"class 1": [2.5, x, mask], "half": [0.5, x, mask], "class 1 masked": [2.5, x, mask * 0.5 + 0.25]}
+    maps = {name: grad_cam(m, inputs, lambda y: y[:, 1].sum()) for name, inputs in others.items()}
+    yield "guided", script(m), [x, mask], maps
 
     yield "mixed", script(Mixed().eval().half()), [x], {}
     yield "elsewhere", script(Elsewhere().eval()), [x], {}

@@ -381,7 +381,7 @@ test.serial('models, layers, methods and the description of the API say what the
   const parameters = api.paths['/v1/explain']?.['post']?.parameters ?? []
   t.deepEqual(
     parameters.map(({ name }) => name),
-    ['model', 'method', 'layer', 'target', 'of', 'settings', 'top', 'format', 'alpha'],
+    ['model', 'method', 'layer', 'target', 'of', 'settings', 'inputs', 'top', 'format', 'alpha'],
   )
   t.deepEqual(parameters[1]?.schema.items?.enum, Object.keys(methods))
   const page = await fetch(`${address}/`)

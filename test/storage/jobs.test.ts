@@ -4,8 +4,18 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  BucketSink,
+  BucketStore,
+  FileSource,
+  makeJobSpec,
+  ModelExplainer,
+  readJobSpec,
+  readManifest,
+  runJob,
+} from '../../lib/index.js'
 import { BucketFolder } from '../../lib/storage/bucket-folder.js'
-import { writeJpegs } from '../support/batch.js'
+import { sampleModel, writeJpegs } from '../support/batch.js'
 import { runNode, temporaryFolder, type Ended } from '../support/package-copy.js'
 import { namesIn, secretKey, startStorage, withStorage } from '../support/storage-server.js'
 import { copyOut, upload } from '../support/storage-job.js'
@@ -144,4 +154,43 @@ withStorage('a job that is killed goes on with what it had recorded', async (t) 
   const copy = await copyOut(out, join(folder, 'copy'))
   t.deepEqual(told(copy), told(local))
   t.is(lines(copy).length, names.length)
+})
+
+withStorage('from TypeScript a job keeps its state and results in a storage by the exported classes', async (t) => {
+  const { folder, bucket, local } = await placeOf(t)
+  const out = `${bucket.url}typed`
+  const sources = [`${bucket.url}in`]
+  const run = async (resume: boolean) => {
+    const source = await FileSource.open(sources, { labels: null, exclude: out })
+    const spec = await makeJobSpec({
+      model: sampleModel,
+      layer: 'features',
+      sources,
+      base: source.base,
+      write: ['overlay', 'npy'],
+    })
+    const [store, sink] = [new BucketStore(out, { resume }), new BucketSink(out)]
+    return {
+      spec,
+      summary: await runJob(spec, { source, store, sink, explainer: new ModelExplainer({ batchSize: 1 }) }),
+    }
+  }
+  const { spec, summary } = await run(false)
+  t.like(summary, { explained: names.length, failed: 0, files: 2 * names.length })
+  t.deepEqual(await readJobSpec(out), spec)
+  const ids: string[] = []
+  for await (const line of readManifest(out)) ids.push(line.id)
+  t.deepEqual(ids.sort(byText), [...names].sort(byText))
+  const copy = await copyOut(new BucketFolder(out), join(folder, 'typed'))
+  t.deepEqual(told(copy), told(local))
+  for (const line of lines(local))
+    for (const file of Object.values('files' in line ? line.files : {}))
+      t.true(readFileSync(join(copy, file)).equals(readFileSync(join(local, file))), file)
+  await t.throwsAsync(run(false), { code: 'ERR_JOB_EXISTS' })
+  t.like((await run(true)).summary, { explained: names.length, before: names.length, files: 0 })
+  t.is(await readJobSpec(`${bucket.url}nothing`), null)
+  for (const wrong of ['typed', '']) {
+    t.throws(() => new BucketStore(wrong), { code: 'ERR_INVALID_ARGUMENT' })
+    t.throws(() => new BucketSink(wrong), { code: 'ERR_INVALID_ARGUMENT' })
+  }
 })

@@ -93,7 +93,7 @@ async function run(spec: JobSpec, call: BatchCall, source: FileSource): Promise<
       sink: sinkFor(out),
       explainer: new ModelExplainer({
         devices: call.devices,
-        batchSize: call.batchSize,
+        ...(call.batchSize !== null && { batchSize: call.batchSize }),
         maxWait: source.repeatable ? Infinity : 1000,
         svg: call.svg,
         trust: call.trust,

@@ -2,10 +2,11 @@ import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
 import { noiseOf, type ExpectedInput } from '../../model/expected-input.js'
 import { inputsAtOnce, shapeAtOnce } from '../../model/images-at-once.js'
+import { orAtOnce } from '../../model/learn-images-at-once.js'
 import type { Model, NamedModule } from '../../model/model.js'
 import { whyNone } from '../../cam/reached-layers.js'
 import { spatialSizes, suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
-import { observeLayers, type LayerOutput } from '../../model/observe-layers.js'
+import { observeGiven, type LayerOutput } from '../../model/observe-layers.js'
 import { parseSizes, readShape, readTrust, shapeOption, single, trustOption, usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { inputFlags, inputShape, loadInputs, readInputs, trialShape, type LoadedInputs } from '../model-inputs.js'
@@ -105,16 +106,18 @@ async function runOnce(model: Model, shape: readonly number[], inputs: LoadedInp
   manualSeed(0)
   const { dtype } = inputs.expected
   using noise = noiseOf(shape, dtype)
-  using given = inputsAtOnce(model, inputs.with(noise))
-  const outputs = await observeLayers(model, given.values).catch(async (error: unknown) => {
-    throw await refusedInput(error, model, given.values, inputs.at)
-  })
-  const [picked = null] = await suggestFrom(
-    { model, inputs: given.values, options: {} },
-    outputs,
-    shapeAtOnce(model, shape),
-  )
-  return { outputs, picked }
+  const all = inputs.with(noise)
+  try {
+    return await orAtOnce(model, all, async () => {
+      using given = inputsAtOnce(model, all)
+      const outputs = await observeGiven(model, given.values)
+      const run = { model, inputs: given.values, options: {} }
+      const [picked = null] = await suggestFrom(run, outputs, shapeAtOnce(model, shape))
+      return { outputs, picked }
+    })
+  } catch (error) {
+    throw await refusedInput(error, model, all, inputs.at)
+  }
 }
 
 function toJson({ file, modules, shape, outputs, picked }: LayerListing, device: string): string {

@@ -9,6 +9,7 @@ import type { ServedModelOptions } from '../../server/options.js'
 import { usageError } from '../arguments.js'
 import type { Command } from '../command.js'
 import { onInterrupt } from '../interrupt.js'
+import { loadInputs, type LoadedInputs } from '../model-inputs.js'
 import { loadChoices } from '../model-options.js'
 import { readServeCall, serveOptions, type ModelCall, type ServeCall } from '../serve-options.js'
 
@@ -30,17 +31,24 @@ export const command: Command = {
       throw usageError(
         `Others can reach --host ${host}. Give --token-file FILE, or --insecure where only those can who may.`,
       )
-    const models: Model[] = []
+    const loaded: Loaded = { models: [], inputs: [] }
     try {
-      await serve(call, models)
+      await serve(call, loaded)
       return 0
     } finally {
-      for (const model of models) model.dispose()
+      for (const model of loaded.models) model.dispose()
+      for (const inputs of loaded.inputs) inputs[Symbol.dispose]()
     }
   },
 }
 
-async function serve(call: ServeCall, loaded: Model[]): Promise<void> {
+/** What is freed when the server has ended. */
+interface Loaded {
+  readonly models: Model[]
+  readonly inputs: LoadedInputs[]
+}
+
+async function serve(call: ServeCall, loaded: Loaded): Promise<void> {
   const interrupt = onInterrupt()
   let server: ExplainServer | null = null
   try {
@@ -61,15 +69,17 @@ async function serve(call: ServeCall, loaded: Model[]): Promise<void> {
 }
 
 async function load(
-  { choice, labels, preprocess, layer, reshape, part }: ModelCall,
+  { choice, labels, preprocess, layer, reshape, part, inputs: flags }: ModelCall,
   { devices, trust }: ServeCall,
-  loaded: Model[],
+  { models, inputs }: Loaded,
 ): Promise<ServedModelOptions> {
   const { size } = framingOf([224, 224], preprocess)
   const loading = { ...threadsOfReplicas(devices), trust, trial: { shape: [1, 3, ...size] } }
   const replicas = await loadChoices(choice, devices, loading)
-  loaded.push(...replicas)
+  models.push(...replicas)
+  const others = await loadInputs(replicas[0] as Model, flags, () => preprocess)
+  inputs.push(others)
   // An architecture is not a file: commands would have to name its weights, too.
   const file = choice.weights === undefined ? basename(choice.file) : undefined
-  return { model: replicas, labels, preprocess, layer, reshape, part, file }
+  return { model: replicas, labels, preprocess, layer, reshape, part, inputs: others.values, file }
 }

@@ -67,6 +67,16 @@ IValue Model::run_and_restore(std::vector<IValue> inputs, CallObserver* observer
   return run(std::move(inputs), observer, cancel);
 }
 
+BatchBounds Model::batch() const {
+  const int64_t told = images_at_once_;
+  return told > 0 ? BatchBounds{told, told} : contract().batch();
+}
+
+void Model::take_at_once(int64_t images) {
+  images_at_once_ = images;
+  rows.reset();
+}
+
 ModuleId Model::module_at(const std::string& path) const {
   const auto& all = submodules();
   const auto found = std::find_if(all.begin(), all.end(), [&](const auto& info) { return info.path == path; });

@@ -1,6 +1,7 @@
 #pragma once
 #include <torch/script.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -78,6 +79,13 @@ class Model {
   // What its inputs may be. `run` and passes refuse others.
   virtual const InputContract& contract() const = 0;
 
+  // How many images it takes at a time: by its file, or by what `take_at_once` was told.
+  BatchBounds batch() const;
+  // Tells it that it runs on that many images and on no other number: the code of a trace holds the number, and its
+  // file does not say it. What an earlier probe found of its rows is forgotten, since it was found with another number.
+  // Like a run, it belongs to one thread at a time; `batch` may be asked on any.
+  void take_at_once(int64_t images);
+
   // One forward pass. Tensors on another device are moved to the model's, floating-point ones converted: see
   // convert_inputs. `observer` and `cancel` may be null.
   virtual IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) = 0;
@@ -105,6 +113,9 @@ class Model {
 
   // The hookable module at `path`. Throws an Error, ERR_LAYER_NOT_FOUND with the paths that there are.
   ModuleId module_at(const std::string& path) const;
+
+ private:
+  std::atomic<int64_t> images_at_once_{0};  // 0: nothing was told
 };
 
 }  // namespace gradcam

@@ -196,6 +196,7 @@ std::shared_ptr<Model> TorchScriptModel::randomized(const std::vector<std::strin
                 Remedy{"Pick modules that have some, and a model that is not frozen."});
   std::shared_ptr<TorchScriptModel> model(
       new TorchScriptModel(std::move(copy), {device_, splits_.max_bytes()}, contract_));
+  if (const auto own = batch(); own.min == own.max) model->take_at_once(own.min);
   model->units_ = units_;
   model->units_.push_back(module_._ivalue()->compilation_unit());
   return model;

@@ -40,7 +40,7 @@ Tensor score_concepts(const RunContext& context, const Captured& captured, const
     for_each_tensor(values[i],
                     [&](const Tensor&) { refuse(layer, "the output also depends on what skips the layer"); });
   const auto filled = filled_with(concepts, values.front().toTensor(), layer_dims(goal.maps.shape));
-  const auto& batch = context.model.contract().batch();
+  const auto batch = context.model.batch();
   const int64_t chunk = batch.allows(concepts.size(0)) ? concepts.size(0) : 1;
   if (!batch.allows(chunk)) refuse(layer, "the model takes a fixed number of images at a time");
   std::vector<Tensor> rows;

@@ -120,7 +120,7 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
 std::optional<int64_t> images_to_part(const Model& model, const std::vector<IValue>& inputs) {
   if (inputs.empty() || !inputs.front().isTensor() || inputs.front().toTensor().dim() == 0) return {};
   const auto images = inputs.front().toTensor().size(0);
-  return images == 0 || model.contract().batch().allows(images) ? std::nullopt : std::optional(images);
+  return images == 0 || model.batch().allows(images) ? std::nullopt : std::optional(images);
 }
 
 }  // namespace
@@ -129,7 +129,7 @@ ExplainedPass explain(const Pass& pass, const std::vector<IValue>& inputs, const
                       const CancelFlag& cancel) {
   const auto images = images_to_part(pass.model(), inputs);
   if (!images) return explain_at_once(pass, inputs, target, cancel);
-  const auto [fewest, most] = pass.model().contract().batch();
+  const auto [fewest, most] = pass.model().batch();
   std::vector<ExplainedPass> parts;
   for (int64_t from = 0; from < *images; from += most) {
     std::vector<int64_t> some;

@@ -238,7 +238,7 @@ std::vector<LayerReruns> Pass::run_again(const Target& target, const ResolvedTar
   if (!rerunner_) return {};
   std::vector<Tensor> activations;
   for (const auto& layer : explained.layers) activations.push_back(layer.activation);
-  const auto& batch = model_->contract().batch();
+  const auto batch = model_->batch();
   auto chunk = std::min(plan_.explains<LayerMaps>()->maps.chunk_size, batch.max);
   auto least = batch.min;
   if (const auto images = images_.value_or(1); chunk > 1 || images > 1) {

@@ -114,7 +114,7 @@ Rerunner::Rerunner(const RunContext& context, const std::vector<IValue>& inputs,
 
 // Split runs may run the head on all images twice, see score_ablated_tails.
 bool Rerunner::runs_split() const {
-  return context_.model.contract().batch().allows(2 * images_to_copy(inputs_, context_.plan.input)) &&
+  return context_.model.batch().allows(2 * images_to_copy(inputs_, context_.plan.input)) &&
          why_rerun_hooked(context_.plan, context_.model, inputs_).empty();
 }
 

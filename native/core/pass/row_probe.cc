@@ -221,7 +221,7 @@ const RowsFound& probe_rows(Model& model, const std::vector<IValue>& inputs, siz
   if (model.rows) return *model.rows;
   const auto images = image_count(inputs, input);
   static const RowsFound kUnknown;
-  const auto batch = model.contract().batch();
+  const auto batch = model.batch();
   if (!batch.allows(1) || !batch.allows(2)) return kUnknown;  // an exported size, which other numbers of images break
   if (!images || *images < 1 || model.hooks().has_hooks()) return kUnknown;
   const at::NoGradGuard no_graph;

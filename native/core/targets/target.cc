@@ -31,7 +31,7 @@ void require_rows(int64_t rows, std::optional<int64_t> images, const std::string
   const auto returned = what + " returned " + std::to_string(rows) + (rows == 1 ? " row" : " rows") + " for " +
                         std::to_string(*images) + (*images == 1 ? " image" : " images");
   const auto more = or_else.empty() ? "" : " " + or_else;
-  if (*images == 1) throw Error(code, returned + ".", Remedy{remedy + more});
+  if (*images == 1) throw Error(code, returned + ".", Remedy{remedy + more}, {{"rows", rows}, {"images", *images}});
   throw Error(kBatchSize, returned + ", so it cannot be told which belongs to which image.",
               Remedy{(rows % *images == 0 && rows > *images
                           ? "Give it one image at a time. Where one image has several rows, too: " + remedy

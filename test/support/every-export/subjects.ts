@@ -194,6 +194,8 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
     ],
     FolderStore: ['results', { resume: true, retryFailed: false, verify: false, onWait: () => {} }],
     FolderSink: ['results'],
+    BucketStore: ['s3://bucket/results', { resume: true, retryFailed: false, verify: false, onWait: () => {} }],
+    BucketSink: ['s3://bucket/results'],
     ModelExplainer: [{ model, devices: ['cpu'] }],
     'FileSource.open': [['image.png'], { labels: ['cat'], exclude: 'results' }],
     disposeValue: [[1, { a: null }]],
