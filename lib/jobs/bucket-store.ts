@@ -5,10 +5,11 @@ import { takeLease } from '../storage/lease.js'
 import { ObjectJournal } from '../storage/object-journal.js'
 import { isObjectUrl } from '../storage/object-url.js'
 import { readBucketLines, writeBucketManifest } from './bucket-manifest.js'
+import { readBucketSpec } from './bucket-spec.js'
 import { queueFolder } from './file-names.js'
 import { FolderStore, type FolderStoreOptions, type JobBefore } from './folder-store.js'
 import type { JobClaim, JobStore } from './job.js'
-import { jobExists, jobSpecText, parseJobSpec, queueIsAtWork } from './job-file.js'
+import { jobExists, jobSpecText, queueIsAtWork } from './job-file.js'
 import type { JobLine } from './job-line.js'
 import { checkSameJob, type JobSpec } from './job-spec.js'
 import type { Pruned } from './manifest.js'
@@ -148,12 +149,6 @@ export class BucketStore implements JobStore {
 /** The store of a folder of results, on a disk or in a storage. */
 export function storeFor(out: string, options: FolderStoreOptions = {}): JobStore {
   return isObjectUrl(expect.string('out', out)) ? new BucketStore(out, options) : new FolderStore(out, options)
-}
-
-/** The specification of the job that a folder of objects holds; null where it holds none. */
-export async function readBucketSpec(folder: BucketFolder): Promise<JobSpec | null> {
-  const text = await folder.readText('job.json')
-  return text === null ? null : parseJobSpec(text, `${folder.url}job.json`)
 }
 
 const linesName = (name: string): string => `.gradcam-lines/${name}.jsonl`

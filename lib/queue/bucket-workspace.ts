@@ -1,5 +1,6 @@
 import { BucketSink } from '../jobs/bucket-sink.js'
-import { queueState, readBucketSpec } from '../jobs/bucket-store.js'
+import { readBucketSpec } from '../jobs/bucket-spec.js'
+import { queueState } from '../jobs/bucket-store.js'
 import { readBucketLines, writeBucketManifest } from '../jobs/bucket-manifest.js'
 import { queueFolder } from '../jobs/file-names.js'
 import type { ResultSink } from '../jobs/job.js'
