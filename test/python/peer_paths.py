@@ -64,15 +64,17 @@ def by_pair(method, model, x, classes, **options):
 def run_model(name, job, folder, store):
     model, x = models.build(name, 0), models.example(name, 1, job["size"])
     classes, target = job["classes"], torch.tensor(job["classes"])
-    flat = np.full((*x.shape[2:], x.shape[1]), 0.25)
+    # Guided IG orders positions by their gradients. From a flat baseline those are equal but for rounding in most nets, so that
+    # another processor gives another order: from noise they differ.
+    noise = baselines_of(x)[2].permute(1, 2, 0).double().numpy()
     cases = {
         "baselines": baselines_of(x),
         "gradient-shap": gradient_shap(model, x, target, job["draws"], 0.0),
         "noisy gradient-shap": gradient_shap(model, x, target, job["noisy draws"], SIGMA),
         "blur-ig": by_pair(saliency.BlurIG, model, x, classes, max_sigma=6, steps=12),
-        "guided-ig": by_pair(saliency.GuidedIG, model, x, classes, x_steps=15),
+        "guided-ig": by_pair(saliency.GuidedIG, model, x, classes, x_steps=15, x_baseline=noise),
         "free guided-ig": by_pair(
-            saliency.GuidedIG, model, x, classes, x_steps=9, x_baseline=flat, fraction=0.1, max_dist=1.0
+            saliency.GuidedIG, model, x, classes, x_steps=9, x_baseline=noise, fraction=0.1, max_dist=1.0
         ),
     }
     if job["deeplift"]:
