@@ -62,8 +62,9 @@ export interface ExplainAllOptions<Extra = undefined> extends CallOptions {
   /** What is done to images, not to tensors: a preset's name or a description; 'imagenet' by default. */
   preprocess?: PreprocessInput
   /**
-   * Inputs explained in one pass, where their shapes are the same. By default 8, or as many of the batches that a model takes
-   * whose batch has a fixed size; halved when memory runs out, or the model does not take as many. 1 for a model that does not take images independently, as a first probe shows.
+   * Inputs explained in one pass, where their shapes are the same. By default 8, or as many as fill the batches of a model
+   * whose batch has a fixed size; halved when memory runs out, or the model does not take as many. 1 for a model that does not
+   * take images independently, as a first probe shows.
    */
   batchSize?: number
   /**

@@ -8,8 +8,7 @@ import type { Reshape } from './reshape.js'
 import { checkModel, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
 import { hasChannelsLast } from '../model/expected-input.js'
-import { inputsAtOnce } from '../model/images-at-once.js'
-import { orAtOnce } from '../model/learn-images-at-once.js'
+import { runAtOnce } from '../model/learn-images-at-once.js'
 import { isFloating, observeGiven, type LayerOutput } from '../model/observe-layers.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
@@ -58,10 +57,7 @@ export async function observeAndSuggest(
 ): Promise<{ readonly observed: readonly LayerOutput[]; readonly suggestions: LayerSuggestion[] }> {
   const { input = 0 } = expect.options(options)
   expect.integer('input', input, { min: 0 })
-  return await orAtOnce(model, inputs, async () => {
-    using all = inputsAtOnce(model, inputs)
-    return await observeAndSuggestFor(model, all.values, options)
-  })
+  return await runAtOnce(model, inputs, (values) => observeAndSuggestFor(model, values, options))
 }
 
 /** @param values inputs with as many images as the model takes at a time */

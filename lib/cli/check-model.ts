@@ -11,7 +11,7 @@ import { recordsOf } from '../explain/precision-memory.js'
 import { ScorePass } from '../explain/score-pass.js'
 import type { MethodSettings } from '../methods/options.js'
 import { inputsAtOnce, shapeAtOnce } from '../model/images-at-once.js'
-import { orAtOnce } from '../model/learn-images-at-once.js'
+import { runAtOnce } from '../model/learn-images-at-once.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
 import { whyNone } from '../cam/reached-layers.js'
 import { observeAndSuggest, spatialSizes, type LayerSuggestion } from '../cam/suggest-layers.js'
@@ -78,11 +78,9 @@ export async function checkModel(question: ModelQuestion): Promise<Check[]> {
     const { dtype } = inputs.expected
     using noise = noiseOf(shape, dtype)
     const given = inputs.with(noise)
-    const forwardOnce = async (): Promise<number> => {
-      using atOnce = inputsAtOnce(model, given)
-      return await fastest(async () => disposeValue(await model.forward<Value>(atOnce.values)))
-    }
-    const forwardMs = await orAtOnce(model, given, forwardOnce).catch(async (error: unknown) => {
+    const forwardMs = await runAtOnce(model, given, (values) =>
+      fastest(async () => disposeValue(await model.forward<Value>(values))),
+    ).catch(async (error: unknown) => {
       throw await refusedInput(error, model, given, inputs.at)
     })
     using atOnce = inputsAtOnce(model, given)

@@ -5,9 +5,10 @@ import type { MapExplainer, MethodFailure, MethodMap, MethodMaps } from '../meth
 import type { MethodSettings } from '../methods/options.js'
 import type { MapCondition } from '../explain/condition.js'
 import type { Model } from '../model/model.js'
-import { observeLayers } from '../model/observe-layers.js'
+import { runAtOnce } from '../model/learn-images-at-once.js'
+import { runOnce } from '../model/run-once.js'
 import { Tensor } from '../tensor/tensor.js'
-import { disposeValue } from '../tensor/values.js'
+import { disposeValue, type Value } from '../tensor/values.js'
 import type { BatchTarget } from '../batch/target.js'
 import { outputPart } from '../target/top-classes.js'
 import { toPath } from '../target/path.js'
@@ -177,7 +178,8 @@ export class ImageExplainer implements Disposable {
   /** Tells an error of a method from an input that the model does not run on. */
   async #requireInput(input: Tensor): Promise<void> {
     const all = this.#options.inputs.with(input)
-    await observeLayers(this.model, all).catch(async (cause: unknown) => {
+    const run = async (values: readonly Value[]): Promise<void> => disposeValue(await runOnce(this.model, values))
+    await runAtOnce(this.model, all, run).catch(async (cause: unknown) => {
       throw await refusedInput(cause, this.model, all, this.#options.inputs.at)
     })
   }

@@ -207,11 +207,7 @@ function isQueued(folder: string): Promise<boolean> {
   )
 }
 
-/**
- * The specification of the job that a folder holds; null where it holds none.
- *
- * @throws GradCamError ERR_FILE_UNREADABLE for a damaged job.json, ERR_JOB_VERSION for one of a later version
- */
+/** The specification of the job in a folder on a disk: see `readJobSpec`, which is exported. */
 export async function readFolderSpec(folder: string): Promise<JobSpec | null> {
   const path = jobPath(expect.path('folder', folder))
   const text = await readOwn(path)

@@ -13,13 +13,7 @@ export function manifestPath(folder: string): string {
   return join(folder, 'manifest.jsonl')
 }
 
-/**
- * The lines of the manifest in a folder of results: those that are complete, and the first for each input. A line that was
- * cut off when its writer died is left out, and so is one that is not a {@link JobLine}: its input counts as not done.
- *
- * @returns nothing where there is no manifest
- * @throws GradCamError ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT
- */
+/** The lines of the manifest in a folder on a disk: see `readManifest`, which is exported. */
 export async function* readFolderManifest(folder: string): AsyncGenerator<JobLine, undefined> {
   const seen = new Set<string>()
   const file = await openToRead(manifestPath(expect.path('folder', folder))).catch((error: NodeJS.ErrnoException) => {

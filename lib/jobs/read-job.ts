@@ -13,7 +13,7 @@ import { readFolderManifest } from './manifest.js'
  * input. A line that was cut off when its writer died is left out, and so is one that is not a {@link JobLine}: its input counts as
  * not done. Of objects also the lines of a job that runs, or was killed.
  *
- * @returns nothing where there is no manifest
+ * @returns nothing where the folder holds none
  * @throws GradCamError ERR_FILE_UNREADABLE, ERR_STORAGE, ERR_TOOL_MISSING, ERR_INVALID_ARGUMENT
  */
 export async function* readManifest(folder: string): AsyncGenerator<JobLine, undefined> {

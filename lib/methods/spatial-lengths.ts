@@ -8,9 +8,9 @@ import type { MethodSettings } from './options.js'
 import type { Attributing } from './single-explainer.js'
 
 /**
- * The same explainer, which refuses a window or stride of another number of dimensions than the images have. It would cover
- * the dimensions that were not given whole, such as the depth of a volume, which nobody can have meant who gives the settings of
- * commands, jobs and requests.
+ * The same explainer, which refuses a window or stride of another number of dimensions than the images have. `InputPerturbation`
+ * covers whole the dimensions that are not given, such as the depth of a volume. Settings of commands, jobs and requests are
+ * refused instead: there it is more likely a mistake.
  *
  * @param input which of the inputs holds the images
  */

@@ -15,7 +15,7 @@ export function shapeAtOnce(model: Model, [images, ...rest]: readonly number[]):
 }
 
 /** How many images inputs have: the first size of their first tensor; undefined where there is none. */
-export const imageCount = (values: readonly Value[]): number | undefined =>
+const imageCount = (values: readonly Value[]): number | undefined =>
   values.find((value): value is Tensor => value instanceof Tensor && value.shape.length > 0)?.shape[0]
 
 /** Whether the model takes as many images at a time as there are. */

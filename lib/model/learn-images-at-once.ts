@@ -4,7 +4,7 @@ import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
 import { disposeValue, type Value } from '../tensor/values.js'
-import { inputsInCopies } from './images-at-once.js'
+import { inputsAtOnce, inputsInCopies } from './images-at-once.js'
 import { forgetRows } from './model-notes.js'
 import { toPositional, type Model } from './model.js'
 import { runOnce } from './run-once.js'
@@ -35,6 +35,18 @@ export async function orAtOnce<Result>(
     if (!(await learnImagesAtOnce(model, inputs, error))) throw error
     return await run()
   }
+}
+
+/** Runs something on as many of the images as the model takes at a time, which is learned where it is not known: see {@link orAtOnce}. */
+export async function runAtOnce<Result>(
+  model: Model,
+  inputs: Value | readonly Value[],
+  run: (values: readonly Value[]) => Promise<Result>,
+): Promise<Result> {
+  return await orAtOnce(model, inputs, async () => {
+    using all = inputsAtOnce(model, inputs)
+    return await run(all.values)
+  })
 }
 
 /**

@@ -1,8 +1,7 @@
 import type { CallOptions } from '../addon/abort.js'
 import { expect } from '../base/check.js'
-import { inputsAtOnce } from './images-at-once.js'
 import { checkModel, type HookHandle, type Model } from './model.js'
-import { orAtOnce } from './learn-images-at-once.js'
+import { runAtOnce } from './learn-images-at-once.js'
 import { runOnce } from './run-once.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
@@ -41,10 +40,7 @@ export async function observeLayers(
 ): Promise<LayerOutput[]> {
   checkModel(model)
   expect.options(options)
-  return await orAtOnce(model, inputs, async () => {
-    using all = inputsAtOnce(model, inputs)
-    return await observeGiven(model, all.values, options)
-  })
+  return await runAtOnce(model, inputs, (values) => observeGiven(model, values, options))
 }
 
 /** @internal The same for as many images as are given. */

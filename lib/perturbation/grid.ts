@@ -1,4 +1,5 @@
 import { expect, invalid } from '../base/check.js'
+import { eighths, isLength, lengthsOf } from './lengths.js'
 import { Tensor } from '../tensor/tensor.js'
 
 /** A larger image would block the event loop for seconds. */
@@ -17,7 +18,8 @@ export function gridFeatures(size: readonly number[], cell?: number | readonly n
   if (sizes.length === 0) throw invalid('size', 'the size of at least one dimension', size)
   const elements = sizes.reduce((product, n) => product * n, 1)
   if (elements > mostPixels) throw invalid('size', `at most ${mostPixels} elements`, size)
-  const cells = cell === undefined ? sizes.map((n) => Math.ceil(n / 8)) : cellsOf(cell, sizes.length)
+  if (cell !== undefined && !isLength(cell)) expect.list('cell', cell, isLength, 'integers from 1 on')
+  const cells = lengthsOf(cell, eighths(sizes))
   if (cells.length !== sizes.length) throw invalid('cell', `a size for each of ${sizes.length} dimensions`, cell)
   const ids = new BigInt64Array(elements)
   const at = sizes.map(() => 0)
@@ -36,10 +38,3 @@ export function gridFeatures(size: readonly number[], cell?: number | readonly n
   }
   return Tensor.from(ids, [1, 1, ...sizes])
 }
-
-function cellsOf(cell: unknown, dimensions: number): readonly number[] {
-  if (isLength(cell)) return Array.from({ length: dimensions }, () => cell)
-  return expect.list('cell', cell, isLength, 'integers from 1 on')
-}
-
-const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0

@@ -2,6 +2,7 @@ import { invalid, show, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import { Tensor } from '../tensor/tensor.js'
 import { checkExpands, replaceWhere, type Baseline, type Perturbation } from './perturbation.js'
+import { eighths, isLength, lengthsOf } from './lengths.js'
 import { WeightedMasks } from './weighted-masks.js'
 
 /** The settings of occlusion. */
@@ -29,22 +30,18 @@ function track(size: number, window: number, stride: number): Track {
   return { size, window, starts: Array.from({ length: count }, (_, i) => i * stride) }
 }
 
-const isLengths = (value: unknown): value is readonly number[] =>
-  toList(value)?.every((n) => Number.isSafeInteger(n) && (n as number) > 0) ?? false
-
 function tracksOf(shape: readonly number[], { window, stride }: OcclusionOptions): Track[] {
   const refuse = (text: string) => new GradCamError('ERR_INVALID_ARGUMENT', text)
   const sizes = shape.slice(1)
   const afterChannels = sizes.length > 1 ? sizes.slice(1) : sizes
   for (const [name, lengths] of Object.entries({ window, stride }))
-    if (lengths !== undefined && !isLengths(toList(lengths) ?? [lengths]))
+    if (lengths !== undefined && !(toList(lengths) ?? [lengths]).every(isLength))
       throw invalid(name, 'an integer from 1 on, or an array of them', lengths)
-  const chosen =
-    typeof window === 'number'
-      ? afterChannels.map(() => window)
-      : (window ?? afterChannels.map((n) => Math.ceil(n / 8)))
-  const steps =
-    typeof stride === 'number' ? chosen.map(() => stride) : (stride ?? chosen.map((length) => Math.ceil(length / 2)))
+  const chosen = lengthsOf(window, eighths(afterChannels))
+  const steps = lengthsOf(
+    stride,
+    chosen.map((length) => Math.ceil(length / 2)),
+  )
   const whole = sizes.length - chosen.length
   if (whole < 0 || chosen.length === 0 || steps.length !== chosen.length)
     throw refuse(

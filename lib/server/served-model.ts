@@ -2,16 +2,17 @@ import { GradCamError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import type { BatchExplainer } from '../batch/explain-batch.js'
 import { pickLayer } from '../cam/pick-layer.js'
-import { suggestLayers, type LayerSuggestion } from '../cam/suggest-layers.js'
+import { observeAndSuggest, type LayerSuggestion } from '../cam/suggest-layers.js'
 import { makeMapExplainers } from '../methods/map-explainer.js'
 import type { MapExplainer } from '../methods/method-maps.js'
 import type { MethodSettings } from '../methods/options.js'
+import { readOtherInputs, withImages } from '../methods/other-inputs.js'
 import { settingsOf } from '../methods/settings.js'
 import { methods, type MethodName } from '../methods/table.js'
 import { expectedInput, type ExpectedInput } from '../model/expected-input.js'
 import type { Model } from '../model/model.js'
 import { modelNotes, type ModelNote } from '../model/model-notes.js'
-import { observeLayers, type LayerOutput } from '../model/observe-layers.js'
+import type { LayerOutput } from '../model/observe-layers.js'
 import { framingOf } from '../preprocess/framing.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, shareValue } from '../tensor/values.js'
@@ -190,10 +191,10 @@ export class ServedModel {
   async #tryOut(): Promise<ModelTrial> {
     using noise = this.#noise()
     const { inputs } = this.settings
-    const input = inputs?.indexOf(null) ?? 0
-    const all = inputs ? inputs.map((value, i) => (i === input ? noise : value)) : noise
-    const outputs = await observeLayers(this.model, all)
-    return { outputs, suggested: await suggestLayers(this.model, all, { input }) }
+    const others = readOtherInputs(inputs)
+    using all = withImages(others, noise)
+    const { observed, suggestions } = await observeAndSuggest(this.model, all.inputs, { input: others.at })
+    return { outputs: observed, suggested: suggestions }
   }
 
   #noise(): Tensor {

@@ -1,8 +1,8 @@
 import { basename } from 'node:path'
 import { manualSeed } from '../../addon/runtime.js'
 import { noiseOf, type ExpectedInput } from '../../model/expected-input.js'
-import { inputsAtOnce, shapeAtOnce } from '../../model/images-at-once.js'
-import { orAtOnce } from '../../model/learn-images-at-once.js'
+import { shapeAtOnce } from '../../model/images-at-once.js'
+import { runAtOnce } from '../../model/learn-images-at-once.js'
 import type { Model, NamedModule } from '../../model/model.js'
 import { whyNone } from '../../cam/reached-layers.js'
 import { spatialSizes, suggestFrom, type LayerSuggestion } from '../../cam/suggest-layers.js'
@@ -108,10 +108,9 @@ async function runOnce(model: Model, shape: readonly number[], inputs: LoadedInp
   using noise = noiseOf(shape, dtype)
   const all = inputs.with(noise)
   try {
-    return await orAtOnce(model, all, async () => {
-      using given = inputsAtOnce(model, all)
-      const outputs = await observeGiven(model, given.values)
-      const run = { model, inputs: given.values, options: {} }
+    return await runAtOnce(model, all, async (values) => {
+      const outputs = await observeGiven(model, values)
+      const run = { model, inputs: values, options: {} }
       const [picked = null] = await suggestFrom(run, outputs, shapeAtOnce(model, shape))
       return { outputs, picked }
     })
