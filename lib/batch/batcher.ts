@@ -73,6 +73,11 @@ export class Batcher {
     this.#batches.unshift(...batch.map((one) => [one]))
   }
 
+  /** Puts back the inputs of a batch in two: the last by itself. Those that are taken later are as large as before. */
+  split(batch: readonly Ready[]): void {
+    this.#batches.unshift(batch.slice(0, -1), batch.slice(-1))
+  }
+
   /**
    * Puts back a batch for which memory ran out. No batch that is taken from now on is larger than half of it, those that wait
    * included: a large one beside a small one may take the memory that the small one needs.

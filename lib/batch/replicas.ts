@@ -1,7 +1,7 @@
 import { isBatchSize, isOutOfMemory } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
 import { rowsOf } from '../model/model-notes.js'
-import { readOtherInputs, withImages } from '../methods/other-inputs.js'
+import { hasRowsOf, readOtherInputs, withImages } from '../methods/other-inputs.js'
 import type { Batcher } from './batcher.js'
 import type { BatchExplainer, Ready } from './explain-batch.js'
 
@@ -58,6 +58,11 @@ export class Replicas<Explained> {
   async #explain(batch: readonly Ready[], replica: Replica): Promise<void> {
     let retried = false
     try {
+      if (hasRowsOf(readOtherInputs(replica.inputs), batch.length)) {
+        retried = true
+        this.batcher.split(batch)
+        return
+      }
       if (batch.length > 1 && !(await this.#takesSeveral(replica, batch))) {
         retried = true
         this.batcher.single(batch)

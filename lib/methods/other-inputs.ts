@@ -25,11 +25,31 @@ export function readOtherInputs(inputs: unknown): OtherInputs {
   return { at: expect.integer('inputs', at, { min: 0 }), values }
 }
 
-/** All inputs for a batch: tensors of one row go with every image of it. */
+/**
+ * Whether another input has as many rows as there are images. Which images come together is not the caller's choice, so that the
+ * rows cannot be theirs; but models and methods would take them for that.
+ */
+export const hasRowsOf = ({ values }: OtherInputs, images: number): boolean =>
+  images > 1 && findTensor(values, ({ shape }) => shape[0] === images) !== undefined
+
+/**
+ * All inputs for a batch: tensors of one row go with every image of it.
+ *
+ * @throws GradCamError ERR_BATCH_SIZE for a tensor of as many rows as there are images: see {@link hasRowsOf}
+ */
 export function withImages({ at, values }: OtherInputs, images: Tensor): { inputs: Tensor | Value[] } & Disposable {
   if (values.length === 1) return { inputs: images, [Symbol.dispose]() {} }
-  const made: Tensor[] = []
   const [count = 1] = images.shape
+  if (hasRowsOf({ at, values }, count))
+    throw new GradCamError(
+      'ERR_BATCH_SIZE',
+      `Another input has ${count} rows, as many as this batch has images, but its rows are not those of the images.`,
+      {
+        remedy: 'Give one row, if it is to go with every image, or make batches of another number of images.',
+        details: { images: count, rows: count },
+      },
+    )
+  const made: Tensor[] = []
   const inputs = values.map((value, i) => {
     if (i === at) return images
     if (!(value instanceof Tensor) || value.shape.length === 0 || value.shape[0] !== 1 || count === 1) return value
@@ -43,6 +63,17 @@ export function withImages({ at, values }: OtherInputs, images: Tensor): { input
       for (const each of made) each.dispose()
     },
   }
+}
+
+/** The first such tensor in values, also within lists and records. */
+function findTensor(value: Value | undefined, is: (tensor: Tensor) => boolean): Tensor | undefined {
+  if (value instanceof Tensor) return is(value) ? value : undefined
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const inner of Object.values(value as Readonly<Record<string, Value>>)) {
+    const found = findTensor(inner, is)
+    if (found) return found
+  }
+  return undefined
 }
 
 /**

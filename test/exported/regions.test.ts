@@ -2,7 +2,18 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { GradCam, InputAttribution, ScriptModule, type Target, type Tensor } from '../../lib/index.js'
+import {
+  Cam,
+  explainAll,
+  GradCam,
+  InputAttribution,
+  InputPerturbation,
+  modelNotes,
+  ScriptModule,
+  Tensor,
+  type GradCamError,
+  type Target,
+} from '../../lib/index.js'
 import { cachedFolder } from '../support/cached-folder.js'
 import { assertParity, assertSame } from '../support/parity.js'
 import { programsHash, runPython, testPython } from '../support/python.js'
@@ -66,6 +77,65 @@ for (const [name, said] of Object.entries(programs))
       using alone = await model.forward(one)
       t.deepEqual([...alone.shape], [1, 5], 'another batch')
     })
+
+/** Of eager PyTorch's rows: statistics of the batch, which torch.export fixed to three images, make each depend on the others. */
+test.serial('an exported batch whose images depend on each other is not filled up with copies', async (t) => {
+  const name = 'statistics of the batch'
+  const { layer, cam: expected } = programs[name]!
+  using model = await ScriptModule.load(join(folder, `${name}.static.pt2`))
+  using x = toTensor(readTensor(folder, input))
+  const target: Target = { kind: 'class', class: 1 }
+  using cam = new Cam(model, { layers: [layer] })
+  const refused = { code: 'ERR_BATCH_SIZE', message: /takes 3 images at a time, and not \d: .*comes out differently/ }
+  for (const images of [1, 2, 5, 6]) {
+    using some = Tensor.cat([x, x]).slice(0, 0, images)
+    await t.throwsAsync(cam.explain(some, { target }), refused, `${images} images`)
+  }
+  using whole = await cam.explain(x, { target })
+  assertParity(t, whole.get(), readTensor(folder, expected), 'the batch as it is', rounding)
+  t.regex(
+    modelNotes(model)
+      .map(({ message }) => message)
+      .join(),
+    /comes out differently beside another/,
+  )
+  using scoreCam = new Cam(model, { layers: [layer], methods: ['scorecam'] })
+  await t.throwsAsync(scoreCam.explain(x, { target }), { code: 'ERR_BATCH_SIZE', message: /runs copies of an image/ })
+  using occlusion = new InputPerturbation(model, { method: 'occlusion', window: 4, stride: 4 })
+  // All images are covered in the same run, as Captum does it.
+  using covered = await occlusion.explain(x, { target })
+  t.true(covered.notes.some(({ code }) => code === 'ROWS'))
+  const codes: unknown[] = []
+  for await (const result of explainAll(
+    [0, 1, 2].map((i) => x.select(0, i)),
+    { model, layer, target: 1 },
+  )) {
+    codes.push(result.ok ? 'explained' : (result.error as GradCamError).code)
+    result.dispose()
+  }
+  t.deepEqual(codes, ['ERR_BATCH_SIZE', 'ERR_BATCH_SIZE', 'ERR_BATCH_SIZE'])
+})
+
+test.serial('one whose images do not is, whatever fixes it', async (t) => {
+  const { layer } = programs['attention']!
+  using model = await ScriptModule.load(join(folder, 'attention.static.pt2'))
+  using x = toTensor(readTensor(folder, input))
+  const expected = readTensor(folder, programs['attention']!.cam)
+  for (const methods of [['gradcam'], ['gradcam', 'scorecam']] as const) {
+    using cam = new Cam(model, { layers: [layer], methods })
+    for (const images of [1, 2, 3]) {
+      using some = x.slice(0, 0, images)
+      using found = await cam.explain(some, { target: 1 })
+      const each = expected.data.length / 3
+      const part = { data: expected.data.slice(0, images * each), shape: [images, ...expected.shape.slice(1)] }
+      assertParity(t, found.get(layer, 'gradcam'), part, `${methods.join()} of ${images} images`, rounding)
+    }
+  }
+  t.deepEqual(
+    modelNotes(model).filter(({ code }) => code === 'ROWS'),
+    [],
+  )
+})
 
 const messages: Readonly<Record<string, RegExp>> = {
   lstm: /aten::lstm under torch\.autocast.*export it again/,

@@ -9,11 +9,13 @@ import {
   GuidedGradCam,
   InputAttribution,
   InputPerturbation,
+  makeMapExplainers,
   modelNotes,
   suggestLayers,
+  Tensor,
   type GradCamError,
+  type MapExplainer,
   type Target,
-  type Tensor,
   type Value,
 } from '../../lib/index.js'
 import { assertParity } from '../support/parity.js'
@@ -251,4 +253,53 @@ test('an input whose channels come last: maps of its rows and columns, or a refu
   using windows = new InputPerturbation(model, { method: 'occlusion', window: [8, 8, 3], stride: [8, 8, 3] })
   using covered = await windows.explain(both, { target })
   t.deepEqual(covered.shape, both.shape)
+})
+
+/** The five images of a net of images and a table, each by itself. */
+function imagesAndTable(name: string): { images: Tensor[]; table: Tensor } {
+  const [five, table] = nets.inputs(name) as [Tensor, Tensor]
+  return { images: [0, 1, 2, 3, 4].map((i) => five.slice(0, i, i + 1)), table }
+}
+
+test('a table of as many rows as a batch has images is not split among the images', async (t) => {
+  using model = await nets.load('queries')
+  const { images, table } = imagesAndTable('queries')
+  const inputs = [null, table] as const
+  // Of three queries: batches of exactly three images are those that could be taken for pairs.
+  for (const batchSize of [1, 2, 3, 4, 5]) {
+    const options = { model, target, batchSize, inputs, maxWait: Infinity } as const
+    let i = 0
+    for await (const result of explainAll(
+      images.map((tensor) => ({ tensor: tensor.squeeze(0) })),
+      { ...options, layer: 'encoder' },
+    )) {
+      if (!result.ok) throw result.error
+      const { data, shape } = nets.value('queries', 'cam')
+      const each = data.length / 5
+      const expected = { data: data.slice(i * each, (i + 1) * each), shape: [1, ...shape.slice(1)] }
+      assertParity(t, result.map, expected, `image ${i} of batches of ${batchSize}`)
+      result.dispose()
+      i++
+    }
+    t.is(i, 5)
+  }
+  using explainer = makeMapExplainers(model, ['gradcam'], ['encoder'], { inputs })[0] as MapExplainer
+  using three = Tensor.cat(images.slice(0, 3))
+  await t.throwsAsync(explainer.explain(three, { target }), { code: 'ERR_BATCH_SIZE', message: /3 rows, as many/ })
+})
+
+test('a model that pairs its inputs by rows is refused for a table, in batches of any number of images', async (t) => {
+  using model = await nets.load('weighted')
+  const { images, table } = imagesAndTable('weighted')
+  for (const batchSize of [1, 2, 3, 5]) {
+    const found: (string | undefined)[] = []
+    for await (const result of explainAll(
+      images.map((tensor) => ({ tensor: tensor.squeeze(0) })),
+      { model, target, batchSize, inputs: [null, table], layer: 'encoder', maxWait: Infinity },
+    )) {
+      found.push(result.ok ? 'explained' : (result.error as GradCamError).code)
+      result.dispose()
+    }
+    t.deepEqual(new Set(found), new Set(['ERR_TARGET']), `batches of ${batchSize}`)
+  }
 })

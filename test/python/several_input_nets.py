@@ -51,6 +51,28 @@ class Depth(nn.Module):
         return self.head(pooled(self.colours(image)) + torch.tanh(pooled(self.depth(depth))))
 
 
+class Queries(nn.Module):
+    """How near each image is to each of any number of queries, as of an image and texts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.words = Encoder(), nn.Linear(4, 6)
+
+    def forward(self, image: Tensor, queries: Tensor) -> Tensor:
+        return pooled(self.encoder(image)) @ self.words(queries).t()
+
+
+class Weighted(nn.Module):
+    """Takes a row of the other input for each image, and any number of rows for one image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.head = Encoder(), nn.Linear(6, 5)
+
+    def forward(self, image: Tensor, weights: Tensor) -> Tensor:
+        return self.head(pooled(self.encoder(image))) * weights
+
+
 class Twice(nn.Module):
     """One layer, which runs twice on one image."""
 
@@ -208,6 +230,15 @@ def every_case():
         values[f"fullgrad {at}"] = full_grad(depth, [a, d], at, [(f"{name}.{layer}", 0) for layer in ("conv", "norm")])
         values[f"guided {at}"] = guided_cam(depth, name, [a, d], at, 0)
     yield "depth", torch.jit.script(depth), [a, d], values
+
+    five, three = seeded((5, 3, 16, 24), 47), seeded((3, 4), 48)
+    queries = trained(Queries())
+    yield "queries", torch.jit.script(queries), [five, three], {
+        "cam": cam(queries, "encoder", [five, three], lambda y: y[:, CLASS].sum()),
+        "gradient": input_gradient(queries, [five, three], 0),
+    }
+    weighted = trained(Weighted())
+    yield "weighted", torch.jit.script(weighted), [five, seeded((3, 1), 49)], {}
 
     twice = trained(Twice())
     calls = [("stem.conv", 0), ("stem.norm", 0), ("again", 0), ("again", 1)]

@@ -51,6 +51,7 @@ struct RowsFound {
   std::string layer;    // and the first layer where it was
   bool random = false;  // two runs of one image differ already
   bool alone = true;    // it runs on one image, and not only on as many as it was traced with
+  bool mixed = false;   // it does not, and what it returns for an image depends on the others
   IValue one{}, two{};  // what the model returned for one image and for two, of which the shapes alone are kept
 };
 

@@ -130,6 +130,12 @@ ExplainedPass explain(const Pass& pass, const std::vector<IValue>& inputs, const
   const auto images = images_to_part(pass.model(), inputs);
   if (!images) return explain_at_once(pass, inputs, target, cancel);
   const auto [fewest, most] = pass.model().batch();
+  if (const auto& rows = pass.probe(inputs, &cancel); rows.mixed)
+    throw Error(kBatchSize,
+                "The model takes " + std::to_string(fewest) + " images at a time, and not " + std::to_string(*images) +
+                    ": there is nothing to fill its batch up with, since " + rows.why,
+                Remedy{"Give as many images as it takes, or export it with a batch of any size."},
+                {{"images", *images}, {"batch", fewest}});
   std::vector<ExplainedPass> parts;
   for (int64_t from = 0; from < *images; from += most) {
     std::vector<int64_t> some;

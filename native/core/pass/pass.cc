@@ -129,7 +129,7 @@ void Pass::count_images(const std::vector<IValue>& inputs) {
   if (may_be_channels && rows_of_output(run_->returned()) == 1) images_ = 1;
 }
 
-const RowsFound& Pass::probe(const std::vector<IValue>& inputs, const CancelFlag* cancel) {
+const RowsFound& Pass::probe(const std::vector<IValue>& inputs, const CancelFlag* cancel) const {
   return probe_rows(*model_, inputs, plan_.input, cancel);
 }
 
@@ -243,6 +243,10 @@ std::vector<LayerReruns> Pass::run_again(const Target& target, const ResolvedTar
   auto least = batch.min;
   if (const auto images = images_.value_or(1); chunk > 1 || images > 1) {
     const auto& rows = probe_rows(*model_, rerunner_->inputs(), plan_.input, cancel);
+    if (rows.mixed)
+      throw Error(kBatchSize,
+                  "The method runs copies of an image, but the model does not run on one alone, and " + rows.why,
+                  Remedy{"Use a method that runs the model once, or export it with a batch of any size."});
     if (!rows.alone)
       chunk = least = images;  // as many as it was seen to run on
     else if (!rows.independent)

@@ -35,7 +35,7 @@ class Pass {
   // How many ReLUs follow the rule of the plan, nonlinearities DeepLIFT's, or layers and sums LRP's.
   int intercepted() const { return run_ ? run_->intercepted() : 0; }
   // Whether this model takes the images of a batch one by one: see probe_rows.
-  const RowsFound& probe(const std::vector<IValue>& inputs, const CancelFlag* cancel);
+  const RowsFound& probe(const std::vector<IValue>& inputs, const CancelFlag* cancel) const;
   // Why the last forward ran hooked; empty where it ran split.
   const std::string& why_hooked() const { return why_hooked_; }
   const Model& model() const { return *model_; }

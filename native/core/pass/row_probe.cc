@@ -1,6 +1,7 @@
 #include "row_probe.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "core/base/error.h"
@@ -92,9 +93,11 @@ std::string path_of(const Model& model, ModuleId id) {
   return {};
 }
 
+using Compare = std::function<Verdict(const IValue&, const IValue&)>;
+
 // The first module whose output differs; that of "norm" where its input is the same, else what comes before it.
-std::string first_difference(const Model& model, const Recorder& pair, const Recorder& alone,
-                             Verdict (*compared)(const IValue&, const IValue&), std::string& layer) {
+std::string first_difference(const Model& model, const Recorder& pair, const Recorder& alone, const Compare& compared,
+                             std::string& layer) {
   for (size_t i = 0; i < std::min(pair.calls.size(), alone.calls.size()); ++i) {
     const auto &two = pair.calls[i], &one = alone.calls[i];
     if (two.module != one.module) break;
@@ -117,6 +120,43 @@ Verdict compare_equal(const IValue& some, const IValue& others) {
   return compare(some, others);
 }
 
+// Whether tensors of so many images, of which the last is another one, differ in what is of the last alone. Along which
+// dimension the images lie is not known: one of them has to do.
+Verdict compare_but_last(const Tensor& some, const Tensor& other, int64_t images) {
+  if (some.sizes() != other.sizes()) return Verdict::differs;
+  auto verdict = Verdict::unknown;
+  for (int64_t dim = 0; dim < some.dim(); ++dim) {
+    const auto size = some.size(dim);
+    if (size == 0 || size % images != 0) continue;
+    const auto kept = size - size / images;
+    if (same_values(some.narrow(dim, 0, kept), other.narrow(dim, 0, kept))) return Verdict::same;
+    verdict = Verdict::differs;
+  }
+  return verdict;
+}
+
+Verdict compare_but_last(const IValue& some, const IValue& other, int64_t images) {
+  if (some.isTensor() && other.isTensor()) {
+    const auto &one = some.toTensor(), &two = other.toTensor();
+    return one.defined() && two.defined() ? compare_but_last(one, two, images) : Verdict::unknown;
+  }
+  const auto parts = parts_of(some), others = parts_of(other);
+  auto verdict = Verdict::unknown;
+  for (size_t i = 0; i < std::min(parts.size(), others.size()); ++i) {
+    const auto part = compare_but_last(parts[i].second, others[i].second, images);
+    if (part == Verdict::differs) return part;
+    if (part == Verdict::same) verdict = part;
+  }
+  return verdict;
+}
+
+// Another image than that of the last row: mirrored, so that its details lie elsewhere, and with other statistics.
+void change_last_row(const Tensor& images) {
+  auto last = images[-1];
+  const auto mirrored = last.dim() > 0 ? last.flip({last.dim() - 1}) : last.clone();
+  last.copy_(images.is_floating_point() ? mirrored.mul(-0.5) : mirrored);
+}
+
 // The same value with tensors that have the same shapes and take no memory.
 IValue shapes_of(const IValue& value) {
   return map_tensors(value, [](const Tensor& t) { return at::zeros({}).expand(t.sizes()); });
@@ -125,40 +165,71 @@ IValue shapes_of(const IValue& value) {
 class Probe {
  public:
   // `images` is how many were given, on which the model runs.
-  Probe(Model& model, int64_t images, std::vector<IValue> alone, std::vector<IValue> pair, const CancelFlag* cancel)
-      : model_(model), images_(images), alone_(std::move(alone)), pair_(std::move(pair)), cancel_(cancel) {}
+  Probe(Model& model, const std::vector<IValue>& inputs, size_t input, int64_t images, const CancelFlag* cancel)
+      : model_(model), inputs_(inputs), input_(input), images_(images), cancel_(cancel) {}
 
   RowsFound find() {
+    const auto one = copies(1), two = with_other_last(2);
     IValue alone, pair;
     try {
-      alone = run(alone_, nullptr);
+      alone = run(one, nullptr);
     } catch (const std::exception& e) {
       if (images_ < 2 || !may_run_in_parts(e) || is_out_of_memory(e)) throw;
-      RowsFound found{false, "it does not run on one image alone: " + concise_message(e), ""};
-      found.alone = false;
-      return found;
+      return only_together("it does not run on one image alone: " + concise_message(e));
     }
     try {
-      pair = run(pair_, nullptr);
+      pair = run(two, nullptr);
     } catch (const std::exception& e) {
       if (!may_run_in_parts(e) || is_out_of_memory(e)) throw;
       return {false, "it runs on one image, but not on two: " + concise_message(e), ""};
     }
-    auto found = judge(alone, pair);
+    if (ignores_count(pair, alone)) {
+      const std::string why = "it returns as many rows for two images as for one.";
+      const bool traced = images_ > 1 && alone.toTensor().size(0) == images_;  // as many as it was traced with
+      auto found = traced ? only_together(why) : RowsFound{false, why, ""};
+      found.one = shapes_of(alone);
+      found.two = shapes_of(pair);
+      return found;
+    }
+    RowsFound found;
+    if (compare(pair, alone) == Verdict::differs)
+      found = explain(one, two, alone, compare, "an image comes out differently alone and beside another one");
     found.one = shapes_of(alone);
     found.two = shapes_of(pair);
     return found;
   }
 
+  // Of a model that takes so many images at a time, and not one or two: whether another last image changes the others.
+  RowsFound find_among(int64_t images) {
+    const auto same = copies(images), other = with_other_last(images);
+    const Compare compared = [images](const IValue& one, const IValue& two) {
+      return compare_but_last(one, two, images);
+    };
+    const auto before = run(same, nullptr);
+    if (compared(run(other, nullptr), before) != Verdict::differs) return {};
+    auto found = explain(same, other, before, compared, "an image comes out differently beside another one");
+    found.alone = false;
+    found.mixed = !found.random;
+    return found;
+  }
+
  private:
-  RowsFound judge(const IValue& alone, const IValue& pair) {
-    if (ignores_count(pair, alone)) {
-      RowsFound found{false, "it returns as many rows for two images as for one.", ""};
-      found.alone = images_ < 2 || alone.toTensor().size(0) != images_;  // as many as it was traced with
-      return found;
-    }
-    if (compare(pair, alone) != Verdict::differs) return {};
-    return explain(alone);
+  // Of a model that runs on as many images as were given, and not on one.
+  RowsFound only_together(const std::string& why) {
+    RowsFound found{false, why, ""};
+    found.alone = false;
+    found.mixed = find_among(images_).mixed;
+    return found;
+  }
+
+  std::vector<IValue> copies(int64_t count) const {
+    return inputs_of(inputs_, images_, std::vector<int64_t>(static_cast<size_t>(count), 0));
+  }
+
+  std::vector<IValue> with_other_last(int64_t count) const {
+    auto changed = copies(count);
+    change_last_row(changed[input_].toTensor());
+    return changed;
   }
 
   IValue run(const std::vector<IValue>& inputs, CallObserver* observer) {
@@ -168,31 +239,25 @@ class Probe {
     return model_.run_and_restore(std::move(own), observer, cancel_);
   }
 
-  RowsFound explain(const IValue& alone) {
+  // Where `some` and `other` come out differently, or `some` in two runs. `before`: what `some` gave.
+  RowsFound explain(const std::vector<IValue>& some, const std::vector<IValue>& other, const IValue& before,
+                    const Compare& compared, const std::string& what) {
     RowsFound found{false, "", ""};
-    Recorder one, other;
-    const auto again = run(alone_, &one);
-    const bool repeats = compare_equal(again, alone) != Verdict::differs;
+    Recorder first, second;
+    const bool repeats = compare_equal(run(some, &first), before) != Verdict::differs;
     found.random = !repeats;
-    run(repeats ? pair_ : alone_, &other);
-    const auto where = first_difference(model_, other, one, repeats ? compare : compare_equal, found.layer);
-    found.why = repeats ? "an image comes out differently alone and beside another one, first " + where + "."
-                        : "two runs of one image come out differently, first " + where + ".";
+    run(repeats ? other : some, &second);
+    const auto where = first_difference(model_, second, first, repeats ? compared : compare_equal, found.layer);
+    found.why = (repeats ? what : "two runs of one image come out differently") + ", first " + where + ".";
     return found;
   }
 
   Model& model_;
+  const std::vector<IValue>& inputs_;
+  const size_t input_;
   const int64_t images_;
-  const std::vector<IValue> alone_, pair_;
   const CancelFlag* cancel_;
 };
-
-// Another image than that of the first row: mirrored, so that its details lie elsewhere, and with other statistics.
-void change_second_row(Tensor& pair) {
-  auto second = pair[1];
-  const auto mirrored = second.dim() > 0 ? second.flip({second.dim() - 1}) : second.clone();
-  second.copy_(pair.is_floating_point() ? mirrored.mul(-0.5) : mirrored);
-}
 
 }  // namespace
 
@@ -222,14 +287,12 @@ const RowsFound& probe_rows(Model& model, const std::vector<IValue>& inputs, siz
   const auto images = image_count(inputs, input);
   static const RowsFound kUnknown;
   const auto batch = model.batch();
-  if (!batch.allows(1) || !batch.allows(2)) return kUnknown;  // an exported size, which other numbers of images break
+  const bool any = batch.allows(1) && batch.allows(2);
+  if (!any && batch.min < 2) return kUnknown;  // one at a time
   if (!images || *images < 1 || model.hooks().has_hooks()) return kUnknown;
   const at::NoGradGuard no_graph;
-  auto pair = inputs_of(inputs, *images, {0, 0});
-  auto changed = pair[input].toTensor();
-  if (changed.size(0) != 2) return kUnknown;
-  change_second_row(changed);
-  model.rows = Probe(model, *images, inputs_of(inputs, *images, {0}), std::move(pair), cancel).find();
+  Probe probe(model, inputs, input, *images, cancel);
+  model.rows = any ? probe.find() : probe.find_among(batch.min);
   return *model.rows;
 }
 

@@ -14,7 +14,8 @@ namespace gradcam {
 std::optional<int64_t> image_count(const std::vector<IValue>& inputs, size_t input);
 
 // Whether the first image of the inputs comes out alone as it does in a batch with another one: not where a model uses
-// statistics of the batch, draws random numbers, or was traced for one image. The first call for a model finds out, by
+// statistics of the batch, draws random numbers, or was traced for one image. Of a model that takes a fixed number of
+// images, whether copies of an image come out as they do beside another one. The first call for a model finds out, by
 // two small runs, and the model remembers it.
 const RowsFound& probe_rows(Model& model, const std::vector<IValue>& inputs, size_t input, const CancelFlag* cancel);
 
