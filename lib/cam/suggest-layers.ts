@@ -223,7 +223,9 @@ async function lastTokens(
   input: readonly [number, number],
 ): Promise<LayerSuggestion | null> {
   const all = outputs.filter(({ shape }) => shape?.length === 3 && skippedTokens(shape[1] ?? 0, input) !== null)
-  const norms = all.filter(({ typeName }) => /norm/i.test(typeName))
+  // A layer with others inside, such as a linear one and its normalisation, is a branch beside the tokens or does more.
+  const isLeaf = ({ path }: LayerOutput): boolean => !outputs.some((other) => other.path.startsWith(`${path}.`))
+  const norms = all.filter((output) => /norm/i.test(output.typeName) && isLeaf(output))
   for (const output of (norms.length > 0 ? norms : all).slice(-mostTried).reverse()) {
     const skip = skippedTokens(output.shape?.[1] ?? 0, input) as number
     if (!(await positionsMatter(pass, output.path, skip))) continue

@@ -24,6 +24,8 @@ const layouts: Record<string, { layer: string; reshape?: CamOptions['reshape']; 
   'last-volume': { layer: 'block', reshape: { permute: [0, 4, 1, 2, 3] } },
   'last-image': { layer: 'block', reshape: 'swin' },
   columns: { layer: 'columns' },
+  'linear-norm': { layer: 'blocks', reshape: { tokens: 'input', skip: 0 } },
+  'pre-norm': { layer: 'blocks.1.branch.norm', reshape: { tokens: 'input', skip: 0 } },
   gated: { layer: 'gate' },
 }
 
@@ -40,6 +42,8 @@ for (const [name, { layer, reshape, target: asked = target }] of Object.entries(
     using without = new Cam(model, { layers: [layer] })
     const error = await t.throwsAsync<GradCamError>(() => without.explain(both, { target: asked }))
     t.is(error.code, 'ERR_LAYER_OUTPUT')
+    if (typeof reshape === 'object' && 'tokens' in reshape)
+      return void t.regex(error.message, /\{ tokens: 'input', skip: 0 \}/)
     t.regex(error.message, /whose last dimension is its features, by the layer's parameters/)
     t.true(
       error.remedy?.includes(

@@ -66,6 +66,49 @@ class LastImage(nn.Module):
         return self.head(torch.tanh(self.block(self.patch(x).permute(0, 2, 3, 1))).mean([1, 2]))
 
 
+class LinearNorm(nn.Module):
+    """A linear layer whose normalisation sees tokens and images as one batch, as LeViT has them."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.linear, self.bn = nn.Linear(features, features), nn.BatchNorm1d(features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.linear(x).flatten(0, 1)).reshape_as(x)
+
+
+class PreNorm(nn.Module):
+    """A normalisation with the branch that comes after it."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.norm, self.branch = nn.LayerNorm(features), nn.Linear(features, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.branch(torch.tanh(self.norm(x)))
+
+
+class Branched(nn.Module):
+    """Tokens to which branches are added, in layers that are called norms."""
+
+    def __init__(self, branch) -> None:
+        super().__init__()
+        self.patch, self.head = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 5)
+        self.blocks = nn.Sequential(Residual(branch(8)), Residual(branch(8)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.blocks(self.patch(x).flatten(2).transpose(1, 2))).mean(1))
+
+
+class Residual(nn.Module):
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
 class Columns(nn.Module):
     """[N, C, h, 1]: channels and rows are by chance in the proportions of the image."""
 
@@ -223,6 +266,11 @@ def every_case():
     wide = seeded((2, 3, 16, 24), 45)
     m = Columns().eval()
     yield "columns", torch.jit.script(m), [wide], {"columns": part_cam(m, "columns", [wide]).relu()}
+    grid = lambda t: t.transpose(1, 2).unflatten(2, (4, 6))
+    for name, branch, layer in (("linear-norm", LinearNorm, "blocks"), ("pre-norm", PreNorm, "blocks.1.branch.norm")):
+        m = Branched(branch).eval()
+        yield name, torch.jit.trace(m, x), [x], {layer: part_cam(m, layer, [x], order=grid).relu()}
+
     m = Gated().eval()
     yield "gated", torch.jit.script(m), [x], {"gate": part_cam(m, "gate", [x]).relu()}
 

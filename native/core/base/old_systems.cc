@@ -2,9 +2,16 @@
 // libstdc++ of GCC 8. Of the functions below newer systems have a newer version, which the linker would take: the
 // definitions here, hidden in the addon, call the old one. test/setup/prebuilt.test.ts checks which versions the
 // addon asks for.
-#if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__)
+#if defined(__linux__) && defined(__GNUC__) && (defined(__x86_64__) || defined(__aarch64__))
 #include <pthread.h>
 #include <time.h>
+
+// The first version of glibc for this processor, which what it always had is of.
+#if defined(__x86_64__)
+#define GRADCAM_FIRST_GLIBC "GLIBC_2.2.5"
+#else
+#define GRADCAM_FIRST_GLIBC "GLIBC_2.17"
+#endif
 
 extern "C" {
 
@@ -12,30 +19,30 @@ extern "C" {
 // has.
 __attribute__((visibility("hidden"))) char gradcam_single_threaded __asm__("__libc_single_threaded") = 0;
 
-__asm__(".symver gradcam_old_once,pthread_once@GLIBC_2.2.5");
+__asm__(".symver gradcam_old_once,pthread_once@" GRADCAM_FIRST_GLIBC);
 int gradcam_old_once(int* control, void (*routine)());
 __attribute__((visibility("hidden"))) int gradcam_once(int* control, void (*routine)()) __asm__("pthread_once");
 int gradcam_once(int* control, void (*routine)()) { return gradcam_old_once(control, routine); }
 
 // dlopen is called from within the addon here, too, so that the addon's own search path holds.
-__asm__(".symver gradcam_old_dlopen,dlopen@GLIBC_2.2.5");
+__asm__(".symver gradcam_old_dlopen,dlopen@" GRADCAM_FIRST_GLIBC);
 void* gradcam_old_dlopen(const char* file, int mode);
 __attribute__((visibility("hidden"))) void* gradcam_dlopen(const char* file, int mode) __asm__("dlopen");
 void* gradcam_dlopen(const char* file, int mode) { return gradcam_old_dlopen(file, mode); }
 
-__asm__(".symver gradcam_old_dlerror,dlerror@GLIBC_2.2.5");
+__asm__(".symver gradcam_old_dlerror,dlerror@" GRADCAM_FIRST_GLIBC);
 char* gradcam_old_dlerror();
 __attribute__((visibility("hidden"))) char* gradcam_dlerror() __asm__("dlerror");
 char* gradcam_dlerror() { return gradcam_old_dlerror(); }
 
-__asm__(".symver gradcam_old_dladdr,dladdr@GLIBC_2.2.5");
+__asm__(".symver gradcam_old_dladdr,dladdr@" GRADCAM_FIRST_GLIBC);
 int gradcam_old_dladdr(const void* address, void* info);
 __attribute__((visibility("hidden"))) int gradcam_dladdr(const void* address, void* info) __asm__("dladdr");
 int gradcam_dladdr(const void* address, void* info) { return gradcam_old_dladdr(address, info); }
 
 // Newer ones (glibc 2.29) do not call an error handler of the program's own (matherr), which Node.js does not have.
 #define GRADCAM_OLD_FUNCTION(name, parameters, arguments)                                \
-  __asm__(".symver gradcam_old_" #name "," #name "@GLIBC_2.2.5");                        \
+  __asm__(".symver gradcam_old_" #name "," #name "@" GRADCAM_FIRST_GLIBC);               \
   double gradcam_old_##name parameters;                                                  \
   __attribute__((visibility("hidden"))) double gradcam_##name parameters __asm__(#name); \
   double gradcam_##name parameters { return gradcam_old_##name arguments; }
@@ -45,6 +52,7 @@ GRADCAM_OLD_FUNCTION(exp2, (double value), (value))
 GRADCAM_OLD_FUNCTION(log, (double value), (value))
 GRADCAM_OLD_FUNCTION(log2, (double value), (value))
 #undef GRADCAM_OLD_FUNCTION
+#undef GRADCAM_FIRST_GLIBC
 
 // Came with glibc 2.30. A wait that ends a little early or late when somebody sets the clock does no harm here.
 __attribute__((visibility("hidden"))) int gradcam_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex,
