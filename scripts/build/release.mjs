@@ -144,6 +144,7 @@ function crossed(
     for (const [i, { name, values: numbers }] of expected.entries()) {
       const others = found[i]?.values ?? []
       const peak = Math.max(...numbers.map(Math.abs))
+      if (!(peak > 0)) throw new Error(`${name}: all values are zero here, which compares nothing`)
       const difference = Math.max(...numbers.map((value, k) => Math.abs(value - (others[k] ?? NaN)))) / peak
       if (!(difference <= tolerance)) throw new Error(`${name}: ${target.processor} differs by ${difference}`)
       console.log(`${target.processor}, LibTorch ${wanted}, ${name}: differs by ${difference.toExponential(1)} from this machine`)

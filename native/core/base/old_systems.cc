@@ -4,6 +4,7 @@
 // addon asks for.
 #if defined(__linux__) && defined(__GNUC__) && (defined(__x86_64__) || defined(__aarch64__))
 #include <pthread.h>
+#include <string>
 #include <time.h>
 
 // The first version of glibc for this processor, which what it always had is of.
@@ -85,4 +86,11 @@ __attribute__((visibility("hidden"))) void gradcam_wait(void* condition, void* l
 void gradcam_wait(void* condition, void* lock) { gradcam_old_wait(condition, lock); }
 
 }  // extern "C"
+
+// std::stringbuf::str() of C++20, which an lvalue has of its own (GCC 11), as the one before.
+std::string gradcam_old_str(const void* buffer) __asm__(
+    "_ZNKSt7__cxx1115basic_stringbufIcSt11char_traitsIcESaIcEE3strEv");
+__attribute__((visibility("hidden"))) std::string gradcam_str(const void* buffer) __asm__(
+    "_ZNKRSt7__cxx1115basic_stringbufIcSt11char_traitsIcESaIcEE3strEv");
+std::string gradcam_str(const void* buffer) { return gradcam_old_str(buffer); }
 #endif
