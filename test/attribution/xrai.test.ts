@@ -35,6 +35,14 @@ for (const [name, { classes, large }] of Object.entries(models))
         assertParity(t, map, peer!.tensor(name, 'pair', 'xrai'), `${name}, batches of ${batchSize}`)
       }
     }
+    if (regions) {
+      // Copies without noise, several in a pass: each has the regions of its image.
+      const smooth = { samples: 3, sigma: 0 }
+      using explainer = new InputAttribution(model, { method: 'xrai', steps, batchSize: 64, regions, smooth })
+      using found = await explainer.explain(input, { target: classes })
+      using map = found.attribution.narrow(1, 0, 1)
+      assertParity(t, map, peer!.tensor(name, 'pair', 'xrai'), `${name}, in copies`)
+    }
     regions?.forEach((one) => one.dispose())
   })
 

@@ -30,9 +30,18 @@ std::vector<RegionPixels> pixels_of_labels(const int64_t* labels, int64_t count)
 // Adds to a region what is within the radius of one of its pixels.
 void dilate_region(RegionPixels& region, int64_t radius, PlaneSize size, std::vector<int32_t>& stamps, int32_t stamp) {
   for (const auto pixel : region) stamps[pixel] = stamp;
-  const auto own = region.size();
-  for (size_t i = 0; i < own; ++i) {
-    const auto y = region[i] / size.width, x = region[i] % size.width;
+  // On the way from a pixel inside to one outside, step by step nearer, comes one on the border: those are enough.
+  std::vector<int32_t> border;
+  for (const auto pixel : region) {
+    const auto x = pixel % size.width;
+    const auto is_outside = [&](bool there, int64_t other) { return there && stamps[other] != stamp; };
+    if (is_outside(x > 0, pixel - 1) || is_outside(x < size.width - 1, pixel + 1) ||
+        is_outside(pixel >= size.width, pixel - size.width) ||
+        is_outside(pixel < size.pixels() - size.width, pixel + size.width))
+      border.push_back(pixel);
+  }
+  for (const auto at : border) {
+    const auto y = at / size.width, x = at % size.width;
     for (auto row = std::max<int64_t>(0, y - radius); row <= std::min(size.height - 1, y + radius); ++row)
       for (auto column = std::max<int64_t>(0, x - radius); column <= std::min(size.width - 1, x + radius); ++column) {
         const auto pixel = row * size.width + column;

@@ -193,7 +193,7 @@ gain of the region that brought it.`,
     ],
     others: [
       "As PAIR's saliency has it (`full`), on the same integrated gradients, which are here by Gauss and Legendre with 50 steps for each of black and white, there by 100 equal steps. Black and white are the least and the greatest value of the image as the model gets it.",
-      "PAIR's saliency enlarges the regions by 5 pixels, and leaves out those that add fewer than 50, whatever the size of the image. Here these numbers are for 224 x 224, the size at which it segments, and go with the size of others. Captum and pytorch-grad-cam have none.",
+      "PAIR's saliency enlarges the regions by 5 pixels, and leaves out those that add fewer than 50, whatever the size of the image. Here these numbers are for 224 x 224, the size at which it segments, and go with the size of others, which are resized to it for the segmentation: bilinearly, there by cubic splines. Captum and pytorch-grad-cam have none.",
     ],
   },
   occlusion: {
