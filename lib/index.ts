@@ -84,7 +84,10 @@ export {
   perturbationMethods,
 } from './perturbation/input-perturbation.js'
 export { PerturbationExplanation } from './perturbation/perturbation-explanation.js'
+export type { SingleImageMethod } from './perturbation/perturbation-method.js'
 export type { FeatureAblationOptions } from './perturbation/feature-ablation.js'
+export { felzenszwalb, type FelzenszwalbOptions } from './perturbation/felzenszwalb.js'
+export type { FeaturePermutationOptions } from './perturbation/feature-permutation.js'
 export type { OcclusionOptions } from './perturbation/occlusion.js'
 export {
   AttentionExplanation,

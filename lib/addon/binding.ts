@@ -132,6 +132,31 @@ export interface NativeBinding {
     iterations: number,
     ticket: number,
   ): Promise<TensorHandle>
+  /** See native/core/images/felzenszwalb.h. */
+  felzenszwalb(
+    images: TensorHandle,
+    scale: number,
+    sigma: number,
+    leastPixels: number,
+    ticket: number,
+  ): Promise<TensorHandle>
+  /** See native/core/images/regions.h. */
+  regionGains(
+    values: TensorHandle,
+    labels: TensorHandle,
+    dilation: number,
+    leastPixels: number,
+    ticket: number,
+  ): Promise<TensorHandle>
+  /** See native/core/images/concepts.h. */
+  paintConcepts(
+    image: TensorHandle,
+    maps: TensorHandle,
+    most: Float64Array,
+    colors: Float64Array,
+    alpha: number,
+    ticket: number,
+  ): Promise<TensorHandle>
   /** See native/core/images/overlay.h; `colors` as for `drawMap`. */
   overlay(images: TensorHandle, maps: TensorHandle, colors: Float32Array, alpha: number): TensorHandle
   colorize(values: TensorHandle, colors: Float32Array): TensorHandle

@@ -2,7 +2,8 @@ import { checkExpands } from '../perturbation/perturbation.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
 
-interface Path extends Disposable {
+/** A straight line to the input. */
+export interface Path extends Disposable {
   readonly start: Tensor
   readonly way: Tensor
 }

@@ -25,6 +25,7 @@ import type { Attributed, Copied, ManyPassMethod, ManyPassSettings, Pass, Passes
 import type { InputAttributionOptions } from './input-options.js'
 import { smoothed } from './smoothed.js'
 import { checkSmoothing, type Smoothing } from './smoothing.js'
+import { checkRegions, xrai } from './xrai.js'
 
 export { inputMethods, type InputMethod }
 export type { InputAttributionOptions } from './input-options.js'
@@ -38,6 +39,7 @@ const manyPassMethods: Partial<Record<InputMethod, ManyPassMethod>> = {
   'gradient-shap': gradientShap,
   'blur-ig': blurIg,
   'guided-ig': guidedIg,
+  xrai,
 }
 
 /** The methods that count the activations that follow their rules. */
@@ -89,6 +91,7 @@ export class InputAttribution extends Explainer {
       maxSigma = 50,
       fraction = 0.25,
       maxDistance = 0.02,
+      regions,
       composite = 'epsilon-plus',
       low,
       high,
@@ -104,6 +107,7 @@ export class InputAttribution extends Explainer {
     expect.number('maxSigma', maxSigma, { min: 0 })
     expect.number('fraction', fraction, { min: 0, max: 1 })
     expect.number('maxDistance', maxDistance, { min: 0, max: 1 })
+    checkRegions(regions)
     expect.count('batchSize', batchSize)
     expect.integer('input', input, { min: 0 })
     if (!(baseline instanceof Tensor) && !Number.isFinite(baseline))
@@ -128,7 +132,7 @@ export class InputAttribution extends Explainer {
     this.#scores = new ScorePass(model, 'hooked', input, scoreLayer)
     this.#scoreLayer = scoreLayer
     this.#many = manyPassMethods[method]
-    this.#options = { baseline, steps, seed, maxSigma, fraction, maxDistance, batchSize, input }
+    this.#options = { baseline, steps, seed, maxSigma, fraction, maxDistance, regions, batchSize, input }
     this.#smoothing = smoothing
   }
 
@@ -153,7 +157,7 @@ export class InputAttribution extends Explainer {
       const single = others || isOfOneBatch(target) || (inCopies && !(await this.runsInBatches(inputs, signal)))
       let warnings = firstWarnings
       let done = 0
-      const all = (this.#smoothing?.samples ?? 1) * (this.#many ? this.#options.steps : 1)
+      const all = (this.#smoothing?.samples ?? 1) * (this.#many ? this.#options.steps * (this.#many.paths ?? 1) : 1)
       const passes: Passes = {
         run: async (copied, copies) => {
           const fixed = fixedTarget(target, targets, copies)

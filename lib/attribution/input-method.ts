@@ -20,6 +20,8 @@
  * - `blur-ig`: the integral of g on the path from the image to a blurred one. Xu et al. 2020, arXiv:2004.03383
  * - `guided-ig`: the integral of g on a path from the baseline on which elements with small gradients go first. Kapishnikov et
  *   al. 2021, arXiv:2106.09788
+ * - `xrai`: integrated gradients from black and from white, by regions of the image: each pixel has the mean of what its region
+ *   added. Kapishnikov et al. 2019, arXiv:1906.02825
  */
 export type InputMethod =
   | 'gradient'
@@ -34,6 +36,7 @@ export type InputMethod =
   | 'deeplift-shap'
   | 'blur-ig'
   | 'guided-ig'
+  | 'xrai'
 
 /** Every {@link InputMethod}. */
 export const inputMethods: readonly InputMethod[] = [
@@ -49,4 +52,5 @@ export const inputMethods: readonly InputMethod[] = [
   'deeplift-shap',
   'blur-ig',
   'guided-ig',
+  'xrai',
 ]

@@ -16,7 +16,7 @@ export interface InputAttributionOptions {
   readonly baseline?: number | Tensor
   /**
    * How many points there are on a path, 10,000 at most. By default 50 for integrated gradients, 5 for gradient-shap (each at
-   * random), 100 for blur-ig, 200 for guided-ig.
+   * random), 100 for blur-ig, 200 for guided-ig, 50 for each of the two baselines of xrai.
    */
   readonly steps?: number
   /** Of the points of gradient-shap: an integer from 0 on, 0 by default. The result does not depend on `batchSize`. */
@@ -30,6 +30,11 @@ export interface InputAttributionOptions {
    * line, 1 any path.
    */
   readonly maxDistance?: number
+  /**
+   * For xrai: segmentations of the image that its regions come from, each a tensor of integers that can be expanded to [N, 1, H, W]:
+   * a region is what has the same integer. They are taken as they are. By default six segmentations, see {@link felzenszwalb}.
+   */
+  readonly regions?: readonly Tensor[]
   /** For lrp: the name of a usual combination of rules, or the rules. 'epsilon-plus' by default. */
   readonly composite?: CompositeName | RelevanceRules
   /** For lrp with the z-box rule, as in 'epsilon-gamma-box': the least value that the input can have, as the model gets it. */

@@ -1,7 +1,20 @@
 import { native } from '../addon/native.js'
+import type { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
-import { fromBaseline } from './baseline.js'
-import { pointOf, sumOverPoints, type ManyPassMethod } from './many-passes.js'
+import { fromBaseline, type Path } from './baseline.js'
+import { pointOf, sumOverPoints, type Copied, type ManyPassMethod, type Passes } from './many-passes.js'
+
+/** The attributions of one straight line, for the caller to dispose. */
+export async function alongLine(copied: Copied, passes: Passes, steps: number, { start, way }: Path): Promise<Tensor> {
+  const { points, weights } = native().gaussLegendre(steps)
+  using mean = await sumOverPoints(copied, passes, steps, (i) =>
+    pointOf(
+      tidy(() => start.add(way.mul(points[i] as number))),
+      weights[i] as number,
+    ),
+  )
+  return tidy(() => mean.mul(way))
+}
 
 /**
  * Integrated gradients: (x - x0) times the mean of the gradient on the straight line from the baseline x0 to x, by a
@@ -11,15 +24,7 @@ export const integratedGradients: ManyPassMethod = {
   steps: 50,
   complete: true,
   async attribute(copied, passes, { steps, baseline }) {
-    const { points, weights } = native().gaussLegendre(steps)
     using path = fromBaseline(baseline, copied.x, copied.copies)
-    const { start, way } = path
-    using mean = await sumOverPoints(copied, passes, steps, (i) =>
-      pointOf(
-        tidy(() => start.add(way.mul(points[i] as number))),
-        weights[i] as number,
-      ),
-    )
-    return tidy(() => mean.mul(way))
+    return await alongLine(copied, passes, steps, path)
   },
 }

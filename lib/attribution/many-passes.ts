@@ -31,6 +31,7 @@ export interface ManyPassSettings {
   readonly maxSigma: number
   readonly fraction: number
   readonly maxDistance: number
+  readonly regions: readonly Tensor[] | undefined
 }
 
 /** What is explained: copies of a batch, one after the other. */
@@ -46,6 +47,8 @@ export interface Copied {
 export interface ManyPassMethod {
   /** How many passes it takes by default. */
   readonly steps: number
+  /** How many paths it goes, of as many passes each; 1 by default. */
+  readonly paths?: number
   /** Whether its attributions add up to the score less that of the baseline. */
   readonly complete: boolean
   /** The attributions of x, of its shape, for the caller to dispose. */

@@ -120,7 +120,7 @@ export const camMethods = facts({
     target: true,
     formula: 'sum_k w_k A_k, w_k the weights of a linear head after global average pooling',
     paper: 'arXiv:1512.04150',
-    peers: {},
+    peers: { 'torch-cam': 'CAM' },
   },
   scorecam: {
     title: 'Score-CAM',

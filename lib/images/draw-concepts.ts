@@ -1,7 +1,7 @@
+import { native } from '../addon/native.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { NodeBuffer } from '../base/platform-types.js'
-import { interpolateAsync } from '../tensor/interpolate.js'
 import { checkTensorShape, Tensor } from '../tensor/tensor.js'
 import { loadSharp } from './sharp.js'
 
@@ -82,39 +82,16 @@ export async function drawConcepts(
 
 const isLevel = (value: unknown): value is number => typeof value === 'number' && value > 0 && value < Infinity
 
-/** Red, green and blue of each pixel. */
+/** Red, green and blue of each pixel, row by row. */
 async function paint(
   image: Tensor,
   maps: Tensor,
-  { alpha, most: given }: { readonly alpha: number; readonly most: readonly number[] | undefined },
+  { alpha, most = [] }: { readonly alpha: number; readonly most: readonly number[] | undefined },
 ): Promise<Uint8Array> {
-  const [, , height, width] = image.shape as [number, number, number, number]
-  using near = maps.detach().to({ device: 'cpu', dtype: 'float32' })
-  using large = await interpolateAsync(near, [height, width], { mode: 'bilinear' })
-  using pixels = image.detach().to({ device: 'cpu', dtype: 'float32' })
-  const values = large.toTypedArray() as Float32Array
-  const colors = pixels.toTypedArray() as Float32Array
-  const count = maps.shape[1] as number
-  const area = height * width
-  const greatest = (k: number): number =>
-    values.subarray(k * area, (k + 1) * area).reduce((largest, value) => Math.max(largest, value), 0)
-  const most = given ?? Array.from({ length: count }, (_, k) => greatest(k))
-  const own = most.map((_, k) => conceptColor(k))
-  const painted = new Uint8Array(3 * area)
-  for (let at = 0; at < area; at++) {
-    let best = 0
-    let share = 0
-    for (let k = 0; k < count; k++) {
-      const value = Math.min(1, (values[k * area + at] as number) / (most[k] as number))
-      if (value > share) [best, share] = [k, value]
-    }
-    const weight = alpha * share
-    for (let channel = 0; channel < 3; channel++) {
-      const before = Math.min(1, Math.max(0, colors[channel * area + at] as number)) * 255
-      painted[3 * at + channel] = Math.round((1 - weight) * before + weight * (own[best]?.[channel] ?? 0))
-    }
-  }
-  return painted
+  const colors = Array.from({ length: maps.shape[1] as number }, (_, k) => conceptColor(k)).flat()
+  const given = [Float64Array.from(most), Float64Array.from(colors)] as const
+  using painted = Tensor.own(await native().paintConcepts(image.handle, maps.handle, ...given, alpha, 0))
+  return painted.toTypedArray() as Uint8Array
 }
 
 const row = 22

@@ -5,7 +5,8 @@ import { expect } from '../base/check.js'
 import type { CamMethod } from '../cam/cam-methods.js'
 import { FullGrad } from '../cam/full-grad.js'
 import { checkModel, type Model } from '../model/model.js'
-import { InputPerturbation, type PerturbationMethod } from '../perturbation/input-perturbation.js'
+import { InputPerturbation } from '../perturbation/input-perturbation.js'
+import type { SingleImageMethod } from '../perturbation/perturbation-method.js'
 import { ablateGrid } from './ablate-grid.js'
 import { ofLayers } from './layer-explainer.js'
 import type { MapExplainer } from './method-maps.js'
@@ -67,11 +68,11 @@ const makers: Readonly<Record<MethodInfo['by'], Maker>> = {
     }),
   InputPerturbation: (model, names, _, settings) =>
     names.map((name) =>
-      single({ model, method: name, layer: null }, perturbing[name as PerturbationMethod](model, settings), settings),
+      single({ model, method: name, layer: null }, perturbing[name as SingleImageMethod](model, settings), settings),
     ),
 }
 
-const perturbing: Readonly<Record<PerturbationMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
+const perturbing: Readonly<Record<SingleImageMethod, (model: Model, settings: MethodSettings) => Attributing>> = {
   occlusion: (model, settings) => {
     const own = pickSettings(settings, ['window', 'stride', 'baseline'])
     const { input } = at(settings)

@@ -123,7 +123,7 @@ export const methodOptions = {
     flag: 'V',
   },
   steps: {
-    of: ['integrated-gradients', 'gradient-shap', 'blur-ig', 'guided-ig', ...taking('steps')],
+    of: ['integrated-gradients', 'gradient-shap', 'blur-ig', 'guided-ig', 'xrai', ...taking('steps')],
     otherwise: '50',
     help: 'points on the way from the baseline (5 for GradientSHAP, 100 for blur IG, 200 for guided IG)',
     flag: 'N',
@@ -201,6 +201,11 @@ export const methodOptions = {
     of: ['feature-ablation', ...ofFeatures],
     otherwise: 'every element by itself, or superpixels',
     help: 'which elements are taken away together; gridFeatures makes rectangles, superpixels parts of one colour',
+  },
+  regions: {
+    of: ['xrai'],
+    otherwise: "six of Felzenszwalb's segmentations",
+    help: 'in TypeScript tensors of integers, each a segmentation of the image that its regions come from',
   },
   segments: { of: ofFeatures, otherwise: '50', help: 'about how many superpixels an image is divided into', flag: 'N' },
   kernelWidth: {

@@ -2,10 +2,10 @@ import { either, expect } from '../base/check.js'
 import { camMethods, type CamMethod, type Peers } from '../cam/cam-methods.js'
 import type { InputMethod } from '../attribution/input-attribution.js'
 import type { AttentionMethod } from '../attention/attention-map.js'
-import type { PerturbationMethod } from '../perturbation/input-perturbation.js'
+import type { SingleImageMethod } from '../perturbation/perturbation-method.js'
 
-/** Every method of this package. */
-export type MethodName = CamMethod | InputMethod | PerturbationMethod | AttentionMethod | 'fullgrad' | 'guided-gradcam'
+/** Every method of this package that explains each image by itself. */
+export type MethodName = CamMethod | InputMethod | SingleImageMethod | AttentionMethod | 'fullgrad' | 'guided-gradcam'
 
 /** What a method is: a row of the table {@link methods}. */
 export interface MethodInfo {
@@ -115,10 +115,18 @@ const inputs: Readonly<Record<InputMethod, MethodRow>> = {
     paper: 'arXiv:2106.09788',
     peers: {},
   },
+  xrai: {
+    title: 'XRAI',
+    formula:
+      'sum over region minus M of max_c a_c / |region minus M|, M the regions before it; a the mean of integrated gradients from black and from white',
+    signed: true,
+    paper: 'arXiv:1906.02825',
+    peers: {},
+  },
 }
 
 /** x_w is x with window w covered, 1_w is 1 in the window; m_i is a mask, p the share of it that is kept. */
-const perturbations: Readonly<Record<PerturbationMethod, MethodRow>> = {
+const perturbations: Readonly<Record<SingleImageMethod, MethodRow>> = {
   occlusion: {
     title: 'Occlusion',
     formula: 'sum_w (f(x) - f(x_w)) 1_w / sum_w 1_w, x_w is x with window w covered',
@@ -255,7 +263,7 @@ export const methodNames = Object.keys(methods) as readonly MethodName[]
 
 /** Whether the map of a method differs from pixel to pixel, so that it would hide an image that it is laid over. */
 export const isFine = (method: MethodName): boolean =>
-  methods[method].by === 'InputAttribution' || methods[method].by === 'GuidedGradCam'
+  (methods[method].by === 'InputAttribution' && method !== 'xrai') || methods[method].by === 'GuidedGradCam'
 
 /** Whether that is the name of a method. */
 export function isMethodName(name: unknown): name is MethodName {

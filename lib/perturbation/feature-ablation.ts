@@ -18,7 +18,7 @@ export interface FeatureAblationOptions {
 }
 
 /** The integers that a feature mask has, and the mask as int64 with as many dimensions as the input. */
-function readFeatures(x: Tensor, features: Tensor | undefined): { ids: BigInt64Array; mask: Tensor } {
+export function readFeatures(x: Tensor, features: Tensor | undefined): { ids: BigInt64Array; mask: Tensor } {
   if (features !== undefined) checkFeatures(features, x.shape)
   const mask = features === undefined ? everyElement(x) : likeInput(features, x)
   return { ids: numbersOf(mask.toTypedArray() as BigInt64Array), mask }

@@ -22,6 +22,7 @@ import { lime, type LimeOptions } from './lime.js'
 import { overFeatures } from './over-features.js'
 import { shapleySampling, type ShapleySamplingOptions } from './shapley-sampling.js'
 import { featureAblation, type FeatureAblationOptions } from './feature-ablation.js'
+import { featurePermutation, type FeaturePermutationOptions } from './feature-permutation.js'
 import { occlusion, type OcclusionOptions } from './occlusion.js'
 import type { Perturbation } from './perturbation.js'
 import { rise, type RiseOptions } from './rise.js'
@@ -45,6 +46,7 @@ export type InputPerturbationOptions = {
 } & (
   | ({ readonly method: 'occlusion' } & OcclusionOptions)
   | ({ readonly method: 'feature-ablation' } & FeatureAblationOptions)
+  | ({ readonly method: 'feature-permutation' } & FeaturePermutationOptions)
   | ({ readonly method: 'rise' } & RiseOptions)
   | ({ readonly method: 'lime' } & LimeOptions)
   | ({ readonly method: 'kernel-shap' } & KernelShapOptions)
@@ -70,6 +72,7 @@ const makers: {
 } = {
   occlusion,
   'feature-ablation': featureAblation,
+  'feature-permutation': featurePermutation,
   rise,
   lime: (x, options, call) => overFeatures(x, options, lime(options), call),
   'kernel-shap': (x, options, call) => overFeatures(x, options, kernelShap(options), call),
@@ -158,6 +161,7 @@ export class InputPerturbation extends Explainer {
           const { scores: scored, warnings: more } = await this.#score(perturbation, whole, masks, given, {
             target: fixedTarget(used, targets, to - from),
             signal,
+            from,
           })
           warnings = joinWarnings(warnings, more)
           const versions = Array.from({ length: to - from }, (_, i) => i * scores.length)
@@ -197,9 +201,9 @@ export class InputPerturbation extends Explainer {
     x: Tensor,
     masks: Tensor,
     given: readonly Value[],
-    options: ExplainOptions<Output>,
+    { from, ...options }: ExplainOptions<Output> & { readonly from: number },
   ): Promise<{ readonly scores: readonly number[]; readonly warnings: readonly string[] }> {
-    using versions = await perturbation.apply(x, masks, options)
+    using versions = await perturbation.apply(x, masks, { ...options, from })
     using batch = versions.flatten(0, 1)
     const { output, explained, warnings } = await this.run<Output>(
       given.map((value, i) => (i === this.#input ? batch : value)),
@@ -231,8 +235,8 @@ export class InputPerturbation extends Explainer {
 
 /** What is covered by default is meant for channels that come first, and so are superpixels and the masks of RISE. */
 function requireOwnWindow(options: InputPerturbationOptions, shape: readonly number[]): void {
-  if (options.method === 'feature-ablation' || (options.method === 'occlusion' && toList(options.window)?.length === 3))
-    return
+  const byElement = options.method === 'feature-ablation' || options.method === 'feature-permutation'
+  if (byElement || (options.method === 'occlusion' && toList(options.window)?.length === 3)) return
   if ('features' in options && options.features !== undefined) return
   const text = `The channels of the input [${shape.join(', ')}] come last, and ${options.method} takes inputs [N, C, H, W].`
   const remedies: Partial<Record<PerturbationMethod, string>> = {

@@ -5,6 +5,9 @@
  *   Captum's Occlusion. See `OcclusionOptions`.
  * - `feature-ablation`: groups of elements are removed; f(x) - f(x without the group), for each element of the group. As
  *   Captum's FeatureAblation. See `FeatureAblationOptions`.
+ * - `feature-permutation`: each image of a batch is given a group of elements of another one; f(x) - f(x with it). As Captum's
+ *   FeaturePermutation. The only method of which the result for an image depends on the others of its batch, so that it is not one of
+ *   the {@link methods} that batches, the server and the command line have. See `FeaturePermutationOptions`.
  * - `rise`: random masks m; sum_i f(x m_i) m_i / (N p). Petsiuk et al. 2018, arXiv:1806.07421. The score of a class is its
  *   probability, as there: a logit's offset would drown the map in the noise of the coverage. A target with a `kind` is
  *   taken as it is, and so are models with a single output. See `RiseOptions`.
@@ -17,4 +20,7 @@
  *
  * Features of the last three are superpixels, unless others are given.
  */
-export type PerturbationMethod = 'occlusion' | 'feature-ablation' | 'rise' | 'lime' | 'kernel-shap' | 'shapley-sampling'
+export type PerturbationMethod = SingleImageMethod | 'feature-permutation'
+
+/** Those that explain each image by itself. */
+export type SingleImageMethod = 'occlusion' | 'feature-ablation' | 'rise' | 'lime' | 'kernel-shap' | 'shapley-sampling'

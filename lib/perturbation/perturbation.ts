@@ -14,8 +14,8 @@ export interface Perturbation {
    * more, each of x's size or 1. Where all images share them there is one.
    */
   masks(from: number, to: number, options: CallOptions): Promise<Tensor>
-  /** The versions themselves: [versions, N, ...], of x [1, N, ...]. */
-  apply(x: Tensor, masks: Tensor, options: CallOptions): Promise<Tensor>
+  /** The versions themselves: [versions, N, ...], of x [1, N, ...], `from` being the number of the first. */
+  apply(x: Tensor, masks: Tensor, options: CallOptions & { readonly from: number }): Promise<Tensor>
   /** For the scores of one call. */
   accumulate(): Accumulator
 }

@@ -19,6 +19,15 @@ const mostIterations = 1000
 /** One iteration over more pixels takes seconds, in which a signal is not seen. */
 const mostPixels = 2 ** 23
 
+/** Refuses what is not images of floating-point numbers, of so many pixels at most. */
+export function checkDivisible(images: Tensor, most: number): void {
+  checkTensorShape('images', images, '[N, C, H, W]', (shape) => shape.length === 4 && shape.every((size) => size > 0))
+  if (!/float/.test(images.dtype))
+    throw invalid('images', 'a Tensor of floating-point numbers', images.dtype, { code: 'ERR_DTYPE' })
+  const [, , height, width] = images.shape as [number, number, number, number]
+  if (height * width > most) throw invalid('images', `images of at most ${most} pixels`, images.shape)
+}
+
 /**
  * Divides images into superpixels, as features for feature ablation, LIME, KernelSHAP and Shapley value sampling: parts that are
  * connected and of one colour. SLIC, Achanta et al. 2012, doi:10.1109/TPAMI.2012.120, in CIELAB for images of three channels.
@@ -28,16 +37,12 @@ const mostPixels = 2 ** 23
  * @throws GradCamError ERR_SHAPE, ERR_DTYPE, ERR_INVALID_ARGUMENT; ERR_ABORTED by its signal
  */
 export async function superpixels(images: Tensor, options: SuperpixelOptions = {}): Promise<Tensor> {
-  checkTensorShape('images', images, '[N, C, H, W]', (shape) => shape.length === 4 && shape.every((size) => size > 0))
-  if (!/float/.test(images.dtype))
-    throw invalid('images', 'a Tensor of floating-point numbers', images.dtype, { code: 'ERR_DTYPE' })
+  checkDivisible(images, mostPixels)
   const { segments = 50, compactness = 10, iterations = 10, signal } = expect.options(options)
   expect.signal(signal)
   expect.count('segments', segments)
   expect.number('compactness', compactness, { above: 0 })
   expect.integer('iterations', iterations, { min: 1, max: mostIterations })
-  const [, , height, width] = images.shape as [number, number, number, number]
-  if (height * width > mostPixels) throw invalid('images', `images of at most ${mostPixels} pixels`, images.shape)
   const found = await cancellable(
     signal,
     (ticket) => native().superpixels(images.handle, segments, compactness, iterations, ticket),

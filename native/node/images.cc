@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "convert.h"
 #include "core/base/error.h"
+#include "core/images/concepts.h"
+#include "core/images/felzenszwalb.h"
 #include "core/images/overlay.h"
+#include "core/images/regions.h"
 #include "core/images/render_map.h"
 #include "core/images/resample.h"
 #include "core/images/superpixels.h"
@@ -80,6 +84,19 @@ ColorTable to_colors(const Napi::Value& value) {
   return colors;
 }
 
+std::vector<double> to_doubles(const Napi::Value& value) {
+  const auto list = value.As<Napi::Float64Array>();
+  return {list.Data(), list.Data() + list.ElementLength()};
+}
+
+// Runs `work` on the executor of images, for a promise of the tensor that it returns.
+Napi::Promise submit_tensor(const Napi::CallbackInfo& info, const Napi::Value& ticket,
+                            std::function<Tensor(const CancelFlag&)> work) {
+  auto& environment = Environment::of(info.Env());
+  return environment.submit<Tensor>(environment.executors().images(), ticket.ToNumber(), std::move(work),
+                                    [](Napi::Env env, Tensor& found) { return TensorHandle::wrap(env, found); });
+}
+
 }  // namespace
 
 Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
@@ -141,11 +158,42 @@ Napi::Value superpixels_async(const Napi::CallbackInfo& info) {
     options.segments = info[1].ToNumber().Int64Value();
     options.compactness = info[2].ToNumber().DoubleValue();
     options.iterations = info[3].ToNumber().Int64Value();
-    auto& environment = Environment::of(info.Env());
-    return environment.submit<Tensor>(
-        environment.executors().images(), info[4].ToNumber(),
-        [images, options](const CancelFlag& cancel) { return superpixels(images, options, cancel); },
-        [](Napi::Env env, Tensor& labels) { return TensorHandle::wrap(env, labels); });
+    return submit_tensor(info, info[4],
+                         [images, options](const CancelFlag& cancel) { return superpixels(images, options, cancel); });
+  });
+}
+
+Napi::Value felzenszwalb_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto images = unwrap_tensor(info[0]);
+    FelzenszwalbOptions options;
+    options.scale = info[1].ToNumber().DoubleValue();
+    options.sigma = info[2].ToNumber().DoubleValue();
+    options.min_size = info[3].ToNumber().Int64Value();
+    return submit_tensor(info, info[4],
+                         [images, options](const CancelFlag& cancel) { return felzenszwalb(images, options, cancel); });
+  });
+}
+
+Napi::Value region_gains_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto values = unwrap_tensor(info[0]), labels = unwrap_tensor(info[1]);
+    RegionOptions options;
+    options.dilation = info[2].ToNumber().Int64Value();
+    options.least = info[3].ToNumber().DoubleValue();
+    return submit_tensor(info, info[4], [values, labels, options](const CancelFlag& cancel) {
+      return region_gains(values, labels, options, cancel);
+    });
+  });
+}
+
+Napi::Value paint_concepts_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto image = unwrap_tensor(info[0]), maps = unwrap_tensor(info[1]);
+    const ConceptColors how{to_doubles(info[2]), to_doubles(info[3]), info[4].ToNumber().DoubleValue()};
+    return submit_tensor(info, info[5], [image, maps, how](const CancelFlag& cancel) {
+      return paint_concepts(image, maps, how, cancel);
+    });
   });
 }
 

@@ -22,4 +22,15 @@ Napi::Value colorize_values(const Napi::CallbackInfo& info);
 // core/images/superpixels.h
 Napi::Value superpixels_async(const Napi::CallbackInfo& info);
 
+// felzenszwalb(images, scale, sigma, least pixels, ticket) -> labels, int64 [N, 1, H, W]: see
+// core/images/felzenszwalb.h
+Napi::Value felzenszwalb_async(const Napi::CallbackInfo& info);
+
+// regionGains(values, labels, dilation, least pixels, ticket) -> float64 [N, 1, H, W]: see core/images/regions.h
+Napi::Value region_gains_async(const Napi::CallbackInfo& info);
+
+// paintConcepts(image, maps, most: Float64Array, colors: Float64Array, alpha, ticket) -> uint8 [H, W, 3]: see
+// core/images/concepts.h
+Napi::Value paint_concepts_async(const Napi::CallbackInfo& info);
+
 }  // namespace gradcam::node

@@ -99,7 +99,8 @@ const families = [
       .filter((name) => name !== 'gradient')
       .map((name) => {
         const make = (/** @type {Model} */ model) => new InputAttribution(model, { method: name, steps })
-        return method(name, methods[name].title, make, overChannels)
+        // The regions of XRAI have a sign; its channels are equal.
+        return method(name, methods[name].title, make, name === 'xrai' ? meanOverChannels : overChannels)
       }),
   ({ layer }) => {
     const make = (/** @type {Model} */ model) => new GuidedGradCam(model, { layer })

@@ -14,6 +14,7 @@ const taken: Readonly<Record<string, readonly (keyof typeof cheap)[]>> = {
   'gradient-shap': ['steps', 'seed'],
   'blur-ig': ['steps'],
   'guided-ig': ['steps'],
+  xrai: ['steps'],
   'internal-influence': ['steps'],
   'layer-conductance': ['steps'],
   'layer-integrated-gradients': ['steps'],

@@ -105,6 +105,7 @@ onDevice('FullGrad', 'plain_double', async ({ model, input }) => {
 for (const options of [
   { method: 'occlusion', window: [5, 5], stride: [3, 3] },
   { method: 'rise', masks: 40 },
+  { method: 'feature-permutation', seed: 3 },
 ] as const)
   onDevice(options.method, 'plain_double', async ({ model, input }) => {
     using perturbation = new InputPerturbation(model, options)

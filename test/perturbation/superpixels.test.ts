@@ -1,14 +1,20 @@
 import test from 'ava'
-import { superpixels, Tensor } from '../../lib/index.js'
+import { felzenszwalb, superpixels, Tensor } from '../../lib/index.js'
 import { needing } from '../support/needs.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
 
+/** Options of Felzenszwalb's segmentation, by scikit-image's names. */
+const graphs = [
+  { scale: 100, sigma: 0.8, min_size: 20 },
+  { scale: 300, sigma: 0, min_size: 1 },
+  { scale: 20, sigma: 1.6, min_size: 60 },
+]
 const models = {
-  'clear regions': { seed: 1, size: [96, 128], regions: 12, noise: 0.01, channels: 3, segments: 60 },
-  'noisy regions': { seed: 2, size: [90, 70], regions: 10, noise: 0.03, channels: 3, segments: 50 },
-  'many regions': { seed: 3, size: [128, 128], regions: 40, noise: 0.02, channels: 3, segments: 150 },
-  'one channel': { seed: 4, size: [80, 100], regions: 8, noise: 0.02, channels: 1, segments: 40 },
+  'clear regions': { seed: 1, size: [96, 128], regions: 12, noise: 0.01, channels: 3, segments: 60, graphs },
+  'noisy regions': { seed: 2, size: [90, 70], regions: 10, noise: 0.03, channels: 3, segments: 50, graphs },
+  'many regions': { seed: 3, size: [128, 128], regions: 40, noise: 0.02, channels: 3, segments: 150, graphs },
+  'one channel': { seed: 4, size: [80, 100], regions: 8, noise: 0.02, channels: 1, segments: 40, graphs },
 }
 const peer = await peerReference('peer_superpixels.py', { models })
 const run = needing('peers', peer)
@@ -66,6 +72,42 @@ for (const [name, { segments, size }] of Object.entries(models))
     t.is(parts(own, size[1]!), count)
   })
 
+/** Whether the same pixels are together in both. */
+function samePartition(a: readonly number[], b: readonly number[]): boolean {
+  const pairs = new Set(a.map((label, pixel) => `${label} ${b[pixel]}`))
+  return pairs.size === new Set(a).size && pairs.size === new Set(b).size
+}
+
+for (const name of Object.keys(models))
+  run(`${name}: Felzenszwalb's segments are scikit-image's where no two differences are equal`, async (t) => {
+    const numbers = (what: string) => Array.from(peer!.tensor(name, 'skimage', what).data as ArrayLike<number>, Number)
+    const counts: number[] = []
+    const regions = numbers('regions')
+    for (const [n, { scale, sigma, min_size: minSize }] of graphs.entries()) {
+      const segment = async (what: string) => {
+        using image = toTensor(peer!.tensor(name, 'skimage', what))
+        using found = await felzenszwalb(image, { scale, sigma, minSize })
+        t.deepEqual(found.shape, [1, 1, ...image.shape.slice(2)])
+        return Array.from(found.toTypedArray() as BigInt64Array, Number)
+      }
+      const own = await segment('image')
+      t.true(samePartition(own, numbers(`graph ${n}`)), `graph ${n}`)
+      // Numbered from 0 on, in the order of their first pixels.
+      t.deepEqual(
+        [...new Set(own)],
+        Array.from({ length: new Set(own).size }, (_, i) => i),
+      )
+      counts.push(new Set(own).size)
+      // Equal differences may be taken in any order: alike in quality and number then.
+      const [levels, theirs] = [await segment('bytes'), numbers(`bytes graph ${n}`)]
+      const [mine, peers] = [accuracy(levels, regions), accuracy(theirs, regions)]
+      t.true(Math.abs(mine - peers) < 0.02, `${mine}, scikit-image ${peers}`)
+      const ratio = new Set(levels).size / new Set(theirs).size
+      t.true(ratio > 0.85 && ratio < 1.18, `${new Set(levels).size}, scikit-image ${new Set(theirs).size}`)
+    }
+    t.true(Math.min(...counts) > 1 && new Set(counts).size > 1, `${counts}`)
+  })
+
 test('each image of a batch has its own superpixels, whatever its scale', async (t) => {
   const pixels = Float32Array.from({ length: 2 * 3 * 24 * 32 }, (_, i) => Math.sin(i / 9) + Math.cos(i / 200))
   using images = Tensor.from(pixels, [2, 3, 24, 32])
@@ -91,7 +133,15 @@ test('what cannot be divided is refused, and a signal stops it', async (t) => {
   using image = Tensor.rand([1, 3, 64, 64])
   for (const options of [{ segments: 0 }, { compactness: 0 }, { iterations: 1.5 }, { iterations: 1001 }])
     await t.throwsAsync(superpixels(image, options), { code: 'ERR_INVALID_ARGUMENT' })
+  for (const options of [{ scale: -1 }, { sigma: 101 }, { minSize: 0 }])
+    await t.throwsAsync(felzenszwalb(image, options), { code: 'ERR_INVALID_ARGUMENT' })
+  await t.throwsAsync(felzenszwalb(integers), { code: 'ERR_DTYPE' })
+  await t.throwsAsync(felzenszwalb(vectors), { code: 'ERR_SHAPE' })
+  using unknown = image.mul(NaN)
+  using still = await felzenszwalb(unknown)
+  t.deepEqual(still.shape, [1, 1, 64, 64])
   const stopped = new Error('stopped')
+  await t.throwsAsync(felzenszwalb(image, { signal: AbortSignal.abort(stopped) }), { is: stopped })
   const stop = new AbortController()
   const running = superpixels(image, { iterations: 1000, signal: stop.signal })
   stop.abort(stopped) // after the first iteration

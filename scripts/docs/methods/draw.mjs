@@ -49,9 +49,10 @@ const fewer = {
 const factsOf = (/** @type {string} */ name) => (hasKey(methods, name) ? methods[name] : null)
 const isFine = (/** @type {string} */ name) =>
   ['neuron-attribution', 'smoothgrad'].includes(name) ||
-  ['InputAttribution', 'GuidedGradCam'].includes(factsOf(name)?.by ?? '')
-/** Whether the sample model can show it: it has no attention. */
-export const isDrawn = (/** @type {string} */ name) => factsOf(name)?.by !== 'AttentionMap'
+  (name !== 'xrai' && ['InputAttribution', 'GuidedGradCam'].includes(factsOf(name)?.by ?? ''))
+/** Whether the sample model and the sample image can show it: the model has no attention, and there is one image. */
+export const isDrawn = (/** @type {string} */ name) =>
+  name !== 'feature-permutation' && factsOf(name)?.by !== 'AttentionMap'
 const isSigned = (/** @type {string} */ name) => factsOf(name)?.signed ?? false
 
 const signs = (/** @type {string} */ name) =>
@@ -61,6 +62,7 @@ const signs = (/** @type {string} */ name) =>
 
 /** What an image shows, in words. */
 export function captionOf(/** @type {string} */ name) {
+  if (name === 'feature-permutation') return 'No image: it compares several images, and there is one sample.'
   if (!isDrawn(name)) return 'No image: the sample model, a convolutional network, has no attention.'
   const settings = Object.entries(fewer[name] ?? {}).map(([key, value]) => ` With \`${key}: ${value}\`.`)
   return plainCaption(name) + settings.join('')

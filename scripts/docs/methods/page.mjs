@@ -49,6 +49,7 @@ const takes = {
   'gradient-shap': 'a forward and a backward pass for each of its steps',
   'blur-ig': 'a forward and a backward pass for each of its steps',
   'guided-ig': 'a forward and a backward pass for each of its steps',
+  xrai: 'a forward and a backward pass for each of its steps, from black and from white',
   'deeplift-shap': 'a forward and a backward pass for each baseline',
   legrad: 'a forward pass, and a forward and a backward pass for each block',
   'guided-gradcam': 'two forward and two backward passes',

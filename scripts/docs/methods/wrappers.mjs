@@ -33,6 +33,38 @@ await drawConcepts(denormalize(input, imagenet), found.maps, { legend: ['fur', '
 npx gradcam concepts a.jpg b.jpg --model model.pt --layer features --concepts 4 --labels labels.txt --out concepts
 \`\`\``,
   },
+  'feature-permutation': {
+    title: 'Feature permutation',
+    formula:
+      'f(x_n) - f(x_n with the feature of x_p(n)), for each element of it; p is a random cycle through the images of the batch',
+    paper: 'doi:10.1023/A:1010933404324',
+    what: 'a method of `InputPerturbation` that explains a batch, and no image by itself',
+    peers: { Captum: 'FeaturePermutation' },
+    idea: `What does the score lose when a feature is that of another image? Feature ablation puts a constant in its place, which the
+model may never have seen; here it is a value that does occur, taken from another image of the batch.
+
+The result for an image depends on the others: given another batch, the same image has other numbers. All other methods explain each
+image by itself, and batch jobs, the server and the command line, which put together images that have nothing to do with each other,
+rely on that. So they do not have this one: it is there in TypeScript alone, and refuses one image with \`ERR_SHAPE\`.`,
+    use: [
+      'Columns of a table, or images that are aligned: faces, scans, parts on a belt. The same pixels then are the same feature.',
+      'How much a feature matters on the whole: the mean of the attribution over a large batch.',
+    ],
+    avoid: [
+      'Photos, in which the same pixels show something else in each image.',
+      'To explain one image: take feature ablation, or Shapley values.',
+      'Features that go together: one of them alone, from another image, makes an image that does not occur.',
+    ],
+    others: [
+      "As Captum's `FeaturePermutation` for the same permutations. Captum draws any but the identity, from PyTorch's global generator, so that an image may keep its feature and is then given 0; here no image keeps its own, permutations come from `seed`, and `samples` of them are averaged.",
+    ],
+    typescript: `using features = gridFeatures([224, 224], [28, 28])
+using batch = Tensor.cat([input, input.flip([3])]) // two images or more; here one and its mirror image
+using explainer = new InputPerturbation(model, { method: 'feature-permutation', features, samples: 2 })
+using found = await explainer.explain(batch, { target: 0 })
+found.attribution // [N, 3, H, W]`,
+    note: 'Not on the command line, in batches or in the server: see above.',
+  },
   'neuron-attribution': {
     title: 'Attribution of one unit',
     formula:

@@ -57,6 +57,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
       [4, 4],
     ],
     superpixels: [input, { segments: 4, compactness: 10, iterations: 2, signal }],
+    felzenszwalb: [input, { scale: 100, sigma: 0.8, minSize: 20, signal }],
     riseMasks: [[16, 20], { masks: 2, grid: 3, probability: 0.5, seed: 0, signal }],
     rankCorrelation: [map, map.mul(2), signal],
     framingOf: [[16, 20], lib.presets.imagenet],

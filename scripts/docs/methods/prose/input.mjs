@@ -178,6 +178,24 @@ where noise would collect, wait until the others are there. None may be further 
     ],
     others: ["As PAIR's saliency has it, for batches. Captum and pytorch-grad-cam have none."],
   },
+  xrai: {
+    idea: `Which parts of the image matter, rather than which pixels. The attribution is that of integrated gradients from a black and from a
+white image, so that what is dark counts as much as what is bright; of the channels the largest is taken. The image is divided along its
+borders, at six scales, and regions are chosen one after another: each time the one that adds the most attribution by area. A pixel has the
+gain of the region that brought it.`,
+    use: [
+      'Objects with clear borders: the map follows them, and the regions are in an order.',
+      'With segments of your own, e.g. of organs or of lanes: `regions` takes any number of segmentations, as they are.',
+    ],
+    avoid: [
+      'What is finer than a region, and textures without borders. Integrated gradients have a value for each pixel.',
+      'To add up to the score: a pixel has its share of the region that came first.',
+    ],
+    others: [
+      "As PAIR's saliency has it (`full`), on the same integrated gradients, which are here by Gauss and Legendre with 50 steps for each of black and white, there by 100 equal steps. Black and white are the least and the greatest value of the image as the model gets it.",
+      "PAIR's saliency enlarges the regions by 5 pixels, and leaves out those that add fewer than 50, whatever the size of the image. Here these numbers are for 224 x 224, the size at which it segments, and go with the size of others, which are resized to it for the segmentation: bilinearly, there by cubic splines. Captum and pytorch-grad-cam have none.",
+    ],
+  },
   occlusion: {
     idea: `Windows of the image are covered, one after another; what the score loses is laid on the window, and where windows overlap
 the mean is taken.`,

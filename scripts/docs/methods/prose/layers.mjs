@@ -138,12 +138,13 @@ class say what each channel is worth. A ReLU between the layer and the average i
 A is what leaves it.`,
     use: [
       'Where it exists: it is exact. The mean of the map before the cut at zero, and the bias of the class, are the logit.',
+      "Models with several heads: the target says which, `{ kind: 'class', class: 2, of: 'colour' }`, and the map is by the weights of that one.",
     ],
     avoid: [
       'Any other head: the method is then not defined, and refused with an error. Take Grad-CAM or HiResCAM, which are CAM where the head is an average and weights.',
     ],
     others: [
-      'Neither library has it. The weights are not looked for by name: that the gradient is the same at all spatial positions (where a ReLU lets it through) shows that the head allows it, and gives them.',
+      'As torch-cam has it, which is told the name of the linear layer (`fc_layer`). Here the weights are not looked for by name: that the gradient is the same at all spatial positions (where a ReLU lets it through) shows that the head allows it, and gives them.',
     ],
   },
   scorecam: {
