@@ -86,7 +86,7 @@ function copyPackage(/** @type {string} */ root) {
   cpSync(join(packageRoot, 'dist'), join(root, 'dist'), { recursive: true })
   for (const file of ['package.json', 'CMakeLists.txt', 'ava.config.js'])
     copyFileSync(join(packageRoot, file), join(root, file))
-  for (const folder of ['native', 'node_modules', 'samples', 'assets', 'test', 'scripts', 'examples', 'docs'])
+  for (const folder of ['lib', 'native', 'node_modules', 'samples', 'assets', 'test', 'scripts', 'examples', 'docs'])
     if (!existsSync(join(root, folder))) symlinkSync(join(packageRoot, folder), join(root, folder))
 }
 
