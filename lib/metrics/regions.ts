@@ -34,7 +34,7 @@ async function checkedMasks(
   using outside = await on(signal).eq(placed, 0)
   using known = await on(signal).logicalOr(inside, outside)
   using all = await on(signal).all(known)
-  if (Number(all.item()) !== 1)
+  if (all.item() !== 1)
     throw refuse('`masks` holds numbers other than 0 and 1.', 'Compare with what stands for the object: masks.eq(3).')
   using flat = await on(signal).flatten(inside, 1)
   using found = await on(signal).any(flat, 1)

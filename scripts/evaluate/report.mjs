@@ -75,8 +75,8 @@ export function mergeRows(page, rows, methods) {
   const known = new Map(
     lines.slice(head + 2, end).map((line) => {
       const [title = '', ...values] = cells(line)
-      const known = values.flatMap((text, i) => (text === unmeasured ? [] : [[columns[i], Number(text)]]))
-      return [title, Object.fromEntries(known)]
+      const figures = values.flatMap((text, i) => (text === unmeasured ? [] : [[columns[i], Number(text)]]))
+      return [title, Object.fromEntries(figures)]
     }),
   )
   return methods.flatMap(({ name, title }) => {
