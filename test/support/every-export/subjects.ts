@@ -320,7 +320,7 @@ const ending: readonly (string | symbol)[] = ['constructor', 'dispose', 'close',
 /** Protected and internal in TypeScript: only the package calls them. */
 const internal: readonly (string | symbol)[] = [
   ...['assertOpen', 'explained', 'relus', 'run', 'runTop', 'withMaps', 'handle'],
-  ...['measure', 'scorer', 'compare', 'exchange', 'options', 'extra'],
+  ...['measure', 'scorer', 'compare', 'order', 'summary', 'options', 'extra'],
 ]
 
 /** Methods, getters and setters of an object, its own and inherited. */
