@@ -107,27 +107,42 @@ export type { Baseline } from './perturbation/perturbation.js'
 export { riseMasks, type RiseOptions } from './perturbation/rise.js'
 export type { Smoothing } from './attribution/smoothing.js'
 export { interpolate, interpolateAsync, type InterpolateOptions, type Size } from './tensor/interpolate.js'
+export { Adcc, type AdccOptions } from './metrics/adcc.js'
 export type { MetricBaseline } from './metrics/baseline.js'
 export type { BoxXYWH } from './metrics/boxes.js'
 /** @deprecated Use {@link BoxXYWH}. */
 export type Box = BoxXYWH
 export type { BoxXYXY } from './target/target-box.js'
+export { Complexity } from './metrics/complexity.js'
 export { AverageDrop, IncreaseInConfidence, type AverageDropOptions } from './metrics/confidence.js'
 export type { ExplainMaps } from './metrics/explain-maps.js'
+export { FaithfulnessCorrelation, type FaithfulnessCorrelationOptions } from './metrics/faithfulness-correlation.js'
 export { Infidelity, type InfidelityOptions } from './metrics/infidelity.js'
 export { Deletion, Insertion, type InsertionDeletionOptions } from './metrics/insertion-deletion.js'
 export { Metric, type Measured, type MetricBatch, type MetricOptions, type MetricResult } from './metrics/metric.js'
+export { MonotonicityCorrelation, type MonotonicityCorrelationOptions } from './metrics/monotonicity-correlation.js'
+export { Monotonicity, type MonotonicityOptions } from './metrics/monotonicity.js'
 export {
   ParameterRandomization,
   type ParameterRandomizationOptions,
   type RandomizationOrder,
 } from './metrics/parameter-randomization.js'
 export { EnergyPointingGame, PointingGame, type PointingGameOptions } from './metrics/pointing-game.js'
+export { RelevanceMassAccuracy } from './metrics/relevance-mass.js'
+export { RelevanceRankAccuracy } from './metrics/relevance-rank.js'
 export { Road, type RoadOptions, type RoadOrder } from './metrics/road.js'
 export type { MetricTarget, ScoreKind } from './metrics/scores.js'
-export { SensitivityMax, type SensitivityMaxOptions } from './metrics/sensitivity-max.js'
+export { Selectivity, type SelectivityOptions } from './metrics/selectivity.js'
+export {
+  SensitivityAvg,
+  SensitivityMax,
+  type SensitivityMaxOptions,
+  type SensitivityOptions,
+} from './metrics/sensitivity.js'
+export { Sparseness } from './metrics/sparseness.js'
 export { rankCorrelation } from './metrics/similarity.js'
 export { metrics, type MetricFacts, type MetricName } from './metrics/table.js'
+export type { PixelGameOptions } from './metrics/pixel-game.js'
 export type { TensorOperators } from './tensor/operators.js'
 export * from './images/index.js'
 export { makeMapExplainers } from './methods/map-explainer.js'

@@ -2,10 +2,41 @@ import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
-import { scoreCopies } from './copies.js'
+import { scoreCopies, type Chunk } from './copies.js'
 import { on } from './executor.js'
 import { upsampled } from './maps.js'
 import { Metric, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
+import type { Scorer } from './scores.js'
+
+/**
+ * E of maps: each min-max normalised to [0, 1] (all 0 where it is constant) at the size of the image, [N, 1, H, W] in the dtype
+ * of the images, for the caller to dispose.
+ */
+export async function normalized(maps: Tensor, input: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+  using large = await upsampled(maps, input, signal)
+  using low = await on(signal).amin(large, [1, 2, 3], true)
+  using shifted = await on(signal).sub(large, low)
+  using high = await on(signal).amax(shifted, [1, 2, 3], true)
+  using flat = await on(signal).eq(high, 0)
+  using range = await on(signal).maskedFill(high, flat, 1)
+  using mask = await on(signal).div(shifted, range)
+  return await on(signal).to(mask, input.device, input.dtype)
+}
+
+/** O of each image: the score of x * E. */
+export function maskedScores(
+  scorer: Scorer,
+  input: Tensor,
+  masks: Tensor,
+  options: { batchSize: number; signal: AbortSignal | undefined },
+): Promise<readonly number[]> {
+  const copies = scorer.original.map((_, image) => ({ image, amount: 0 }))
+  const make = ({ images, picked }: Chunk) => on(options.signal).mul(images, picked[0])
+  return scoreCopies(scorer, [input, masks], copies, make, options)
+}
+
+/** max(0, Y - O) / Y: the share of the score that is lost. */
+export const relativeDrop = (whole: number, masked: number): number => (masked < whole ? (whole - masked) / whole : 0)
 
 /**
  * Y, the score of an image x, and O, that of x * E, where E is the map min-max normalised to [0, 1] (all 0 where it is constant)
@@ -17,20 +48,9 @@ abstract class MaskedConfidence extends Metric {
 
   protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
     const { signal } = batch
-    using large = await upsampled(maps, input, signal)
-    using low = await on(signal).amin(large, [1, 2, 3], true)
-    using shifted = await on(signal).sub(large, low)
-    using high = await on(signal).amax(shifted, [1, 2, 3], true)
-    using flat = await on(signal).eq(high, 0)
-    using range = await on(signal).maskedFill(high, flat, 1)
-    using mask = await on(signal).div(shifted, range)
-    using typed = await on(signal).to(mask, input.device, input.dtype)
+    using masks = await normalized(maps, input, signal)
     const scorer = await this.scorer(input, batch)
-    const copies = scorer.original.map((_, image) => ({ image, amount: 0 }))
-    const options = { batchSize: this.options.batchSize, signal }
-    const make = ({ images, picked }: { images: Tensor; picked: readonly Tensor[] }) =>
-      on(signal).mul(images, picked[0])
-    const masked = await scoreCopies(scorer, [input, typed], copies, make, options)
+    const masked = await maskedScores(scorer, input, masks, { batchSize: this.options.batchSize, signal })
     return masked.map((score, image) => ({ value: this.compare(scorer.original[image] as number, score) }))
   }
 }
@@ -65,8 +85,7 @@ export class AverageDrop extends MaskedConfidence {
   }
 
   protected compare(whole: number, masked: number): number {
-    const drop = Math.max(0, whole - masked)
-    return this.#relative && drop > 0 ? drop / whole : drop
+    return this.#relative ? relativeDrop(whole, masked) : Math.max(0, whole - masked)
   }
 }
 

@@ -1,8 +1,9 @@
 import { expect } from '../base/check.js'
 import type { Model } from '../model/model.js'
-import { Tensor } from '../tensor/tensor.js'
+import type { Tensor } from '../tensor/tensor.js'
 import { scoreCopies, type Chunk } from './copies.js'
-import { draw, on } from './executor.js'
+import { drawSamples, type Draws } from './draws.js'
+import { on } from './executor.js'
 import { upsampled } from './maps.js'
 import { mean, Metric, mostPoints, type Measured, type MetricBatch, type MetricOptions } from './metric.js'
 
@@ -52,17 +53,20 @@ export class Infidelity extends Metric {
       image: i % imageCount,
       amount: Math.floor(i / imageCount),
     }))
-    const products: number[] = []
+    const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
+    const draws: Draws = { kind: 'normal', sizes: input.shape.slice(1), dtype, seed: this.#seed }
+    const products = new Float64Array(copies.length)
     const make = async ({ images, picked, copies: part }: Chunk) => {
-      using perturbations = await this.#perturbations(
-        input,
-        part.map(({ amount }) => amount),
-        signal,
-      )
+      const samples = part.map(({ amount }) => amount)
+      using drawn = await drawSamples(draws, samples, { signal })
+      using placed = await on(signal).to(drawn, input.device, input.dtype)
+      using perturbations = await on(signal).mul(placed, this.#sigma)
       using weighted = await on(signal).mul(perturbations, picked[0])
       using exact = await on(signal).to(weighted, weighted.device, 'float64')
       using sums = await on(signal).sum(exact, [1, 2, 3])
-      products.push(...(sums.toTypedArray() as Float64Array))
+      // By copy: a chunk that is too large for the memory or the model is made again in parts.
+      const list = sums.toTypedArray() as Float64Array
+      for (const [i, { image, amount }] of part.entries()) products[amount * imageCount + image] = list[i] as number
       return await on(signal).sub(images, perturbations)
     }
     const options = { batchSize: this.options.batchSize, signal }
@@ -74,30 +78,6 @@ export class Infidelity extends Metric {
       const factor = this.#normalize ? leastSquares(predicted, changes) : 1
       return { value: mean(predicted.map((value, i) => (factor * value - (changes[i] as number)) ** 2)) }
     })
-  }
-
-  /** The perturbations of these samples, [B, C, H, W], drawn once for neighbours of one sample. */
-  async #perturbations(input: Tensor, samples: readonly number[], signal: AbortSignal | undefined): Promise<Tensor> {
-    const dtype = input.dtype === 'float64' ? 'float64' : 'float32'
-    const different = [...new Set(samples)]
-    const drawn: Tensor[] = []
-    try {
-      for (const sample of different)
-        drawn.push(await draw('normal', [1, ...input.shape.slice(1)], dtype, this.#seed + sample, { signal }))
-      using all = await on(signal).cat(drawn)
-      using placed = await on(signal).to(all, input.device, input.dtype)
-      using index = Tensor.from(
-        BigInt64Array.from(samples, (s) => BigInt(different.indexOf(s))),
-        [samples.length],
-        {
-          device: input.device,
-        },
-      )
-      using picked = await on(signal).indexSelect(placed, 0, index)
-      return await on(signal).mul(picked, this.#sigma)
-    } finally {
-      for (const one of drawn) one.dispose()
-    }
   }
 }
 

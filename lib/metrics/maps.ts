@@ -56,6 +56,23 @@ export async function upsampled(
   return await interpolateAsync(small, [height, width], { signal })
 }
 
+/** The absolute values of maps in the size of the images, or of attributions, [N, P] in float64, for the caller to dispose. */
+export async function magnitudes(maps: Tensor, input: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+  const [, channels = 1] = input.shape
+  using large = await upsampled(maps, input, signal, [1, channels])
+  using flat = await on(signal).flatten(large, 1)
+  using exact = await on(signal).to(flat, flat.device, 'float64')
+  return await on(signal).abs(exact)
+}
+
+/** Whether each map has two different values: a constant one has no highest pixel, and no order. */
+export async function areVaried(maps: Tensor, signal: AbortSignal | undefined): Promise<boolean[]> {
+  using high = await on(signal).amax(maps, [1, 2, 3])
+  using low = await on(signal).amin(maps, [1, 2, 3])
+  using varied = await on(signal).gt(high, low)
+  return Array.from(varied.toTypedArray() as Uint8Array, (value) => value !== 0)
+}
+
 /**
  * The position of each pixel in the order of its map, int64 [N, 1, H, W]: 0 is the most relevant one, and of equal ones the
  * first in row-major order comes first.

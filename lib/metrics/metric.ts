@@ -18,10 +18,15 @@ export interface MetricOptions {
 
 /** Options of one batch of images. */
 export interface MetricBatch extends CallOptions {
-  /** What the maps explain; the top class of each image by default. Not used by the pointing games. */
+  /** What the maps explain; the top class of each image by default. Not used by metrics that do not run the model. */
   readonly targets?: MetricTarget | undefined
-  /** For the pointing games: where the objects are, one box or several for each image. */
+  /** For the pointing games and relevance accuracies: where the objects are, one box or several for each image. */
   readonly boxes?: readonly (BoxXYWH | readonly BoxXYWH[])[] | undefined
+  /**
+   * For relevance accuracies, instead of boxes: where the objects are, [N, H, W] as large as the images, of any dtype: 1 or true
+   * for the pixels of an object, 0 for all others. Each image must have such a pixel.
+   */
+  readonly masks?: Tensor | undefined
 }
 
 /** The result of a metric for one image. */
@@ -76,7 +81,7 @@ export abstract class Metric implements Disposable {
    *
    * @param input [N, C, H, W], as the model takes it
    * @param maps [N, 1, h, w] in any size, upsampled bilinearly to that of the input; some metrics also take [N, C, H, W]
-   * @throws GradCamError ERR_SHAPE, ERR_INVALID_ARGUMENT for maps that are not finite or for missing boxes,
+   * @throws GradCamError ERR_SHAPE, ERR_INVALID_ARGUMENT for maps that are not finite or for missing boxes or masks,
    *   ERR_TARGET_COUNT, ERR_TARGET_OUT_OF_RANGE, ERR_TARGET, ERR_DISPOSED
    */
   async add(input: Tensor, maps: Tensor, batch: MetricBatch = {}): Promise<void> {

@@ -17,17 +17,41 @@ export async function rankCorrelation(a: Tensor, b: Tensor, signal?: AbortSignal
   checkTensorShape('b', checkTensor('b', b), expected, (sizes) => sizes.join() === shape.join())
   using x = await centredRanks(a, signal)
   using y = await centredRanks(b, signal)
+  return (await products(x, y, signal)).map(({ xy, xx, yy }) => {
+    if (xx === 0 || yy === 0) return xx === yy ? 1 : 0
+    return xy / Math.sqrt(xx * yy)
+  })
+}
+
+/**
+ * Pearson's correlation of each row of one batch with that of another of the same shape, [N, ...], in [-1, 1]; null where one of
+ * the two is constant, since it is undefined then.
+ */
+export async function correlation(a: Tensor, b: Tensor, signal: AbortSignal | undefined): Promise<(number | null)[]> {
+  using x = await centred(a, signal)
+  using y = await centred(b, signal)
+  return (await products(x, y, signal)).map(({ xy, xx, yy }) => (xx === 0 || yy === 0 ? null : xy / Math.sqrt(xx * yy)))
+}
+
+/** The scalar products of each row of [N, P], float64, with that of another, and with itself. */
+async function products(x: Tensor, y: Tensor, signal: AbortSignal | undefined) {
   const dot = async (p: Tensor, q: Tensor) => {
     using product = await on(signal).mul(p, q)
     using sums = await on(signal).sum(product, [1])
     return sums.toTypedArray() as Float64Array
   }
-  const [xy, xx, yy] = [await dot(x, y), await dot(x, x), await dot(y, y)]
-  return Array.from(xy, (product, i) => {
-    const [own, other] = [xx[i] as number, yy[i] as number]
-    if (own === 0 || other === 0) return own === other ? 1 : 0
-    return product / Math.sqrt(own * other)
-  })
+  const [all, xx, yy] = [await dot(x, y), await dot(x, x), await dot(y, y)]
+  return Array.from(all, (xy, i) => ({ xy, xx: xx[i] as number, yy: yy[i] as number }))
+}
+
+/** [N, P], float64, less the mean of each row: exactly 0 where a row is constant, since its first element goes first. */
+async function centred(values: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+  using flat = await on(signal).flatten(values, 1)
+  using exact = await on(signal).to(flat, flat.device, 'float64')
+  using first = await on(signal).narrow(exact, 1, 0, 1)
+  using shifted = await on(signal).sub(exact, first)
+  using middle = await on(signal).mean(shifted, [1], true)
+  return await on(signal).sub(shifted, middle)
 }
 
 /** [N, P], float64: the rank of each value among the sorted ones, minus the middle rank. */

@@ -1,12 +1,21 @@
 import type { Model } from '../model/model.js'
+import { Adcc, type AdccOptions } from './adcc.js'
+import { Complexity } from './complexity.js'
 import { AverageDrop, IncreaseInConfidence, type AverageDropOptions } from './confidence.js'
+import { FaithfulnessCorrelation, type FaithfulnessCorrelationOptions } from './faithfulness-correlation.js'
 import { Infidelity, type InfidelityOptions } from './infidelity.js'
 import { Deletion, Insertion, type InsertionDeletionOptions } from './insertion-deletion.js'
-import type { Metric } from './metric.js'
+import type { Metric, MetricOptions } from './metric.js'
+import { MonotonicityCorrelation, type MonotonicityCorrelationOptions } from './monotonicity-correlation.js'
+import { Monotonicity, type MonotonicityOptions } from './monotonicity.js'
 import { ParameterRandomization, type ParameterRandomizationOptions } from './parameter-randomization.js'
 import { EnergyPointingGame, PointingGame, type PointingGameOptions } from './pointing-game.js'
+import { RelevanceMassAccuracy } from './relevance-mass.js'
+import { RelevanceRankAccuracy } from './relevance-rank.js'
 import { Road, type RoadOptions } from './road.js'
-import { SensitivityMax, type SensitivityMaxOptions } from './sensitivity-max.js'
+import { Selectivity, type SelectivityOptions } from './selectivity.js'
+import { SensitivityAvg, SensitivityMax, type SensitivityOptions } from './sensitivity.js'
+import { Sparseness } from './sparseness.js'
 
 /** A metric, for lists and docs. */
 export interface MetricFacts {
@@ -17,8 +26,10 @@ export interface MetricFacts {
   readonly paper: string
   /** The library whose definition it follows where the paper leaves a choice; null for the paper alone. */
   readonly peer: string | null
-  /** What it requires besides images and maps. */
-  readonly needs: 'boxes' | 'explain' | null
+  /** What it requires besides images and maps; where it requires masks, boxes do as well. */
+  readonly needs: 'boxes' | 'masks' | 'explain' | null
+  /** Whether it scores images by the model: others do not run it, and take no targets. */
+  readonly scores: boolean
   /** Makes the metric for a model. */
   create(model: Model, options: never): Metric
 }
@@ -34,6 +45,7 @@ export const metrics = facts({
     paper: 'arXiv:1806.07421',
     peer: null,
     needs: null,
+    scores: true,
     create: (model: Model, options?: InsertionDeletionOptions) => new Insertion(model, options),
   },
   deletion: {
@@ -43,6 +55,7 @@ export const metrics = facts({
     paper: 'arXiv:1806.07421',
     peer: null,
     needs: null,
+    scores: true,
     create: (model: Model, options?: InsertionDeletionOptions) => new Deletion(model, options),
   },
   road: {
@@ -53,6 +66,7 @@ export const metrics = facts({
     paper: 'arXiv:2202.00449',
     peer: 'pytorch-grad-cam',
     needs: null,
+    scores: true,
     create: (model: Model, options?: RoadOptions) => new Road(model, options),
   },
   'average-drop': {
@@ -62,6 +76,7 @@ export const metrics = facts({
     paper: 'arXiv:1710.11063',
     peer: null,
     needs: null,
+    scores: true,
     create: (model: Model, options?: AverageDropOptions) => new AverageDrop(model, options),
   },
   'increase-in-confidence': {
@@ -71,6 +86,7 @@ export const metrics = facts({
     paper: 'arXiv:1710.11063',
     peer: 'pytorch-grad-cam',
     needs: null,
+    scores: true,
     create: (model: Model, options?: AverageDropOptions) => new IncreaseInConfidence(model, options),
   },
   infidelity: {
@@ -80,6 +96,7 @@ export const metrics = facts({
     paper: 'arXiv:1901.09392',
     peer: 'Captum',
     needs: null,
+    scores: true,
     create: (model: Model, options?: InfidelityOptions) => new Infidelity(model, options),
   },
   'sensitivity-max': {
@@ -89,7 +106,18 @@ export const metrics = facts({
     paper: 'arXiv:1901.09392',
     peer: 'Captum',
     needs: 'explain',
-    create: (model: Model, options: SensitivityMaxOptions) => new SensitivityMax(model, options),
+    scores: true,
+    create: (model: Model, options: SensitivityOptions) => new SensitivityMax(model, options),
+  },
+  'sensitivity-avg': {
+    title: 'Sensitivity-avg',
+    better: 'lower',
+    meaning: 'how far hardly visible changes of the image move the map, relative to its norm, on average',
+    paper: 'arXiv:1901.09392',
+    peer: 'Quantus',
+    needs: 'explain',
+    scores: true,
+    create: (model: Model, options: SensitivityOptions) => new SensitivityAvg(model, options),
   },
   'pointing-game': {
     title: 'Pointing game',
@@ -98,6 +126,7 @@ export const metrics = facts({
     paper: 'arXiv:1608.00507',
     peer: null,
     needs: 'boxes',
+    scores: false,
     create: (model: Model, options?: PointingGameOptions) => new PointingGame(model, options),
   },
   'energy-pointing-game': {
@@ -107,7 +136,29 @@ export const metrics = facts({
     paper: 'arXiv:1910.01279',
     peer: null,
     needs: 'boxes',
+    scores: false,
     create: (model: Model, options?: PointingGameOptions) => new EnergyPointingGame(model, options),
+  },
+  'relevance-mass-accuracy': {
+    title: 'Relevance mass accuracy',
+    better: 'higher',
+    meaning:
+      "share of the map's mass that lies in the mask or box of the object: the energy pointing game, also with masks",
+    paper: 'arXiv:2003.07258',
+    peer: null,
+    needs: 'masks',
+    scores: false,
+    create: (model: Model, options?: MetricOptions) => new RelevanceMassAccuracy(model, options),
+  },
+  'relevance-rank-accuracy': {
+    title: 'Relevance rank accuracy',
+    better: 'higher',
+    meaning: 'share of the K highest pixels that lies in the mask or box of the object, which has K pixels',
+    paper: 'arXiv:2003.07258',
+    peer: null,
+    needs: 'masks',
+    scores: false,
+    create: (model: Model, options?: MetricOptions) => new RelevanceRankAccuracy(model, options),
   },
   'parameter-randomization': {
     title: 'Parameter randomisation',
@@ -116,7 +167,79 @@ export const metrics = facts({
     paper: 'arXiv:1810.03292',
     peer: null,
     needs: 'explain',
+    scores: true,
     create: (model: Model, options: ParameterRandomizationOptions) => new ParameterRandomization(model, options),
+  },
+  sparseness: {
+    title: 'Sparseness',
+    better: 'higher',
+    meaning: 'Gini index of the absolute values of the map: 0 where all are equal, near 1 where few have all',
+    paper: 'arXiv:1810.06583',
+    peer: null,
+    needs: null,
+    scores: false,
+    create: (model: Model, options?: MetricOptions) => new Sparseness(model, options),
+  },
+  complexity: {
+    title: 'Complexity',
+    better: 'lower',
+    meaning: 'entropy of the absolute values of the map as shares of their sum, in nats',
+    paper: 'arXiv:2005.00631',
+    peer: null,
+    needs: null,
+    scores: false,
+    create: (model: Model, options?: MetricOptions) => new Complexity(model, options),
+  },
+  monotonicity: {
+    title: 'Monotonicity',
+    better: 'higher',
+    meaning: 'share of images whose score never falls while pixels are put in, the least relevant first',
+    paper: 'arXiv:1909.03012',
+    peer: null,
+    needs: null,
+    scores: true,
+    create: (model: Model, options?: MonotonicityOptions) => new Monotonicity(model, options),
+  },
+  'monotonicity-correlation': {
+    title: 'Monotonicity correlation',
+    better: 'higher',
+    meaning: 'rank correlation of what the map gives groups of pixels with how much noise on them changes the score',
+    paper: 'arXiv:2007.07584',
+    peer: null,
+    needs: null,
+    scores: true,
+    create: (model: Model, options?: MonotonicityCorrelationOptions) => new MonotonicityCorrelation(model, options),
+  },
+  'faithfulness-correlation': {
+    title: 'Faithfulness correlation',
+    better: 'higher',
+    meaning: 'correlation of what the map gives random subsets of pixels with how far the score falls without them',
+    paper: 'arXiv:2005.00631',
+    peer: 'Quantus',
+    needs: null,
+    scores: true,
+    create: (model: Model, options?: FaithfulnessCorrelationOptions) => new FaithfulnessCorrelation(model, options),
+  },
+  selectivity: {
+    title: 'Selectivity',
+    better: 'lower',
+    meaning: 'area under the score while the most relevant patches are removed first',
+    paper: 'arXiv:1706.07979',
+    peer: null,
+    needs: null,
+    scores: true,
+    create: (model: Model, options?: SelectivityOptions) => new Selectivity(model, options),
+  },
+  adcc: {
+    title: 'ADCC',
+    better: 'higher',
+    meaning:
+      'harmonic mean of 1 - average drop, coherency with the map of the image multiplied by the map, and 1 - mean of the map',
+    paper: 'arXiv:2104.10252',
+    peer: null,
+    needs: 'explain',
+    scores: true,
+    create: (model: Model, options: AdccOptions) => new Adcc(model, options),
   },
 })
 

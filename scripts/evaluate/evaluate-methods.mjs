@@ -1,11 +1,12 @@
 /**
  * Evaluates every method of the package by every metric, on scenes that the bundled model has never seen.
  *
- *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs] [--draw]
+ *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--metrics METRIC,...] [--write-docs] [--describe] [--draw]
  *
  * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one image by all methods. With --only the
- * rows of these methods are put among the others, which stay as they were measured: for a new method. --draw only draws that
- * image, which takes minutes.
+ * rows of these methods are put among the others, which stay as they were measured: for a new method; with --metrics likewise
+ * the columns of these metrics. --describe measures nothing, and only writes again what each metric means and which have no
+ * figures. --draw only draws that image, which takes minutes.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -24,14 +25,19 @@ const { values } = parseArgs({
   options: {
     images: { type: 'string', default: '10' },
     only: { type: 'string' },
+    metrics: { type: 'string' },
     'write-docs': { type: 'boolean', default: false },
+    describe: { type: 'boolean', default: false },
     draw: { type: 'boolean', default: false },
   },
 })
 const scenes = Number(values.images)
-if (!Number.isSafeInteger(scenes) || scenes < 1) {
+const all = keysOf(metrics)
+const asked = values.metrics?.split(',')
+if (!Number.isSafeInteger(scenes) || scenes < 1 || asked?.some((name) => !all.some((known) => known === name))) {
   console.error(
-    'Usage: node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--write-docs] [--draw]',
+    'Usage: node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--metrics METRIC,...] [--write-docs] [--describe] [--draw]\n' +
+      `The metrics are ${all.join(', ')}.`,
   )
   process.exit(2)
 }
@@ -49,14 +55,17 @@ const options = {
   // Maps of different methods differ in scale, which says nothing of how good they are.
   infidelity: { score: 'logit', normalize: true, samples: 32 },
   'sensitivity-max': { samples: 4 },
+  'sensitivity-avg': { samples: 4 },
   'parameter-randomization': { order: 'cascading', modules: ['classifier', 'features'] },
 }
 
 const file = (/** @type {string} */ path) => join(packageRoot, path)
 const model = await ScriptModule.load(file('samples/animals-densenet.pt'))
 const requested = values.only?.split(',')
-const all = methodsOf({ layer, steps, masks, samples })
-const methods = all.filter(({ name }) => !requested || requested.includes(name))
+const known = methodsOf({ layer, steps, masks, samples })
+const methods = known.filter(({ name }) => !values.describe && (!requested || requested.includes(name)))
+/** Whether rows and columns that are not measured now stay as they were. */
+const merges = Boolean(values.only ?? values.metrics) || values.describe
 
 /**
  * A metric with its options, which it checks itself.
@@ -79,7 +88,7 @@ function open(name, explain) {
  * @param {Seen[]} seen
  */
 async function evaluate(explain, seen) {
-  const names = keysOf(metrics)
+  const names = all.filter((name) => !asked || asked.includes(name))
   const opened = names.map((name) => open(name, explain))
   try {
     for (const { input, boxes } of seen) {
@@ -137,11 +146,12 @@ for (const method of methods) {
     method.close()
   }
 }
-if (rows.length === 0) process.exit(1)
+if (rows.length === 0 && !values.describe) process.exit(1)
 const page = file('docs/metrics.md')
-const shown = values.only && values['write-docs'] ? mergeRows(readFileSync(page, 'utf8'), rows, all) : rows
+const writes = values['write-docs'] || values.describe
+const shown = merges && writes ? mergeRows(readFileSync(page, 'utf8'), rows, known) : rows
 const measured = {
-  methods: values.only ? all : methods,
+  methods: merges ? known : methods,
   seed: heldOutSeeds,
   scenes,
   layer,
@@ -152,8 +162,8 @@ const measured = {
   refused,
 }
 const section = evaluationSection({ rows: shown, ...measured })
-if (!values['write-docs']) console.log(`\n${section}`)
+if (!writes) console.log(`\n${section}`)
 else {
-  if (!values.only) await draw(methods.filter(({ title }) => rows.some((row) => row.title === title)))
+  if (!merges) await draw(methods.filter(({ title }) => rows.some((row) => row.title === title)))
   await writeSection('evaluation', section, page)
 }

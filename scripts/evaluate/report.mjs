@@ -22,9 +22,12 @@ const wishes = { higher: (/** @type {number} */ v) => -v, lower: (/** @type {num
  */
 
 const meanOf = (/** @type {Row} */ { means }, /** @type {MetricName} */ name) => means[name] ?? NaN
+const headOf = (/** @type {MetricName} */ name) => `${metrics[name].title} ${arrows[metrics[name].better]}`
+const unmeasured = '–'
 
 /**
- * The best of a column by its direction, in bold; several where they are equal as printed. The baseline cannot win.
+ * The best of a column by its direction, in bold; several where they are equal as printed. The baseline cannot win, and nothing
+ * does while a method was not measured.
  *
  * @param {MetricName} name
  * @param {Row[]} rows
@@ -32,17 +35,22 @@ const meanOf = (/** @type {Row} */ { means }, /** @type {MetricName} */ name) =>
 function best(name, rows) {
   const wish = wishes[metrics[name].better]
   const least = Math.min(...rows.filter(({ baseline }) => !baseline).map((row) => wish(meanOf(row, name))))
-  const largest = Math.max(...rows.map((row) => Math.abs(meanOf(row, name))))
+  const known = rows.map((row) => Math.abs(meanOf(row, name))).filter(Number.isFinite)
+  const largest = Math.max(...known)
   const places = largest < 0.01 ? 5 : 3
   return rows.map((row) => {
     const mean = meanOf(row, name)
+    if (!Number.isFinite(mean)) return unmeasured
     const text = fixed(mean, places)
-    return !row.baseline && fixed(wish(mean), places) === fixed(least, places) ? `**${text}**` : text
+    return known.length === rows.length && !row.baseline && fixed(wish(mean), places) === fixed(least, places)
+      ? `**${text}**`
+      : text
   })
 }
 
 /**
- * The rows of a page's table with some of them measured again, or added, in the order of the methods.
+ * The rows of a page's table with some of them measured again, by some of the metrics or all, or added, in the order of the
+ * methods.
  *
  * @param {string} page
  * @param {Row[]} rows
@@ -58,25 +66,28 @@ export function mergeRows(page, rows, methods) {
       .map((text) => text.trim().replaceAll('*', ''))
   const lines = page.split('\n')
   const head = lines.findIndex((line) => /^\| method +\| /.test(line))
-  const titles = cells(lines[head] ?? '').slice(1)
-  if (titles.join() !== names.map((name) => `${metrics[name].title} ${arrows[metrics[name].better]}`).join())
-    throw new Error('The metrics of the page are others than those of the package: evaluate every method.')
+  const columns = cells(lines[head] ?? '')
+    .slice(1)
+    .map((title) => names.find((name) => headOf(name) === title))
+  if (columns.includes(undefined))
+    throw new Error('The page has metrics that the package has not: evaluate every method.')
   const end = lines.findIndex((line, i) => i > head && line === '')
   const known = new Map(
     lines.slice(head + 2, end).map((line) => {
       const [title = '', ...values] = cells(line)
-      return [title, Object.fromEntries(names.map((name, i) => [name, Number(values[i])]))]
+      const figures = values.flatMap((text, i) => (text === unmeasured ? [] : [[columns[i], Number(text)]]))
+      return [title, Object.fromEntries(figures)]
     }),
   )
   return methods.flatMap(({ name, title }) => {
-    const means = rows.find((row) => row.title === title)?.means ?? known.get(title)
-    return means ? [{ title, baseline: name === 'noise', means }] : []
+    const means = { ...known.get(title), ...rows.find((row) => row.title === title)?.means }
+    return Object.keys(means).length > 0 ? [{ title, baseline: name === 'noise', means }] : []
   })
 }
 
-/** Says which methods were never measured, so that nobody takes them for ones that were left out for a reason. */
-const noFigures = (/** @type {readonly { title: string }[]} */ methods) =>
-  methods.length === 0 ? [] : [`No figures yet: ${methods.map(({ title }) => title).join(', ')}.`]
+/** Says which methods and metrics were never measured, so that nobody takes them for ones that were left out for a reason. */
+const noFigures = (/** @type {string} */ what, /** @type {readonly { title: string }[]} */ some) =>
+  some.length === 0 ? [] : [`${what}: ${some.map(({ title }) => title).join(', ')}.`]
 
 /**
  * The methods by the metrics, and what each column means, as Markdown.
@@ -95,8 +106,9 @@ const noFigures = (/** @type {readonly { title: string }[]} */ methods) =>
  */
 export function evaluationSection({ rows, methods, seed, scenes, layer, steps, masks, samples, options, refused }) {
   const names = keysOf(metrics)
-  const columns = names.map((name) => best(name, rows))
-  const head = ['method', ...names.map((name) => `${metrics[name].title} ${arrows[metrics[name].better]}`)]
+  const measured = names.filter((name) => rows.some((row) => Number.isFinite(meanOf(row, name))))
+  const columns = measured.map((name) => best(name, rows))
+  const head = ['method', ...measured.map(headOf)]
   const body = rows.map(({ title }, i) => [title, ...columns.map((column) => column[i] ?? '')])
   const chosen = (/** @type {MetricName} */ name) => {
     const given = Object.entries(options[name] ?? {})
@@ -112,7 +124,14 @@ export function evaluationSection({ rows, methods, seed, scenes, layer, steps, m
       'A score is the softmax probability of the animal. The best method of each column is bold; random pixels are there to compare with.',
     markdownTable([head, ...body]),
     ...refused.map(({ title, message }) => `${title} is left out: ${message}`),
-    ...noFigures(methods.filter(({ title }) => [...rows, ...refused].every((row) => row.title !== title))),
+    ...noFigures(
+      'No figures yet',
+      methods.filter(({ title }) => [...rows, ...refused].every((row) => row.title !== title)),
+    ),
+    ...noFigures(
+      'No method was measured yet by these metrics',
+      names.filter((name) => !measured.includes(name)).map((name) => metrics[name]),
+    ),
     '### The columns',
     markdownTable([['metric', 'better', 'what it is', 'options', 'source'], ...meanings]).replaceAll('---:', '---'),
   ].join('\n\n')

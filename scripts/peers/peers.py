@@ -69,6 +69,14 @@ class NotInstalled(ModuleType):
         return fail
 
 
+def quantus() -> ModuleType:
+    """Quantus imports pandas, of 50 MB, for tables that it is not asked for, and zennit where that is installed."""
+    zennit()
+    if importlib.util.find_spec("pandas") is None:
+        sys.modules["pandas"] = NotInstalled("pandas")
+    return importlib.import_module("quantus")
+
+
 def pair_saliency() -> ModuleType:
     """PAIR's saliency imports scikit-image for methods of it that are not compared with."""
     if importlib.util.find_spec("skimage") is None:

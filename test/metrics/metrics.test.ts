@@ -39,6 +39,30 @@ function create(name: MetricName, model: ScriptModule, more: object = {}): Metri
   return metrics[name].create(model, options as never)
 }
 
+/** Options that metrics have to refuse. */
+const badOptions: Partial<Record<MetricName, object>> = {
+  adcc: { explain: 'gradcam', score: 'logit' },
+  'sensitivity-avg': { explain: undefined, samples: 0, radius: -1, seed: 0.5 },
+  monotonicity: { steps: 0, baseline: 'grey' },
+  'monotonicity-correlation': { steps: 1, samples: 0, sigma: -1, seed: -1 },
+  'faithfulness-correlation': { samples: 1, subset: 0, baseline: NaN, seed: -1 },
+  selectivity: { steps: 0, patch: 1.5, baseline: 'grey' },
+}
+
+/** The value of a constant map, for an image of 320 pixels. */
+const ofConstantMap: Partial<Record<MetricName, number>> = {
+  // Both orders remove the same pixels.
+  road: 0,
+  'pointing-game': 0,
+  'relevance-rank-accuracy': 0,
+  'parameter-randomization': 0,
+  sparseness: 0,
+  complexity: Math.log(320),
+  'monotonicity-correlation': 0,
+  'faithfulness-correlation': 0,
+  adcc: 0,
+}
+
 async function plain() {
   const model = await ScriptModule.load(nets.file('plain'))
   const pair = toTensor(nets.input('plain'))
@@ -91,10 +115,11 @@ for (const name of names) {
     await t.throwsAsync(metric.add(input.select(0, 0), maps, batch), { code: 'ERR_SHAPE' })
     await t.throwsAsync(metric.add([] as never, maps, batch), { code: 'ERR_SHAPE' })
     await t.throwsAsync(metric.add(input, maps.div(0), batch), { code: 'ERR_INVALID_ARGUMENT', message: /NaN/ })
-    if (metrics[name].needs === 'boxes') {
+    const { needs, scores } = metrics[name]
+    if (needs === 'boxes' || needs === 'masks')
       for (const bad of [undefined, boxes.slice(1), boxes.map(() => []), boxes.map(() => ({ x: 0, y: 0, w: 0, h: 4 }))])
         await t.throwsAsync(metric.add(input, maps, { targets, boxes: bad }), { code: 'ERR_INVALID_ARGUMENT' })
-    } else {
+    if (scores) {
       await t.throwsAsync(metric.add(input, maps, { targets: [0, 1] }), { code: 'ERR_TARGET_COUNT' })
       await t.throwsAsync(metric.add(input, maps, { targets: 5 }), { code: 'ERR_TARGET_OUT_OF_RANGE' })
       const scalar = ((output: Tensor) => output.sum()) as unknown as MetricTarget
@@ -104,6 +129,9 @@ for (const name of names) {
     t.throws(() => metric.result(), { code: 'ERR_NO_FORWARD' })
     t.throws(() => create(name, model, { batchSize: 0 }), { code: 'ERR_INVALID_ARGUMENT' })
     t.throws(() => create(name, model, { score: 'odds' }), { code: 'ERR_INVALID_ARGUMENT' })
+    // Whatever number an option of this metric is, this is none for it.
+    for (const [option, bad] of Object.entries(badOptions[name] ?? {}))
+      t.throws(() => create(name, model, { [option]: bad }), { code: 'ERR_INVALID_ARGUMENT' }, option)
     metric.dispose()
     metric.dispose()
     await t.throwsAsync(metric.add(input, maps, batch), { code: 'ERR_DISPOSED' })
@@ -127,13 +155,17 @@ for (const name of names) {
 
   test.serial(`${name}: a constant map says nothing, and is not an error`, async (t) => {
     const { model, input, targets, boxes, maps } = await plain()
-    for (const value of [0, 0.5]) {
+    for (const value of [0, 0.1, 0.5]) {
       using metric = create(name, model)
       await metric.add(input, maps.mul(0).add(value), { targets, boxes })
       const { perImage } = metric.result()
       t.true(perImage.every(Number.isFinite), perImage.join(' '))
-      // Both orders remove the same pixels; no peak; nothing goes with a map that has no order.
-      if (['road', 'pointing-game', 'parameter-randomization'].includes(name)) t.true(perImage.every((v) => v === 0))
+      const expected = ofConstantMap[name]
+      if (expected !== undefined)
+        t.true(
+          perImage.every((v) => Math.abs(v - expected) < 1e-12),
+          perImage.join(' '),
+        )
     }
   })
 }
@@ -300,4 +332,69 @@ test('attributions of all channels have an infidelity, but no order of pixels', 
   t.is(infidelity.result().count, 6)
   using deletion = create('deletion', model)
   await t.throwsAsync(deletion.add(input, found.attribution, { targets }), { code: 'ERR_SHAPE', message: /channel/ })
+})
+
+test('masks that say where objects are have the size of the images, and 0 and 1 alone; each image has an object', async (t) => {
+  const { model, input, maps, boxes } = await plain()
+  const inside = input.select(1, 0).gt(0)
+  const empty = Tensor.cat([
+    inside.slice(0, 0, 4),
+    inside.slice(0, 4, 6).logicalAnd(inside.slice(0, 4, 6).logicalNot()),
+  ])
+  for (const name of ['relevance-mass-accuracy', 'relevance-rank-accuracy', 'energy-pointing-game'] as const) {
+    using metric = create(name, model)
+    const refused = async (batch: object, code: string, message: RegExp) =>
+      await t.throwsAsync(metric.add(input, maps, batch), { code, message }, name)
+    await refused({}, 'ERR_INVALID_ARGUMENT', /not given/)
+    await refused({ masks: inside, boxes }, 'ERR_INVALID_ARGUMENT', /`boxes` and `masks`/)
+    await refused({ masks: inside.slice(0, 0, 5) }, 'ERR_SHAPE', /here \[6, 16, 20\], but is \[5, 16, 20\]/)
+    await refused({ masks: inside.slice(2, 0, 16) }, 'ERR_SHAPE', /\[6, 16, 16\]/)
+    await refused({ masks: inside.unsqueeze(1) }, 'ERR_SHAPE', /\[6, 1, 16, 20\]/)
+    await refused({ masks: [[[1]]] }, 'ERR_INVALID_ARGUMENT', /Tensor/)
+    await refused({ masks: inside.mul(255) }, 'ERR_INVALID_ARGUMENT', /other than 0 and 1/)
+    await refused({ masks: inside.div(0) }, 'ERR_INVALID_ARGUMENT', /other than 0 and 1/)
+    await refused({ masks: empty }, 'ERR_INVALID_ARGUMENT', /`masks\[4\]` has no pixel/)
+    t.throws(() => metric.result(), { code: 'ERR_NO_FORWARD' })
+    // Of any dtype.
+    const values: (readonly number[])[] = []
+    for (const dtype of ['bool', 'uint8', 'int64', 'float32'] as const) {
+      using one = create(name, model)
+      await one.add(input, maps, { masks: inside.to({ dtype }) })
+      values.push(one.result().perImage)
+    }
+    for (const value of values) t.deepEqual(value, values[0])
+  }
+})
+
+test('a box is the mask of its pixels, and one beside the image holds nothing', async (t) => {
+  const { model, input, maps, boxes } = await plain()
+  const rows = Tensor.arange(0, 16).reshape([16, 1])
+  const columns = Tensor.arange(0, 20)
+  const masks = Tensor.stack(
+    boxes.map(({ x, y, w, h }) =>
+      [rows.ge(y), rows.lt(y + h), columns.ge(x), columns.lt(x + w)].reduce((all, one) => all.logicalAnd(one)),
+    ),
+  )
+  const measure = async (name: MetricName, batch: object) => {
+    using metric = create(name, model)
+    await metric.add(input, maps, batch)
+    return metric.result().perImage
+  }
+  for (const name of ['relevance-mass-accuracy', 'relevance-rank-accuracy'] as const) {
+    const found = await measure(name, { boxes })
+    t.deepEqual(await measure(name, { masks }), found)
+    t.true(found.some((value) => value > 0))
+    const beside = boxes.map(() => ({ x: 40, y: 0, w: 4, h: 4 }))
+    t.true((await measure(name, { boxes: beside })).every((value) => value === 0))
+  }
+  t.deepEqual(await measure('energy-pointing-game', { boxes }), await measure('relevance-mass-accuracy', { boxes }))
+})
+
+test('a subset has no more pixels than an image, and all of them tell nothing', async (t) => {
+  const { model, input, targets, maps } = await plain()
+  using large = create('faithfulness-correlation', model, { subset: 321 })
+  await t.throwsAsync(large.add(input, maps, { targets }), { code: 'ERR_INVALID_ARGUMENT', message: /321 pixels.*320/ })
+  using whole = create('faithfulness-correlation', model, { subset: 320 })
+  await whole.add(input, maps, { targets })
+  t.true(whole.result().perImage.every((value) => value === 0))
 })

@@ -5,10 +5,13 @@ import {
   Deletion,
   emptyCache,
   explainAll,
+  FaithfulnessCorrelation,
   GradCam,
   GradCamError,
+  Infidelity,
   InputAttribution,
   InputPerturbation,
+  type Metric,
   ScriptModule,
   setTensorMemoryLimit,
   Tensor,
@@ -143,16 +146,24 @@ for (const [name, options] of Object.entries({
     })
   })
 
-test.serial('a metric takes smaller batches where memory runs out', async (t) => {
-  using model = await load()
-  using input = rand([1, ...size])
-  using map = rand([1, 1, ...size.slice(1)])
-  await explainShortOfMemory(t, async (batchSize) => {
-    using metric = new Deletion(model, { steps: 40, batchSize })
-    await metric.add(input, map, { targets: 1 })
-    return Float64Array.from(metric.result().curve ?? [])
+for (const [name, create] of Object.entries({
+  deletion: (model: ScriptModule, batchSize: number) => new Deletion(model, { steps: 40, batchSize }),
+  // These keep numbers of each copy beside its score.
+  infidelity: (model: ScriptModule, batchSize: number) => new Infidelity(model, { samples: 40, batchSize }),
+  faithfulness: (model: ScriptModule, batchSize: number) =>
+    new FaithfulnessCorrelation(model, { samples: 40, batchSize }),
+}))
+  test.serial(`${name} takes smaller batches where memory runs out`, async (t) => {
+    using model = await load()
+    using input = rand([1, ...size])
+    using map = rand([1, 1, ...size.slice(1)])
+    await explainShortOfMemory(t, async (batchSize) => {
+      using metric: Metric = create(model, batchSize)
+      await metric.add(input, map, { targets: 1 })
+      const { perImage, curve } = metric.result()
+      return Float64Array.from([...perImage, ...curve])
+    })
   })
-})
 
 test.serial('a batch job halves its batches where memory runs out, and loses nothing', async (t) => {
   using model = await load()

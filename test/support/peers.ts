@@ -15,7 +15,7 @@ const imported = join(folder, 'requirements.txt')
 let found: Promise<TestPython> | undefined
 
 /**
- * A Python that can import torch, scripts/peers/peers.py and, by it, pytorch-grad-cam, Captum, torch-cam, zennit and PAIR's saliency in their pinned versions.
+ * A Python that can import torch, scripts/peers/peers.py and, by it, pytorch-grad-cam, Captum, torch-cam, zennit, Quantus and PAIR's saliency in their pinned versions.
  * pip puts these into a folder of their own when first asked for, about 530 MB.
  *
  * Throws PackagesUnavailable, with pip's last lines, where pip fails.

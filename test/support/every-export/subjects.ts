@@ -246,15 +246,25 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
       model,
       { method: 'occlusion', window: [8, 8], stride: [8, 8], baseline: 0, batchSize: 4, execution: 'auto' },
     ],
+    ...of('Adcc', { explain }),
     ...of('AverageDrop', { relative: true }),
     ...of('IncreaseInConfidence', {}),
     ...of('Infidelity', { samples: 2, sigma: 0.1, normalize: false, seed: 0 }),
     ...of('Deletion', { steps: 2, baseline: 'zeros' }),
     ...of('Insertion', { steps: 2, baseline: 'blurred' }),
+    ...of('Complexity', {}),
+    ...of('FaithfulnessCorrelation', { samples: 2, subset: 10, baseline: 'zeros', seed: 0 }),
+    ...of('Monotonicity', { steps: 2, baseline: 'zeros' }),
+    ...of('MonotonicityCorrelation', { steps: 2, samples: 1, sigma: 1, seed: 0 }),
+    ...of('Selectivity', { steps: 2, baseline: 'zeros', patch: 8 }),
+    ...of('Sparseness', {}),
+    ...of('RelevanceMassAccuracy', {}),
+    ...of('RelevanceRankAccuracy', {}),
     ...of('ParameterRandomization', { explain, order: 'all', modules: [''], seed: 0 }),
     ...of('PointingGame', { tolerance: 0 }),
     ...of('EnergyPointingGame', {}),
     ...of('Road', { order: 'combined', percentiles: [50], noise: 0.01, seed: 0 }),
+    ...of('SensitivityAvg', { explain, samples: 1, radius: 0.02, seed: 0 }),
     ...of('SensitivityMax', { explain, samples: 1, radius: 0.02, seed: 0 }),
 
     forward: [input, call],
@@ -280,6 +290,7 @@ function validArguments(model: ScriptModule, input: Tensor, map: Tensor): Readon
         signal,
       },
     ],
+    'RelevanceRankAccuracy#add': [input, map, { masks: input.select(1, 0).gt(0.5), signal }],
     randomized: [{ seed: 0, modules: [''], signal }],
     checkLayer: ['features'],
     registerForwardPreHook: ['features', () => undefined],
@@ -310,7 +321,7 @@ const ending: readonly (string | symbol)[] = ['constructor', 'dispose', 'close',
 /** Protected and internal in TypeScript: only the package calls them. */
 const internal: readonly (string | symbol)[] = [
   ...['assertOpen', 'explained', 'relus', 'run', 'runTop', 'withMaps', 'handle'],
-  ...['measure', 'scorer', 'compare', 'exchange', 'options', 'extra'],
+  ...['measure', 'scorer', 'compare', 'order', 'summary', 'options', 'extra'],
 ]
 
 /** Methods, getters and setters of an object, its own and inherited. */
