@@ -86,10 +86,13 @@ test.serial('an exported batch whose images depend on each other is not filled u
   using x = toTensor(readTensor(folder, input))
   const target: Target = { kind: 'class', class: 1 }
   using cam = new Cam(model, { layers: [layer] })
-  const refused = { code: 'ERR_BATCH_SIZE', message: /takes 3 images at a time, and not \d: .*comes out differently/ }
+  const expectedError = {
+    code: 'ERR_BATCH_SIZE',
+    message: /takes 3 images at a time, and not \d: .*comes out differently/,
+  }
   for (const images of [1, 2, 5, 6]) {
     using some = Tensor.cat([x, x]).slice(0, 0, images)
-    await t.throwsAsync(cam.explain(some, { target }), refused, `${images} images`)
+    await t.throwsAsync(cam.explain(some, { target }), expectedError, `${images} images`)
   }
   using whole = await cam.explain(x, { target })
   assertParity(t, whole.get(), readTensor(folder, expected), 'the batch as it is', rounding)
