@@ -1,11 +1,12 @@
 import { isBatchSize, isOutOfMemory } from '../base/in-parts.js'
 import { ScorePass } from '../explain/score-pass.js'
 import { rowsOf } from '../model/model-notes.js'
-import { hasRowsOf, readOtherInputs, withImages } from '../methods/other-inputs.js'
+import { hasRowsOf, readOtherInputs, withImages, type OtherInputs } from '../methods/other-inputs.js'
 import type { Batcher } from './batcher.js'
 import type { BatchExplainer, Ready } from './explain-batch.js'
 
 interface Replica extends BatchExplainer {
+  readonly others: OtherInputs
   running: number
 }
 
@@ -29,7 +30,7 @@ export class Replicas<Explained> {
     private readonly work: BatchWork<Explained>,
     private readonly signal: AbortSignal,
   ) {
-    this.#replicas = explainers.map((one) => ({ ...one, running: 0 }))
+    this.#replicas = explainers.map((one) => ({ ...one, others: readOtherInputs(one.inputs), running: 0 }))
   }
 
   get idle(): boolean {
@@ -58,7 +59,7 @@ export class Replicas<Explained> {
   async #explain(batch: readonly Ready[], replica: Replica): Promise<void> {
     let retried = false
     try {
-      if (hasRowsOf(readOtherInputs(replica.inputs), batch.length)) {
+      if (hasRowsOf(replica.others, batch.length)) {
         retried = true
         this.batcher.split(batch)
         return
@@ -83,10 +84,9 @@ export class Replicas<Explained> {
   }
 
   /** Whether the images of a batch come out as they do alone. The first batch of a model finds out. */
-  async #takesSeveral({ model, inputs }: BatchExplainer, batch: readonly Ready[]): Promise<boolean> {
+  async #takesSeveral({ model, others }: Replica, batch: readonly Ready[]): Promise<boolean> {
     const known = rowsOf(model)
     if (known) return known.independent
-    const others = readOtherInputs(inputs)
     using given = withImages(others, (batch[0] as Ready).prepared.input)
     using probe = new ScorePass(model, 'hooked', others.at)
     return await probe.takesSeveral(given.inputs, this.signal)

@@ -30,17 +30,18 @@ export function readOtherInputs(inputs: unknown): OtherInputs {
  * rows cannot be theirs; but models and methods would take them for that.
  */
 export const hasRowsOf = ({ values }: OtherInputs, images: number): boolean =>
-  images > 1 && findTensor(values, ({ shape }) => shape[0] === images) !== undefined
+  images > 1 && values.some((value) => holdsRows(value, images))
 
 /**
  * All inputs for a batch: tensors of one row go with every image of it.
  *
  * @throws GradCamError ERR_BATCH_SIZE for a tensor of as many rows as there are images: see {@link hasRowsOf}
  */
-export function withImages({ at, values }: OtherInputs, images: Tensor): { inputs: Tensor | Value[] } & Disposable {
+export function withImages(others: OtherInputs, images: Tensor): { inputs: Tensor | Value[] } & Disposable {
+  const { at, values } = others
   if (values.length === 1) return { inputs: images, [Symbol.dispose]() {} }
   const [count = 1] = images.shape
-  if (hasRowsOf({ at, values }, count))
+  if (hasRowsOf(others, count))
     throw new GradCamError(
       'ERR_BATCH_SIZE',
       `Another input has ${count} rows, as many as this batch has images, but its rows are not those of the images.`,
@@ -65,15 +66,11 @@ export function withImages({ at, values }: OtherInputs, images: Tensor): { input
   }
 }
 
-/** The first such tensor in values, also within lists and records. */
-function findTensor(value: Value | undefined, is: (tensor: Tensor) => boolean): Tensor | undefined {
-  if (value instanceof Tensor) return is(value) ? value : undefined
-  if (typeof value !== 'object' || value === null) return undefined
-  for (const inner of Object.values(value as Readonly<Record<string, Value>>)) {
-    const found = findTensor(inner, is)
-    if (found) return found
-  }
-  return undefined
+/** Whether a tensor of so many rows is in a value, also within lists and records. */
+function holdsRows(value: Value, rows: number): boolean {
+  if (value instanceof Tensor) return value.shape[0] === rows
+  if (typeof value !== 'object' || value === null) return false
+  return Object.values(value as Readonly<Record<string, Value>>).some((inner) => holdsRows(inner, rows))
 }
 
 /**

@@ -47,7 +47,7 @@ if (!values['dry-run'] || values.out === undefined) {
   process.exit(2)
 }
 if (process.platform === 'win32') {
-  console.error(`release: there are no prebuilt addons for ${platform}, which looks for libraries in PATH: users compile the addon.`)
+  console.error(`release: prebuilt addons cannot be made for ${platform}, which looks for libraries in PATH: users compile the addon.`)
   process.exit(2)
 }
 if (process.platform === 'darwin') console.error(`release: on ${platform} this was never tried.`)
@@ -87,6 +87,8 @@ function smoke(file, root) {
   console.log(run(process.execPath, [join('scripts', 'build', 'smoke.mjs')], { env }).trim())
 }
 
+const minorOf = (/** @type {string} */ wholeVersion) => /^\d+\.\d+/.exec(wholeVersion)?.[0] ?? 'unknown'
+
 /** The addon for a LibTorch, linked for other machines from the object files of an ordinary build. */
 function prebuilt(/** @type {string | undefined} */ libtorch) {
   const root = libtorch && (isVersion(libtorch) ? fetchLibTorch(libtorch, downloads) : resolve(libtorch))
@@ -99,7 +101,7 @@ function prebuilt(/** @type {string | undefined} */ libtorch) {
   if (!file || !info) throw new Error('the prebuilt addon was not made')
   checkFile(file)
   smoke(file, info.libtorch.root)
-  return { file, minor: /^\d+\.\d+/.exec(info.libtorch.version)?.[0] ?? 'unknown', sources: info.sources }
+  return { file, minor: minorOf(info.libtorch.version), sources: info.sources }
 }
 
 /**
@@ -151,8 +153,7 @@ function crossed(
       console.log(`${target.processor}, LibTorch ${wanted}, ${name}: differs by ${difference.toExponential(1)} from this machine`)
     }
   }
-  const minor = /^\d+\.\d+/.exec(wanted)?.[0] ?? 'unknown'
-  return { file, minor, sources: here?.sources }
+  return { file, minor: minorOf(wanted), sources: here?.sources }
 }
 
 /** That an addon finds LibTorch beside it, and loads wherever PyTorch's wheels do. */

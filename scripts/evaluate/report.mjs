@@ -85,7 +85,7 @@ export function mergeRows(page, rows, methods) {
   })
 }
 
-/** Says which methods and metrics were never measured, so that nobody takes them for ones that were left out for a reason. */
+/** Says which methods and metrics were never measured, so that they are not taken for ones that were left out for a reason. */
 const noFigures = (/** @type {string} */ what, /** @type {readonly { title: string }[]} */ some) =>
   some.length === 0 ? [] : [`${what}: ${some.map(({ title }) => title).join(', ')}.`]
 

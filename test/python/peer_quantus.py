@@ -118,7 +118,7 @@ def of_exchanges(model, x, maps, job):
     found["selectivity"] = np.trapezoid(curves, dx=1 / (curves.shape[1] - 1))
     found["selectivity curve"] = curves.mean(0)
 
-    # Patches that the image is no multiple of, pixel by pixel.
+    # Patches that do not divide the image evenly, pixel by pixel.
     side = job["patch"] - 1
     ragged = []
     for i in range(count):
