@@ -109,13 +109,18 @@ export interface NativeTarget {
   at?: readonly (number | 'sum' | 'mean' | 'max')[]
 }
 
-/** One map, and for each image whether it is zero everywhere, or holds NaN or an infinity. */
+/**
+ * One map, and for each image whether it is zero everywhere, holds NaN or an infinity, or has one value within rounding before
+ * it is normalised; and whether no changed channel gave another score, empty for methods that change none.
+ */
 export interface NativeMap {
   map: TensorHandle
   /** Null where the plan does not ask for it. */
   contribution: TensorHandle | null
   allZero: boolean[]
   nonFinite: boolean[]
+  constant: boolean[]
+  sameScores: boolean[]
 }
 
 export interface NativeExplained {

@@ -1,4 +1,5 @@
 import { expect, invalid, isInstance } from '../base/check.js'
+import { isRounding } from '../explain/condition.js'
 import type { MapValues } from '../images/draw-map.js'
 
 /** A small map as text, e.g. for a line of JSON. */
@@ -16,7 +17,7 @@ const most = 32
 
 /**
  * Makes a map small enough for a line of text: means over cells where a side has more than 32, min-max normalised to 0 to
- * 255. NaN and infinities become 0, and so does a map with one value everywhere.
+ * 255. NaN and infinities become 0, and so does a map with one value everywhere, within rounding.
  *
  * @param map float32 [height, width], row by row
  * @throws GradCamError ERR_INVALID_ARGUMENT
@@ -27,8 +28,9 @@ export function toMapLevels(map: MapValues): MapLevels {
   const low = finite.reduce((least, value) => Math.min(least, value), Infinity)
   const high = finite.reduce((greatest, value) => Math.max(greatest, value), -Infinity)
   const range = high - low
+  const varies = range > 0 && !isRounding(range, Math.max(Math.abs(low), Math.abs(high)), 'float32')
   const levels = Uint8Array.from(data, (value) =>
-    Number.isFinite(value) && range > 0 ? Math.round((255 * (value - low)) / range) : 0,
+    Number.isFinite(value) && varies ? Math.round((255 * (value - low)) / range) : 0,
   )
   return { height, width, levels: Buffer.from(levels).toString('base64') }
 }

@@ -3,6 +3,7 @@ import type { CamExplainOptions } from './cam-options.js'
 import { invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { ExplainOptions } from '../explain/explained.js'
+import type { MapCondition } from '../explain/condition.js'
 import { fixedTarget } from '../target/fixed-target.js'
 import { Tensor } from '../tensor/tensor.js'
 import { tidy } from '../tensor/tidy.js'
@@ -28,6 +29,7 @@ export async function explainAugmented<Output extends Value>(
     )
   let plain: CamExplanation<Output> | undefined
   let sums: Tensor[] = []
+  const conditions: (readonly MapCondition[])[][] = []
   try {
     for (const [index, { mirrored, factor }] of augmentations.entries()) {
       using image = tidy(() => (mirrored ? input.flip([3]) : input).mul(factor))
@@ -38,6 +40,7 @@ export async function explainAugmented<Output extends Value>(
         target,
         ...(onProgress && { onProgress: (done, all) => onProgress(index * all + done, augmentations.length * all) }),
       })
+      conditions.push(found.maps.map((one) => one.conditions))
       const before = sums
       sums = found.maps.map(({ map }, i) =>
         tidy(() => {
@@ -49,13 +52,18 @@ export async function explainAugmented<Output extends Value>(
       if (plain) found.dispose()
       else plain = found
     }
-    const maps = sums.map((sum) => {
+    const maps = sums.map((sum, i) => {
       const map = sum.div(augmentations.length)
+      const [first = []] = conditions.map((ofMaps) => ofMaps[i] ?? [])
+      const inAll = (state: MapCondition['state']) =>
+        first.map((_, image) => conditions.every((ofMaps) => ofMaps[i]?.[image]?.state === state))
       return {
         map: map.handle,
         contribution: null,
         allZero: perImage(map.eq(0)),
         nonFinite: perImage(map.isfinite()).map((finite) => !finite),
+        constant: inAll('constant'),
+        sameScores: inAll('rounding'),
       }
     })
     return (plain as CamExplanation<Output>).withMaps(maps)

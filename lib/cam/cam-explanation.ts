@@ -41,7 +41,7 @@ export interface CamFailure {
 export function camConditions(
   model: Model,
   { layers, scores }: Pick<NativeExplained, 'layers' | 'scores'>,
-  { allZero, nonFinite }: Pick<NativeMap, 'allZero' | 'nonFinite'>,
+  { allZero, nonFinite, constant, sameScores }: Pick<NativeMap, 'allZero' | 'nonFinite' | 'constant' | 'sameScores'>,
   method: CamMethod,
   layer: { readonly path: string; readonly index: number } | null,
 ): MapCondition[] {
@@ -57,13 +57,19 @@ export function camConditions(
       gradient: target && (reruns === undefined || reruns === 'gradient'),
       zeroActivation: evidence?.zeroActivation[image],
       zeroGradient: evidence?.zeroGradient[image],
+      constant: constant[image],
+      sameScores: sameScores[image],
+      onePosition: evidence !== undefined && hasOnePosition(evidence.shape),
       cancelledGradient: averages && evidence?.cancelledGradient[image],
       nonFiniteActivation: evidence?.nonFinite[image],
-      layer: layer?.path ?? 'of them',
+      layer: layer?.path ?? null,
       dtype: model.dtype,
     }),
   )
 }
+
+const hasOnePosition = ([, , ...spatial]: readonly number[]): boolean =>
+  spatial.length > 0 && spatial.every((size) => size === 1)
 
 /** @internal The methods that failed, in their order. */
 export function failuresOf(
@@ -164,21 +170,17 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
     this.methods = methods
     this.#run = run
     this.#aggregated = aggregated
-    const describe = (
-      method: CamMethod,
-      { map, allZero, nonFinite }: Pick<NativeMap, 'map' | 'allZero' | 'nonFinite'>,
-      i: number,
-    ): CamMap => ({
+    const describe = (method: CamMethod, found: NativeMap, i: number): CamMap => ({
       method,
       layer: aggregated ? null : (layers[i] ?? null),
       layerShape: aggregated ? null : (explained.layers[i]?.shape ?? null),
-      map: Tensor.own(map),
-      allZero,
-      nonFinite,
+      map: Tensor.own(found.map),
+      allZero: found.allZero,
+      nonFinite: found.nonFinite,
       conditions: camConditions(
         run.model,
         explained,
-        { allZero, nonFinite },
+        found,
         method,
         aggregated ? null : { path: layers[i] as string, index: i },
       ),

@@ -3,7 +3,7 @@ import { isFine, type MethodName } from '../methods/table.js'
 import { makeMapExplainers } from '../methods/map-explainer.js'
 import type { MapExplainer, MethodFailure, MethodMap, MethodMaps } from '../methods/method-maps.js'
 import type { MethodSettings } from '../methods/options.js'
-import type { MapCondition } from '../explain/condition.js'
+import { hasPeak, type MapCondition } from '../explain/condition.js'
 import type { Model } from '../model/model.js'
 import { runAtOnce } from '../model/learn-images-at-once.js'
 import { runOnce } from '../model/run-once.js'
@@ -45,7 +45,7 @@ export interface Finding {
   readonly of: readonly (string | number)[] | null
   /** How many numbers the model returned: one for a regression. */
   readonly outputs: number
-  /** The pixel where the map is greatest; null where no value is above 0; absent for maps that differ from pixel to pixel. */
+  /** The pixel where the map is greatest; null where no value is above 0, or a greatest one says nothing; absent for maps that differ from pixel to pixel. */
   readonly peak?: { readonly x: number; readonly y: number } | null
   /** Whether the map says something, and if not, why. */
   readonly condition: MapCondition
@@ -161,11 +161,12 @@ export class ImageExplainer implements Disposable {
   async #draw({ method, layer, map, intercepted, delta, conditions, calls }: MethodMap, framed: FramedImage) {
     const { files, peak, array } = await framed.draw(map, kindsOf(method))
     const [height = 1, width = 1] = framed.input.shape.slice(-2)
+    const condition = conditions[0] ?? { state: 'ok' as const, reason: null }
     return {
       method,
       layer,
-      condition: conditions[0] ?? { state: 'ok' as const, reason: null },
-      ...(isFine(method) || array ? {} : { peak }),
+      condition,
+      ...(isFine(method) || array ? {} : { peak: hasPeak(condition) ? peak : null }),
       ...(calls !== null && calls > 1 && { calls }),
       ...(intercepted === null ? {} : { relus: intercepted }),
       ...(delta?.[0] === undefined ? {} : { delta: delta[0] }),

@@ -60,6 +60,7 @@ const titles: Readonly<Record<MapCondition['state'], string>> = {
   zero: 'zero map',
   saturated: 'saturated',
   rounding: 'rounding alone',
+  constant: 'constant map',
   'not-finite': 'not finite',
 }
 

@@ -6,10 +6,11 @@ export interface MapCondition {
    * - ok: it says something.
    * - zero: it is zero everywhere.
    * - saturated: the model's softmax or sigmoid gives 1 within rounding, where its gradient vanishes.
-   * - rounding: it is made of rounding errors alone, and another run may show another map.
+   * - rounding: it is made of rounding errors, or of the masks alone, and another run may show another map.
+   * - constant: it has the same value at every spatial position, within rounding; a greatest one says nothing.
    * - not-finite: it holds NaN or an infinity.
    */
-  readonly state: 'ok' | 'zero' | 'saturated' | 'rounding' | 'not-finite'
+  readonly state: 'ok' | 'zero' | 'saturated' | 'rounding' | 'constant' | 'not-finite'
   /** A sentence; null where it is ok. */
   readonly reason: string | null
 }
@@ -32,7 +33,14 @@ export interface MapEvidence {
   readonly zeroGradient?: boolean | undefined
   /** Whether it adds up to zero over space in every channel, where the method averages it. */
   readonly cancelledGradient?: boolean | undefined
+  /** Whether it has one value within rounding, which is not 0, before it is normalised. */
+  readonly constant?: boolean | undefined
+  /** Whether the score stayed the same within rounding whatever was changed, where the method changes things. */
+  readonly sameScores?: boolean | undefined
+  /** Whether the layer returned a single spatial position. */
+  readonly onePosition?: boolean
   readonly nonFiniteActivation?: boolean | undefined
+  /** Absent where the map is not of a layer; null where it is of several together. */
   readonly layer?: string | null
   readonly dtype?: string | null
 }
@@ -45,6 +53,15 @@ export interface MapEvidence {
 export type GradientUse = 'plain' | 'ruled' | 'weighted'
 
 const ok: MapCondition = { state: 'ok', reason: null }
+
+/** Sums of float32 products that are one number differ by no more, in units of the rounding of the largest. */
+const roundings = 32
+const epsilons = { float32: 2 ** -23, float64: 2 ** -52 }
+
+/** Whether numbers of a range, none larger than the given one, are one number but for the rounding of float32 or float64. */
+export function isRounding(range: number, largest: number, dtype: string | null): boolean {
+  return range <= roundings * epsilons[dtype === 'float64' ? 'float64' : 'float32'] * largest
+}
 
 /** A probability nearer to 1 than this has lost most digits of 1 - p, and with them its gradient, in float32. */
 const saturation = 1e-6
@@ -60,8 +77,26 @@ export function conditionOf(evidence: MapEvidence): MapCondition {
     return { state: 'saturated', reason }
   }
   if (evidence.cancelledGradient) return { state: 'rounding', reason: whyRounding(evidence) }
-  return evidence.zero ? { state: 'zero', reason: whyZero(evidence) } : ok
+  // Normalising turns a constant map into zeros.
+  if (evidence.zero && !evidence.constant) return { state: 'zero', reason: whyZero(evidence) }
+  if (evidence.sameScores) return { state: 'rounding', reason: whySame(evidence) }
+  return evidence.constant ? { state: 'constant', reason: whyConstant(evidence) } : ok
 }
+
+/** Whether it says something where the map is greatest. */
+export const hasPeak = ({ state }: Pick<MapCondition, 'state'>): boolean => state === 'ok' || state === 'saturated'
+
+function whyConstant({ layer, onePosition }: MapEvidence): string {
+  if (layer === undefined) return 'Every spatial position has the same value, within rounding: none stands out.'
+  if (onePosition)
+    return `Layer '${layer}' returned a single spatial position. Pick an earlier one, which still has several.`
+  return `${mapOf(layer)} has the same value at every spatial position, within rounding: none stands out.`
+}
+
+const whySame = ({ layer }: MapEvidence): string =>
+  layer === undefined
+    ? 'No change of the input that was tried changes the score by more than rounding: the map shows rounding, or the masks alone.'
+    : `No single channel of ${nameOf(layer)} changes the score by more than rounding, so that the weights of channels say nothing.`
 
 const whyRounding = ({ layer }: MapEvidence): string =>
   `The gradient at layer '${layer}' adds up to zero in every channel, as before a normalisation of each channel by its own ` +
@@ -82,13 +117,16 @@ function whyNotFinite({ score, nonFiniteActivation, layer, dtype }: MapEvidence)
 
 function whyZero({ zeroActivation, zeroGradient, layer, gradient, from = 'plain', dtype }: MapEvidence): string {
   const half = dtype === 'float16' ? ' float16 rounds what is below 6e-8 to 0: the model in float32 may have one.' : ''
-  if (layer === undefined || layer === null)
+  if (layer === undefined)
     return gradient ? `${withoutGradient[from]}${half}` : 'No change of the input that was tried changes the score.'
   if (zeroActivation) return `Layer '${layer}' returned zeros.`
   if (zeroGradient)
     return `The score has no gradient at layer '${layer}': a small change there does not change it.${half}`
-  return `The map of layer '${layer}' has no value above zero.`
+  return `${mapOf(layer)} has no value above zero.`
 }
+
+const nameOf = (layer: string | null): string => (layer === null ? 'the layers' : `layer '${layer}'`)
+const mapOf = (layer: string | null): string => `The map of ${nameOf(layer)}`
 
 const withoutGradient: Readonly<Record<GradientUse, string>> = {
   plain: 'The score has no gradient here: a small change of the input does not change it.',

@@ -5,43 +5,65 @@ import type { Tensor } from '../tensor/tensor.js'
 import { disposeValue, type Value } from '../tensor/values.js'
 import { endingOf } from '../model/model-notes.js'
 import type { Model } from '../model/model.js'
-import { conditionOf, type GradientUse, type MapCondition } from './condition.js'
+import { conditionOf, isRounding, type GradientUse, type MapCondition } from './condition.js'
+
+export interface TensorEvidence {
+  /** One per image, or one of the batch. */
+  readonly scores: readonly number[]
+  /** Whether the method uses their gradient, and how. */
+  readonly gradient: boolean
+  readonly from?: GradientUse
+  /** Per image, where the method changes the input: whether no change gave another score. */
+  readonly sameScores?: readonly boolean[]
+}
 
 /**
  * The condition of each image of an attribution or map.
  *
  * @param values [N, ...]
- * @param evidence the scores, one per image (or one of the batch), whether the method uses their gradient, and how
  */
 export async function conditionsOfTensor(
   values: Tensor,
   model: Model,
-  evidence: { readonly scores: readonly number[]; readonly gradient: boolean; readonly from?: GradientUse },
+  evidence: TensorEvidence,
   call: CallOptions,
 ): Promise<MapCondition[]> {
   const images = values.shape[0] ?? 0
   if (images === 0 || values.size === 0) return []
   using detached = values.detach()
-  using rows = detached.reshape([images, values.size / images])
-  // Of the largest and the least value of an image one is NaN or infinite where any value is.
-  using most = await callOperatorAsync(operators.amax, [rows, [1]], call)
-  using least = await callOperatorAsync(operators.amin, [rows, [1]], call)
+  // A row of a table has features, and not spatial positions.
+  const isSpatial = values.shape.length > 2
+  const channels = isSpatial ? (values.shape[1] as number) : 1
+  const positions = values.size / (images * channels)
+  using rows = detached.reshape([images, channels, positions])
+  // Of the largest and the least value of a channel one is NaN or infinite where any value is.
+  using most = await callOperatorAsync(operators.amax, [rows, [2]], call)
+  using least = await callOperatorAsync(operators.amin, [rows, [2]], call)
   using mostNear = await callOperatorAsync(functions.to, [most, 'cpu', 'float64'], call)
   using leastNear = await callOperatorAsync(functions.to, [least, 'cpu', 'float64'], call)
   const [highest, lowest] = [mostNear.toTypedArray(), leastNear.toTypedArray()] as [Float64Array, Float64Array]
-  const { scores, gradient, from } = evidence
-  return Array.from({ length: images }, (_, i) =>
-    conditionOf({
-      zero: highest[i] === 0 && lowest[i] === 0,
-      nonFinite: !Number.isFinite(highest[i]) || !Number.isFinite(lowest[i]),
+  const { scores, gradient, from, sameScores } = evidence
+  return Array.from({ length: images }, (_, i) => {
+    const [tops, bottoms] = [highest, lowest].map((all) => all.subarray(i * channels, (i + 1) * channels)) as [
+      Float64Array,
+      Float64Array,
+    ]
+    const zero = tops.every((value) => value === 0) && bottoms.every((value) => value === 0)
+    const largest = Math.max(...tops.map(Math.abs), ...bottoms.map(Math.abs))
+    const range = Math.max(...tops.map((top, c) => top - (bottoms[c] as number)))
+    return conditionOf({
+      zero,
+      nonFinite: !Number.isFinite(largest),
+      constant: isSpatial && positions > 1 && !zero && isRounding(range, largest, values.dtype),
+      sameScores: sameScores?.[i],
       score: scores.length === images ? scores[i] : undefined,
       ending: endingOf(model),
       gradient,
       scored: true,
       from,
       dtype: model.dtype,
-    }),
-  )
+    })
+  })
 }
 
 /** The same, where the explanation that owns the values and the output is made of it: both are disposed where it fails. */

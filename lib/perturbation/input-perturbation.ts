@@ -7,6 +7,7 @@ import { disposeExplained, ofPart, type ExplainOptions, type Run } from '../expl
 import { Explainer } from '../explain/explainer.js'
 import { toExecutionPlan, type Execution } from '../explain/execution.js'
 import { scorePlan } from '../explain/score-pass.js'
+import { isRounding } from '../explain/condition.js'
 import { conditionsOfTensor } from '../explain/tensor-conditions.js'
 import { inParts } from '../base/in-parts.js'
 import { joinWarnings } from '../explain/warnings.js'
@@ -156,6 +157,7 @@ export class InputPerturbation extends Explainer {
         const { count } = perturbation
         const images = Array.from({ length: x.shape[0] as number }, (_, n) => Math.min(n, scores.length - 1))
         const own = images.map((n) => scores[n] as number)
+        const furthest = own.map(() => 0)
         await inParts(count, most, async (from, to) => {
           using masks = await perturbation.masks(from, to, { signal })
           const { scores: scored, warnings: more } = await this.#score(perturbation, whole, masks, given, {
@@ -166,12 +168,16 @@ export class InputPerturbation extends Explainer {
           warnings = joinWarnings(warnings, more)
           const versions = Array.from({ length: to - from }, (_, i) => i * scores.length)
           const changed = images.map((n) => versions.map((first) => scored[first + n] as number))
+          for (const [n, each] of changed.entries())
+            furthest[n] = Math.max(furthest[n] as number, ...each.map((score) => Math.abs(score - (own[n] as number))))
           await sum.add({ from, masks, scores: own, changed }, { signal })
           await settled(onProgress?.(to, count))
         })
         const attribution = await sum.result(x, { signal })
         const { method, model } = this
-        const conditions = await conditionsOfTensor(attribution, model, { scores, gradient: false }, { signal })
+        const sameScores = own.map((score, n) => isRounding(furthest[n] as number, Math.abs(score), model.dtype))
+        const evidence = { scores, gradient: false, sameScores }
+        const conditions = await conditionsOfTensor(attribution, model, evidence, { signal })
         const runs = { runs: count, execution }
         const found = {
           model,

@@ -1,4 +1,5 @@
 import type { MapLevels } from '../batch/levels.js'
+import { hasPeak } from '../explain/condition.js'
 import type { JobLine, JobResultLine } from '../jobs/job-line.js'
 import type { Thumbnail } from './thumbnail.js'
 
@@ -62,10 +63,13 @@ function shortly(score: number | null): string {
   return score === null ? 'not a number' : String(Number(score.toPrecision(7)))
 }
 
-function peak({ map, region, size }: JobResultLine): string {
+const allZero = 'the map is zero everywhere'
+
+function peak({ map, region, size, condition }: JobResultLine): string {
+  if (condition && !hasPeak(condition)) return condition.state === 'zero' ? allZero : 'no position of it stands out'
   const levels = Buffer.from(map.levels, 'base64')
   const highest = levels.reduce((best, level, at) => (level > (levels[best] as number) ? at : best), 0)
-  if ((levels[highest] ?? 0) === 0) return 'the map is zero everywhere'
+  if ((levels[highest] ?? 0) === 0) return allZero
   const [height = 1, width = 1] = size
   const column = (highest % map.width) + 0.5
   const row = Math.floor(highest / map.width) + 0.5

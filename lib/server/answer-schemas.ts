@@ -32,7 +32,7 @@ const explainedProperties: Readonly<Record<string, Schema>> = {
   label: nullable(text('Its label, where the server has one')),
   score: number('The score of the target: for a class the output of the model'),
   condition: object({
-    state: text('ok, zero, saturated, rounding or not-finite: whether the map says something'),
+    state: text('ok, zero, saturated, rounding, constant or not-finite: whether the map says something'),
     reason: nullable(text('Why it does not')),
   }),
 }

@@ -28,6 +28,8 @@ Napi::Array to_array(Napi::Env env, const std::vector<MethodMap>& maps) {
     object.Set("contribution", tensor_or_null(env, maps[i].contribution));
     object.Set("allZero", to_flags(env, maps[i].all_zero));
     object.Set("nonFinite", to_flags(env, maps[i].non_finite));
+    object.Set("constant", to_flags(env, maps[i].constant));
+    object.Set("sameScores", to_flags(env, maps[i].same_scores));
     array[i] = object;
   }
   return array;
@@ -65,7 +67,8 @@ Napi::Object to_object(Napi::Env env, const FactorsFound& found) {
 }
 
 // { classes, of, scores, layers: [{ shape, calls, zeroActivation, zeroGradient, nonFinite, activation, gradient }],
-// maps: [[{ map, contribution, allZero, nonFinite }]], failures: [error | null], inputGradient, fullGrad, attention:
+// maps: [[{ map, contribution, allZero, nonFinite, constant, sameScores }]], failures: [error | null], inputGradient,
+// fullGrad, attention:
 // [{ weights, gradient }], factors, rows }
 Napi::Object to_object(Napi::Env env, const Explained& explained) {
   auto object = Napi::Object::New(env);

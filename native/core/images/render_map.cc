@@ -52,8 +52,11 @@ std::vector<float> values_in_region(const MapView& map, int height, int width, c
       *out++ = value;
     }
   }
+  // One value everywhere is drawn as one, and not as the rounding errors of the interpolation.
+  constexpr float kRounding = 32 * std::numeric_limits<float>::epsilon();
+  if (high - low <= kRounding * std::max(std::abs(low), std::abs(high))) low = high;
   const float range = high - low + 1e-8f;
-  for (auto& value : values) value = (value - low) / range;
+  for (auto& value : values) value = std::max(value - low, 0.f) / range;
   return values;
 }
 

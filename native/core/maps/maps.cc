@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <sstream>
 
 #include "core/base/error.h"
@@ -59,9 +60,15 @@ Tensor in_slices(Tensor (*reduce)(const Tensor&), const Tensor& contribution) {
   return at::cat(maps);
 }
 
-std::vector<bool> per_image(const Tensor& map, const Tensor& holds) {
-  const auto flags = holds.reshape({map.size(0), -1}).all(1).to(at::kCPU).contiguous();
-  return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
+std::vector<bool> to_flags(const Tensor& flags) {
+  const bool* data = flags.const_data_ptr<bool>();
+  return std::vector<bool>(data, data + flags.numel());
+}
+
+// Per image, whether its one value is not 0. A map of a single spatial position is one.
+Tensor constant_over_space(const Tensor& map) {
+  const auto [least, most] = at::aminmax(map.flatten(1), 1);
+  return same_within_rounding(least, most, map.scalar_type()).logical_and(most.ne(0));
 }
 
 Tensor custom_shape(const Tensor& tensor, const LayerShape& shape, const std::string& path) {
@@ -181,6 +188,17 @@ Tensor at_least_float32(const Tensor& tensor) {
   return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
 }
 
+double rounding_of(at::ScalarType computed) {
+  constexpr double kRoundings = 32;
+  return kRoundings *
+         (computed == at::kDouble ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon());
+}
+
+Tensor same_within_rounding(const Tensor& least, const Tensor& most, at::ScalarType computed) {
+  const auto range = most - least;
+  return range.le(at::maximum(most.abs(), least.abs()) * rounding_of(computed)).logical_and(range.isfinite());
+}
+
 Tensor min_max(const Tensor& values, int64_t first, double epsilon) {
   std::vector<int64_t> inner;
   for (int64_t i = first; i < values.dim(); ++i) inner.push_back(i);
@@ -233,8 +251,13 @@ LayerMap layer_map(const MapPlan& plan, const LayerMethod& method, const LayerEv
              : plan.eigen_smooth ? in_slices(principal_of_evidence, contribution)
                                  : contribution.sum(1, /*keepdim=*/true);
   if (plan.relu) map = map.relu_();
-  if (plan.input_size) map = resize(min_max(map), input_size, path);
-  return {map, plan.contributions ? contribution : Tensor()};
+  const auto constant = constant_over_space(map);
+  if (plan.input_size) {
+    // Normalising would make a map of rounding errors of it.
+    const auto varies = constant.logical_not().reshape({-1, 1, 1}).to(map.scalar_type());
+    map = resize((min_max(map).flatten(2) * varies).reshape(map.sizes()), input_size, path);
+  }
+  return {map, plan.contributions ? contribution : Tensor(), constant, {}};
 }
 
 std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<LayerMap>& by_layer) {
@@ -252,9 +275,22 @@ std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<LayerM
   std::vector<MethodMap> finished;
   for (size_t i = 0; i < maps.size(); ++i) {
     const auto map = plan.input_size ? min_max(maps[i]) : maps[i];
-    const auto contribution = plan.aggregate == Aggregate::each ? by_layer[i].contribution : Tensor();
-    finished.push_back({map, contribution, per_image(map, map.eq(0)), per_image(map, map.isfinite())});
-    finished.back().non_finite.flip();
+    const bool each = plan.aggregate == Aggregate::each;
+    const auto& layer = by_layer[i];
+    auto constant = layer.constant;
+    auto same_scores = layer.same_scores;
+    if (!each)
+      for (const auto& other : by_layer) {
+        constant = constant.logical_and(other.constant);
+        for (size_t n = 0; n < same_scores.size(); ++n)
+          same_scores[n] = same_scores[n] && n < other.same_scores.size() && other.same_scores[n];
+      }
+    const auto flat = map.reshape({map.size(0), -1});
+    // Together, since each of them waits for the device.
+    const auto flags =
+        at::stack({flat.eq(0).all(1), flat.isfinite().all(1).logical_not(), constant}).to(at::kCPU).contiguous();
+    finished.push_back({map, each ? layer.contribution : Tensor(), to_flags(flags[0]), to_flags(flags[1]),
+                        to_flags(flags[2]), std::move(same_scores)});
   }
   return finished;
 }

@@ -57,6 +57,8 @@ struct MapPlan {
 struct LayerMap {
   Tensor map;           // [N, 1, spatial...]
   Tensor contribution;  // [N, C, spatial...]: what each channel adds, where the plan asks for it
+  Tensor constant;      // [N], true where the map, before it is normalised, has one value other than 0 within rounding
+  std::vector<bool> same_scores;  // see MethodMap
 };
 
 struct MethodMap {
@@ -64,6 +66,10 @@ struct MethodMap {
   Tensor contribution;           // of a map of one layer: see LayerMap
   std::vector<bool> all_zero;    // per image: the map is zero everywhere
   std::vector<bool> non_finite;  // per image: the map contains NaN or infinity
+  std::vector<bool> constant;    // per image: it, or each map that it is made of, has one value within rounding, not 0
+  // Per image: the scores with each channel masked or ablated are those of the image within rounding; empty for methods
+  // without masks.
+  std::vector<bool> same_scores;
 };
 
 // Maps are computed in at least float32.
@@ -98,6 +104,13 @@ LayerDims layer_dims(const LayerShape& shape);
 // A map, [N, 1, spatial...] with one to three spatial dimensions, at another size: linear, with align_corners=false and
 // no antialias.
 Tensor upsample_linear(const Tensor& map, at::IntArrayRef size);
+
+// By how much sums of products that are one number differ, relative to the largest: float64's rounding, or float32's.
+double rounding_of(at::ScalarType computed);
+
+// Whether the values between these two are one number but for rounding: float64's where they were computed in it, else
+// float32's. False for NaN and infinities.
+Tensor same_within_rounding(const Tensor& least, const Tensor& most, at::ScalarType computed);
 
 // Min-max normalises over the dimensions from `first` on, by default each image: shifted = values - min(values);
 // shifted / (max(shifted) + epsilon), by default with the epsilon of pytorch-grad-cam's maps.

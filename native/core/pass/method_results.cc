@@ -1,7 +1,6 @@
 #include "method_results.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace gradcam {
 
@@ -12,26 +11,29 @@ std::vector<bool> per_image(const Tensor& holds) {
   return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
 }
 
-// By how much sums of float32 that cancel differ from zero, in units of the rounding of their parts.
-constexpr double kRounding = 32;
-
 constexpr int64_t kFirstChannels = 4;
 
 }  // namespace
 
 std::vector<bool> cancelled_over_space(const Tensor& gradient, at::ScalarType computed) {
   if (computed != at::kFloat && computed != at::kDouble) return {};  // too coarse to tell
-  const double epsilon =
-      computed == at::kFloat ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon();
   const auto parts = gradient.flatten(2);
   const auto cancelled_in = [&](const Tensor& channels) {
-    return channels.sum(2).abs().le(channels.abs().sum(2) * (kRounding * epsilon)).all(1);
+    return channels.sum(2).abs().le(channels.abs().sum(2) * rounding_of(computed)).all(1);
   };
   // The first channels tell for most layers that it is not so: reading all of an early layer takes as long as its map.
   if (!cancelled_in(parts.narrow(1, 0, std::min(kFirstChannels, parts.size(1)))).any().item<bool>()) return {};
   const auto cancelled = cancelled_in(parts);
   const auto found = cancelled.logical_and(parts.ne(0).flatten(1).any(1)).to(at::kCPU).contiguous();
   return std::vector<bool>(found.const_data_ptr<bool>(), found.const_data_ptr<bool>() + found.numel());
+}
+
+std::vector<bool> same_scores(const Tensor& changed, const Tensor& scores, at::ScalarType computed) {
+  if (!changed.defined() || scores.dim() != 1 || changed.size(0) != scores.size(0)) return {};
+  const auto own = scores.to(changed.options()).unsqueeze(1);
+  const auto [least, most] = at::aminmax(at::cat({changed, own}, 1), 1);
+  const auto same = same_within_rounding(least, most, computed).to(at::kCPU).contiguous();
+  return std::vector<bool>(same.const_data_ptr<bool>(), same.const_data_ptr<bool>() + same.numel());
 }
 
 void say_why_maps_are_empty(Explained& explained, int64_t images) {

@@ -57,6 +57,10 @@ void rethrow_missing(const LayerMethod& method, const Explained& explained, cons
 // each channel.
 std::vector<bool> cancelled_over_space(const Tensor& gradient, at::ScalarType computed);
 
+// Per image, whether the scores with each channel changed [N, C] and that of the image itself [N] are one number but
+// for the rounding of the type that the model computes in. Empty where nothing was changed, or the batch has one score.
+std::vector<bool> same_scores(const Tensor& changed, const Tensor& scores, at::ScalarType computed);
+
 // Looks at the evidence where a map is zero or not finite: says which of its parts is.
 void say_why_maps_are_empty(Explained& explained, int64_t images);
 

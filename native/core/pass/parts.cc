@@ -61,7 +61,25 @@ std::vector<bool> joined_flags(const std::vector<ExplainedPass>& parts, size_t r
   return flags;
 }
 
-ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
+using Flags = std::vector<bool>;
+
+using Flags = std::vector<bool>;
+
+// Of a layer, which has flags only in those parts where one may be true. All parts but the last are of `most` images.
+Flags joined_layer_flags(const std::vector<ExplainedPass>& parts, const std::pair<size_t, size_t>& rows_and_most,
+                         size_t layer, Flags LayerResult::* which) {
+  const auto [rows, most] = rows_and_most;
+  Flags joined(rows, false);
+  bool found = false;
+  for (size_t p = 0; p < parts.size(); ++p) {
+    const auto& flags = parts[p].explained.layers.at(layer).*which;
+    found |= !flags.empty();
+    for (size_t i = 0; i < flags.size() && p * most + i < rows; ++i) joined[p * most + i] = flags[i];
+  }
+  return found ? joined : Flags();
+}
+
+ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images, int64_t most) {
   if (parts.size() > 1 && parts.front().explained.factors)
     throw Error(
         kBatchSize,
@@ -88,7 +106,11 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
     explained.attention.push_back(
         {joined_of(parts, images, [i](const Explained& each) { return each.attention.at(i).weights; }),
          joined_of(parts, images, [i](const Explained& each) { return each.attention.at(i).gradient; })});
-  explained.layers = std::move(parts.front().explained.layers);
+  explained.layers = parts.front().explained.layers;
+  for (size_t i = 0; i < explained.layers.size(); ++i)
+    for (const auto which : {&LayerResult::zero_activation, &LayerResult::zero_gradient, &LayerResult::non_finite,
+                             &LayerResult::cancelled_gradient})
+      explained.layers[i].*which = joined_layer_flags(parts, {rows, static_cast<size_t>(most)}, i, which);
   explained.factors = std::move(parts.front().explained.factors);
   for (auto& layer : explained.layers)
     if (!layer.shape.empty()) layer.shape.front() = images;
@@ -111,6 +133,12 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images) {
       });
       map.non_finite = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
         return each.maps.at(m).at(i).non_finite;
+      });
+      map.constant = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
+        return each.maps.at(m).at(i).constant;
+      });
+      map.same_scores = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
+        return each.maps.at(m).at(i).same_scores;
       });
     }
   return whole;
@@ -144,7 +172,7 @@ ExplainedPass explain(const Pass& pass, const std::vector<IValue>& inputs, const
     parts.push_back(
         explain_at_once(pass, inputs_of(inputs, *images, some), target_of_images(target, *images, some), cancel));
   }
-  return join(std::move(parts), *images);
+  return join(std::move(parts), *images, most);
 }
 
 }  // namespace gradcam

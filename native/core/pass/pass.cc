@@ -201,11 +201,11 @@ Explained Pass::backward(const Target& given, bool keep_graph, const CancelFlag*
   auto explained = by_block ? Explained{} : run.differentiate(resolved.scores.sum(), keep_graph);
   if (by_block) explained.attention = attention_by_block(target, resolved, cancel);
   resolved.scores = resolved.scores.detach();
+  explained.scores = resolved.scores.to(at::kCPU, at::kDouble);
   make_maps(explained, run_again(target, resolved, explained, cancel));
   factorize_layer(explained, target, cancel);
   explained.classes = std::move(resolved.classes);
   explained.of = std::move(resolved.path);
-  explained.scores = resolved.scores.to(at::kCPU, at::kDouble);
   explained.rows = model_->rows;
   return explained;
 }
@@ -316,6 +316,8 @@ void Pass::make_maps(Explained& explained, const std::vector<LayerReruns>& rerun
       require_rows(map.map.size(0), images_, "Layer '" + path + "'", "ERR_LAYER_OUTPUT",
                    "It sees several parts of each image, so that one map cannot be made of it. Pick a layer before or "
                    "after that.");
+      map.same_scores = same_scores(method.rerun == Rerun::ablated ? own.ablated_scores : own.masked_scores,
+                                    explained.scores, layer.activation.scalar_type());
       return map;
     });
   }
