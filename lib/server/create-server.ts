@@ -66,7 +66,10 @@ export async function createServer(options: ServerOptions): Promise<ExplainServe
   const packages = await serverPackages()
   const admission = new Admission(settings.maxQueue)
   const metrics = new ServerMetrics(packages, admission, settings.processMetrics)
-  const service = await ExplainService.open(settings, (model) => metrics.batches(model))
+  const service = await ExplainService.open(settings, {
+    onBatch: (model) => metrics.batches(model),
+    inProgress: () => admission.inProgress,
+  })
   const app = new WebApp({ packages, settings, service, metrics, admission })
   let own: AppInstance | null = null
   let handling: Promise<AppInstance> | null = null

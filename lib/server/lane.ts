@@ -25,9 +25,16 @@ interface RunningBatch {
 /** Told of every batch that was explained. */
 export type BatchListener = (images: number, seconds: number) => void
 
+export interface LaneSettings extends BatchSettings {
+  readonly onBatch: BatchListener
+  /** How many requests the server has taken and not yet answered. */
+  readonly inProgress: () => number
+}
+
 /**
  * Requests that one explainer serves. Those whose inputs fit together (one shape, one kind of target) and that arrive within the
- * window share a batch. While all replicas are busy, an incomplete batch waits for one of them, and grows meanwhile.
+ * window share a batch. While all replicas are busy, an incomplete batch waits for one of them, and grows meanwhile. A request waits
+ * for no other where the server has none and the one before came alone, too.
  */
 export class Lane {
   readonly #batcher: Batcher
@@ -36,14 +43,16 @@ export class Lane {
   readonly #tasks = new Set<Promise<void>>()
   readonly #ending = new AbortController()
   #next = 0
-  #timer: NodeJS.Timeout | null = null
+  /** Cancels the wait for the end of the window. */
+  #stopWaiting: (() => void) | null = null
   /** Whether the window of the incomplete batches is over. */
   #due = false
+  /** How many images the last batch had. */
+  #last = 0
 
   constructor(
     explainers: readonly BatchExplainer[],
-    private readonly settings: BatchSettings,
-    private readonly onBatch: BatchListener,
+    private readonly settings: LaneSettings,
     /** Frees what the explainers use besides their models. */
     private readonly free: () => void = () => {},
   ) {
@@ -86,7 +95,7 @@ export class Lane {
   async close(): Promise<void> {
     const reason = new GradCamError('ERR_ABORTED', 'The server was closed before the image was explained.')
     this.#ending.abort(reason)
-    if (this.#timer) clearTimeout(this.#timer)
+    this.#reset()
     for (const index of this.#waiters.keys()) this.#drop(index, reason)
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
     this.#batcher.dispose()
@@ -103,16 +112,28 @@ export class Lane {
       this.#batcher.flush()
       this.#replicas.start(this.#track)
     } else if (!this.#due) {
-      this.#timer ??= setTimeout(() => {
+      this.#stopWaiting ??= this.#wait(() => {
         this.#due = true
         this.#pump()
-      }, this.settings.batchWindow)
+      })
     }
   }
 
+  #wait(then: () => void): () => void {
+    const requests = this.settings.inProgress()
+    // Without a request it is the image that the model is prepared with.
+    if (requests === 0 || (requests === 1 && this.#last === 1)) {
+      // After all inputs of that one request.
+      const soon = setImmediate(then)
+      return () => clearImmediate(soon)
+    }
+    const timer = setTimeout(then, this.settings.batchWindow)
+    return () => clearTimeout(timer)
+  }
+
   #reset(): void {
-    if (this.#timer) clearTimeout(this.#timer)
-    this.#timer = null
+    this.#stopWaiting?.()
+    this.#stopWaiting = null
     this.#due = false
   }
 
@@ -133,9 +154,10 @@ export class Lane {
       running.waiters++
     }
     if (running.waiters === 0) throw new GradCamError('ERR_ABORTED', 'The client has stopped waiting for the image.')
+    this.#last = batch.length
     const began = performance.now()
     const found = await explainMaps(by, batch, running.stop.signal)
-    this.onBatch(batch.length, (performance.now() - began) / 1000)
+    this.settings.onBatch(batch.length, (performance.now() - began) / 1000)
     return found
   }
 

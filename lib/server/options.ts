@@ -39,7 +39,7 @@ export interface ServerOptions {
   readonly models: Readonly<Record<string, ServedModelOptions | Model>>
   /** The methods that requests may ask for; all by default. Methods that run the model many times take seconds. */
   readonly methods?: readonly MethodName[] | undefined
-  /** Milliseconds for which a request waits for others that fit into its batch. 2 by default. */
+  /** Milliseconds for which a request waits for others that fit into its batch, while there are any. 2 by default. */
   readonly batchWindow?: number | undefined
   /** The most images in a batch. 8 by default; 1 turns batching off. */
   readonly maxBatch?: number | undefined

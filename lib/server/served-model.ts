@@ -17,8 +17,8 @@ import { framingOf } from '../preprocess/framing.js'
 import { Tensor } from '../tensor/tensor.js'
 import { disposeValue, shareValue } from '../tensor/values.js'
 import type { InputsOfRequest } from './asked-inputs.js'
-import { Lane, type BatchListener } from './lane.js'
-import type { BatchSettings, ServedModelSettings } from './options.js'
+import { Lane, type LaneSettings } from './lane.js'
+import type { ServedModelSettings } from './options.js'
 
 /** What a model does with noise of the size that images are framed to. */
 export interface ModelTrial {
@@ -50,17 +50,14 @@ export class ServedModel {
     private readonly how: { readonly layer: string | null; readonly reshape: LayerSuggestion['reshape'] },
     /** What the model takes. */
     readonly expected: ExpectedInput,
-    private readonly batching: BatchSettings & { readonly onBatch: BatchListener },
+    private readonly batching: LaneSettings,
   ) {}
 
   /**
    * Picks the layer, explains one image of noise and looks at all layers, so that the first request finds all prepared. A look at
    * the layers puts hooks on the model: an image that is explained meanwhile does not run split, and its map differs by rounding.
    */
-  static async open(
-    settings: ServedModelSettings,
-    batching: BatchSettings & { readonly onBatch: BatchListener },
-  ): Promise<ServedModel> {
+  static async open(settings: ServedModelSettings, batching: LaneSettings): Promise<ServedModel> {
     const { models, reshape } = settings
     const first = models[0] as Model
     const expected = expectedInput(first, settings.inputs?.indexOf(null) ?? 0)
@@ -134,7 +131,7 @@ export class ServedModel {
         const [explainer] = makeMapExplainers(model, names, layers, { ...own, ...settings, ...others })
         if (explainer) explainers.push({ model, explainer, ...others })
       }
-      return new Lane(explainers, this.batching, this.batching.onBatch, () => disposeValue(values))
+      return new Lane(explainers, this.batching, () => disposeValue(values))
     } catch (error) {
       for (const { explainer } of explainers) explainer[Symbol.dispose]()
       disposeValue(values)

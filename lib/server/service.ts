@@ -6,7 +6,7 @@ import { prepare, type Prepared, type PrepareOptions } from '../batch/prepare.js
 import { Stage } from '../batch/stage.js'
 import { answerOf, type Answer, type AnswerMap, type DecodedImage } from './answer.js'
 import { evaluate, mostEvaluated, type Evaluated, type EvaluationAsk } from './evaluation.js'
-import type { BatchListener } from './lane.js'
+import type { BatchListener, LaneSettings } from './lane.js'
 import type { ServerSettings } from './options.js'
 import { countOf, planOf, type Ask, type Plan } from './plan.js'
 import type { ExpectedInput } from '../model/expected-input.js'
@@ -28,6 +28,13 @@ const smallImage = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==',
   'base64',
 )
+
+/** What tells of batches, and of requests. */
+export interface ServiceListeners {
+  /** By the name of the model. */
+  readonly onBatch: (model: string) => BatchListener
+  readonly inProgress: LaneSettings['inProgress']
+}
 
 /** Explains images that come as bytes, whatever the protocol: decodes, batches by lanes, draws. */
 export class ExplainService {
@@ -55,7 +62,7 @@ export class ExplainService {
   }
 
   /** Prepares the models. Throws as `pickLayer` and the explainers do. */
-  static async open(settings: ServerSettings, onBatch: (model: string) => BatchListener): Promise<ExplainService> {
+  static async open(settings: ServerSettings, { onBatch, inProgress }: ServiceListeners): Promise<ExplainService> {
     const opened = new Map<string, ServedModel>()
     // The images that prepare models are not requests, and are not counted.
     let isReady = false
@@ -65,7 +72,7 @@ export class ExplainService {
       const counted: BatchListener = (images, seconds) => {
         if (isReady) listener(images, seconds)
       }
-      opened.set(one.name, await ServedModel.open(one, { batchWindow, maxBatch, onBatch: counted }))
+      opened.set(one.name, await ServedModel.open(one, { batchWindow, maxBatch, onBatch: counted, inProgress }))
     }
     const service = new ExplainService(opened, settings)
     await service.#warm()

@@ -155,6 +155,21 @@ test.serial(
   },
 )
 
+test.serial(
+  'a request that is alone does not wait for the end of the window; all its maps share a batch',
+  async (t) => {
+    const batchWindow = 9000
+    const { address } = await listening(t, { models: { animals: served }, batchWindow, deadline: 60_000 })
+    // Among those before it is the image that the model was prepared with.
+    const began = performance.now()
+    await explained(t, post(address, ''))
+    await explained(t, post(address, '?target=0&target=1&target=2'))
+    t.true(performance.now() - began < batchWindow)
+    t.is(await metric(address, 'gradcam_batch_images_count'), 2)
+    t.is(await metric(address, 'gradcam_batch_images_sum'), 4)
+  },
+)
+
 test.serial('several methods, layers and targets come in the order of the request', async (t) => {
   const { address } = await listening(t, { models: { animals: served } })
   const [deep, shallow] = ['features', 'features.denseblock2']
