@@ -32,6 +32,8 @@ export interface NativeInfo {
 export interface NativeBinding {
   info(): NativeInfo
   liveTensors(): number
+  /** See {@link releaseBytes}. */
+  releaseBytes(array: Uint8Array | Uint16Array): void
   memory(): { live: number; idle: number; mostLive: number; limit: number }
   emptyCache(): void
   /** Infinity for no limit. */
@@ -103,7 +105,7 @@ export interface NativeBinding {
     layer?: string,
   ): 'channels-first' | 'tokens' | 'channels-last'
 
-  /** Fills `planes`. The arrays must not be changed until the promise settles; the same holds for `drawMap`. */
+  /** Planes [3, height, width], float32. The arrays must not be changed until the promise settles; the same holds for `drawMap`. */
   frameImage(
     pixels: Uint8Array,
     size: readonly number[],
@@ -111,8 +113,7 @@ export interface NativeBinding {
     kernel: string,
     fill: readonly number[],
     table: Float32Array,
-    planes: Float32Array,
-  ): Promise<void>
+  ): Promise<TensorHandle>
   /** Fills `result`: with an overlay where `pixels` are given, else with grey of its own depth. */
   drawMap(
     map: Float32Array,

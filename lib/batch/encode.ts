@@ -1,7 +1,9 @@
+import type { Sharp } from 'sharp'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
 import type { NodeBuffer } from '../base/platform-types.js'
 import type { Pixels } from '../images/pixels.js'
+import { releaseBytes } from '../images/release-bytes.js'
 import { loadSharp } from '../images/sharp.js'
 import { drawGrey, drawOverlay, type MapValues } from '../images/draw-map.js'
 import type { Framing } from '../preprocess/framing.js'
@@ -87,7 +89,12 @@ function requireImage({ id, map: { sizes } }: Drawable): void {
     )
 }
 
-async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
+/** An overlay as the bytes of a file. */
+async function overlaid(
+  { id, map, image, framing }: Drawable,
+  alpha: number,
+  encode: (overlay: Sharp) => Sharp,
+): Promise<NodeBuffer> {
   if (!image)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
@@ -96,7 +103,12 @@ async function drawn({ id, map, image, framing }: Drawable, alpha: number) {
   const { height, width } = image
   const sharp = await loadSharp()
   const raw = { height, width, channels: 3 } as const
-  return sharp(await drawOverlay(map, image, framing, alpha), { raw, limitInputPixels: false })
+  const overlay = await drawOverlay(map, image, framing, alpha)
+  try {
+    return await encode(sharp(overlay, { raw, limitInputPixels: false })).toBuffer()
+  } finally {
+    releaseBytes(overlay)
+  }
 }
 
 /** Small and fast rather than archival: 4:2:0 chroma takes half of 4:4:4's bytes and time; default Huffman tables save a pass. */
@@ -108,12 +120,12 @@ async function overlayJpeg(drawable: Drawable, alpha: number): Promise<NodeBuffe
       'ERR_IMAGE_WRITE',
       `JPEG allows at most 65,500 pixels a side, but '${drawable.id}' has ${width} x ${height}. Write overlay-png.`,
     )
-  return await (await drawn(drawable, alpha)).jpeg({ quality: 90, optimiseCoding: false }).toBuffer()
+  return await overlaid(drawable, alpha, (overlay) => overlay.jpeg({ quality: 90, optimiseCoding: false }))
 }
 
 async function overlayPng(drawable: Drawable, alpha: number): Promise<NodeBuffer> {
   requireImage(drawable)
-  return await (await drawn(drawable, alpha)).png({ compressionLevel: 4 }).toBuffer()
+  return await overlaid(drawable, alpha, (overlay) => overlay.png({ compressionLevel: 4 }))
 }
 
 async function overlayWebp(drawable: Drawable, alpha: number): Promise<NodeBuffer> {
@@ -123,7 +135,7 @@ async function overlayWebp(drawable: Drawable, alpha: number): Promise<NodeBuffe
       'ERR_IMAGE_WRITE',
       `WebP allows at most 16,383 pixels a side, but '${drawable.id}' has ${width} x ${height}. Write overlay-png.`,
     )
-  return await (await drawn(drawable, alpha)).webp({ quality: 90, effort: 2 }).toBuffer()
+  return await overlaid(drawable, alpha, (overlay) => overlay.webp({ quality: 90, effort: 2 }))
 }
 
 async function greyPng(drawable: Drawable, levels: typeof Uint8Array | typeof Uint16Array): Promise<NodeBuffer> {
@@ -133,8 +145,12 @@ async function greyPng(drawable: Drawable, levels: typeof Uint8Array | typeof Ui
   const values = await drawGrey<Uint8Array | Uint16Array>(map, [height, width], framing, levels)
   const sharp = await loadSharp()
   const grey = sharp(values, { raw: { height, width, channels: 1 }, limitInputPixels: false })
-  return await grey
-    .toColourspace(levels === Uint8Array ? 'b-w' : 'grey16')
-    .png({ compressionLevel: 4 })
-    .toBuffer()
+  try {
+    return await grey
+      .toColourspace(levels === Uint8Array ? 'b-w' : 'grey16')
+      .png({ compressionLevel: 4 })
+      .toBuffer()
+  } finally {
+    releaseBytes(values)
+  }
 }

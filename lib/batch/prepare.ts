@@ -7,7 +7,8 @@ import { pixelsOfTensor } from '../images/pixels-of-tensor.js'
 import type { ExpectedInput } from '../model/expected-input.js'
 import { decode, type DecodeLimits } from '../images/decode.js'
 import type { Pixels } from '../images/pixels.js'
-import { readSource, sourceName } from '../images/read-source.js'
+import { isFile, readSource, sourceName } from '../images/read-source.js'
+import { releaseBytes } from '../images/release-bytes.js'
 import { framingOf, type Framing } from '../preprocess/framing.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
 import { Tensor } from '../tensor/tensor.js'
@@ -56,10 +57,12 @@ export async function prepare(item: Item, options: PrepareOptions): Promise<Prep
     const pages = channels === 2 || channels > 3
     const decoding = { ...options.limits, background: undefined, reserve: options.reserve, pages }
     const image = await decode(bytes, name, decoding, options)
+    // What was read here: the bytes of other sources may be used again.
+    if (isFile(source) && image.data.buffer !== bytes.buffer) releaseBytes(bytes)
     const framing = framingOf([image.height, image.width], options.preprocess)
-    const planes = await frameChannels({ image, channels, name }, framing, scalesOf(options.preprocess, channels))
+    using planes = await frameChannels({ image, channels, name }, framing, scalesOf(options.preprocess, channels))
     options.signal?.throwIfAborted()
-    const input = inDType(Tensor.from(planes, [1, channels, ...framing.size]), expected)
+    const input = inDType(planes.unsqueeze(0), expected)
     return { input, image, framing, sha256 }
   } catch (error) {
     digests.set(error as object, sha256)

@@ -1,6 +1,7 @@
 import { GradCamError } from '../base/errors.js'
 import type { NodeBuffer } from '../base/platform-types.js'
 import type { Pixels } from '../images/pixels.js'
+import { releaseBytes } from '../images/release-bytes.js'
 import type { MapValues } from '../images/draw-map.js'
 import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
 import type { MapCondition } from '../explain/condition.js'
@@ -77,6 +78,8 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   readonly precision: PrecisionChoice | null
   #explained: ExplainedInput | null
   #map: Tensor | undefined
+  /** Files that are being encoded. */
+  #encoding = 0
   #extra: Extra | undefined
 
   /** @internal */
@@ -147,8 +150,15 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
    *
    * @throws GradCamError ERR_INVALID_ARGUMENT, also for an overlay of a tensor, ERR_IMAGE_WRITE
    */
-  encode(file: BatchFile, options: EncodeMapOptions = {}): Promise<NodeBuffer> {
-    return encodeMap(this.#open, file, options)
+  async encode(file: BatchFile, options: EncodeMapOptions = {}): Promise<NodeBuffer> {
+    const explained = this.#open
+    this.#encoding++
+    try {
+      return await encodeMap(explained, file, options)
+    } finally {
+      this.#encoding--
+      if (!this.#explained) this.#release(explained)
+    }
   }
 
   get #open(): ExplainedInput {
@@ -159,7 +169,15 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
   /** Frees the map and the image. Safe to call again. */
   dispose(): void {
     this.#map?.dispose()
+    const explained = this.#explained
     this.#explained = null
+    if (explained) this.#release(explained)
+  }
+
+  /** Not while a file is encoded, which reads the image. */
+  #release({ image }: ExplainedInput): void {
+    if (this.#encoding > 0 || !image) return
+    for (const { data } of image.pages ?? [image]) releaseBytes(data)
   }
 
   /** The same as `dispose()`: for `using`. */

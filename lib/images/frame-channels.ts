@@ -1,6 +1,7 @@
 import { GradCamError } from '../base/errors.js'
 import { frameImage, type FrameOptions, type Framing } from './frame-image.js'
 import type { Pixels } from './pixels.js'
+import { Tensor } from '../tensor/tensor.js'
 
 /**
  * Frames an image for a model of any number of channels: red, green and blue for 3; for 1 the grey that Pillow's
@@ -8,14 +9,14 @@ import type { Pixels } from './pixels.js'
  *
  * @param image with its name, for errors, and the channels that the model takes
  * @param options mean and deviation of each channel; see {@link scalesOf}
- * @returns float32 planes [channels, height, width] of `framing.size`
+ * @returns float32 planes [channels, height, width] of `framing.size`, for the caller to dispose
  * @throws GradCamError ERR_CHANNELS for an image that has not as many pages
  */
 export async function frameChannels(
   { image, channels, name }: { readonly image: Pixels; readonly channels: number; readonly name: string },
   framing: Framing,
   options: FrameOptions,
-): Promise<Float32Array> {
+): Promise<Tensor> {
   if (channels === 3) return await frameImage(image, framing, options)
   const pages = channels === 1 ? [image] : (image.pages ?? [])
   if (pages.length !== channels)
@@ -24,16 +25,24 @@ export async function frameChannels(
       `The model takes ${channels} channels, and ${name} is one image of red, green and blue${pages.length > 1 ? ` in ${pages.length} pages` : ''}.`,
       { remedy: `Give a TIFF of ${channels} pages, or an array [${channels}, H, W] that numpy.save wrote (.npy).` },
     )
-  const [height, width] = framing.size
-  const planes = new Float32Array(channels * height * width)
-  for (const [channel, page] of pages.entries()) {
-    const pick = (of: readonly number[]): number[] => Array.from({ length: 3 }, () => of[channel] as number)
-    const fill = [luma(options.fill), 0, 0] as const
-    const own = { ...options, fill, mean: pick(options.mean), std: pick(options.std) }
-    const grey = await frameImage(toGrey(page), framing, own)
-    planes.set(grey.subarray(0, height * width), channel * height * width)
+  const planes: Tensor[] = []
+  try {
+    for (const [channel, page] of pages.entries()) planes.push(await frameGrey(page, channel, framing, options))
+    return Tensor.cat(planes)
+  } finally {
+    for (const plane of planes) plane.dispose()
   }
-  return planes
+}
+
+/** One plane, [1, height, width]. */
+async function frameGrey(page: Pixels, channel: number, framing: Framing, options: FrameOptions): Promise<Tensor> {
+  const pick = (of: readonly number[]): number[] => Array.from({ length: 3 }, () => of[channel] as number)
+  const fill = [luma(options.fill), 0, 0] as const
+  const own = { ...options, fill, mean: pick(options.mean), std: pick(options.std) }
+  using planes = await frameImage(toGrey(page), framing, own)
+  // A plane of its own, which does not keep the other two.
+  using first = planes.slice(0, 0, 1)
+  return first.clone()
 }
 
 /** ITU-R 601-2 luma in Pillow's fixed-point numbers. */

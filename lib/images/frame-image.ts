@@ -3,6 +3,7 @@ import type { Pixels } from './pixels.js'
 import { expect, invalid, toList } from '../base/check.js'
 import type { Normalization } from './normalization.js'
 import type { Size } from '../tensor/interpolate.js'
+import { Tensor } from '../tensor/tensor.js'
 
 export type { Size } from '../tensor/interpolate.js'
 
@@ -74,17 +75,15 @@ const tables = new WeakMap<FrameOptions, Float32Array>()
  * Resizes, crops and scales an image for a model, on the executor thread of images. The bytes before scaling are exactly
  * those that Pillow, and so torchvision on a PIL image, computes.
  *
- * @returns float32 planes [3, height, width] of `framing.size`
+ * @returns float32 planes [3, height, width] of `framing.size`, for the caller to dispose
  */
 export async function frameImage(
   { data, height, width }: Pixels,
   framing: Framing,
   options: FrameOptions,
-): Promise<Float32Array> {
-  const planes = new Float32Array(3 * framing.size[0] * framing.size[1])
+): Promise<Tensor> {
   const { resample, fill } = options
-  await native().frameImage(data, [height, width], framing, resample, fill, tableOf(options), planes)
-  return planes
+  return Tensor.own(await native().frameImage(data, [height, width], framing, resample, fill, tableOf(options)))
 }
 
 /** The value of each byte of each channel, rounded after each step as LibTorch rounds `(byte / 255 - mean) / std`. */

@@ -8,7 +8,6 @@ import { frameChannels, scalesOf } from './frame-channels.js'
 import { resamples, type Resample } from './frame-image.js'
 import { checkNormalization, type Normalization } from './normalization.js'
 import { readSource, sourceName, type ImageSource } from './read-source.js'
-import { tensorInBands } from './tensor-in-bands.js'
 
 export interface LoadImageOptions extends CallOptions {
   /** [height, width] to resize to, whatever the image's proportions. By default it keeps its own size. */
@@ -74,9 +73,9 @@ export async function loadImage(source: ImageSource, options: LoadImageOptions =
   const { mean, std } = normalize || unscaled
   const framing = { resized, offset: [0, 0] as const, size: resized }
   const scales = scalesOf({ mean, std, resample, fill: [0, 0, 0] }, channels)
-  const planes = await frameChannels({ image: pixels, channels, name }, framing, scales)
+  using planes = await frameChannels({ image: pixels, channels, name }, framing, scales)
   signal?.throwIfAborted()
-  const image = await tensorInBands(planes, [1, channels, ...resized], { signal })
+  const image = planes.unsqueeze(0)
   if (device === 'cpu' && dtype === 'float32') return image
   using onCpu = image
   return await callOperatorAsync(functions.to, [onCpu, device, dtype], { signal })

@@ -19,6 +19,11 @@ export function isRemote(source: unknown): source is RemoteImage {
   return isRecord(source) && typeof source['read'] === 'function' && typeof source['name'] === 'string'
 }
 
+/** Whether a source is read from a file, each time again. */
+export function isFile(source: ImageSource | RemoteImage): boolean {
+  return typeof source === 'string' || isInstance(source, URL)
+}
+
 /** The name of the source in an error. */
 export function sourceName(source: ImageSource | RemoteImage): string {
   if (isRemote(source)) return `'${source.name}'`

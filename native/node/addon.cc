@@ -45,6 +45,16 @@ Napi::Value live_tensors(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(Environment::of(info.Env()).live_tensors));
 }
 
+// releaseBytes(array: Uint8Array): frees the memory of an array that has all of its buffer, which is empty from then
+// on.
+void release_bytes(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto array = info[0].As<Napi::TypedArray>();
+    auto buffer = array.ArrayBuffer();
+    if (array.ByteLength() == buffer.ByteLength() && !buffer.IsDetached()) buffer.Detach();
+  });
+}
+
 Napi::Value memory(const Napi::CallbackInfo& info) {
   const auto [live, idle, most_live, limit] = tensor_memory();
   auto object = Napi::Object::New(info.Env());
@@ -233,6 +243,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   const std::pair<const char*, void (*)(const Napi::CallbackInfo&)> procedures[] = {
       {"setThreads", set_threads},
+      {"releaseBytes", release_bytes},
       {"setErrorFactory", set_error_factory},
       {"setWarningListener", set_warning_listener},
       {"cancel", cancel},

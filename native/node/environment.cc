@@ -1,5 +1,7 @@
 #include "environment.h"
 
+#include <algorithm>
+
 namespace gradcam::node {
 
 namespace {
@@ -55,6 +57,13 @@ void Environment::on_environment_end(void* data) {
 
 void Environment::announce(const std::vector<std::string>& warnings) const {
   if (!warnings.empty() && !warning_listener.IsEmpty()) warning_listener.Call({to_array(env_, warnings)});
+}
+
+void Environment::account(int64_t bytes) {
+  const auto beyond = [this] { return std::max<int64_t>(0, held_bytes_ - kUnaccounted); };
+  const auto before = beyond();
+  held_bytes_ += bytes;
+  if (const auto change = beyond() - before) Napi::MemoryManagement::AdjustExternalMemory(env_, change);
 }
 
 void Environment::end_job(uint32_t ticket) {

@@ -72,6 +72,10 @@ class Environment : public std::enable_shared_from_this<Environment> {
 
   // Handles that hold a tensor.
   int64_t live_tensors = 0;
+  // The collector is told of what handles hold beyond this: a program that disposes its tensors holds less, and is not
+  // to be stopped for collections of which a batch of images would cause one.
+  static constexpr int64_t kUnaccounted = int64_t{128} << 20;
+  void account(int64_t bytes);
   Napi::FunctionReference tensor_class, model_class, pass_class;
   // Called with an array of texts.
   Napi::FunctionReference warning_listener;
@@ -89,6 +93,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   KeptObjects kept_;
   JavascriptErrors errors_;
   JavascriptThread javascript_;
+  int64_t held_bytes_ = 0;  // by handles, of tensors on the CPU
 };
 
 // The value, which gets the warnings as `warnings` where there are any and it is an object.

@@ -63,7 +63,7 @@ TensorHandle::TensorHandle(const Napi::CallbackInfo& info)
   ++environment_->live_tensors;
   // Views count in full: the collector has to know what letting go of the last of them would free.
   if (tensor_.defined() && tensor_.is_cpu()) accounted_bytes_ = static_cast<int64_t>(tensor_.nbytes());
-  if (accounted_bytes_) Napi::MemoryManagement::AdjustExternalMemory(info.Env(), accounted_bytes_);
+  if (accounted_bytes_) environment_->account(accounted_bytes_);
 }
 
 TensorHandle::~TensorHandle() { release(); }
@@ -72,7 +72,7 @@ void TensorHandle::release() {
   if (!tensor_.defined()) return;
   tensor_ = Tensor();
   --environment_->live_tensors;
-  if (accounted_bytes_) Napi::MemoryManagement::AdjustExternalMemory(environment_->env(), -accounted_bytes_);
+  if (accounted_bytes_) environment_->account(-accounted_bytes_);
 }
 
 void TensorHandle::dispose(const Napi::CallbackInfo&) { release(); }

@@ -20,16 +20,21 @@ namespace gradcam::node {
 
 namespace {
 
-// Runs `work` on the executor of images. Until the promise settles it keeps the typed arrays alive, among the
-// arguments, whose memory `work` reads or fills.
-Napi::Promise start(const Napi::CallbackInfo& info, std::initializer_list<size_t> arrays, std::function<void()> work) {
+// Keeps the typed arrays alive, among the arguments, whose memory a job reads or fills.
+std::shared_ptr<const Environment::Kept> keep_arrays(const Napi::CallbackInfo& info,
+                                                     std::initializer_list<size_t> arrays) {
   auto list = Napi::Array::New(info.Env(), arrays.size());
   uint32_t count = 0;
   for (const size_t index : arrays) list[count++] = info[index];
+  return Environment::of(info.Env()).keep(list);
+}
+
+// Runs `work` on the executor of images; it reads or fills `arrays`.
+Napi::Promise start(const Napi::CallbackInfo& info, std::initializer_list<size_t> arrays, std::function<void()> work) {
   auto& environment = Environment::of(info.Env());
   return environment.submit<bool>(
       environment.executors().images(), 0,
-      [work = std::move(work), held = environment.keep(list)](const CancelFlag&) {
+      [work = std::move(work), held = keep_arrays(info, arrays)](const CancelFlag&) {
         work();
         return true;
       },
@@ -110,8 +115,12 @@ Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
                                           static_cast<uint8_t>(fill.at(2))};
     const PixelsView image{elements<uint8_t>(info[0], 3 * area(size), "The image"), size.first, size.second};
     const auto* table = elements<float>(info[5], size_t{3} * 256, "The table");
-    auto* planes = elements<float>(info[6], 3 * area({framing.height, framing.width}), "The result");
-    return start(info, {0, 5, 6}, [=] { frame_image(image, framing, *kernel, color, table, planes); });
+    return submit_tensor(info, Napi::Number::New(info.Env(), 0),
+                         [=, held = keep_arrays(info, {0, 5})](const CancelFlag&) {
+                           auto planes = at::empty({3, framing.height, framing.width}, at::kFloat);
+                           frame_image(image, framing, *kernel, color, table, planes.mutable_data_ptr<float>());
+                           return planes;
+                         });
   });
 }
 

@@ -34,7 +34,8 @@ const limits = { maxPixels: 1e8, decodeSeconds: 60, svg: false, background: unde
 async function frame(file: string, how: Preprocess): Promise<{ planes: Float32Array; framing: Framing }> {
   const image = await decode(readFileSync(file), file, limits, {})
   const framing = framingOf([image.height, image.width], how)
-  return { planes: await frameImage(image, framing, how), framing }
+  using planes = await frameImage(image, framing, how)
+  return { planes: planes.toTypedArray() as Float32Array, framing }
 }
 
 function worstOf(got: ArrayLike<number>, expected: ArrayLike<number>): number {
