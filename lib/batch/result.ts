@@ -1,7 +1,7 @@
 import { GradCamError } from '../base/errors.js'
 import type { NodeBuffer } from '../base/platform-types.js'
 import type { Pixels } from '../images/pixels.js'
-import { releaseBytes } from '../images/release-bytes.js'
+import { releasePixels } from '../images/release-bytes.js'
 import type { MapValues } from '../images/draw-map.js'
 import { seenRegion, type Framing, type Region } from '../preprocess/framing.js'
 import type { MapCondition } from '../explain/condition.js'
@@ -176,8 +176,7 @@ export class BatchExplanation<Extra = undefined> implements Disposable {
 
   /** Not while a file is encoded, which reads the image. */
   #release({ image }: ExplainedInput): void {
-    if (this.#encoding > 0 || !image) return
-    for (const { data } of image.pages ?? [image]) releaseBytes(data)
+    if (this.#encoding === 0 && image) releasePixels(image)
   }
 
   /** The same as `dispose()`: for `using`. */

@@ -1,4 +1,5 @@
 import { native } from '../addon/native.js'
+import type { Pixels } from './pixels.js'
 
 /**
  * Frees the memory of an array now, where it has all of its buffer. Its elements are gone then: for an array that nobody else
@@ -9,4 +10,9 @@ import { native } from '../addon/native.js'
  */
 export function releaseBytes(array: Uint8Array | Uint16Array): void {
   native().releaseBytes(array)
+}
+
+/** The same for an image with all its pages. */
+export function releasePixels(image: Pixels): void {
+  for (const { data } of image.pages ?? [image]) releaseBytes(data)
 }

@@ -4,6 +4,7 @@ import { encodeMap } from '../batch/encode.js'
 import { MemoryBudget } from '../batch/memory-budget.js'
 import { prepare, type Prepared, type PrepareOptions } from '../batch/prepare.js'
 import { Stage } from '../batch/stage.js'
+import { releasePixels } from '../images/release-bytes.js'
 import { answerOf, type Answer, type AnswerMap, type DecodedImage } from './answer.js'
 import { evaluate, mostEvaluated, type Evaluated, type EvaluationAsk } from './evaluation.js'
 import type { BatchListener, LaneSettings } from './lane.js'
@@ -173,8 +174,13 @@ export class ExplainService {
       async (prepared, release) => {
         const image = toDecoded(prepared, model.shapeFor(expected), keep)
         using _input = image.input
-        if (!keep) release()
-        return await use(image)
+        if (!keep) {
+          if (prepared.image) releasePixels(prepared.image)
+          release()
+        }
+        const result = await use(image)
+        if (image.pixels) releasePixels(image.pixels)
+        return result
       },
     )
   }
