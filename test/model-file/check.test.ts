@@ -39,6 +39,8 @@ const found: Readonly<Record<string, RegExp>> = {
   'deep constants': /constants\.pkl', its values are nested deeper than 500 levels/,
   'values in themselves': /contains itself/,
   'unknown opcode': /unknown opcode, 254/,
+  'huge memo': /data\.pkl', it remembers value 268435455, and has 10 bytes/,
+  'huge constant memo': /constants\.pkl', it remembers value \d+, and has \d+ bytes/,
   'nothing to take': /takes a value that is not there/,
   'endless brackets': /its brackets are nested 60000 deep/,
   'endless operators': /its operators are nested 60000 deep/,

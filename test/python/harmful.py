@@ -234,6 +234,8 @@ LIES = {
     "deep constants": lambda whole: rewritten(whole, only("/constants.pkl", lambda c: deep_list(100000))),
     "values in themselves": lambda whole: rewritten(whole, only("/data.pkl", lambda c: b"\x80\x02]q\x00h\x00a.")),
     "unknown opcode": lambda whole: rewritten(whole, only("/data.pkl", lambda c: b"\x80\x02\xfe.")),
+    "huge memo": lambda whole: rewritten(whole, only("/data.pkl", lambda c: b"\x80\x02]r\xff\xff\xff\x0fa.")),
+    "huge constant memo": lambda whole: rewritten(whole, only("/constants.pkl", lambda c: b"\x80\x02)r" + b"\x00\x01\x00\x00.")),
     "nothing to take": lambda whole: rewritten(whole, only("/data.pkl", lambda c: b"\x80\x02a.")),
     "endless brackets": returning(lambda value: "(" * 60000 + value + ")" * 60000),
     "endless operators": returning(lambda value: value + " + 1" * 60000),
