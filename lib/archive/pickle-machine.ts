@@ -147,7 +147,8 @@ export class PickleMachine {
 
   remember(index: number): void {
     // LibTorch makes a table of as many entries.
-    if (index >= this.bytes.length) throw new Malformed(`it remembers value ${index}, and has ${this.bytes.length} bytes`)
+    if (index >= this.bytes.length)
+      throw new Malformed(`it remembers value ${index}, and has ${this.bytes.length} bytes`)
     this.#memo.set(index, this.top())
   }
 
