@@ -41,6 +41,7 @@ const options: Readonly<Record<string, LrpOptions>> = {
   },
 }
 const single = ['epsilon-plus', 'epsilon-plus-flat', 'epsilon-gamma-box']
+const rules = ['epsilon', 'epsilon-plus', 'epsilon-plus-flat', 'epsilon-alpha2-beta1', 'gamma everywhere']
 const zennits = {
   relevance_plain: {},
   relevance_functions: { zennit: 'relevance_plain', only: ['epsilon-plus', 'epsilon-gamma-box'] },
@@ -53,6 +54,8 @@ const zennits = {
     only: ['epsilon-plus-flat', 'epsilon-gamma-box'],
   },
   relevance_single: { only: single },
+  resnet18_double: { only: rules },
+  densenet121_double: { size: [2, 3, 64, 80], only: rules },
 }
 const peer = await peerReference('peer_relevance.py', {
   models: {

@@ -12,7 +12,9 @@ import warnings
 import torch
 from torch import nn
 
-import models
+import models  # which finds the two that follow
+import densenet
+import resnet
 import peers
 import relevance_nets
 from job import answer
@@ -57,8 +59,23 @@ def composites(x):
     }
 
 
+class AddingBlock(resnet.BasicBlock):
+    """Its addition is a module."""
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        return self.relu(self.add(y, x if self.downsample is None else self.downsample(x)))
+
+
+class PoolingDenseNet(densenet.DenseNet):
+    """Its last pooling is a module."""
+
+    def forward(self, x):
+        return self.classifier(torch.flatten(self.pool(self.active(self.features(x))), 1))
+
+
 def as_zennit_asks(model):
-    """Additions as zennit's module of them."""
+    """Additions as zennit's module of them, and modules for what are functions."""
     from zennit.layer import Sum
 
     class ByZennit(nn.Module):
@@ -70,18 +87,33 @@ def as_zennit_asks(model):
             return self.sum(torch.stack([x, y], -1))
 
     for module in model.modules():
-        if isinstance(module, relevance_nets.Block):
+        if isinstance(module, resnet.BasicBlock):
+            module.__class__ = AddingBlock
+        if isinstance(module, (relevance_nets.Block, resnet.BasicBlock)):
             module.add = ByZennit()
+    if isinstance(model, densenet.DenseNet):
+        model.__class__ = PoolingDenseNet
+        model.active, model.pool = nn.ReLU(), nn.AdaptiveAvgPool2d((1, 1))
     return model
+
+
+def canonizers(model, merges):
+    from zennit.canonizers import NamedMergeBatchNorm, SequentialMergeBatchNorm
+
+    if not isinstance(model, densenet.DenseNet):
+        # By the order in which modules are registered, whatever the pass does.
+        return [SequentialMergeBatchNorm()] if merges else []
+    # In that order a layer's last convolution comes before the next layer's first norm, which sees all layers before.
+    names = [name for name, module in model.named_modules() if isinstance(module, densenet.DenseLayer)]
+    pairs = [("features.conv0", "features.norm0")] + [(f"{name}.conv1", f"{name}.norm2") for name in names]
+    return [NamedMergeBatchNorm([([convolution], norm) for convolution, norm in pairs])]
 
 
 def relevance_by_zennit(model, composite, x, classes, merges):
     from zennit.attribution import Gradient
-    from zennit.canonizers import SequentialMergeBatchNorm
 
-    # By the order in which modules are registered, whatever the pass does.
-    composite.canonizers = [SequentialMergeBatchNorm()] if merges else []
-    target = torch.eye(5, dtype=x.dtype)[classes]
+    composite.canonizers = canonizers(model, merges)
+    target = torch.eye(len(model(x)[0]), dtype=x.dtype)[classes]
     with Gradient(model=model, composite=composite) as attributor:
         _, relevance = attributor(x.clone(), lambda output: output.detach() * target)
     return relevance.detach()
