@@ -136,7 +136,7 @@ export interface NativeBinding {
   /** See native/core/images/felzenszwalb.h. */
   felzenszwalb(
     images: TensorHandle,
-    scale: number,
+    scales: Float64Array,
     sigma: number,
     leastPixels: number,
     ticket: number,

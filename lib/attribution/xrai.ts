@@ -2,7 +2,7 @@ import { cancellable, type CallOptions } from '../addon/abort.js'
 import { native } from '../addon/native.js'
 import { expect, invalid } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { felzenszwalb } from '../perturbation/felzenszwalb.js'
+import { felzenszwalbAtScales } from '../perturbation/felzenszwalb.js'
 import { checkExpands } from '../perturbation/perturbation.js'
 import { callOperatorAsync } from '../tensor/dispatch.js'
 import { interpolateAsync } from '../tensor/interpolate.js'
@@ -51,18 +51,11 @@ async function ownRegions(x: Tensor, call: CallOptions): Promise<Tensor> {
   const asItIs = height === side && width === side
   using exact = tidy(() => x.detach().to({ dtype: 'float64', device: 'cpu' }).contiguous())
   using resized = asItIs ? null : await interpolateAsync(exact, [side, side], { antialias: true, ...call })
-  const found: Tensor[] = []
-  try {
-    for (const scale of scales) {
-      using labels = await felzenszwalb(resized ?? exact, { ...segmented, scale, ...call })
-      found.push(labels.to({ dtype: 'float64' })) // which can be resized
-    }
-    using all = Tensor.cat(found, 1)
-    using large = asItIs ? all.detach() : await interpolateAsync(all, [height, width], { mode: 'nearest', ...call })
-    return large.to({ dtype: 'int64' })
-  } finally {
-    for (const one of found) one.dispose()
-  }
+  using labels = await felzenszwalbAtScales(resized ?? exact, scales, { ...segmented, ...call })
+  if (asItIs) return labels.detach()
+  using exactly = labels.to({ dtype: 'float64' }) // which can be resized
+  using large = await interpolateAsync(exactly, [height, width], { mode: 'nearest', ...call })
+  return large.to({ dtype: 'int64' })
 }
 
 /** The line to x from an image of one value, the least or the greatest of each. */

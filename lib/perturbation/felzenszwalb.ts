@@ -31,15 +31,28 @@ const mostSigma = 100
  * @throws GradCamError ERR_SHAPE, ERR_DTYPE, ERR_INVALID_ARGUMENT; ERR_ABORTED by its signal
  */
 export async function felzenszwalb(images: Tensor, options: FelzenszwalbOptions = {}): Promise<Tensor> {
-  checkDivisible(images, mostPixels)
   const { scale = 150, sigma = 0.8, minSize = 20, signal } = expect.options(options)
+  checkDivisible(images, mostPixels)
   expect.signal(signal)
   expect.number('scale', scale, { min: 0 })
   expect.number('sigma', sigma, { min: 0, max: mostSigma })
   expect.count('minSize', minSize)
+  return await felzenszwalbAtScales(images, [scale], { sigma, minSize, signal })
+}
+
+/**
+ * @internal The same at several scales, in little more time than at one.
+ *
+ * @returns [N, scales, H, W] int64, for the caller to dispose
+ */
+export async function felzenszwalbAtScales(
+  images: Tensor,
+  scales: readonly number[],
+  { sigma, minSize, signal }: { readonly sigma: number; readonly minSize: number } & CallOptions,
+): Promise<Tensor> {
   const found = await cancellable(
     signal,
-    (ticket) => native().felzenszwalb(images.handle, scale, sigma, minSize, ticket),
+    (ticket) => native().felzenszwalb(images.handle, Float64Array.from(scales), sigma, minSize, ticket),
     (late) => late.dispose(),
   )
   return Tensor.own(found)

@@ -176,7 +176,7 @@ Napi::Value felzenszwalb_async(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto images = unwrap_tensor(info[0]);
     FelzenszwalbOptions options;
-    options.scale = info[1].ToNumber().DoubleValue();
+    options.scales = to_doubles(info[1]);
     options.sigma = info[2].ToNumber().DoubleValue();
     options.min_size = info[3].ToNumber().Int64Value();
     return submit_tensor(info, info[4],

@@ -97,7 +97,7 @@ std::vector<PixelEdge> pixel_edges(const SmoothedImage& image) {
   return edges;
 }
 
-// SegmentForest, as trees of pixels: each with its size and the largest difference that joined it, which is the largest
+// Segments, as trees of pixels: each with its size and the largest difference that joined it, which is the largest
 // of its minimum spanning tree.
 class SegmentForest {
  public:
@@ -133,13 +133,12 @@ class SegmentForest {
   std::vector<double> difference_;
 };
 
-std::vector<int64_t> segment_image(SmoothedImage image, const FelzenszwalbOptions& options, const CancelFlag& cancel) {
-  blur_image(image, options.sigma);
+// The label of each pixel.
+std::vector<int64_t> segment(const std::vector<PixelEdge>& edges, int64_t pixels, double scale, int64_t min_size,
+                             const CancelFlag& cancel) {
   cancel.check();
-  const auto edges = pixel_edges(image);
-  cancel.check();
-  SegmentForest segments(image.pixels());
-  const auto k = options.scale / 255;
+  SegmentForest segments(pixels);
+  const auto k = scale / 255;
   for (const auto& edge : edges) {
     const auto a = segments.of(edge.a), b = segments.of(edge.b);
     if (a != b && edge.weight <= std::min(segments.bound(a, k), segments.bound(b, k))) segments.join(a, b, edge.weight);
@@ -147,11 +146,11 @@ std::vector<int64_t> segment_image(SmoothedImage image, const FelzenszwalbOption
   cancel.check();
   for (const auto& edge : edges) {
     const auto a = segments.of(edge.a), b = segments.of(edge.b);
-    if (a != b && std::min(segments.size(a), segments.size(b)) < options.min_size) segments.join(a, b, edge.weight);
+    if (a != b && std::min(segments.size(a), segments.size(b)) < min_size) segments.join(a, b, edge.weight);
   }
-  std::vector<int64_t> labels(image.pixels()), numbers(image.pixels(), -1);
+  std::vector<int64_t> labels(pixels), numbers(pixels, -1);
   int64_t count = 0;
-  for (int64_t pixel = 0; pixel < image.pixels(); ++pixel) {
+  for (int64_t pixel = 0; pixel < pixels; ++pixel) {
     auto& number = numbers[segments.of(static_cast<int32_t>(pixel))];
     if (number < 0) number = count++;
     labels[pixel] = number;
@@ -163,10 +162,18 @@ std::vector<int64_t> segment_image(SmoothedImage image, const FelzenszwalbOption
 
 at::Tensor felzenszwalb(const at::Tensor& images, const FelzenszwalbOptions& options, const CancelFlag& cancel) {
   const auto values = images.detach().to(at::kCPU, at::kDouble);
-  auto result = at::empty({images.size(0), 1, images.size(2), images.size(3)}, at::kLong);
+  const auto scales = static_cast<int64_t>(options.scales.size());
+  auto result = at::empty({images.size(0), scales, images.size(2), images.size(3)}, at::kLong);
+  auto* next = result.mutable_data_ptr<int64_t>();
   for (int64_t n = 0; n < images.size(0); ++n) {
-    const auto labels = segment_image(to_smoothed(values[n]), options, cancel);
-    std::copy(labels.begin(), labels.end(), result[n].mutable_data_ptr<int64_t>());
+    auto image = to_smoothed(values[n]);
+    blur_image(image, options.sigma);
+    cancel.check();
+    const auto edges = pixel_edges(image);
+    for (const auto scale : options.scales) {
+      const auto labels = segment(edges, image.pixels(), scale, options.min_size, cancel);
+      next = std::copy(labels.begin(), labels.end(), next);
+    }
   }
   return result;
 }
