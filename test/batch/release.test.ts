@@ -1,17 +1,21 @@
 // What a result holds is freed when it is disposed, and not when the collector runs.
 import test from 'ava'
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants, PerformanceObserver, type PerformanceEntry } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   explainAll,
+  GradCam,
+  loadImage,
   ScriptModule,
+  Tensor,
   type BatchExplanation,
   type BatchFile,
   type ImageSource,
   type RemoteImage,
 } from '../../lib/index.js'
+import { loadSharp } from '../../lib/images/sharp.js'
 import { jpegOf, sampleModel } from '../support/batch.js'
 import { temporaryFolder } from '../support/package-copy.js'
 
@@ -34,15 +38,15 @@ async function each(
 }
 
 test.serial('files that are being encoded when their result is disposed are whole', async (t) => {
-  const bytes = await jpegOf(1, [640, 480])
-  const sources = Array.from({ length: 6 }, () => bytes)
+  const bytes = await jpegOf(1, [320, 240])
+  const sources = Array.from({ length: 2 }, () => bytes)
   const before = Buffer.from(bytes)
   await each(sources, async (result) => {
     const expected = await Promise.all(files.map((file) => result.encode(file)))
     const begun = files.map((file) => result.encode(file))
     result.dispose()
     // Others take the memory where the image was.
-    const noise = Array.from({ length: 8 }, () => Buffer.alloc(640 * 480 * 3, 255))
+    const noise = Array.from({ length: 8 }, () => Buffer.alloc(320 * 240 * 3, 255))
     const found = await Promise.all(begun)
     t.is(noise.length, 8)
     for (const [i, file] of files.entries()) t.deepEqual(found[i], expected[i], file)
@@ -85,4 +89,57 @@ test.serial('what a source gives may be given again', async (t) => {
   })
   for (const one of found) t.deepEqual(one, found[0] as Buffer)
   t.is(found.length, 4)
+})
+
+test.serial('files of one length, which may be read to one address, are told apart', async (t) => {
+  const folder = temporaryFolder(t)
+  for (const format of ['png', 'tiff', 'webp'] as const) {
+    const sources: string[] = []
+    const expected: Buffer[] = []
+    for (let seed = 0; seed < 24; seed++) {
+      const image = (await loadSharp())(await jpegOf(seed, [160, 120]))
+      const raw = await image.raw().toBuffer()
+      const plain = (await loadSharp())(raw, { raw: { width: 160, height: 120, channels: 3 } })
+      const made =
+        format === 'png'
+          ? plain.png({ compressionLevel: 0 })
+          : format === 'tiff'
+            ? plain.tiff({ compression: 'none' })
+            : plain.webp()
+      const bytes = await made.toBuffer()
+      const file = join(folder, `${seed}.${format}`)
+      // What comes after the end of a WebP is not read.
+      writeFileSync(file, format === 'webp' ? Buffer.concat([bytes, Buffer.alloc(60_000 - bytes.length)]) : bytes)
+      sources.push(file)
+      using lossless = Tensor.from(
+        Float32Array.from(format === 'webp' ? await (await loadSharp())(bytes).raw().toBuffer() : raw),
+        [1, 120, 160, 3],
+      )
+      using planar = lossless.permute([0, 3, 1, 2])
+      using loaded = await loadImage(file)
+      using difference = loaded.mul(255).sub(planar).abs()
+      using most = difference.amax()
+      t.true(most.item() < 1e-3, `${format} ${seed}`)
+      using gradCam = new GradCam(model, ['features'])
+      using input = await loadImage(file, { size: [64, 64], normalize: preprocess })
+      using found = await gradCam.explain(input)
+      expected.push(Buffer.from((found.cam.toTypedArray() as Float32Array).slice().buffer))
+    }
+    t.is(new Set(sources.map((file) => statSync(file).size)).size, 1, format)
+    const maps: Buffer[] = []
+    await each(sources, (result) => {
+      maps.push(Buffer.from((result.map.toTypedArray() as Float32Array).slice().buffer))
+      result.dispose()
+    })
+    for (const [i, map] of maps.entries()) {
+      const [got, own] = [map, expected[i] as Buffer].map(
+        (one) => new Float32Array(one.buffer, one.byteOffset, one.length / 4),
+      ) as [Float32Array, Float32Array]
+      const scale = Math.max(...own)
+      t.true(
+        got.every((value, k) => Math.abs(value - (own[k] as number)) < 1e-4 * scale),
+        `${format} ${i}`,
+      )
+    }
+  }
 })
