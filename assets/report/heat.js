@@ -24,7 +24,9 @@ export function paintCells({ height, width, cells }, toWidth, toHeight, { low, h
     })
   const columns = axis(canvas.width, width)
   const line = new Float32Array(width)
-  const range = high - low || 1
+  // One value everywhere is painted in the first colour, and not as the rounding errors of float32.
+  const varies = high - low > 32 * 2 ** -23 * Math.max(Math.abs(low), Math.abs(high))
+  const range = varies ? high - low : Infinity
   let out = 0
   for (const [above, below, down] of axis(canvas.height, height)) {
     for (let x = 0; x < width; x++) line[x] = cells[above * width + x] * (1 - down) + cells[below * width + x] * down
