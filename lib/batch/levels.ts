@@ -28,7 +28,7 @@ export function toMapLevels(map: MapValues): MapLevels {
   const low = finite.reduce((least, value) => Math.min(least, value), Infinity)
   const high = finite.reduce((greatest, value) => Math.max(greatest, value), -Infinity)
   const range = high - low
-  const varies = range > 0 && !isRounding(range, Math.max(Math.abs(low), Math.abs(high)), 'float32')
+  const varies = !isRounding(range, Math.max(Math.abs(low), Math.abs(high)), 'float32')
   const levels = Uint8Array.from(data, (value) =>
     Number.isFinite(value) && varies ? Math.round((255 * (value - low)) / range) : 0,
   )

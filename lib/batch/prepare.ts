@@ -7,8 +7,8 @@ import { pixelsOfTensor } from '../images/pixels-of-tensor.js'
 import type { ExpectedInput } from '../model/expected-input.js'
 import { decode, type DecodeLimits } from '../images/decode.js'
 import type { Pixels } from '../images/pixels.js'
-import { isFile, readSource, sourceName } from '../images/read-source.js'
-import { releaseBytes } from '../images/release-bytes.js'
+import { readSource, sourceName } from '../images/read-source.js'
+import { releaseFile } from '../images/release-bytes.js'
 import { framingOf, type Framing } from '../preprocess/framing.js'
 import type { Preprocess } from '../preprocess/preprocess.js'
 import { Tensor } from '../tensor/tensor.js'
@@ -57,8 +57,7 @@ export async function prepare(item: Item, options: PrepareOptions): Promise<Prep
     const pages = channels === 2 || channels > 3
     const decoding = { ...options.limits, background: undefined, reserve: options.reserve, pages }
     const image = await decode(bytes, name, decoding, options)
-    // What was read here: the bytes of other sources may be used again.
-    if (isFile(source) && image.data.buffer !== bytes.buffer) releaseBytes(bytes)
+    releaseFile(source, bytes, image)
     const framing = framingOf([image.height, image.width], options.preprocess)
     using planes = await frameChannels({ image, channels, name }, framing, scalesOf(options.preprocess, channels))
     options.signal?.throwIfAborted()

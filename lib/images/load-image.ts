@@ -7,8 +7,8 @@ import { decode, type DecodeLimits } from './decode.js'
 import { frameChannels, scalesOf } from './frame-channels.js'
 import { resamples, type Resample } from './frame-image.js'
 import { checkNormalization, type Normalization } from './normalization.js'
-import { isFile, readSource, sourceName, type ImageSource } from './read-source.js'
-import { releaseBytes, releasePixels } from './release-bytes.js'
+import { readSource, sourceName, type ImageSource } from './read-source.js'
+import { releaseFile, releasePixels } from './release-bytes.js'
 
 export interface LoadImageOptions extends CallOptions {
   /** [height, width] to resize to, whatever the image's proportions. By default it keeps its own size. */
@@ -74,7 +74,7 @@ export async function loadImage(source: ImageSource, options: LoadImageOptions =
   const { mean, std } = normalize || unscaled
   const framing = { resized, offset: [0, 0] as const, size: resized }
   const scales = scalesOf({ mean, std, resample, fill: [0, 0, 0] }, channels)
-  if (isFile(source) && pixels.data.buffer !== bytes.buffer) releaseBytes(bytes)
+  releaseFile(source, bytes, pixels)
   using planes = await frameChannels({ image: pixels, channels, name }, framing, scales)
   releasePixels(pixels)
   signal?.throwIfAborted()

@@ -6,6 +6,8 @@
 #include <limits>
 #include <vector>
 
+#include "core/base/rounding.h"
+
 namespace gradcam {
 
 namespace {
@@ -53,8 +55,8 @@ std::vector<float> values_in_region(const MapView& map, int height, int width, c
     }
   }
   // One value everywhere is drawn as one, and not as the rounding errors of the interpolation.
-  constexpr float kRounding = 32 * std::numeric_limits<float>::epsilon();
-  if (high - low <= kRounding * std::max(std::abs(low), std::abs(high))) low = high;
+  constexpr auto rounding = static_cast<float>(kRoundings) * std::numeric_limits<float>::epsilon();
+  if (high - low <= rounding * std::max(std::abs(low), std::abs(high))) low = high;
   const float range = high - low + 1e-8f;
   for (auto& value : values) value = std::max(value - low, 0.f) / range;
   return values;

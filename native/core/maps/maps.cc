@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/rounding.h"
 #include "core/methods/principal.h"
 
 namespace gradcam {
@@ -58,11 +59,6 @@ Tensor in_slices(Tensor (*reduce)(const Tensor&), const Tensor& contribution) {
   std::vector<Tensor> maps;
   for (const auto& slice : contribution.split(images)) maps.push_back(reduce(slice));
   return at::cat(maps);
-}
-
-std::vector<bool> to_flags(const Tensor& flags) {
-  const bool* data = flags.const_data_ptr<bool>();
-  return std::vector<bool>(data, data + flags.numel());
 }
 
 // Per image, whether its one value is not 0. A map of a single spatial position is one.
@@ -188,8 +184,13 @@ Tensor at_least_float32(const Tensor& tensor) {
   return tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor;
 }
 
+std::vector<bool> to_flags(const Tensor& flags) {
+  const auto near = flags.to(at::kCPU).contiguous();
+  const bool* data = near.const_data_ptr<bool>();
+  return std::vector<bool>(data, data + near.numel());
+}
+
 double rounding_of(at::ScalarType computed) {
-  constexpr double kRoundings = 32;
   return kRoundings *
          (computed == at::kDouble ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon());
 }
@@ -287,8 +288,7 @@ std::vector<MethodMap> finish_maps(const MapPlan& plan, const std::vector<LayerM
       }
     const auto flat = map.reshape({map.size(0), -1});
     // Together, since each of them waits for the device.
-    const auto flags =
-        at::stack({flat.eq(0).all(1), flat.isfinite().all(1).logical_not(), constant}).to(at::kCPU).contiguous();
+    const auto flags = at::stack({flat.eq(0).all(1), flat.isfinite().all(1).logical_not(), constant}).to(at::kCPU);
     finished.push_back({map, each ? layer.contribution : Tensor(), to_flags(flags[0]), to_flags(flags[1]),
                         to_flags(flags[2]), std::move(same_scores)});
   }

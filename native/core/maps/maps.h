@@ -105,6 +105,9 @@ LayerDims layer_dims(const LayerShape& shape);
 // no antialias.
 Tensor upsample_linear(const Tensor& map, at::IntArrayRef size);
 
+// Of a tensor of bool, wherever it is.
+std::vector<bool> to_flags(const Tensor& flags);
+
 // By how much sums of products that are one number differ, relative to the largest: float64's rounding, or float32's.
 double rounding_of(at::ScalarType computed);
 

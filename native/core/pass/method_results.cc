@@ -6,10 +6,7 @@ namespace gradcam {
 
 namespace {
 
-std::vector<bool> per_image(const Tensor& holds) {
-  const auto flags = holds.flatten(1).all(1).to(at::kCPU).contiguous();
-  return std::vector<bool>(flags.const_data_ptr<bool>(), flags.const_data_ptr<bool>() + flags.numel());
-}
+std::vector<bool> per_image(const Tensor& holds) { return to_flags(holds.flatten(1).all(1)); }
 
 constexpr int64_t kFirstChannels = 4;
 
@@ -24,16 +21,14 @@ std::vector<bool> cancelled_over_space(const Tensor& gradient, at::ScalarType co
   // The first channels tell for most layers that it is not so: reading all of an early layer takes as long as its map.
   if (!cancelled_in(parts.narrow(1, 0, std::min(kFirstChannels, parts.size(1)))).any().item<bool>()) return {};
   const auto cancelled = cancelled_in(parts);
-  const auto found = cancelled.logical_and(parts.ne(0).flatten(1).any(1)).to(at::kCPU).contiguous();
-  return std::vector<bool>(found.const_data_ptr<bool>(), found.const_data_ptr<bool>() + found.numel());
+  return to_flags(cancelled.logical_and(parts.ne(0).flatten(1).any(1)));
 }
 
 std::vector<bool> same_scores(const Tensor& changed, const Tensor& scores, at::ScalarType computed) {
   if (!changed.defined() || scores.dim() != 1 || changed.size(0) != scores.size(0)) return {};
   const auto own = scores.to(changed.options()).unsqueeze(1);
   const auto [least, most] = at::aminmax(at::cat({changed, own}, 1), 1);
-  const auto same = same_within_rounding(least, most, computed).to(at::kCPU).contiguous();
-  return std::vector<bool>(same.const_data_ptr<bool>(), same.const_data_ptr<bool>() + same.numel());
+  return to_flags(same_within_rounding(least, most, computed));
 }
 
 void say_why_maps_are_empty(Explained& explained, int64_t images) {

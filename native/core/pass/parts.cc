@@ -1,8 +1,8 @@
 #include "parts.h"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/rerun/repeat.h"
@@ -52,18 +52,20 @@ Tensor joined_of(const std::vector<ExplainedPass>& parts, int64_t rows, Get get)
   return joined(tensors, rows);
 }
 
-std::vector<bool> joined_flags(const std::vector<ExplainedPass>& parts, size_t rows,
-                               const std::function<const std::vector<bool>&(const Explained&)>& get) {
-  std::vector<bool> flags;
-  for (const auto& part : parts)
-    for (const bool flag : get(part.explained)) flags.push_back(flag);
-  flags.resize(std::min(flags.size(), rows));
-  return flags;
+using Flags = std::vector<bool>;
+
+// Of the map of a method, which has flags in every part or in none.
+Flags joined_map_flags(const std::vector<ExplainedPass>& parts, size_t rows, std::pair<size_t, size_t> method_and_map,
+                       Flags MethodMap::* which) {
+  const auto [method, map] = method_and_map;
+  Flags joined;
+  for (const auto& part : parts) {
+    const auto& flags = part.explained.maps.at(method).at(map).*which;
+    joined.insert(joined.end(), flags.begin(), flags.end());
+  }
+  joined.resize(std::min(joined.size(), rows));
+  return joined;
 }
-
-using Flags = std::vector<bool>;
-
-using Flags = std::vector<bool>;
 
 // Of a layer, which has flags only in those parts where one may be true. All parts but the last are of `most` images.
 Flags joined_layer_flags(const std::vector<ExplainedPass>& parts, const std::pair<size_t, size_t>& rows_and_most,
@@ -128,18 +130,9 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images, int64_t mos
       map.map = joined_of(parts, images, [&](const Explained& each) { return each.maps.at(m).at(i).map; });
       map.contribution =
           joined_of(parts, images, [&](const Explained& each) { return each.maps.at(m).at(i).contribution; });
-      map.all_zero = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
-        return each.maps.at(m).at(i).all_zero;
-      });
-      map.non_finite = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
-        return each.maps.at(m).at(i).non_finite;
-      });
-      map.constant = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
-        return each.maps.at(m).at(i).constant;
-      });
-      map.same_scores = joined_flags(parts, rows, [&](const Explained& each) -> const std::vector<bool>& {
-        return each.maps.at(m).at(i).same_scores;
-      });
+      for (const auto which :
+           {&MethodMap::all_zero, &MethodMap::non_finite, &MethodMap::constant, &MethodMap::same_scores})
+        map.*which = joined_map_flags(parts, rows, {m, i}, which);
     }
   return whole;
 }
