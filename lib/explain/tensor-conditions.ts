@@ -44,13 +44,14 @@ export async function conditionsOfTensor(
   const [highest, lowest] = [mostNear.toTypedArray(), leastNear.toTypedArray()] as [Float64Array, Float64Array]
   const { scores, gradient, from, sameScores } = evidence
   return Array.from({ length: images }, (_, i) => {
-    const [tops, bottoms] = [highest, lowest].map((all) => all.subarray(i * channels, (i + 1) * channels)) as [
-      Float64Array,
-      Float64Array,
-    ]
-    const zero = tops.every((value) => value === 0) && bottoms.every((value) => value === 0)
-    const largest = Math.max(...tops.map(Math.abs), ...bottoms.map(Math.abs))
-    const range = Math.max(...tops.map((top, c) => top - (bottoms[c] as number)))
+    let largest = 0
+    let range = 0
+    for (let at = i * channels; at < (i + 1) * channels; at++) {
+      const [top, bottom] = [highest[at] as number, lowest[at] as number]
+      largest = Math.max(largest, Math.abs(top), Math.abs(bottom))
+      range = Math.max(range, top - bottom)
+    }
+    const zero = largest === 0
     return conditionOf({
       zero,
       nonFinite: !Number.isFinite(largest),
