@@ -105,14 +105,18 @@ export interface NativeBinding {
     layer?: string,
   ): 'channels-first' | 'tokens' | 'channels-last'
 
-  /** Planes [3, height, width], float32. The arrays must not be changed until the promise settles; the same holds for `drawMap`. */
+  /**
+   * Planes [channels, height, width], float32: red, green and blue of one page, or the grey of each page. The arrays must not
+   * be changed until the promise settles; the same holds for `drawMap`.
+   */
   frameImage(
-    pixels: Uint8Array,
+    pages: readonly Uint8Array[],
     size: readonly number[],
     framing: NativeFraming,
     kernel: string,
     fill: readonly number[],
     table: Float32Array,
+    grey: boolean,
   ): Promise<TensorHandle>
   /** Fills `result`: with an overlay where `pixels` are given, else with grey of its own depth. */
   drawMap(

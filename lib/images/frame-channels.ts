@@ -1,7 +1,7 @@
 import { GradCamError } from '../base/errors.js'
-import { frameImage, type FrameOptions, type Framing } from './frame-image.js'
+import { frameGrey, frameImage, type FrameOptions, type Framing } from './frame-image.js'
 import type { Pixels } from './pixels.js'
-import { Tensor } from '../tensor/tensor.js'
+import type { Tensor } from '../tensor/tensor.js'
 
 /**
  * Frames an image for a model of any number of channels: red, green and blue for 3; for 1 the grey that Pillow's
@@ -25,35 +25,7 @@ export async function frameChannels(
       `The model takes ${channels} channels, and ${name} is one image of red, green and blue${pages.length > 1 ? ` in ${pages.length} pages` : ''}.`,
       { remedy: `Give a TIFF of ${channels} pages, or an array [${channels}, H, W] that numpy.save wrote (.npy).` },
     )
-  const planes: Tensor[] = []
-  try {
-    for (const [channel, page] of pages.entries()) planes.push(await frameGrey(page, channel, framing, options))
-    return Tensor.cat(planes)
-  } finally {
-    for (const plane of planes) plane.dispose()
-  }
-}
-
-/** One plane, [1, height, width]. */
-async function frameGrey(page: Pixels, channel: number, framing: Framing, options: FrameOptions): Promise<Tensor> {
-  const pick = (of: readonly number[]): number[] => Array.from({ length: 3 }, () => of[channel] as number)
-  const fill = [luma(options.fill), 0, 0] as const
-  const own = { ...options, fill, mean: pick(options.mean), std: pick(options.std) }
-  using planes = await frameImage(toGrey(page), framing, own)
-  // A plane of its own, which does not keep the other two.
-  using first = planes.slice(0, 0, 1)
-  return first.clone()
-}
-
-/** ITU-R 601-2 luma in Pillow's fixed-point numbers. */
-const luma = ([red, green, blue]: ArrayLike<number> & Iterable<number>): number =>
-  (19_595 * red! + 38_470 * green! + 7_471 * blue! + 0x8000) >>> 16
-
-/** Pillow's `convert('L')` in all three channels. */
-function toGrey({ data, height, width }: Pixels): Pixels {
-  const grey = new Uint8Array(data.length)
-  for (let at = 0; at < data.length; at += 3) grey.fill(luma(data.subarray(at, at + 3)), at, at + 3)
-  return { data: grey, height, width }
+  return await frameGrey(pages, framing, options)
 }
 
 /**

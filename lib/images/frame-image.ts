@@ -77,22 +77,39 @@ const tables = new WeakMap<FrameOptions, Float32Array>()
  *
  * @returns float32 planes [3, height, width] of `framing.size`, for the caller to dispose
  */
-export async function frameImage(
-  { data, height, width }: Pixels,
+export async function frameImage(image: Pixels, framing: Framing, options: FrameOptions): Promise<Tensor> {
+  return await frame([image], framing, options, false)
+}
+
+/**
+ * The same for the grey of each page, as Pillow's `convert('L')` makes it before the image is resized.
+ *
+ * @param pages all of one size; `options` has as many means and deviations
+ * @returns float32 planes [pages, height, width] of `framing.size`, for the caller to dispose
+ */
+export async function frameGrey(pages: readonly Pixels[], framing: Framing, options: FrameOptions): Promise<Tensor> {
+  return await frame(pages, framing, options, true)
+}
+
+async function frame(
+  pages: readonly Pixels[],
   framing: Framing,
   options: FrameOptions,
+  grey: boolean,
 ): Promise<Tensor> {
   const { resample, fill } = options
-  return Tensor.own(await native().frameImage(data, [height, width], framing, resample, fill, tableOf(options)))
+  const { height, width } = pages[0]!
+  const data = pages.map((page) => page.data)
+  return Tensor.own(await native().frameImage(data, [height, width], framing, resample, fill, tableOf(options), grey))
 }
 
 /** The value of each byte of each channel, rounded after each step as LibTorch rounds `(byte / 255 - mean) / std`. */
 function tableOf(options: FrameOptions): Float32Array {
   const known = tables.get(options)
   if (known) return known
-  const table = new Float32Array(3 * 256)
-  for (let channel = 0; channel < 3; channel++) {
-    const mean = Math.fround(options.mean[channel] as number)
+  const table = new Float32Array(options.mean.length * 256)
+  for (const [channel, value] of options.mean.entries()) {
+    const mean = Math.fround(value)
     const std = Math.fround(options.std[channel] as number)
     for (let byte = 0; byte < 256; byte++)
       table[channel * 256 + byte] = Math.fround(Math.fround(byte / 255) - mean) / std

@@ -113,14 +113,24 @@ Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
     const auto fill = to_integers(info[4], "fill");
     const std::array<uint8_t, 3> color = {static_cast<uint8_t>(fill.at(0)), static_cast<uint8_t>(fill.at(1)),
                                           static_cast<uint8_t>(fill.at(2))};
-    const PixelsView image{elements<uint8_t>(info[0], 3 * area(size), "The image"), size.first, size.second};
-    const auto* table = elements<float>(info[5], size_t{3} * 256, "The table");
-    return submit_tensor(info, Napi::Number::New(info.Env(), 0),
-                         [=, held = keep_arrays(info, {0, 5})](const CancelFlag&) {
-                           auto planes = at::empty({3, framing.height, framing.width}, at::kFloat);
-                           frame_image(image, framing, *kernel, color, table, planes.mutable_data_ptr<float>());
-                           return planes;
-                         });
+    const auto list = info[0].As<Napi::Array>();
+    std::vector<PixelsView> pages;
+    for (uint32_t i = 0; i < list.Length(); ++i)
+      pages.push_back({elements<uint8_t>(list.Get(i), 3 * area(size), "The image"), size.first, size.second});
+    const bool grey = info[6].ToBoolean();
+    const size_t channels = grey ? pages.size() : 3;
+    const auto* table = elements<float>(info[5], channels * 256, "The table");
+    if (!grey && pages.size() != 1) throw Error("ERR_SHAPE", "An image of colours has one page.");
+    return submit_tensor(
+        info, Napi::Number::New(info.Env(), 0), [=, held = keep_arrays(info, {0, 5})](const CancelFlag&) {
+          auto planes = at::empty({static_cast<int64_t>(channels), framing.height, framing.width}, at::kFloat);
+          auto* plane = planes.mutable_data_ptr<float>();
+          if (!grey) frame_image(pages.front(), framing, *kernel, color, table, plane);
+          for (size_t page = 0; grey && page < channels; ++page)
+            frame_grey(pages[page], framing, *kernel, color, table + 256 * page,
+                       plane + page * area({framing.height, framing.width}));
+          return planes;
+        });
   });
 }
 

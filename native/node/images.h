@@ -6,7 +6,8 @@ namespace gradcam::node {
 // Work on the pixels of images. What gives a promise runs on the environment's executor of images: it must not wait for
 // a model. Its arrays belong to JavaScript, which must not change them until the promise settles.
 
-// frameImage(pixels: Uint8Array, [height, width], framing, kernel, fill, table: Float32Array)
+// frameImage(pages: Uint8Array[], [height, width], framing, kernel, fill, table: Float32Array, grey): the three
+// channels of one page, or each page as a plane of grey
 Napi::Value frame_image_async(const Napi::CallbackInfo& info);
 
 // drawMap(map: Float32Array, [height, width], image: Uint8Array | null, [height, width], framing, colors: Float32Array,

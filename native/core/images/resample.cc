@@ -78,6 +78,13 @@ ResampleAxis make_axis(int from, int to, int first, int count, const Kernel& ker
   return axis;
 }
 
+// Bytes of which `channels` that lie side by side make a pixel.
+struct BytesView {
+  const uint8_t* data;
+  int height, width;
+  size_t channels;
+};
+
 // The passes are simple sums over bytes: registers of twice the width make them twice as fast.
 GRADCAM_CLONES("avx2")
 void along_row(const uint8_t* row, const Taps* taps, size_t pixels, uint8_t* result) {
@@ -93,6 +100,15 @@ void along_row(const uint8_t* row, const Taps* taps, size_t pixels, uint8_t* res
     *result++ = to_byte(red);
     *result++ = to_byte(green);
     *result++ = to_byte(blue);
+  }
+}
+
+GRADCAM_CLONES("avx2")
+void along_grey_row(const uint8_t* row, const Taps* taps, size_t pixels, uint8_t* result) {
+  for (size_t i = 0; i < pixels; ++i) {
+    int32_t grey = kHalf;
+    for (int k = 0; k < taps[i].count; ++k) grey += row[taps[i].start + k] * taps[i].weights[k];
+    result[i] = to_byte(grey);
   }
 }
 
@@ -119,9 +135,9 @@ void across_rows(const uint8_t* rows, size_t length, const Taps& taps, uint8_t* 
 }
 
 // `count` rows from `first` on of the image resized along its columns alone.
-std::vector<uint8_t> lower(const PixelsView& image, int resized_height, int first, int count, const Kernel& kernel) {
+std::vector<uint8_t> lower(const BytesView& image, int resized_height, int first, int count, const Kernel& kernel) {
   const auto rows = make_axis(image.height, resized_height, first, count, kernel);
-  const auto stride = 3 * static_cast<size_t>(image.width);
+  const auto stride = image.channels * static_cast<size_t>(image.width);
   std::vector<uint8_t> result(stride * static_cast<size_t>(count));
   for (size_t y = 0; y < static_cast<size_t>(count); ++y) {
     const auto& taps = rows.taps[y];
@@ -130,21 +146,15 @@ std::vector<uint8_t> lower(const PixelsView& image, int resized_height, int firs
   return result;
 }
 
-}  // namespace
-
-const Kernel* find_kernel(const std::string& name) {
-  for (const auto& kernel : kKernels)
-    if (name == kernel.name) return &kernel;
-  return nullptr;
-}
-
-void frame_image(const PixelsView& image, const Framing& framing, const Kernel& kernel,
-                 const std::array<uint8_t, 3>& fill, const float* table, float* planes) {
+// As frame_image and frame_grey; `fill` has a byte and `table` 256 values for each channel.
+void frame_bytes(const BytesView& image, const Framing& framing, const Kernel& kernel, const uint8_t* fill,
+                 const float* table, float* planes) {
   // The part of the window that lies in the resized image. Nothing outside it is computed.
   const int top = std::max(0, framing.top), bottom = std::min(framing.resized_height, framing.top + framing.height);
   const int left = std::max(0, framing.left), right = std::min(framing.resized_width, framing.left + framing.width);
   const auto size = static_cast<size_t>(framing.height) * static_cast<size_t>(framing.width);
-  for (size_t channel = 0; channel < 3; ++channel)
+  const size_t channels = image.channels;
+  for (size_t channel = 0; channel < channels; ++channel)
     std::fill_n(planes + channel * size, size, table[256 * channel + fill[channel]]);
   if (top >= bottom || left >= right) return;
 
@@ -154,7 +164,7 @@ void frame_image(const PixelsView& image, const Framing& framing, const Kernel& 
     const auto low = lower(image, framing.resized_height, top, bottom - top, kernel);
     const Framing rest{bottom - top, framing.resized_width, framing.top - top,
                        framing.left, framing.height,        framing.width};
-    return frame_image({low.data(), bottom - top, image.width}, rest, kernel, fill, table, planes);
+    return frame_bytes({low.data(), bottom - top, image.width, channels}, rest, kernel, fill, table, planes);
   }
 
   const auto rows = make_axis(image.height, framing.resized_height, top, bottom - top, kernel);
@@ -163,14 +173,16 @@ void frame_image(const PixelsView& image, const Framing& framing, const Kernel& 
   const int first = same_height ? top : rows.taps.front().start;
   const int end = same_height ? bottom : rows.taps.back().start + rows.taps.back().count;
 
-  const auto length = 3 * static_cast<size_t>(right - left);
-  const auto stride = 3 * static_cast<size_t>(image.width);
+  const auto length = channels * static_cast<size_t>(right - left);
+  const auto stride = channels * static_cast<size_t>(image.width);
   std::vector<uint8_t> narrow(length * static_cast<size_t>(end - first));
   for (int y = first; y < end; ++y) {
     const uint8_t* row = image.data + stride * static_cast<size_t>(y);
     uint8_t* result = narrow.data() + length * static_cast<size_t>(y - first);
     if (same_width)
-      std::memcpy(result, row + 3 * static_cast<size_t>(left), length);
+      std::memcpy(result, row + channels * static_cast<size_t>(left), length);
+    else if (channels == 1)
+      along_grey_row(row, columns.taps.data(), columns.taps.size(), result);
     else
       along_row(row, columns.taps.data(), columns.taps.size(), result);
   }
@@ -185,12 +197,38 @@ void frame_image(const PixelsView& image, const Framing& framing, const Kernel& 
     }
     const auto at = static_cast<size_t>(y - framing.top) * static_cast<size_t>(framing.width) +
                     static_cast<size_t>(left - framing.left);
-    for (size_t channel = 0; channel < 3; ++channel) {
+    for (size_t channel = 0; channel < channels; ++channel) {
       float* plane = planes + channel * size + at;
       const float* values = table + 256 * channel;
-      for (size_t x = 0; x < static_cast<size_t>(right - left); ++x) plane[x] = values[source[3 * x + channel]];
+      for (size_t x = 0; x < static_cast<size_t>(right - left); ++x) plane[x] = values[source[channels * x + channel]];
     }
   }
+}
+
+// ITU-R 601-2 luma in Pillow's fixed-point numbers.
+uint8_t luma(const uint8_t* pixel) {
+  return static_cast<uint8_t>((19595U * pixel[0] + 38470U * pixel[1] + 7471U * pixel[2] + 0x8000U) >> 16U);
+}
+
+}  // namespace
+
+const Kernel* find_kernel(const std::string& name) {
+  for (const auto& kernel : kKernels)
+    if (name == kernel.name) return &kernel;
+  return nullptr;
+}
+
+void frame_image(const PixelsView& image, const Framing& framing, const Kernel& kernel,
+                 const std::array<uint8_t, 3>& fill, const float* table, float* planes) {
+  frame_bytes({image.data, image.height, image.width, 3}, framing, kernel, fill.data(), table, planes);
+}
+
+void frame_grey(const PixelsView& image, const Framing& framing, const Kernel& kernel,
+                const std::array<uint8_t, 3>& fill, const float* table, float* plane) {
+  std::vector<uint8_t> grey(static_cast<size_t>(image.height) * static_cast<size_t>(image.width));
+  for (size_t i = 0; i < grey.size(); ++i) grey[i] = luma(image.data + 3 * i);
+  const uint8_t around = luma(fill.data());
+  frame_bytes({grey.data(), image.height, image.width, 1}, framing, kernel, &around, table, plane);
 }
 
 }  // namespace gradcam

@@ -34,4 +34,9 @@ const Kernel* find_kernel(const std::string& name);
 void frame_image(const PixelsView& image, const Framing& framing, const Kernel& kernel,
                  const std::array<uint8_t, 3>& fill, const float* table, float* planes);
 
+// The same for one plane [height, width] of grey: that of Pillow's convert('L'), before the image is resized. `table`
+// has the value of each of the 256 bytes.
+void frame_grey(const PixelsView& image, const Framing& framing, const Kernel& kernel,
+                const std::array<uint8_t, 3>& fill, const float* table, float* plane);
+
 }  // namespace gradcam
