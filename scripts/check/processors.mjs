@@ -1,12 +1,13 @@
 // Runs the numeric tests as other processors would: npm run test:processors [-- --quick] [--record FILE]
 //
 // All of them take hours. With --record each combination is written to FILE (a line of JSON) as soon as it has ended, and
-// the next run of the same commit goes on with those that are left; the table then shows all of them.
+// the next run of the same sources goes on with those that are left; the table then shows all of them.
 //
 // LibTorch picks its kernels by what the processor can do, and two variables make it believe that it can do less. Sums are
 // then added in another order and round differently, which no tolerance of a test may depend on. The references in Python are
 // those of this machine's own kernels (see test/support/python.ts), so that most combinations hold one processor to another's.
 import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -77,16 +78,21 @@ function numericTests(/** @type {boolean} */ quick) {
     .sort()
 }
 
-/** The commit of the checkout, with a mark if a file of it was changed: what a recorded result is a result of. */
+/** What the tests run: a recorded result is a result of this, whatever else was committed since. */
+const tested = ['lib', 'native', 'test', 'scripts/models', 'CMakeLists.txt', 'package-lock.json', 'ava.config.js']
+
+/** A text that changes when one of these does, with a mark if one was changed without a commit. */
 function version() {
   const git = (/** @type {string[]} */ ...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim()
-  return `${git('rev-parse', 'HEAD')}${git('status', '--porcelain', '--untracked-files=no') === '' ? '' : ' changed'}`
+  const trees = git('rev-parse', ...tested.map((path) => `HEAD:${path}`))
+  const changed = git('status', '--porcelain', '--', ...tested) !== ''
+  return `${createHash('sha256').update(trees).digest('hex').slice(0, 16)}${changed ? ' changed' : ''}`
 }
 
 /** @typedef {{ onednn: string, aten: string, threads: string, passed: number, failing: string[], seconds: number, code: number }} Result */
 
 /**
- * What earlier runs of the same version with the same tests wrote to the file.
+ * What earlier runs of the same sources with the same tests wrote to the file.
  *
  * @param {string} path
  * @param {string} subject
@@ -118,7 +124,13 @@ async function test(files, { onednn, aten, threads }) {
   }
   const begin = performance.now()
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
-  const child = spawn(process.execPath, [ava, ...files], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  // Threads that wait for each other's processor spin: with more threads than processors the tests took twice as long.
+  const atOnce = String(Math.max(1, Math.floor(availableParallelism() / Number(threads))))
+  const child = spawn(process.execPath, [ava, '--concurrency', atOnce, ...files], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8')
