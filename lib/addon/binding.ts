@@ -93,6 +93,17 @@ export interface NativeBinding {
   randomizedModel(model: ModelHandle, paths: readonly string[], seed: number, ticket: number): Promise<ModelHandle>
   /** See native/core/base/quadrature.h. */
   gaussLegendre(count: number): { readonly points: readonly number[]; readonly weights: readonly number[] }
+  /** [at, attribution] after a step: see native/core/attribution/guided_path.h. */
+  guidedStep(
+    paths: readonly [at: TensorHandle, attribution: TensorHandle],
+    gradient: TensorHandle,
+    input: TensorHandle,
+    baseline: TensorHandle,
+    share: number,
+    fraction: number,
+    maxDistance: number,
+    ticket: number,
+  ): Promise<[at: TensorHandle, attribution: TensorHandle]>
   /** See native/core/metrics/impute.h. */
   impute(images: TensorHandle, keep: TensorHandle, ticket: number): Promise<TensorHandle>
   /** The names that a plan's methods may have. */

@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "attribution.h"
 #include "convert.h"
 #include "core/base/cuda_libraries.h"
 #include "core/base/error.h"
@@ -236,6 +237,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"paintConcepts", paint_concepts_async},
       {"randomizedModel", randomized_model_async},
       {"impute", impute_async},
+      {"guidedStep", guided_step_async},
       {"randomUniform", random_uniform},
       {"runs", runs_of_call},
       {"gaussLegendre", quadrature_points},

@@ -30,7 +30,7 @@ export const floors = {
   'native/core': [
     ['base'],
     ['memory', 'kernels', 'graphs'],
-    ['autograd', 'methods', 'targets', 'rescale', 'metrics', 'images'],
+    ['autograd', 'methods', 'targets', 'rescale', 'attribution', 'metrics', 'images'],
     ['hooks', 'relevance'],
     ['split', 'maps'],
     ['model', 'rerun'],
