@@ -44,6 +44,11 @@ const importsOf = (/** @type {string} */ name) => new RegExp(`from '[./\\w-]*/${
 const statesTolerance = /\d(\.\d+)?e-\d/
 /** What these compare does not come from the processor's kernels: texts, times, another device, or the helpers themselves. */
 const leftOut = ['bench', 'cuda', 'event-loop', 'examples', 'method-docs', 'test-support']
+/**
+ * Rooms whose tests hold what a command or a server says to what the library says on the same processor. They run with the few
+ * combinations, which have every value of every switch.
+ */
+const callers = ['base', 'cli', 'examples', 'jobs', 'queue', 'report', 'server']
 /** What a quick run is about: the comparisons with other programs. */
 const peers = ['densenet', 'peer-maps', 'reference', 'small-net-cases']
 
@@ -148,6 +153,11 @@ async function test(files, { onednn, aten, threads }) {
   return { onednn, aten, threads, passed, failing, seconds, code, said }
 }
 
+const isOf = (
+  /** @type {readonly { onednn: string, aten: string, threads: string }[]} */ list,
+  /** @type {Pick<Result, 'onednn' | 'aten' | 'threads'>} */ one,
+) => list.some(({ onednn, aten, threads }) => onednn === one.onednn && aten === one.aten && threads === one.threads)
+
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, record: { type: 'string' } } })
 const { quick, record } = values
 if (process.platform !== 'linux' || process.arch !== 'x64')
@@ -167,20 +177,22 @@ const runnable = {
 const chosen = (quick ? fewCombinations : combinations).filter(({ aten }) => hasKey(runnable, aten) && runnable[aten])
 for (const [aten, can] of Object.entries(runnable))
   if (!can) console.error(`left out: ATen with ${aten}, which this processor has not`)
-console.error(`${files.length} files, ${chosen.length} combinations, ${availableParallelism()} processors`)
+const ofLibrary = files.filter((file) => !callers.some((room) => file.startsWith(join('dist', 'test', room, '/'))))
+for (const room of callers)
+  if (!existsSync(join(root, 'test', room))) fail(`test/${room} does not exist: was it renamed?`)
+console.error(
+  `${files.length} files, ${ofLibrary.length} of them of the library, ${chosen.length} combinations, ${availableParallelism()} processors`,
+)
 const subject = `${version()}, ${files.length} files`
 const before = record === undefined ? [] : recorded(record, subject)
 const results = []
 for (const combination of chosen) {
-  const earlier = before.find(
-    ({ onednn, aten, threads }) =>
-      onednn === combination.onednn && aten === combination.aten && threads === combination.threads,
-  )
+  const earlier = before.find((result) => isOf([combination], result))
   if (earlier) {
     results.push(earlier)
     continue
   }
-  const { said, ...result } = await test(files, combination)
+  const { said, ...result } = await test(isOf(fewCombinations, combination) ? files : ofLibrary, combination)
   results.push(result)
   if (record !== undefined) appendFileSync(record, `${JSON.stringify({ subject, result })}\n`)
   const { onednn, aten, threads, passed, failing, seconds, code } = result
