@@ -1,11 +1,16 @@
 // Grad-CAM of a vision transformer. Its layers return tokens; suggestLayers finds a layer and says how its tokens become a grid.
-//   node dist/examples/vision-transformer.js IMAGE MODEL.pt [HEIGHTxWIDTH OUT]
+//   node dist/examples/vision-transformer.js [IMAGE MODEL.pt HEIGHTxWIDTH OUT]
+// Without arguments it explains the sample image by the sample transformer.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Cam, ScriptModule, imagenet, loadImage, overlay, saveImage, suggestLayers } from 'libtorch-gradcam'
 
-const [image, file, sizes = '224x224', out = 'out/vision-transformer'] = process.argv.slice(2)
-if (!image || !file) throw new Error('Usage: vision-transformer.js IMAGE MODEL.pt [HEIGHTxWIDTH OUT]')
+const [
+  image = 'samples/cat_dog.png',
+  file = 'samples/animals-vit.pt',
+  sizes = '224x224',
+  out = 'out/vision-transformer',
+] = process.argv.slice(2)
 const [height = 0, width = 0] = sizes.split('x').map(Number)
 
 using model = await ScriptModule.load(file)

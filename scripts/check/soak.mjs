@@ -22,19 +22,25 @@ import {
   Tensor,
 } from 'libtorch-gradcam'
 import sharp from 'sharp'
+import { settingsOf } from '#internal'
 import { itemAt, keysOf } from '../support/access.mjs'
 
 const points = 12
 /** What the process may have more in the last third than in the third before, beside a hundredth of it: noise of the heap. */
 const slackMB = 8
 
-const file = fileURLToPath(new URL('../../samples/animals-densenet.pt', import.meta.url))
+const samples = new URL('../../samples/', import.meta.url)
+const file = fileURLToPath(new URL('animals-densenet.pt', samples))
 /** @typedef {import('libtorch-gradcam').MethodName} MethodName */
 const names = keysOf(methods)
+const hasAttention = (/** @type {MethodName} */ name) => methods[name].by === 'AttentionMap'
+/** As few runs as a method can do with: many explanations are what may leave something, not long ones. */
 const settings = /** @type {const} */ ({
   seed: 0,
   steps: 3,
   masks: 6,
+  samples: 12,
+  segments: 6,
   chunkSize: 8,
   window: [16, 16],
   stride: [16, 16],
@@ -86,14 +92,7 @@ async function explainWith(explainers, input, target) {
 }
 
 const make = (/** @type {ScriptModule} */ model, /** @type {MethodName} */ name) =>
-  makeMapExplainers(model, [name], methods[name].layered ? ['features'] : [], settingsOf(name))
-
-/** @type {Partial<Record<MethodName, (keyof typeof settings)[]>>} */
-const taken = { rise: ['masks', 'seed'], occlusion: ['window', 'stride'], 'integrated-gradients': ['steps'] }
-
-/** Those that a method does not take are refused. */
-const settingsOf = (/** @type {MethodName} */ name) =>
-  Object.fromEntries((taken[name] ?? []).map((key) => [key, settings[key]]))
+  makeMapExplainers(model, [name], methods[name].layered ? ['features'] : [], settingsOf(settings, [name]))
 
 const workerSource = `
   const { workerData, parentPort } = require('node:worker_threads')
@@ -157,7 +156,9 @@ const count = read()
 const began = performance.now()
 const seconds = () => Math.round((performance.now() - began) / 1000)
 const model = await ScriptModule.load(file)
-const kept = new Map(names.map((name) => [name, make(model, name)]))
+const transformer = await ScriptModule.load(fileURLToPath(new URL('animals-vit.pt', samples)))
+const modelOf = (/** @type {MethodName} */ name) => (hasAttention(name) ? transformer : model)
+const kept = new Map(names.map((name) => [name, make(modelOf(name), name)]))
 const jpeg = await sharp({ create: { width: 96, height: 72, channels: 3, background: '#4080c0' } })
   .jpeg()
   .toBuffer()
@@ -192,7 +193,7 @@ for (let i = 0; i < count; i++) {
   const input = Tensor.rand([batch, 3, size, size])
   try {
     const isKept = round % 2 === 0
-    const explainers = isKept ? (kept.get(name) ?? []) : make(model, name)
+    const explainers = isKept ? (kept.get(name) ?? []) : make(modelOf(name), name)
     try {
       await explainWith(explainers, input, i % 8)
     } finally {
@@ -212,7 +213,7 @@ for (let i = 0; i < count; i++) {
 await note(count)
 
 for (const explainers of kept.values()) for (const explainer of explainers) explainer[Symbol.dispose]()
-model.dispose()
+for (const one of [model, transformer]) one.dispose()
 const left = await measure(null)
 console.log(`released: ${Math.round(left.residentMB)} MB, ${left.tensors} tensors, ${left.files} files`)
 

@@ -50,9 +50,11 @@ const factsOf = (/** @type {string} */ name) => (hasKey(methods, name) ? methods
 const isFine = (/** @type {string} */ name) =>
   ['neuron-attribution', 'smoothgrad'].includes(name) ||
   (name !== 'xrai' && ['InputAttribution', 'GuidedGradCam'].includes(factsOf(name)?.by ?? ''))
-/** Whether the sample model and the sample image can show it: the model has no attention, and there is one image. */
-export const isDrawn = (/** @type {string} */ name) =>
-  name !== 'feature-permutation' && factsOf(name)?.by !== 'AttentionMap'
+/** Whether the sample models and the sample image can show it: there is one image. */
+export const isDrawn = (/** @type {string} */ name) => name !== 'feature-permutation'
+/** The sample model that shows a method: only a transformer has attention. */
+const modelOf = (/** @type {string} */ name) =>
+  factsOf(name)?.by === 'AttentionMap' ? 'animals-vit.pt' : 'animals-densenet.pt'
 const isSigned = (/** @type {string} */ name) => factsOf(name)?.signed ?? false
 
 const signs = (/** @type {string} */ name) =>
@@ -63,9 +65,9 @@ const signs = (/** @type {string} */ name) =>
 /** What an image shows, in words. */
 export function captionOf(/** @type {string} */ name) {
   if (name === 'feature-permutation') return 'No image: it compares several images, and there is one sample.'
-  if (!isDrawn(name)) return 'No image: the sample model, a convolutional network, has no attention.'
+  const model = factsOf(name)?.by === 'AttentionMap' ? ` The model is \`samples/${modelOf(name)}\`.` : ''
   const settings = Object.entries(fewer[name] ?? {}).map(([key, value]) => ` With \`${key}: ${value}\`.`)
-  return plainCaption(name) + settings.join('')
+  return plainCaption(name) + model + settings.join('')
 }
 
 function plainCaption(/** @type {string} */ name) {
@@ -100,7 +102,9 @@ export async function drawImages(folder, { again }) {
   const file = join(root, 'samples', 'cat_dog.png')
   const labels = (await readFile(join(root, 'samples', 'labels.txt'), 'utf8')).trim().split('\n')
   const targets = ['cat', 'dog'].map((label) => labels.indexOf(label))
-  const model = await ScriptModule.load(join(root, 'samples', 'animals-densenet.pt'))
+  const load = (/** @type {string} */ model) => ScriptModule.load(join(root, 'samples', model))
+  const model = await load('animals-densenet.pt')
+  const transformer = await load('animals-vit.pt')
   const input = await loadImage(file, { size: [side, side], normalize: imagenet })
   const image = await loadImage(file, { size: [side, side] })
   if (requested('image'))
@@ -118,7 +122,8 @@ export async function drawImages(folder, { again }) {
   }
   for (const name of keysOf(methods)) {
     if (!requested(name)) continue
-    const explainer = itemAt(makeMapExplainers(model, [name], methods[name].layered ? [layer] : [], fewer[name]), 0)
+    const explained = modelOf(name) === 'animals-vit.pt' ? transformer : model
+    const explainer = itemAt(makeMapExplainers(explained, [name], methods[name].layered ? [layer] : [], fewer[name]), 0)
     await drawAll(name, async (target) => itemAt((await explainer.explain(input, { target })).maps, 0).map)
     explainer[Symbol.dispose]()
   }

@@ -50,7 +50,8 @@ export function indexPage() {
 Written by \`node scripts/docs/write-method-docs.mjs\` from the tables of the package; \`--images\` draws all images again.
 
 Every method, with what it makes of the sample image for "cat" and for "dog": click for its page. The model is
-\`samples/animals-densenet.pt\`, the layer \`features\`; it has no attention. Which are any good? [Metrics](../metrics.md) measures all of them.
+\`samples/animals-densenet.pt\`, the layer \`features\`; for the maps of attention it is \`samples/animals-vit.pt\`. Which are any good?
+[Metrics](../metrics.md) measures them.
 
 <img src="images/image.webp" width="90" alt="The sample image">
 

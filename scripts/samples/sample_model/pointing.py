@@ -1,12 +1,16 @@
 """How well a model knows the held-out scenes, and whether its Grad-CAM points at the right animal."""
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Callable, Dict, NamedTuple, Tuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .scenes import Scenes, normalise
+
+
+# model, images [N, 3, H, W], target [N] -> logits [N, C], maps [N, 1, H, W]
+Maps = Callable[[nn.Module, Tensor, Tensor], Tuple[Tensor, Tensor]]
 
 
 def grad_cam(model: nn.Module, images: Tensor, target: Tensor) -> Tuple[Tensor, Tensor]:
@@ -35,7 +39,7 @@ class Report(NamedTuple):
     empty: int  # maps that are zero everywhere
 
 
-def evaluate(model: nn.Module, scenes: Scenes, batch: int = 40) -> Report:
+def evaluate(model: nn.Module, maps_of: Maps, scenes: Scenes, batch: int = 40) -> Report:
     model.eval()
     all_logits = []
     hits: Dict[str, list] = {label: [] for label in scenes.labels}
@@ -45,7 +49,7 @@ def evaluate(model: nn.Module, scenes: Scenes, batch: int = 40) -> Report:
         images = normalise(scenes.batch(which))
         for turn in range(2):
             boxes = [scenes.boxes[i][turn] for i in which.tolist()]
-            logits, maps = grad_cam(model, images, torch.tensor([box["class"] for box in boxes]))
+            logits, maps = maps_of(model, images, torch.tensor([box["class"] for box in boxes]))
             for box, image in zip(boxes, maps[:, 0]):
                 peak = int(image.argmax())
                 column, row = peak % image.shape[1] + 0.5, peak // image.shape[1] + 0.5
