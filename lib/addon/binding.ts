@@ -13,6 +13,29 @@ export interface NativeFraming {
   size: readonly number[]
 }
 
+/** See PackedRows in native/core/images/unpack.h. */
+export interface NativePackedRows {
+  start: number
+  stride: number
+  bottomUp: boolean
+  height: number
+  width: number
+}
+
+/** How pixels are stored: see native/core/images/unpack.h. */
+export type NativePackedForm =
+  | {
+      kind: 'samples'
+      bits: number
+      bigEndian: boolean
+      perPixel: number
+      of: readonly number[]
+      tables: Uint8Array
+    }
+  | { kind: 'fields'; bytes: number; masks: readonly number[] }
+  | { kind: 'inks'; perPixel: number }
+  | { kind: 'text'; channels: number; most: number }
+
 /** See SeenPart in native/core/images/render_map.h: the region is [top, left, bottom, right] of the image. */
 export interface NativeSeenPart extends NativeFraming {
   region: readonly number[]
@@ -129,6 +152,13 @@ export interface NativeBinding {
     table: Float32Array,
     grey: boolean,
   ): Promise<TensorHandle>
+  /** Fills `result` with red, green and blue of each pixel, and says what is wrong with the bytes, if anything. */
+  unpackPixels(
+    bytes: Uint8Array,
+    rows: NativePackedRows,
+    form: NativePackedForm,
+    result: Uint8Array,
+  ): Promise<string | null>
   /** Fills `result`: with an overlay where `pixels` are given, else with grey of its own depth. */
   drawMap(
     map: Float32Array,

@@ -1,11 +1,13 @@
+import type { NativePackedForm, NativePackedRows } from '../addon/binding.js'
 import type { Pixels } from './pixels.js'
+import { grey, sameTables, unpack } from './unpack.js'
 
 /** The size of a BMP or PNM image, and how its pixels are read. */
 export interface Bitmap {
   readonly height: number
   readonly width: number
   /** @throws Error where pixels are missing, or in a form that is not supported */
-  readonly read: () => Pixels
+  readonly read: () => Promise<Pixels>
 }
 
 /**
@@ -24,6 +26,16 @@ const isOneOf = (characters: string, byte: number | undefined): boolean =>
   byte !== undefined && characters.includes(String.fromCharCode(byte))
 
 // BMP ----------------------------------------------------------------------------------------------------------------
+
+/** Blue, green and red. */
+const colours: NativePackedForm = {
+  kind: 'samples',
+  bits: 8,
+  bigEndian: false,
+  perPixel: 3,
+  of: [2, 1, 0],
+  tables: sameTables(8, (value) => value),
+}
 
 const uncompressed = 0
 const bitFields = [3, 6]
@@ -46,49 +58,41 @@ function findBmp(bytes: Uint8Array): Bitmap {
   if (!supported) throw new Error(`BMP with compression ${compression} and ${bits} bits a pixel is not supported`)
   return { height, width, read }
 
-  function read(): Pixels {
+  async function read(): Promise<Pixels> {
     const start = view.getUint32(10, true)
     const stride = Math.ceil((width * bits) / 32) * 4
     if (start + stride * height > bytes.length) throw new Error('pixels are missing')
-    const data = new Uint8Array(height * width * 3)
-    const pixel = bits <= 8 ? paletted() : bits === 24 ? bgr24 : masked()
-    for (let row = 0; row < height; row++) {
-      // From the bottom up, unless the height is negative.
-      const from = start + stride * (signedHeight > 0 ? height - 1 - row : row)
-      for (let column = 0; column < width; column++) pixel(from, column, data, (row * width + column) * 3)
-    }
-    return { data, height, width }
+    // From the bottom up, unless the height is negative.
+    const rows = { start, stride, bottomUp: signedHeight > 0, height, width }
+    return await unpack(bytes, rows, bits <= 8 ? paletted(rows) : bits === 24 ? colours : fields())
   }
 
-  function bgr24(from: number, column: number, data: Uint8Array, to: number): void {
-    const at = from + column * 3
-    for (let channel = 0; channel < 3; channel++) data[to + channel] = bytes[at + 2 - channel] as number
-  }
-
-  function paletted(): typeof bgr24 {
+  function paletted({ start, stride }: NativePackedRows): NativePackedForm {
     const entry = isCore ? 3 : 4
     const palette = 14 + headerSize
-    return (from, column, data, to) => {
-      const bit = column * bits
-      const index = ((bytes[from + (bit >> 3)] as number) >> (8 - bits - (bit & 7))) & ((1 << bits) - 1)
-      const at = palette + index * entry
-      if (at + 2 >= bytes.length) throw new Error('its palette is cut short')
-      for (let channel = 0; channel < 3; channel++) data[to + channel] = bytes[at + 2 - channel] as number
-    }
+    const values = 2 ** bits
+    const inFile = Math.floor((bytes.length - palette) / entry)
+    // Then it is a small file.
+    if (inFile < values && someIndex(start, stride, (index) => index >= inFile))
+      throw new Error('its palette is cut short')
+    const tables = new Uint8Array(3 * values)
+    for (let index = 0; index < Math.min(values, inFile); index++)
+      for (let channel = 0; channel < 3; channel++)
+        tables[channel * values + index] = bytes[palette + index * entry + 2 - channel] as number
+    return { kind: 'samples', bits, bigEndian: false, perPixel: 1, of: grey, tables }
   }
 
-  function masked(): typeof bgr24 {
-    const masks = fieldMasks().map((mask) => {
-      const shift = mask === 0 ? 0 : 31 - Math.clz32(mask & -mask)
-      return { mask, shift, most: mask >>> shift }
-    })
-    return (from, column, data, to) => {
-      const at = from + column * (bits / 8)
-      const value = bits === 16 ? view.getUint16(at, true) : view.getUint32(at, true)
-      masks.forEach(({ mask, shift, most }, channel) => {
-        data[to + channel] = most === 0 ? 0 : Math.floor((((value & mask) >>> shift) * 255) / most)
-      })
-    }
+  function someIndex(start: number, stride: number, is: (index: number) => boolean): boolean {
+    for (let row = 0; row < height; row++)
+      for (let bit = 0; bit < width * bits; bit += bits) {
+        const byte = bytes[start + stride * row + (bit >> 3)] as number
+        if (is((byte >> (8 - bits - (bit & 7))) & ((1 << bits) - 1))) return true
+      }
+    return false
+  }
+
+  function fields(): NativePackedForm {
+    return { kind: 'fields', bytes: bits / 8, masks: fieldMasks() }
   }
 
   function fieldMasks(): number[] {
@@ -127,36 +131,29 @@ function findPnm(bytes: Uint8Array): Bitmap {
     return Number(Buffer.from(bytes.subarray(from, at)).toString('latin1'))
   }
 
-  /** A bit without white space around it. */
-  function bit(): number {
-    while (at < bytes.length && !isOneOf('01', bytes[at])) at++
-    if (at >= bytes.length) throw new Error('pixels are missing')
-    return (bytes[at++] as number) - 0x30
-  }
-
-  function samples(): (index: number, row: number, column: number) => number {
-    if (isText) return isBits ? bit : number
-    const wide = most > 255 ? 2 : 1
-    const stride = isBits ? Math.ceil(width / 8) : width * channels * wide
+  async function read(): Promise<Pixels> {
+    if (isText)
+      return await unpack(
+        bytes,
+        { start: at, stride: 0, bottomUp: false, height, width },
+        { kind: 'text', channels, most: isBits ? 0 : most },
+      )
+    const sampleBits = isBits ? 1 : most > 255 ? 16 : 8
+    const stride = isBits ? Math.ceil(width / 8) : (width * channels * sampleBits) / 8
     if (start + stride * height > bytes.length) throw new Error('pixels are missing')
-    if (isBits)
-      return (_, row, column) => ((bytes[start + row * stride + (column >> 3)] as number) >> (7 - (column & 7))) & 1
-    if (wide === 1) return (index) => bytes[start + index] as number
-    return (index) => (bytes[start + index * 2] as number) * 256 + (bytes[start + index * 2 + 1] as number)
-  }
-
-  function read(): Pixels {
-    const data = new Uint8Array(height * width * 3)
-    const sample = samples()
-    for (let pixel = 0; pixel < height * width; pixel++)
-      for (let channel = 0; channel < channels; channel++) {
-        const value = sample(pixel * channels + channel, Math.floor(pixel / width), pixel % width)
+    return await unpack(
+      bytes,
+      { start, stride, bottomUp: false, height, width },
+      {
+        kind: 'samples',
+        bits: sampleBits,
+        bigEndian: true,
+        perPixel: channels,
+        of: channels === 3 ? [0, 1, 2] : grey,
         // In a bitmap 1 is black.
-        const level = isBits ? (1 - value) * 255 : most === 255 ? value : toLevel(value)
-        if (channels === 3) data[pixel * 3 + channel] = level
-        else data.fill(level, pixel * 3, pixel * 3 + 3)
-      }
-    return { data, height, width }
+        tables: sameTables(sampleBits, (value) => (isBits ? (1 - value) * 255 : toLevel(value))),
+      },
+    )
   }
 
   /** As Pillow: grey of 16 bits is clipped at 255, anything else is scaled. */

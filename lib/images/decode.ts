@@ -54,7 +54,7 @@ export async function decode(
     if (bitmap) {
       refuseLarge(name, bitmap, maxPixels)
       await reserve?.(bitmap.width * bitmap.height * 3)
-      return bitmap.read()
+      return await cancellable(signal, () => bitmap.read())
     }
     const sharp = await loadSharp()
     // The header alone, so that an image too large is refused with its size before memory is taken for it.

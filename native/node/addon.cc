@@ -228,6 +228,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"operatorAsync", call_operator_async},
       {"memory", memory},
       {"frameImage", frame_image_async},
+      {"unpackPixels", unpack_pixels_async},
       {"drawMap", draw_map_async},
       {"overlay", overlay_images},
       {"colorize", colorize_values},

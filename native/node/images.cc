@@ -14,6 +14,7 @@
 #include "core/images/render_map.h"
 #include "core/images/resample.h"
 #include "core/images/superpixels.h"
+#include "core/images/unpack.h"
 #include "handles.h"
 
 namespace gradcam::node {
@@ -130,6 +131,60 @@ Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
             frame_grey(pages[page], framing, *kernel, color, table + 256 * page,
                        plane + page * area({framing.height, framing.width}));
           return planes;
+        });
+  });
+}
+
+Napi::Value unpack_pixels_async(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto given = info[0].As<Napi::Uint8Array>();
+    // A copy: the bytes are the caller's, who may hand them to another thread meanwhile.
+    auto bytes = std::make_shared<const std::vector<uint8_t>>(given.Data(), given.Data() + given.ElementLength());
+    const auto place = info[1].As<Napi::Object>(), form = info[2].As<Napi::Object>();
+    const auto count = [](const Napi::Object& object, const char* name) {
+      return static_cast<size_t>(object.Get(name).ToNumber().Int64Value());
+    };
+    PackedRows rows{*bytes,
+                    count(place, "start"),
+                    count(place, "stride"),
+                    place.Get("bottomUp").ToBoolean(),
+                    count(place, "height"),
+                    count(place, "width")};
+    auto* levels = elements<uint8_t>(info[3], 3 * rows.height * rows.width, "The result");
+    const auto kind = to_text(form.Get("kind"), "The kind");
+    using Problem = std::optional<std::string>;
+    std::function<Problem()> work;
+    if (kind == "samples") {
+      const auto bits = static_cast<unsigned>(count(form, "bits"));
+      const auto of = to_integers(form.Get("of"), "of");
+      const PackedSamples samples{
+          bits,
+          form.Get("bigEndian").ToBoolean(),
+          count(form, "perPixel"),
+          {static_cast<size_t>(of.at(0)), static_cast<size_t>(of.at(1)), static_cast<size_t>(of.at(2))},
+          {elements<uint8_t>(form.Get("tables"), size_t{3} << bits, "The tables"), size_t{3} << bits}};
+      work = [=] { return unpack_samples(rows, samples, levels), Problem(); };
+    } else if (kind == "fields") {
+      const auto masks = to_integers(form.Get("masks"), "masks");
+      const PackedFields fields{
+          count(form, "bytes"),
+          {static_cast<uint32_t>(masks.at(0)), static_cast<uint32_t>(masks.at(1)), static_cast<uint32_t>(masks.at(2))}};
+      work = [=] { return unpack_fields(rows, fields, levels), Problem(); };
+    } else if (kind == "inks") {
+      work = [=, per_pixel = count(form, "perPixel")] { return unpack_inks(rows, per_pixel, levels), Problem(); };
+    } else {
+      const auto text = rows.bytes.subspan(std::min(rows.start, rows.bytes.size()));
+      work = [=, channels = count(form, "channels"), most = form.Get("most").ToNumber().DoubleValue()] {
+        return unpack_text(text, rows.height * rows.width, channels, most, levels);
+      };
+    }
+    auto& environment = Environment::of(info.Env());
+    return environment.submit<Problem>(
+        environment.executors().images(), 0,
+        [work = std::move(work), bytes, held = keep_arrays(info, {2, 3})](const CancelFlag&) { return work(); },
+        [](Napi::Env env, Problem& problem) -> Napi::Value {
+          if (!problem) return env.Null();
+          return Napi::String::New(env, *problem);
         });
   });
 }

@@ -10,6 +10,10 @@ namespace gradcam::node {
 // channels of one page, or each page as a plane of grey
 Napi::Value frame_image_async(const Napi::CallbackInfo& info);
 
+// unpackPixels(bytes, { start, stride, bottomUp, height, width }, form, result: Uint8Array) -> what is wrong with the
+// bytes, or null: red, green and blue of each pixel of a file without compression, see core/images/unpack.h
+Napi::Value unpack_pixels_async(const Napi::CallbackInfo& info);
+
 // drawMap(map: Float32Array, [height, width], image: Uint8Array | null, [height, width], framing, colors: Float32Array,
 // alpha, result: Uint8Array | Uint16Array): an overlay where there is an image, else grey of the depth of the result
 Napi::Value draw_map_async(const Napi::CallbackInfo& info);

@@ -109,7 +109,8 @@ test.serial(
 
     using again = await auto.explain(input)
     t.is(again.execution.precision?.dtype, dtype)
-    t.is(records().length, 1)
+    // What took too long on a busy machine may be fast next time: it is not remembered.
+    t.is(records().length, trials.some(({ timedOut }) => timedOut) ? 0 : 1)
   },
 )
 
