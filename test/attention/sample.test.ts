@@ -35,7 +35,7 @@ test('the sample transformer attends to the animal that is asked for', async (t)
     scores
       .slice(0, 2)
       .map(({ label }) => label)
-      .sort(),
+      .sort((a = '', b = '') => a.localeCompare(b)),
     ['cat', 'dog'],
   )
 
