@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { InputAttribution, ScriptModule, Tensor, type InputAttributionOptions } from '../../lib/index.js'
+import { GradCamError, InputAttribution, ScriptModule, Tensor, type InputAttributionOptions } from '../../lib/index.js'
 import { farthest } from '../support/arithmetic.js'
 import { cachedFolder } from '../support/cached-folder.js'
 import { smallNets } from '../support/models.js'
@@ -110,7 +110,10 @@ for (const kind of ['scripted', 'traced'] as const) {
       using model = await ScriptModule.load(derived!.file(name, kind))
       using input = toTensor(derived!.input(name))
       using attribution = deepLift(model)
-      await t.throwsAsync(attribution.explain(input, { target: 1 }), { code: 'ERR_ACTIVATION', message }, name)
+      const options = { code: 'ERR_ACTIVATION', message, instanceOf: GradCamError }
+      const error = await t.throwsAsync<GradCamError>(attribution.explain(input, { target: 1 }), options, name)
+      if (/rescale rule/.test(error!.problem))
+        t.is(/logit/.test(error!.remedy ?? ''), /through \w*Softmax/.test(error!.problem), error.message)
     }
   })
 }

@@ -154,7 +154,9 @@ for (const kind of ['scripted', 'traced'] as const) {
     using input = toTensor(nets.input('vit'))
     using lrp = new Lrp(model)
     const error = await t.throwsAsync(lrp.explain(input, { target: 1 }), { code: 'ERR_ACTIVATION' })
-    const { details } = error as unknown as { details: { operator: string; layer: string } }
+    const { details, remedy } = error as unknown as { details: { operator: string; layer: string }; remedy: string }
+    t.is(/logit/.test(remedy), /softmax/.test(details.operator), 'a logit is no remedy for a layer norm')
+    t.regex(remedy, /integrated gradients/)
     t.regex(details.layer, /\w/)
     t.true(error!.message.includes(`${details.operator} in layer '${details.layer}'`), error!.message)
   })
@@ -196,7 +198,10 @@ test.serial('what is not explained needs no rule', async (t) => {
   using expected = await other.explain(input, { target: 1 })
   assertSame(t, found.attribution, values(expected.attribution), 'relevance', 1e-12)
   const probabilities = { kind: 'class', class: 1, of: 'probabilities' } as const
-  await t.throwsAsync(lrp.explain(input, { target: probabilities }), { code: 'ERR_ACTIVATION', message: /softmax/ })
+  await t.throwsAsync(lrp.explain(input, { target: probabilities }), {
+    code: 'ERR_ACTIVATION',
+    message: /softmax.*explain a logit/,
+  })
   const byFunction = { target: (logits: Tensor) => logits.exp().sum() }
   await t.throwsAsync(other.explain(input, byFunction), { code: 'ERR_ACTIVATION', message: /not linear/ })
 })

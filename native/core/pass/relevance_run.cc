@@ -1,6 +1,7 @@
 #include "relevance_run.h"
 
 #include "core/base/error.h"
+#include "core/base/no_rule.h"
 #include "core/relevance/nodes.h"
 #include "score_observer.h"
 
@@ -35,9 +36,7 @@ Explained RelevanceRun::differentiate(const Tensor& score, bool keep_graph) cons
     throw Error("ERR_ACTIVATION",
                 "The score goes through " + unruled->name + where + ", for which relevance propagation has no rule" +
                     (unruled->why.empty() ? "" : ": " + unruled->why) + ".",
-                Remedy{"Explain a logit rather than a probability. For attention, gates and layer norms use "
-                       "integrated gradients."},
-                {{"operator", unruled->name}, {"layer", layer}});
+                without_rule(unruled->name), {{"operator", unruled->name}, {"layer", layer}});
   }
   return Run::differentiate(score, keep_graph);
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/no_rule.h"
 #include "rules.h"
 
 namespace gradcam {
@@ -177,13 +178,14 @@ void require_linear_or_ruled(const Tensor& score) {
     if (!node || !seen.insert(node).second) continue;
     if (!has_rule(*node) && !is_linear(*node)) {
       const auto name = node->name();
+      const auto operation = name.substr(0, name.find("Backward"));
       throw Error(
           "ERR_ACTIVATION",
-          "The score goes through " + name.substr(0, name.find("Backward")) +
-              ", which DeepLIFT's rescale rule does not cover: it is neither linear nor a function of one element "
-              "(softmax, a layer norm and a product of two activations are neither), and with its plain gradient "
-              "attributions would not add up to the difference of the scores. Explain a logit rather than a "
-              "probability, or use integrated gradients.");
+          "The score goes through " + operation +
+              ", which DeepLIFT's rescale rule does not cover: it is neither linear nor a function of one "
+              "element (softmax, a layer norm and a product of two activations are neither), and with its plain "
+              "gradient attributions would not add up to the difference of the scores.",
+          without_rule(operation));
     }
     for (const auto& edge : node->next_edges()) todo.push_back(edge.function.get());
   }
