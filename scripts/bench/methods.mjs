@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { methods as table } from 'libtorch-gradcam'
 import { formatTable } from '#internal'
-import { markdownTable, writeSection } from '../docs/sections.mjs'
+import { markdownTable, readSection, writeSection } from '../docs/sections.mjs'
 import { hasKey, valueOf } from '../support/access.mjs'
 import { named } from './contestants.mjs'
 import { machine } from './machine.mjs'
@@ -186,9 +186,38 @@ for (const line of formatTable(rows.map((row) => row.map((text, at) => ({ text, 
 const facts = machine(libtorch, { threads, device })
 mkdirSync(dirname(resolve(values.json)), { recursive: true })
 writeFileSync(values.json, `${JSON.stringify({ machine: facts, model, size, results }, null, 2)}\n`)
-if (values['write-docs'])
-  await writeSection(
-    'methods',
-    `${model} at \`${valueOf(valueOf(index.models, model).layers, 'gradcam-last')}\`, ${size}x${size}, batch 1, on ${facts.cpu}, ${threads} threads, LibTorch ${libtorch.version}. ` +
-      `A × is how many times as long the peer takes: above 1 we are faster.\n\n${markdownTable(rows)}`,
+const intro =
+  `${model} at \`${valueOf(valueOf(index.models, model).layers, 'gradcam-last')}\`, ${size}x${size}, batch 1, on ${facts.cpu}, ${threads} threads, LibTorch ${libtorch.version}. ` +
+  'A × is how many times as long the peer takes: above 1 we are faster.'
+
+/**
+ * The table with the rows of earlier runs of other methods, in the order of the methods. Each row was measured side by side with its
+ * peers, so that rows of several runs go together where the machine is the same.
+ */
+function withEarlier() {
+  const earlier = readSection('methods')
+  if (!earlier.includes(intro)) {
+    say('The table is of another machine or version: only what was measured now is in it.')
+    return rows
+  }
+  const byName = new Map(
+    earlier
+      .split('\n')
+      .filter((line) => line.startsWith('| '))
+      .slice(1) // the head
+      .map((line) =>
+        line
+          .split('|')
+          .slice(1, -1)
+          .map((cell) => cell.trim()),
+      )
+      .filter((cells) => !cells[0]?.startsWith('---'))
+      .map((cells) => [cells[0] ?? '', cells]),
   )
+  for (const row of rows.slice(1)) byName.set(row[0] ?? '', row)
+  const order = Object.keys(methods)
+  const rankOf = (/** @type {string} */ name) => order.indexOf(name.replace(/ \(.*/, ''))
+  return [rows[0] ?? [], ...[...byName.values()].sort(([a = ''], [b = '']) => rankOf(a) - rankOf(b))]
+}
+
+if (values['write-docs']) await writeSection('methods', `${intro}\n\n${markdownTable(withEarlier())}`)

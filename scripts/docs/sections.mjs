@@ -4,18 +4,38 @@ import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import { packageRoot } from '#internal'
 
+const performancePage = join(packageRoot, 'docs', 'performance.md')
+
 /**
- * Puts a text between the two markers of that name in docs/performance.md, or in another file.
+ * The text of a file in three: up to the end of the marker, between the two, and the rest.
+ *
+ * @param {string} name
+ * @param {string} file
+ */
+function around(name, file) {
+  const markers = new RegExp(`^([\\s\\S]*<!-- ${name}:begin[^>]*-->)([\\s\\S]*?)(<!-- ${name}:end -->[\\s\\S]*)$`)
+  const found = markers.exec(readFileSync(file, 'utf8'))
+  if (!found) throw new Error(`${file} has no <!-- ${name}:begin --> and <!-- ${name}:end --> to write between`)
+  const [, before = '', section = '', after = ''] = found
+  return { before, section, after }
+}
+
+/**
+ * The text between the two markers of that name in docs/performance.md, or in another file.
+ *
+ * @param {string} name
+ */
+export const readSection = (name, file = performancePage) => around(name, file).section
+
+/**
+ * Puts a text there.
  *
  * @param {string} name
  * @param {string} section
  */
-export async function writeSection(name, section, file = join(packageRoot, 'docs', 'performance.md')) {
-  const markers = new RegExp(`(<!-- ${name}:begin[^>]*-->)[\\s\\S]*?(<!-- ${name}:end -->)`)
-  const text = readFileSync(file, 'utf8')
-  if (!markers.test(text))
-    throw new Error(`${file} has no <!-- ${name}:begin --> and <!-- ${name}:end --> to write between`)
-  const next = text.replace(markers, (_, begin, end) => `${begin}\n\n${section}\n\n${end}`)
+export async function writeSection(name, section, file = performancePage) {
+  const { before, after } = around(name, file)
+  const next = `${before}\n\n${section}\n\n${after}`
   writeFileSync(file, await format(next, { ...(await resolveConfig(file)), parser: 'markdown' }))
 }
 
