@@ -1,7 +1,11 @@
 #include "images.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -103,6 +107,44 @@ Napi::Promise submit_tensor(const Napi::CallbackInfo& info, const Napi::Value& t
                                     [](Napi::Env env, Tensor& found) { return TensorHandle::wrap(env, found); });
 }
 
+size_t count_of(const Napi::Object& object, const char* name) {
+  return static_cast<size_t>(object.Get(name).ToNumber().Int64Value());
+}
+
+template <typename Element>
+std::array<Element, 3> three_of(const Napi::Object& object, const char* name) {
+  const auto list = to_integers(object.Get(name), name);
+  return {static_cast<Element>(list.at(0)), static_cast<Element>(list.at(1)), static_cast<Element>(list.at(2))};
+}
+
+// What is wrong with the bytes of a file, if anything.
+using Problem = std::optional<std::string>;
+
+// How rows in this form are unpacked: see NativePackedForm in lib/addon/binding.ts.
+std::function<Problem()> unpacker(const PackedRows& rows, const Napi::Object& form, uint8_t* levels) {
+  const auto kind = to_text(form.Get("kind"), "The kind");
+  if (kind == "samples") {
+    const auto bits = static_cast<unsigned>(count_of(form, "bits"));
+    const auto length = size_t{3} << bits;
+    const PackedSamples samples{bits,
+                                form.Get("bigEndian").ToBoolean(),
+                                count_of(form, "perPixel"),
+                                three_of<size_t>(form, "of"),
+                                {elements<uint8_t>(form.Get("tables"), length, "The tables"), length}};
+    return [=] { return unpack_samples(rows, samples, levels), Problem(); };
+  }
+  if (kind == "fields") {
+    const PackedFields fields{count_of(form, "bytes"), three_of<uint32_t>(form, "masks")};
+    return [=] { return unpack_fields(rows, fields, levels), Problem(); };
+  }
+  if (kind == "inks")
+    return [=, per_pixel = count_of(form, "perPixel")] { return unpack_inks(rows, per_pixel, levels), Problem(); };
+  const auto text = rows.bytes.subspan(std::min(rows.start, rows.bytes.size()));
+  return [=, channels = count_of(form, "channels"), most = form.Get("most").ToNumber().DoubleValue()] {
+    return unpack_text(text, rows.height * rows.width, channels, most, levels);
+  };
+}
+
 }  // namespace
 
 Napi::Value frame_image_async(const Napi::CallbackInfo& info) {
@@ -140,48 +182,19 @@ Napi::Value unpack_pixels_async(const Napi::CallbackInfo& info) {
     const auto given = info[0].As<Napi::Uint8Array>();
     // A copy: the bytes are the caller's, who may hand them to another thread meanwhile.
     auto bytes = std::make_shared<const std::vector<uint8_t>>(given.Data(), given.Data() + given.ElementLength());
-    const auto place = info[1].As<Napi::Object>(), form = info[2].As<Napi::Object>();
-    const auto count = [](const Napi::Object& object, const char* name) {
-      return static_cast<size_t>(object.Get(name).ToNumber().Int64Value());
-    };
-    PackedRows rows{*bytes,
-                    count(place, "start"),
-                    count(place, "stride"),
-                    place.Get("bottomUp").ToBoolean(),
-                    count(place, "height"),
-                    count(place, "width")};
+    const auto place = info[1].As<Napi::Object>();
+    const PackedRows rows{*bytes,
+                          count_of(place, "start"),
+                          count_of(place, "stride"),
+                          place.Get("bottomUp").ToBoolean(),
+                          count_of(place, "height"),
+                          count_of(place, "width")};
     auto* levels = elements<uint8_t>(info[3], 3 * rows.height * rows.width, "The result");
-    const auto kind = to_text(form.Get("kind"), "The kind");
-    using Problem = std::optional<std::string>;
-    std::function<Problem()> work;
-    if (kind == "samples") {
-      const auto bits = static_cast<unsigned>(count(form, "bits"));
-      const auto of = to_integers(form.Get("of"), "of");
-      const PackedSamples samples{
-          bits,
-          form.Get("bigEndian").ToBoolean(),
-          count(form, "perPixel"),
-          {static_cast<size_t>(of.at(0)), static_cast<size_t>(of.at(1)), static_cast<size_t>(of.at(2))},
-          {elements<uint8_t>(form.Get("tables"), size_t{3} << bits, "The tables"), size_t{3} << bits}};
-      work = [=] { return unpack_samples(rows, samples, levels), Problem(); };
-    } else if (kind == "fields") {
-      const auto masks = to_integers(form.Get("masks"), "masks");
-      const PackedFields fields{
-          count(form, "bytes"),
-          {static_cast<uint32_t>(masks.at(0)), static_cast<uint32_t>(masks.at(1)), static_cast<uint32_t>(masks.at(2))}};
-      work = [=] { return unpack_fields(rows, fields, levels), Problem(); };
-    } else if (kind == "inks") {
-      work = [=, per_pixel = count(form, "perPixel")] { return unpack_inks(rows, per_pixel, levels), Problem(); };
-    } else {
-      const auto text = rows.bytes.subspan(std::min(rows.start, rows.bytes.size()));
-      work = [=, channels = count(form, "channels"), most = form.Get("most").ToNumber().DoubleValue()] {
-        return unpack_text(text, rows.height * rows.width, channels, most, levels);
-      };
-    }
     auto& environment = Environment::of(info.Env());
     return environment.submit<Problem>(
         environment.executors().images(), 0,
-        [work = std::move(work), bytes, held = keep_arrays(info, {2, 3})](const CancelFlag&) { return work(); },
+        [work = unpacker(rows, info[2].As<Napi::Object>(), levels), bytes,
+         held = keep_arrays(info, {2, 3})](const CancelFlag&) { return work(); },
         [](Napi::Env env, Problem& problem) -> Napi::Value {
           if (!problem) return env.Null();
           return Napi::String::New(env, *problem);
