@@ -22,6 +22,16 @@ LARGE = ("vit", "swin", "maxvit", "timm:vit", "timm:swin", "timm:deit", "timm:be
 
 
 def build(name):
+    """With random weights, also where a network begins with zeros: a head of zeros gives the same map in every form."""
+    model = create(name)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.02)
+    return model
+
+
+def create(name):
     torch.manual_seed(0)
     if name.startswith("timm:"):
         import timm

@@ -20,7 +20,7 @@ const read = (/** @type {string} */ path) => {
 }
 
 /**
- * ||a - b|| / ||b||, or relative to another norm.
+ * ||a - b|| / ||b||, or relative to another norm; null where that is 0.
  *
  * @param {ArrayLike<number | bigint>} actual
  * @param {Float32Array} expected
@@ -32,8 +32,9 @@ function distance(actual, expected, norm) {
     error += (Number(actual[i]) - value) ** 2
     size += value ** 2
   }
-  if (norm !== undefined && norm > 0) return Math.sqrt(error) / norm
-  return size === 0 ? Math.sqrt(error) : Math.sqrt(error / size)
+  const whole = norm ?? Math.sqrt(size)
+  // Zeros are equal whatever is wrong.
+  return whole > 0 ? Math.sqrt(error) / whole : null
 }
 
 /** The logits: the output, a part of it, or the first of several, as a scripted googlenet returns auxiliary ones. */
@@ -44,7 +45,8 @@ function scoresOf(/** @type {import('libtorch-gradcam').Value} */ returned, /** 
   return first
 }
 
-const shown = (/** @type {number} */ error) => (error === 0 ? 'exact' : error.toExponential(0))
+const shown = (/** @type {number | null} */ error) =>
+  error === null ? 'only zeros' : error === 0 ? 'exact' : error.toExponential(0)
 const codeOf = (/** @type {unknown} */ error) => /** @type {{ code?: string }} */ (error).code ?? String(error)
 
 /** @typedef {{ size: number, failures: Record<string, string | null>, part: string | null }} Written by model.py */
