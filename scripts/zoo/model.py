@@ -67,6 +67,7 @@ def write(out, name):
     """All forms of a model; returns it with its input, and what is said of them."""
     model = build(name)
     size = getattr(model, "pretrained_cfg", {}).get("input_size", (3, 224))[1] if name.startswith(LARGE) else 96
+    size = 256 if name.startswith("swin_v2") else size
     size = 299 if "inception" in name and not name.startswith("googlenet") else size
     x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
