@@ -22,8 +22,8 @@ export interface TrialPass {
 }
 
 /**
- * Without layers that return what is explained, as the last one of a segmentation: they have no evidence but the output itself. Where
- * only such layers have spatial positions they are kept.
+ * Without layers that return what is explained, as the last one of a segmentation, also before it is enlarged to the size of the
+ * image: they have no evidence but the output itself. Where only such layers have spatial positions they are kept.
  */
 export async function withoutOutput(
   pass: TrialPass,
@@ -33,9 +33,18 @@ export async function withoutOutput(
   const whole = observed.find(({ path }) => path === '')
   const part = whole?.shape === null ? await explainedPart(pass) : null
   const returned = new Set(part === null ? whole?.description.match(/\[[\d, ]*\]/g) : [part])
-  const left = inner.filter(({ shape, description }) => !((shape?.length ?? 0) > 2 && returned.has(description)))
+  const sizes = [...returned].map((text) => text.slice(1, -1).split(', ').map(Number))
+  const isReturned = ({ shape, description }: LayerOutput): boolean =>
+    (shape?.length ?? 0) > 2 && (returned.has(description) || sizes.some((output) => isEnlarged(shape ?? [], output)))
+  const left = inner.filter((output) => !isReturned(output))
   return left.some(({ shape }) => (shape?.length ?? 0) > 2) ? left : inner
 }
+
+/** Whether an output of that shape may be a layer's [N, C, ...] with more positions in every dimension. */
+const isEnlarged = (layer: readonly number[], output: readonly number[]): boolean =>
+  layer.length >= 4 &&
+  layer.length === output.length &&
+  layer.every((size, at) => (at < 2 ? size === output[at] : size < (output[at] as number)))
 
 /** The shape of the part of several that the target takes, in words; null where that is not known. */
 async function explainedPart({ model, inputs, target = 'argmax', options }: TrialPass): Promise<string | null> {

@@ -93,6 +93,9 @@ for (const [net, target, layer] of [
   ['pyramid', 3, 'late'],
   ['hidden', 3, 'norm'],
   ['mask', { kind: 'element', at: [3] }, 'only'],
+  // The scores of a segmentation before they are enlarged are as little evidence as after.
+  ['enlarged', { kind: 'element', at: [3], of: 'out' }, 'classifier.1'],
+  ['enlarged_alone', { kind: 'element', at: [3] }, 'classifier.1'],
 ] as const)
   test(`${net}: what a model returns beside its logits does not keep a layer from being suggested`, async (t) => {
     using model = await returned.load(net)

@@ -65,6 +65,26 @@ class Mask(nn.Module):
         return self.only(x)
 
 
+class Enlarged(Convolutions):
+    """Scores of a quarter of the rows and columns, enlarged to those of the image, as torchvision's segmentations give them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier = nn.Sequential(nn.Conv2d(8, 7, 1), nn.Tanh(), nn.Conv2d(7, 5, 1))
+        self.beside = nn.Conv2d(6, 5, 1)
+
+    def forward(self, x: Tensor):
+        e = self.early(x)
+        scores = [self.classifier(self.late(e)), self.beside(e)]
+        out, aux = [nn.functional.interpolate(one, x.shape[2:], mode="bilinear", align_corners=False) for one in scores]
+        return {"out": out, "aux": aux}
+
+
+class EnlargedAlone(Enlarged):
+    def forward(self, x: Tensor):
+        return super().forward(x)["out"]
+
+
 class Recurrent(nn.Module):
     """The only layer with several positions returns a tuple."""
 
@@ -100,6 +120,12 @@ def every_case():
         yield name, torch.jit.trace(m, x, strict=False), [x], {"cam": value}
     m = Mask().eval()
     yield "mask", torch.jit.script(m), [x], {"cam": cam(m, "only", x, lambda y: y[:, CLASS].sum((1, 2)))}
+    enlarged, alone = Enlarged(), EnlargedAlone()
+    alone.load_state_dict(enlarged.state_dict())
+    for name, m, of in (("enlarged", enlarged, lambda y: y["out"]), ("enlarged_alone", alone, lambda y: y)):
+        m.eval()
+        value = cam(m, "classifier.1", x, lambda y: of(y)[:, CLASS].sum((1, 2)))
+        yield name, torch.jit.trace(m, x, strict=False), [x], {"cam": value}
     m = Recurrent().eval()
     yield "recurrent", torch.jit.script(m), [x], {}
 
