@@ -156,6 +156,8 @@ def export(model, size, fixed, file):
     try:
         with torch.no_grad():
             program = torch.export.export(model, (x,), dynamic_shapes=(shapes,))
+            # A size of one position inside the model is taken for a constant: of timm's vgg, 224 x 224 would be refused.
+            program.module()(torch.randn(2, 3, size, size))
         # Some sizes that depend on that of the image have no written form, such as mobilevit's, which are rounded up.
         torch.export.save(program, file)
         return fixed

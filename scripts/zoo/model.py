@@ -18,7 +18,7 @@ import torch
 warnings.filterwarnings("ignore")
 # They take images of one size alone.
 LARGE = ("vit", "swin", "maxvit", "timm:vit", "timm:swin", "timm:deit", "timm:beit", "timm:cait", "timm:pit", "timm:mixer",
-         "timm:levit", "timm:eva", "timm:maxvit", "timm:crossvit", "timm:coat")  # fmt: skip
+         "timm:levit", "timm:eva", "timm:vgg", "timm:maxvit", "timm:crossvit", "timm:coat")  # fmt: skip
 
 
 def build(name):
