@@ -2,11 +2,12 @@
 
     python3 scripts/zoo/model.py OUT
 
-Reads lines of JSON from standard input. {"name": NAME} writes OUT/{scripted.pt,traced.pt,exported.pt2,weights.pth,input.bin,output.bin}
+Reads lines of JSON from standard input. {"name": NAME, "size": SIDE or null} writes OUT/{scripted.pt,traced.pt,exported.pt2,weights.pth,input.bin,output.bin}
 and prints what it wrote as JSON, {"size", "failures", "part"}, or {"error"}. {"layer": PATH, "reshape": ...} writes OUT/cam.bin of the
-last one and prints {"norm"}. NAME is one of torchvision's, or timm:NAME.
+last one and prints {"norm"}; with "exact": true it prints {"rounding"}, how far its own map is from that of float64. NAME is one of torchvision's, or timm:NAME.
 """
 
+import copy
 import gc
 import json
 import sys
@@ -16,10 +17,6 @@ from pathlib import Path
 import torch
 
 warnings.filterwarnings("ignore")
-# They take images of one size alone.
-LARGE = ("vit", "swin", "maxvit", "timm:vit", "timm:swin", "timm:deit", "timm:beit", "timm:cait", "timm:pit", "timm:mixer",
-         "timm:levit", "timm:eva", "timm:vgg", "timm:maxvit", "timm:crossvit", "timm:coat")  # fmt: skip
-
 
 def build(name):
     """With random weights, also where a network begins with zeros: a head of zeros gives the same map in every form."""
@@ -63,12 +60,10 @@ def attempt(write):
         return str(error).strip().split("\n")[0][:120]
 
 
-def write(out, name):
+def write(out, name, size):
     """All forms of a model; returns it with its input, and what is said of them."""
     model = build(name)
-    size = getattr(model, "pretrained_cfg", {}).get("input_size", (3, 224))[1] if name.startswith(LARGE) else 96
-    size = 256 if name.startswith("swin_v2") else size
-    size = 299 if "inception" in name and not name.startswith("googlenet") else size
+    size = size or (299 if "inception" in name and name != "googlenet" else 96)
     x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         output = model(x)
@@ -89,7 +84,8 @@ def write(out, name):
     return (model, x), {"size": size, "failures": failures, "part": "out" if isinstance(output, dict) else None}
 
 
-def explain(out, model, x, asked):
+def cam_of(model, x, asked):
+    """Grad-CAM before its ReLU."""
     kept = []
 
     def keep(_module, _inputs, value):
@@ -101,14 +97,21 @@ def explain(out, model, x, asked):
     handle = model.get_submodule(asked["layer"]).register_forward_hook(keep)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    result = model(x.requires_grad_())
+    result = model(x.clone().requires_grad_())
     result = result["out"] if isinstance(result, dict) else result
     (result[:, 1].sum()).backward()
     handle.remove()
     value, gradient = positions(kept[-1], asked.get("reshape")), positions(kept[-1].grad, asked.get("reshape"))
-    before = (value * gradient.mean(2, keepdim=True)).sum(1).detach()
-    (out / "cam.bin").write_bytes(before.clamp(min=0).contiguous().numpy().tobytes())
-    return {"norm": float(before.double().norm())}
+    return (value * gradient.mean(2, keepdim=True)).sum(1).detach().double()
+
+
+def explain(out, model, x, asked):
+    before = cam_of(model, x, asked)
+    if asked.get("exact"):
+        exact = cam_of(copy.deepcopy(model).double(), x.double(), asked)
+        return {"rounding": float((before - exact).norm() / exact.norm())}
+    (out / "cam.bin").write_bytes(before.clamp(min=0).float().contiguous().numpy().tobytes())
+    return {"norm": float(before.norm())}
 
 
 def answer(line, out, last):
@@ -120,7 +123,7 @@ def answer(line, out, last):
         for file in out.iterdir():
             file.unlink()
         gc.collect()
-        return write(out, asked["name"])
+        return write(out, asked["name"], asked["size"])
     except Exception as error:
         return None, {"error": str(error).strip().split("\n")[0][:120]}
 

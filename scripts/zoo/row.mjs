@@ -52,6 +52,9 @@ const codeOf = (/** @type {unknown} */ error) => /** @type {{ code?: string }} *
 /** @typedef {{ size: number, failures: Record<string, string | null>, part: string | null }} Written by model.py */
 /** @typedef {keyof typeof forms} Form */
 
+/** A map further from PyTorch's than this is looked at again. */
+const doubtful = 1e-3
+
 class Row {
   /** @type {Map<Form, string>} */
   cells = new Map()
@@ -60,6 +63,10 @@ class Row {
   execution = ''
   /** Of the map before its ReLU, which may leave little of it. */
   norm = 0
+  /** The greatest distance of a map. */
+  furthest = 0
+  /** @type {number | undefined} */
+  rounding
 
   constructor(/** @type {string} */ name, /** @type {string} */ folder, /** @type {Written} */ written) {
     this.name = name
@@ -92,20 +99,22 @@ class Row {
    * Compares outputs and map of each form; only one is in memory at a time. The layer is the one that is suggested for the first
    * that can be loaded.
    *
-   * @param {(picked: import('libtorch-gradcam').LayerSuggestion) => Promise<number>} explain writes the map of Python, and says
-   *   the norm of it before its ReLU
+   * @param {Python} python has the model
    */
-  async compareAll(explain) {
+  async compareAll(python) {
     const { size } = this.written
     let isFirst = true
     for (const form of keysOf(forms)) {
       const model = await this.load(form)
       if (!model) continue
       if (isFirst) this.picked = await pickLayer(model, [1, 3, size, size]).catch(() => null)
-      if (isFirst && this.picked) this.norm = await explain(this.picked)
+      if (isFirst && this.picked) this.norm = (await python.ask(this.picked))?.norm ?? 0
       isFirst = false
       await this.compare(form, model)
     }
+    // A network of random weights may blow up rounding errors: then PyTorch's own map is as far from that of float64.
+    if (this.picked && this.furthest > doubtful)
+      this.rounding = (await python.ask({ ...this.picked, exact: true }))?.rounding
   }
 
   async compare(/** @type {Form} */ form, /** @type {ScriptModule} */ model) {
@@ -133,6 +142,7 @@ class Row {
         return scoresOf(returned, part).select(1, 1).sum()
       })
       const error = distance(cam.get(layer).toTypedArray(), read(join(this.folder, 'cam.bin')), this.norm)
+      this.furthest = Math.max(this.furthest, error ?? 0)
       this.execution = cam.execution.path === 'split' ? 'split' : `hooked: ${cam.execution.why}`
       cam.dispose()
       return `, map ${shown(error)}`
@@ -145,7 +155,9 @@ class Row {
     const columns = keysOf(forms).map((form) => this.cells.get(form) ?? '')
     const { layer, reshape } = this.picked ?? {}
     const how = reshape === undefined ? '' : ` (${typeof reshape === 'string' ? reshape : 'tokens'})`
-    return `| ${[this.name, layer ? layer + how : 'none is spatial', ...columns, this.execution].join(' | ')} |`
+    const own =
+      this.rounding === undefined ? '' : `; PyTorch's own map in float32 is ${shown(this.rounding)} from float64's`
+    return `| ${[this.name, layer ? layer + how : 'none is spatial', ...columns, this.execution + own].join(' | ')} |`
   }
 }
 
@@ -174,11 +186,12 @@ class Python {
 }
 
 async function rowOf(/** @type {string} */ name, /** @type {string} */ folder, /** @type {Python} */ python) {
-  const written = await python.ask({ name })
+  const size = architectures().find((one) => one.name === name)?.size?.[0] ?? null
+  const written = await python.ask({ name, size })
   if (written === null) throw new Error(`Python ended at ${name}`)
   if (written.error !== undefined) return `| ${name} | | PyTorch: ${written.error.replaceAll('|', '/')} | | | | |`
   const row = new Row(name, folder, written)
-  await row.compareAll(async ({ layer, reshape }) => (await python.ask({ layer, reshape }))?.norm ?? 0)
+  await row.compareAll(python)
   return row.text()
 }
 

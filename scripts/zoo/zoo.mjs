@@ -24,7 +24,8 @@ Written by \`npm run zoo\`. Each model of torchvision and timm, with random weig
 a traced TorchScript file, an exported program (.pt2, with a dynamic batch), and its weights in an architecture of this package. Each
 form has the distance of its outputs from eager PyTorch, relative to their size, and that of its Grad-CAM map at the layer that is
 suggested, relative to the map before its ReLU; PyTorch's own convolutions differ by about 1e-6 from run to run of another memory layout. The last column says how the pass
-ran. Images have 96 x 96 pixels, or the size that the model requires.
+ran. Images have 96 x 96 pixels, or the size that the model requires. Random weights may blow up rounding errors: where a map is more than
+1e-3 away, the last column also says how far PyTorch's own map in float32 is from its map in float64.
 
 `
 const head =
