@@ -33,7 +33,8 @@ def create(name):
     if name.startswith("timm:"):
         import timm
 
-        return timm.create_model(name[5:], pretrained=False).eval()
+        # Some are published for features alone, without a last layer.
+        return timm.create_model(name[5:], pretrained=False, num_classes=1000).eval()
     from torchvision import models
 
     if hasattr(models.segmentation, name):
