@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { methods as table } from 'libtorch-gradcam'
 import { formatTable } from '#internal'
-import { markdownTable, readSection, writeSection } from '../docs/sections.mjs'
+import { markdownTable, readSection, tableCells, writeSection } from '../docs/sections.mjs'
 import { hasKey, valueOf } from '../support/access.mjs'
 import { named } from './contestants.mjs'
 import { machine } from './machine.mjs'
@@ -205,12 +205,7 @@ function withEarlier() {
       .split('\n')
       .filter((line) => line.startsWith('| '))
       .slice(1) // the head
-      .map((line) =>
-        line
-          .split('|')
-          .slice(1, -1)
-          .map((cell) => cell.trim()),
-      )
+      .map(tableCells)
       .filter((cells) => !cells[0]?.startsWith('---'))
       .map((cells) => [cells[0] ?? '', cells]),
   )

@@ -44,3 +44,10 @@ export function markdownTable([titles = [], ...lines]) {
   const row = (/** @type {readonly string[]} */ texts) => `| ${texts.join(' | ')} |`
   return [row(titles), row(titles.map((_, at) => (at === 0 ? '---' : '---:'))), ...lines.map(row)].join('\n')
 }
+
+/** The texts of a line of a table. */
+export const tableCells = (/** @type {string} */ line) =>
+  line
+    .split('|')
+    .slice(1, -1)
+    .map((text) => text.trim())

@@ -1,5 +1,5 @@
 import { metrics } from 'libtorch-gradcam'
-import { markdownTable } from '../docs/sections.mjs'
+import { markdownTable, tableCells } from '../docs/sections.mjs'
 import { keysOf } from '../support/access.mjs'
 
 const arrows = { higher: '↑', lower: '↓', 'near 0': '→ 0' }
@@ -59,11 +59,7 @@ function best(name, rows) {
  */
 export function mergeRows(page, rows, methods) {
   const names = keysOf(metrics)
-  const cells = (/** @type {string} */ line) =>
-    line
-      .split('|')
-      .slice(1, -1)
-      .map((text) => text.trim().replaceAll('*', ''))
+  const cells = (/** @type {string} */ line) => tableCells(line).map((text) => text.replaceAll('*', ''))
   const lines = page.split('\n')
   const head = lines.findIndex((line) => /^\| method +\| /.test(line))
   const columns = cells(lines[head] ?? '')
