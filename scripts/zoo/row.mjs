@@ -81,7 +81,7 @@ class Row {
     const path = join(this.folder, forms[form])
     const isKnown = architectures().some(({ name }) => name === this.name)
     if (form === 'weights' && !isKnown) return this.#say(form, 'no architecture')
-    if (failures[form] !== null || !existsSync(path)) return this.#say(form, `PyTorch: ${failures[form]}`)
+    if (failures[form] !== null || !existsSync(path)) return this.#say(form, `PyTorch: \`${failures[form]}\``)
     try {
       const options = form === 'weights' ? { weights: path } : {}
       return await ScriptModule.load(form === 'weights' ? this.name : path, options)
