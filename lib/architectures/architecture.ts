@@ -34,6 +34,8 @@ export interface Architecture {
   readonly weights: readonly PublishedWeights[]
   /** How many tensors its weights hold, without counters of batches. */
   readonly tensors: number
+  /** How many names its weights hold besides, for tensors that several modules share; none where it is left out. */
+  readonly otherNames?: number
 }
 
 /** A tensor of an architecture: its place and shape, without values. */
@@ -45,6 +47,8 @@ export interface PlannedWeight {
   readonly sizes: readonly number[]
   /** Its first size is the number of classes. */
   readonly byClass?: boolean
+  /** Its names in other modules that share it: a state dict holds it under each. */
+  readonly also?: readonly string[]
   /** In base64, for a constant that no file of weights holds. */
   readonly data?: string
 }

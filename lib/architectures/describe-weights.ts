@@ -56,7 +56,7 @@ export function fittingArchitecture(weights: WeightsFile): string | null {
   const count = [...weights.tensors.keys()].filter((name) => !isCounter(name)).length
   // Only their plans need to be read.
   const candidates = architectures()
-    .filter(({ tensors }) => tensors <= count && count <= tensors + mostUnused)
+    .filter(({ tensors, otherNames = 0 }) => tensors <= count && count <= tensors + otherNames + mostUnused)
     .sort((a, b) => b.tensors - a.tensors)
   for (const architecture of candidates.slice(0, mostTried)) {
     try {

@@ -1,7 +1,8 @@
 import { openBytes } from '../archive/byte-source.js'
-import { elementBytes, rowMajor, type StoredDType, type StoredTensor } from '../archive/stored-tensor.js'
+import { elementBytes, extentOf, rowMajor, type StoredDType, type StoredTensor } from '../archive/stored-tensor.js'
 import { GradCamError } from '../base/errors.js'
 import { nearestPaths } from '../base/nearest.js'
+import type { NodeBuffer } from '../base/platform-types.js'
 import type { ModelPlan, PlannedTensor } from '../exported/plan.js'
 import type { Architecture, ArchitecturePlan, PlannedWeight } from './architecture.js'
 import type { WeightsFile } from './weights-file.js'
@@ -27,21 +28,22 @@ const modernName = (name: string): string =>
 /**
  * Puts weights into an architecture. Names may begin with a prefix, as those of DataParallel and Lightning do.
  *
- * @throws GradCamError ERR_WEIGHTS with what is missing, not expected, or of another shape
+ * @throws GradCamError ERR_WEIGHTS with what is missing, not expected, of another shape, or not one value for all that share it
  */
 export function fitWeights(architecture: Architecture, empty: ArchitecturePlan, weights: WeightsFile): FittedPlan {
   const needed = empty.tensors.filter(({ data }) => data === undefined)
-  const names = new Map(needed.map((tensor) => [fullName(empty, tensor), tensor]))
+  const names = new Set(needed.flatMap((tensor) => namesOf(empty, tensor)))
   const given = new Map([...weights.tensors].map(([name, tensor]) => [modernName(name), tensor]))
-  const prefix = prefixOf([...names.keys()], given)
+  const prefix = prefixOf(names, given)
   const classes = classesOf(empty, given, prefix) ?? architecture.classes
   const missing: string[] = []
   const misshapen: string[] = []
+  const unlike: string[] = []
   const tensors = empty.tensors.map((planned): PlannedTensor => {
     const { module, name, isParameter } = planned
     const sizes = planned.byClass ? [classes, ...planned.sizes.slice(1)] : planned.sizes
     const full = fullName(empty, planned)
-    const found = given.get(prefix + full)
+    const [found, ...others] = namesOf(empty, planned).flatMap((each) => given.get(prefix + each) ?? [])
     if (planned.data !== undefined || (!found && isCounter(full)))
       return { module, name, isParameter, tensor: constantTensor(planned) }
     if (!found) missing.push(full)
@@ -49,6 +51,8 @@ export function fitWeights(architecture: Architecture, empty: ArchitecturePlan, 
       misshapen.push(`${full} [${found.sizes.join(', ')}] instead of [${sizes.join(', ')}]`)
     else if (isFloat(found.dtype) !== isFloat(planned.dtype))
       misshapen.push(`${full} of ${found.dtype} instead of ${planned.dtype}`)
+    else if (!others.every((other) => isSameTensor(found, other)))
+      unlike.push([full, ...(planned.also ?? [])].join(' and '))
     const isWidened = found !== undefined && isHalf(found.dtype) && planned.dtype === 'float32'
     const tensor = found ?? constantTensor(planned)
     return { module, name, isParameter, tensor, ...(isWidened && { convertTo: planned.dtype }) }
@@ -58,8 +62,8 @@ export function fitWeights(architecture: Architecture, empty: ArchitecturePlan, 
     const own = name.startsWith(prefix) ? name.slice(prefix.length) : name
     return !names.has(own) && !isUnused(own)
   })
-  if (missing.length > 0 || misshapen.length > 0 || unexpected.length > 0)
-    throw misfit(architecture, weights, { missing, misshapen, unexpected })
+  const problems = { missing, unexpected, misshapen, unlike }
+  if (Object.values(problems).some(({ length }) => length > 0)) throw misfit(architecture, weights, problems)
   const { modules, children, fixedBatch } = empty
   const inputs = inputsFor(empty, tensors)
   const dtype = tensors.find(({ isParameter }) => isParameter)?.tensor.dtype ?? 'float32'
@@ -93,22 +97,41 @@ function inputsFor(empty: ArchitecturePlan, tensors: readonly PlannedTensor[]): 
   return empty.inputs.map((input) => (input.dtype === planned ? { ...input, dtype: own } : input))
 }
 
+/** All names that a file of weights may hold a tensor under. */
+const namesOf = (plan: ArchitecturePlan, planned: PlannedWeight): readonly string[] => [
+  fullName(plan, planned),
+  ...(planned.also ?? []),
+]
+
+/** Whether two tensors of a file have the same values: what modules share is written once, or again for each name. */
+function isSameTensor(a: StoredTensor, b: StoredTensor): boolean {
+  const form = ({ dtype, sizes, strides }: StoredTensor): string => JSON.stringify([dtype, sizes, strides])
+  return form(a) === form(b) && bytesOf(a).equals(bytesOf(b))
+}
+
+/** The part of the storage that a tensor reaches over. The file that it was found in is closed by now. */
+function bytesOf(tensor: StoredTensor): NodeBuffer {
+  const { storage, dtype, offset } = tensor
+  const from = offset * elementBytes[dtype]
+  const to = Math.max(from, extentOf(tensor).end * elementBytes[dtype])
+  using source = openBytes(storage.source.origin)
+  return source.read(storage.position + from, to - from)
+}
+
 function fullName({ modules }: ArchitecturePlan, { module, name }: PlannedWeight): string {
   const path = modules[module]?.path ?? ''
   return path === '' ? name : `${path}.${name}`
 }
 
 /** What stands before the architecture's own names in most of the weights' names. */
-function prefixOf(names: readonly string[], given: ReadonlyMap<string, StoredTensor>): string {
-  const candidates = new Set([''])
-  const [first = '', second = ''] = names
+function prefixOf(names: ReadonlySet<string>, given: ReadonlyMap<string, StoredTensor>): string {
+  const counts = new Map([['', 0]])
   for (const name of given.keys())
-    for (const own of [first, second]) if (name.endsWith(`.${own}`)) candidates.add(name.slice(0, -own.length))
-  const found = (prefix: string): number => names.filter((name) => given.has(prefix + name)).length
-  return (
-    [...candidates].map((prefix) => ({ prefix, count: found(prefix) })).sort((a, b) => b.count - a.count)[0]?.prefix ??
-    ''
-  )
+    for (let at = 0; ; at = name.indexOf('.', at) + 1) {
+      if (names.has(name.slice(at))) counts.set(name.slice(0, at), (counts.get(name.slice(0, at)) ?? 0) + 1)
+      if (!name.includes('.', at)) break
+    }
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0] ?? ''
 }
 
 /** The number of classes is a size of the last layer's weights. */
@@ -135,8 +158,9 @@ const listed = 5
 function misfit(
   { name }: Architecture,
   weights: WeightsFile,
-  { missing, misshapen, unexpected }: Record<'missing' | 'misshapen' | 'unexpected', readonly string[]>,
+  problems: Record<'missing' | 'unexpected' | 'misshapen' | 'unlike', readonly string[]>,
 ): GradCamError {
+  const { missing, unexpected, misshapen, unlike } = problems
   const some = (what: string, names: readonly string[]): string => {
     if (names.length === 0) return ''
     const more = names.length > listed ? `, and ${names.length - listed} more` : ''
@@ -149,10 +173,10 @@ function misfit(
   const near = missing.length > listed ? missing : missing.map(withNearest)
   return new GradCamError(
     'ERR_WEIGHTS',
-    `The weights of ${weights.name} do not fit the architecture '${name}'.${some('Missing', near)}${some('Not expected', unexpected)}${some('Of another shape or type', misshapen)}`,
+    `The weights of ${weights.name} do not fit the architecture '${name}'.${some('Missing', near)}${some('Not expected', unexpected)}${some('Of another shape or type', misshapen)}${some('One tensor in the architecture, but not in the weights', unlike)}`,
     {
       remedy: '`gradcam architectures` lists the architectures. For another model, export it with torch.export.export.',
-      details: { missing, unexpected, misshapen },
+      details: problems,
     },
   )
 }

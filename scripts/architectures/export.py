@@ -2,7 +2,8 @@
 
     python3 scripts/architectures/export.py OUT NAME...
 
-writes OUT/NAME.pt2 and OUT/NAME.json for each (which tensors depend on the number of classes, and what published weights need), and
+writes OUT/NAME.pt2 and OUT/NAME.json for each (which tensors depend on the number of
+classes, which have several names, and what published weights need), and
 OUT/imagenet-labels.json. It prints the line "done NAME" after each, and waits for a line of input before the next. A name of timm's
 begins with "timm:". Needs torch and torchvision, and timm for its own names.
 """
@@ -145,6 +146,14 @@ def shapes_of(source, classes):
     return {name: value.shape for name, value in state.items()}
 
 
+def shared_names(model):
+    """The names of each parameter or buffer that several modules hold, such as the position encodings of coat's blocks."""
+    names = {}
+    for name, value in model.state_dict(keep_vars=True).items():
+        names.setdefault(id(value), []).append(name)
+    return [group for group in names.values() if len(group) > 1]
+
+
 def export(model, size, fixed, file):
     """Writes the program, with any size of images where the definition allows it; returns whether it takes one size alone."""
     batch = torch.export.Dim("batch", min=1, max=65536)
@@ -190,6 +199,7 @@ def write(out, name):
         "weights": [each for each in published if not fixed or each["preprocess"].get("crop") == size],
         "byClass": [key for key, value in state.items() if value.shape != other[key]],
         "state": list(state),
+        "shared": shared_names(model),
         "unused": source.unused,
     }
     (out / f"{file}.json").write_text(json.dumps(facts))

@@ -15,7 +15,7 @@ import { timmNames, torchvisionNames } from './names.mjs'
 
 const names = [...torchvisionNames, ...timmNames]
 
-/** @typedef {{ byClass: string[], state: string[], unused: string[], name: string }} ExportedPlan of export.py */
+/** @typedef {{ byClass: string[], state: string[], shared: string[][], unused: string[], name: string }} ExportedPlan of export.py */
 
 /** The text of a plan without the values of its weights. */
 function skeleton(/** @type {string} */ file, /** @type {ExportedPlan} */ facts) {
@@ -27,7 +27,8 @@ function skeleton(/** @type {string} */ file, /** @type {ExportedPlan} */ facts)
     const { path } = modules[module] ?? { path: '' }
     const full = path === '' ? name : `${path}.${name}`
     const { dtype, sizes, storage, offset } = tensor
-    const entry = { module, name, isParameter, dtype, sizes }
+    const also = facts.shared.find((group) => group.includes(full))?.filter((other) => other !== full)
+    const entry = { module, name, isParameter, dtype, sizes, ...(also && { also }) }
     if (facts.byClass.includes(full)) return { ...entry, byClass: true }
     if (facts.state.includes(full)) return entry
     if (offset !== 0) throw new Error(`${facts.name}: the constant ${full} is a view`)
@@ -54,9 +55,11 @@ function pack(/** @type {string} */ folder, /** @type {string} */ name) {
   const text = skeleton(`${stem}.pt2`, facts)
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 }
   writeFileSync(architectureFile(name), brotliCompressSync(text, { params }))
-  const { byClass: _, state, unused: _unused, ...entry } = facts
-  const tensors = state.filter((/** @type {string} */ key) => !key.endsWith('num_batches_tracked')).length
-  writeIndex({ ...entry, tensors })
+  const { byClass: _, state, shared, unused: _unused, ...entry } = facts
+  const others = new Set(shared.flatMap((/** @type {string[]} */ group) => group.slice(1)))
+  const counts = (/** @type {string} */ key) => !key.endsWith('num_batches_tracked') && !others.has(key)
+  const tensors = state.filter(counts).length
+  writeIndex({ ...entry, tensors, ...(others.size > 0 && { otherNames: others.size }) })
   rmSync(`${stem}.pt2`)
 }
 

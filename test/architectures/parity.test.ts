@@ -63,6 +63,8 @@ const cases: Readonly<Record<string, Case>> = {
   'timm:mixer_s32_224': fixed('gradient', 'stem.proj'),
   'timm:eva02_tiny_patch14_224': fixed('gradient', 'patch_embed.proj'),
   'timm:edgenext_small': small('gradient', 'stages.3', 'stages.1'),
+  // Its blocks share position encodings, which its weights hold under several names.
+  'timm:coat_tiny': caseOf([1, 3, 224, 224])('gradient', 'patch_embed1.proj', 'patch_embed4.proj'),
   'timm:crossvit_tiny_240': caseOf([1, 3, 240, 240])('gradient', 'patch_embed.0.proj', 'patch_embed.1.proj'),
 }
 
@@ -144,5 +146,8 @@ for (const [name, { layers, part }] of Object.entries(cases))
       t.is(intercepted, found.intercepted)
     }
     const paths = model.namedModules().map(({ path }) => path)
-    t.deepEqual([...paths].sort(), [...found.modules].sort())
+    // A module that another parent runs, as coat's blocks do, is also listed below that by its own name.
+    const isAgain = (path: string): boolean =>
+      !found.modules.includes(path) && found.modules.some((other) => path.endsWith(`.${other}`))
+    t.deepEqual(paths.filter((path) => !isAgain(path)).sort(), [...found.modules].sort())
   })

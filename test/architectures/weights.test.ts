@@ -1,8 +1,22 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { architectures, GradCam, imagenetLabels, readPreprocess, ScriptModule, Tensor } from '../../lib/index.js'
-import { architectureFile, findArchitecture, preprocessOf } from '../../lib/architectures/architecture.js'
+import {
+  architectures,
+  GradCam,
+  imagenetLabels,
+  readPreprocess,
+  ScriptModule,
+  Tensor,
+  type GradCamError,
+} from '../../lib/index.js'
+import {
+  architectureFile,
+  findArchitecture,
+  preprocessOf,
+  type ArchitecturePlan,
+} from '../../lib/architectures/architecture.js'
+import { fitWeights } from '../../lib/architectures/fit-weights.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { readWeights } from '../../lib/architectures/weights-file.js'
 import { checkSameJob, type JobSpec } from '../../lib/jobs/job-spec.js'
@@ -181,6 +195,64 @@ test.serial('a file of weights that lies is refused with a code', async (t) => {
     await t.throwsAsync(ScriptModule.load('densenet121', { weights: out }), { code: 'ERR_MODEL_CORRUPT' })
   }
   rmSync(out)
+})
+
+/** A file of safetensors with float32 tensors of one dimension. */
+function safetensorsOf(tensors: Readonly<Record<string, readonly number[]>>): Buffer {
+  let at = 0
+  const entries = Object.entries(tensors).map(([name, values]) => {
+    const entry = { dtype: 'F32', shape: [values.length], data_offsets: [at, (at += values.length * 4)] }
+    return [name, entry]
+  })
+  const text = Buffer.from(JSON.stringify(Object.fromEntries(entries)))
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(text.length))
+  return Buffer.concat([length, text, Buffer.from(Float32Array.from(Object.values(tensors).flat()).buffer)])
+}
+
+test('a tensor that modules share is found under any of its names, and has to be the same under all', (t) => {
+  const tensor = { isParameter: true, dtype: 'float32' as const }
+  const plan = {
+    modules: ['', 'a', 'b', 'c'].map((path) => ({ path, typeName: 'Module' })),
+    tensors: [
+      { ...tensor, module: 1, name: 'table', sizes: [2], also: ['b.table', 'c.table'] },
+      { ...tensor, module: 3, name: 'weight', sizes: [1] },
+    ],
+    children: [],
+    methods: [],
+    inputs: [],
+    fixedBatch: null,
+    unused: [],
+  } as unknown as ArchitecturePlan
+  const fit = (tensors: Readonly<Record<string, readonly number[]>>, prefix = '') =>
+    fitWeights(
+      findArchitecture('resnet18'),
+      plan,
+      readWeights(
+        safetensorsOf(Object.fromEntries(Object.entries(tensors).map(([name, values]) => [prefix + name, values]))),
+      ),
+    )
+  const rest = { 'c.weight': [5] }
+  const same = { 'a.table': [1, 2], 'b.table': [1, 2], 'c.table': [1, 2] }
+  for (const prefix of ['', 'module.']) {
+    t.is(fit({ ...same, ...rest }, prefix).plan.tensors.length, 2)
+    // As safetensors' own save_model writes it: under one name alone.
+    for (const name of Object.keys(same)) {
+      const fitted = fit({ [name]: [1, 2], ...rest }, prefix)
+      t.is(fitted.prefix, prefix)
+      t.deepEqual(fitted.plan.tensors[0]?.tensor.sizes, [2])
+    }
+    for (const different of [{ 'a.table': [1, 3] }, { 'b.table': [1, 3] }, { 'c.table': [0, 2] }])
+      t.throws(() => fit({ ...same, ...different, ...rest }, prefix), {
+        code: 'ERR_WEIGHTS',
+        message: /One tensor in the architecture, but not in the weights: a\.table and b\.table and c\.table\./,
+      })
+    const error = t.throws<GradCamError>(() => fit(rest, prefix), { code: 'ERR_WEIGHTS' })
+    t.deepEqual(error?.details, { missing: ['a.table'], unexpected: [], misshapen: [], unlike: [] })
+    t.throws(() => fit({ ...same, ...rest, 'd.table': [1, 2] }, prefix), {
+      message: /Not expected: (module\.)?d\.table/,
+    })
+  }
 })
 
 test('each architecture has a plan, and each of its published weights a preprocessing', (t) => {

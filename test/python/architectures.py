@@ -59,13 +59,18 @@ def shared_weights(model, seed):
         blocks[kind] = noise.abs() * 0.25 + 0.75 if kind == "positive" else noise * kind
     result = state.copy()
     result._metadata = state._metadata
+    of_tensor = {}
     for name, tensor in state.items():
         if name not in floats:
+            continue
+        # What modules share has one value.
+        if tensor.data_ptr() in of_tensor:
+            result[name] = of_tensor[tensor.data_ptr()]
             continue
         block = blocks[kinds[name]]
         start = int(torch.randint(0, block.numel() - tensor.numel(), (), generator=generator))
         strides = torch.empty(tensor.shape, device="meta").stride()
-        result[name] = block.as_strided(tensor.shape, strides, start)
+        of_tensor[tensor.data_ptr()] = result[name] = block.as_strided(tensor.shape, strides, start)
     return result
 
 
@@ -111,7 +116,7 @@ def answer(name, job, folder, store):
         "cams": [store(cam) for cam in cams],
         "gradient": store(explained["gradient"]) if explained else None,
         "intercepted": explained.get("intercepted"),
-        "modules": [path for path, _ in model.named_modules()],
+        "modules": [path for path, _ in model.named_modules(remove_duplicate=False)],
     }
 
 
