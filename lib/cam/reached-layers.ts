@@ -77,7 +77,10 @@ export async function withoutAside(pass: TrialPass, outputs: readonly LayerOutpu
 }
 
 /** Whether the score has a gradient at a layer; also where the target fits no output. */
-async function isReached({ model, inputs, target = 'argmax', options }: TrialPass, layer: string): Promise<boolean> {
+export async function isReached(
+  { model, inputs, target = 'argmax', options }: TrialPass,
+  layer: string,
+): Promise<boolean> {
   using cam = new Cam(model, { layers: [layer], reshape: (tensor) => tensor })
   try {
     disposeValue(await cam.forward<Value>(inputs, options))

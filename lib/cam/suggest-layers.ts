@@ -3,7 +3,7 @@ import { native } from '../addon/native.js'
 import type { CallOptions } from '../addon/abort.js'
 import { expect } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
-import { mostTried, withoutAside, withoutOutput, type TrialPass } from './reached-layers.js'
+import { isReached, mostTried, withoutAside, withoutOutput, type TrialPass } from './reached-layers.js'
 import type { Reshape } from './reshape.js'
 import { checkModel, type Model } from '../model/model.js'
 import { lastSpatialLayer } from '../model/default-layer.js'
@@ -127,8 +127,10 @@ async function suggestAmong(
   const lastStage = channelsLast(pass, outputs, inputSize)
   // Windows of a stage are tokens, too: what comes last is nearest to the class.
   if (lastStage && (!tokens || position(lastStage) > position(tokens))) return [lastStage]
-  if (tokens) return [tokens]
   const last = lastSpatialLayer(outputs.filter((output) => isChannelsFirst(pass, output, inputSize)))
+  // A hybrid, such as edgenext, goes on with [N, C, h, w] after its tokens. Convolutions inside attention do not.
+  const goesOn = last && outputs.indexOf(last) > lastOfTokens(outputs, inputSize) && (await isReached(pass, last.path))
+  if (tokens && !goesOn) return [tokens]
   if (!last) return []
   const size = (output: LayerOutput) => (output.shape as readonly number[]).slice(2)
   const suggestions = [
@@ -215,6 +217,10 @@ function skippedTokens(tokens: number, input: readonly [number, number]): number
   }
   return null
 }
+
+/** After which layer no other returned tokens, of whatever kind. */
+const lastOfTokens = (outputs: readonly LayerOutput[], input: readonly [number, number]): number =>
+  outputs.findLastIndex(({ shape }) => shape?.length === 3 && skippedTokens(shape[1] ?? 0, input) !== null)
 
 /** The last normalisation (or any layer, where there is none) with outputs [N, T, C] whose spatial positions have a gradient. */
 async function lastTokens(

@@ -17,6 +17,7 @@ import { unusualNets } from '../support/unusual-nets.js'
 
 const nets = await smallNets()
 const returned = await unusualNets('returned_nets.py')
+const hybrid = await unusualNets('hybrid_nets.py')
 
 const expected: Record<string, readonly string[]> = {
   plain: ['features', 'features.2'],
@@ -105,6 +106,21 @@ for (const [net, target, layer] of [
     using cam = new Cam(model, { layers: [layer], ...(picked.reshape ? { reshape: picked.reshape } : {}) })
     using found = await cam.explain<Value>(both, { target })
     assertParity(t, found.cam, returned.value(net, 'cam'), net)
+  })
+
+for (const [net, layer] of [
+  ['convolutional', 'stages'],
+  ['projected', 'norm'],
+  ['detached', 'norm'],
+] as const)
+  test(`${net}: of tokens and [N, C, h, w] that is suggested which is nearest to the class`, async (t) => {
+    using model = await hybrid.load(net)
+    const { both } = hybrid.batch(net)
+    const picked = await pickLayer(model, both.shape)
+    t.is(picked.layer, layer)
+    using cam = new Cam(model, { layers: [layer], ...(picked.reshape ? { reshape: picked.reshape } : {}) })
+    using found = await cam.explain<Value>(both, { target: 3 })
+    assertParity(t, found.cam, hybrid.value(net, 'cam'), net)
   })
 
 test('where no layer is suggested the error names those that returned several positions', async (t) => {
