@@ -53,7 +53,12 @@ export async function upsampled(
   const wide = await on(signal).to(maps, input.device, dtype)
   if (h === height && w === width) return wide
   using small = wide
-  return await interpolateAsync(small, [height, width], { signal })
+  using large = await interpolateAsync(small, [height, width], { signal })
+  // A mean of values of the map is within its range but for rounding, of which a constant map would be made up.
+  using low = await on(signal).amin(small, [1, 2, 3], true)
+  using high = await on(signal).amax(small, [1, 2, 3], true)
+  using raised = await on(signal).maximum(large, low)
+  return await on(signal).minimum(raised, high)
 }
 
 /** The absolute values of maps in the size of the images, or of attributions, [N, P] in float64, for the caller to dispose. */

@@ -155,7 +155,8 @@ for (const name of names) {
 
   test.serial(`${name}: a constant map says nothing, and is not an error`, async (t) => {
     const { model, input, targets, boxes, maps } = await plain()
-    for (const value of [0, 0.1, 0.5]) {
+    // PyTorch's upsampling makes several numbers of some of them, of others on other processors.
+    for (const value of [0, 0.0173, 0.0865, 0.1, 0.5]) {
       using metric = create(name, model)
       await metric.add(input, maps.mul(0).add(value), { targets, boxes })
       const { perImage } = metric.result()

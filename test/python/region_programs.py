@@ -90,8 +90,9 @@ class Standardised(nn.Module):
         self.head = nn.Linear(8, 5)
 
     def forward(self, x):
+        # Without the tanh the scores of all images together would not depend on the features: their mean is 0.
         weight = F.batch_norm(self.features.weight.reshape(1, 8, -1), None, None, training=True).reshape(8, 3, 3, 3)
-        return self.head(self.norm(F.relu(self.features(x) + F.conv2d(x, weight, padding=1))).mean((2, 3)))
+        return self.head(torch.tanh(self.norm(F.relu(self.features(x) + F.conv2d(x, weight, padding=1)))).mean((2, 3)))
 
 
 class Recurrent(nn.Module):
@@ -157,13 +158,28 @@ def explained(model, x):
     return {"output": output, "gradient": gradient, "cam": cam}, str(kept[0].dtype)[len("torch.") :]
 
 
+# As much as one value of bfloat16 is from the next, and by how much the test lets maps differ.
+PERTURBED, ALLOWED = 2**-8, 2**-6
+
+
+def is_steady(model, x, cam):
+    """Whether the map is not made by rounding: inputs that are off by a rounding of bfloat16 give nearly the same one."""
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        off = 1 + (torch.rand(x.shape, generator=generator) * 2 - 1) * PERTURBED
+        found, _ = explained(model, x * off)
+        if (found["cam"] - cam).norm() > ALLOWED * cam.norm():
+            return False
+    return True
+
+
 def seeded(build, x):
-    """The nets of the seeds with which the map of each image says something."""
+    """The nets of the seeds with which the map of each image says something that rounding does not change."""
     for seed in range(100):
         torch.manual_seed(seed)
         model = build().eval()
         found, dtype = explained(model, x)
-        if found["cam"].flatten(1).amax(1).min() > 0:
+        if found["cam"].flatten(1).amax(1).min() > 0 and is_steady(model, x, found["cam"]):
             yield model, found, dtype
 
 

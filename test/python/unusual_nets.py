@@ -311,8 +311,8 @@ def integrated(model, x, steps=20):
     return total * x
 
 
-def occluded(model, inputs, at, side):
-    """Windows side by side, covered with zeros, one run each."""
+def occlusion(model, inputs, at, side):
+    """Windows side by side, covered with zeros, one run each; and the scores that these are differences of."""
     x, lost = inputs[at], torch.zeros_like(inputs[at])
     run = lambda changed: model(*[changed if i == at else v for i, v in enumerate(inputs)]).detach()[:, CLASS]
     plain = run(x)
@@ -321,7 +321,7 @@ def occluded(model, inputs, at, side):
             changed = x.clone()
             changed[..., i : i + side, j : j + side] = 0
             lost[..., i : i + side, j : j + side] += (plain - run(changed)).view(-1, 1, 1, 1)
-    return lost
+    return {"occlusion": lost, "scores": plain}
 
 
 def stateful(name, m, one):
@@ -331,7 +331,7 @@ def stateful(name, m, one):
     return name, scripted, [one], {
         "first": grad_cam(fresh(), "last", [one]),
         "second run": (lambda net: (net(one), net(one))[1])(fresh()).detach(),
-        "occlusion": occluded(lambda v: fresh()(v), [one], 0, 8),
+        **occlusion(lambda v: fresh()(v), [one], 0, 8),
     }
 
 
@@ -346,7 +346,7 @@ def every_case():
     yield "baked", torch.jit.trace(m, one, check_trace=False), [x], {
         "stem": alone,
         "ig": integrated(m, one),
-        "occlusion": occluded(m, [one], 0, 8),
+        **occlusion(m, [one], 0, 8),
     }
 
     m = Mixing().eval()
@@ -354,7 +354,7 @@ def every_case():
         "both": grad_cam(m, "stem", [x]),
         "alone": torch.cat([grad_cam(m, "stem", [x[i : i + 1]]) for i in range(2)]),
         "ig": integrated(m, one),
-        "occlusion": occluded(m, [one], 0, 8),
+        **occlusion(m, [one], 0, 8),
     }
 
     m = Squeezed().eval()
@@ -409,7 +409,7 @@ def every_case():
         "last": grad_cam(m, "stem", inputs, call=1),
         "gradient of a": input_gradient(m, inputs, 1),
         "gradient of b": input_gradient(m, inputs, 2),
-        "occlusion of b": occluded(m, inputs, 2, 8),
+        **occlusion(m, inputs, 2, 8),  # of b
     }
 
     m = Packing().eval()

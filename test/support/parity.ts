@@ -1,6 +1,7 @@
 import type { ExecutionContext } from 'ava'
 import { farthest } from './arithmetic.js'
 import { verdictOf, type Judged } from './judged.js'
+import type { Values } from './stored-tensor.js'
 
 /**
  * How near to PyTorch in Python every map and gradient has to be, see relativeError; in float32 beyond what {@link Judged}
@@ -68,6 +69,21 @@ export function assertSame(
   t.deepEqual([...actual.shape], expected.shape, `${what}: shape`)
   const { error, allowed } = verdictOf(actual.toTypedArray(), expected, tolerance, distance, norm)
   t.true(error <= allowed, `${what}: relative error ${error.toExponential(2)}, allowed ${allowed.toExponential(2)}`)
+}
+
+/**
+ * Asserts differences of scores, as of occlusion: they are as near as the scores are, whose rounding they keep where they are much
+ * smaller.
+ */
+export function assertDifferences(
+  t: ExecutionContext,
+  actual: TensorLike,
+  expected: Values,
+  scores: Values,
+  what: string,
+): void {
+  const smaller = (largest(scores.data) * Math.sqrt(expected.data.length)) / norm(expected.data)
+  assertParity(t, actual, expected, what, parityTolerance * Math.max(1, smaller))
 }
 
 const largest = (values: ArrayLike<number | bigint>): number => farthest(values, new Float64Array(values.length))
