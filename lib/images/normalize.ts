@@ -4,7 +4,7 @@ import { tidy } from '../tensor/tidy.js'
 
 /**
  * Min-max normalises each map or image of a batch to [0, 1]: subtracts its smallest element, then divides by its largest
- * plus `eps`. A constant one becomes 0; one NaN makes all of its image NaN.
+ * plus `eps`. A constant one becomes 0, also where upsampling rounded it; one NaN makes all of its image NaN.
  *
  * @param tensor [N, C, H, W] with at least one element per image
  * @param eps a number from 0 on
@@ -17,10 +17,18 @@ export function normalize(tensor: Tensor, eps = 1e-8): Tensor {
   expect.number('eps', eps, { min: 0 })
   return tidy(() => {
     const wide = asFloat(tensor)
-    const shifted = wide.sub(wide.amin([1, 2, 3], true))
-    return shifted.div(shifted.amax([1, 2, 3], true).add(eps))
+    const low = wide.amin([1, 2, 3], true)
+    const shifted = wide.sub(low)
+    const range = shifted.amax([1, 2, 3], true)
+    const largest = low.abs().maximum(low.add(range).abs())
+    const isVaried = range.lt(largest.mul(roundings * epsilon[wide.dtype as keyof typeof epsilon])).logicalNot()
+    return shifted.mul(isVaried).div(range.add(eps))
   })
 }
+
+/** As kRoundings of native/core/base/rounding.h, by which overlays and explanations tell what is one number but for rounding. */
+const roundings = 32
+const epsilon = { float32: 2 ** -23, float64: 2 ** -52 } as const
 
 /** The tensor itself when it is float32 or float64, else a float32 copy of it. */
 export function asFloat(tensor: Tensor): Tensor {

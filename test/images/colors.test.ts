@@ -2,6 +2,7 @@ import test from 'ava'
 import {
   colorize,
   denormalize,
+  interpolate,
   imagenet,
   liveTensors,
   normalize,
@@ -98,6 +99,30 @@ test('normalize adds eps to the largest of the shifted elements, so a constant m
   using rising = Tensor.from([0, 7, 14, 21], [1, 1, 2, 2])
   using with7 = normalize(rising, 7)
   t.deepEqual(with7.toTypedArray(), new Float32Array([0, 0.25, 0.5, 0.75]))
+})
+
+test('normalize makes 0 of a constant map that upsampling rounded, and stretches what varies by more', (t) => {
+  let rounded = 0
+  for (const value of [0.0173, 0.0865, 0.1, 0.3, 7, -0.3]) {
+    using map = Tensor.full([1, 1, 4, 5], value)
+    using large = interpolate(map, [16, 20])
+    rounded += new Set(Array.from(large.toTypedArray(), Number)).size - 1
+    using stretched = normalize(large)
+    t.true(
+      stretched.toTypedArray().every((each) => Math.abs(Number(each)) === 0),
+      `${value}`,
+    )
+  }
+  t.true(rounded > 0, 'upsampling rounded none of these')
+
+  for (const dtype of ['float32', 'float64'] as const) {
+    using near = Tensor.from([1, 1 + (dtype === 'float32' ? 2 ** -16 : 2 ** -40)], [1, 1, 1, 2], { dtype })
+    using stretched = normalize(near, 0)
+    t.deepEqual(Array.from(stretched.toTypedArray(), Number), [0, 1], dtype)
+  }
+  using open = Tensor.from([1, Infinity, 2, NaN], [2, 1, 1, 2])
+  using unbounded = normalize(open)
+  t.deepEqual(Array.from(unbounded.toTypedArray(), Number), [0, NaN, NaN, NaN])
 })
 
 test('normalize widens narrow dtypes, in which eps would vanish, and keeps float64', (t) => {
