@@ -20,7 +20,7 @@ const sleep = (milliseconds: number): Promise<void> =>
     setTimeout(resolve, milliseconds)
   })
 
-const looping = ['LoopsWithoutOperators', 'LoopsBeforeLayer', 'LoopsAfterLayer', 'LoopsInLoop']
+const looping = ['LoopsWithoutOperators', 'LoopsBeforeLayer', 'LoopsAfterLayer', 'LoopsInLoop', 'LoopsInForks']
 
 for (const name of looping)
   test.serial(`a signal ends a pass that never returns: ${name}`, async (t) => {

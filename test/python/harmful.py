@@ -67,6 +67,17 @@ class LoopsInLoop(Plain):
         return self.fc(self.late(torch.relu(self.conv(x))).mean([2, 3]))
 
 
+class LoopsInForks(Plain):
+    """The loop is in code that is forked, whose results are kept in a list."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        waiting = [torch.jit.fork(spin, x + float(i)) for i in range(2)]
+        total = x
+        for each in waiting:
+            total = total + torch.jit.wait(each)
+        return self.fc(self.late(torch.relu(self.conv(total))).mean([2, 3]))
+
+
 class Loops(Plain):
     """An ordinary loop, whose result counts."""
 
@@ -168,7 +179,7 @@ class WarnsAndFails(Plain):
 
 
 MODELS = [
-    Plain, Loops, LoopsWithoutOperators, LoopsBeforeLayer, LoopsAfterLayer, LoopsInLoop, LoopsAtLoad, WritesAtLoad,
+    Plain, Loops, LoopsWithoutOperators, LoopsBeforeLayer, LoopsAfterLayer, LoopsInLoop, LoopsInForks, LoopsAtLoad, WritesAtLoad,
     ReadsFile, SavesFile, TakesMemory, HasOwnSave, Warns, WarnsAndFails,
 ]  # fmt: skip
 

@@ -158,7 +158,7 @@ void replace_kernels(jit::Graph& graph) {
     if (replacement_of(*node)) found.push_back(node);
   });
   for (auto* old : found) {
-    auto* node = graph.create(replacement_of(*old)->ours, old->inputs(), old->outputs().size());
+    auto* node = old->owningGraph()->create(replacement_of(*old)->ours, old->inputs(), old->outputs().size());
     node->insertBefore(old)->copyMetadata(old);
     for (size_t i = 0; i < old->outputs().size(); ++i) node->output(i)->copyMetadata(old->output(i));
     old->replaceAllUsesWith(node);

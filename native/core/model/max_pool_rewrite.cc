@@ -37,7 +37,7 @@ void rewrite_graph_of(jit::Graph& graph, c10::Symbol replacement) {
     if (node->kind() == c10::aten::max_pool2d) pools.push_back(node);
   });
   for (auto* pool : pools) {
-    auto* node = graph.create(replacement, pool->inputs())->insertBefore(pool)->copyMetadata(pool);
+    auto* node = pool->owningGraph()->create(replacement, pool->inputs())->insertBefore(pool)->copyMetadata(pool);
     node->output()->copyMetadata(pool->output());
     pool->output()->replaceAllUsesWith(node->output());
     pool->destroy();

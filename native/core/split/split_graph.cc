@@ -24,6 +24,9 @@ void for_each_node(Block* block, const std::function<void(Node*)>& fn) {
   for (auto* node : block->nodes()) {
     fn(node);
     for (auto* inner : node->blocks()) for_each_node(inner, fn);
+    // Forked code is not a block of the node but a graph of its own.
+    if (node->kind() == c10::prim::fork && node->hasAttribute(c10::attr::Subgraph))
+      for_each_node(node->g(c10::attr::Subgraph)->block(), fn);
   }
 }
 

@@ -33,7 +33,7 @@ CutGraphs cut_at_input(torch::jit::Graph& graph, size_t layers);
 // The whole graph, without layers, as a head: inputs -> (output). There is no tail.
 CutGraphs keep_whole(torch::jit::Graph& graph);
 
-// Calls `fn` on every node of a block, nested blocks included.
+// Calls `fn` on every node of a block, of nested blocks, and of code that is forked.
 void for_each_node(torch::jit::Block* block, const std::function<void(torch::jit::Node*)>& fn);
 
 }  // namespace gradcam

@@ -89,7 +89,7 @@ void check_loops(jit::Graph& graph) {
   for (auto* loop : loops) {
     auto* turn = loop->blocks().at(0);
     if (turn->nodes().begin()->kind() != ops::check_cancelled)  // as in a copy of a graph that has them
-      turn->prependNode(graph.create(ops::check_cancelled, 0));
+      turn->prependNode(loop->owningGraph()->create(ops::check_cancelled, 0));
   }
 }
 
