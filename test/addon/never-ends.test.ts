@@ -20,7 +20,14 @@ const sleep = (milliseconds: number): Promise<void> =>
     setTimeout(resolve, milliseconds)
   })
 
-const looping = ['LoopsWithoutOperators', 'LoopsBeforeLayer', 'LoopsAfterLayer', 'LoopsInLoop', 'LoopsInForks']
+const looping = [
+  'LoopsWithoutOperators',
+  'LoopsBeforeLayer',
+  'LoopsAfterLayer',
+  'LoopsInLoop',
+  'LoopsInForks',
+  'LoopsInFrozenForks',
+]
 
 for (const name of looping)
   test.serial(`a signal ends a pass that never returns: ${name}`, async (t) => {
@@ -32,10 +39,11 @@ for (const name of looping)
     }
     const passes: ((signal: AbortSignal) => Promise<unknown>)[] = [
       (signal: AbortSignal) => model.forward(input, { signal }),
-      explain('hooked'),
     ]
+    // A frozen file has no layer of that name.
+    if (name !== 'LoopsInFrozenForks') passes.push(explain('hooked'))
     // Freezing removes a loop that computes nothing, so that the split model ends by itself.
-    if (name !== 'LoopsWithoutOperators') passes.push(explain('auto'))
+    if (!/WithoutOperators|Frozen/.test(name)) passes.push(explain('auto'))
     for (const [i, pass] of passes.entries()) {
       const reason: unknown = await pass(AbortSignal.timeout(150)).catch((error: unknown) => error)
       t.is((reason as Error).name, 'TimeoutError')
