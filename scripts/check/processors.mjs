@@ -1,7 +1,8 @@
-// Runs the numeric tests as other processors would: npm run test:processors [-- --quick] [--record FILE]
+// Runs the numeric tests as other processors would: npm run test:processors [-- --quick] [--record FILE] [--only TEXT ...]
 //
 // All of them take hours. With --record each combination is written to FILE (a line of JSON) as soon as it has ended, and
-// the next run of the same sources goes on with those that are left; the table then shows all of them.
+// the next run of the same sources goes on with those that are left; the table then shows all of them. --only takes the files whose
+// path holds the text, in all combinations: for tests that were corrected.
 //
 // LibTorch picks its kernels by what the processor can do, and two variables make it believe that it can do less. Sums are
 // then added in another order and round differently, which no tolerance of a test may depend on. The references in Python are
@@ -158,12 +159,21 @@ const isOf = (
   /** @type {Pick<Result, 'onednn' | 'aten' | 'threads'>} */ one,
 ) => list.some(({ onednn, aten, threads }) => onednn === one.onednn && aten === one.aten && threads === one.threads)
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, record: { type: 'string' } } })
-const { quick, record } = values
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    record: { type: 'string' },
+    only: { type: 'string', multiple: true, default: [] },
+  },
+})
+const { quick, record, only } = values
 if (process.platform !== 'linux' || process.arch !== 'x64')
   fail('it is for Linux on x86-64, whose processors have these switches')
 
-const files = numericTests(quick)
+const numeric = numericTests(quick)
+for (const text of only)
+  if (!numeric.some((file) => file.includes(text))) fail(`no numeric test has '${text}' in its path`)
+const files = numeric.filter((file) => only.length === 0 || only.some((text) => file.includes(text)))
 // What oneDNN is allowed is an upper bound, but ATen takes its variable's word and would end with an illegal instruction.
 const flags =
   readFileSync('/proc/cpuinfo', 'utf8')
@@ -179,13 +189,15 @@ const inOrder = [...fewCombinations, ...combinations.filter((one) => !isOf(fewCo
 const chosen = (quick ? fewCombinations : inOrder).filter(({ aten }) => hasKey(runnable, aten) && runnable[aten])
 for (const [aten, can] of Object.entries(runnable))
   if (!can) console.error(`left out: ATen with ${aten}, which this processor has not`)
-const ofLibrary = files.filter((file) => !callers.some((room) => file.startsWith(join('dist', 'test', room, '/'))))
+const ofLibrary = files.filter(
+  (file) => only.length > 0 || !callers.some((room) => file.startsWith(join('dist', 'test', room, '/'))),
+)
 for (const room of callers)
   if (!existsSync(join(root, 'test', room))) fail(`test/${room} does not exist: was it renamed?`)
 console.error(
   `${files.length} files, ${ofLibrary.length} of them of the library, ${chosen.length} combinations, ${availableParallelism()} processors`,
 )
-const subject = `${version()}, ${files.length} files`
+const subject = `${version()}, ${files.length} files${only.map((text) => `, ${text}`).join('')}`
 const before = record === undefined ? [] : recorded(record, subject)
 const results = []
 for (const combination of chosen) {
