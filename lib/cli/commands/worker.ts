@@ -69,7 +69,7 @@ export const command: Command = {
     'metrics-host': {
       type: 'string',
       value: 'H',
-      help: 'with --metrics-port: where to listen; 127.0.0.1 by default, which others cannot reach',
+      help: 'with --metrics-port: where to listen; 127.0.0.1 by default, which other machines cannot reach',
     },
     ...trustOption,
     ...svgOption,
