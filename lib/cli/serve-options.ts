@@ -101,7 +101,11 @@ export const serveOptions: Readonly<Record<string, Option>> = {
     value: 'NAME,…',
     help: 'the methods that requests may ask for; all by default',
   },
-  host: { type: 'string', value: 'H', help: 'where to listen; 127.0.0.1 by default, which other machines cannot reach' },
+  host: {
+    type: 'string',
+    value: 'H',
+    help: 'where to listen; 127.0.0.1 by default, which other machines cannot reach',
+  },
   port: { type: 'string', value: 'N', help: '8080 by default; 0 takes a free port' },
   'token-file': { type: 'string', value: 'FILE', help: 'a file with the token that requests must have' },
   insecure: { type: 'boolean', help: 'listen where others can reach the server, without a token' },

@@ -33,7 +33,11 @@ export const command: Command = {
       const { state, progress, workers, error } = status
       if (json) process.stdout.write(`${JSON.stringify(status)}\n`)
       else {
-        const parts = [`${name}: ${state}`, progress && describeProgress(progress), counted(workers, 'connected worker')]
+        const parts = [
+          `${name}: ${state}`,
+          progress && describeProgress(progress),
+          counted(workers, 'connected worker'),
+        ]
         process.stdout.write(`${parts.filter(Boolean).join('; ')}\n`)
         if (error) process.stderr.write(`gradcam: ${error.message}\n`)
       }
