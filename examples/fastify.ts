@@ -1,5 +1,4 @@
-// Explanations in a Fastify service of your own, below /gradcam. What that needs besides: npm install fastify @fastify/busboy
-// prom-client.
+// Explanations in a Fastify service of your own, below /gradcam. It requires npm install fastify @fastify/busboy prom-client.
 //   node dist/examples/fastify.js [PORT MODEL.pt LABELS.txt]
 //   curl --data-binary @samples/cat_dog.png 'localhost:8080/gradcam/v1/explain?format=png&target=dog' > overlay.png
 import fastify from 'fastify'

@@ -123,7 +123,8 @@ export function mapIndex(
       `${show(layer)} is not among the layers that this explainer was made for: ${layers.map((l) => `'${l}'`).join(', ')}.`,
       { details: { layer: show(layer), layers } },
     )
-  if (aggregated)
+  // The one map of one layer is that layer's.
+  if (aggregated && layers.length > 1)
     throw new GradCamError(
       'ERR_INVALID_ARGUMENT',
       `The maps of all layers were aggregated, so '${layer}' has none of its own.`,
@@ -198,7 +199,7 @@ export class CamExplanation<Output extends Value = Tensor> implements Explained,
   /**
    * A map, [N, 1, ...]. It belongs to this explanation.
    *
-   * @param layer the first by default; left out where the maps of all layers are aggregated
+   * @param layer the first by default; left out where the maps of several layers are aggregated
    * @param method the first by default
    * @throws the error of a method that failed: see `failures`
    */

@@ -127,7 +127,7 @@ export class Cam extends Explainer {
   /**
    * The map after `backward`, [N, 1, ...], float32 or float64, for the caller to dispose.
    *
-   * @param layer the first by default; left out where the maps of all layers are aggregated
+   * @param layer the first by default; left out where the maps of several layers are aggregated
    * @param method the first by default
    * @throws the error of a method that failed: see `failures`
    */

@@ -138,7 +138,7 @@ export async function readBatchCall(values: Values, sources: readonly string[]):
   const model = single(values, 'model')
   const out = single(values, 'out')
   if (sources.length === 0) throw usageError(`batch requires at least one file, folder, glob or list. ${see}`)
-  if (!model) throw usageError(`batch requires --model FILE, a TorchScript model. ${see}`)
+  if (!model) throw usageError(`batch requires --model FILE, or the name of an architecture. ${see}`)
   if (!out) throw usageError(`batch requires --out DIR, the folder to write to. ${see}`)
   if (values['retry-failed'] === true && values['resume'] !== true)
     throw usageError('--retry-failed requires --resume: a new job has nothing that failed yet.')

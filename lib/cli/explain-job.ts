@@ -83,7 +83,7 @@ export async function readJob(
   const model = single(values, 'model')
   const out = single(values, 'out')
   if (images.length === 0) throw usageError(`${command} requires at least one image. ${see}`)
-  if (!model) throw usageError(`${command} requires --model FILE, a TorchScript model. ${see}`)
+  if (!model) throw usageError(`${command} requires --model FILE, or the name of an architecture. ${see}`)
   if (!out) throw usageError(`${command} requires --out DIR, the folder to write to. ${see}`)
   const methods = choiceOfSeveral(values, 'method', methodNames)
   const layers = several(values, 'layer')

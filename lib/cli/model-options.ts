@@ -22,7 +22,7 @@ export const modelFlags = {
     type: 'string',
     multiple: true,
     value: 'FILE',
-    help: 'a shared library with operators that the model uses, whose code runs; may be repeated',
+    help: 'a shared library with operators that the model uses; its code runs in this process; may be repeated',
   },
 } as const satisfies Record<string, Option>
 

@@ -9,7 +9,7 @@ export const preprocessOption = {
   preprocess: {
     type: 'string',
     value: 'NAME|JSON',
-    help: "what is done to images: a preset, or JSON, in a file or as it is (ours, or timm's configuration); by default as weights were published, else imagenet (at the size that an exported program fixes)",
+    help: "how images are prepared: a preset, or JSON (of this package, or timm's configuration), written here or in a file; by default as the weights were published, else imagenet, at the size that an exported program fixes",
   },
 } as const
 

@@ -171,6 +171,29 @@ test.serial('several layers are combined by mean, maximum and product', async (t
   t.true(relativeError(each[1]!, stretch(second)) < 1e-9)
 })
 
+test.serial(
+  'the one map of one layer has its name where maps are aggregated; that of several layers has none',
+  async (t) => {
+    using model = await load('curved')
+    using input = toTensor(nets.input('curved'))
+    const methods = ['gradcam', 'layercam'] as const
+    using one = new Cam(model, { layers: ['features'], methods, compat: 'pytorch-grad-cam' })
+    using found = await one.explain(input)
+    t.true(found.get('features', 'layercam') === found.maps[1]?.map)
+    t.throws(() => found.get('other', 'layercam'), { code: 'ERR_LAYER_NOT_FOUND' })
+    using output = await one.forward(input)
+    await one.backward('argmax')
+    using kept = one.get('features', 'layercam')
+    t.deepEqual(numbers(kept), numbers(found.get('features', 'layercam')))
+    t.deepEqual(output.shape, found.output.shape)
+    const layers = ['features', 'mix']
+    using two = new Cam(model, { layers, methods, compat: 'pytorch-grad-cam' })
+    using both = await two.explain(input)
+    t.throws(() => both.get('features', 'layercam'), { code: 'ERR_INVALID_ARGUMENT', message: /were aggregated/ })
+    t.true(both.get(undefined, 'layercam') === both.maps[1]?.map)
+  },
+)
+
 test.serial('a result says what it explained', async (t) => {
   using model = await load('curved')
   using input = toTensor(nets.input('curved'))

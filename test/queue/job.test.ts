@@ -142,10 +142,21 @@ withRedis('the commands: a job that its command left is watched until its end', 
   const watched = job('watch')
   t.is(watched.code, 0, watched.stderr + worker.said())
   t.regex(watched.stdout, /20 images explained, 0 failed; 40 files in /)
-  t.regex(job('status').stdout, /: done; 20 of 20 explained, 0 failed, 5 of 5 chunks done; 1 connected workers/)
+  t.regex(job('status').stdout, /: done; 20 of 20 explained, 0 failed, 5 of 5 chunks done; 1 connected worker$/m)
   await worker.kill('SIGTERM')
   t.is(worker.child.exitCode, 0)
+  t.regex(worker.said(), /: chunk 0 done, 4 inputs, [\d.]+ s$/m)
   assertSameResults(t, out, await localJob(place))
   t.regex(runNode([main, 'job', 'status', 'other', '--queue', server.url]).stderr, /has no job 'other'/)
   t.is(runNode([...batch, '--device', 'cpu']).code, 2)
+})
+
+withRedis('gradcam job cancel answers where the job stands after it, as text and as JSON', async (t) => {
+  const { server, spec, out, source } = await queuePlace(t, ['a.jpg'])
+  await using job = await enqueueJob(spec, { queue: server.url, out, source })
+  const cancel = [main, 'job', 'cancel', job.name, '--queue', server.url]
+  const { code, stdout, stderr } = runNode([...cancel, '--json'])
+  t.is(code, 0, stderr)
+  t.like(JSON.parse(stdout), { name: job.name, state: 'cancelling' })
+  t.regex(runNode(cancel).stdout, /: cancelling; 0 connected workers$/m)
 })

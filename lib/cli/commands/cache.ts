@@ -7,9 +7,9 @@ import { formatTable } from '../table.js'
 export const command: Command = {
   usage: '[ls|clean] [--all] [--json]',
   description: [
-    "Lists what lies in this user's cache folder: the PyTorch that was installed, the addons that were built, and copies of models",
-    'from s3://. `clean` removes the addons and the copies, which are compiled and fetched again when they are needed, and with',
-    '--all PyTorch too.',
+    "Lists what lies in this user's cache folder: the PyTorch that was installed, the addons that were built, copies of models from",
+    's3://, and what --precision auto measured. `clean` removes all but PyTorch, and with --all PyTorch too. What is removed is',
+    'compiled, fetched or measured again when it is needed.',
   ].join('\n'),
   options: {
     all: { type: 'boolean', help: 'with clean: also the installs of PyTorch' },

@@ -28,8 +28,8 @@ export const command: Command = {
   description: [
     'Deep feature factorization: which few concepts the activations of a layer are made of, over all the images together, and where',
     'each image shows them. In DIR: NAME-concepts.png, what the model saw of the image with a colour for each concept and a legend;',
-    'and concepts.json, with the classes that the model finds in each concept alone. Those are left out where values go around the layer.',
-    'Nothing is random: the same images give the same concepts. All images are one batch.',
+    'and concepts.json, with the classes that the model finds in each concept alone. The classes are left out if a part of the output',
+    'does not go through the layer (skip connections). Nothing is random: the same images give the same concepts. All images are one batch.',
   ].join('\n'),
   options: {
     model: shared.model,

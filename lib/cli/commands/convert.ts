@@ -6,8 +6,8 @@ import { modelFlags, chooseModel } from '../model-options.js'
 export const command: Command = {
   usage: 'MODEL OUT.pt [--weights FILE] [--library FILE]…',
   description: [
-    'Writes an exported program (.pt2), or an architecture with weights, as a TorchScript file, for tools that read no',
-    'other: gradcam convert model.pt2 model.pt, or gradcam convert densenet121 model.pt --weights densenet121.pth.',
+    'Writes an exported program (.pt2), or an architecture with weights, as a TorchScript file, for tools that read',
+    'only TorchScript: gradcam convert model.pt2 model.pt, or gradcam convert densenet121 model.pt --weights densenet121.pth.',
   ].join('\n'),
   options: modelFlags,
   positionals: true,

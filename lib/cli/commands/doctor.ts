@@ -30,7 +30,7 @@ export const command: Command = {
     size: {
       type: 'string',
       value: 'HxW',
-      help: "of the model's input; DxHxW for volumes, L for signals, with the channels before them where nothing says them",
+      help: "of the model's input; DxHxW for volumes, L for signals; if the model does not say how many channels it takes, put them first: CxHxW",
     },
     shape: shapeOption,
     target: { type: 'string', value: 'N|JSON', help: 'what explanations are tried for; the top class by default' },

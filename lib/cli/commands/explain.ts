@@ -34,7 +34,7 @@ export const command: Command = {
     'IMAGE may be an array that numpy.save wrote (.npy), which is given to the model as it is: [C, H, W], or a volume or signal,',
     'whose map is written as NAME-map.npy.',
     'overlay is the map over the image, from blue to red; the others are grey, min-max normalised. They have the size of the',
-    'image; parts that the model did not see are left as they are. It is what gradcam batch makes of one image.',
+    'image; parts that the model did not see are left as they are. gradcam batch writes the same overlay.',
     'docs/methods describes each method. Methods of one layer share their passes: --method gradcam,layercam.',
     'With several layers, targets or methods their names follow NAME, as in NAME-LAYER-TARGET-METHOD-map.png.',
     'Exit code: 0, or 1 when an image or a method failed (the others are explained all the same), or 2 for a wrong call.',
@@ -43,7 +43,7 @@ export const command: Command = {
     model: {
       type: 'string',
       value: 'FILE',
-      help: 'the model: a .pt file that torch.jit saved, a .pt2 file of torch.export.save, or an architecture by name',
+      help: 'the model: a .pt file that torch.jit saved, a .pt2 file of torch.export.save, s3://bucket/key, or an architecture by name',
     },
     ...modelFlags,
     out: { type: 'string', value: 'DIR', help: 'the folder to write to; made if necessary' },

@@ -1,3 +1,4 @@
+import { counted } from '../../base/units.js'
 import { openJob } from '../../queue/job-handle.js'
 import { usageError } from '../arguments.js'
 import type { Command } from '../command.js'
@@ -26,13 +27,17 @@ export const command: Command = {
     const { signal } = interrupt
     try {
       await using job = await openJob(name, { queue: url, signal })
-      const status = await job.status()
-      if (verb === 'watch') return await watchJob(job, { url, out: status.out, json, signal })
+      if (verb === 'watch') return await watchJob(job, { url, out: (await job.status()).out, json, signal })
       if (verb === 'cancel') await job.cancel()
-      const { state, progress, workers, error } = verb === 'cancel' ? await job.status() : status
+      const status = await job.status()
+      const { state, progress, workers, error } = status
       if (json) process.stdout.write(`${JSON.stringify(status)}\n`)
       else {
-        const parts = [`${name}: ${state}`, progress && describeProgress(progress), `${workers} connected workers`]
+        const parts = [
+          `${name}: ${state}`,
+          progress && describeProgress(progress),
+          counted(workers, 'connected worker'),
+        ]
         process.stdout.write(`${parts.filter(Boolean).join('; ')}\n`)
         if (error) process.stderr.write(`gradcam: ${error.message}\n`)
       }

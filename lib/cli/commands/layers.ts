@@ -31,7 +31,7 @@ export const command: Command = {
     size: {
       type: 'string',
       value: 'HxW',
-      help: 'run on an input of this size, by default the one that the file fixes; DxHxW for volumes, L for signals, with the channels before them where nothing says them',
+      help: 'run on an input of this size, by default the one that the file fixes; DxHxW for volumes, L for signals; if the model does not say how many channels it takes, put them first: CxHxW',
     },
     shape: shapeOption,
     input: inputFlags.input,

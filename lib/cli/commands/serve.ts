@@ -29,7 +29,7 @@ export const command: Command = {
     const { host = '127.0.0.1', insecure } = call.listen
     if (!isLoopback(host) && call.server.token === undefined && !insecure)
       throw usageError(
-        `Others can reach --host ${host}. Give --token-file FILE, or --insecure where only those can who may.`,
+        `Others can reach --host ${host}. Give --token-file FILE, or --insecure if only permitted users can reach it.`,
       )
     const loaded: Loaded = { models: [], inputs: [] }
     try {

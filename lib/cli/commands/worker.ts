@@ -1,4 +1,5 @@
 import { inOneLine } from '../../base/one-line.js'
+import { counted } from '../../base/units.js'
 import { readQueueUrl } from '../../queue/queue-url.js'
 import { startWorker } from '../../queue/worker.js'
 import { choice, readTrust, several, single, svgOption, trustOption, usageError, wholeNumber } from '../arguments.js'
@@ -68,7 +69,7 @@ export const command: Command = {
     'metrics-host': {
       type: 'string',
       value: 'H',
-      help: 'with --metrics-port: where to listen; 127.0.0.1 by default, which others cannot reach',
+      help: 'with --metrics-port: where to listen; 127.0.0.1 by default, which other machines cannot reach',
     },
     ...trustOption,
     ...svgOption,
@@ -119,7 +120,7 @@ export const command: Command = {
         signal: interrupt.signal,
         onChunk: (event) => {
           const { job, chunk, state, inputs, milliseconds } = event
-          const text = `${job}: chunk ${chunk} ${state}, ${inputs} explained, ${(milliseconds / 1000).toFixed(1)} s`
+          const text = `${job}: chunk ${chunk} ${state}, ${counted(inputs, 'input')}, ${(milliseconds / 1000).toFixed(1)} s`
           process.stdout.write(`${json ? JSON.stringify(event) : text}\n`)
         },
         onError: (error) => {
