@@ -1,5 +1,6 @@
 import test from 'ava'
 import {
+  AverageDrop,
   Cam,
   Deletion,
   EnergyPointingGame,
@@ -14,6 +15,7 @@ import {
   ScriptModule,
   Tensor,
   type ExplainMaps,
+  type GradCamError,
   type Metric,
   type MetricName,
   type MetricTarget,
@@ -193,6 +195,42 @@ test('targets that are data score what they say, and a class stands for its prob
   using logits = await model.forward(input)
   const top = Array.from(logits.argmax(1).toTypedArray(), Number)
   near(await measure('argmax'), await measure(top))
+})
+
+test('a relative drop is a share of the score, and is refused where a score is negative', async (t) => {
+  const { model, input } = await plain()
+  const image = input.narrow(0, 0, 1)
+  // A map in [0, 1] at the size of the image, so that it is E.
+  const map = Tensor.from(
+    Float64Array.from({ length: 320 }, (_, i) => (i % 7) / 6),
+    [1, 1, 16, 20],
+  ).to({ dtype: image.dtype })
+  const logitsOf = async (of: Tensor) => Array.from((await model.forward(of)).toTypedArray(), Number)
+  const [whole, masked] = [await logitsOf(image), await logitsOf(image.mul(map))]
+  const signs = new Set<boolean>()
+  for (const [index, of] of whole.entries()) {
+    const left = masked[index] as number
+    const isShare = of >= 0 && left >= 0
+    signs.add(isShare)
+    const targets = { kind: 'class', class: index } as const
+    for (const name of ['average-drop', 'adcc'] as const) {
+      using metric = create(name, model, name === 'adcc' ? { explain: async () => map.clone() } : {})
+      const adding = metric.add(image, map, { targets })
+      if (!isShare) {
+        const error = await t.throwsAsync<GradCamError>(adding, { code: 'ERR_INVALID_ARGUMENT' })
+        t.regex(error?.message ?? '', /^The score of image 0( times its map)? is -0\.\d+: a drop relative to a score/)
+        continue
+      }
+      await adding
+      const { perImage, curve } = metric.result()
+      const drop = name === 'adcc' ? curve[0] : perImage[0]
+      t.true(Math.abs((drop as number) - Math.max(0, of - left) / of) < 1e-5, `${name} of class ${index}`)
+    }
+    using absolute = new AverageDrop(model, { relative: false })
+    await absolute.add(image, map, { targets })
+    t.true(Math.abs(absolute.result().mean - Math.max(0, of - left)) < 1e-6)
+  }
+  t.is(signs.size, 2, 'the net has scores of both signs')
 })
 
 test('a map that knows the one pixel that counts is perfect, and its opposite is the worst', async (t) => {
