@@ -97,17 +97,24 @@ export class MonotonicityCorrelation extends Metric {
   }
 }
 
-/** The sums of each row [N, P] in ascending order between neighbouring bounds, [N, bounds.length - 1] on the CPU. */
+/**
+ * The sums of each row [N, P] in ascending order between neighbouring bounds, [N, bounds.length - 1] on the CPU. Each is added up by
+ * itself: groups of the same values have the same sum, which differences of running sums have but for rounding.
+ */
 async function sumsBetween(rows: Tensor, bounds: readonly number[], signal: AbortSignal | undefined): Promise<Tensor> {
   const [sorted, order] = (await on(signal).sort(rows, 1, false)) as unknown as [Tensor, Tensor]
   order.dispose()
   using ascending = sorted
-  using running = await on(signal).cumsum(ascending, 1)
-  using padded = await on(signal).pad(running, [1, 0], 'constant', 0)
-  using index = Tensor.from(BigInt64Array.from(bounds, BigInt), [bounds.length], { device: rows.device })
-  using ends = await on(signal).indexSelect(padded, 1, index)
-  using upper = await on(signal).narrow(ends, 1, 1, bounds.length - 1)
-  using lower = await on(signal).narrow(ends, 1, 0, bounds.length - 1)
-  using sums = await on(signal).sub(upper, lower)
-  return await on(signal).to(sums, 'cpu', 'float64')
+  const [images = 0, pixels = 0] = rows.shape
+  const values = ascending.toTypedArray() as Float64Array
+  const groups = bounds.length - 1
+  const sums = new Float64Array(images * groups)
+  for (let image = 0; image < images; image++)
+    for (let group = 0; group < groups; group++) {
+      const end = image * pixels + (bounds[group + 1] as number)
+      let sum = 0
+      for (let i = image * pixels + (bounds[group] as number); i < end; i++) sum += values[i] as number
+      sums[image * groups + group] = sum
+    }
+  return Tensor.from(sums, [images, groups])
 }

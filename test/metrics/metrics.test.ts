@@ -233,6 +233,20 @@ test('a relative drop is a share of the score, and is refused where a score is n
   t.is(signs.size, 2, 'the net has scores of both signs')
 })
 
+test('monotonicity correlation: groups of the same values are equal, whatever the values are', async (t) => {
+  const { model, input } = await plain()
+  const image = input.narrow(0, 0, 2)
+  const measure = async (factor: number) => {
+    using metric = metrics['monotonicity-correlation'].create(model, { steps: 40, samples: 2 })
+    const levels = Float64Array.from({ length: 640 }, (_, i) => (1 + (i % 2)) * factor)
+    await metric.add(image, Tensor.from(levels, [2, 1, 16, 20]), { targets: 0 })
+    return metric.result().perImage
+  }
+  // Sums of whole numbers are exact, and no factor changes their order; those of tenths are rounded.
+  t.deepEqual(await measure(0.1), await measure(1))
+  t.deepEqual(await measure(1.1), await measure(1))
+})
+
 test('a map that knows the one pixel that counts is perfect, and its opposite is the worst', async (t) => {
   // The score of a regression on the sum is that of one pixel where the others are 0.
   const model = await ScriptModule.load(nets.file('pooled_linear'))
