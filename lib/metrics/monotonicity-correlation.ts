@@ -23,8 +23,9 @@ export interface MonotonicityCorrelationOptions extends MetricOptions {
  * Whether pixels that the map says more of change the score more: Spearman's rank correlation, over groups g of pixels, of the
  * sum of |M| over g with the mean over samples of (f(x with g replaced by noise) - f(x))^2. In [-1, 1]: more is better. Of P
  * pixels in the stable ascending order of |M| and n groups, group k has those from round(k P / n) up to, not including,
- * round((k + 1) P / n). 0 where |M| is constant or all changes are equal, since it is undefined then. Nguyen and Martinez 2020,
- * "On quantitative aspects of model interpretability", arXiv:2007.07584; the paper's factor 1 / f(x)^2 changes no rank.
+ * round((k + 1) P / n). 0 where |M| is constant, where all changes are equal or where none is more than rounding, since it is
+ * undefined then. Nguyen and Martinez 2020, "On quantitative aspects of model interpretability", arXiv:2007.07584; the paper's
+ * factor 1 / f(x)^2 changes no rank.
  */
 export class MonotonicityCorrelation extends Metric {
   readonly #steps: number
@@ -89,11 +90,14 @@ export class MonotonicityCorrelation extends Metric {
         ),
       ),
     )
+    const same = scorer.original.map((original, image) =>
+      scorer.areOne([original, ...scores.filter((_, i) => copies[i]?.image === image)]),
+    )
     using effects = Tensor.from(Float64Array.from(changes), [imageCount, groups])
     using sums = await sumsBetween(values, bounds, signal)
     const found = await rankCorrelation(sums, effects, signal)
     const varied = await areVaried(planes, signal)
-    return found.map((value, image) => ({ value: varied[image] ? value : 0 }))
+    return found.map((value, image) => ({ value: varied[image] && !same[image] ? value : 0 }))
   }
 }
 

@@ -24,6 +24,7 @@ import { heldTensors, settledLiveTensors } from '../support/live-tensors.js'
 import { farthest } from '../support/arithmetic.js'
 import { smallNets } from '../support/models.js'
 import { toTensor } from '../support/to-tensor.js'
+import { unusualNets } from '../support/unusual-nets.js'
 
 const nets = await smallNets()
 const names = Object.keys(metrics) as MetricName[]
@@ -231,6 +232,22 @@ test('a relative drop is a share of the score, and is refused where a score is n
     t.true(Math.abs(absolute.result().mean - Math.max(0, of - left)) < 1e-6)
   }
   t.is(signs.size, 2, 'the net has scores of both signs')
+})
+
+test('correlations with scores that change by rounding alone are 0', async (t) => {
+  const constant = await unusualNets('constant_nets.py')
+  for (const name of ['faithfulness-correlation', 'monotonicity-correlation'] as const) {
+    // The same net: its image changes the score in the digits that float32 does not have.
+    for (const net of ['deaf', 'deaf-double']) {
+      using model = await constant.load(net)
+      const { both } = constant.batch(net)
+      const map = both.abs().narrow(1, 0, 1)
+      using metric = metrics[name].create(model, { score: 'logit', samples: 20, batchSize: 7 } as never)
+      await metric.add(both, map, { targets: 1 })
+      const { perImage } = metric.result()
+      for (const value of perImage) t.is(value === 0, net === 'deaf', `${name} of ${net}: ${value}`)
+    }
+  }
 })
 
 test('monotonicity correlation: groups of the same values are equal, whatever the values are', async (t) => {
