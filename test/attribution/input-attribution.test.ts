@@ -84,20 +84,25 @@ test.serial('nothing depends on the batch size, and smoothing only on its seed',
   assertSame(t, still, await make({ method: 'gradient' }), 'no noise', 1e-12)
 })
 
-test.serial('what gradient-shap finds for an image does not depend on its batch', async (t) => {
+test.serial('what methods with random numbers find for an image does not depend on its batch', async (t) => {
   const model = await load('plain')
   const input = toTensor(nets.input('plain'))
   const all = Tensor.cat([input, input.mul(0.5), input.flip([3])])
   const baseline = Tensor.cat([input.mul(0), input.mul(0).add(1), input.mul(0).sub(0.5)])
-  for (const batchSize of [1, 16]) {
-    using explainer = new InputAttribution(model, { method: 'gradient-shap', steps: 4, seed: 3, baseline, batchSize })
+  const smooth = { samples: 3, sigma: 0.2, seed: 5 }
+  for (const options of [
+    { method: 'gradient-shap', steps: 4, seed: 3, baseline },
+    { method: 'gradient-shap', steps: 2, seed: 3, baseline, smooth, batchSize: 1 },
+    { method: 'integrated-gradients', steps: 3, smooth },
+  ] as const) {
+    using explainer = new InputAttribution(model, options)
     using together = await explainer.explain(all, { target: 1 })
     for (let image = 0; image < (all.shape[0] as number); image++) {
       using own = all.narrow(0, image, 1)
       using alone = await explainer.explain(own, { target: 1 })
       using found = together.attribution.narrow(0, image, 1)
       const error = relativeError(values(found).data, values(alone.attribution).data)
-      t.true(error < 1e-5, `image ${image}: ${error}`)
+      t.true(error < 1e-5, `${options.method}, image ${image}: ${error}`)
     }
   }
 })
