@@ -11,15 +11,15 @@ export interface LineDraw {
 }
 
 /**
- * The draws of a sample, by row. They depend on the seed, the number of the copy, and the position of the image in its batch,
- * not on how many copies there are at a time.
+ * The draws of a sample, by row. They depend on the seed and the number of the copy, not on how many copies there are at a time. All
+ * images have the same ones: what is found for an image does not depend on the others of its batch.
  */
 export function lineDraws(seed: number, sample: number, copied: Copied, baselines: number): LineDraw[] {
   const rows = copied.x.shape[0] as number
   const images = rows / copied.copies
   return Array.from({ length: rows }, (_, row) => {
     const copy = copied.first + Math.floor(row / images)
-    const [at = 0, which = 0] = uniforms(seed + copy, sample * images + (row % images), 2)
+    const [at = 0, which = 0] = uniforms(seed + copy, sample, 2)
     return { baseline: Math.floor(which * baselines), at }
   })
 }

@@ -19,7 +19,10 @@ export interface InputAttributionOptions {
    * random), 100 for blur-ig, 200 for guided-ig, 50 for each of the two baselines of xrai.
    */
   readonly steps?: number
-  /** Of the points of gradient-shap: an integer from 0 on, 0 by default. The result does not depend on `batchSize`. */
+  /**
+   * Of the points of gradient-shap, which are the same for all images: an integer from 0 on, 0 by default. The result does not depend
+   * on `batchSize`, nor on the other images of the batch.
+   */
   readonly seed?: number
   /** For blur-ig: the deviation of the Gaussian at the blurred end, in pixels; 50 by default. */
   readonly maxSigma?: number

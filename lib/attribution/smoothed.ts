@@ -14,6 +14,9 @@ export async function smoothed(
 ): Promise<Attributed> {
   const images = x.shape[0] ?? 1
   const dtype = x.dtype === 'float64' ? 'float64' : 'float32'
+  // The variance is what is left of two sums that are nearly the same: in float64, and of distances from the first copy.
+  const summed = kind === 'variance' ? 'float64' : dtype
+  let origin: Tensor | undefined
   let sums: [Tensor, Tensor] | undefined
   let intercepted = 0
   try {
@@ -26,14 +29,17 @@ export async function smoothed(
         const found = await attribute({ x: copies, copies: to - from, first: from })
         using attribution = found.attribution
         intercepted = found.intercepted
+        if (kind === 'variance') origin ??= tidy(() => attribution.narrow(0, 0, images).to({ dtype: summed }).clone())
         const before = sums
-        const add = (values: Tensor, previous: Tensor | undefined) =>
+        const add = (of: (values: Tensor) => Tensor, previous: Tensor | undefined) =>
           tidy(() => {
-            const parts = values.to({ dtype }).split(images)
+            const parts = attribution.split(images).map((part) => {
+              const values = part.to({ dtype: summed })
+              return of(origin ? values.sub(origin) : values)
+            })
             return (previous ? [previous, ...parts] : parts).reduce((total, term) => total.add(term)).clone()
           })
-        using squares = attribution.square()
-        sums = [add(attribution, before?.[0]), add(squares, before?.[1])]
+        sums = [add((values) => values, before?.[0]), add((values) => values.square(), before?.[1])]
         disposeValue(before ?? null)
       } finally {
         for (const copy of noisy) copy.dispose()
@@ -44,10 +50,11 @@ export async function smoothed(
       const mean = sum.div(samples)
       if (kind === 'mean') return mean
       const squared = squares.div(samples)
-      return kind === 'squared' ? squared : squared.sub(mean.square())
+      return kind === 'squared' ? squared : squared.sub(mean.square()).clamp(0, null).to({ dtype })
     })
     return { attribution, intercepted }
   } finally {
     disposeValue(sums ?? null)
+    origin?.dispose()
   }
 }

@@ -19,7 +19,10 @@ export interface Smoothing {
   readonly samples?: number
   /** The standard deviation of the noise in the units of the input, 1 by default. */
   readonly sigma?: number
-  /** An integer from 0 on, 0 by default. The same seed gives the same result, whatever the batch size. */
+  /**
+   * Copy s has sigma times `torch.randn` of seed + s, the same noise for all images: an integer from 0 on, 0 by default. The result for an
+   * image depends neither on `batchSize` nor on the other images of its batch.
+   */
   readonly seed?: number
 }
 
@@ -33,7 +36,7 @@ export function checkSmoothing(smoothing: Smoothing): Required<Smoothing> {
   }
 }
 
-/** x with normal noise of a seed, drawn in `dtype` on an executor thread; for the caller to dispose. */
+/** x with normal noise of a seed, the same for all images, drawn in `dtype` on an executor thread; for the caller to dispose. */
 export async function noisyCopy(
   x: Tensor,
   dtype: 'float32' | 'float64',
@@ -43,7 +46,7 @@ export async function noisyCopy(
 ): Promise<Tensor> {
   const handle = await cancellable(
     signal,
-    (ticket) => native().randomNormal(x.shape, dtype, seed, ticket),
+    (ticket) => native().randomNormal([1, ...x.shape.slice(1)], dtype, seed, ticket),
     (late) => late.dispose(),
   )
   using noise = Tensor.own(handle)

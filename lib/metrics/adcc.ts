@@ -3,7 +3,7 @@ import { GradCamError } from '../base/errors.js'
 import { inParts } from '../base/in-parts.js'
 import type { Model } from '../model/model.js'
 import type { Tensor } from '../tensor/tensor.js'
-import { maskedScores, normalized, relativeDrop } from './confidence.js'
+import { maskedScores, normalized, relativeDrops } from './confidence.js'
 import { on } from './executor.js'
 import { checkExplain, explainLike, type ExplainMaps } from './explain-maps.js'
 import { upsampled } from './maps.js'
@@ -51,9 +51,10 @@ export class Adcc extends Metric {
     using exact = await on(signal).to(masks, masks.device, 'float64')
     using means = await on(signal).mean(exact, [1, 2, 3])
     const complexities = means.toTypedArray() as Float64Array
+    const drops = relativeDrops(scorer.original, masked)
     const coherencies = await this.#coherencies(scorer, input, maps, masks, signal)
     return coherencies.map((coherency, image) => {
-      const drop = relativeDrop(scorer.original[image] as number, masked[image] as number)
+      const drop = drops[image] as number
       const complexity = complexities[image] as number
       return { value: harmonicMean([1 - drop, coherency, 1 - complexity]), curve: [drop, coherency, complexity] }
     })

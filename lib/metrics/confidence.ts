@@ -35,8 +35,23 @@ export function maskedScores(
   return scoreCopies(scorer, [input, masks], copies, make, options)
 }
 
-/** max(0, Y - O) / Y: the share of the score that is lost. */
-export const relativeDrop = (whole: number, masked: number): number => (masked < whole ? (whole - masked) / whole : 0)
+/**
+ * max(0, Y - O) / Y of each image: the share of its score that is lost.
+ *
+ * @throws GradCamError ERR_INVALID_ARGUMENT for a score below 0, of which there is no share: targets that are plain data may give one
+ */
+export const relativeDrops = (whole: readonly number[], masked: readonly number[]): number[] =>
+  whole.map((score, image) => {
+    const left = masked[image] as number
+    const [of, negative] = score < 0 ? ['', score] : [' times its map', left]
+    if (negative < 0)
+      throw new GradCamError(
+        'ERR_INVALID_ARGUMENT',
+        `The score of image ${image}${of} is ${negative}: a drop relative to a score means nothing where scores are negative.`,
+        { remedy: "Score by probabilities, as by `targets: { kind: 'probability', class: 0 }`." },
+      )
+    return left < score ? (score - left) / score : 0
+  })
 
 /**
  * Y, the score of an image x, and O, that of x * E, where E is the map min-max normalised to [0, 1] (all 0 where it is constant)
@@ -44,21 +59,22 @@ export const relativeDrop = (whole: number, masked: number): number => (masked <
  * Chattopadhay et al. 2018, "Grad-CAM++", arXiv:1710.11063, section 5.1.
  */
 abstract class MaskedConfidence extends Metric {
-  protected abstract compare(whole: number, masked: number): number
+  /** The value of each image, by the scores of the images and of the masked ones. */
+  protected abstract compare(whole: readonly number[], masked: readonly number[]): readonly number[]
 
   protected async measure(input: Tensor, maps: Tensor, batch: MetricBatch): Promise<readonly Measured[]> {
     const { signal } = batch
     using masks = await normalized(maps, input, signal)
     const scorer = await this.scorer(input, batch)
     const masked = await maskedScores(scorer, input, masks, { batchSize: this.options.batchSize, signal })
-    return masked.map((score, image) => ({ value: this.compare(scorer.original[image] as number, score) }))
+    return this.compare(scorer.original, masked).map((value) => ({ value }))
   }
 }
 
 export interface AverageDropOptions extends MetricOptions {
   /**
    * Whether the drop is divided by the score of the whole image, as in the paper. True by default; false gives
-   * pytorch-grad-cam's DropInConfidence, and is required for logits, which may be negative.
+   * pytorch-grad-cam's DropInConfidence, and is required for logits and other scores that may be negative.
    */
   readonly relative?: boolean
 }
@@ -84,8 +100,9 @@ export class AverageDrop extends MaskedConfidence {
     this.#relative = relative
   }
 
-  protected compare(whole: number, masked: number): number {
-    return this.#relative ? relativeDrop(whole, masked) : Math.max(0, whole - masked)
+  protected compare(whole: readonly number[], masked: readonly number[]): readonly number[] {
+    if (this.#relative) return relativeDrops(whole, masked)
+    return whole.map((score, image) => Math.max(0, score - (masked[image] as number)))
   }
 }
 
@@ -94,7 +111,7 @@ export class AverageDrop extends MaskedConfidence {
  * that of the image multiplied by its map in [0, 1]. Chattopadhay et al. 2018, "Grad-CAM++", arXiv:1710.11063.
  */
 export class IncreaseInConfidence extends MaskedConfidence {
-  protected compare(whole: number, masked: number): number {
-    return masked > whole ? 1 : 0
+  protected compare(whole: readonly number[], masked: readonly number[]): readonly number[] {
+    return whole.map((score, image) => ((masked[image] as number) > score ? 1 : 0))
   }
 }

@@ -27,7 +27,7 @@ export interface FaithfulnessCorrelationOptions extends MetricOptions {
 /**
  * Whether the map says how much the score falls when random pixels are removed: Pearson's correlation, over random subsets S of
  * the pixels, of the sum of the map over S with f(x) - f(x with S at the baseline). In [-1, 1]: more is better. 0 where the
- * map is constant or the score never changes, since it is undefined then. Bhatt et al. 2020, "Evaluating and Aggregating
+ * map is constant or the score never changes by more than rounding, since it is undefined then. Bhatt et al. 2020, "Evaluating and Aggregating
  * Feature-based Model Explanations", arXiv:2005.00631.
  */
 export class FaithfulnessCorrelation extends Metric {
@@ -85,12 +85,13 @@ export class FaithfulnessCorrelation extends Metric {
     const scores = await scoreCopies(scorer, [input, exact, baseline], copies, make, options)
     for (const [i, copy] of copies.entries())
       falls[at(copy)] = (scorer.original[copy.image] as number) - (scores[i] as number)
+    const same = scorer.original.map((_, image) => scorer.areOne(scores.filter((_s, i) => copies[i]?.image === image)))
     const sizes = [imageCount, this.#samples]
     using predicted = Tensor.from(sums, sizes)
     using seen = Tensor.from(falls, sizes)
     const found = await correlation(predicted, seen, signal)
     // Sums of a constant map may differ by rounding.
     const varied = await areVaried(large, signal)
-    return found.map((r, image) => ({ value: varied[image] && r !== null ? r : 0 }))
+    return found.map((r, image) => ({ value: varied[image] && !same[image] && r !== null ? r : 0 }))
   }
 }

@@ -23,8 +23,9 @@ export interface MonotonicityCorrelationOptions extends MetricOptions {
  * Whether pixels that the map says more of change the score more: Spearman's rank correlation, over groups g of pixels, of the
  * sum of |M| over g with the mean over samples of (f(x with g replaced by noise) - f(x))^2. In [-1, 1]: more is better. Of P
  * pixels in the stable ascending order of |M| and n groups, group k has those from round(k P / n) up to, not including,
- * round((k + 1) P / n). 0 where |M| is constant or all changes are equal, since it is undefined then. Nguyen and Martinez 2020,
- * "On quantitative aspects of model interpretability", arXiv:2007.07584; the paper's factor 1 / f(x)^2 changes no rank.
+ * round((k + 1) P / n). 0 where |M| is constant, where all changes are equal or where none is more than rounding, since it is
+ * undefined then. Nguyen and Martinez 2020, "On quantitative aspects of model interpretability", arXiv:2007.07584; the paper's
+ * factor 1 / f(x)^2 changes no rank.
  */
 export class MonotonicityCorrelation extends Metric {
   readonly #steps: number
@@ -89,25 +90,35 @@ export class MonotonicityCorrelation extends Metric {
         ),
       ),
     )
+    const same = scorer.original.map((original, image) =>
+      scorer.areOne([original, ...scores.filter((_, i) => copies[i]?.image === image)]),
+    )
     using effects = Tensor.from(Float64Array.from(changes), [imageCount, groups])
     using sums = await sumsBetween(values, bounds, signal)
     const found = await rankCorrelation(sums, effects, signal)
     const varied = await areVaried(planes, signal)
-    return found.map((value, image) => ({ value: varied[image] ? value : 0 }))
+    return found.map((value, image) => ({ value: varied[image] && !same[image] ? value : 0 }))
   }
 }
 
-/** The sums of each row [N, P] in ascending order between neighbouring bounds, [N, bounds.length - 1] on the CPU. */
+/**
+ * The sums of each row [N, P] in ascending order between neighbouring bounds, [N, bounds.length - 1] on the CPU. Each is added up by
+ * itself: groups of the same values have the same sum, which differences of running sums have but for rounding.
+ */
 async function sumsBetween(rows: Tensor, bounds: readonly number[], signal: AbortSignal | undefined): Promise<Tensor> {
   const [sorted, order] = (await on(signal).sort(rows, 1, false)) as unknown as [Tensor, Tensor]
   order.dispose()
   using ascending = sorted
-  using running = await on(signal).cumsum(ascending, 1)
-  using padded = await on(signal).pad(running, [1, 0], 'constant', 0)
-  using index = Tensor.from(BigInt64Array.from(bounds, BigInt), [bounds.length], { device: rows.device })
-  using ends = await on(signal).indexSelect(padded, 1, index)
-  using upper = await on(signal).narrow(ends, 1, 1, bounds.length - 1)
-  using lower = await on(signal).narrow(ends, 1, 0, bounds.length - 1)
-  using sums = await on(signal).sub(upper, lower)
-  return await on(signal).to(sums, 'cpu', 'float64')
+  const [images = 0, pixels = 0] = rows.shape
+  const values = ascending.toTypedArray() as Float64Array
+  const groups = bounds.length - 1
+  const sums = new Float64Array(images * groups)
+  for (let image = 0; image < images; image++)
+    for (let group = 0; group < groups; group++) {
+      const end = image * pixels + (bounds[group + 1] as number)
+      let sum = 0
+      for (let i = image * pixels + (bounds[group] as number); i < end; i++) sum += values[i] as number
+      sums[image * groups + group] = sum
+    }
+  return Tensor.from(sums, [images, groups])
 }

@@ -1,5 +1,6 @@
 import { isRecord, toList } from '../base/check.js'
 import { GradCamError } from '../base/errors.js'
+import { isRounding } from '../explain/condition.js'
 import type { Explained } from '../explain/explained.js'
 import { inParts } from '../base/in-parts.js'
 import { rowsOf } from '../model/model-notes.js'
@@ -111,6 +112,15 @@ export class Scorer {
     const data = asData(this.#target, this.#options.score)
     const { scores } = await run(this.#pass, images, data, pick(this.classes, of), of, this.#options)
     return scores
+  }
+
+  /** Whether scores are one number but for rounding, so that a correlation with them would be one with rounding errors. */
+  areOne(scores: readonly number[]): boolean {
+    const [least, most] = scores.reduce(([low, high], one) => [Math.min(low, one), Math.max(high, one)], [
+      Infinity,
+      -Infinity,
+    ] as const)
+    return isRounding(most - least, Math.max(Math.abs(least), Math.abs(most)), this.#pass.model.dtype)
   }
 
   /** The target that an explainer has to explain at copies of images: as it was given, with the classes that were chosen. */

@@ -5,7 +5,8 @@ import { Tensor } from '../tensor/tensor.js'
 import { disposeValue } from '../tensor/values.js'
 
 /**
- * The shortest vector u that minimises ||A u - b||, by LAPACK's gelsd.
+ * The shortest vector u that minimises ||A u - b||, by LAPACK's gelsd; NaN where a number of b is not finite, which LAPACK refuses
+ * or not, as the build and the sizes are.
  *
  * @param rows of A, all of one length
  */
@@ -15,6 +16,7 @@ export async function leastSquares(
   options: CallOptions,
 ): Promise<Float64Array> {
   const columns = rows[0]?.length ?? 0
+  if (!b.every(Number.isFinite)) return new Float64Array(columns).fill(NaN)
   const flat = new Float64Array(rows.length * columns)
   for (const [i, row] of rows.entries()) flat.set(row, i * columns)
   using matrix = Tensor.from(flat, [rows.length, columns])

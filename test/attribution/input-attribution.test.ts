@@ -7,6 +7,7 @@ import {
   Tensor,
   liveTensors,
   type InputAttributionOptions,
+  type Smoothing,
   type Value,
 } from '../../lib/index.js'
 import { native } from '../../lib/addon/native.js'
@@ -81,6 +82,56 @@ test.serial('nothing depends on the batch size, and smoothing only on its seed',
   t.true(relativeError(first.data, other.data) > 0.01)
   using still = Tensor.from((await make({ method: 'gradient', smooth: { ...smooth, sigma: 0 } })).data, first.shape)
   assertSame(t, still, await make({ method: 'gradient' }), 'no noise', 1e-12)
+})
+
+test.serial('what methods with random numbers find for an image does not depend on its batch', async (t) => {
+  const model = await load('plain')
+  const input = toTensor(nets.input('plain'))
+  const all = Tensor.cat([input, input.mul(0.5), input.flip([3])])
+  const baseline = Tensor.cat([input.mul(0), input.mul(0).add(1), input.mul(0).sub(0.5)])
+  const smooth = { samples: 3, sigma: 0.2, seed: 5 }
+  for (const options of [
+    { method: 'gradient-shap', steps: 4, seed: 3, baseline },
+    { method: 'gradient-shap', steps: 2, seed: 3, baseline, smooth, batchSize: 1 },
+    { method: 'integrated-gradients', steps: 3, smooth },
+  ] as const) {
+    using explainer = new InputAttribution(model, options)
+    using together = await explainer.explain(all, { target: 1 })
+    for (let image = 0; image < (all.shape[0] as number); image++) {
+      using own = all.narrow(0, image, 1)
+      using alone = await explainer.explain(own, { target: 1 })
+      using found = together.attribution.narrow(0, image, 1)
+      const error = relativeError(values(found).data, values(alone.attribution).data)
+      t.true(error < 1e-5, `${options.method}, image ${image}: ${error}`)
+    }
+  }
+})
+
+test.serial('the variance of copies is that of their attributions, also where these are nearly the same', async (t) => {
+  const model = await load('plain')
+  const input = toTensor(nets.input('plain'))
+  const attributionOf = async (smooth: Smoothing) => {
+    using explainer = new InputAttribution(model, { method: 'integrated-gradients', steps: 4, batchSize: 1, smooth })
+    using found = await explainer.explain(input, { target: 0 })
+    return Array.from(found.attribution.toTypedArray(), Number)
+  }
+  const samples = 6
+  for (const sigma of [0, 1e-5, 0.3]) {
+    const copies: number[][] = []
+    for (let seed = 0; seed < samples; seed++) copies.push(await attributionOf({ samples: 1, sigma, seed }))
+    const expected = copies[0]!.map((_, i) => {
+      const own = copies.map((copy) => copy[i] as number)
+      const mean = own.reduce((sum, one) => sum + one, 0) / samples
+      return own.reduce((sum, one) => sum + (one - mean) ** 2, 0) / samples
+    })
+    const found = await attributionOf({ kind: 'variance', samples, sigma })
+    t.true(
+      found.every((one) => one >= 0),
+      `${sigma}: no variance is below 0`,
+    )
+    if (sigma === 0) t.true(found.every((one) => one === 0))
+    else t.true(relativeError(found, expected) < 1e-5, `${sigma}: ${relativeError(found, expected)}`)
+  }
 })
 
 test.serial('every kind of target goes through copies, and a function one by one', async (t) => {

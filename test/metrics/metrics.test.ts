@@ -1,5 +1,6 @@
 import test from 'ava'
 import {
+  AverageDrop,
   Cam,
   Deletion,
   EnergyPointingGame,
@@ -14,6 +15,7 @@ import {
   ScriptModule,
   Tensor,
   type ExplainMaps,
+  type GradCamError,
   type Metric,
   type MetricName,
   type MetricTarget,
@@ -22,6 +24,7 @@ import { heldTensors, settledLiveTensors } from '../support/live-tensors.js'
 import { farthest } from '../support/arithmetic.js'
 import { smallNets } from '../support/models.js'
 import { toTensor } from '../support/to-tensor.js'
+import { unusualNets } from '../support/unusual-nets.js'
 
 const nets = await smallNets()
 const names = Object.keys(metrics) as MetricName[]
@@ -193,6 +196,72 @@ test('targets that are data score what they say, and a class stands for its prob
   using logits = await model.forward(input)
   const top = Array.from(logits.argmax(1).toTypedArray(), Number)
   near(await measure('argmax'), await measure(top))
+})
+
+test('a relative drop is a share of the score, and is refused where a score is negative', async (t) => {
+  const { model, input } = await plain()
+  const image = input.narrow(0, 0, 1)
+  // A map in [0, 1] at the size of the image, so that it is E.
+  const map = Tensor.from(
+    Float64Array.from({ length: 320 }, (_, i) => (i % 7) / 6),
+    [1, 1, 16, 20],
+  ).to({ dtype: image.dtype })
+  const logitsOf = async (of: Tensor) => Array.from((await model.forward(of)).toTypedArray(), Number)
+  const [whole, masked] = [await logitsOf(image), await logitsOf(image.mul(map))]
+  const signs = new Set<boolean>()
+  for (const [index, of] of whole.entries()) {
+    const left = masked[index] as number
+    const isShare = of >= 0 && left >= 0
+    signs.add(isShare)
+    const targets = { kind: 'class', class: index } as const
+    for (const name of ['average-drop', 'adcc'] as const) {
+      using metric = create(name, model, name === 'adcc' ? { explain: async () => map.clone() } : {})
+      const adding = metric.add(image, map, { targets })
+      if (!isShare) {
+        const error = await t.throwsAsync<GradCamError>(adding, { code: 'ERR_INVALID_ARGUMENT' })
+        t.regex(error?.message ?? '', /^The score of image 0( times its map)? is -0\.\d+: a drop relative to a score/)
+        continue
+      }
+      await adding
+      const { perImage, curve } = metric.result()
+      const drop = name === 'adcc' ? curve[0] : perImage[0]
+      t.true(Math.abs((drop as number) - Math.max(0, of - left) / of) < 1e-5, `${name} of class ${index}`)
+    }
+    using absolute = new AverageDrop(model, { relative: false })
+    await absolute.add(image, map, { targets })
+    t.true(Math.abs(absolute.result().mean - Math.max(0, of - left)) < 1e-6)
+  }
+  t.is(signs.size, 2, 'the net has scores of both signs')
+})
+
+test('correlations with scores that change by rounding alone are 0', async (t) => {
+  const constant = await unusualNets('constant_nets.py')
+  for (const name of ['faithfulness-correlation', 'monotonicity-correlation'] as const) {
+    // The same net: its image changes the score in the digits that float32 does not have.
+    for (const net of ['deaf', 'deaf-double']) {
+      using model = await constant.load(net)
+      const { both } = constant.batch(net)
+      const map = both.abs().narrow(1, 0, 1)
+      using metric = metrics[name].create(model, { score: 'logit', samples: 20, batchSize: 7 } as never)
+      await metric.add(both, map, { targets: 1 })
+      const { perImage } = metric.result()
+      for (const value of perImage) t.is(value === 0, net === 'deaf', `${name} of ${net}: ${value}`)
+    }
+  }
+})
+
+test('monotonicity correlation: groups of the same values are equal, whatever the values are', async (t) => {
+  const { model, input } = await plain()
+  const image = input.narrow(0, 0, 2)
+  const measure = async (factor: number) => {
+    using metric = metrics['monotonicity-correlation'].create(model, { steps: 40, samples: 2 })
+    const levels = Float64Array.from({ length: 640 }, (_, i) => (1 + (i % 2)) * factor)
+    await metric.add(image, Tensor.from(levels, [2, 1, 16, 20]), { targets: 0 })
+    return metric.result().perImage
+  }
+  // Sums of whole numbers are exact, and no factor changes their order; those of tenths are rounded.
+  t.deepEqual(await measure(0.1), await measure(1))
+  t.deepEqual(await measure(1.1), await measure(1))
 })
 
 test('a map that knows the one pixel that counts is perfect, and its opposite is the worst', async (t) => {

@@ -13,7 +13,8 @@ import {
 } from '../../lib/index.js'
 import { conditionOf } from '../../lib/explain/condition.js'
 import { smallNets } from '../support/models.js'
-import { assertParity } from '../support/parity.js'
+import { assertParity, relativeError } from '../support/parity.js'
+import { toTensor } from '../support/to-tensor.js'
 import { unusualNets } from '../support/unusual-nets.js'
 
 const nets = await unusualNets()
@@ -104,6 +105,28 @@ test('a saturated softmax is said in every kind of explanation', async (t) => {
       if (!result.ok) throw result.error
       t.is(result.condition.state, 'saturated')
     }
+  }
+})
+
+test('FullGrad of an image does not depend on another one that is not finite', async (t) => {
+  const small = await smallNets()
+  using model = await ScriptModule.load(small.file('plain'))
+  using pair = toTensor(small.input('plain'))
+  using one = pair.narrow(0, 0, 1)
+  const values = (tensor: Tensor) => Array.from(tensor.toTypedArray(), Number)
+  using full = new FullGrad(model)
+  using alone = await full.explain(one, { target })
+  for (const factor of [NaN, Infinity]) {
+    using bad = one.mul(factor)
+    using batch = Tensor.cat([bad, one])
+    using found = await full.explain(batch, { target })
+    t.deepEqual(
+      found.conditions.map(({ state }) => state),
+      ['not-finite', 'ok'],
+    )
+    using second = found.cam.narrow(0, 1, 1)
+    const error = relativeError(values(second), values(alone.cam))
+    t.true(error < 1e-5, `${factor}: ${error}`)
   }
 })
 

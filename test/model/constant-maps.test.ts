@@ -18,7 +18,7 @@ import type { JobResultLine } from '../../lib/jobs/job-line.js'
 import { toItem } from '../../lib/report/item.js'
 import { drawNoise } from '../support/drawings.js'
 import { gradcam, temporaryFolder } from '../support/package-copy.js'
-import { assertParity } from '../support/parity.js'
+import { assertParity, relativeError } from '../support/parity.js'
 import { unusualNets } from '../support/unusual-nets.js'
 import { lines as manifest } from '../support/workplace.js'
 
@@ -74,6 +74,40 @@ test('a map with one value at every position is constant, in its own size and no
     using none = await same.explain(both, { target })
     t.like(none.maps[0]?.conditions[0], { state: 'constant' })
     t.regex(none.maps[0]?.conditions[0]?.reason ?? '', /^The map of the layers has the same value/)
+  }
+})
+
+test('no map is made of the rounding of a layer that is the same at every position', async (t) => {
+  const methods: CamMethod[] = ['eigencam', 'eigengradcam', 'segeigencam', 'kpcacam']
+  for (const [name, layer] of [
+    ['context', 'spread'],
+    ['around', 'around'],
+    ['around-double', 'around'],
+  ] as const) {
+    using model = await nets.load(name)
+    const { both } = nets.batch(name)
+    for (const compat of ['paper', 'pytorch-grad-cam'] as const) {
+      using cam = new Cam(model, { layers: [layer], methods, compat })
+      using found = await cam.explain(both, { target })
+      for (const { method, map, conditions } of found.maps) {
+        t.true(
+          map.toTypedArray().every((one) => Number(one) === 0),
+          `${name} ${method} ${compat}`,
+        )
+        t.deepEqual(states(conditions), ['zero', 'zero'], `${name} ${method} ${compat}`)
+      }
+    }
+    // The mask of a channel that is constant is 0: all channels score what zeros score, and weigh the same.
+    using masked = new Cam(model, {
+      layers: [layer],
+      methods: ['scorecam', 'iscam', 'layer-activation'],
+      compat: 'captum',
+    })
+    using found = await masked.explain(both, { target })
+    const [scoreCam, isCam, sum] = found.maps.map(({ map }) => Array.from(map.toTypedArray(), Number))
+    const channels = 6
+    const mean = sum!.map((one) => one / channels)
+    for (const map of [scoreCam!, isCam!]) t.true(relativeError(map, mean) < 1e-5, `${name}: ${map[0]} ${mean[0]}`)
   }
 })
 

@@ -1,10 +1,17 @@
 import test from 'ava'
-import { InputPerturbation, ScriptModule, Tensor, type InputPerturbationOptions } from '../../lib/index.js'
+import {
+  gridFeatures,
+  InputPerturbation,
+  ScriptModule,
+  Tensor,
+  type InputPerturbationOptions,
+} from '../../lib/index.js'
 import { kernelShap } from '../../lib/perturbation/kernel-shap.js'
 import { lime } from '../../lib/perturbation/lime.js'
 import { orderOfFeatures, shapleySampling } from '../../lib/perturbation/shapley-sampling.js'
+import { smallNets } from '../support/models.js'
 import { needing } from '../support/needs.js'
-import { assertSame } from '../support/parity.js'
+import { assertSame, relativeError } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
 import { assertUnbiased } from '../support/unbiased.js'
@@ -183,4 +190,30 @@ run('one feature, and features that do not fit the input', async (t) => {
   using other = new InputPerturbation(model, { method: 'lime', features: narrow })
   await t.throwsAsync(other.explain(input), { code: 'ERR_SHAPE' })
   model.dispose()
+})
+
+test('an image that is not finite says so, and leaves the others of its batch as they are', async (t) => {
+  const small = await smallNets()
+  using model = await ScriptModule.load(small.file('plain'))
+  using pair = toTensor(small.input('plain'))
+  using one = pair.narrow(0, 0, 1)
+  using bad = one.mul(NaN)
+  using batch = Tensor.cat([one, bad, one])
+  const values = (tensor: Tensor) => Array.from(tensor.toTypedArray(), Number)
+  for (const method of ['lime', 'kernel-shap', 'shapley-sampling'] as const) {
+    using features = gridFeatures([16, 20], 4)
+    using explainer = new InputPerturbation(model, { method, features, samples: 3 })
+    using alone = await explainer.explain(one, { target: 1 })
+    using found = await explainer.explain(batch, { target: 1 })
+    t.deepEqual(
+      found.conditions.map(({ state }) => state === 'not-finite'),
+      [false, true, false],
+      method,
+    )
+    for (const image of [0, 2]) {
+      using own = found.attribution.narrow(0, image, 1)
+      const error = relativeError(values(own), values(alone.attribution))
+      t.true(error < 1e-4, `${method}, image ${image}: ${error}`)
+    }
+  }
 })

@@ -28,7 +28,7 @@ KINDS = {"mean": "smoothgrad", "squared": "smoothgrad_sq", "variance": "vargrad"
 
 def noise(x):
     """Captum lays the copies of each image side by side."""
-    samples = [seeded(x.shape, SEED + s, x.dtype) for s in range(SAMPLES)]
+    samples = [seeded((1, *x.shape[1:]), SEED + s, x.dtype).expand(x.shape) for s in range(SAMPLES)]
     return torch.stack(samples, 1).flatten(0, 1) * SIGMA
 
 

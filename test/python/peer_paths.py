@@ -36,7 +36,7 @@ def gradient_shap(model, x, target, draws, sigma):
     kept = np.random.choice, np.random.uniform, torch.normal
     np.random.choice = lambda _count, _size: np.array([draw["baseline"] for draw in in_order])
     np.random.uniform = lambda _low, _high, _count: np.array([draw["at"] for draw in in_order])
-    noise = torch.stack([seeded(x.shape, SEED + s, x.dtype) for s in range(len(draws))], 1).flatten(0, 1)
+    noise = torch.stack([seeded((1, *x.shape[1:]), SEED + s, x.dtype).expand(x.shape) for s in range(len(draws))], 1).flatten(0, 1)
     torch.normal = lambda _mean, deviation: noise * deviation
     try:
         explainer = attr.GradientShap(copy.deepcopy(model))

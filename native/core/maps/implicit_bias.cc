@@ -24,8 +24,11 @@ Tensor implicit_bias(ModuleId key, const Inputs& inputs, const Tensor& output) {
   const auto by_channel = [](const Tensor& t) { return t.detach().to(at::kDouble).transpose(0, 1).flatten(1); };
   const auto beta = bias.detach().to(at::kDouble).unsqueeze(1), mu = mean.to(at::kDouble).unsqueeze(1);
   const auto distance = by_channel(inputs.front().toTensor()) - mu;
-  const auto farthest = distance.abs().argmax(1, /*keepdim=*/true);
-  const auto scale = (by_channel(output) - beta).gather(1, farthest) / distance.gather(1, farthest);
+  const auto scaled = by_channel(output) - beta;
+  // NaN or an infinity in one image of a batch says nothing of the scale, which is that of all.
+  const auto unknown = at::logical_and(distance.isfinite(), scaled.isfinite()).logical_not_();
+  const auto farthest = distance.abs().masked_fill_(unknown, -1).argmax(1, /*keepdim=*/true);
+  const auto scale = scaled.gather(1, farthest) / distance.gather(1, farthest);
   return (beta - mu * scale.nan_to_num(0, 0, 0)).squeeze(1);
 }
 

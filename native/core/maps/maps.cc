@@ -190,21 +190,15 @@ std::vector<bool> to_flags(const Tensor& flags) {
   return std::vector<bool>(data, data + near.numel());
 }
 
-double rounding_of(at::ScalarType computed) {
-  return kRoundings *
-         (computed == at::kDouble ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon());
-}
-
-Tensor same_within_rounding(const Tensor& least, const Tensor& most, at::ScalarType computed) {
-  const auto range = most - least;
-  return range.le(at::maximum(most.abs(), least.abs()) * rounding_of(computed)).logical_and(range.isfinite());
-}
-
 Tensor min_max(const Tensor& values, int64_t first, double epsilon) {
   std::vector<int64_t> inner;
   for (int64_t i = first; i < values.dim(); ++i) inner.push_back(i);
-  const auto shifted = values - values.amin(inner, /*keepdim=*/true);
-  return shifted / (shifted.amax(inner, /*keepdim=*/true) + epsilon);
+  const auto least = values.amin(inner, /*keepdim=*/true);
+  const auto shifted = values - least;
+  const auto range = shifted.amax(inner, /*keepdim=*/true);
+  // What is one number but for rounding would become a map of rounding errors.
+  const auto same = same_within_rounding(least, least + range, values.scalar_type());
+  return shifted / (range + epsilon).masked_fill(same, std::numeric_limits<double>::infinity());
 }
 
 Needs MapPlan::needs() const {
@@ -253,11 +247,7 @@ LayerMap layer_map(const MapPlan& plan, const LayerMethod& method, const LayerEv
                                  : contribution.sum(1, /*keepdim=*/true);
   if (plan.relu) map = map.relu_();
   const auto constant = constant_over_space(map);
-  if (plan.input_size) {
-    // Normalising would make a map of rounding errors of it.
-    const auto varies = constant.logical_not().reshape({-1, 1, 1}).to(map.scalar_type());
-    map = resize((min_max(map).flatten(2) * varies).reshape(map.sizes()), input_size, path);
-  }
+  if (plan.input_size) map = resize(min_max(map), input_size, path);
   return {map, plan.contributions ? contribution : Tensor(), constant, {}};
 }
 

@@ -108,15 +108,9 @@ Tensor upsample_linear(const Tensor& map, at::IntArrayRef size);
 // Of a tensor of bool, wherever it is.
 std::vector<bool> to_flags(const Tensor& flags);
 
-// By how much sums of products that are one number differ, relative to the largest: float64's rounding, or float32's.
-double rounding_of(at::ScalarType computed);
-
-// Whether the values between these two are one number but for rounding: float64's where they were computed in it, else
-// float32's. False for NaN and infinities.
-Tensor same_within_rounding(const Tensor& least, const Tensor& most, at::ScalarType computed);
-
 // Min-max normalises over the dimensions from `first` on, by default each image: shifted = values - min(values);
-// shifted / (max(shifted) + epsilon), by default with the epsilon of pytorch-grad-cam's maps.
+// shifted / (max(shifted) + epsilon), by default with the epsilon of pytorch-grad-cam's maps; zeros where the values
+// are one number but for rounding.
 Tensor min_max(const Tensor& values, int64_t first = 1, double epsilon = 1e-7);
 
 // What a layer shows of a pass, as [N, C, spatial...] in at least float32. `input_size`: the spatial sizes of the

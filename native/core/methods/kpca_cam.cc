@@ -1,4 +1,5 @@
 #include "core/base/error.h"
+#include "core/base/rounding.h"
 #include "principal.h"
 #include "table.h"
 
@@ -29,7 +30,11 @@ Tensor kernel_principal(const Tensor& contribution) {
   const auto [values, vectors] = at::linalg_eigh(kernel);
   const auto first = vectors.select(2, vectors.size(2) - 1);
   const auto largest = first.gather(1, first.abs().argmax(1, /*keepdim=*/true));
-  const auto scale = values.select(1, values.size(1) - 1).clamp_min(0).sqrt().unsqueeze(-1);
+  // The kernel is within [-1, 1]. What centring leaves of one that is the same everywhere is rounding, which its root
+  // would bring up to 1e-8.
+  const auto most = values.select(1, values.size(1) - 1);
+  const auto scale =
+      most.masked_fill(most.le(rounding_of(at::kDouble) * static_cast<double>(x.size(1))), 0).sqrt().unsqueeze(-1);
   return tables.map(first * scale * largest.sign(), contribution);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <limits>
 
+#include "core/base/rounding.h"
 #include "method.h"
 
 namespace gradcam {
@@ -12,7 +13,10 @@ struct Tables {
       : positions(contribution.flatten(2).transpose(1, 2).to(at::kDouble)),
         finite(positions.flatten(1).isfinite().all(1).view({-1, 1, 1})) {
     positions = positions.masked_fill(finite.logical_not(), 0);
-    centred = positions - positions.mean(1, /*keepdim=*/true);
+    // A channel that is one number but for rounding says nothing: a map of such ones would be made of rounding errors.
+    const auto [least, most] = at::aminmax(positions, 1, /*keepdim=*/true);
+    centred = (positions - positions.mean(1, /*keepdim=*/true))
+                  .masked_fill(same_within_rounding(least, most, contribution.scalar_type()), 0);
   }
 
   // [N, positions] as a map like `contribution`, NaN for images that were not finite.

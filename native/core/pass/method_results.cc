@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/rounding.h"
+
 namespace gradcam {
 
 namespace {

@@ -145,7 +145,7 @@ also called expected gradients.`,
       'With few samples as an exact share: it adds up only on average. The default, 5, is that of Captum and coarse.',
     ],
     others: [
-      "As Captum's `GradientShap`, which is given as many samples and draws; there they come from NumPy's global generator, here from `seed`, so that the result depends neither on `batchSize` nor on how noisy copies are cut into passes.",
+      "As Captum's `GradientShap`, which is given as many samples and draws; there they come from NumPy's global generator, here from `seed`, the same for all images, so that the result depends neither on the other images of a batch, nor on `batchSize`, nor on how noisy copies are cut into passes.",
       "Captum's `stdevs` is noise on the image: here that is SmoothGrad with one step per copy, `{ steps: 1, smooth: { samples, sigma } }`.",
     ],
   },
