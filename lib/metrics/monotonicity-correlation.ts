@@ -109,16 +109,15 @@ async function sumsBetween(rows: Tensor, bounds: readonly number[], signal: Abor
   const [sorted, order] = (await on(signal).sort(rows, 1, false)) as unknown as [Tensor, Tensor]
   order.dispose()
   using ascending = sorted
-  const [images = 0, pixels = 0] = rows.shape
-  const values = ascending.toTypedArray() as Float64Array
-  const groups = bounds.length - 1
-  const sums = new Float64Array(images * groups)
-  for (let image = 0; image < images; image++)
-    for (let group = 0; group < groups; group++) {
-      const end = image * pixels + (bounds[group + 1] as number)
-      let sum = 0
-      for (let i = image * pixels + (bounds[group] as number); i < end; i++) sum += values[i] as number
-      sums[image * groups + group] = sum
+  const sums: Tensor[] = []
+  try {
+    for (const [group, from] of bounds.slice(0, -1).entries()) {
+      using values = await on(signal).narrow(ascending, 1, from, (bounds[group + 1] as number) - from)
+      sums.push(await on(signal).sum(values, [1], true))
     }
-  return Tensor.from(sums, [images, groups])
+    using all = await on(signal).cat(sums, 1)
+    return await on(signal).to(all, 'cpu', 'float64')
+  } finally {
+    for (const sum of sums) sum.dispose()
+  }
 }

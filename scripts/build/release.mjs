@@ -191,6 +191,7 @@ function binaryPackage(/** @type {string} */ arch) {
     description: `The native addon of libtorch-gradcam for ${system}`,
     license,
     repository,
+    type: 'commonjs',
     os: [process.platform],
     cpu: [arch],
     ...(process.platform === 'linux' && { libc: ['glibc'] }),
