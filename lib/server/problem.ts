@@ -25,13 +25,26 @@ export function toProblem(error: unknown): Problem {
       status: 500,
       code: 'ERR_INTERNAL',
     }
-  const { code, message, remedy } = known
+  const { code, problem } = known
+  const remedy = known.remedy === undefined ? undefined : forClient(known.remedy)
   const { status, meaning, group } = errorCodes[code]
   const type = `urn:libtorch-gradcam:${code}`
   const isOurs = status >= 500 && group !== 'server'
   if (isOurs) return { type, title: meaning, status, code }
-  return { type, title: meaning, status, detail: message, code, ...(remedy !== undefined && { remedy }) }
+  if (remedy === undefined) return { type, title: meaning, status, detail: problem, code }
+  return { type, title: meaning, status, detail: `${problem} ${remedy}`, code, remedy }
 }
+
+/** What a remedy says of options that whoever runs the server sets, and what a client can do in their stead. */
+const setByServer: readonly (readonly [string, string])[] = [
+  ['Make it smaller, or raise maxPixels if you trust it.', 'Make it smaller.'],
+  ['Raise decodeSeconds if you trust it, or save', 'Save'],
+  ['Allow it with the option svg, or convert', 'Convert'],
+  [', and SVG on request: ', ': '],
+]
+
+const forClient = (remedy: string): string =>
+  setByServer.reduce((text, [said, instead]) => text.replace(said, instead), remedy)
 
 /** Whether an error says that there is more to do than the server can do: the server itself did not fail. */
 export function isLoad({ code }: Problem): boolean {

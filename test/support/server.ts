@@ -57,6 +57,7 @@ export interface ProblemAnswer {
   readonly title: string
   readonly detail?: string
   readonly code: string
+  readonly remedy?: string
 }
 
 /** Posts an image. */
@@ -94,6 +95,9 @@ export async function refused(
   t.regex(reply.headers.get('content-type') ?? '', /^application\/problem\+json/)
   const problem = JSON.parse(text) as ProblemAnswer
   t.like(problem, { status, code })
+  // A client cannot set these.
+  t.notRegex(problem.detail ?? '', /maxPixels|decodeSeconds|option svg|on request/)
+  t.true(problem.detail?.endsWith(problem.remedy ?? '') ?? problem.remedy === undefined, text)
   return problem
 }
 
