@@ -79,7 +79,8 @@ function includeFlags(libtorch: LibTorch): string[] {
 }
 
 function linkFlags(libtorch: LibTorch): string[] {
-  const names = ['torch', 'torch_cpu', 'c10', ...(libtorch.cuda ? ['torch_cuda', 'c10_cuda'] : [])]
+  // Not libtorch.so, which has no code and names libraries of CUDA that a small LibTorch has not.
+  const names = ['torch_cpu', 'c10', ...(libtorch.cuda ? ['torch_cuda', 'c10_cuda'] : [])]
   const linux = ['-Wl,--no-as-needed', '-Wl,--disable-new-dtags']
   return [
     ...(process.platform === 'linux' ? linux : []),

@@ -111,9 +111,9 @@ bool write_all(int file, const std::vector<char>& bytes) {
 
 std::vector<std::string> needed_libraries(const std::string& path) { return SharedObject(path).needed(); }
 
-CopyWithout::CopyWithout(const std::string& path, const std::string& needed) {
+CopyWithout::CopyWithout(const std::string& path, const std::vector<std::string>& needed) {
   SharedObject library(path);
-  library.remove_needed(needed);
+  for (const auto& name : needed) library.remove_needed(name);
   file_ = memfd_create("gradcam-library", MFD_CLOEXEC);
   if (file_ >= 0 && write_all(file_, library.bytes())) path_ = "/proc/self/fd/" + std::to_string(file_);
 }
@@ -123,7 +123,7 @@ CopyWithout::~CopyWithout() {
 }
 #else
 std::vector<std::string> needed_libraries(const std::string&) { return {}; }
-CopyWithout::CopyWithout(const std::string&, const std::string&) {}
+CopyWithout::CopyWithout(const std::string&, const std::vector<std::string>&) {}
 CopyWithout::~CopyWithout() = default;
 #endif
 

@@ -8,11 +8,11 @@ namespace gradcam {
 // systems than Linux.
 std::vector<std::string> needed_libraries(const std::string& path);
 
-// A copy in memory of a shared library that does not ask for one of the libraries that it needs. Its path is valid
+// A copy in memory of a shared library that does not ask for some of the libraries that it needs. Its path is valid
 // while the object lives; a library that was loaded from it stays.
 class CopyWithout {
  public:
-  CopyWithout(const std::string& path, const std::string& needed);
+  CopyWithout(const std::string& path, const std::vector<std::string>& needed);
   ~CopyWithout();
   CopyWithout(const CopyWithout&) = delete;
   CopyWithout& operator=(const CopyWithout&) = delete;

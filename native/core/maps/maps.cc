@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "core/base/error.h"
-#include "core/base/rounding.h"
+#include "core/base/tensor_rounding.h"
 #include "core/methods/principal.h"
 
 namespace gradcam {

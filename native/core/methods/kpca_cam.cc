@@ -1,5 +1,5 @@
 #include "core/base/error.h"
-#include "core/base/rounding.h"
+#include "core/base/tensor_rounding.h"
 #include "principal.h"
 #include "table.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 #include <limits>
 
-#include "core/base/rounding.h"
+#include "core/base/tensor_rounding.h"
 #include "method.h"
 
 namespace gradcam {

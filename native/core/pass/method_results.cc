@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/base/rounding.h"
+#include "core/base/tensor_rounding.h"
 
 namespace gradcam {
 
