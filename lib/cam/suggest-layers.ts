@@ -128,9 +128,12 @@ async function suggestAmong(
   // Windows of a stage are tokens, too: what comes last is nearest to the class.
   if (lastStage && (!tokens || position(lastStage) > position(tokens))) return [lastStage]
   const last = lastSpatialLayer(outputs.filter((output) => isChannelsFirst(pass, output, inputSize)))
-  // A hybrid, such as edgenext, goes on with [N, C, h, w] after its tokens. Convolutions inside attention do not.
-  const goesOn = last && outputs.indexOf(last) > lastOfTokens(outputs, inputSize) && (await isReached(pass, last.path))
-  if (tokens && !goesOn) return [tokens]
+  if (tokens) {
+    // A hybrid, such as edgenext, goes on with [N, C, h, w] after its tokens. Convolutions inside attention do not.
+    const goesOn =
+      last && outputs.indexOf(last) > lastOfTokens(outputs, inputSize) && (await isReached(pass, last.path))
+    if (!goesOn) return [tokens]
+  }
   if (!last) return []
   const size = (output: LayerOutput) => (output.shape as readonly number[]).slice(2)
   const suggestions = [

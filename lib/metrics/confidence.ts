@@ -38,7 +38,7 @@ export function maskedScores(
 /**
  * max(0, Y - O) / Y of each image: the share of its score that is lost.
  *
- * @throws GradCamError ERR_INVALID_ARGUMENT for a score below 0, of which there is no share: targets that are plain data may give one
+ * @throws GradCamError ERR_INVALID_ARGUMENT for a score below 0, which has no share; `targets` that are plain data may give one
  */
 export const relativeDrops = (whole: readonly number[], masked: readonly number[]): number[] =>
   whole.map((score, image) => {

@@ -2,9 +2,8 @@
 
     python3 scripts/architectures/export.py OUT NAME...
 
-writes OUT/NAME.pt2 and OUT/NAME.json for each (which tensors depend on the number of
-classes, which have several names, and what published weights need), and
-OUT/imagenet-labels.json. It prints the line "done NAME" after each, and waits for a line of input before the next. A name of timm's
+writes OUT/NAME.pt2 and OUT/NAME.json for each (which tensors depend on the number of classes, which have several names, and what
+published weights need), and OUT/imagenet-labels.json. It prints the line "done NAME" after each, and waits for a line of input before the next. A name of timm's
 begins with "timm:". Needs torch and torchvision, and timm for its own names.
 """
 

@@ -33,6 +33,13 @@ function roundings(name: string): number {
   return (Math.max(...first) - Math.min(...first)) / Math.max(...first.map(Math.abs)) / 2 ** -23
 }
 
+/** Nets, and the layer of each that is the same at every position. */
+const constantLayers = [
+  ['context', 'spread'],
+  ['around', 'around'],
+  ['around-double', 'around'],
+] as const
+
 test('eager PyTorch finds what these nets are for: positions that are equal, or differ by rounding', (t) => {
   t.is(roundings('context'), 0)
   const single = roundings('around')
@@ -42,11 +49,7 @@ test('eager PyTorch finds what these nets are for: positions that are equal, or 
 })
 
 test('a map with one value at every position is constant, in its own size and normalised', async (t) => {
-  for (const [name, layer] of [
-    ['context', 'spread'],
-    ['around', 'around'],
-    ['around-double', 'around'],
-  ] as const) {
+  for (const [name, layer] of constantLayers) {
     using model = await nets.load(name)
     const { both } = nets.batch(name)
     const methods: CamMethod[] = ['gradcam', 'hirescam', 'layercam', 'scorecam']
@@ -79,11 +82,7 @@ test('a map with one value at every position is constant, in its own size and no
 
 test('no map is made of the rounding of a layer that is the same at every position', async (t) => {
   const methods: CamMethod[] = ['eigencam', 'eigengradcam', 'segeigencam', 'kpcacam']
-  for (const [name, layer] of [
-    ['context', 'spread'],
-    ['around', 'around'],
-    ['around-double', 'around'],
-  ] as const) {
+  for (const [name, layer] of constantLayers) {
     using model = await nets.load(name)
     const { both } = nets.batch(name)
     for (const compat of ['paper', 'pytorch-grad-cam'] as const) {

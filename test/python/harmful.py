@@ -263,7 +263,7 @@ def main():
     for kind in MODELS:
         torch.manual_seed(4)
         (OUT / f"{kind.__name__}.pt").write_bytes(bytes_of(kind()))
-    # In a frozen file the loop is no function any more, but stands in the forked code itself.
+    # Freezing inlines the function, so that the loop stands in the forked code itself.
     torch.jit.save(torch.jit.freeze(torch.jit.script(LoopsInForks().eval())), OUT / "LoopsInFrozenForks.pt")
     whole = (OUT / "Plain.pt").read_bytes()
     # What could be said in other words, by hand.
