@@ -7,6 +7,7 @@ import { disposeValue } from '../../lib/tensor/values.js'
 import { cachedFolder } from '../support/cached-folder.js'
 import { pythonWithModels } from '../support/model-packages.js'
 import { needing } from '../support/needs.js'
+import { lacksCuda } from '../support/operator-build.js'
 import { gradcam } from '../support/package-copy.js'
 import { assertParity, assertSame } from '../support/parity.js'
 import { programsHash, runPython } from '../support/python.js'
@@ -30,6 +31,7 @@ const folder =
   }))
 const run = needing('models', folder, test.serial)
 const facts = folder === null ? null : (JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as Facts)
+const loading = facts && lacksCuda(facts.library) ? needing('cudaLibraries', null) : run
 const file = join(folder ?? '', 'detector.pt2')
 
 run('without its library a program is refused by the name of the operator', async (t) => {
@@ -37,7 +39,7 @@ run('without its library a program is refused by the name of the operator', asyn
 })
 
 for (const program of ['detector', 'aligned'] as const)
-  run(`${program}: with its library it returns, and is explained, as in eager PyTorch`, async (t) => {
+  loading(`${program}: with its library it returns, and is explained, as in eager PyTorch`, async (t) => {
     const { library, input: given, programs } = facts!
     const expected = (name: keyof Explained) => readTensor(folder!, programs[program][name])
     using model = await ScriptModule.load(join(folder!, `${program}.pt2`), { libraries: [library] })
@@ -56,7 +58,7 @@ for (const program of ['detector', 'aligned'] as const)
     assertParity(t, gradient.attribution, expected('gradient'), 'gradient')
   })
 
-run('commands take the library', (t) => {
+loading('commands take the library', (t) => {
   const listed = gradcam(['layers', file, '--library', facts!.library, '--size', '16x20'])
   t.is(listed.code, 0, listed.stderr)
   t.regex(listed.stdout, /features +Conv2d +168 +\[1, 6, 8, 10\]/)

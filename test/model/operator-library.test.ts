@@ -12,6 +12,7 @@ import { gradcam, temporaryFolder } from '../support/package-copy.js'
 import { assertParity } from '../support/parity.js'
 import { pythonWithModels } from '../support/model-packages.js'
 import { needing } from '../support/needs.js'
+import { lacksCuda } from '../support/operator-build.js'
 import { toTensor } from '../support/to-tensor.js'
 import { unusualNets } from '../support/unusual-nets.js'
 import { lines } from '../support/workplace.js'
@@ -21,6 +22,8 @@ const nets = python && (await unusualNets('torchvision_nets.py', python))
 const run = needing('models', nets, test.serial)
 const site = python?.env['PYTHONPATH']?.split(delimiter)[0] ?? ''
 const library = join(site, 'torchvision', '_C.so')
+const isRefused = nets !== null && lacksCuda(library)
+const loading = isRefused ? needing('cudaLibraries', null) : run
 
 const compat = 'captum' // with negative values, as the nets' program gives them
 
@@ -28,7 +31,17 @@ run('nothing is loaded that was not named: the model is refused', async (t) => {
   await t.throwsAsync(ScriptModule.load(nets!.file('deformed')), { message: /torchvision::deform_conv2d/ })
 })
 
-run('a deformable convolution is explained as by eager PyTorch', async (t) => {
+if (isRefused)
+  test.serial(
+    'a library of a CUDA build is refused where LibTorch has no CUDA libraries, and by this reason',
+    async (t) => {
+      const loaded = ScriptModule.load(nets.file('deformed'), { libraries: [library] })
+      const error = await t.throwsAsync<GradCamError>(loaded, { code: 'ERR_MODEL_OPERATOR' })
+      t.regex(error.message, /it is of a CUDA build and needs LibTorch's lib(torch|c10)_cuda\.so/)
+    },
+  )
+
+loading('a deformable convolution is explained as by eager PyTorch', async (t) => {
   using model = await ScriptModule.load(nets!.file('deformed'), { libraries: [library] })
   for (const execution of ['auto', 'hooked'] as const) {
     using cam = new Cam(model, { layers: ['stem'], compat, execution })
@@ -37,7 +50,7 @@ run('a deformable convolution is explained as by eager PyTorch', async (t) => {
   }
 })
 
-run('Faster R-CNN: the boxes of two images, by one tensor of images', async (t) => {
+loading('Faster R-CNN: the boxes of two images, by one tensor of images', async (t) => {
   using model = await ScriptModule.load(nets!.file('detector'), { libraries: [library] })
   const { both, one } = nets!.batch('detector')
   using boxes = toTensor(nets!.value('detector', 'boxes'))
@@ -60,7 +73,7 @@ run('Faster R-CNN: the boxes of two images, by one tensor of images', async (t) 
   t.deepEqual(masked.shape, one.shape)
 })
 
-run('Faster R-CNN on the command line: the map and score of a box, by a library that is named', async (t) => {
+loading('Faster R-CNN on the command line: the map and score of a box, by a library that is named', async (t) => {
   const folder = temporaryFolder(t)
   const { one } = nets!.batch('detector')
   const input = join(folder, 'image.npy')
@@ -87,7 +100,7 @@ run('Faster R-CNN on the command line: the map and score of a box, by a library 
   t.true(Math.abs((line.score ?? NaN) - Number(nets!.value('detector', 'scores').data[0])) < 1e-5)
 })
 
-run('a library is found by the name of its package, where Python finds it', async (t) => {
+loading('a library is found by the name of its package, where Python finds it', async (t) => {
   const before = process.env['PYTHONPATH']
   process.env['PYTHONPATH'] = site
   try {

@@ -1,8 +1,9 @@
 import test from 'ava'
-import { copyFileSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, readFileSync, realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { packageRoot } from '../../lib/base/paths.js'
 import { benchModule, type BenchReport } from '../support/bench.js'
+import { builtWith } from '../support/compile-native.js'
 import { runNode, temporaryFolder } from '../support/package-copy.js'
 import { pythonWithPeers } from '../support/peers.js'
 import { needing, orMissing } from '../support/needs.js'
@@ -10,14 +11,23 @@ import { needing, orMissing } from '../support/needs.js'
 const bench = join(packageRoot, 'scripts', 'bench', 'bench.mjs')
 const everyone = ['ours', 'document', 'pytorch-grad-cam', 'captum', 'floor']
 
+// As the benchmark does: the Python that it looks for is the one with the addon's libraries.
+const { root } = builtWith()
+process.env['LIBTORCH'] = root
 const withPeers = await orMissing('peers', pythonWithPeers)
+const torch = withPeers && dirname((JSON.parse(withPeers.identity) as [string, string])[1])
+const isShared = torch === null || realpathSync(torch) === realpathSync(root)
+
+if (!isShared)
+  test('another PyTorch in Python than the addon has is refused: their kernels may differ', (t) => {
+    const { code, stderr } = runNode([bench, '--models', 'animals', '--contestants', 'ours,captum'])
+    t.is(code, 1)
+    t.true(stderr.includes(`The addon was built with the LibTorch in ${root}, but Python imports ${torch}`), stderr)
+  })
 
 const title = 'npm run bench: every contestant gives the same result, and table and JSON say how fast'
-needing(
-  'peers',
-  withPeers,
-  test.serial,
-)(title, async (t) => {
+const compare = isShared ? needing('peers', withPeers, test.serial) : needing('sharedTorch', null)
+compare(title, async (t) => {
   t.timeout(280_000)
   const folder = temporaryFolder(t)
   const json = join(folder, 'bench.json')

@@ -16,6 +16,11 @@ const needs = {
   registry: { what: 'the registry of npm, and CMake, on Linux', inCi: process.platform === 'linux' },
   builder: { what: 'CMake and node-gyp', inCi: true },
   cuda: { what: 'a CUDA device', inCi: false },
+  cudaLibraries: {
+    what: "LibTorch's CUDA libraries, which the operators that pip installs are linked with",
+    inCi: false,
+  },
+  sharedTorch: { what: 'a PyTorch that Python imports and the addon is built against', inCi: false },
   linux: { what: 'Linux', inCi: false },
   posix: { what: 'a POSIX system', inCi: false },
   mount: { what: 'the right to mount a file system', inCi: false },
