@@ -30,8 +30,10 @@ export class Instances {
   /** The full names of one and the same tensor. */
   readonly #sameTensor = new Map<string, string[]>()
 
-  constructor(tensors: ReadonlyMap<string, ProgramTensor>) {
+  /** @param paths of modules in the order in which the model has them: its tensors alone do not name them all */
+  constructor(tensors: ReadonlyMap<string, ProgramTensor>, paths: readonly string[]) {
     this.at('')
+    for (const path of paths) this.at(path)
     for (const [name, tensor] of tensors) {
       const { path, own } = splitName(name)
       this.tensors.set(name, { ...tensor, path, own })

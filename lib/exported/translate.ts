@@ -52,18 +52,20 @@ class Translation {
         `has version ${major}.${minor} of the format, and ${knownSchemas.join('.x and ')}.x are known`,
         'Export it with torch 2.5 or later, or update this package.',
       )
-    this.#instances = new Instances(file.tensors)
+    const calls = file.program.graph_module.module_call_graph ?? []
+    // A second call of a module, and a part of a Sequential, are entries too.
+    const paths = calls.flatMap(({ fqn }) => (fqn && !/[@(]/.test(fqn) ? [fqn] : []))
+    this.#instances = new Instances(file.tensors, paths)
   }
 
   plan(): ModelPlan {
-    const { graph, signature, module_call_graph: entries } = this.#program.graph_module
+    const { graph, signature } = this.#program.graph_module
     const flat = flatten(graph)
     const { nodes, types, meta } = flat
     this.#readSignature()
     const inputs = readInputs(this.#program, this.#inputs, (name) => types.get(name) === 'Tensor')
     const verdict = this.#judge(flat, inputs)
     const root = groupCalls(nodes, (name) => this.#bound.get(name)?.isConstant === true)
-    for (const { fqn } of entries ?? []) if (fqn && !/[@(]/.test(fqn)) this.#instances.at(fqn)
     this.#share(root)
     const returned = signature.output_specs.flatMap((spec) => specNames(memberOf(spec)[1]))
     const interfaces = new Interfaces(root, { program: this.#program, types, meta, bound: this.#bound, returned })

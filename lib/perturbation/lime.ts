@@ -1,4 +1,5 @@
 import { expect } from '../base/check.js'
+import { GradCamError } from '../base/errors.js'
 import type { Coalitions, CoalitionMethod } from './coalitions.js'
 import { leastSquares } from './least-squares.js'
 import type { FeatureOptions } from './over-features.js'
@@ -34,19 +35,30 @@ export function lime(options: LimeOptions): CoalitionMethod {
   return (features): Coalitions => {
     const present = (version: number): Uint8Array =>
       Uint8Array.from(uniforms(seed, version, features), (drawn) => (version === 0 || drawn < 0.5 ? 1 : 0))
+    const z = Array.from({ length: samples }, (_, version) => Float64Array.from(present(version)))
+    const weights = z.map((row) => {
+      const distance = 1 - Math.sqrt(row.reduce((sum, one) => sum + one, 0) / features)
+      return Math.exp(-(distance ** 2) / (2 * kernelWidth ** 2))
+    })
+    checkWeights(z, weights, kernelWidth)
     return {
       count: samples,
       present,
-      solve: (_, changed, call) => {
-        const z = changed.map((_one, version) => Float64Array.from(present(version)))
-        const weights = z.map((row) => {
-          const distance = 1 - Math.sqrt(row.reduce((sum, one) => sum + one, 0) / features)
-          return Math.exp(-(distance ** 2) / (2 * kernelWidth ** 2))
-        })
-        return ridgeCoefficients(z, changed, weights, ridge, call)
-      },
+      solve: (_, changed, call) => ridgeCoefficients(z, changed, weights, ridge, call),
     }
   }
+}
+
+/** All coefficients would be 0, or rounding alone, where versions without a feature weigh nothing beside the image itself. */
+function checkWeights(z: readonly Float64Array[], weights: readonly number[], kernelWidth: number): void {
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
+  const changed = sum(weights.filter((_, i) => z[i]?.includes(0)))
+  if (changed >= Number.EPSILON * sum(weights)) return
+  throw new GradCamError(
+    'ERR_INVALID_ARGUMENT',
+    `LIME compares an image with versions of it that lack features, and these weigh nothing here: of ${z.length} samples, with a kernelWidth of ${kernelWidth}.`,
+    { remedy: 'Give more samples, or a greater kernelWidth.' },
+  )
 }
 
 /** The coefficients of a weighted ridge regression with an intercept, which leaves with the weighted means. */

@@ -169,6 +169,19 @@ test('versions are of their seed and number alone, and settings are checked', (t
   t.throws(() => lime({ ridge: -1 }), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
+test('LIME is refused where no version without a feature weighs anything', (t) => {
+  // exp(-d^2 / 2 width^2) is less than the rounding of a sum where d > width sqrt(2 ln 2^52), and with 12 features d is at least 1 - sqrt(11 / 12).
+  const least = (1 - Math.sqrt(11 / 12)) / Math.sqrt(2 * Math.log(2 ** 52))
+  for (const kernelWidth of [1e-4, 0.5 * least])
+    t.throws(() => lime({ samples: 500, kernelWidth })(12), {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: /weigh nothing here/,
+    })
+  t.throws(() => lime({ samples: 1 })(12), { code: 'ERR_INVALID_ARGUMENT', message: /of 1 samples/ })
+  t.notThrows(() => lime({ samples: 2 })(12))
+  t.notThrows(() => lime({ samples: 4000, kernelWidth: 2 * least })(12), 'versions without one feature weigh something')
+})
+
 run('one feature, and features that do not fit the input', async (t) => {
   const model = await ScriptModule.load(peer!.file('plain_double', 'scripted'))
   using input = toTensor(peer!.input('plain_double'))
