@@ -66,7 +66,9 @@ const titles: Readonly<Record<MapCondition['state'], string>> = {
 
 /** Which of several calls of a layer was explained. */
 const callText = (calls: number, call: number | undefined): string =>
-  call === undefined ? `its last call of ${calls} (--call for another)` : `its call ${call}, counted from 0, of ${calls}`
+  call === undefined
+    ? `its last call of ${calls} (--call for another)`
+    : `its call ${call}, counted from 0, of ${calls}`
 
 const reshaped = ({ reshape }: LayerSuggestion): string =>
   reshape === undefined ? '' : `, reshaped by ${typeof reshape === 'string' ? reshape : JSON.stringify(reshape)}`
