@@ -18,13 +18,15 @@ import { median, ratio } from './statistics.mjs'
 
 const pgc = 'pytorch-grad-cam'
 const captum = 'captum'
+const another = 'another'
 
 /**
  * How ours is asked for a method where that is not its name alone, and in how many rounds it is steady. SmoothGrad has no
  * noise here, which takes as long as any and lets results be compared; DeepLIFT is Captum's on nets alone that use no
- * module twice.
+ * module twice, and zennit's LRP on nets alone that add without a function. Both sides draw their own numbers where a method is
+ * `drawn`: the time alone is compared.
  *
- * @typedef {{ peers: string[], rounds?: number, method?: string, make?: object, model?: string, target?: (of: number) => object }} Row
+ * @typedef {{ peers: string[], rounds?: number, method?: string, make?: object, model?: string, drawn?: boolean, target?: (of: number) => object }} Row
  * @type {Record<string, Omit<Row, 'peers'>>}
  */
 const ways = {
@@ -41,27 +43,43 @@ const ways = {
   'integrated-gradients': { rounds: 2 },
   occlusion: { rounds: 2 },
   'feature-ablation': { rounds: 2 },
-  lime: { rounds: 2, make: { samples: 100 } },
-  'kernel-shap': { rounds: 2, make: { samples: 100 } },
-  'shapley-sampling': { rounds: 2, make: { samples: 2 } },
+  lime: { rounds: 2, drawn: true, make: { samples: 100 } },
+  'kernel-shap': { rounds: 2, drawn: true, make: { samples: 100 } },
+  'shapley-sampling': { rounds: 2, drawn: true, make: { samples: 2 } },
+  'smoothgradcam++': { drawn: true },
+  sscam: { rounds: 2, drawn: true, make: { samples: 2 } },
+  iscam: { rounds: 2, make: { samples: 2 } },
+  'blur-ig': { rounds: 2, make: { steps: 50 } },
+  'guided-ig': { rounds: 2, make: { steps: 50 } },
+  xrai: { rounds: 2, make: { steps: 50 } },
+  lrp: { rounds: 5, model: 'vgg11' },
 }
+
+/** What neither of the two libraries has. */
+const saliencyOfPair = "PAIR's saliency"
+/** @type {Record<string, string>} */
+const elsewhere = { 'blur-ig': saliencyOfPair, 'guided-ig': saliencyOfPair, xrai: saliencyOfPair, lrp: 'zennit' }
+for (const [name, { peers }] of Object.entries(table)) if (peers['torch-cam']) elsewhere[name] = 'torch-cam'
 
 /**
  * Who has a method: maps of layers are compared with each library that has them, all else with Captum. The gradient itself
  * is saliency's but for the sign; random maps, and points that are drawn, differ by definition, and Captum's LRP has other rules and
  * refuses residual networks.
  *
+ * @param {string} name
+ * @param {import('libtorch-gradcam').MethodInfo} method
  * @returns {string[]}
  */
-function peersOf(/** @type {import('libtorch-gradcam').MethodInfo} */ { by, peers }) {
+function peersOf(name, { by, peers }) {
+  if (hasKey(elsewhere, name)) return [another]
   const layered = by === 'Cam' || by === 'FullGrad'
   return [...(layered && peers[pgc] ? [pgc] : []), ...(peers.Captum ? [captum] : [])]
 }
 
 /** @type {Map<string, string[]>} */
-const librariesOf = new Map(Object.entries(table).map(([name, info]) => [name, peersOf(info)]))
+const librariesOf = new Map(Object.entries(table).map(([name, info]) => [name, peersOf(name, info)]))
 librariesOf.set('finer-cam', [pgc]).set('smoothgrad', [captum])
-for (const name of ['gradient', 'randomcam', 'gradient-shap', 'lrp']) librariesOf.delete(name)
+for (const name of ['gradient', 'randomcam', 'gradient-shap']) librariesOf.delete(name)
 
 /** @type {Record<string, Row>} */
 const methods = {}
@@ -69,7 +87,7 @@ for (const [name, libraries] of librariesOf)
   if (libraries.length > 0) methods[name] = { peers: libraries, ...ways[name] }
 
 /** @type {Record<string, string>} */
-const modules = { [pgc]: 'grad_cam_methods', [captum]: 'captum_methods' }
+const modules = { [pgc]: 'grad_cam_methods', [captum]: 'captum_methods', [another]: 'other_methods' }
 
 const { values } = parseArgs({
   options: {
@@ -93,7 +111,11 @@ if (unknown.length > 0 || !(size > 0) || !(Number(values.rounds) > 0)) {
 }
 
 const ownRow = named('ours')
-const peerRows = [pgc, captum].map((name) => ({ ...named(name), module: valueOf(modules, name) }))
+const peerRows = [pgc, captum, another].map((name) => ({
+  ...named(name === another ? captum : name),
+  name,
+  module: valueOf(modules, name),
+}))
 const { model } = values
 const models = [...new Set([model, ...asked.map((method) => valueOf(methods, method).model ?? model)])]
 const { libtorch, tools, files, index } = await prepare(
@@ -110,13 +132,13 @@ function asOurs(/** @type {string} */ name, /** @type {number} */ target) {
 
 /**
  * @typedef {{ name: string, ratio: number, ms: number, peakRss: number, difference: number | null }} Compared
- * @typedef {{ method: string, ms: number, peakRss: number, peers: Compared[], failures: Record<string, string> }} Result
+ * @typedef {{ method: string, library: string | undefined, drawn: boolean, ms: number, peakRss: number, peers: Compared[], failures: Record<string, string> }} Result
  */
 
 /** @type {Result[]} */
 const results = []
 for (const method of asked) {
-  const { peers, rounds = Number(values.rounds), model: net = model } = valueOf(methods, method)
+  const { peers, rounds = Number(values.rounds), model: net = model, drawn = false } = valueOf(methods, method)
   const { layers, target } = valueOf(index.models, net)
   const className = hasKey(table, method) ? table[method].peers[pgc] : undefined
   const job = {
@@ -159,6 +181,8 @@ for (const method of asked) {
   }))
   results.push({
     method: net === model ? method : `${method} (${net})`,
+    library: elsewhere[method],
+    drawn,
     ms: median(ours.times),
     peakRss: ours.peakRss,
     peers: compared,
@@ -170,14 +194,29 @@ const number = (/** @type {number | undefined} */ value, /** @type {number} */ d
   value === undefined ? '–' : value.toFixed(digits)
 const of = (/** @type {Result} */ result, /** @type {string} */ name) => result.peers.find((peer) => peer.name === name)
 const times = (/** @type {number | undefined} */ value) => number(value, value !== undefined && value >= 10 ? 0 : 2)
+const columns = [
+  { name: pgc, title: pgc, which: () => '' },
+  { name: captum, title: 'Captum', which: () => '' },
+  {
+    name: another,
+    title: 'another',
+    which: (/** @type {Result} */ result) => (result.library === undefined ? '' : ` (${result.library})`),
+  },
+]
 const rows = [
-  ['method', `× ${pgc}`, '× Captum', 'ours, ms', `${pgc}, ms`, 'Captum, ms', 'largest difference'],
+  [
+    'method',
+    ...columns.map((column) => `× ${column.title}`),
+    'ours, ms',
+    ...columns.map((column) => `${column.title}, ms`),
+    'largest difference',
+  ],
   ...results.map((result) => [
     result.method,
-    ...[pgc, captum].map((name) => times(of(result, name)?.ratio)),
+    ...columns.map((column) => times(of(result, column.name)?.ratio) + column.which(result)),
     number(result.ms, 1),
-    ...[pgc, captum].map((name) => number(of(result, name)?.ms, 1)),
-    Math.max(...result.peers.map(({ difference }) => difference ?? NaN)).toExponential(0),
+    ...columns.map((column) => number(of(result, column.name)?.ms, 1)),
+    result.drawn ? '–' : Math.max(...result.peers.map(({ difference }) => difference ?? NaN)).toExponential(0),
   ]),
 ]
 for (const line of formatTable(rows.map((row) => row.map((text, at) => ({ text, alignRight: at > 0 })))))

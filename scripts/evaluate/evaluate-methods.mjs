@@ -1,28 +1,29 @@
 /**
- * Evaluates every method of the package by every metric, on scenes that the bundled model has never seen.
+ * Evaluates every method of the package by every metric, on scenes that the bundled model has never seen. With --model vit these
+ * are the methods for transformers, of the bundled transformer.
  *
- *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--metrics METRIC,...] [--write-docs] [--describe] [--draw]
+ *     npm run build && node scripts/evaluate/evaluate-methods.mjs [--model densenet|vit] [--images N] [--only METHOD,...] [--metrics METRIC,...] [--write-docs] [--describe] [--draw]
  *
  * --write-docs puts the table into docs/metrics.md and draws docs/images/methods.png, one image by all methods. With --only the
  * rows of these methods are put among the others, which stay as they were measured: for a new method; with --metrics likewise
  * the columns of these metrics. --describe measures nothing, and only writes again what each metric means and which have no
  * figures. --draw only draws that image, which takes minutes.
  */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { GradCamError, imagenet, loadImage, metrics, ScriptModule, Tensor } from 'libtorch-gradcam'
 import { packageRoot } from '#internal'
-import { writeSection } from '../docs/sections.mjs'
+import { readSection, writeSection } from '../docs/sections.mjs'
 import { contactSheet, side } from './contact-sheet.mjs'
 import { methodsOf } from './methods.mjs'
-import { evaluationSection, mergeRows } from './report.mjs'
+import { evaluationSection, meaningsSection, mergeRows } from './report.mjs'
 import { toInput } from '../samples/scene-input.mjs'
 import { heldOutSeeds, renderScene } from '../samples/scenes.mjs'
-import { keysOf } from '../support/access.mjs'
+import { hasKey, keysOf } from '../support/access.mjs'
 
 const { values } = parseArgs({
   options: {
+    model: { type: 'string', default: 'densenet' },
     images: { type: 'string', default: '10' },
     only: { type: 'string' },
     metrics: { type: 'string' },
@@ -31,38 +32,61 @@ const { values } = parseArgs({
     draw: { type: 'boolean', default: false },
   },
 })
+const steps = 16 // of integrated gradients
+const masks = 500 // of RISE
+const samples = 2 // of SS-CAM and IS-CAM: each takes the runs of Score-CAM as many times
+const subjects = {
+  densenet: {
+    file: 'samples/animals-densenet.pt',
+    kind: /** @type {const} */ ('convolutions'),
+    layer: 'features',
+    modules: ['classifier', 'features'],
+    section: 'evaluation',
+    settings: `methods of several steps take ${steps} of them, SS-CAM and IS-CAM ${samples} samples, RISE ${masks} masks`,
+  },
+  vit: {
+    file: 'samples/animals-vit.pt',
+    kind: /** @type {const} */ ('transformer'),
+    layer: 'blocks.3.norm1',
+    modules: ['head', 'norm', 'blocks', 'stem'],
+    section: 'evaluation-vit',
+    settings: `integrated gradients take ${steps} steps`,
+  },
+}
 const scenes = Number(values.images)
 const all = keysOf(metrics)
 const asked = values.metrics?.split(',')
-if (!Number.isSafeInteger(scenes) || scenes < 1 || asked?.some((name) => !all.some((known) => known === name))) {
+if (
+  !hasKey(subjects, values.model) ||
+  !Number.isSafeInteger(scenes) ||
+  scenes < 1 ||
+  asked?.some((name) => !all.some((known) => known === name))
+) {
   console.error(
-    'Usage: node scripts/evaluate/evaluate-methods.mjs [--images N] [--only METHOD,...] [--metrics METRIC,...] [--write-docs] [--describe] [--draw]\n' +
+    'Usage: node scripts/evaluate/evaluate-methods.mjs [--model densenet|vit] [--images N] [--only METHOD,...] [--metrics METRIC,...] [--write-docs] [--describe] [--draw]\n' +
       `The metrics are ${all.join(', ')}.`,
   )
   process.exit(2)
 }
-if (values.only && values.draw) {
-  console.error('The image shows every method: leave out --only.')
+if (values.draw && (values.only || values.model !== 'densenet')) {
+  console.error('The image shows every method, by the network of convolutions: leave out --only and --model.')
   process.exit(2)
 }
 
-const layer = 'features'
-const steps = 16 // of integrated gradients
-const masks = 500 // of RISE
-const samples = 2 // of SS-CAM and IS-CAM: each takes the runs of Score-CAM as many times
+const subject = subjects[values.model]
 /** @type {import('./report.mjs').Options} */
 const options = {
   // Maps of different methods differ in scale, which says nothing of how good they are.
   infidelity: { score: 'logit', normalize: true, samples: 32 },
   'sensitivity-max': { samples: 4 },
   'sensitivity-avg': { samples: 4 },
-  'parameter-randomization': { order: 'cascading', modules: ['classifier', 'features'] },
+  'parameter-randomization': { order: 'cascading', modules: subject.modules },
 }
 
 const file = (/** @type {string} */ path) => join(packageRoot, path)
-const model = await ScriptModule.load(file('samples/animals-densenet.pt'))
+const model = await ScriptModule.load(file(subject.file))
 const requested = values.only?.split(',')
-const known = methodsOf({ layer, steps, masks, samples })
+const known = methodsOf(subject.kind, { layer: subject.layer, steps, masks, samples })
 const methods = known.filter(({ name }) => !values.describe && (!requested || requested.includes(name)))
 /** Whether rows and columns that are not measured now stay as they were. */
 const merges = Boolean(values.only ?? values.metrics) || values.describe
@@ -149,21 +173,21 @@ for (const method of methods) {
 if (rows.length === 0 && !values.describe) process.exit(1)
 const page = file('docs/metrics.md')
 const writes = values['write-docs'] || values.describe
-const shown = merges && writes ? mergeRows(readFileSync(page, 'utf8'), rows, known) : rows
-const measured = {
+const shown = merges && writes ? mergeRows(readSection(subject.section, page), rows, known) : rows
+const table = evaluationSection({
+  rows: shown,
   methods: merges ? known : methods,
   seed: heldOutSeeds,
   scenes,
-  layer,
-  steps,
-  masks,
-  samples,
-  options,
+  file: subject.file,
+  settings: `maps of layers are of \`${subject.layer}\`; ${subject.settings}`,
   refused,
-}
-const section = evaluationSection({ rows: shown, ...measured })
+})
+// The columns mean the same for both models.
+const section = values.model === 'densenet' ? `${table}\n\n${meaningsSection(options)}` : table
 if (!writes) console.log(`\n${section}`)
 else {
-  if (!merges) await draw(methods.filter(({ title }) => rows.some((row) => row.title === title)))
-  await writeSection('evaluation', section, page)
+  if (!merges && values.model === 'densenet')
+    await draw(methods.filter(({ title }) => rows.some((row) => row.title === title)))
+  await writeSection(subject.section, section, page)
 }

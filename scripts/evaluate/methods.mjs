@@ -1,6 +1,8 @@
 // Every method that the package exports, in one form: a map [N, 1, h, w] of a batch. A method that is added to one of the
 // package's tables appears by itself; a table or a class of its own is one entry of `families` below.
 import {
+  AttentionMap,
+  attentionMethods,
   Cam,
   camMethods,
   FullGrad,
@@ -50,6 +52,7 @@ function noiseLike(/** @type {Tensor} */ input) {
  * @typedef {import('libtorch-gradcam').MetricTarget} MetricTarget
  * @typedef {{ target: MetricTarget, signal: AbortSignal | undefined }} Asked
  * @typedef {{ layer: string, steps: number, masks: number, samples: number }} Options
+ * @typedef {(options: Options) => Method[]} Family
  * @typedef {{ maps: (input: Tensor, asked: Asked) => Promise<Tensor>, dispose: () => void }} Opened
  * @typedef {{ name: string, title: string, open: (model: Model) => Opened }} Method
  */
@@ -83,8 +86,25 @@ const method = (name, title, make, map) => ({
   },
 })
 
-/** @type {((options: Options) => Method[])[]} */
-const families = [
+/**
+ * What knows nothing of image and model.
+ *
+ * @type {Family}
+ */
+const baseline = () => [
+  {
+    name: 'noise',
+    title: 'Random pixels',
+    open: () => ({ maps: async (input) => noiseLike(input), dispose() {} }),
+  },
+]
+
+/**
+ * For networks of convolutions.
+ *
+ * @type {Family[]}
+ */
+const ofConvolutions = [
   // Class activation maps of one layer.
   ({ layer, steps, samples }) =>
     keysOf(camMethods).map((name) => {
@@ -122,24 +142,43 @@ const families = [
       method('rise', methods.rise.title, rise, meanOverChannels),
     ]
   },
-  // What knows nothing of image and model.
-  () => [
-    {
-      name: 'noise',
-      title: 'Random pixels',
-      open: () => ({ maps: async (input) => noiseLike(input), dispose() {} }),
-    },
-  ],
+  baseline,
 ]
 
 /**
- * The methods, each with `explain(model, input, { target, signal })`, as the metrics take it. Explainers are made once for
+ * For transformers: what reads their attention, and a few others to compare it with.
+ *
+ * @type {Family[]}
+ */
+const ofTransformers = [
+  () =>
+    attentionMethods.map((name) => {
+      const make = (/** @type {Model} */ model) => new AttentionMap(model, { method: name })
+      return method(name, methods[name].title, make, ownMap)
+    }),
+  ({ layer }) =>
+    /** @type {const} */ (['gradcam', 'layercam']).map((name) => {
+      const make = (/** @type {Model} */ model) => new Cam(model, { layers: [layer], methods: [name], reshape: 'vit' })
+      return method(name, methods[name].title, make, ownMap)
+    }),
+  ({ steps }) =>
+    /** @type {const} */ (['saliency', 'integrated-gradients']).map((name) => {
+      const make = (/** @type {Model} */ model) => new InputAttribution(model, { method: name, steps })
+      return method(name, methods[name].title, make, overChannels)
+    }),
+  baseline,
+]
+
+/**
+ * The methods for the kind of model, each with `explain(model, input, { target, signal })`, as the metrics take it. Explainers are made once for
  * each model, and disposed by `close`.
  *
+ * @param {'convolutions' | 'transformer'} kind
  * @param {Options} options `layer`: the layer whose maps are made
  *   `steps` are of methods that take several, `samples` of SS-CAM and IS-CAM, `masks` of RISE
  */
-export function methodsOf(options) {
+export function methodsOf(kind, options) {
+  const families = kind === 'transformer' ? ofTransformers : ofConvolutions
   return families.flatMap((family) =>
     family(options).map(({ name, title, open }) => {
       /** @type {Map<Model, Opened>} */

@@ -49,25 +49,25 @@ function best(name, rows) {
 }
 
 /**
- * The rows of a page's table with some of them measured again, by some of the metrics or all, or added, in the order of the
+ * The rows of a section's table with some of them measured again, by some of the metrics or all, or added, in the order of the
  * methods.
  *
- * @param {string} page
+ * @param {string} section
  * @param {Row[]} rows
  * @param {readonly { name: string, title: string }[]} methods
  * @returns {Row[]}
  */
-export function mergeRows(page, rows, methods) {
+export function mergeRows(section, rows, methods) {
   const names = keysOf(metrics)
   const cells = (/** @type {string} */ line) => tableCells(line).map((text) => text.replaceAll('*', ''))
-  const lines = page.split('\n')
+  const lines = section.split('\n')
   const head = lines.findIndex((line) => /^\| method +\| /.test(line))
   const columns = cells(lines[head] ?? '')
     .slice(1)
     .map((title) => names.find((name) => headOf(name) === title))
   if (columns.includes(undefined))
     throw new Error('The page has metrics that the package has not: evaluate every method.')
-  const end = lines.findIndex((line, i) => i > head && line === '')
+  const end = lines.findIndex((line, i) => i > head && !line.startsWith('|'))
   const known = new Map(
     lines.slice(head + 2, end).map((line) => {
       const [title = '', ...values] = cells(line)
@@ -86,37 +86,44 @@ const noFigures = (/** @type {string} */ what, /** @type {readonly { title: stri
   some.length === 0 ? [] : [`${what}: ${some.map(({ title }) => title).join(', ')}.`]
 
 /**
- * The methods by the metrics, and what each column means, as Markdown.
+ * What each column means, as Markdown.
+ *
+ * @param {Options} options
+ */
+export function meaningsSection(options) {
+  const chosen = (/** @type {MetricName} */ name) => {
+    const given = Object.entries(options[name] ?? {})
+    return given.length === 0 ? 'as by default' : given.map(([key, value]) => `\`${key}: ${value}\``).join(', ')
+  }
+  const meanings = keysOf(metrics).map((name) => {
+    const { title, better, meaning, paper: source, peer } = metrics[name]
+    return [title, better, meaning, chosen(name), paper(source) + (peer ? `, as ${peer} has it` : '')]
+  })
+  const table = markdownTable([['metric', 'better', 'what it is', 'options', 'source'], ...meanings])
+  return `### The columns\n\n${table.replaceAll('---:', '---')}`
+}
+
+/**
+ * The methods by the metrics, as Markdown.
  *
  * @param {object} measured
  * @param {Row[]} measured.rows
  * @param {{ title: string, message: string }[]} measured.refused methods without a row, and why
- * @param {Options} measured.options
  * @param {number} measured.seed
  * @param {number} measured.scenes
- * @param {string} measured.layer
- * @param {number} measured.steps
- * @param {number} measured.masks
- * @param {number} measured.samples
+ * @param {string} measured.file of the model
+ * @param {string} measured.settings what the methods were given, as a part of a sentence
  * @param {readonly { title: string }[]} measured.methods all that there are: those without a row are named
  */
-export function evaluationSection({ rows, methods, seed, scenes, layer, steps, masks, samples, options, refused }) {
+export function evaluationSection({ rows, methods, seed, scenes, file, settings, refused }) {
   const names = keysOf(metrics)
   const measured = names.filter((name) => rows.some((row) => Number.isFinite(meanOf(row, name))))
   const columns = measured.map((name) => best(name, rows))
   const head = ['method', ...measured.map(headOf)]
   const body = rows.map(({ title }, i) => [title, ...columns.map((column) => column[i] ?? '')])
-  const chosen = (/** @type {MetricName} */ name) => {
-    const given = Object.entries(options[name] ?? {})
-    return given.length === 0 ? 'as by default' : given.map(([key, value]) => `\`${key}: ${value}\``).join(', ')
-  }
-  const meanings = names.map((name) => {
-    const { title, better, meaning, paper: source, peer } = metrics[name]
-    return [title, better, meaning, chosen(name), paper(source) + (peer ? `, as ${peer} has it` : '')]
-  })
   return [
     `${scenes} scenes of \`scripts/samples/scenes.mjs\` from seed ${seed} on, ${2 * scenes} maps: one for each of the two animals of a scene. ` +
-      `The model is \`samples/animals-densenet.pt\`, which has seen none of them; maps of layers are of \`${layer}\`; methods of several steps take ${steps} of them, SS-CAM and IS-CAM ${samples} samples, RISE ${masks} masks. ` +
+      `The model is \`${file}\`, which has seen none of them; ${settings}. ` +
       'A score is the softmax probability of the animal. The best method of each column is bold; random pixels are there to compare with.',
     markdownTable([head, ...body]),
     ...refused.map(({ title, message }) => `${title} is left out: ${message}`),
@@ -128,7 +135,5 @@ export function evaluationSection({ rows, methods, seed, scenes, layer, steps, m
       'No method was measured yet by these metrics',
       names.filter((name) => !measured.includes(name)).map((name) => metrics[name]),
     ),
-    '### The columns',
-    markdownTable([['metric', 'better', 'what it is', 'options', 'source'], ...meanings]).replaceAll('---:', '---'),
   ].join('\n\n')
 }
