@@ -26,7 +26,7 @@ const another = 'another'
  * module twice, and zennit's LRP on nets alone that add without a function. Both sides draw their own numbers where a method is
  * `drawn`: the time alone is compared.
  *
- * @typedef {{ peers: string[], rounds?: number, method?: string, make?: object, model?: string, drawn?: boolean, target?: (of: number) => object }} Row
+ * @typedef {{ peers: string[], rounds?: number, method?: string, make?: object, model?: string, at?: string, drawn?: boolean, target?: (of: number) => object }} Row
  * @type {Record<string, Omit<Row, 'peers'>>}
  */
 const ways = {
@@ -36,7 +36,8 @@ const ways = {
   smoothgrad: { rounds: 9, method: 'saliency', make: { smooth: { samples: 5, sigma: 0 } } },
   deeplift: { rounds: 5, model: 'vgg11' },
   'deeplift-shap': { rounds: 2, model: 'vgg11' },
-  'internal-influence': { rounds: 2 },
+  // At the last layer the gradient is the same for all spatial positions, and the map without differences.
+  'internal-influence': { rounds: 2, at: 'gradcam-early' },
   'layer-conductance': { rounds: 2 },
   'layer-integrated-gradients': { rounds: 2 },
   'layer-deeplift': { rounds: 5, model: 'vgg11' },
@@ -46,6 +47,7 @@ const ways = {
   lime: { rounds: 2, drawn: true, make: { samples: 100 } },
   'kernel-shap': { rounds: 2, drawn: true, make: { samples: 100 } },
   'shapley-sampling': { rounds: 2, drawn: true, make: { samples: 2 } },
+  'gradient-shap': { drawn: true, make: { steps: 5 } },
   'smoothgradcam++': { drawn: true },
   sscam: { rounds: 2, drawn: true, make: { samples: 2 } },
   iscam: { rounds: 2, make: { samples: 2 } },
@@ -63,8 +65,7 @@ for (const [name, { peers }] of Object.entries(table)) if (peers['torch-cam']) e
 
 /**
  * Who has a method: maps of layers are compared with each library that has them, all else with Captum. The gradient itself
- * is saliency's but for the sign; random maps, and points that are drawn, differ by definition, and Captum's LRP has other rules and
- * refuses residual networks.
+ * is saliency's but for the sign; random maps differ by definition, and Captum's LRP has other rules and refuses residual networks.
  *
  * @param {string} name
  * @param {import('libtorch-gradcam').MethodInfo} method
@@ -79,7 +80,7 @@ function peersOf(name, { by, peers }) {
 /** @type {Map<string, string[]>} */
 const librariesOf = new Map(Object.entries(table).map(([name, info]) => [name, peersOf(name, info)]))
 librariesOf.set('finer-cam', [pgc]).set('smoothgrad', [captum])
-for (const name of ['gradient', 'randomcam', 'gradient-shap']) librariesOf.delete(name)
+for (const name of ['gradient', 'randomcam']) librariesOf.delete(name)
 
 /** @type {Record<string, Row>} */
 const methods = {}
@@ -130,6 +131,12 @@ function asOurs(/** @type {string} */ name, /** @type {number} */ target) {
   return { method, make, explain: asTarget ? { target: asTarget(target) } : {} }
 }
 
+/** With the model and the layer, where they are not those of the others. */
+function titleOf(/** @type {string} */ method, /** @type {string} */ net, /** @type {string | undefined} */ layer) {
+  const other = [...(net === model ? [] : [net]), ...(layer === undefined ? [] : [layer])]
+  return other.length === 0 ? method : `${method} (${other.join(', ')})`
+}
+
 /**
  * @typedef {{ name: string, ratio: number, ms: number, peakRss: number, difference: number | null }} Compared
  * @typedef {{ method: string, library: string | undefined, drawn: boolean, ms: number, peakRss: number, peers: Compared[], failures: Record<string, string> }} Result
@@ -138,7 +145,13 @@ function asOurs(/** @type {string} */ name, /** @type {number} */ target) {
 /** @type {Result[]} */
 const results = []
 for (const method of asked) {
-  const { peers, rounds = Number(values.rounds), model: net = model, drawn = false } = valueOf(methods, method)
+  const {
+    peers,
+    rounds = Number(values.rounds),
+    model: net = model,
+    drawn = false,
+    at = 'gradcam-last',
+  } = valueOf(methods, method)
   const { layers, target } = valueOf(index.models, net)
   const className = hasKey(table, method) ? table[method].peers[pgc] : undefined
   const job = {
@@ -149,7 +162,7 @@ for (const method of asked) {
     target,
     method,
     model: net,
-    layer: valueOf(layers, 'gradcam-last'),
+    layer: valueOf(layers, at),
     file: join(files, `${net}.pt`),
     state: join(files, `${net}.state.pt`),
     input: join(files, 'input.bin'),
@@ -180,7 +193,7 @@ for (const method of asked) {
     difference,
   }))
   results.push({
-    method: net === model ? method : `${method} (${net})`,
+    method: titleOf(method, net, at === 'gradcam-last' ? undefined : valueOf(layers, at)),
     library: elsewhere[method],
     drawn,
     ms: median(ours.times),

@@ -9,6 +9,7 @@ import {
   type CamMethodFacts,
   type InputMethod,
 } from '../../lib/index.js'
+import { farthest } from '../support/arithmetic.js'
 import { sampleModel } from '../support/batch.js'
 import { assertParity, relativeError } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
@@ -85,6 +86,24 @@ for (const [name, { classes, layer, deeplift, torch_cam: torchCam, unit }] of Ob
           const all = peer!.tensor(name, 'channels', method)
           assertParity(t, channels, all, `${method} of channels, ${chunkSize}`, tolerance[method] ?? 1e-9)
         }
+      }
+    })
+
+  if (deeplift)
+    run(`${name}: layer DeepLIFT by itself, whose pass is the one that compares with the baseline`, async (t) => {
+      using model = await ScriptModule.load(peer!.file(name, 'scripted'))
+      using input = toTensor(peer!.input(name))
+      for (const execution of ['auto', 'hooked', 'split'] as const) {
+        const alone = ['layer-deeplift'] as const
+        const options = { compat: 'captum', baseline: settings.baseline, contributions: true } as const
+        using cam = new Cam(model, { layers: [layer], methods: alone, execution, ...options })
+        using found = await cam.explain(input, { target: classes })
+        assertParity(t, found.get(layer), peer!.tensor(name, 'peers', 'layer-deeplift'), execution, 1e-9)
+        using channels = found.contribution(layer)
+        assertParity(t, channels, peer!.tensor(name, 'channels', 'layer-deeplift'), `${execution}, channels`, 1e-9)
+        using output = await model.forward(input)
+        const scores = classes.map((of, image) => (output.tolist() as number[][])[image]![of]!)
+        t.true(farthest(found.scores, scores) < 1e-9, `${execution}: the scores are those at the images`)
       }
     })
 

@@ -16,12 +16,15 @@ using torch::Tensor;
 
 Tensor max_pool(const Tensor& input, at::IntArrayRef kernel, at::IntArrayRef stride, at::IntArrayRef padding,
                 at::IntArrayRef dilation, bool ceil_mode) {
-  // With callbacks, somebody records which operators run: a profiler, or DeepLIFT's rule for max-pooling.
-  const auto pooled =
-      at::hasCallbacks() ? std::nullopt : max_pool_planes(input, kernel, stride, padding, dilation, ceil_mode);
+  const bool in_graph = at::GradMode::is_enabled() && input.requires_grad();
+  // With callbacks, DeepLIFT or relevance records the operators of the graph: the rule for max-pooling requires
+  // LibTorch's own.
+  const auto pooled = in_graph && at::hasCallbacks()
+                          ? std::nullopt
+                          : max_pool_planes(input, kernel, stride, padding, dilation, ceil_mode);
   if (!pooled) return at::max_pool2d(input, kernel, stride, padding, dilation, ceil_mode);
   const auto& [output, indices] = *pooled;
-  if (!at::GradMode::is_enabled() || !input.requires_grad()) return output;
+  if (!in_graph) return output;
   const NodePtr recorded = make_node<ag::generated::MaxPool2DWithIndicesBackward0>();
   auto& node = static_cast<ag::generated::MaxPool2DWithIndicesBackward0&>(*recorded);
   recorded->set_next_edges(ag::collect_next_edges(input));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "attention_run.h"
 #include "concept_scores.h"
@@ -55,6 +56,29 @@ Target for_ending(Target target, Ending ending) {
   return target;
 }
 
+// Where all methods compare the images with a baseline, the pass itself does so: its run at the images is theirs as
+// well.
+PassPlan with_own_baseline(PassPlan plan) {
+  auto* goal = std::get_if<LayerMaps>(&plan.goal);
+  if (!goal || goal->maps.methods.empty() || plan.execution == Execution::split || plan.head_dtype) return plan;
+  const auto& methods = goal->maps.methods;
+  if (std::all_of(methods.begin(), methods.end(), [](const auto* one) { return one->rerun == Rerun::rescaled; }))
+    goal->rescaled_from = at::scalar_tensor(goal->maps.baseline, at::kDouble);
+  return plan;
+}
+
+// What such a pass found. The gradient by the rule is evidence of the methods, and not the layer's own.
+std::vector<LayerReruns> take_comparison(Explained& explained) {
+  std::vector<LayerReruns> found(explained.layers.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    auto& layer = explained.layers[i];
+    found[i].found.baseline_activation = layer.baseline;
+    found[i].found.rescaled_gradient = std::exchange(layer.gradient, Tensor());
+    found[i].missing[Rerun::rescaled] = explained.no_gradient;
+  }
+  return found;
+}
+
 }  // namespace
 
 Pass::Pass(std::shared_ptr<Model> model, PassPlan plan)
@@ -66,7 +90,7 @@ Pass::Pass(std::shared_ptr<Model> model, PassPlan plan)
       }()) {}
 
 Pass::Pass(std::shared_ptr<Model> model, PassPlan plan, std::vector<ModuleId> layer_objects)
-    : model_(std::move(model)), plan_(std::move(plan)), layer_objects_(std::move(layer_objects)) {}
+    : model_(std::move(model)), plan_(with_own_baseline(std::move(plan))), layer_objects_(std::move(layer_objects)) {}
 
 std::shared_ptr<Pass> Pass::fork() const { return std::shared_ptr<Pass>(new Pass(model_, plan_, layer_objects_)); }
 
@@ -202,7 +226,9 @@ Explained Pass::backward(const Target& given, bool keep_graph, const CancelFlag*
   if (by_block) explained.attention = attention_by_block(target, resolved, cancel);
   resolved.scores = resolved.scores.detach();
   explained.scores = resolved.scores.to(at::kCPU, at::kDouble);
-  make_maps(explained, run_again(target, resolved, explained, cancel));
+  const auto* layers = plan_.explains<LayerMaps>();
+  const bool compared = layers && layers->rescaled_from.defined() && !layers->maps.methods.empty();
+  make_maps(explained, compared ? take_comparison(explained) : run_again(target, resolved, explained, cancel));
   factorize_layer(explained, target, cancel);
   explained.classes = std::move(resolved.classes);
   explained.of = std::move(resolved.path);

@@ -14,7 +14,8 @@ bool PassPlan::at_input() const { return !explains<LayerMaps>() && !explains<Sco
 
 bool PassPlan::needs_gradient() const {
   if (const auto* layers = explains<LayerMaps>())
-    return !layers->concepts && (layers->maps.methods.empty() || layers->maps.needs() != Needs::activation);
+    return !layers->concepts && (layers->maps.methods.empty() || layers->maps.needs() != Needs::activation ||
+                                 layers->rescaled_from.defined());
   return !explains<ScoresOnly>();
 }
 
@@ -26,7 +27,7 @@ Tensor PassPlan::rescaled_from() const {
 
 bool PassPlan::reruns() const {
   const auto* layers = explains<LayerMaps>();
-  return layers && !layers->maps.reruns_nothing();
+  return layers && !layers->maps.reruns_nothing() && !layers->rescaled_from.defined();
 }
 
 }  // namespace gradcam

@@ -114,9 +114,19 @@ def deeplift_shap(model: nn.Module, _layer: str, target: int):
     return lambda x: (method.attribute(x.detach().clone(), x.new_zeros(2, *x.shape[1:]), target=target).detach(), None)
 
 
+def gradient_shap(model: nn.Module, _layer: str, target: int):
+    """From a baseline of zeros, without noise, at points that Captum draws."""
+    method = attr.GradientShap(model)
+    return lambda x: (
+        method.attribute(x.detach().clone(), x.new_zeros(1, *x.shape[1:]), n_samples=5, target=target).detach(),
+        None,
+    )
+
+
 OTHERS = {
     **{name: of_layer(name) for name in LAYERS},
     "deeplift-shap": deeplift_shap,
+    "gradient-shap": gradient_shap,
     "gradcam": grad_cam,
     "feature-ablation": feature_ablation,
     "guided-gradcam": guided_grad_cam,

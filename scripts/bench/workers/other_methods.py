@@ -10,6 +10,8 @@ from reference_document import to_heatmap
 
 
 def of_torch_cam(name: str, **given):
+    """Cut at zero, as maps are."""
+
     def make(model: nn.Module, layer: str, target: int):
         made = []
 
@@ -17,8 +19,8 @@ def of_torch_cam(name: str, **given):
             if not made:
                 kind = getattr(peers.torch_cam_methods(), name)
                 made.append(kind(model, layer, input_shape=tuple(x.shape[1:]), **given))
-            (cam,) = made[0](target, model(x))
-            return to_heatmap(cam[:, None].detach(), x.shape[2:]), None
+            (cam,) = made[0](target, model(x), normalized=False)
+            return to_heatmap(cam[:, None].detach().relu(), x.shape[2:]), None
 
         return explain
 
@@ -39,7 +41,7 @@ def of_pair(name: str, parameters=None, **given):
             return {saliency.INPUT_OUTPUT_GRADIENTS: gradient.permute(0, 2, 3, 1).numpy()}
 
         def explain(x: Tensor):
-            image = x[0].permute(1, 2, 0).numpy()
+            image = x[0].permute(1, 2, 0).double().numpy()  # the blur's differences are small
             mask = np.asarray(method.GetMask(image, gradients, **extra, **given))
             if mask.ndim == 2:
                 mask = np.broadcast_to(mask[..., None], image.shape)
