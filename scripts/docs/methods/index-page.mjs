@@ -79,6 +79,10 @@ ${table(['for the cat, for the dog', 'name', 'formula', 'what it is', 'also in']
 | What sets two similar classes apart? | [Finer-CAM](finer-cam.md), or the target \`{ kind: 'difference' }\` |
 | Is it any better than chance? | [Random CAM](randomcam.md) beside it |
 
+Extremal perturbation (Fong et al. 2019, [arXiv:1910.08485](https://arxiv.org/abs/1910.08485)) is not among them, since its map
+depends on what should not matter. With the code of its authors and a region of a tenth of the sample image, noise of 0.00001 in the
+normalised input leaves an intersection over union of 0.86, noise of 0.02 one of 0.48 and 0.54, and 400 steps in place of 800 one of 0.66.
+
 ## What they share
 
 All methods of one layer, and of several layers, that are asked for together share one forward and one backward pass; where none
