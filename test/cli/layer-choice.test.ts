@@ -58,7 +58,10 @@ test('--call takes one of several calls of a layer; without it the last is taken
     assertParity(t, map, rowOf(nets.value('pair', `cam ${call ?? 1}`), 0), `call ${call}`)
     const explained = gradcam(['explain', files[0] as string, ...flags, '--out', folder])
     t.is(explained.code, 0, explained.stderr)
-    t.regex(explained.stdout, call === undefined ? /its last call of 2 \(--call for another\)/ : /its call 0 of 2/)
+    t.regex(
+      explained.stdout,
+      call === undefined ? /its last call of 2 \(--call for another\)/ : /its call 0, counted from 0, of 2/,
+    )
     t.is(gradcam(['doctor', nets.file('pair'), '--size', '16x24', ...flags.slice(2)]).code, 0)
   }
   const resumed = gradcam(['batch', ...files, ...model, '--write', 'npy', '--resume', '--out', join(folder, 'call-0')])
