@@ -5,7 +5,7 @@ import { sampleModel } from '../support/batch.js'
 const model = await ScriptModule.load(sampleModel)
 test.after.always(() => model.dispose())
 
-const cheap = { segments: 4, masks: 4, seed: 0, steps: 2, samples: 1, window: [16, 16], stride: [16, 16] } as const
+const cheap = { segments: 4, masks: 4, seed: 0, steps: 2, samples: 3, window: [16, 16], stride: [16, 16] } as const
 const taken: Readonly<Record<string, readonly (keyof typeof cheap)[]>> = {
   rise: ['masks', 'seed'],
   occlusion: ['window', 'stride'],
