@@ -33,24 +33,24 @@ export function lime(options: LimeOptions): CoalitionMethod {
   expect.number('kernelWidth', kernelWidth, { above: 0 })
   expect.number('ridge', ridge, { min: 0 })
   return (features): Coalitions => {
-    const present = (version: number): Uint8Array =>
-      Uint8Array.from(uniforms(seed, version, features), (drawn) => (version === 0 || drawn < 0.5 ? 1 : 0))
-    const z = Array.from({ length: samples }, (_, version) => Float64Array.from(present(version)))
-    const weights = z.map((row) => {
-      const distance = 1 - Math.sqrt(row.reduce((sum, one) => sum + one, 0) / features)
+    const versions = Array.from({ length: samples }, (_, version) =>
+      Uint8Array.from(uniforms(seed, version, features), (drawn) => (version === 0 || drawn < 0.5 ? 1 : 0)),
+    )
+    const weights = versions.map((z) => {
+      const distance = 1 - Math.sqrt(z.reduce((sum, one) => sum + one, 0) / features)
       return Math.exp(-(distance ** 2) / (2 * kernelWidth ** 2))
     })
-    checkWeights(z, weights, kernelWidth)
+    checkWeights(versions, weights, kernelWidth)
     return {
       count: samples,
-      present,
-      solve: (_, changed, call) => ridgeCoefficients(z, changed, weights, ridge, call),
+      present: (version) => versions[version] as Uint8Array,
+      solve: (_, changed, call) => ridgeCoefficients(versions, changed, weights, ridge, call),
     }
   }
 }
 
 /** All coefficients would be 0, or rounding alone, where versions without a feature weigh nothing beside the image itself. */
-function checkWeights(z: readonly Float64Array[], weights: readonly number[], kernelWidth: number): void {
+function checkWeights(z: readonly Uint8Array[], weights: readonly number[], kernelWidth: number): void {
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
   const changed = sum(weights.filter((_, i) => z[i]?.includes(0)))
   if (changed >= Number.EPSILON * sum(weights)) return
@@ -63,7 +63,7 @@ function checkWeights(z: readonly Float64Array[], weights: readonly number[], ke
 
 /** The coefficients of a weighted ridge regression with an intercept, which leaves with the weighted means. */
 async function ridgeCoefficients(
-  z: readonly Float64Array[],
+  z: readonly Uint8Array[],
   y: readonly number[],
   weights: readonly number[],
   ridge: number,
@@ -73,10 +73,12 @@ async function ridgeCoefficients(
   const total = weights.reduce((sum, weight) => sum + weight, 0)
   const meanOf = (value: (i: number) => number) =>
     weights.reduce((sum, weight, i) => sum + (weight / total) * value(i), 0)
-  const means = Float64Array.from({ length: features }, (_, j) => meanOf((i) => (z[i] as Float64Array)[j] as number))
+  const means = Float64Array.from({ length: features }, (_, j) => meanOf((i) => (z[i] as Uint8Array)[j] as number))
   const mean = meanOf((i) => y[i] as number)
   const roots = weights.map(Math.sqrt)
-  const rows = z.map((row, i) => row.map((one, j) => (roots[i] as number) * (one - (means[j] as number))))
+  const rows = z.map((row, i) =>
+    Float64Array.from(row, (one, j) => (roots[i] as number) * (one - (means[j] as number))),
+  )
   const right = y.map((one, i) => (roots[i] as number) * (one - mean))
   // ridge sum c^2 is the error of rows that ask for sqrt(ridge) c = 0.
   for (let j = 0; ridge > 0 && j < features; j++) {

@@ -3,6 +3,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/base/ivalues.h"
@@ -158,17 +159,19 @@ void on_layer_path(Elsewhere& elsewhere, const Asked& asked, std::vector<LayerRe
   }
 }
 
+// The gradient by the rule is evidence of the methods, and not the layer's own.
+void take_comparison(LayerResult& layer, LayerEvidence& found) {
+  if (!found.baseline_activation.defined()) found.baseline_activation = layer.baseline;
+  found.rescaled_gradient = std::exchange(layer.gradient, Tensor());
+}
+
 void from_baseline(Elsewhere& elsewhere, const Asked& asked, std::vector<LayerReruns>& reruns) {
-  const auto layers = elsewhere.look_as([&](PassPlan& plan, LayerMaps& goal) {
+  auto layers = elsewhere.look_as([&](PassPlan& plan, LayerMaps& goal) {
     goal.rescaled_from = at::scalar_tensor(asked.maps.baseline, at::kDouble);
     plan.execution = Execution::hooked;
     plan.head_dtype.reset();
   });
-  for (size_t layer = 0; layer < layers.size(); ++layer) {
-    auto& found = reruns[layer].found;
-    if (!found.baseline_activation.defined()) found.baseline_activation = layers[layer].baseline;
-    found.rescaled_gradient = layers[layer].gradient;
-  }
+  for (size_t layer = 0; layer < layers.size(); ++layer) take_comparison(layers[layer], reruns[layer].found);
 }
 
 // How something is found, and how many passes that takes of `count` points and `layers`.
@@ -187,6 +190,24 @@ constexpr Way kWays[] = {
 };
 
 }  // namespace
+
+PassPlan with_own_baseline(PassPlan plan) {
+  auto* goal = std::get_if<LayerMaps>(&plan.goal);
+  if (!goal || goal->maps.methods.empty() || plan.execution == Execution::split || plan.head_dtype) return plan;
+  const auto& methods = goal->maps.methods;
+  if (std::all_of(methods.begin(), methods.end(), [](const auto* one) { return one->rerun == Rerun::rescaled; }))
+    goal->rescaled_from = at::scalar_tensor(goal->maps.baseline, at::kDouble);
+  return plan;
+}
+
+std::vector<LayerReruns> take_comparison(Explained& explained) {
+  std::vector<LayerReruns> reruns(explained.layers.size());
+  for (size_t i = 0; i < reruns.size(); ++i) {
+    take_comparison(explained.layers[i], reruns[i].found);
+    reruns[i].missing[Rerun::rescaled] = explained.no_gradient;
+  }
+  return reruns;
+}
 
 void differentiate_elsewhere(const std::shared_ptr<Model>& model, const PassPlan& plan,
                              const std::vector<IValue>& inputs, const Target& target,

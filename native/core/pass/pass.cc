@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <utility>
 
 #include "attention_run.h"
 #include "concept_scores.h"
@@ -54,29 +53,6 @@ Target for_ending(Target target, Ending ending) {
   if (target.score == Target::Score::probability && (ending == Ending::softmax || ending == Ending::sigmoid))
     target.score = Target::Score::logit;
   return target;
-}
-
-// Where all methods compare the images with a baseline, the pass itself does so: its run at the images is theirs as
-// well.
-PassPlan with_own_baseline(PassPlan plan) {
-  auto* goal = std::get_if<LayerMaps>(&plan.goal);
-  if (!goal || goal->maps.methods.empty() || plan.execution == Execution::split || plan.head_dtype) return plan;
-  const auto& methods = goal->maps.methods;
-  if (std::all_of(methods.begin(), methods.end(), [](const auto* one) { return one->rerun == Rerun::rescaled; }))
-    goal->rescaled_from = at::scalar_tensor(goal->maps.baseline, at::kDouble);
-  return plan;
-}
-
-// What such a pass found. The gradient by the rule is evidence of the methods, and not the layer's own.
-std::vector<LayerReruns> take_comparison(Explained& explained) {
-  std::vector<LayerReruns> found(explained.layers.size());
-  for (size_t i = 0; i < found.size(); ++i) {
-    auto& layer = explained.layers[i];
-    found[i].found.baseline_activation = layer.baseline;
-    found[i].found.rescaled_gradient = std::exchange(layer.gradient, Tensor());
-    found[i].missing[Rerun::rescaled] = explained.no_gradient;
-  }
-  return found;
 }
 
 }  // namespace
