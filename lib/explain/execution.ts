@@ -8,7 +8,8 @@ import type { PrecisionChoice, ReducedPrecision } from './precision-choice.js'
  * what follows is differentiated; equal up to rounding, and faster than a plain forward. 'hooked': the model as it is, seen
  * through hooks. 'auto' (the default): split where the model can be cut at its target layers, hooked where it cannot
  * (a layer in control flow, one that runs several times, hooks of yours on the model). The first pass makes the split,
- * which takes a fraction of a second.
+ * which takes a fraction of a second. For a gradient at the input, 'auto' splits only where the same ReLUs are open as in
+ * the model itself.
  */
 export type Execution = 'auto' | 'split' | 'hooked'
 

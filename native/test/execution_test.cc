@@ -41,7 +41,7 @@ struct Chosen {
   explicit Chosen(const PassPlan& plan, double value = 1, bool hooks = false) {
     const auto model = small_model();
     if (hooks) model->hooks().add(model->module_at("layer"), ForwardHook([](const auto&...) { return std::nullopt; }));
-    const std::vector<IValue> inputs{at::full({1, 1, 2, 2}, value)};
+    const std::vector<IValue> inputs{at::full({1, 1, 2, 2}, value), at::zeros({1, 1, 2, 2})};
     rerun = why_rerun_hooked(plan, *model, inputs);
     const auto choice = choose_execution(plan, *model, inputs);
     split = choice.split != nullptr;
@@ -72,7 +72,12 @@ TEST_CASE("execution: each reason for a hooked run") {
   EXPECT_EQUAL(Chosen(plan_of(FullGradient{{"layer"}})).why, "FullGrad captures every layer that has a bias");
   EXPECT_EQUAL(Chosen(plan_of(RescaledGradient{at::zeros(1)})).why, "DeepLIFT compares every operator of two runs");
   EXPECT_EQUAL(Chosen(plan_of(Relevance{})).why, "rules of relevance are for the model's own operators");
-  EXPECT_EQUAL(Chosen(plan_of(InputGradient{})).why, "input gradients are sensitive to rounding at ReLUs");
+  EXPECT_EQUAL(Chosen(plan_of(InputGradient{})).why,
+               "input gradients are sensitive to rounding at ReLUs: no convolution has a kernel here that rounds as "
+               "LibTorch's does");
+  PassPlan second = plan_of(InputGradient{});
+  second.input = 1;
+  EXPECT_EQUAL(Chosen(second).why, "the images are not the model's first input");
   EXPECT_EQUAL(Chosen(plan_of(maps_of("layer", "xgradcam"))).why, "xgradcam amplifies rounding errors");
   EXPECT_EQUAL(Chosen(plan_of(maps_of("layer", "gradcam")), 1, /*hooks=*/true).why,
                "hooks are registered on the model");
@@ -96,7 +101,7 @@ TEST_CASE("execution: runs of methods that run the model again have fewer reason
 
 TEST_CASE("execution: a plan that requires a split is refused with the reason") {
   const GuidedGradient modules{ReluScope::modules, ReluRule::guided};
-  EXPECT_THROWS(Error, Chosen(plan_of(modules, Execution::split)), "only hooks can tell ReLU modules");
+  EXPECT_THROWS(Error, Chosen(plan_of(modules, Execution::split)), "sensitive to rounding at ReLUs: no convolution");
   EXPECT_THROWS(Error, Chosen(plan_of(maps_of("layer", "gradcam"), Execution::split), kNan), "contains NaN");
   EXPECT_THROWS(Error, Chosen(plan_of(maps_of("twice", "gradcam"), Execution::split)), "in 2 places");
   PassPlan reduced = plan_of(maps_of("layer", "xgradcam"));

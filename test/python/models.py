@@ -25,6 +25,7 @@ import rescale_nets
 import split_nets
 import structured_nets
 import token_nets
+import wide_nets
 from arithmetic import is_float64
 from tensors import Store, drawn, seeded
 
@@ -89,6 +90,12 @@ MODELS = {
     "fused_residual": Entry(fused_nets.FusedResidual, small=False),
     "fused_pre_activation": Entry(fused_nets.FusedPreActivation, small=False),
     "fused_residual_double": Entry(fused_nets.FusedResidual, dtype=torch.float64, small=False),
+    "wide_kinds": Entry(wide_nets.Kinds, small=False),
+    "wide_read_again": Entry(wide_nets.ReadAgain, small=False),
+    "wide_squeezed": Entry(wide_nets.Squeezed, small=False),
+    "wide_changed_later": Entry(wide_nets.ChangedLater, small=False),
+    "wide_view_changed": Entry(wide_nets.ViewChanged, small=False),
+    "wide_sampled": Entry(wide_nets.Sampled, small=False),
     "other_method": Entry(structured_nets.OtherMethod),
     "detached": Entry(structured_nets.Detached),
     "class_index": Entry(structured_nets.ClassIndex),

@@ -8,6 +8,7 @@
 #include <array>
 #include <memory>
 
+#include "gated_convolution.h"
 #include "in_place_view.h"
 #include "relu_node.h"
 
@@ -100,6 +101,12 @@ bool ReluRuler::rules(const NodePtr& node, const ag::Node& activation) {
 }
 
 NodePtr ReluRuler::operator()(const NodePtr& node, bool replaceable) {
+  if (const auto of_module = gated_by_module(*node)) {
+    if (among_ && !*of_module) return {};
+    rule_gate(*node, rule_);
+    ++count_;
+    return {};
+  }
   if (auto* inner = in_place_on_view(*node)) {
     if (rules(node, **inner)) *inner = make_node<RuledNode>(*inner, rule_);
     return {};

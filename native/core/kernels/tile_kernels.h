@@ -10,22 +10,28 @@ GRADCAM_TILE_TARGET void multiply(const TileArguments& tile) {
   for (int row = 0; row < rows; ++row)
 #pragma GCC unroll 2
     for (int v = 0; v < vectors; ++v)
-      if (tile.first)
+      if (tile.first && tile.start)
+        sums[row][v] = *reinterpret_cast<const Vector*>(tile.start + v * kVectorFloats);
+      else if (tile.first || tile.apart)
         sums[row][v] = Vector{};
       else
         sums[row][v] = *reinterpret_cast<const Vector*>(tile.to + row * tile.to_stride + v * kVectorFloats);
-  const float *left = tile.left, *right = tile.right;
+  const float* right = tile.right;
   const int64_t depth = tile.depth;
 #pragma GCC unroll 1
-  for (int64_t k = 0; k < depth; ++k, ++left, right += vectors * kVectorFloats) {
-    Vector columns[vectors];
+  for (int64_t piece = 0; piece < tile.piece_count; ++piece) {
+    const float* left = tile.left + tile.pieces[piece];
+#pragma GCC unroll 1
+    for (int64_t k = 0; k < depth; ++k, ++left, right += vectors * kVectorFloats) {
+      Vector columns[vectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < vectors; ++v) columns[v] = *reinterpret_cast<const Vector*>(right + v * kVectorFloats);
+      for (int v = 0; v < vectors; ++v) columns[v] = *reinterpret_cast<const Vector*>(right + v * kVectorFloats);
 #pragma GCC unroll 16
-    for (int row = 0; row < rows; ++row) {
-      const float factor = left[row * kTileStride];
+      for (int row = 0; row < rows; ++row) {
+        const float factor = left[row * kTileStride];
 #pragma GCC unroll 2
-      for (int v = 0; v < vectors; ++v) sums[row][v] += columns[v] * factor;
+        for (int v = 0; v < vectors; ++v) sums[row][v] += columns[v] * factor;
+      }
     }
   }
 #pragma GCC unroll 16
@@ -34,8 +40,9 @@ GRADCAM_TILE_TARGET void multiply(const TileArguments& tile) {
     for (int v = 0; v < vectors; ++v) {
       const auto at = row * tile.to_stride + v * kVectorFloats;
       Vector sum = sums[row][v];
+      if (tile.apart && !tile.first) sum += *reinterpret_cast<const Vector*>(tile.to + at);
+      if (tile.bias) sum += *reinterpret_cast<const Vector*>(tile.bias + v * kVectorFloats);
       if (tile.last) {
-        if (tile.bias) sum += *reinterpret_cast<const Vector*>(tile.bias + v * kVectorFloats);
         if (tile.residual) sum += *reinterpret_cast<const Vector*>(tile.residual + at);
         const Vector floor = Vector{} + tile.floor;
         sum = sum < floor ? floor : sum;
@@ -57,6 +64,16 @@ GRADCAM_TILE_TARGET void copy(const float* from, float* to, const float* scale, 
   }
 }
 
+template <bool open, bool positive>
+GRADCAM_TILE_TARGET void gate(const GateArguments& g) {
+  GRADCAM_INDEPENDENT
+  for (int64_t i = 0; i < g.count; ++i) {
+    // NaN passes, as with LibTorch.
+    const bool closed = (open && g.x[i] * g.scale[i] + g.shift[i] <= 0) | (positive && g.above[i] <= 0);
+    g.to[i] = (closed ? 0 : g.above[i]) * g.by[i] * g.then_by[i];
+  }
+}
+
 template <int vectors, int... indices>
 constexpr std::array<TileProduct::Kernel, sizeof...(indices)> kernels(std::integer_sequence<int, indices...>) {
   return {multiply<indices + 1, vectors>...};
@@ -64,4 +81,7 @@ constexpr std::array<TileProduct::Kernel, sizeof...(indices)> kernels(std::integ
 
 const auto kFull = kernels<2>(std::make_integer_sequence<int, kRows>());
 const auto kHalf = kernels<1>(std::make_integer_sequence<int, kRows>());
-const TileProduct kProduct{kRows, 2 * kVectorFloats, kFull.data(), kHalf.data(), copy};
+const TileProduct kProduct{
+    kRows,        2 * kVectorFloats,
+    kFull.data(), kHalf.data(),
+    copy,         {{gate<false, false>, gate<false, true>}, {gate<true, false>, gate<true, true>}}};

@@ -21,8 +21,8 @@ namespace gradcam {
 namespace {
 
 namespace avx512 {
-#define GRADCAM_TILE_TARGET __attribute__((target("avx512f")))
-constexpr int kVectorFloats = 16, kRows = 14;  // 28 of 32 registers
+#define GRADCAM_TILE_TARGET __attribute__((target("avx512f,fma")))  // fma: also for vectors that are not full
+constexpr int kVectorFloats = 16, kRows = 14;                       // 28 of 32 registers
 #include "tile_kernels.h"
 #undef GRADCAM_TILE_TARGET
 }  // namespace avx512
@@ -40,8 +40,8 @@ constexpr int kVectorFloats = 8, kRows = 6;  // 12 of 16 registers
 const TileProduct* tile_product() {
   static const TileProduct* const picked = []() -> const TileProduct* {
     const auto capability = at::get_cpu_capability();
-    if (capability == "AVX512" && __builtin_cpu_supports("avx512f")) return &avx512::kProduct;
     const bool fused = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (capability == "AVX512" && fused && __builtin_cpu_supports("avx512f")) return &avx512::kProduct;
     if ((capability == "AVX512" || capability == "AVX2") && fused) return &avx2::kProduct;
     return nullptr;
   }();

@@ -8,18 +8,30 @@ namespace gradcam {
 constexpr int64_t kTileDepth = 256, kTileStride = kTileDepth + 16;
 
 // A tile of a matrix product: `to` += `left` * `right`, with `left` [rows, depth] in rows of kTileStride and `right`
-// [depth, columns] dense.
+// [depth, columns] dense. The left side may be in pieces of `depth` each; `right` goes on from one to the next.
 struct TileArguments {
   const float* left;
+  const int64_t* pieces;  // how far from `left` each piece begins
+  int64_t piece_count;
   const float* right;
   int64_t depth;
   float* to;
   int64_t to_stride;
-  bool first;  // overwrites `to` instead of adding to it
-  bool last;   // then also adds `bias` and `residual` where they are not null, and takes `floor` for what is below it
-  const float* bias;
+  bool first;             // overwrites `to` instead of adding to it
+  bool apart;             // sums up from zero and adds that to `to`, which rounds otherwise than to go on from there
+  const float* start;     // where not null, what the first sum goes on from
+  const float* bias;      // where not null, added to the sum
+  bool last;              // then also adds `residual` where it is not null, and takes `floor` for what is below it
   const float* residual;  // in rows like those of `to`
   float floor;
+};
+
+// The gradient at x of relu(x * scale + shift), times `by` and `then_by`, for `count` channels of a pixel: `above` is
+// the gradient at its output. Whether the gate is open is computed as `copy` does, so that it is the same gate.
+struct GateArguments {
+  const float *x, *scale, *shift, *above, *by, *then_by;
+  float* to;
+  int64_t count;
 };
 
 // Kernels for one instruction set. A tile has up to `rows` rows and `columns` or half as many columns.
@@ -30,6 +42,8 @@ struct TileProduct {
   const Kernel* half;
   // to = max(from * scale + shift, floor), where NaN stays NaN; `scale` may be null: then a copy.
   void (*copy)(const float* from, float* to, const float* scale, const float* shift, float floor, int64_t count);
+  // By whether the gradient passes only where the gate is open, and whether only where it is positive itself.
+  void (*gate[2][2])(const GateArguments&);
 };
 
 // For this processor, as LibTorch's own kernels are chosen (ATEN_CPU_CAPABILITY); null where there are none.

@@ -14,7 +14,11 @@ using torch::Tensor;
 
 namespace {
 
+using Bias = SummationOrder::Bias;
+
 constexpr int64_t kLeastChannels = 16;  // with fewer, copying costs more than multiplying
+
+constexpr int64_t kMostScratchRows = 64, kMostTaps = 49;
 
 // Some channels of the input, in memory of their own.
 struct ChannelSource {
@@ -35,6 +39,21 @@ struct TiledRun {
   int64_t outputs, out_height, out_width;  // of the output
   int64_t kernel_height, kernel_width;
   int64_t stride_y, stride_x, padding_y, padding_x, dilation_y, dilation_x;
+  SummationOrder order;
+
+  // Whether pixels beside each other go through the kernel together: see run_strip.
+  bool in_strips() const {
+    const int64_t most = product.rows;
+    return stride_x == 1 && kernel_width > 1 && out_width >= most - 2 &&
+           most + (kernel_width - 1) * dilation_x <= kMostScratchRows;
+  }
+  // Whether the channels that are summed up together fit into a row.
+  bool fits() const {
+    const int64_t taps = kernel_height * kernel_width;
+    if (order.channels == 0) return true;
+    if (in_strips()) return order.channels * kernel_height <= kTileDepth && taps <= kMostTaps;
+    return order.channels * taps <= kTileDepth;
+  }
 
   int64_t panels() const { return (outputs + product.columns - 1) / product.columns; }
   int64_t pixels() const { return batch * out_height * out_width; }
@@ -54,24 +73,39 @@ struct TiledRun {
     }
   }
 
-  // Multiplies `rows` rows at `left`, which become output pixels from `pixel` on, with one panel of the weight.
-  void multiply(const float* left, int64_t rows, int64_t pixel, int64_t panel, int64_t tap, int64_t begin,
-                int64_t count, bool first, bool last) const {
+  // Multiplies `rows` rows at `left`, which become output pixels from `pixel` on, with rows [begin, ...) of one panel
+  // of the weight.
+  void multiply(const float* left, int64_t rows, int64_t pixel, int64_t panel, int64_t begin, int64_t count,
+                const int64_t* pieces, int64_t piece_count, bool first, bool last) const {
     const int64_t column = panel * product.columns, columns = std::min(product.columns, outputs - column);
     const int64_t depth = kernel_height * kernel_width * channels;
-    const auto* right = packed + column * depth + (tap * channels + begin) * columns;
+    const auto* right = packed + column * depth + begin * columns;
     const auto at = pixel * outputs + column;
-    const TileArguments tile{left,
-                             right,
-                             count,
-                             to + at,
-                             outputs,
-                             first,
-                             last,
-                             bias ? bias + column : nullptr,
-                             residual ? residual + at : nullptr,
-                             floor_after};
+    TileArguments tile{};
+    tile.left = left;
+    tile.pieces = pieces;
+    tile.piece_count = piece_count;
+    tile.right = right;
+    tile.depth = count;
+    tile.to = to + at;
+    tile.to_stride = outputs;
+    tile.first = first;
+    tile.apart = order.apart;
+    if (bias) {
+      const auto* own = bias + column;
+      if (first && order.bias == Bias::start) tile.start = own;
+      if ((first && order.bias == Bias::first) || (last && order.bias == Bias::last)) tile.bias = own;
+    }
+    tile.last = last;
+    tile.residual = residual ? residual + at : nullptr;
+    tile.floor = floor_after;
     (columns == product.columns ? product.full : product.half)[rows - 1](tile);
+  }
+
+  void multiply(const float* left, int64_t rows, int64_t pixel, int64_t panel, int64_t tap, int64_t begin,
+                int64_t count, bool first, bool last) const {
+    const int64_t piece = 0;
+    multiply(left, rows, pixel, panel, tap * channels + begin, count, &piece, 1, first, last);
   }
 };
 
@@ -144,7 +178,59 @@ void run_strip(const TiledRun& run, const Tiling& tiling, int64_t row, int64_t t
     }
 }
 
-constexpr int64_t kMostScratchRows = 64;
+// The same in another order: some channels at a time, of which all taps lie side by side.
+void run_gathered_blocks(const TiledRun& run, const Tiling& tiling, int64_t first_tile, int64_t last_tile,
+                         int64_t first_panel, int64_t last_panel, float* scratch) {
+  const int64_t begin_pixel = tiling.begin(first_tile);
+  const int64_t end_pixel = tiling.begin(last_tile - 1) + tiling.size(last_tile - 1);
+  const int64_t taps = run.kernel_height * run.kernel_width, area = run.out_height * run.out_width;
+  const int64_t piece = 0;
+  for (int64_t channel = 0; channel < run.channels; channel += run.order.channels) {
+    const int64_t count = std::min(run.order.channels, run.channels - channel);
+    int64_t image = begin_pixel / area, y = begin_pixel % area / run.out_width, x = begin_pixel % run.out_width;
+    for (int64_t pixel = begin_pixel; pixel < end_pixel; ++pixel) {
+      auto* row = scratch + (pixel - begin_pixel) * kTileStride;
+      for (int64_t tap_y = 0; tap_y < run.kernel_height; ++tap_y)
+        for (int64_t tap_x = 0; tap_x < run.kernel_width; ++tap_x, row += count)
+          run.copy_pixel(image, y * run.stride_y - run.padding_y + tap_y * run.dilation_y,
+                         x * run.stride_x - run.padding_x + tap_x * run.dilation_x, channel, count, row);
+      if (++x < run.out_width) continue;
+      x = 0;
+      if (++y < run.out_height) continue;
+      y = 0;
+      ++image;
+    }
+    for (int64_t panel = first_panel; panel < last_panel; ++panel)
+      for (int64_t tile = first_tile; tile < last_tile; ++tile)
+        run.multiply(scratch + (tiling.begin(tile) - begin_pixel) * kTileStride, tiling.size(tile), tiling.begin(tile),
+                     panel, taps * channel, taps * count, &piece, 1, channel == 0, channel + count == run.channels);
+  }
+}
+
+void run_strip_blocks(const TiledRun& run, const Tiling& tiling, int64_t row, int64_t tile, int64_t first_panel,
+                      int64_t last_panel, float* scratch) {
+  const int64_t image = row / run.out_height, y = row % run.out_height * run.stride_y - run.padding_y;
+  const int64_t x = tiling.begin(tile), size = tiling.size(tile);
+  const int64_t wide = size + (run.kernel_width - 1) * run.dilation_x, taps = run.kernel_height * run.kernel_width;
+  const int64_t together =
+      std::max<int64_t>(1, kTileDepth / run.kernel_height / run.order.channels) * run.order.channels;
+  int64_t pieces[kMostTaps];
+  for (int64_t i = 0; i < taps; ++i)
+    pieces[i] = i % run.kernel_width * run.dilation_x * kTileStride + i / run.kernel_width * together;
+  for (int64_t group = 0; group < run.channels; group += together) {
+    const int64_t end = std::min(run.channels, group + together);
+    for (int64_t kernel_row = 0; kernel_row < run.kernel_height; ++kernel_row)
+      for (int64_t i = 0; i < wide; ++i)
+        run.copy_pixel(image, y + kernel_row * run.dilation_y, x - run.padding_x + i, group, end - group,
+                       scratch + i * kTileStride + kernel_row * together);
+    for (int64_t panel = first_panel; panel < last_panel; ++panel)
+      for (int64_t channel = group; channel < end; channel += run.order.channels) {
+        const int64_t count = std::min(run.order.channels, end - channel);
+        run.multiply(scratch + (channel - group), size, row * run.out_width + x, panel, taps * channel, count, pieces,
+                     taps, channel == 0, channel + count == run.channels);
+      }
+  }
+}
 
 // The rows of the left side, aligned.
 float* scratch_rows() {
@@ -154,8 +240,7 @@ float* scratch_rows() {
 
 void run_in_parallel(const TiledRun& run) {
   const int64_t threads = at::get_num_threads(), most = run.product.rows;
-  const bool strips = run.stride_x == 1 && run.kernel_width > 1 && run.out_width >= most - 2 &&
-                      most + (run.kernel_width - 1) * run.dilation_x <= kMostScratchRows;
+  const bool strips = run.in_strips();
   const Tiling tiling(strips ? run.out_width : run.pixels(), most);
   const int64_t tiles = strips ? tiling.count * run.batch * run.out_height : tiling.count;
   // Where there are few pixels, threads take some of the outputs each.
@@ -168,7 +253,12 @@ void run_in_parallel(const TiledRun& run) {
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t group = unit / blocks, block = unit % blocks;
       const int64_t first_panel = run.panels() * group / groups, last_panel = run.panels() * (group + 1) / groups;
-      if (strips)
+      if (strips && run.order.channels)
+        run_strip_blocks(run, tiling, block / tiling.count, block % tiling.count, first_panel, last_panel, scratch);
+      else if (run.order.channels)
+        run_gathered_blocks(run, tiling, block * together, std::min(tiles, (block + 1) * together), first_panel,
+                            last_panel, scratch);
+      else if (strips)
         run_strip(run, tiling, block / tiling.count, block % tiling.count, first_panel, last_panel, scratch);
       else
         run_gathered(run, tiling, block * together, std::min(tiles, (block + 1) * together), first_panel, last_panel,
@@ -186,10 +276,12 @@ bool is_dense(const Tensor& tensor) {
 float floor_of(bool relu) { return relu ? 0 : -std::numeric_limits<float>::infinity(); }
 
 // [outputs, inputs, height, width] as panels of some outputs: [height, width, inputs, outputs of the panel] each.
-Tensor pack(const Tensor& weight, int64_t columns) {
+Tensor pack(const Tensor& weight, int64_t columns, const SummationOrder& order) {
   const auto panels = weight.split(columns, 0);
   std::vector<Tensor> packed;
-  for (const auto& panel : panels) packed.push_back(panel.permute({2, 3, 1, 0}).reshape({-1}));
+  for (const auto& panel : panels)
+    for (const auto& part : panel.split(order.channels ? order.channels : panel.size(1), 1))
+      packed.push_back(part.permute({2, 3, 1, 0}).reshape({-1}));
   return at::cat(packed);
 }
 
@@ -204,20 +296,25 @@ std::vector<int64_t> output_sizes(at::IntArrayRef input, at::IntArrayRef weight,
   return sizes;
 }
 
-std::optional<TiledConvolution> TiledConvolution::make(const Tensor& weight, const std::optional<Tensor>& bias,
-                                                       const ConvolutionShape& shape) {
+bool TiledConvolution::fits(const Tensor& weight, const std::optional<Tensor>& bias, const ConvolutionShape& shape) {
   const auto* product = tile_product();
   if (!product || weight.dim() != 4 || weight.scalar_type() != at::kFloat || !weight.is_cpu() || weight.numel() == 0)
-    return {};
+    return false;
   if (shape.groups != 1 || shape.stride.size() != 2 || shape.padding.size() != 2 || shape.dilation.size() != 2)
-    return {};
+    return false;
   for (size_t i = 0; i < 2; ++i)
-    if (shape.stride[i] < 1 || shape.padding[i] < 0 || shape.dilation[i] < 1) return {};
-  if (bias && (bias->scalar_type() != at::kFloat || bias->dim() != 1 || bias->size(0) != weight.size(0))) return {};
-  if (weight.size(1) < kLeastChannels || weight.size(0) % (product->columns / 2) != 0) return {};
+    if (shape.stride[i] < 1 || shape.padding[i] < 0 || shape.dilation[i] < 1) return false;
+  if (bias && (bias->scalar_type() != at::kFloat || bias->dim() != 1 || bias->size(0) != weight.size(0))) return false;
+  return weight.size(1) >= kLeastChannels && weight.size(0) % (product->columns / 2) == 0;
+}
+
+std::optional<TiledConvolution> TiledConvolution::make(const Tensor& weight, const std::optional<Tensor>& bias,
+                                                       const ConvolutionShape& shape, SummationOrder order) {
+  if (!fits(weight, bias, shape)) return {};
   const at::NoGradGuard no_graph;
   TiledConvolution convolution;
-  convolution.packed_ = pack(weight.detach(), product->columns);
+  convolution.packed_ = pack(weight.detach(), tile_product()->columns, order);
+  convolution.order_ = order;
   if (bias) convolution.bias_ = bias->detach().contiguous();
   convolution.shape_ = shape;
   convolution.outputs_ = weight.size(0);
@@ -245,32 +342,35 @@ std::optional<Tensor> TiledConvolution::run(at::TensorList inputs, const Convolu
   if (around.residual && (!is_dense(*around.residual) || around.residual->sizes() != sizes)) return {};
   const auto* before = around.before;
   if (before && before->scale.numel() != channels) return {};
-  const auto output = at::empty(sizes, inputs[0].options(), at::MemoryFormat::ChannelsLast);
-  run_in_parallel({*tile_product(),
-                   std::move(sources),
-                   before ? before->scale.const_data_ptr<float>() : nullptr,
-                   before ? before->shift.const_data_ptr<float>() : nullptr,
-                   floor_of(before && before->relu),
-                   packed_.const_data_ptr<float>(),
-                   bias_.defined() ? bias_.const_data_ptr<float>() : nullptr,
-                   around.residual ? around.residual->const_data_ptr<float>() : nullptr,
-                   floor_of(around.relu),
-                   output.mutable_data_ptr<float>(),
-                   batch,
-                   channels,
-                   height,
-                   width,
-                   outputs_,
-                   sizes[2],
-                   sizes[3],
-                   height_,
-                   width_,
-                   shape_.stride[0],
-                   shape_.stride[1],
-                   shape_.padding[0],
-                   shape_.padding[1],
-                   shape_.dilation[0],
-                   shape_.dilation[1]});
+  auto output = at::empty(sizes, inputs[0].options(), at::MemoryFormat::ChannelsLast);
+  const TiledRun run{*tile_product(),
+                     std::move(sources),
+                     before ? before->scale.const_data_ptr<float>() : nullptr,
+                     before ? before->shift.const_data_ptr<float>() : nullptr,
+                     floor_of(before && before->relu),
+                     packed_.const_data_ptr<float>(),
+                     bias_.defined() ? bias_.const_data_ptr<float>() : nullptr,
+                     around.residual ? around.residual->const_data_ptr<float>() : nullptr,
+                     floor_of(around.relu),
+                     output.mutable_data_ptr<float>(),
+                     batch,
+                     channels,
+                     height,
+                     width,
+                     outputs_,
+                     sizes[2],
+                     sizes[3],
+                     height_,
+                     width_,
+                     shape_.stride[0],
+                     shape_.stride[1],
+                     shape_.padding[0],
+                     shape_.padding[1],
+                     shape_.dilation[0],
+                     shape_.dilation[1],
+                     order_};
+  if (!run.fits()) return {};
+  run_in_parallel(run);
   return output;
 }
 

@@ -27,14 +27,30 @@ struct ConvolutionSurroundings {
   bool relu = false;                        // after that
 };
 
+// In which order a convolution sums up its products, on which its rounding depends.
+struct SummationOrder {
+  int64_t channels =
+      0;               // 0: tap after tap, all channels of each. Otherwise so many channels at a time, all taps of them
+  bool apart = false;  // each of these is summed up from zero and then added to those before
+  enum class Bias { last, first, start } bias = Bias::last;  // after all sums, after the first one, or before it
+
+  bool operator==(const SummationOrder& other) const {
+    return channels == other.channels && apart == other.apart && bias == other.bias;
+  }
+};
+
 // A two-dimensional convolution in float32 by kernels of our own, which know of what comes before and after it, and are
 // called without LibTorch's dispatch: of a small convolution that is a third of the time. The weight is packed once,
 // for inputs of all sizes.
 class TiledConvolution {
  public:
+  // Whether the processor has a kernel for this shape of the weight.
+  static bool fits(const torch::Tensor& weight, const std::optional<torch::Tensor>& bias,
+                   const ConvolutionShape& shape);
+
   // None where the processor or the shape of the weight has no such kernel.
   static std::optional<TiledConvolution> make(const torch::Tensor& weight, const std::optional<torch::Tensor>& bias,
-                                              const ConvolutionShape& shape);
+                                              const ConvolutionShape& shape, SummationOrder order = {});
 
   // Of the concatenation of `inputs` over channels, without a graph. None for inputs that are not dense channels-last
   // float32, or where LibTorch would report an error.
@@ -45,6 +61,7 @@ class TiledConvolution {
 
   torch::Tensor packed_, bias_;
   ConvolutionShape shape_;
+  SummationOrder order_;
   int64_t inputs_ = 0, outputs_ = 0, height_ = 0, width_ = 0;  // of the weight
 };
 

@@ -39,7 +39,7 @@ const LayerMethod* method_amplifying_rounding(const PassPlan& plan) {
 }
 
 // The first that holds decides. Hooks come last: they are the one reason that the caller can remove later.
-constexpr std::array<Reason, 14> kReasons = {{
+constexpr std::array<Reason, 15> kReasons = {{
     {kPassesAndReruns, [](const Question& q) { return q.plan.execution == Execution::hooked; }, "it was requested"},
     // oneDNN's convolutions turn NaN into zero where a ReLU is fused into them.
     {kPassesAndReruns, [](const Question& q) { return q.model.device().is_cpu() && !all_finite(q.inputs); },
@@ -61,14 +61,16 @@ constexpr std::array<Reason, 14> kReasons = {{
     {kPasses, [](const Question& q) { return q.plan.score_layer.has_value(); }, "the score is of what a layer returns"},
     {kPasses, [](const Question& q) { return q.plan.explains<Relevance>() != nullptr; },
      "rules of relevance are for the model's own operators"},
-    {kPasses, [](const Question& q) { return q.automatic() && q.plan.at_input(); },
-     "input gradients are sensitive to rounding at ReLUs"},
+    {kPasses, [](const Question& q) { return q.plan.at_input() && q.plan.input != 0; },
+     "the images are not the model's first input"},
     {kPasses,
      [](const Question& q) {
-       const auto* guided = q.plan.explains<GuidedGradient>();
-       return guided && guided->scope == ReluScope::modules;
+       const auto& images = q.inputs.at(q.plan.input);
+       return q.plan.equally() && !(images.isTensor() && images.toTensor().dim() == 4);
      },
-     "only hooks can tell ReLU modules from functional ReLUs"},
+     "the input is not a batch of images"},
+    {kPasses, [](const Question& q) { return q.plan.equally() && !q.model.device().is_cpu(); },
+     "input gradients are sensitive to rounding at ReLUs"},
     {kPasses,
      [](const Question& q) {
        const auto* layers = q.plan.explains<LayerMaps>();
@@ -106,7 +108,7 @@ ExecutionChoice choose_execution(const PassPlan& plan, Model& model, const std::
     try {
       return {model.split(plan.split_plan()), {}};
     } catch (const CannotSplit& e) {
-      why = e.what();
+      why = (plan.equally() ? "input gradients are sensitive to rounding at ReLUs: " : "") + std::string(e.what());
     }
   }
   refuse_if_split_required(plan, why);

@@ -12,6 +12,11 @@ const std::vector<std::string>& PassPlan::layers() const {
 
 bool PassPlan::at_input() const { return !explains<LayerMaps>() && !explains<ScoresOnly>(); }
 
+bool PassPlan::equally() const {
+  const auto* guided = explains<GuidedGradient>();
+  return at_input() && (execution == Execution::automatic || (guided && guided->scope == ReluScope::modules));
+}
+
 bool PassPlan::needs_gradient() const {
   if (const auto* layers = explains<LayerMaps>())
     return !layers->concepts && (layers->maps.methods.empty() || layers->maps.needs() != Needs::activation ||

@@ -95,7 +95,9 @@ struct PassPlan {
   Tensor rescaled_from() const;
   // Whether a method runs the model again.
   bool reruns() const;
-  SplitPlan split_plan() const { return {layers(), at_input(), head_dtype}; }
+  // Whether a split must open the ReLUs that the model itself does, and know which of them are modules.
+  bool equally() const;
+  SplitPlan split_plan() const { return {layers(), at_input(), head_dtype, equally()}; }
 };
 
 }  // namespace gradcam

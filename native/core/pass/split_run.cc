@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/model/copy_inputs.h"
 #include "core/split/split_graph.h"
+#include "core/split/split_ops.h"
 
 namespace gradcam {
 
@@ -71,6 +72,7 @@ void SplitRun::capture(const std::vector<IValue>& inputs, const CancelFlag* canc
     return;
   }
   start_graph(cut);
+  const ReluNotes notes(captured_.relu_modules);
   auto result = split_->run_tail(cut, cancel);
   for (const auto& activation : result.activations)
     if (context_.plan.needs_gradient() && !activation.requires_grad())

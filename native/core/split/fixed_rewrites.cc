@@ -19,13 +19,6 @@ using torch::Tensor;
 
 namespace {
 
-std::optional<Tensor> float_constant(const Value* value) {
-  const auto constant = jit::toIValue(value);
-  if (!constant || !constant->isTensor() || constant->toTensor().scalar_type() != at::kFloat) return {};
-  if (!constant->toTensor().device().is_cpu()) return {};
-  return constant->toTensor();
-}
-
 // Of a batch norm with constant statistics.
 std::optional<ChannelAffine> constant_affine(const Node* batch_norm) {
   const auto training = jit::toIValue(batch_norm->input(5));
@@ -35,16 +28,6 @@ std::optional<ChannelAffine> constant_affine(const Node* batch_norm) {
   if (!training || training->toBool() || !epsilon || !weight || !bias || !mean || !variance) return {};
   const auto scale = *weight / (*variance + epsilon->toDouble()).sqrt();
   return ChannelAffine{scale, *bias - *mean * scale, false};
-}
-
-// The concatenation of channels whose only user is the batch norm, or null. Other nodes may read its number of
-// dimensions, as the check in BatchNorm2d does.
-Node* cat_before(const Node* batch_norm) {
-  auto* cat = batch_norm->input(0)->node();
-  if (cat->kind() != c10::aten::cat || cat->owningBlock() != batch_norm->owningBlock()) return nullptr;
-  for (const auto& use : cat->output()->uses())
-    if (use.user != batch_norm && use.user->kind() != c10::aten::dim) return nullptr;
-  return jit::toIValue(cat->input(1)) == IValue(1) ? cat : nullptr;
 }
 
 void rewrite_batch_norm(jit::Graph& graph, Node* batch_norm) {
@@ -64,32 +47,53 @@ void rewrite_batch_norm(jit::Graph& graph, Node* batch_norm) {
   cat->destroy();
 }
 
-// conv2d(input, weight, bias, stride, padding, dilation, groups), or in traced files
-// _convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, ...).
 void rewrite_convolution(jit::Graph& graph, Node* convolution) {
-  const bool traced = convolution->kind() == c10::aten::_convolution;
-  if (traced && jit::toIValue(convolution->input(6)) != IValue(false)) return;
-  const auto weight = float_constant(convolution->input(1));
-  const auto padding = jit::toIValue(convolution->input(4));
-  if (!weight || weight->dim() != 4 || !padding || !padding->isIntList()) return;
-  std::vector<Value*> inputs(convolution->inputs().begin(), convolution->inputs().begin() + 6);
-  inputs.push_back(convolution->input(traced ? 8 : 6));
-  if (!std::all_of(inputs.begin() + 1, inputs.end(),
-                   [](const Value* input) { return jit::toIValue(input).has_value(); }))
-    return;
+  auto inputs = constant_convolution_inputs(convolution);
+  if (!inputs) return;
   auto* relu = relu_after(convolution);
   const jit::WithInsertPoint here(convolution);
-  inputs.push_back(graph.insertConstant(relu != nullptr));
-  replace_by(graph.insertNode(graph.create(ops::fixed_convolution, inputs))->output(), convolution, relu);
+  inputs->push_back(graph.insertConstant(relu != nullptr));
+  replace_by(graph.insertNode(graph.create(ops::fixed_convolution, *inputs))->output(), convolution, relu);
 }
 
 }  // namespace
+
+std::optional<Tensor> float_constant(const Value* value) {
+  const auto constant = jit::toIValue(value);
+  if (!constant || !constant->isTensor() || constant->toTensor().scalar_type() != at::kFloat) return {};
+  if (!constant->toTensor().device().is_cpu()) return {};
+  return constant->toTensor();
+}
+
+Node* cat_before(const Node* batch_norm) {
+  auto* cat = batch_norm->input(0)->node();
+  if (cat->kind() != c10::aten::cat || cat->owningBlock() != batch_norm->owningBlock()) return nullptr;
+  for (const auto& use : cat->output()->uses())
+    if (use.user != batch_norm && use.user->kind() != c10::aten::dim) return nullptr;
+  return jit::toIValue(cat->input(1)) == IValue(1) ? cat : nullptr;
+}
 
 Node* relu_after(const Node* node) {
   if (node->output()->uses().size() != 1) return nullptr;
   auto* user = node->output()->uses()[0].user;
   const bool relu = user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_;
   return relu && user->owningBlock() == node->owningBlock() ? user : nullptr;
+}
+
+// conv2d(input, weight, bias, stride, padding, dilation, groups), or in traced files
+// _convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, ...).
+std::optional<std::vector<Value*>> constant_convolution_inputs(Node* convolution) {
+  const bool traced = convolution->kind() == c10::aten::_convolution;
+  if (traced && jit::toIValue(convolution->input(6)) != IValue(false)) return {};
+  const auto weight = float_constant(convolution->input(1));
+  const auto padding = jit::toIValue(convolution->input(4));
+  if (!weight || weight->dim() != 4 || !padding || !padding->isIntList()) return {};
+  std::vector<Value*> inputs(convolution->inputs().begin(), convolution->inputs().begin() + 6);
+  inputs.push_back(convolution->input(traced ? 8 : 6));
+  if (!std::all_of(inputs.begin() + 1, inputs.end(),
+                   [](const Value* input) { return jit::toIValue(input).has_value(); }))
+    return {};
+  return inputs;
 }
 
 void replace_by(Value* fused, Node* node, Node* relu) {
@@ -118,8 +122,8 @@ bool is_of_batch_norm(const jit::Use& use) {
 void insert_cancel_checks(jit::Graph& graph) {
   register_operators();
   static const std::unordered_set<c10::Symbol> kHeavy{
-      c10::aten::conv1d, c10::aten::conv2d,       c10::aten::conv3d,      c10::aten::linear,
-      c10::aten::matmul, c10::aten::_convolution, ops::fixed_convolution, ops::fused_convolution};
+      c10::aten::conv1d,       c10::aten::conv2d,      c10::aten::conv3d,      c10::aten::linear,     c10::aten::matmul,
+      c10::aten::_convolution, ops::fixed_convolution, ops::fused_convolution, ops::equal_convolution};
   std::vector<Node*> heavy;
   for_each_node(graph.block(), [&](Node* node) {
     if (kHeavy.count(node->kind())) heavy.push_back(node);

@@ -1,6 +1,9 @@
 #pragma once
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <optional>
+#include <vector>
+
 namespace gradcam {
 
 // Inserts a check for cancellation before every convolution and matrix product.
@@ -13,6 +16,17 @@ void rewrite_fixed(torch::jit::Graph& graph);
 
 // The ReLU that is the only user of the output of `node`, or null.
 torch::jit::Node* relu_after(const torch::jit::Node* node);
+
+// The inputs of a two-dimensional convolution in the order of conv2d, all but the first of which are constants; none
+// for any other convolution.
+std::optional<std::vector<torch::jit::Value*>> constant_convolution_inputs(torch::jit::Node* convolution);
+
+// The concatenation of channels whose only user is the batch norm, or null. Other nodes may read its number of
+// dimensions, as the check in BatchNorm2d does.
+torch::jit::Node* cat_before(const torch::jit::Node* batch_norm);
+
+// A float32 tensor on the CPU that is a constant of the graph.
+std::optional<at::Tensor> float_constant(const torch::jit::Value* value);
 
 // Replaces `node`, and the ReLU after it if there is one, by `fused`.
 void replace_by(torch::jit::Value* fused, torch::jit::Node* node, torch::jit::Node* relu);

@@ -8,6 +8,8 @@
 
 #include "core/base/error.h"
 #include "core/graphs/state_writes.h"
+#include "core/kernels/tile_product.h"
+#include "equal_rewrites.h"
 #include "fixed_rewrites.h"
 #include "fused_convolutions.h"
 #include "split_bytes.h"
@@ -57,6 +59,7 @@ std::vector<IValue> run(jit::Function& function, jit::Stack stack, const CancelF
 
 std::string SplitPlan::key() const {
   std::string key = at_input ? "input" : "layer";
+  if (equally) key += " equally";
   if (head_dtype) key += std::string(" ") + c10::toString(*head_dtype);
   for (const auto& layer : layers) key += "\n" + layer;
   return key;
@@ -68,6 +71,8 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
       if (parameter.is_floating_point() && parameter.scalar_type() != at::kFloat)
         throw CannotSplit("a reduced precision is for models in float32, and the model's parameters are " +
                           std::string(c10::toString(parameter.scalar_type())));
+  if (plan.equally && !tile_product())
+    throw CannotSplit("no convolution has a kernel here that rounds as LibTorch's does");
   std::vector<IValue> weights;
   for (const auto& parameter : module.parameters()) weights.emplace_back(parameter);
   for (const auto& buffer : module.buffers()) weights.emplace_back(buffer);
@@ -79,10 +84,17 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   const auto unfrozen = module.get_method("forward").graph();
   jit::Inline(*unfrozen);  // as freezing does first: functions that are not methods have checks for cancellation, too
   remove_checks(*unfrozen);
+  // What is called in any case is still there when the graph is frozen, which takes long.
+  if (plan.equally)
+    for (const auto* node : unfrozen->nodes())
+      if (node->kind().is_aten()) refuse_unequal(node);
   const auto inputs = unfrozen->inputs().size();
   const auto frozen = jit::freeze_module(module);
   auto graph = frozen.get_method("forward").graph();
-  jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
+  if (plan.equally)
+    rewrite_equally(*graph);
+  else
+    jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
 
   std::shared_ptr<SplitModel> split(new SplitModel());
   split->plan_ = plan;

@@ -18,6 +18,8 @@ struct SplitPlan {
   bool at_input = false;
   // The type that the head computes in; the model's own by default. The tail always computes in the model's own.
   std::optional<at::ScalarType> head_dtype;
+  // At the input: as the model itself computes it, to the last bit, so that the same ReLUs are open.
+  bool equally = false;
 
   std::string key() const;
 };
@@ -35,8 +37,9 @@ struct TailResult {
 
 // A model cut in two where the first of its target layers returns. The head, everything before that, is frozen,
 // optimised and run without an autograd graph; only the tail records one. Equal to the model up to the rounding of
-// folded batch norms. Other values that are live across the cut (skip connections) are passed from the head to the
-// tail, too. There they are constants: the activation's gradient does not depend on how they were computed.
+// folded batch norms, unless the plan says otherwise. Other values that are live across the cut (skip connections) are
+// passed from the head to the tail, too. There they are constants: the activation's gradient does not depend on how
+// they were computed.
 class SplitModel {
  public:
   // `module` is a copy of the model's own, which freezing takes apart. It shares the model's parameters and state.

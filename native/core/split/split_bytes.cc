@@ -47,9 +47,13 @@ size_t count_own_bytes(jit::Graph& graph, size_t packings, Storages& counted) {
     if (counted.insert(storage_of(constant)).second) bytes += constant.storage().nbytes();
   });
   for_each_node(graph.block(), [&](const jit::Node* node) {
-    const bool fused = node->kind() == ops::fused_convolution;
-    if (fused || node->kind() == ops::fixed_convolution)
-      bytes += packings * jit::toIValue(node->input(fused ? 5 : 1))->toTensor().nbytes();
+    const auto kind = node->kind();
+    const auto bytes_of = [&](size_t weight) {
+      return packings * jit::toIValue(node->input(weight))->toTensor().nbytes();
+    };
+    if (kind == ops::fixed_convolution || kind == ops::equal_convolution) bytes += bytes_of(1);
+    if (kind == ops::fused_convolution) bytes += bytes_of(5);
+    if (kind == ops::gated_convolution) bytes += bytes_of(7);
   });
   return bytes;
 }

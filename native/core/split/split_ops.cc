@@ -5,6 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include "core/autograd/relu_rule.h"
+#include "core/kernels/equal_convolution.h"
 #include "core/kernels/fixed_batch_norm.h"
 #include "core/kernels/fixed_convolution.h"
 #include "split_graph.h"
@@ -18,11 +20,16 @@ const c10::Symbol check_cancelled = c10::Symbol::fromQualString("gradcam::check_
 const c10::Symbol fixed_batch_norm = c10::Symbol::fromQualString("gradcam::fixed_batch_norm");
 const c10::Symbol fixed_convolution = c10::Symbol::fromQualString("gradcam::fixed_convolution");
 const c10::Symbol fused_convolution = c10::Symbol::fromQualString("gradcam::fused_convolution");
+const c10::Symbol equal_convolution = c10::Symbol::fromQualString("gradcam::equal_convolution");
+const c10::Symbol gated_convolution = c10::Symbol::fromQualString("gradcam::gated_convolution");
+const c10::Symbol to_layout = c10::Symbol::fromQualString("gradcam::to_layout");
+const c10::Symbol note_relu = c10::Symbol::fromQualString("gradcam::note_relu");
 }  // namespace ops
 
 namespace {
 
 thread_local const CancelFlag* current_cancel = nullptr;
+thread_local std::vector<NodePtr>* current_notes = nullptr;
 
 void run_check_cancelled(jit::Stack&) {
   if (current_cancel) current_cancel->check();
@@ -33,6 +40,22 @@ void run_fixed_batch_norm(jit::Stack& stack) {
   const auto shift = jit::pop(stack).toTensor(), scale = jit::pop(stack).toTensor();
   const auto inputs = jit::pop(stack).toTensorVector();
   jit::push(stack, fixed_batch_norm(inputs, scale, shift, relu));
+}
+
+void run_to_layout(jit::Stack& stack) {
+  const bool channels_last = jit::pop(stack).toBool();
+  const auto tensor = jit::pop(stack).toTensor();
+  const bool is_image = tensor.dim() == 4 && tensor.is_floating_point();
+  if (channels_last)
+    jit::push(stack, is_image ? tensor.contiguous(at::MemoryFormat::ChannelsLast) : tensor);
+  else
+    jit::push(stack, is_image && tensor.is_contiguous(at::MemoryFormat::ChannelsLast) ? tensor.contiguous() : tensor);
+}
+
+void run_note_relu(jit::Stack& stack) {
+  const auto result = jit::pop(stack).toTensor();
+  if (!current_notes) return;
+  if (auto node = relu_that_made(result)) current_notes->push_back(std::move(node));
 }
 
 // The convolution of a node whose inputs from `weight` on are constants: each node has a convolution of its own.
@@ -49,6 +72,30 @@ jit::Operation make_fixed_convolution(const jit::Node* node) {
     jit::drop(stack, 7);  // the constants
     const auto input = jit::pop(stack).toTensor();
     jit::push(stack, fixed_convolution(convolution, input));
+  };
+}
+
+// Of a node whose inputs from `weight` on are constants.
+c10::intrusive_ptr<EqualConvolution> equal_convolution_of(const jit::Node* node, size_t weight) {
+  const auto constant = [&](size_t i) { return jit::toIValue(node->input(weight + i)).value(); };
+  return c10::make_intrusive<EqualConvolution>(constant(0).toTensor(), constant(1).toOptional<at::Tensor>(),
+                                               ConvolutionShape{constant(2).toIntVector(), constant(3).toIntVector(),
+                                                                constant(4).toIntVector(), constant(5).toInt()});
+}
+
+jit::Operation make_equal_convolution(const jit::Node* node) {
+  return [convolution = equal_convolution_of(node, 1)](jit::Stack& stack) {
+    jit::drop(stack, 6);  // the constants
+    const auto input = jit::pop(stack).toTensor();
+    jit::push(stack, EqualConvolution::apply(convolution, input));
+  };
+}
+
+jit::Operation make_gated_convolution(const jit::Node* node) {
+  return [convolution = gated_convolution_of(node)](jit::Stack& stack) {
+    jit::drop(stack, 12);  // the constants
+    const auto inputs = jit::pop(stack).toTensorVector();
+    jit::push(stack, GatedConvolution::apply(convolution, inputs));
   };
 }
 
@@ -77,7 +124,22 @@ void register_operators() {
                     c10::AliasAnalysisKind::PURE_FUNCTION),
       jit::Operator("gradcam::fused_convolution(...) -> Tensor", make_fused_convolution,
                     c10::AliasAnalysisKind::PURE_FUNCTION),
+      jit::Operator("gradcam::equal_convolution(...) -> Tensor", make_equal_convolution,
+                    c10::AliasAnalysisKind::PURE_FUNCTION),
+      jit::Operator("gradcam::gated_convolution(...) -> Tensor", make_gated_convolution,
+                    c10::AliasAnalysisKind::PURE_FUNCTION),
+      jit::Operator("gradcam::to_layout(Tensor tensor, bool channels_last) -> Tensor", run_to_layout,
+                    c10::AliasAnalysisKind::CONSERVATIVE),
+      jit::Operator("gradcam::note_relu(Tensor result) -> ()", run_note_relu, c10::AliasAnalysisKind::CONSERVATIVE),
   });
+}
+
+c10::intrusive_ptr<GatedConvolution> gated_convolution_of(const jit::Node* node) {
+  const auto constant = [&](size_t i) { return jit::toIValue(node->input(i)).value(); };
+  const auto tensor = [&](size_t i) { return constant(i).isNone() ? at::Tensor() : constant(i).toTensor(); };
+  return GatedConvolution::make(
+      {tensor(1), tensor(2), tensor(3), tensor(4), constant(5).toDouble(), constant(6).toBool()},
+      equal_convolution_of(node, 7));
 }
 
 void check_loops(jit::Graph& graph) {
@@ -100,6 +162,9 @@ void remove_checks(jit::Graph& graph) {
   });
   for (auto* check : checks) check->destroy();
 }
+
+ReluNotes::ReluNotes(std::vector<NodePtr>& found) : outer_(std::exchange(current_notes, &found)) {}
+ReluNotes::~ReluNotes() { current_notes = outer_; }
 
 CancelScope::CancelScope(const CancelFlag* cancel) : outer_(std::exchange(current_cancel, cancel)) {}
 CancelScope::~CancelScope() { current_cancel = outer_; }
