@@ -67,6 +67,14 @@ bool is_contiguous_float(const Tensor& tensor) {
 
 }  // namespace
 
+Tensor inverse_deviation(const Tensor& variance, double epsilon) {
+  auto inverse = at::empty_like(variance);
+  const auto* from = variance.const_data_ptr<float>();
+  auto* to = inverse.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < variance.numel(); ++i) to[i] = static_cast<float>(1 / std::sqrt(from[i] + epsilon));
+  return inverse;
+}
+
 NodePtr batch_norm_node(const NodePtr& node) {
   auto* own = dynamic_cast<ag::generated::NativeBatchNormBackward0*>(node.get());
   if (!own || own->training || node->next_edges().empty()) return {};
@@ -78,11 +86,7 @@ NodePtr batch_norm_node(const NodePtr& node) {
     if (!input.is_cpu() || input.scalar_type() != at::kFloat || !is_contiguous_float(variance) ||
         !is_contiguous_float(weight))
       return {};
-    const auto inverse_deviation = at::empty_like(variance);
-    const auto* from = variance.const_data_ptr<float>();
-    auto* to = inverse_deviation.mutable_data_ptr<float>();
-    for (int64_t i = 0; i < variance.numel(); ++i) to[i] = static_cast<float>(1 / std::sqrt(from[i] + own->eps));
-    const NodePtr optimized = make_node<BatchNormNode>(FixedScale(inverse_deviation, weight));
+    const NodePtr optimized = make_node<BatchNormNode>(FixedScale(inverse_deviation(variance, own->eps), weight));
     // Nobody needs the gradients of its weight and bias.
     optimized->set_next_edges({node->next_edges().front()});
     optimized->add_input_metadata(input);

@@ -25,6 +25,9 @@ class FixedScale {
   torch::Tensor inverse_deviation_, weight_;
 };
 
+// 1 / sqrt(variance + epsilon), float32 [C], rounded once, as LibTorch's gradient of a batch norm has it.
+torch::Tensor inverse_deviation(const torch::Tensor& variance, double epsilon);
+
 // An optimized node for a batch norm with fixed statistics, on the CPU in float32: it computes the gradient at the
 // input, bit for bit LibTorch's, and nothing else. LibTorch's node also reads the input, for sums that this gradient
 // does not need. None for any other node.

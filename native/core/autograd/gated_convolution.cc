@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "batch_norm_node.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/kernels/tile_product.h"
@@ -18,18 +19,15 @@ using torch::Tensor;
 namespace {
 
 // As LibTorch does it: in float32, by fused multiplication and addition.
-ChannelAffine affine_of(const Gate& gate, Tensor& inverse_deviation) {
+ChannelAffine affine_of(const Gate& gate) {
   const auto channels = gate.mean.size(0);
   ChannelAffine affine{at::empty_like(gate.mean), at::empty_like(gate.mean), /*relu=*/true};
-  inverse_deviation = at::empty_like(gate.mean);
   const auto *weight = gate.weight.const_data_ptr<float>(), *bias = gate.bias.const_data_ptr<float>();
   const auto *mean = gate.mean.const_data_ptr<float>(), *variance = gate.variance.const_data_ptr<float>();
   auto *scale = affine.scale.mutable_data_ptr<float>(), *shift = affine.shift.mutable_data_ptr<float>();
-  auto* inverse = inverse_deviation.mutable_data_ptr<float>();
   for (int64_t c = 0; c < channels; ++c) {
     scale[c] = 1 / std::sqrt(variance[c] + static_cast<float>(gate.epsilon)) * weight[c];
     shift[c] = std::fma(-mean[c], scale[c], bias[c]);
-    inverse[c] = static_cast<float>(1 / std::sqrt(variance[c] + gate.epsilon));  // as the gradient has it
   }
   return affine;
 }
@@ -125,7 +123,8 @@ bool GatedConvolution::prepare() {
   }
   for (const auto& tensor : {gate_.weight, gate_.bias, gate_.mean, gate_.variance})
     if (!is_float_vector(tensor, channels)) return false;
-  affine_ = affine_of(gate_, inverse_deviation_);
+  affine_ = affine_of(gate_);
+  inverse_deviation_ = inverse_deviation(gate_.variance, gate_.epsilon);
   weight_ = gate_.weight;
   return rounds_alike(gate_, affine_);
 }
