@@ -8,6 +8,7 @@
 #include <random>
 
 #include "check.h"
+#include "convolution_case.h"
 #include "core/kernels/fixed_convolution.h"
 #include "core/kernels/tile_product.h"
 
@@ -15,69 +16,8 @@ namespace gradcam::test {
 
 namespace {
 
-struct Case {
-  std::vector<int64_t> channels;  // of each input
-  int64_t outputs, batch, height, width;
-  std::vector<int64_t> kernel;
-  ConvolutionShape shape;
-  bool bias, before, residual, relu;
-};
-
-std::string text_of(const Case& c) {
-  std::ostringstream text;
-  text << "channels " << c.channels << ", outputs " << c.outputs << ", " << c.batch << "x" << c.height << "x" << c.width
-       << ", kernel " << c.kernel << ", stride " << c.shape.stride << ", padding " << c.shape.padding << ", dilation "
-       << c.shape.dilation << ", bias " << c.bias << ", before " << c.before << ", residual " << c.residual << ", relu "
-       << c.relu;
-  return text.str();
-}
-
-torch::Tensor rows(torch::Tensor tensor) { return tensor.contiguous(at::MemoryFormat::ChannelsLast); }
-
-struct Made {
-  std::vector<torch::Tensor> inputs;
-  torch::Tensor weight, expected, magnitude, residual;
-  std::optional<torch::Tensor> bias;
-  ChannelAffine before;
-};
-
-// What `expected` is made of, in float64; `magnitude` is the sum of absolute values, by which rounding errors grow.
-Made make(const Case& c) {
-  Made made;
-  int64_t channels = 0;
-  for (const auto own : c.channels) {
-    made.inputs.push_back(rows(torch::randn({c.batch, own, c.height, c.width})));
-    channels += own;
-  }
-  made.weight = torch::randn({c.outputs, channels, c.kernel[0], c.kernel[1]});
-  if (c.bias) made.bias = torch::randn({c.outputs});
-  made.before = {torch::randn({channels}), torch::randn({channels}), /*relu=*/c.relu};
-  auto x = torch::cat(made.inputs, 1).to(at::kDouble);
-  auto sizes = x;
-  if (c.before) {
-    const auto scale = made.before.scale.to(at::kDouble).view({1, -1, 1, 1});
-    const auto shift = made.before.shift.to(at::kDouble).view({1, -1, 1, 1});
-    sizes = (x * scale).abs() + shift.abs();
-    x = x * scale + shift;
-    if (made.before.relu) x = x.relu();
-  }
-  const auto convolve = [&](const torch::Tensor& input, const torch::Tensor& weight,
-                            const std::optional<torch::Tensor>& bias) {
-    return at::conv2d(input, weight, bias, c.shape.stride, c.shape.padding, c.shape.dilation);
-  };
-  const auto weight = made.weight.to(at::kDouble);
-  made.expected = convolve(x, weight, c.bias ? std::optional(made.bias->to(at::kDouble)) : std::nullopt);
-  made.magnitude = convolve(sizes.abs(), weight.abs(), {}) + 1;
-  if (c.residual) {
-    made.residual = rows(torch::randn(made.expected.sizes()));
-    made.expected = made.expected + made.residual.to(at::kDouble);
-  }
-  if (c.relu) made.expected = made.expected.relu();
-  return made;
-}
-
-void check(const Case& c) {
-  const auto made = make(c);
+void check(const ConvolutionCase& c) {
+  const auto made = make_convolution(c);
   const auto convolution = TiledConvolution::make(made.weight, made.bias, c.shape);
   EXPECT_EQUAL(convolution.has_value(), tile_product() != nullptr);
   if (!convolution) return;
@@ -102,17 +42,17 @@ TEST_CASE("tiled convolution: random shapes, as LibTorch's in float64") {
     return size + 2 * padding - dilation * (kernel - 1);
   };
   for (int i = 0; i < 150; ++i) {
-    Case c{{of({16, 17, 40, 300})},
-           of({8, 16, 32, 48, 112}),
-           of({1, 3}),
-           of({1, 5, 7, 14, 29}),
-           of({1, 6, 7, 13, 28}),
-           {of({1, 2, 3}), of({1, 3, 5})},
-           {{of({1, 1, 2}), of({1, 1, 2, 3})}, {of({0, 1, 2}), of({0, 1, 3})}, {of({1, 2}), of({1, 2})}, 1},
-           random() % 2 == 0,
-           random() % 2 == 0,
-           random() % 2 == 0,
-           random() % 2 == 0};
+    ConvolutionCase c{{of({16, 17, 40, 300})},
+                      of({8, 16, 32, 48, 112}),
+                      of({1, 3}),
+                      of({1, 5, 7, 14, 29}),
+                      of({1, 6, 7, 13, 28}),
+                      {of({1, 2, 3}), of({1, 3, 5})},
+                      {{of({1, 1, 2}), of({1, 1, 2, 3})}, {of({0, 1, 2}), of({0, 1, 3})}, {of({1, 2}), of({1, 2})}, 1},
+                      random() % 2 == 0,
+                      random() % 2 == 0,
+                      random() % 2 == 0,
+                      random() % 2 == 0};
     if (tile_product())
       c.outputs =
           (c.outputs + tile_product()->columns / 2 - 1) / (tile_product()->columns / 2) * (tile_product()->columns / 2);

@@ -103,6 +103,12 @@ Tensor FixedConvolution::run_otherwise(const Tensor& input, bool relu) {
   return relu ? output.relu_() : output;
 }
 
+std::optional<Tensor> FixedConvolution::run_winograd(at::TensorList inputs, const ConvolutionSurroundings& around) {
+  if (!tried_winograd_) winograd_ = WinogradConvolution::make(weight_, bias_, shape_);
+  tried_winograd_ = true;
+  return winograd_ ? winograd_->run(inputs, around) : std::nullopt;
+}
+
 std::optional<Tensor> FixedConvolution::run_tiled(at::TensorList inputs, const ConvolutionSurroundings& around) {
   if (!tried_tiles_) tiled_ = TiledConvolution::make(weight_, bias_, shape_);
   tried_tiles_ = true;
@@ -119,6 +125,7 @@ bool FixedConvolution::is_small(const Tensor& input) const {
 }
 
 Tensor FixedConvolution::run(const Tensor& input) {
+  if (auto output = run_winograd(input, {nullptr, nullptr, relu_})) return *output;
   if (is_small(input))
     if (auto output = run_tiled(input, {nullptr, nullptr, relu_})) return *output;
   return run_otherwise(input, relu_);
@@ -126,6 +133,7 @@ Tensor FixedConvolution::run(const Tensor& input) {
 
 Tensor FixedConvolution::run_fused(const std::vector<Tensor>& inputs, const ChannelAffine* before,
                                    const Tensor* residual) {
+  if (auto output = run_winograd(inputs, {before, residual, relu_})) return *output;
   if (inputs.size() == 1 && residual && !before && !is_small(inputs[0]))
     if (auto output = run_by_onednn(inputs[0], *residual)) return *output;
   if (auto output = run_tiled(inputs, {before, residual, relu_})) return *output;

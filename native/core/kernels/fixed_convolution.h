@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tiled_convolution.h"
+#include "winograd_convolution.h"
 
 namespace gradcam {
 
@@ -38,6 +39,7 @@ class FixedConvolution : public torch::CustomClassHolder {
   const torch::Tensor& packed_for(const torch::Tensor& input);
   std::optional<torch::Tensor> run_by_onednn(const torch::Tensor& input, bool relu);
   std::optional<torch::Tensor> run_by_onednn(const torch::Tensor& input, const torch::Tensor& residual);
+  std::optional<torch::Tensor> run_winograd(at::TensorList inputs, const ConvolutionSurroundings& around);
   std::optional<torch::Tensor> run_tiled(at::TensorList inputs, const ConvolutionSurroundings& around);
   torch::Tensor run_otherwise(const torch::Tensor& input, bool relu);
 
@@ -45,8 +47,9 @@ class FixedConvolution : public torch::CustomClassHolder {
   std::optional<torch::Tensor> bias_;
   ConvolutionShape shape_;
   bool relu_;
-  bool tried_tiles_ = false;
-  std::optional<TiledConvolution> tiled_;         // made when it first runs
+  bool tried_winograd_ = false, tried_tiles_ = false;
+  std::optional<WinogradConvolution> winograd_;   // made when it first runs
+  std::optional<TiledConvolution> tiled_;         // as well
   torch::Tensor packed_;                          // the weight in oneDNN's order
   std::vector<int64_t> packed_sizes_;             // of the input that it was ordered for
   c10::intrusive_ptr<FixedConvolution> adjoint_;  // made when it is first needed

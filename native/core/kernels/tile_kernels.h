@@ -74,6 +74,68 @@ GRADCAM_TILE_TARGET void gate(const GateArguments& g) {
   }
 }
 
+GRADCAM_TILE_TARGET void winograd_input(const WinogradInput& in) {
+  for (int64_t i = 0; i < in.count; i += kVectorFloats) {
+    Vector d[16];
+#pragma GCC unroll 16
+    for (int p = 0; p < 16; ++p) {
+      if (!in.pixels[p]) {
+        d[p] = Vector{};
+        continue;
+      }
+      d[p] = *reinterpret_cast<const Vector*>(in.pixels[p] + i);
+      if (!in.scale) continue;
+      const Vector floor = Vector{} + in.floor;
+      d[p] = d[p] * *reinterpret_cast<const Vector*>(in.scale + i) + *reinterpret_cast<const Vector*>(in.shift + i);
+      d[p] = d[p] < floor ? floor : d[p];
+    }
+    Vector rows[16];
+#pragma GCC unroll 4
+    for (int x = 0; x < 4; ++x) {
+      rows[x] = d[x] - d[8 + x];
+      rows[4 + x] = d[4 + x] + d[8 + x];
+      rows[8 + x] = d[8 + x] - d[4 + x];
+      rows[12 + x] = d[4 + x] - d[12 + x];
+    }
+#pragma GCC unroll 4
+    for (int y = 0; y < 4; ++y) {
+      const Vector* row = rows + 4 * y;
+      float* to = in.to + 4 * y * in.distance + i;
+      *reinterpret_cast<Vector*>(to) = row[0] - row[2];
+      *reinterpret_cast<Vector*>(to + in.distance) = row[1] + row[2];
+      *reinterpret_cast<Vector*>(to + 2 * in.distance) = row[2] - row[1];
+      *reinterpret_cast<Vector*>(to + 3 * in.distance) = row[1] - row[3];
+    }
+  }
+}
+
+GRADCAM_TILE_TARGET void winograd_output(const WinogradOutput& out) {
+  for (int64_t i = 0; i < out.count; i += kVectorFloats) {
+    Vector rows[8];
+#pragma GCC unroll 4
+    for (int x = 0; x < 4; ++x) {
+      const float* from = out.from + x * out.distance + i;
+      const Vector m0 = *reinterpret_cast<const Vector*>(from);
+      const Vector m1 = *reinterpret_cast<const Vector*>(from + 4 * out.distance);
+      const Vector m2 = *reinterpret_cast<const Vector*>(from + 8 * out.distance);
+      const Vector m3 = *reinterpret_cast<const Vector*>(from + 12 * out.distance);
+      rows[x] = m0 + m1 + m2;
+      rows[4 + x] = m1 - m2 - m3;
+    }
+    const Vector bias = out.bias ? *reinterpret_cast<const Vector*>(out.bias + i) : Vector{};
+    const Vector floor = Vector{} + out.floor;
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p) {
+      if (!out.to[p]) continue;
+      const Vector* row = rows + p / 2 * 4;
+      Vector sum = p % 2 == 0 ? row[0] + row[1] + row[2] : row[1] - row[2] - row[3];
+      sum += bias;
+      if (out.residual[p]) sum += *reinterpret_cast<const Vector*>(out.residual[p] + i);
+      *reinterpret_cast<Vector*>(out.to[p] + i) = sum < floor ? floor : sum;
+    }
+  }
+}
+
 template <int vectors, int... indices>
 constexpr std::array<TileProduct::Kernel, sizeof...(indices)> kernels(std::integer_sequence<int, indices...>) {
   return {multiply<indices + 1, vectors>...};
@@ -82,6 +144,7 @@ constexpr std::array<TileProduct::Kernel, sizeof...(indices)> kernels(std::integ
 const auto kFull = kernels<2>(std::make_integer_sequence<int, kRows>());
 const auto kHalf = kernels<1>(std::make_integer_sequence<int, kRows>());
 const TileProduct kProduct{
-    kRows,        2 * kVectorFloats,
-    kFull.data(), kHalf.data(),
-    copy,         {{gate<false, false>, gate<false, true>}, {gate<true, false>, gate<true, true>}}};
+    kRows,          2 * kVectorFloats,
+    kFull.data(),   kHalf.data(),
+    copy,           {{gate<false, false>, gate<false, true>}, {gate<true, false>, gate<true, true>}},
+    winograd_input, winograd_output};

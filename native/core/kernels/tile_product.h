@@ -34,6 +34,24 @@ struct GateArguments {
   int64_t count;
 };
 
+// Winograd's transforms for 2x2 outputs of a 3x3 kernel (see winograd_convolution.h), of `count` channels, which is a
+// multiple of a vector. The 16 transformed values lie `distance` floats apart.
+struct WinogradInput {
+  const float* pixels[16];     // 4x4, row by row; null in the padding
+  const float *scale, *shift;  // `scale` may be null, see TileProduct::copy
+  float floor;
+  float* to;
+  int64_t distance, count;
+};
+struct WinogradOutput {
+  const float* from;
+  int64_t distance, count;
+  const float* bias;         // may be null
+  const float* residual[4];  // of each output, may be null
+  float floor;
+  float* to[4];  // 2x2, row by row; null outside the output
+};
+
 // Kernels for one instruction set. A tile has up to `rows` rows and `columns` or half as many columns.
 struct TileProduct {
   using Kernel = void (*)(const TileArguments&);
@@ -44,6 +62,8 @@ struct TileProduct {
   void (*copy)(const float* from, float* to, const float* scale, const float* shift, float floor, int64_t count);
   // By whether the gradient passes only where the gate is open, and whether only where it is positive itself.
   void (*gate[2][2])(const GateArguments&);
+  void (*winograd_input)(const WinogradInput&);
+  void (*winograd_output)(const WinogradOutput&);
 };
 
 // For this processor, as LibTorch's own kernels are chosen (ATEN_CPU_CAPABILITY); null where there are none.

@@ -3,8 +3,8 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <limits>
 
+#include "channel_sources.h"
 #include "core/base/parallel.h"
 #include "tile_product.h"
 
@@ -19,12 +19,6 @@ using Bias = SummationOrder::Bias;
 constexpr int64_t kLeastChannels = 16;  // with fewer, copying costs more than multiplying
 
 constexpr int64_t kMostScratchRows = 64, kMostTaps = 49;
-
-// Some channels of the input, in memory of their own.
-struct ChannelSource {
-  const float* data;
-  int64_t first, channels;
-};
 
 // One convolution that runs: sizes, and where everything lies.
 struct TiledRun {
@@ -267,14 +261,6 @@ void run_in_parallel(const TiledRun& run) {
   });
 }
 
-bool is_dense(const Tensor& tensor) {
-  return tensor.defined() && tensor.is_cpu() && tensor.scalar_type() == at::kFloat && tensor.layout() == at::kStrided &&
-         tensor.dim() == 4 && tensor.numel() > 0 && tensor.is_contiguous(at::MemoryFormat::ChannelsLast) &&
-         !tensor.is_neg() && !tensor._is_zerotensor();
-}
-
-float floor_of(bool relu) { return relu ? 0 : -std::numeric_limits<float>::infinity(); }
-
 // [outputs, inputs, height, width] as panels of some outputs: [height, width, inputs, outputs of the panel] each.
 Tensor pack(const Tensor& weight, int64_t columns, const SummationOrder& order) {
   const auto panels = weight.split(columns, 0);
@@ -325,16 +311,9 @@ std::optional<TiledConvolution> TiledConvolution::make(const Tensor& weight, con
 }
 
 std::optional<Tensor> TiledConvolution::run(at::TensorList inputs, const ConvolutionSurroundings& around) const {
-  if (inputs.empty()) return {};
-  std::vector<ChannelSource> sources;
-  int64_t channels = 0;
-  for (const auto& input : inputs) {
-    if (!is_dense(input) || input.size(0) != inputs[0].size(0) || input.size(2) != inputs[0].size(2) ||
-        input.size(3) != inputs[0].size(3))
-      return {};
-    sources.push_back({input.const_data_ptr<float>(), channels, input.size(1)});
-    channels += input.size(1);
-  }
+  auto sources = channel_sources(inputs);
+  if (!sources) return {};
+  const int64_t channels = sources->back().first + sources->back().channels;
   if (channels != inputs_) return {};
   const int64_t batch = inputs[0].size(0), height = inputs[0].size(2), width = inputs[0].size(3);
   const auto sizes = output_sizes(inputs[0].sizes(), {outputs_, inputs_, height_, width_}, shape_);
@@ -344,7 +323,7 @@ std::optional<Tensor> TiledConvolution::run(at::TensorList inputs, const Convolu
   if (before && before->scale.numel() != channels) return {};
   auto output = at::empty(sizes, inputs[0].options(), at::MemoryFormat::ChannelsLast);
   const TiledRun run{*tile_product(),
-                     std::move(sources),
+                     std::move(*sources),
                      before ? before->scale.const_data_ptr<float>() : nullptr,
                      before ? before->shift.const_data_ptr<float>() : nullptr,
                      floor_of(before && before->relu),

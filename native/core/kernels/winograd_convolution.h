@@ -1,0 +1,33 @@
+#pragma once
+#include <torch/types.h>
+
+#include <optional>
+#include <vector>
+
+#include "tiled_convolution.h"
+
+namespace gradcam {
+
+// A 3x3 convolution in float32 with a stride of 1, which computes 2x2 outputs of 4x4 inputs by 16 multiplications per
+// pair of channels where 36 are usual: F(2x2, 3x3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural
+// Networks", 2016. The 16 are matrix products between two linear transforms, which add and subtract only, so that the
+// result is about as near to the exact one as that of other kernels.
+class WinogradConvolution {
+ public:
+  // None where the processor has no such kernel, or for another convolution.
+  static std::optional<WinogradConvolution> make(const torch::Tensor& weight, const std::optional<torch::Tensor>& bias,
+                                                 const ConvolutionShape& shape);
+
+  // As TiledConvolution::run. Also none where another kernel is faster. To be used by one thread at a time.
+  std::optional<torch::Tensor> run(at::TensorList inputs, const ConvolutionSurroundings& around);
+
+ private:
+  WinogradConvolution() = default;
+
+  torch::Tensor weight_, bias_;
+  torch::Tensor packed_;  // made when it first runs
+  ConvolutionShape shape_;
+  int64_t inputs_ = 0, outputs_ = 0;  // of the weight
+};
+
+}  // namespace gradcam
