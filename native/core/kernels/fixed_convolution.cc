@@ -23,7 +23,11 @@ std::optional<c10::OperatorHandle> find_operator(const char* name, const char* o
 }  // namespace
 
 FixedConvolution::FixedConvolution(Tensor weight, std::optional<Tensor> bias, ConvolutionShape shape, bool relu)
-    : weight_(std::move(weight)), bias_(std::move(bias)), shape_(std::move(shape)), relu_(relu) {}
+    : weight_(std::move(weight)),
+      bias_(std::move(bias)),
+      shape_(std::move(shape)),
+      relu_(relu),
+      winograd_(WinogradConvolution::make(weight_, bias_, shape_)) {}
 
 bool FixedConvolution::fits(const Tensor& input) const {
   const auto dtype = input.scalar_type();
@@ -104,8 +108,6 @@ Tensor FixedConvolution::run_otherwise(const Tensor& input, bool relu) {
 }
 
 std::optional<Tensor> FixedConvolution::run_winograd(at::TensorList inputs, const ConvolutionSurroundings& around) {
-  if (!tried_winograd_) winograd_ = WinogradConvolution::make(weight_, bias_, shape_);
-  tried_winograd_ = true;
   return winograd_ ? winograd_->run(inputs, around) : std::nullopt;
 }
 

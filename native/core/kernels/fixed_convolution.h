@@ -47,9 +47,9 @@ class FixedConvolution : public torch::CustomClassHolder {
   std::optional<torch::Tensor> bias_;
   ConvolutionShape shape_;
   bool relu_;
-  bool tried_winograd_ = false, tried_tiles_ = false;
-  std::optional<WinogradConvolution> winograd_;   // made when it first runs
-  std::optional<TiledConvolution> tiled_;         // as well
+  std::optional<WinogradConvolution> winograd_;
+  bool tried_tiles_ = false;
+  std::optional<TiledConvolution> tiled_;         // made when it first runs
   torch::Tensor packed_;                          // the weight in oneDNN's order
   std::vector<int64_t> packed_sizes_;             // of the input that it was ordered for
   c10::intrusive_ptr<FixedConvolution> adjoint_;  // made when it is first needed

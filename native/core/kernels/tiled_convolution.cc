@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "channel_sources.h"
+#include "convolution_run.h"
 #include "core/base/parallel.h"
 #include "tile_product.h"
 
@@ -20,17 +20,8 @@ constexpr int64_t kLeastChannels = 16;  // with fewer, copying costs more than m
 
 constexpr int64_t kMostScratchRows = 64, kMostTaps = 49;
 
-// One convolution that runs: sizes, and where everything lies.
-struct TiledRun {
-  const TileProduct& product;
-  std::vector<ChannelSource> sources;
-  const float *scale, *shift;
-  float floor_before;
-  const float *packed, *bias, *residual;
-  float floor_after;
-  float* to;
-  int64_t batch, channels, height, width;  // of the input
-  int64_t outputs, out_height, out_width;  // of the output
+struct TiledRun : ConvolutionRun {
+  const float* packed;
   int64_t kernel_height, kernel_width;
   int64_t stride_y, stride_x, padding_y, padding_x, dilation_y, dilation_x;
   SummationOrder order;
@@ -49,7 +40,6 @@ struct TiledRun {
     return order.channels * taps <= kTileDepth;
   }
 
-  int64_t panels() const { return (outputs + product.columns - 1) / product.columns; }
   int64_t pixels() const { return batch * out_height * out_width; }
 
   // One row of the left side: channels [begin, begin + count) of the pixel at (y, x), or zeros in the padding.
@@ -58,13 +48,11 @@ struct TiledRun {
       std::fill_n(row, count, 0.0f);
       return;
     }
-    const int64_t pixel = (image * height + y) * width + x, end = begin + count;
-    for (const auto& source : sources) {
-      const int64_t from = std::max(begin, source.first), until = std::min(end, source.first + source.channels);
-      if (from < until)
-        product.copy(source.data + pixel * source.channels + (from - source.first), row + (from - begin),
-                     scale ? scale + from : nullptr, shift ? shift + from : nullptr, floor_before, until - from);
-    }
+    const int64_t pixel = (image * height + y) * width + x;
+    for_each_source(begin, count, [&](const ChannelSource& source, int64_t from, int64_t until) {
+      product.copy(source.data + pixel * source.channels + (from - source.first), row + (from - begin),
+                   scale ? scale + from : nullptr, shift ? shift + from : nullptr, floor_before, until - from);
+    });
   }
 
   // Multiplies `rows` rows at `left`, which become output pixels from `pixel` on, with rows [begin, ...) of one panel
@@ -311,44 +299,21 @@ std::optional<TiledConvolution> TiledConvolution::make(const Tensor& weight, con
 }
 
 std::optional<Tensor> TiledConvolution::run(at::TensorList inputs, const ConvolutionSurroundings& around) const {
-  auto sources = channel_sources(inputs);
-  if (!sources) return {};
-  const int64_t channels = sources->back().first + sources->back().channels;
-  if (channels != inputs_) return {};
-  const int64_t batch = inputs[0].size(0), height = inputs[0].size(2), width = inputs[0].size(3);
-  const auto sizes = output_sizes(inputs[0].sizes(), {outputs_, inputs_, height_, width_}, shape_);
-  if (sizes[2] < 1 || sizes[3] < 1) return {};
-  if (around.residual && (!is_dense(*around.residual) || around.residual->sizes() != sizes)) return {};
-  const auto* before = around.before;
-  if (before && before->scale.numel() != channels) return {};
-  auto output = at::empty(sizes, inputs[0].options(), at::MemoryFormat::ChannelsLast);
-  const TiledRun run{*tile_product(),
-                     std::move(*sources),
-                     before ? before->scale.const_data_ptr<float>() : nullptr,
-                     before ? before->shift.const_data_ptr<float>() : nullptr,
-                     floor_of(before && before->relu),
-                     packed_.const_data_ptr<float>(),
-                     bias_.defined() ? bias_.const_data_ptr<float>() : nullptr,
-                     around.residual ? around.residual->const_data_ptr<float>() : nullptr,
-                     floor_of(around.relu),
-                     output.mutable_data_ptr<float>(),
-                     batch,
-                     channels,
-                     height,
-                     width,
-                     outputs_,
-                     sizes[2],
-                     sizes[3],
-                     height_,
-                     width_,
-                     shape_.stride[0],
-                     shape_.stride[1],
-                     shape_.padding[0],
-                     shape_.padding[1],
-                     shape_.dilation[0],
-                     shape_.dilation[1],
-                     order_};
+  auto shared = ConvolutionRun::make(inputs, {outputs_, inputs_, height_, width_}, bias_, shape_, around);
+  if (!shared) return {};
+  TiledRun run{std::move(*shared),
+               packed_.const_data_ptr<float>(),
+               height_,
+               width_,
+               shape_.stride[0],
+               shape_.stride[1],
+               shape_.padding[0],
+               shape_.padding[1],
+               shape_.dilation[0],
+               shape_.dilation[1],
+               order_};
   if (!run.fits()) return {};
+  auto output = run.allocate_output(inputs[0].options());
   run_in_parallel(run);
   return output;
 }

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "channel_sources.h"
+#include "convolution_run.h"
 #include "core/base/parallel.h"
 #include "tile_product.h"
 
@@ -20,21 +20,19 @@ constexpr int64_t kSide = 4, kPositions = kSide * kSide;  // of the inputs that 
 // Outputs that a block of tiles computes at a time. Its products, and the weight's columns, stay in the cache.
 constexpr int64_t kMostOutputs = 512;
 
-struct WinogradRun {
-  const TileProduct& product;
-  std::vector<ChannelSource> sources;
-  const ChannelAffine* before;
-  const float *packed, *bias, *residual;
-  float floor_after;
-  float* to;
-  int64_t batch, channels, height, width;  // of the input
-  int64_t outputs, out_height, out_width;  // of the output
+struct WinogradRun : ConvolutionRun {
+  const float* packed;
   int64_t padding_y, padding_x;
 
-  int64_t panels() const { return (outputs + product.columns - 1) / product.columns; }
   int64_t tiles_down() const { return (out_height + 1) / 2; }
   int64_t tiles_across() const { return (out_width + 1) / 2; }
   int64_t tiles() const { return batch * tiles_down() * tiles_across(); }
+  // Whether there are so few tiles that reading the transformed weight, which has 16 values where 9 were, takes longer
+  // than multiplying.
+  bool is_bound_by_weight() const {
+    constexpr int64_t kLargeWeight = 100'000, kLeastTiles = 32;
+    return channels * outputs > kLargeWeight && tiles() < kLeastTiles;
+  }
   // As many tiles as pay for reading the weight once.
   int64_t most_tiles() const { return channels * outputs > 16384 ? 56 : 28; }
 };
@@ -58,23 +56,20 @@ void transform_input(const WinogradRun& run, const TilePosition& tile, int64_t b
     const bool inside = y >= 0 && y < run.height && x >= 0 && x < run.width;
     pixels[i] = inside ? (tile.image * run.height + y) * run.width + x : -1;
   }
-  const int64_t end = begin + count;
-  for (const auto& source : run.sources) {
-    const int64_t from = std::max(begin, source.first), until = std::min(end, source.first + source.channels);
-    if (from >= until) continue;
+  run.for_each_source(begin, count, [&](const ChannelSource& source, int64_t from, int64_t until) {
     WinogradInput in{};
     for (int64_t i = 0; i < kPositions; ++i)
       if (pixels[i] >= 0) in.pixels[i] = source.data + pixels[i] * source.channels + (from - source.first);
-    if (run.before) {
-      in.scale = run.before->scale.const_data_ptr<float>() + from;
-      in.shift = run.before->shift.const_data_ptr<float>() + from;
-      in.floor = floor_of(run.before->relu);
+    if (run.scale) {
+      in.scale = run.scale + from;
+      in.shift = run.shift + from;
     }
+    in.floor = run.floor_before;
     in.to = to + (from - begin);
     in.distance = distance;
     in.count = until - from;
     run.product.winograd_input(in);
-  }
+  });
 }
 
 void transform_output(const WinogradRun& run, const TilePosition& tile, int64_t first, int64_t count, const float* from,
@@ -211,13 +206,6 @@ Tensor pack(const Tensor& weight, int64_t columns) {
   return packed;
 }
 
-// Whether so few tiles would be computed that reading the transformed weight, which has 16 values where 9 were, takes
-// longer than multiplying.
-bool is_bound_by_weight(int64_t tiles, int64_t inputs, int64_t outputs) {
-  constexpr int64_t kLargeWeight = 100'000, kLeastTiles = 32;
-  return inputs * outputs > kLargeWeight && tiles < kLeastTiles;
-}
-
 }  // namespace
 
 std::optional<WinogradConvolution> WinogradConvolution::make(const Tensor& weight, const std::optional<Tensor>& bias,
@@ -231,43 +219,20 @@ std::optional<WinogradConvolution> WinogradConvolution::make(const Tensor& weigh
   convolution.weight_ = weight.detach();
   if (bias) convolution.bias_ = bias->detach().contiguous();
   convolution.shape_ = shape;
-  convolution.outputs_ = weight.size(0);
-  convolution.inputs_ = weight.size(1);
   return convolution;
 }
 
 std::optional<Tensor> WinogradConvolution::run(at::TensorList inputs, const ConvolutionSurroundings& around) {
-  auto sources = channel_sources(inputs);
-  if (!sources) return {};
-  const int64_t vector = tile_product()->columns / 2;
-  for (const auto& source : *sources)
+  auto shared = ConvolutionRun::make(inputs, weight_.sizes(), bias_, shape_, around);
+  if (!shared) return {};
+  const int64_t vector = shared->product.columns / 2;
+  for (const auto& source : shared->sources)
     if (source.channels % vector != 0) return {};
-  const int64_t channels = sources->back().first + sources->back().channels;
-  const auto sizes = output_sizes(inputs[0].sizes(), {outputs_, inputs_, 3, 3}, shape_);
-  if (channels != inputs_ || sizes[2] < 1 || sizes[3] < 1) return {};
-  if (around.residual && (!is_dense(*around.residual) || around.residual->sizes() != sizes)) return {};
-  if (around.before && around.before->scale.numel() != channels) return {};
-  const int64_t tiles = sizes[0] * ((sizes[2] + 1) / 2) * ((sizes[3] + 1) / 2);
-  if (is_bound_by_weight(tiles, inputs_, outputs_)) return {};
-  if (!packed_.defined()) packed_ = pack(weight_, tile_product()->columns);
-  auto output = at::empty(sizes, inputs[0].options(), at::MemoryFormat::ChannelsLast);
-  const WinogradRun run{*tile_product(),
-                        std::move(*sources),
-                        around.before,
-                        packed_.const_data_ptr<float>(),
-                        bias_.defined() ? bias_.const_data_ptr<float>() : nullptr,
-                        around.residual ? around.residual->const_data_ptr<float>() : nullptr,
-                        floor_of(around.relu),
-                        output.mutable_data_ptr<float>(),
-                        sizes[0],
-                        channels,
-                        inputs[0].size(2),
-                        inputs[0].size(3),
-                        outputs_,
-                        sizes[2],
-                        sizes[3],
-                        shape_.padding[0],
-                        shape_.padding[1]};
+  WinogradRun run{std::move(*shared), nullptr, shape_.padding[0], shape_.padding[1]};
+  if (run.is_bound_by_weight()) return {};
+  if (!packed_.defined()) packed_ = pack(weight_, run.product.columns);
+  run.packed = packed_.const_data_ptr<float>();
+  auto output = run.allocate_output(inputs[0].options());
   run_in_parallel(run);
   return output;
 }

@@ -27,7 +27,6 @@ class WinogradConvolution {
   torch::Tensor weight_, bias_;
   torch::Tensor packed_;  // made when it first runs
   ConvolutionShape shape_;
-  int64_t inputs_ = 0, outputs_ = 0;  // of the weight
 };
 
 }  // namespace gradcam

@@ -230,8 +230,8 @@ bool returns_new(const Node* node) {
   return kinds.count(node->kind().toQualString()) > 0;
 }
 
-// Whether the ReLU, before which there is no batch norm, is the only one that reads its input or changes it. A ReLU
-// keeps its output for the gradient, but what is fused with the convolution keeps its input.
+// For a ReLU that does not follow a batch norm: whether nothing else reads or changes its input. A ReLU keeps its
+// output for the gradient, but what is fused with the convolution keeps its input.
 bool has_own_input(const Node* relu) {
   return only_reader(relu->input(0)) == relu && returns_new(relu->input(0)->node());
 }

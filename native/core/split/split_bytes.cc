@@ -24,7 +24,7 @@ void for_each_constant(jit::Graph& graph, const std::function<void(const Tensor&
   });
 }
 
-// Of a FixedConvolution, at most: Winograd's has 16 values for a kernel of 9.
+// Of a convolution or of its adjoint, at most: Winograd's has 16 values for a kernel of 9.
 size_t packed_bytes(const Tensor& weight) {
   return weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3 ? weight.nbytes() / 9 * 16 : weight.nbytes();
 }
@@ -54,14 +54,10 @@ size_t count_own_bytes(jit::Graph& graph, size_t packings, Storages& counted) {
   for_each_node(graph.block(), [&](const jit::Node* node) {
     const auto kind = node->kind();
     const auto bytes_of = [&](size_t weight) {
-      return packings * jit::toIValue(node->input(weight))->toTensor().nbytes();
-    };
-    const auto packed_bytes_of = [&](size_t weight) {
       return packings * packed_bytes(jit::toIValue(node->input(weight))->toTensor());
     };
-    if (kind == ops::fixed_convolution) bytes += packed_bytes_of(1);
-    if (kind == ops::fused_convolution) bytes += packed_bytes_of(5);
-    if (kind == ops::equal_convolution) bytes += bytes_of(1);
+    if (kind == ops::fixed_convolution || kind == ops::equal_convolution) bytes += bytes_of(1);
+    if (kind == ops::fused_convolution) bytes += bytes_of(5);
     if (kind == ops::gated_convolution) bytes += bytes_of(7);
   });
   return bytes;
