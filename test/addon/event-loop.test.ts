@@ -1,8 +1,10 @@
 import test from 'ava'
 import { loadavg, availableParallelism } from 'node:os'
-import { GradCam, ScriptModule, Tensor } from '../../lib/index.js'
+import { GradCam, manualSeed, ScriptModule, Tensor } from '../../lib/index.js'
 import { densenetReference } from '../support/densenet.js'
 import { lateness, latenessAtBest, leastWorst, mostLate, type Lateness } from '../support/lateness.js'
+
+manualSeed(0)
 
 const peer = await densenetReference()
 

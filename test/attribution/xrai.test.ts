@@ -1,10 +1,12 @@
 import test from 'ava'
-import { felzenszwalb, InputAttribution, liveTensors, ScriptModule, Tensor } from '../../lib/index.js'
+import { felzenszwalb, InputAttribution, liveTensors, manualSeed, ScriptModule, Tensor } from '../../lib/index.js'
 import { needing } from '../support/needs.js'
 import { assertParity } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
 import { sampleModel } from '../support/batch.js'
+
+manualSeed(0)
 
 const small = { size: [3, 3, 16, 20], large: false }
 const models = {

@@ -12,6 +12,7 @@ import {
   gridFeatures,
   InputAttribution,
   InputPerturbation,
+  manualSeed,
   ScriptModule,
   Tensor,
   tidy,
@@ -23,6 +24,8 @@ import {
 import { loadSharp } from '../../lib/images/sharp.js'
 import { jpegOf, sampleModel } from '../support/batch.js'
 import { heldTensors, settledLiveTensors } from '../support/live-tensors.js'
+
+manualSeed(0)
 
 const model = await ScriptModule.load(sampleModel)
 const small = { resize: [64, 64], mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const

@@ -1,11 +1,13 @@
 import test from 'ava'
-import { drawConcepts, FeatureFactorization, liveTensors, ScriptModule, Tensor } from '../../lib/index.js'
+import { drawConcepts, FeatureFactorization, liveTensors, manualSeed, ScriptModule, Tensor } from '../../lib/index.js'
 import { loadSharp } from '../../lib/images/sharp.js'
 import { sampleModel } from '../support/batch.js'
 import { needing } from '../support/needs.js'
 import { assertParity, assertSame } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+
+manualSeed(0)
 
 const models = {
   plain_double: { layer: 'features.6', size: [3, 3, 16, 20], concepts: 3, pooled: false },

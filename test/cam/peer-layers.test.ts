@@ -3,6 +3,7 @@ import {
   Cam,
   camMethods,
   InputAttribution,
+  manualSeed,
   ScriptModule,
   Tensor,
   type CamMethod,
@@ -15,6 +16,8 @@ import { assertParity, relativeError } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
 import { needing } from '../support/needs.js'
+
+manualSeed(0)
 
 /** In float64: both sides compute at points that differ in the last digits only. `unit`: one of a layer whose values are not cut at zero; `guided`, `deeplift`: Captum has these for it. */
 const models = {

@@ -1,9 +1,11 @@
 import test from 'ava'
-import { Cam, ScriptModule, Tensor, explainAll, type CamMethod, type CamOptions } from '../../lib/index.js'
+import { Cam, ScriptModule, Tensor, explainAll, manualSeed, type CamMethod, type CamOptions } from '../../lib/index.js'
 import { farthest } from '../support/arithmetic.js'
 import { smallNets } from '../support/models.js'
 import { assertSame } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
+
+manualSeed(0)
 
 const nets = await smallNets()
 const methods = ['ablationcam', 'scorecam'] as const satisfies readonly CamMethod[]

@@ -5,6 +5,7 @@ import {
   interpolate,
   imagenet,
   liveTensors,
+  manualSeed,
   normalize,
   overlay,
   standardize,
@@ -14,6 +15,8 @@ import {
 import { heldTensors } from '../support/live-tensors.js'
 import { imageReference } from '../support/images.js'
 import { needing } from '../support/needs.js'
+
+manualSeed(0)
 
 const tricky = [
   ...Array.from({ length: 2001 }, (_, i) => (i - 200) / 1600),

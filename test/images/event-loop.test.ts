@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import sharp from 'sharp'
-import { drawConcepts, loadImage, Tensor } from '../../lib/index.js'
+import { drawConcepts, loadImage, manualSeed, Tensor } from '../../lib/index.js'
 import { lateness, latenessAtBest, leastWorst, mostLate } from '../support/lateness.js'
+
+manualSeed(0)
 
 async function staysFree(t: ExecutionContext, work: () => Promise<void>): Promise<void> {
   const often = async (): Promise<void> => {

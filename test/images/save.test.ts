@@ -14,8 +14,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import sharp from 'sharp'
-import { encodeImage, liveTensors, loadImage, saveImage, Tensor, type ImageFormat } from '../../lib/index.js'
+import {
+  encodeImage,
+  liveTensors,
+  loadImage,
+  manualSeed,
+  saveImage,
+  Tensor,
+  type ImageFormat,
+} from '../../lib/index.js'
 import { heldTensors } from '../support/live-tensors.js'
+
+manualSeed(0)
 
 const folder = mkdtempSync(join(tmpdir(), 'images-save-'))
 test.after.always(() => rmSync(folder, { recursive: true }))

@@ -1,11 +1,21 @@
 // No method computes on the JavaScript thread: one that did, element by element, held it for 0.2 s at a time.
 import test from 'ava'
 import { join } from 'node:path'
-import { disposeValue, methods, ScriptModule, Tensor, type MethodName, type MethodSettings } from '../../lib/index.js'
+import {
+  disposeValue,
+  manualSeed,
+  methods,
+  ScriptModule,
+  Tensor,
+  type MethodName,
+  type MethodSettings,
+} from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { makeMapExplainers } from '../../lib/methods/map-explainer.js'
 import { settingsOf } from '../../lib/methods/settings.js'
 import { lateness, latenessAtBest, leastWorst, mostLate } from '../support/lateness.js'
+
+manualSeed(0)
 
 /** Few runs: what is looked at is what happens between them. */
 const few: MethodSettings = {

@@ -1,6 +1,16 @@
 import test from 'ava'
-import { disposeValue, liveTensors, makeMapExplainers, methods, ScriptModule, Tensor } from '../../lib/index.js'
+import {
+  disposeValue,
+  liveTensors,
+  makeMapExplainers,
+  manualSeed,
+  methods,
+  ScriptModule,
+  Tensor,
+} from '../../lib/index.js'
 import { sampleModel } from '../support/batch.js'
+
+manualSeed(0)
 
 const model = await ScriptModule.load(sampleModel)
 test.after.always(() => model.dispose())

@@ -1,9 +1,11 @@
 // No metric computes on the JavaScript thread.
 import test from 'ava'
 import { join } from 'node:path'
-import { GradCam, metrics, ScriptModule, Tensor, type ExplainMaps } from '../../lib/index.js'
+import { GradCam, manualSeed, metrics, ScriptModule, Tensor, type ExplainMaps } from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { lateness, latenessAtBest, leastWorst, mostLate } from '../support/lateness.js'
+
+manualSeed(0)
 
 const boxes = [
   { x: 20, y: 20, w: 90, h: 90 },

@@ -6,6 +6,7 @@ import {
   GuidedBackprop,
   InputAttribution,
   InputPerturbation,
+  manualSeed,
   pickLayer,
   suggestLayers,
   Tensor,
@@ -15,6 +16,8 @@ import {
 import { gradcam } from '../support/package-copy.js'
 import { assertParity } from '../support/parity.js'
 import { unusualNets } from '../support/unusual-nets.js'
+
+manualSeed(0)
 
 const nets = await unusualNets('ways_in_nets.py')
 

@@ -1,11 +1,22 @@
 import test from 'ava'
-import { GradCam, GuidedBackprop, ScriptModule, Tensor, interpolate, liveTensors, normalize } from '../../lib/index.js'
+import {
+  GradCam,
+  GuidedBackprop,
+  ScriptModule,
+  Tensor,
+  interpolate,
+  liveTensors,
+  manualSeed,
+  normalize,
+} from '../../lib/index.js'
 import { native } from '../../lib/addon/native.js'
 import { heldTensors } from '../support/live-tensors.js'
 import { densenetReference, twoClasses } from '../support/densenet.js'
 import { assertParity } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
 import { needing } from '../support/needs.js'
+
+manualSeed(0)
 
 // Runs where LibTorch sees a CUDA device, and says so where it does not. cuDNN may convolve in TensorFloat-32, whose 10
 // bits of mantissa leave about 1e-3 of a map, and flip some gates of guided backprop.

@@ -1,10 +1,20 @@
 import test, { type ExecutionContext } from 'ava'
-import { GradCam, GuidedBackprop, ScriptModule, Tensor, disposeValue, liveTensors } from '../../lib/index.js'
+import {
+  GradCam,
+  GuidedBackprop,
+  ScriptModule,
+  Tensor,
+  disposeValue,
+  liveTensors,
+  manualSeed,
+} from '../../lib/index.js'
 import { collectGarbage, heldTensors } from '../support/live-tensors.js'
 import { smallNets } from '../support/models.js'
 import { assertParity } from '../support/parity.js'
 import { smallNetReference } from '../support/small-net-cases.js'
 import { toTensor } from '../support/to-tensor.js'
+
+manualSeed(0)
 
 const peer = await smallNetReference()
 const nets = await smallNets()

@@ -1,11 +1,13 @@
 import test from 'ava'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { InputAttribution, ScriptModule, Tensor, tidy } from '../../lib/index.js'
+import { InputAttribution, manualSeed, ScriptModule, Tensor, tidy } from '../../lib/index.js'
 import { cachedFolder } from '../support/cached-folder.js'
 import { hostAddon } from '../support/host-addon.js'
 import { programsHash, runPython, testPython } from '../support/python.js'
 import { readTensor, type StoredTensor } from '../support/stored-tensor.js'
+
+manualSeed(0)
 
 /** Kernel, stride, padding, dilation, and whether sizes are rounded up. */
 type Pool = readonly [readonly number[], readonly number[], readonly number[], readonly number[], boolean]

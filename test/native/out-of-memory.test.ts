@@ -11,14 +11,17 @@ import {
   Infidelity,
   InputAttribution,
   InputPerturbation,
-  type Metric,
+  manualSeed,
   ScriptModule,
   setTensorMemoryLimit,
   Tensor,
   tensorMemory,
+  type Metric,
 } from '../../lib/index.js'
 import { farthest } from '../support/arithmetic.js'
 import { smallNets } from '../support/models.js'
+
+manualSeed(0)
 
 const nets = await smallNets()
 const MiB = 2 ** 20

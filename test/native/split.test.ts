@@ -6,12 +6,15 @@ import {
   ScriptModule,
   Tensor,
   interpolate,
+  manualSeed,
   numThreads,
   setNumThreads,
 } from '../../lib/index.js'
 import { smallNets } from '../support/models.js'
 import { relativeError } from '../support/parity.js'
 import { toTensor } from '../support/to-tensor.js'
+
+manualSeed(0)
 
 // The maps of split models are held to PyTorch's in parity-small-nets.test.ts and parity-gradcam.test.ts.
 const nets = await smallNets()

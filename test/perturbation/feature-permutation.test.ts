@@ -1,11 +1,13 @@
 import test from 'ava'
-import { InputPerturbation, liveTensors, methods, ScriptModule, Tensor } from '../../lib/index.js'
+import { InputPerturbation, liveTensors, manualSeed, methods, ScriptModule, Tensor } from '../../lib/index.js'
 import { otherImages } from '../../lib/perturbation/feature-permutation.js'
 import { sampleModel } from '../support/batch.js'
 import { needing } from '../support/needs.js'
 import { assertParity } from '../support/parity.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+
+manualSeed(0)
 
 const method = 'feature-permutation'
 const [seed, samples, images] = [11, 4, 3]

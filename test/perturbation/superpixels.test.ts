@@ -1,8 +1,10 @@
 import test from 'ava'
-import { felzenszwalb, superpixels, Tensor } from '../../lib/index.js'
+import { felzenszwalb, manualSeed, superpixels, Tensor } from '../../lib/index.js'
 import { needing } from '../support/needs.js'
 import { peerReference } from '../support/peer-maps.js'
 import { toTensor } from '../support/to-tensor.js'
+
+manualSeed(0)
 
 /** Options of Felzenszwalb's segmentation, by scikit-image's names. */
 const graphs = [

@@ -3,7 +3,9 @@
 import { readdirSync } from 'node:fs'
 import { functions } from '../../lib/tensor/operators.js'
 import { callOperatorAsync } from '../../lib/tensor/dispatch.js'
-import { GradCam, ScriptModule, Tensor, setNumThreads } from '../../lib/index.js'
+import { GradCam, ScriptModule, Tensor, manualSeed, setNumThreads } from '../../lib/index.js'
+
+manualSeed(0)
 
 const [file = ''] = process.argv.slice(2)
 const count = (): number => readdirSync('/proc/self/task').length

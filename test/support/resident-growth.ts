@@ -14,11 +14,13 @@ import {
   GuidedBackprop,
   InputAttribution,
   InputPerturbation,
+  manualSeed,
   ScriptModule,
   suggestLayers,
   Tensor,
 } from '../../lib/index.js'
 
+manualSeed(0)
 const [file = '', rounds = ''] = process.argv.slice(2)
 const model = await ScriptModule.load(file)
 const x = Tensor.rand([1, 3, 16, 20])

@@ -1,10 +1,12 @@
 import test from 'ava'
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import { emptyCache, GradCamError, ScriptModule, Tensor, tensorMemory } from '../../lib/index.js'
+import { emptyCache, GradCamError, manualSeed, ScriptModule, Tensor, tensorMemory } from '../../lib/index.js'
 import { packageRoot } from '../../lib/base/paths.js'
 import { smallNets } from '../support/models.js'
 import { needing } from '../support/needs.js'
+
+manualSeed(0)
 
 const nets = await smallNets()
 const MiB = 2 ** 20

@@ -1,6 +1,8 @@
 // What the child programs of endings.test.ts have in common.
 import { writeSync } from 'node:fs'
-import { ScriptModule, Tensor } from '../../../lib/index.js'
+import { manualSeed, ScriptModule, Tensor } from '../../../lib/index.js'
+
+manualSeed(0)
 
 /** Tells the test that a program came this far: at once, because what follows may end the process. */
 export function say(text: string): void {

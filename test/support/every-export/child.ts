@@ -2,6 +2,7 @@
 // usage: child.js MODEL SHARD SHARDS, in a folder that may be written to. Each call is noted before it is made in `note`.
 import { openSync, writeSync } from 'node:fs'
 import {
+  manualSeed,
   setTensorMemoryLimit,
   setNumThreads,
   GradCamError,
@@ -12,6 +13,8 @@ import {
 import { finish } from './finish.js'
 import { subjectsOf, type Subject } from './subjects.js'
 import { badModels, kinds, Trap } from './values.js'
+
+manualSeed(0)
 
 /** What one process found. */
 export interface Walked {
