@@ -1,6 +1,5 @@
 #include "fixed_convolution.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "fixed_batch_norm.h"
@@ -8,19 +7,6 @@
 namespace gradcam {
 
 using torch::Tensor;
-
-namespace {
-
-// Operators of oneDNN. Their C++ declarations have changed between versions, their schemas have not: they are called by
-// schema.
-std::optional<c10::OperatorHandle> find_operator(const char* name, const char* overload, size_t arguments) {
-  if (!at::hasMKLDNN()) return {};
-  auto found = c10::Dispatcher::singleton().findSchema({name, overload});
-  if (found && found->schema().arguments().size() != arguments) found.reset();
-  return found;
-}
-
-}  // namespace
 
 FixedConvolution::FixedConvolution(Tensor weight, std::optional<Tensor> bias, ConvolutionShape shape, bool relu)
     : weight_(std::move(weight)),
@@ -36,24 +22,15 @@ bool FixedConvolution::fits(const Tensor& input) const {
          shape_.padding.size() == 2 && shape_.dilation.size() == 2 && input.size(1) == weight_.size(1) * shape_.groups;
 }
 
-// The weight in oneDNN's order for inputs of these sizes; otherwise oneDNN would reorder it at each call. Used only for
-// channels-last inputs, because the output becomes channels-last.
-const Tensor& FixedConvolution::packed_for(const Tensor& input) {
-  // mkldnn::_reorder_convolution_weight(self, padding, stride, dilation, groups, input_size?)
-  static const auto reorder = find_operator("mkldnn::_reorder_convolution_weight", "", 6);
-  if (!reorder || input.suggest_memory_format() != at::MemoryFormat::ChannelsLast) return weight_;
-  if (!packed_.defined() || packed_sizes_ != input.sizes()) {
-    c10::Stack stack{weight_, shape_.padding, shape_.stride, shape_.dilation, shape_.groups, input.sizes().vec()};
-    reorder->callBoxed(stack);
-    packed_ = stack.back().toTensor();
-    packed_sizes_ = input.sizes().vec();
-  }
-  return packed_;
+// In oneDNN's order for channels-last inputs only, because with it the output becomes channels-last.
+Tensor FixedConvolution::packed_for(const Tensor& input) {
+  if (input.suggest_memory_format() != at::MemoryFormat::ChannelsLast) return weight_;
+  return packed_.of(weight_, shape_, input.sizes());
 }
 
 std::optional<Tensor> FixedConvolution::run_by_onednn(const Tensor& input, bool relu) {
   // mkldnn::_convolution_pointwise(X, W, B?, padding, stride, dilation, groups, attr, scalars, algorithm?)
-  static const auto pointwise = find_operator("mkldnn::_convolution_pointwise", "", 10);
+  static const auto pointwise = find_onednn_operator("mkldnn::_convolution_pointwise", "", 10);
   if (!pointwise || !fits(input)) return {};
   try {
     const c10::List<c10::optional<at::Scalar>> scalars;
@@ -72,7 +49,7 @@ std::optional<Tensor> FixedConvolution::run_by_onednn(const Tensor& input, bool 
 std::optional<Tensor> FixedConvolution::run_by_onednn(const Tensor& input, const Tensor& residual) {
   // mkldnn::_convolution_pointwise.binary(X, other, W, B?, padding, stride, dilation, groups, binary_attr, alpha?,
   // unary_attr?, unary_scalars, unary_algorithm?)
-  static const auto pointwise = find_operator("mkldnn::_convolution_pointwise", "binary", 13);
+  static const auto pointwise = find_onednn_operator("mkldnn::_convolution_pointwise", "binary", 13);
   if (!pointwise || !fits(input) || residual.scalar_type() != input.scalar_type()) return {};
   if (!input.is_contiguous(at::MemoryFormat::ChannelsLast) || !residual.is_contiguous(at::MemoryFormat::ChannelsLast))
     return {};

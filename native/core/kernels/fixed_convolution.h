@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "packed_weight.h"
 #include "tiled_convolution.h"
 #include "winograd_convolution.h"
 
@@ -36,7 +37,7 @@ class FixedConvolution : public torch::CustomClassHolder {
  private:
   bool fits(const torch::Tensor& input) const;
   bool is_small(const torch::Tensor& input) const;
-  const torch::Tensor& packed_for(const torch::Tensor& input);
+  torch::Tensor packed_for(const torch::Tensor& input);
   std::optional<torch::Tensor> run_by_onednn(const torch::Tensor& input, bool relu);
   std::optional<torch::Tensor> run_by_onednn(const torch::Tensor& input, const torch::Tensor& residual);
   std::optional<torch::Tensor> run_winograd(at::TensorList inputs, const ConvolutionSurroundings& around);
@@ -49,9 +50,8 @@ class FixedConvolution : public torch::CustomClassHolder {
   bool relu_;
   std::optional<WinogradConvolution> winograd_;
   bool tried_tiles_ = false;
-  std::optional<TiledConvolution> tiled_;         // made when it first runs
-  torch::Tensor packed_;                          // the weight in oneDNN's order
-  std::vector<int64_t> packed_sizes_;             // of the input that it was ordered for
+  std::optional<TiledConvolution> tiled_;  // made when it first runs
+  PackedWeight packed_;
   c10::intrusive_ptr<FixedConvolution> adjoint_;  // made when it is first needed
 };
 
