@@ -75,7 +75,7 @@ void expect_same_bits(const torch::Tensor& found, const torch::Tensor& expected,
 
 }  // namespace
 
-TEST_CASE("equal convolution: the bits of LibTorch's, in the first run and in later ones") {
+TEST_CASE("equal convolution: the bits of LibTorch's, in the first runs and in later ones") {
   torch::manual_seed(1);
   const torch::NoGradGuard no_graph;
   int64_t served = 0, all = 0;
@@ -84,7 +84,7 @@ TEST_CASE("equal convolution: the bits of LibTorch's, in the first run and in la
       torch::Tensor weight;
       std::optional<torch::Tensor> bias;
       const auto convolution = make_equal(c, weight, bias);
-      for (int64_t i = 0; i < 3; ++i) {
+      for (int64_t i = 0; i < 4; ++i) {
         const auto input = torch::randn({c.batch, c.inputs, c.height, c.width});
         const auto expected = at::conv2d(input, weight, bias, c.stride, c.padding, c.dilation);
         // In either layout.
@@ -107,11 +107,37 @@ TEST_CASE("equal convolution: an input from which the order cannot be told is Li
   std::optional<torch::Tensor> bias;
   const auto convolution = make_equal(c, weight, bias);
   const auto zeros = at::zeros({c.batch, c.inputs, c.height, c.width});
-  expect_same_bits(convolution->run(zeros), at::conv2d(zeros, weight, bias, c.stride, c.padding), c, "zeros");
+  for (int64_t i = 0; i < 3; ++i)
+    expect_same_bits(convolution->run(zeros), at::conv2d(zeros, weight, bias, c.stride, c.padding), c, "zeros");
   EXPECT(!convolution->has_own_kernels(c.batch, c.height, c.width));
   for (int64_t i = 0; i < 2; ++i) {
     const auto input = torch::randn_like(zeros);
     expect_same_bits(convolution->run(input), at::conv2d(input, weight, bias, c.stride, c.padding), c, "numbers");
+  }
+}
+
+TEST_CASE("equal convolution: sizes that come once have no order looked for, those that come again have one") {
+  torch::manual_seed(5);
+  const torch::NoGradGuard no_graph;
+  const auto& c = equal_cases()[4];
+  torch::Tensor weight;
+  std::optional<torch::Tensor> bias;
+  const auto convolution = make_equal(c, weight, bias);
+  const auto run = [&](EqualConvolution& runner, int64_t height) {
+    const auto input = torch::randn({c.batch, c.inputs, height, c.width});
+    expect_same_bits(runner.run(input), at::conv2d(input, weight, bias, c.stride, c.padding), c, "a size");
+  };
+  for (int64_t height = 10; height < 90; ++height) {
+    run(*convolution, height);
+    EXPECT(!convolution->has_own_kernels(c.batch, height, c.width));
+  }
+  // Not in a row: as images of some sizes come in a batch job.
+  for (const int64_t height : {88, 89, 88, 89}) run(*convolution, height);
+  for (const int64_t height : {88, 89}) {
+    EqualConvolution alone(weight, bias, ConvolutionShape{c.stride, c.padding, c.dilation, 1});
+    for (int64_t i = 0; i < 2; ++i) run(alone, height);
+    EXPECT_EQUAL(convolution->has_own_kernels(c.batch, height, c.width),
+                 alone.has_own_kernels(c.batch, height, c.width));
   }
 }
 
@@ -138,7 +164,7 @@ TEST_CASE("gated convolution: the bits of LibTorch's operators, and the gradient
           continue;
         }
         const auto first = c.inputs / 2 / 8 * 8;
-        for (int64_t i = 0; i < 3; ++i) {
+        for (int64_t i = 0; i < 4; ++i) {
           std::vector<torch::Tensor> inputs{torch::randn({c.batch, first, c.height, c.width}),
                                             torch::randn({c.batch, c.inputs - first, c.height, c.width})};
           for (auto& input : inputs) input = input.contiguous(at::MemoryFormat::ChannelsLast).requires_grad_();

@@ -61,8 +61,8 @@ for (const threads of [1, 2])
           using guided = new GuidedBackprop(model, { scope })
           using hooked = new GuidedBackprop(model, { scope, execution: 'hooked' })
           using expected = await hooked.explain(input, { target: 1 })
-          // The first run finds the order in which LibTorch sums up, the later ones use it.
-          for (let run = 0; run < 3; run++) {
+          // The second run finds the order in which LibTorch sums up, the later ones use it.
+          for (let run = 0; run < 4; run++) {
             using found = await guided.explain(input, { target: 1 })
             const { execution } = found
             if (execution.path === 'split') t.false(runHooked.includes(name))

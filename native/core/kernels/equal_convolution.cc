@@ -103,6 +103,27 @@ const TiledConvolution* EqualConvolution::kernels_of(const SummationOrder& order
   return kernels_.back().second.get();
 }
 
+bool EqualConvolution::comes_again(const Occasion& occasion) {
+  if (std::find(came_once_.begin(), came_once_.end(), occasion) != came_once_.end()) return true;
+  if (came_once_.size() == kMostOccasions) came_once_.erase(came_once_.begin());
+  came_once_.push_back(occasion);
+  return false;
+}
+
+void EqualConvolution::find_kernels(const Occasion& occasion, const Tensor& input, const Tensor& output) {
+  bool told = false;
+  const auto order = find_order(input, output, told);
+  if (!told) return;
+  const auto* kernels = order ? kernels_of(*order) : nullptr;
+  // A part gave the order: the whole has to agree, which takes as long as one more run, once.
+  if (kernels) {
+    const auto whole = kernels->run(std::vector<Tensor>{input.contiguous(at::MemoryFormat::ChannelsLast)}, {});
+    if (!whole || !at::equal(*whole, output)) kernels = nullptr;
+  }
+  if (known_.size() == kMostOccasions) known_.erase(known_.begin());
+  known_.push_back({occasion, kernels});
+}
+
 Tensor EqualConvolution::run(const std::vector<Tensor>& inputs, const ChannelAffine* before,
                              const std::function<Tensor()>& libtorch) {
   if (!std::all_of(inputs.begin(), inputs.end(), is_plain)) return run_libtorch(libtorch());
@@ -119,18 +140,7 @@ Tensor EqualConvolution::run(const std::vector<Tensor>& inputs, const ChannelAff
   }
   const auto input = libtorch();
   const auto output = run_libtorch(input);
-  if (known == known_.end()) {
-    bool told = false;
-    const auto order = find_order(input, output, told);
-    if (known_.size() == kMostOccasions) known_.erase(known_.begin());
-    const auto* kernels = order ? kernels_of(*order) : nullptr;
-    // A part gave the order: the whole has to agree, which takes as long as one more run, once.
-    if (kernels && told) {
-      const auto whole = kernels->run(std::vector<Tensor>{input.contiguous(at::MemoryFormat::ChannelsLast)}, {});
-      if (!whole || !at::equal(*whole, output)) kernels = nullptr;
-    }
-    if (told) known_.push_back({occasion, kernels});
-  }
+  if (known == known_.end() && comes_again(occasion)) find_kernels(occasion, input, output);
   return output.contiguous(at::MemoryFormat::ChannelsLast);
 }
 

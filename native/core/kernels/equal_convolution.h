@@ -17,9 +17,10 @@ namespace gradcam {
 // contiguous memory. That layout spares copying every input and output into oneDNN's own, but with it oneDNN sums up in
 // another order, and what differs by rounding opens or closes ReLUs.
 //
-// The first run for each size of the input is LibTorch's. A part of it is computed again in every order that oneDNN and
-// BLAS are known to take, and all of it in the order that gave the same bits. Later runs of that size take that order,
-// by kernels of our own, or LibTorch's where there is none. To be used by one thread at a time.
+// The first two runs for each size of the input are LibTorch's. A part of the second is computed again in every order
+// that oneDNN and BLAS are known to take, and all of it in the order that gave the same bits. Later runs of that size
+// take that order, by kernels of our own, or LibTorch's where there is none. Where each image has a size of its own, no
+// order is looked for: that takes longer than it saves. To be used by one thread at a time.
 class EqualConvolution : public torch::CustomClassHolder {
  public:
   EqualConvolution(torch::Tensor weight, std::optional<torch::Tensor> bias, ConvolutionShape shape);
@@ -59,6 +60,8 @@ class EqualConvolution : public torch::CustomClassHolder {
   };
 
   torch::Tensor run_libtorch(const torch::Tensor& input) const;
+  bool comes_again(const Occasion& occasion);
+  void find_kernels(const Occasion& occasion, const torch::Tensor& input, const torch::Tensor& output);
   std::optional<SummationOrder> find_order(const torch::Tensor& input, const torch::Tensor& output, bool& told) const;
   const TiledConvolution* kernels_of(const SummationOrder& order);
 
@@ -66,6 +69,7 @@ class EqualConvolution : public torch::CustomClassHolder {
   std::optional<torch::Tensor> bias_;
   ConvolutionShape shape_;
   c10::intrusive_ptr<FixedConvolution> fixed_;
+  std::vector<Occasion> came_once_;
   std::vector<Known> known_;
   std::vector<std::pair<SummationOrder, std::unique_ptr<TiledConvolution>>> kernels_;
 };
