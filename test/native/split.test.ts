@@ -118,12 +118,13 @@ test('guided backprop keeps the arithmetic of the model unless a split is asked 
 
 test('a split pass can be aborted, and the explainer goes on', async (t) => {
   using model = await ScriptModule.load(sample)
-  using input = Tensor.rand([8, 3, 256, 256])
+  // Many images, so that a timer that a busy machine delays still comes in the middle of the pass.
+  using input = Tensor.rand([32, 3, 256, 256])
   using gradCam = new GradCam(model, ['features'])
-  const start = performance.now()
   using whole = await gradCam.explain(input)
+  const start = performance.now()
   using second = await gradCam.explain(input)
-  const duration = (performance.now() - start) / 2
+  const duration = performance.now() - start
   const abort = new AbortController()
   const begin = performance.now()
   const pending = gradCam.explain(input, { signal: abort.signal })
