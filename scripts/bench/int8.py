@@ -44,13 +44,27 @@ class Split(nn.Module):
         self.features, self.classifier = features, classifier
 
 
-def ranks(values: Tensor) -> Tensor:
-    return values.flatten(1).argsort(1).argsort(1).double()
+class InBfloat16(nn.Module):
+    """For comparison: a head in the other precision that the package has."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = copy.deepcopy(head).to(torch.bfloat16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x.to(torch.bfloat16)).float()
+
+
+def centred_ranks(values: Tensor) -> Tensor:
+    """Equal values, such as a map's zeros, share the mean of their ranks."""
+    _, which, counts = values.flatten().unique(return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum(0) - (counts - 1) / 2).double()[which]
+    return ranks - ranks.mean()
 
 
 def rank_correlation(one: Tensor, other: Tensor) -> Tensor:
-    a, b = (ranks(x) - (x[0].numel() - 1) / 2 for x in (one, other))
-    return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
+    a, b = centred_ranks(one), centred_ranks(other)
+    return (a * b).sum() / (a.norm() * b.norm())
 
 
 class Found:
@@ -78,10 +92,12 @@ def maps(count: int, engine: str) -> None:
         calibration = paint(Path(folder), "validation", CALIBRATION)
         scenes = paint(Path(folder), "held-out", count)
         static = quantised(model.features, normalise(calibration.batch(torch.arange(CALIBRATION))), engine)
-        found = {"static": Found(), "dynamic": Found()}
+        bfloat16 = InBfloat16(model.features)
+        found = {name: Found() for name in ("bfloat16", "int8, static", "int8, dynamic")}
         for i in range(count):
             images = normalise(scenes.batch(torch.tensor([i])))
-            heads = {"static": static, "dynamic": quantised(model.features, images, engine)}
+            dynamic = quantised(model.features, images, engine)
+            heads = {"bfloat16": bfloat16, "int8, static": static, "int8, dynamic": dynamic}
             for box in scenes.boxes[i]:
                 target = torch.tensor([box["class"]])
                 logits, exact = pointing.grad_cam(model, images, target)
@@ -89,7 +105,7 @@ def maps(count: int, engine: str) -> None:
                     other_logits, other = pointing.grad_cam(Split(head, model.classifier), images, target)
                     found[kind].add(exact, other, bool(logits.argmax() == other_logits.argmax()))
         for kind, of_kind in found.items():
-            print(f"int8, {kind}: {of_kind}")
+            print(f"{kind}: {of_kind}")
         for kind, subject in {"float32": model, "int8, static": Split(static, model.classifier)}.items():
             report = pointing.evaluate(subject, pointing.grad_cam, scenes)
             print(f"{kind}: peak in its box {100 * report.pointing:.1f} %, mass in its box {100 * report.energy:.1f} %")
