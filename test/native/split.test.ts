@@ -216,3 +216,22 @@ test.serial('models run side by side, each with its own number of threads', asyn
   for (const threads of [0, 1.5, -1, Infinity, '2' as never])
     await t.throwsAsync(ScriptModule.load(sample, { threads }), { code: 'ERR_INVALID_ARGUMENT' })
 })
+
+test('large batches, whose heads run in parts, have the maps of the hooked model', async (t) => {
+  // 16 images of 224x224 are a part.
+  const images = Math.ceil((16 * 224 * 224) / (16 * 20)) + 100
+  for (const [net, layer] of [
+    ['dense', 'layer2'],
+    ['residual', 'blocks.1.conv1'],
+    ['branches', 'left'],
+  ] as const) {
+    using model = await ScriptModule.load(nets.file(net))
+    using input = Tensor.randn([images, 3, 16, 20])
+    using split = new GradCam(model, [layer], { execution: 'split' })
+    using hooked = new GradCam(model, [layer], { execution: 'hooked' })
+    using found = await split.explain(input, { target: 0 })
+    using expected = await hooked.explain(input, { target: 0 })
+    t.deepEqual(found.cam.shape, expected.cam.shape)
+    t.true(relativeError(found.cam.toTypedArray(), expected.cam.toTypedArray()) < 1e-4, net)
+  }
+})

@@ -12,6 +12,7 @@
 #include "equal_rewrites.h"
 #include "fixed_rewrites.h"
 #include "fused_convolutions.h"
+#include "image_parts.h"
 #include "split_bytes.h"
 #include "split_dump.h"
 #include "split_graph.h"
@@ -111,6 +112,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   if (graphs.head) {
     rewrite_fixed(*graphs.head);
     fuse_convolutions(graphs.head);
+    split->images_ = image_input(*graphs.head);
     if (plan.head_dtype) convert_constants(*graphs.head, *plan.head_dtype);
     insert_cancel_checks(*graphs.head);
     split->own_bytes_ += count_own_bytes(*graphs.head, /*packings=*/1, counted);
@@ -143,7 +145,8 @@ Cut SplitModel::run_head(std::vector<IValue> inputs, const CancelFlag* cancel) c
     for (auto& input : inputs) input = convert_floats(input, *plan_.head_dtype);
   if (takes_self_) inputs.insert(inputs.begin(), self_);
   unbind_image_lists(inputs, head_->getSchema(), /*first=*/0);
-  auto values = run(*head_, std::move(inputs), cancel);
+  const auto run_once = [&](std::vector<IValue> given) { return run(*head_, std::move(given), cancel); };
+  auto values = images_ ? run_in_parts(std::move(inputs), *images_, run_once) : run_once(std::move(inputs));
   if (plan_.head_dtype)
     for (auto& value : values) value = convert_floats(value, at::kFloat);
   return {std::move(values)};

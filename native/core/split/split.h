@@ -76,6 +76,7 @@ class SplitModel {
   IValue self_;  // the frozen module, where its graph still takes it as input
   bool takes_self_ = false;
   std::unique_ptr<torch::jit::Function> head_, tail_;
+  std::optional<size_t> images_;    // the head's input that holds the images, where a batch may run in parts
   std::vector<size_t> tap_layers_;  // the layer of each tap, in the order of execution
   size_t own_bytes_ = 0;
 };
