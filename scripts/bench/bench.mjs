@@ -41,7 +41,12 @@ const scratch = mkdtempSync(join(tmpdir(), 'gradcam-bench-'))
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
 // First, for a machine that was under full load for minutes is slower for a while.
-const overhead = contestants.some(({ make }) => make) ? await measureOverhead(files, say) : null
+const overhead = contestants.some(({ make }) => make)
+  ? await measureOverhead(files, say).catch((/** @type {Error} */ error) => {
+      say(`the overhead is not measured: ${error.message}`)
+      return null
+    })
+  : null
 
 /** @type {(Omit<import('./types.d.mts').Group, 'table'> & { workload: string, rows: import('./types.d.mts').Figures[] })[]} */
 const groups = []

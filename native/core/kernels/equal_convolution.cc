@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "core/base/bounded.h"
+
 namespace gradcam {
 
 using torch::Tensor;
@@ -105,8 +107,7 @@ const TiledConvolution* EqualConvolution::kernels_of(const SummationOrder& order
 
 bool EqualConvolution::comes_again(const Occasion& occasion) {
   if (std::find(came_once_.begin(), came_once_.end(), occasion) != came_once_.end()) return true;
-  if (came_once_.size() == kMostOccasions) came_once_.erase(came_once_.begin());
-  came_once_.push_back(occasion);
+  append_bounded(came_once_, occasion, kMostOccasions);
   return false;
 }
 
@@ -120,8 +121,7 @@ void EqualConvolution::find_kernels(const Occasion& occasion, const Tensor& inpu
     const auto whole = kernels->run(std::vector<Tensor>{input.contiguous(at::MemoryFormat::ChannelsLast)}, {});
     if (!whole || !at::equal(*whole, output)) kernels = nullptr;
   }
-  if (known_.size() == kMostOccasions) known_.erase(known_.begin());
-  known_.push_back({occasion, kernels});
+  append_bounded(known_, {occasion, kernels}, kMostOccasions);
 }
 
 Tensor EqualConvolution::run(const std::vector<Tensor>& inputs, const ChannelAffine* before,

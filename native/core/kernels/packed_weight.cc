@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/bounded.h"
+
 namespace gradcam {
 
 using torch::Tensor;
@@ -48,8 +50,7 @@ Tensor PackedWeight::of(const Tensor& weight, const ConvolutionShape& shape, at:
     descriptor_ = descriptor;
     served_.clear();
   }
-  if (served_.size() == kMostSizes) served_.erase(served_.begin());
-  served_.push_back(input.vec());
+  append_bounded(served_, input.vec(), kMostSizes);
   last_.clear();
   return packed_;
 }
