@@ -59,6 +59,10 @@ const HeadCase kHeads[] = {
   %a : Tensor = aten::adaptive_avg_pool2d(%x, %ones)
   %f : Tensor = aten::flatten(%a, %one, %minus)
   %y : Tensor = aten::linear(%f, %matrix, %none))IR"},
+    {"sums of rows", true, R"IR(
+  %f : Tensor = aten::flatten(%x, %one, %minus)
+  %g : Tensor = aten::relu(%f)
+  %y : Tensor = aten::add(%f, %g, %one))IR"},
     {"the mean over the batch", false, R"IR(
   %m : Tensor = aten::mean(%x, %zeros, %yes, %none)
   %y : Tensor = aten::sub(%x, %m, %one))IR"},
@@ -76,6 +80,10 @@ const HeadCase kHeads[] = {
   %y : Tensor = aten::mul(%x, %n))IR"},
     {"softmax over the batch", false, "\n  %y : Tensor = aten::softmax(%x, %zero, %none)"},
     {"images in reverse", false, "\n  %y : Tensor = aten::flip(%x, %zeros)"},
+    {"a row for each image beside the images", false, R"IR(
+  %a : Tensor = aten::adaptive_avg_pool2d(%x, %ones)
+  %f : Tensor = aten::flatten(%a, %one, %minus)
+  %y : Tensor = aten::mul(%x, %f))IR"},
     {"flattened with the batch", false, "\n  %y : Tensor = aten::flatten(%x, %zero, %minus)"},
     {"noise", false, R"IR(
   %r : Tensor = aten::rand_like(%x, %none, %none, %none, %none, %none)

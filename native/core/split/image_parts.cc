@@ -18,7 +18,8 @@ using jit::Value;
 
 namespace {
 
-enum class Holds { images, list_of_images };
+// With the images along the first of four dimensions, or of fewer after a flatten: the two are not broadcast together.
+enum class Holds { images, rows, list_of_images, tuple };
 
 bool is_constant(const Value* value, const IValue& expected) { return jit::toIValue(value) == expected; }
 
@@ -71,7 +72,7 @@ class ImageFlow {
     return std::all_of(nodes.begin(), nodes.end(), [&](const Node* node) { return follow(node); });
   }
 
-  bool is_images(const Value* value) const { return holds(value, Holds::images); }
+  bool is_tensor(const Value* value) const { return is_images(value) || holds(value, Holds::rows); }
 
  private:
   bool holds(const Value* value, Holds what) const {
@@ -79,6 +80,7 @@ class ImageFlow {
     return found != held_.end() && found->second == what;
   }
 
+  bool is_images(const Value* value) const { return holds(value, Holds::images); }
   bool is_list(const Value* value) const { return holds(value, Holds::list_of_images); }
 
   bool set(const Value* value, Holds what) {
@@ -117,39 +119,49 @@ class ImageFlow {
     const auto has_images = [&](const Value* value) { return held_.count(value) > 0; };
     if (std::none_of(inputs.begin(), inputs.end(), has_images)) return true;
     const auto kind = node->kind();
-    const bool only_first = std::none_of(inputs.begin() + 1, inputs.end(), has_images) && is_images(inputs[0]);
-    if (kind == c10::prim::ListConstruct || kind == c10::prim::TupleConstruct) {
-      const bool all = std::all_of(inputs.begin(), inputs.end(), [&](const Value* v) { return is_images(v); });
-      return all && set(node->output(), Holds::list_of_images);
-    }
+    if (kind == c10::prim::ListConstruct)
+      return std::all_of(inputs.begin(), inputs.end(), [&](const Value* v) { return is_images(v); }) &&
+             set(node->output(), Holds::list_of_images);
+    if (kind == c10::prim::TupleConstruct)
+      return std::all_of(inputs.begin(), inputs.end(), [&](const Value* v) { return is_tensor(v); }) &&
+             set(node->output(), Holds::tuple);
     if (kind == c10::aten::append) return follow_append(node);
     // Numbers that are the same for every number of images.
-    if (kind == c10::aten::dim) return is_images(inputs[0]);
+    if (kind == c10::aten::dim) return is_tensor(inputs[0]);
     if (kind == c10::aten::len) return is_list(inputs[0]);
     if (kind == c10::aten::size && inputs.size() == 1) {
       const auto& uses = node->output()->uses();
       return std::all_of(uses.begin(), uses.end(), [](const jit::Use& u) { return u.user->kind() == c10::aten::len; });
     }
-    return makes_images(node, only_first) && set(node->output(), Holds::images);
+    if (!computes_each_image(node)) return false;
+    const bool flattens = kind == c10::aten::flatten;
+    return set(node->output(), flattens || holds(inputs[0], Holds::rows) ? Holds::rows : Holds::images);
   }
 
-  bool makes_images(const Node* node, bool only_first) const {
+  // Whether the node computes each image alone, where some of its inputs are of the images.
+  bool computes_each_image(const Node* node) const {
     const auto kind = node->kind();
     const auto inputs = node->inputs();
-    if (is_of_each_image(node)) return only_first;
-    if (is_sum_or_product(node))
-      return is_images(inputs[0]) && (is_images(inputs[1]) || is_number(inputs[1])) &&
-             std::none_of(inputs.begin() + 2, inputs.end(), [&](const Value* v) { return held_.count(v) > 0; });
-    if (kind == c10::aten::batch_norm) return only_first && is_constant(inputs[5], false);
-    if (kind == c10::aten::dropout || kind == c10::Symbol::fromQualString("aten::dropout_"))
-      return only_first && is_constant(inputs[2], false);
-    if (kind == c10::aten::flatten) return only_first && is_constant(inputs[1], 1);
-    if (kind == c10::aten::mean) return only_first && averages_positions(node);
+    const auto none_from = [&](size_t first) {
+      return std::none_of(inputs.begin() + static_cast<std::ptrdiff_t>(first), inputs.end(),
+                          [&](const Value* value) { return held_.count(value) > 0; });
+    };
     if (kind == c10::aten::cat) return is_list(inputs[0]) && is_constant(inputs[1], 1);
     if (kind == ops::fixed_batch_norm) return is_list(inputs[0]);
     if (kind == ops::fused_convolution)
       return is_list(inputs[0]) && (is_images(inputs[1]) || is_constant(inputs[1], IValue()));
-    return false;
+    if (!is_tensor(inputs[0])) return false;
+    if (is_sum_or_product(node)) {
+      const bool alike = held_.count(inputs[1]) ? held_.at(inputs[1]) == held_.at(inputs[0]) : is_number(inputs[1]);
+      return alike && none_from(2);
+    }
+    if (!none_from(1)) return false;
+    if (is_of_each_image(node)) return true;
+    if (kind == c10::aten::batch_norm) return is_constant(inputs[5], false);
+    if (kind == c10::aten::dropout || kind == c10::Symbol::fromQualString("aten::dropout_"))
+      return is_constant(inputs[2], false);
+    if (kind == c10::aten::flatten) return is_constant(inputs[1], 1);
+    return kind == c10::aten::mean && is_images(inputs[0]) && averages_positions(node);
   }
 
   std::unordered_map<const Value*, Holds> held_;
@@ -186,7 +198,7 @@ std::optional<size_t> image_input(const jit::Graph& graph) {
   const auto* returned = graph.outputs().at(0)->node();
   const auto values = returned->inputs();
   const bool all = returned->kind() == c10::prim::TupleConstruct &&
-                   std::all_of(values.begin(), values.end(), [&](const Value* v) { return flow.is_images(v); });
+                   std::all_of(values.begin(), values.end(), [&](const Value* v) { return flow.is_tensor(v); });
   return all ? found : std::nullopt;
 }
 
