@@ -35,6 +35,17 @@ const fixed = (/** @type {number | null} */ value, /** @type {number} */ digits)
   value === null || Number.isNaN(value) ? '–' : value.toFixed(digits)
 
 /**
+ * How far a contestant's result is from ours.
+ *
+ * @param {import('./types.d.mts').Figures} row
+ * @param {Contestant | undefined} contestant
+ */
+export function differenceText(row, contestant) {
+  const difference = contestant?.scoresAlone ? row.scoreDifference : row.difference
+  return difference === null ? '–' : difference.toExponential(0)
+}
+
+/**
  * Cells of text, the titles first. `coldStart`: the cold start by contestant, over all that were measured.
  *
  * @param {readonly import('./types.d.mts').Figures[]} rows
@@ -44,10 +55,9 @@ const fixed = (/** @type {number | null} */ value, /** @type {number} */ digits)
 export function cells(rows, contestants, { cuda, coldStart }) {
   const titles = cuda ? [...head, 'device MB'] : head
   const lines = rows.map((row) => {
-    const { label = row.name, scoresAlone } = contestants.find(({ name }) => name === row.name) ?? {}
-    const difference = scoresAlone ? row.scoreDifference : row.difference
+    const contestant = contestants.find(({ name }) => name === row.name)
     const line = [
-      label,
+      contestant?.label ?? row.name,
       fixed(row.toOurs, 2),
       fixed(row.toFloor, 2),
       fixed(row.p50, 1),
@@ -55,7 +65,7 @@ export function cells(rows, contestants, { cuda, coldStart }) {
       fixed(row.imagesPerSecond, 1),
       fixed(row.peakRss / 1e6, 0),
       fixed((coldStart[row.name] ?? NaN) / 1000, 2),
-      difference === null ? '–' : difference.toExponential(0),
+      differenceText(row, contestant),
     ]
     return cuda ? [...line, row.peakDevice === null ? '–' : fixed(row.peakDevice / 1e6, 0)] : line
   })

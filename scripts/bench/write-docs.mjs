@@ -1,6 +1,7 @@
 import { markdownTable, writeSection } from '../docs/sections.mjs'
 import { contestants } from './contestants.mjs'
 import { overheadLine } from './overhead.mjs'
+import { differenceText } from './report.mjs'
 
 /**
  * @typedef {import('./types.d.mts').Figures} Figures
@@ -24,8 +25,7 @@ const namesOf = (/** @type {readonly Group[]} */ groups) =>
 /** How many times as long as ours it took, and in brackets how far its result is from ours. */
 function compared(/** @type {Figures | undefined} */ row) {
   if (!row || row.toOurs === null) return '–'
-  const difference = infoOf(row.name)?.scoresAlone ? row.scoreDifference : row.difference
-  return row.toOurs.toFixed(2) + (difference === null ? '' : ` (${difference.toExponential(0)})`)
+  return `${row.toOurs.toFixed(2)} (${differenceText(row, infoOf(row.name))})`
 }
 
 /** A line for each model and batch, with a cell for each contestant. */

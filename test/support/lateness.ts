@@ -31,14 +31,14 @@ export const mostLate = 20
 export const leastWorst = (measured: readonly Lateness[]): number => Math.min(...measured.map(({ worst }) => worst))
 
 /**
- * Measures until the timer was late by no more than {@link mostLate}, eight times at most and with pauses: a machine that does other
+ * Measures until the timer was late by no more than {@link mostLate}, four times at most and with pauses: a machine that does other
  * things as well may be late by itself for a second or two, so that the best of some measurements counts.
  */
 export async function latenessAtBest(measure: () => Promise<Lateness>): Promise<readonly Lateness[]> {
   const measured: Lateness[] = []
   for (;;) {
     measured.push(await measure())
-    if (leastWorst(measured) <= mostLate || measured.length === 8) return measured
-    await new Promise((resolve) => setTimeout(resolve, 250))
+    if (leastWorst(measured) <= mostLate || measured.length === 4) return measured
+    await new Promise((resolve) => setTimeout(resolve, 1000))
   }
 }

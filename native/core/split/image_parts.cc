@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -54,9 +53,9 @@ bool is_sum_or_product(const Node* node) {
   return kinds.count(node->kind().toQualString()) > 0;
 }
 
-bool averages_positions(const Node* node) {
-  if (node->kind() != c10::aten::mean || node->inputs().size() != 4 || !is_constant(node->input(2), true)) return false;
-  const auto dimensions = jit::toIValue(node->input(1));
+bool averages_positions(const Node* mean) {
+  if (mean->inputs().size() != 4 || !is_constant(mean->input(2), true)) return false;
+  const auto dimensions = jit::toIValue(mean->input(1));
   if (!dimensions || !dimensions->isIntList() || dimensions->toIntVector().empty()) return false;
   const auto list = dimensions->toIntVector();
   return std::all_of(list.begin(), list.end(), [](int64_t d) { return d == 2 || d == 3 || d == -1 || d == -2; });
@@ -80,6 +79,7 @@ class ImageFlow {
     return found != held_.end() && found->second == what;
   }
 
+  bool is_followed(const Value* value) const { return held_.count(value) > 0; }
   bool is_images(const Value* value) const { return holds(value, Holds::images); }
   bool is_list(const Value* value) const { return holds(value, Holds::list_of_images); }
 
@@ -89,7 +89,7 @@ class ImageFlow {
   }
 
   bool follow_branches(const Node* node) {
-    if (held_.count(node->input())) return false;
+    if (is_followed(node->input())) return false;
     for (const auto* block : node->blocks())
       if (!follow(block)) return false;
     const auto *yes = node->blocks().at(0), *no = node->blocks().at(1);
@@ -116,8 +116,7 @@ class ImageFlow {
     if (node->kind() == c10::prim::If) return follow_branches(node);
     if (!node->blocks().empty()) return false;
     const auto inputs = node->inputs();
-    const auto has_images = [&](const Value* value) { return held_.count(value) > 0; };
-    if (std::none_of(inputs.begin(), inputs.end(), has_images)) return true;
+    if (std::none_of(inputs.begin(), inputs.end(), [&](const Value* v) { return is_followed(v); })) return true;
     const auto kind = node->kind();
     if (kind == c10::prim::ListConstruct)
       return std::all_of(inputs.begin(), inputs.end(), [&](const Value* v) { return is_images(v); }) &&
@@ -144,7 +143,7 @@ class ImageFlow {
     const auto inputs = node->inputs();
     const auto none_from = [&](size_t first) {
       return std::none_of(inputs.begin() + static_cast<std::ptrdiff_t>(first), inputs.end(),
-                          [&](const Value* value) { return held_.count(value) > 0; });
+                          [&](const Value* value) { return is_followed(value); });
     };
     if (kind == c10::aten::cat) return is_list(inputs[0]) && is_constant(inputs[1], 1);
     if (kind == ops::fixed_batch_norm) return is_list(inputs[0]);
@@ -152,7 +151,7 @@ class ImageFlow {
       return is_list(inputs[0]) && (is_images(inputs[1]) || is_constant(inputs[1], IValue()));
     if (!is_tensor(inputs[0])) return false;
     if (is_sum_or_product(node)) {
-      const bool alike = held_.count(inputs[1]) ? held_.at(inputs[1]) == held_.at(inputs[0]) : is_number(inputs[1]);
+      const bool alike = is_followed(inputs[1]) ? held_.at(inputs[1]) == held_.at(inputs[0]) : is_number(inputs[1]);
       return alike && none_from(2);
     }
     if (!none_from(1)) return false;
