@@ -6,6 +6,7 @@
 #include <torch/script.h>
 
 #include "check.h"
+#include "core/split/image_flow.h"
 #include "core/split/split_ops.h"
 
 namespace gradcam::test {
@@ -63,6 +64,54 @@ const HeadCase kHeads[] = {
   %f : Tensor = aten::flatten(%x, %one, %minus)
   %g : Tensor = aten::relu(%f)
   %y : Tensor = aten::add(%f, %g, %one))IR"},
+    {"viewed as rows, with the number of images", true, R"IR(
+  %n : int = aten::size(%x, %zero)
+  %s : int[] = prim::ListConstruct(%n, %minus)
+  %y : Tensor = aten::view(%x, %s))IR"},
+    {"the same in a trace", true, R"IR(
+  %n : int = aten::size(%x, %zero)
+  %t : Tensor = prim::NumToTensor(%n)
+  %i : int = aten::Int(%t)
+  %s : int[] = prim::ListConstruct(%i, %minus)
+  %y : Tensor = aten::reshape(%x, %s))IR"},
+    {"positions in a row, by sizes", true, R"IR(
+  %n : int = aten::size(%x, %zero)
+  %c : int = aten::size(%x, %one)
+  %s : int[] = prim::ListConstruct(%n, %c, %one, %minus)
+  %y : Tensor = aten::reshape(%x, %s))IR"},
+    {"enlarged to twice its size", true, R"IR(
+  %h : int = aten::size(%x, %third)
+  %t : int = aten::mul(%h, %third)
+  %s : int[] = prim::ListConstruct(%t, %t)
+  %y : Tensor = aten::upsample_nearest2d(%x, %s, %none, %none))IR"},
+    {"probabilities", true, "\n  %y : Tensor = aten::softmax(%x, %one, %none)"},
+    {"layer norm over channels", true, R"IR(
+  %p : Tensor = aten::permute(%x, %channels_last)
+  %l : Tensor = aten::layer_norm(%p, %four, %none, %none, %half, %no)
+  %q : Tensor = aten::permute(%l, %channels_first)
+  %y : Tensor = aten::mul(%offset, %q))IR"},
+    {"layer norm over the batch", false, "\n  %y : Tensor = aten::layer_norm(%x, %batch, %none, %none, %half, %no)"},
+    {"images that changed places with channels", false, "\n  %y : Tensor = aten::permute(%x, %turned)"},
+    {"viewed as rows of a number", false, R"IR(
+  %s : int[] = prim::ListConstruct(%minus, %third)
+  %y : Tensor = aten::reshape(%x, %s))IR"},
+    {"viewed by the number of images, but not first", false, R"IR(
+  %n : int = aten::size(%x, %zero)
+  %s : int[] = prim::ListConstruct(%minus, %n)
+  %y : Tensor = aten::reshape(%x, %s))IR"},
+    {"a constant that is changed by the images", false, R"IR(
+  %y : Tensor = aten::add_(%offset, %x, %one))IR"},
+    {"the mean of each channel as a row", true, R"IR(
+  %m : Tensor = aten::mean(%x, %positions, %no, %none)
+  %y : Tensor = aten::linear(%m, %matrix, %none))IR"},
+    {"the mean of each line", false, R"IR(
+  %m : Tensor = aten::mean(%x, %columns, %no, %none)
+  %f : Tensor = aten::flatten(%x, %one, %minus)
+  %y : Tensor = aten::mul(%f, %m))IR"},
+    {"the mean of everything", false, "\n  %y : Tensor = aten::mean(%x, %none, %yes, %none)"},
+    {"flattened in part", false, R"IR(
+  %f : Tensor = aten::flatten(%x, %one, %third)
+  %y : Tensor = aten::relu(%f))IR"},
     {"the mean over the batch", false, R"IR(
   %m : Tensor = aten::mean(%x, %zeros, %yes, %none)
   %y : Tensor = aten::sub(%x, %m, %one))IR"},
@@ -107,9 +156,40 @@ const HeadCase kHeads[] = {
     {"a number", false, "\n  %y : int = aten::dim(%x)"},
 };
 
-std::shared_ptr<jit::Graph> head_of(const HeadCase& c) {
-  const std::string ir = std::string(R"IR(
-graph(%x : Tensor, %weight : Tensor, %matrix : Tensor):
+// What follows a head, from %a and %b, which it returned, to %y.
+struct TailCase {
+  const char* name;
+  bool apart;
+  const char* head;
+  const char* tail;
+};
+
+// Images as %a, and as %b a row of each.
+constexpr const char* kImagesAndRows = R"IR(
+  %a : Tensor = aten::relu(%x)
+  %p : Tensor = aten::adaptive_avg_pool2d(%x, %ones)
+  %b : Tensor = aten::flatten(%p, %one, %minus))IR";
+
+const TailCase kTails[] = {
+    {"a convolution, pooled to rows, plus those of the head", true, kImagesAndRows, R"IR(
+  %c : Tensor = aten::conv2d(%a, %weight, %none, %ones, %ones, %ones, %one)
+  %p : Tensor = aten::adaptive_avg_pool2d(%c, %ones)
+  %f : Tensor = aten::flatten(%p, %one, %minus)
+  %y : Tensor = aten::add(%f, %b, %one))IR"},
+    {"rows beside images", false, kImagesAndRows, "\n  %y : Tensor = aten::mul(%a, %b)"},
+    {"what the head returned for the whole batch", false, R"IR(
+  %a : Tensor = aten::relu(%x)
+  %b : Tensor = aten::mean(%x, %zeros, %yes, %none))IR",
+     "\n  %y : Tensor = aten::sub(%a, %b, %one)"},
+    {"the mean over the batch", false, kImagesAndRows, R"IR(
+  %m : Tensor = aten::mean(%a, %zeros, %yes, %none)
+  %y : Tensor = aten::sub(%a, %m, %one))IR"},
+    {"the number of images", false, kImagesAndRows, "\n  %y : int = aten::size(%a, %zero)"},
+};
+
+// A graph from the arguments `%from` to the tuple `returned`.
+std::shared_ptr<jit::Graph> graph_of(const std::string& from, const std::string& body, const std::string& returned) {
+  const std::string ir = "\ngraph(" + from + std::string(R"IR(, %weight : Tensor, %matrix : Tensor, %offset : Tensor):
   %none : NoneType = prim::Constant()
   %zero : int = prim::Constant[value=0]()
   %one : int = prim::Constant[value=1]()
@@ -121,21 +201,32 @@ graph(%x : Tensor, %weight : Tensor, %matrix : Tensor):
   %ones : int[] = prim::Constant[value=[1, 1]]()
   %pair : int[] = prim::Constant[value=[2, 2]]()
   %zeros : int[] = prim::Constant[value=[0]]()
+  %third : int = prim::Constant[value=2]()
+  %columns : int[] = prim::Constant[value=[3]]()
+  %four : int[] = prim::Constant[value=[4]]()
+  %batch : int[] = prim::Constant[value=[5, 4, 6, 8]]()
+  %channels_last : int[] = prim::Constant[value=[0, 2, 3, 1]]()
+  %channels_first : int[] = prim::Constant[value=[0, 3, 1, 2]]()
+  %turned : int[] = prim::Constant[value=[1, 0, 2, 3]]()
   %positions : int[] = prim::Constant[value=[2, 3]]())IR") +
-                         c.body + "\n  return (%y)\n";
+                         body + "\n  %tuple : " + returned + "\n  return (%tuple)\n";
   auto graph = std::make_shared<jit::Graph>();
   jit::parseIR(ir, graph.get());
   // Freezing leaves weights as constants.
   const jit::WithInsertPoint first(*graph->nodes().begin());
   torch::manual_seed(3);
-  for (const auto& weight : {torch::randn({4, 4, 3, 3}), torch::randn({5, 4})}) {
-    graph->inputs()[1]->replaceAllUsesWith(graph->insertConstant(weight));
-    graph->eraseInput(1);
+  const auto first_constant = graph->inputs().size() - 3;
+  for (const auto& weight : {torch::randn({4, 4, 3, 3}), torch::randn({5, 4}), torch::randn({4, 1, 1})}) {
+    graph->inputs()[first_constant]->replaceAllUsesWith(graph->insertConstant(weight));
+    graph->eraseInput(first_constant);
   }
-  auto* tuple = graph->createTuple({graph->outputs()[0]});
-  tuple->insertBefore(graph->return_node());
-  graph->return_node()->replaceInput(0, tuple->output());
   return graph;
+}
+
+std::shared_ptr<jit::Graph> head_of(const HeadCase& c) {
+  const bool number = std::string(c.body).find("%y : int") != std::string::npos;
+  return graph_of("%x : Tensor", c.body,
+                  number ? "(int) = prim::TupleConstruct(%y)" : "(Tensor) = prim::TupleConstruct(%y)");
 }
 
 std::vector<IValue> run_graph(jit::Function& function, std::vector<IValue> inputs) {
@@ -153,6 +244,28 @@ TEST_CASE("image parts: graphs that compute each image alone are told from those
   }
 }
 
+TEST_CASE("image parts: the two graphs of a split are followed from one to the other") {
+  for (const auto& c : kTails) {
+    const auto head = graph_of("%x : Tensor", c.head, "(Tensor, Tensor) = prim::TupleConstruct(%a, %b)");
+    const bool number = std::string(c.tail).find("%y : int") != std::string::npos;
+    const auto tail = graph_of("%a : Tensor, %b : Tensor", c.tail,
+                               number ? "(int) = prim::TupleConstruct(%y)" : "(Tensor) = prim::TupleConstruct(%y)");
+    const auto found = image_input(head.get(), *tail);
+    if (found.has_value() != c.apart) fail(__LINE__, std::string(c.name) + (c.apart ? ": refused" : ": taken"));
+    if (!c.apart) continue;
+    EXPECT_EQUAL(*found, 0u);
+    jit::GraphFunction before("head", head, nullptr), after("tail", tail, nullptr);
+    const auto batch = torch::randn({5, 4, 6, 8});
+    std::vector<Tensor> alone;
+    for (const auto& image : batch.split(1))
+      alone.push_back(run_graph(after, run_graph(before, {image})).at(0).toTensor());
+    const auto whole = run_graph(after, run_graph(before, {batch})).at(0).toTensor();
+    if (!at::allclose(whole, at::cat(alone), 1e-5, 1e-5)) fail(__LINE__, c.name);
+  }
+  for (const auto& c : kHeads)
+    if (image_input(nullptr, *head_of(c)).has_value() != c.apart) fail(__LINE__, c.name);
+}
+
 TEST_CASE("image parts: what they compute for a batch is what they compute for its images") {
   torch::manual_seed(4);
   for (const auto& c : kHeads) {
@@ -164,6 +277,24 @@ TEST_CASE("image parts: what they compute for a batch is what they compute for i
     const auto whole = run_graph(function, {batch}).at(0).toTensor();
     if (!at::allclose(whole, at::cat(alone), 1e-5, 1e-5)) fail(__LINE__, c.name);
   }
+}
+
+TEST_CASE("image parts: parts are of equal size up to one image, and larger where many threads share them") {
+  const auto part = [](std::vector<int64_t> sizes, int64_t usual) {
+    return images_of_part(at::empty(sizes, at::kByte), usual);
+  };
+  const int threads = at::get_num_threads();
+  at::set_num_threads(2);
+  EXPECT_EQUAL(part({8, 3, 224, 224}, 8), 8);
+  EXPECT_EQUAL(part({9, 3, 224, 224}, 8), 5);
+  EXPECT_EQUAL(part({32, 3, 224, 224}, 8), 8);
+  EXPECT_EQUAL(part({33, 3, 224, 224}, 8), 7);
+  EXPECT_EQUAL(part({32, 3, 448, 448}, 8), 2);
+  EXPECT_EQUAL(part({3, 1, 2000, 2000}, 8), 1);
+  EXPECT_EQUAL(part({0, 3, 224, 224}, 8), 0);
+  at::set_num_threads(8);
+  EXPECT_EQUAL(part({32, 3, 224, 224}, 8), 16);
+  at::set_num_threads(threads);
 }
 
 TEST_CASE("image parts: a large batch runs in parts of equal size, whose values are put together in their layout") {

@@ -100,6 +100,7 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images, int64_t mos
   whole.output = joined_values(outputs, images);
   auto& explained = whole.explained;
   explained.of = parts.front().explained.of;
+  explained.rows = parts.front().explained.rows;
   explained.classes.resize(std::min(explained.classes.size(), rows));
   explained.scores = joined_of(parts, images, [](const Explained& each) { return each.scores; });
   explained.input_gradient = joined_of(parts, images, [](const Explained& each) { return each.input_gradient; });
@@ -137,35 +138,50 @@ ExplainedPass join(std::vector<ExplainedPass> parts, int64_t images, int64_t mos
   return whole;
 }
 
-// How many images the inputs have, where the model takes another number at a time.
-std::optional<int64_t> images_to_part(const Model& model, const std::vector<IValue>& inputs) {
+// A batch that runs in parts of `most` images. The last may have fewer, but not fewer than `fewest`.
+struct Parting {
+  int64_t images, fewest, most;
+};
+
+// Where the model takes another number of images at a time than the inputs have.
+std::optional<Parting> parting_by_model(const Pass& pass, const std::vector<IValue>& inputs, const CancelFlag& cancel) {
   if (inputs.empty() || !inputs.front().isTensor() || inputs.front().toTensor().dim() == 0) return {};
   const auto images = inputs.front().toTensor().size(0);
-  return images == 0 || model.batch().allows(images) ? std::nullopt : std::optional(images);
+  const auto bounds = pass.model().batch();
+  if (images == 0 || bounds.allows(images)) return {};
+  if (const auto& rows = pass.probe(inputs, &cancel); rows.mixed)
+    throw Error(kBatchSize,
+                "The model takes " + std::to_string(bounds.min) + " images at a time, and not " +
+                    std::to_string(images) + ": there is nothing to fill its batch up with, since " + rows.why,
+                Remedy{"Give as many images as it takes, or export it with a batch of any size."},
+                {{"images", images}, {"batch", bounds.min}});
+  return Parting{images, bounds.min, bounds.max};
+}
+
+// Where the graph of all images would take memory for nothing.
+std::optional<Parting> parting_for_memory(const Pass& pass, const std::vector<IValue>& inputs, const Target& target) {
+  const auto most = pass.images_at_once(inputs, target);
+  if (!most || pass.model().batch().min > 1) return {};
+  return Parting{inputs.front().toTensor().size(0), 1, *most};
 }
 
 }  // namespace
 
 ExplainedPass explain(const Pass& pass, const std::vector<IValue>& inputs, const Target& target,
                       const CancelFlag& cancel) {
-  const auto images = images_to_part(pass.model(), inputs);
-  if (!images) return explain_at_once(pass, inputs, target, cancel);
-  const auto [fewest, most] = pass.model().batch();
-  if (const auto& rows = pass.probe(inputs, &cancel); rows.mixed)
-    throw Error(kBatchSize,
-                "The model takes " + std::to_string(fewest) + " images at a time, and not " + std::to_string(*images) +
-                    ": there is nothing to fill its batch up with, since " + rows.why,
-                Remedy{"Give as many images as it takes, or export it with a batch of any size."},
-                {{"images", *images}, {"batch", fewest}});
+  auto parting = parting_by_model(pass, inputs, cancel);
+  if (!parting) parting = parting_for_memory(pass, inputs, target);
+  if (!parting) return explain_at_once(pass, inputs, target, cancel);
+  const auto [images, fewest, most] = *parting;
   std::vector<ExplainedPass> parts;
-  for (int64_t from = 0; from < *images; from += most) {
+  for (int64_t from = 0; from < images; from += most) {
     std::vector<int64_t> some;
-    for (int64_t i = from; i < std::min(from + most, *images); ++i) some.push_back(i);
+    for (int64_t i = from; i < std::min(from + most, images); ++i) some.push_back(i);
     while (static_cast<int64_t>(some.size()) < fewest) some.push_back(some.back());
     parts.push_back(
-        explain_at_once(pass, inputs_of(inputs, *images, some), target_of_images(target, *images, some), cancel));
+        explain_at_once(pass, inputs_of(inputs, images, some), target_of_images(target, images, some), cancel));
   }
-  return join(std::move(parts), *images, most);
+  return join(std::move(parts), images, most);
 }
 
 }  // namespace gradcam

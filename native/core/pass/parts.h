@@ -16,7 +16,8 @@ struct ExplainedPass {
 };
 
 // Forward and backward in passes of their own, of the plan of `pass`. Where the model takes fewer or more images at a
-// time than were given, they run in parts, the last of them filled up with copies of its last image.
+// time than were given, they run in parts, the last of them filled up with copies of its last image. So do batches
+// whose graph would take much memory: see Pass::images_at_once.
 ExplainedPass explain(const Pass& pass, const std::vector<IValue>& inputs, const Target& target,
                       const CancelFlag& cancel);
 

@@ -151,6 +151,23 @@ std::unique_ptr<Run> Pass::run_forward(const std::vector<IValue>& inputs, const 
   return run;
 }
 
+std::optional<int64_t> Pass::images_at_once(const std::vector<IValue>& inputs, const Target& target) const {
+  const auto* layers = plan_.explains<LayerMaps>();
+  const bool of_one_run = !plan_.reruns() && !(layers && (layers->concepts || layers->replaced));
+  const bool images_first = plan_.input == 0 && target.image_dim == 0 && !inputs.empty();
+  if (!plan_.needs_gradient() || !of_one_run || !images_first) return {};
+  const auto& given = inputs.front();
+  if (!given.isTensor() || given.toTensor().dim() != 4 || given.toTensor().size(0) < 2) return {};
+  const auto images = given.toTensor();
+  try {
+    const auto split = choose_execution(plan_, *model_, inputs).split;
+    const auto most = split ? split->images_at_once(images) : images.size(0);
+    return most < images.size(0) ? std::optional(most) : std::nullopt;
+  } catch (const Error&) {
+    return {};  // which the forward throws after its checks of the inputs
+  }
+}
+
 Run& Pass::finished_run() const {
   if (!run_) throw Error("ERR_NO_FORWARD", "There is nothing to explain yet: call forward(input) first.");
   return *run_;

@@ -32,6 +32,10 @@ class Pass {
   Explained backward(const Target& target, bool keep_graph, const CancelFlag* cancel);
   Explained backward(const Tensor& score, bool keep_graph);
 
+  // How many images of these inputs a pass from forward to backward should take at a time; none where it should take
+  // all of them. Their results are the same, but a batch in parts takes less memory: see SplitModel::images_at_once.
+  std::optional<int64_t> images_at_once(const std::vector<IValue>& inputs, const Target& target) const;
+
   // How many ReLUs follow the rule of the plan, nonlinearities DeepLIFT's, or layers and sums LRP's.
   int intercepted() const { return run_ ? run_->intercepted() : 0; }
   // Whether this model takes the images of a batch one by one: see probe_rows.

@@ -12,6 +12,7 @@
 #include "equal_rewrites.h"
 #include "fixed_rewrites.h"
 #include "fused_convolutions.h"
+#include "image_flow.h"
 #include "image_parts.h"
 #include "split_bytes.h"
 #include "split_dump.h"
@@ -40,6 +41,16 @@ void convert_constants(jit::Graph& graph, at::ScalarType dtype) {
 
 IValue convert_floats(const IValue& value, at::ScalarType dtype) {
   return map_tensors(value, [&](const Tensor& t) { return t.is_floating_point() ? t.to(dtype) : t; });
+}
+
+// Of a model's own operators.
+bool has_convolution(jit::Graph& graph) {
+  bool found = false;
+  for_each_node(graph.block(), [&](const jit::Node* node) {
+    found |= node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution ||
+             node->kind() == ops::equal_convolution || node->kind() == ops::gated_convolution;
+  });
+  return found;
 }
 
 // Runs a function that returns a tuple.
@@ -119,6 +130,8 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
     split->head_ = std::make_unique<jit::GraphFunction>("head", graphs.head, nullptr);
   }
   if (graphs.tail) {
+    const auto images = image_input(graphs.head.get(), *graphs.tail);
+    split->images_apart_ = images == std::optional<size_t>(split->takes_self_) && has_convolution(*graphs.tail);
     // At the input every ReLU stays a node of its own, because the rules of guided backprop and deconvnet look for
     // them.
     if (!plan.at_input) rewrite_fixed(*graphs.tail);
@@ -150,6 +163,11 @@ Cut SplitModel::run_head(std::vector<IValue> inputs, const CancelFlag* cancel) c
   if (plan_.head_dtype)
     for (auto& value : values) value = convert_floats(value, at::kFloat);
   return {std::move(values)};
+}
+
+int64_t SplitModel::images_at_once(const Tensor& images) const {
+  constexpr int64_t kUsual = 8;
+  return images_apart_ ? images_of_part(images, kUsual) : images.size(0);
 }
 
 TailResult SplitModel::run_tail(const Cut& cut, const CancelFlag* cancel) const {
