@@ -1,5 +1,5 @@
-// Measures `explainAll`: images in, overlays out, against the model alone on ready tensors, and against an equal job in
-// Python where a Python with torch, pytorch-grad-cam, Pillow and matplotlib is named.
+// Measures `explainAll`: images in, maps or overlays out, against the model alone on ready tensors, and against an equal job
+// in Python where a Python with torch, pytorch-grad-cam, Pillow and matplotlib is named.
 //
 //   node scripts/bench/batch.mjs --model FILE.pt --layer features [--images 1000] [--batch 8] [--python python3]
 //
@@ -78,18 +78,25 @@ async function modelAlone(/** @type {ScriptModule} */ model, /** @type {number} 
 /** @typedef {{ perSecond: number, cpu: number }} Rate images per second, and processor time in ms for each */
 
 /**
- * From files to files.
+ * From files to maps in memory, or to files.
  *
  * @param {ScriptModule} model
  * @param {string[]} some
- * @param {{ images: number, rssMiB: number }[]} [memory] gets what the process holds after every 50 images
+ * @param {{ overlays: boolean, memory?: { images: number, rssMiB: number }[] }} options memory: gets what the process holds after
+ *   every 50 images
  */
-async function endToEnd(model, some, memory) {
+async function endToEnd(model, some, { overlays, memory }) {
   const [began, cpu] = [performance.now(), cpuMilliseconds()]
   let done = 0
-  const finish = async (/** @type {import('libtorch-gradcam').BatchExplanation<unknown>} */ result) =>
+  const write = async (/** @type {import('libtorch-gradcam').BatchExplanation<unknown>} */ result) =>
     writeFile(join(folder, 'out', `${result.index}.jpg`), await result.encode('overlay'))
-  for await (const result of explainAll(some, { model, layer, batchSize, order: 'ready', finish })) {
+  for await (const result of explainAll(some, {
+    model,
+    layer,
+    batchSize,
+    order: 'ready',
+    ...(overlays && { finish: write }),
+  })) {
     if (!result.ok) throw result.error
     result.dispose()
     if (++done % 50 === 0) memory?.push({ images: done, rssMiB: Math.round(process.memoryUsage().rss / 2 ** 20) })
@@ -99,23 +106,32 @@ async function endToEnd(model, some, memory) {
 
 const mean = (/** @type {Rate[]} */ rounds, /** @type {keyof Rate} */ key) =>
   rounds.reduce((sum, round) => sum + round[key], 0) / rounds.length
+const measured = (/** @type {Rate[]} */ rounds) => ({
+  perSecond: mean(rounds, 'perSecond'),
+  cpuMillisecondsPerImage: mean(rounds, 'cpu'),
+  share: mean(rounds, 'perSecond') / mean(alone, 'perSecond'),
+  shareOfEachRound: rounds.map(({ perSecond }, i) => perSecond / itemAt(alone, i).perSecond),
+})
 const model = await ScriptModule.load(values.model)
 await modelAlone(model, batchSize * 4)
-await endToEnd(model, paths.slice(0, batchSize * 4))
+await endToEnd(model, paths.slice(0, batchSize * 4), { overlays: true })
 
 // Turn and turn about, so that what else the machine does falls on both alike.
 const rounds = 4
 const each = Math.floor(images / rounds / batchSize) * batchSize
 /** @type {Rate[]} */
 const alone = []
+const maps = []
 const whole = []
 for (let round = 0; round < rounds; round++) {
+  const some = paths.slice(round * each, (round + 1) * each)
   alone.push(await modelAlone(model, each))
-  whole.push(await endToEnd(model, paths.slice(round * each, (round + 1) * each)))
+  maps.push(await endToEnd(model, some, { overlays: false }))
+  whole.push(await endToEnd(model, some, { overlays: true }))
 }
 /** @type {{ images: number, rssMiB: number }[]} */
 const memory = []
-const full = await endToEnd(model, paths, memory)
+const full = await endToEnd(model, paths, { overlays: true, memory })
 const from200 = memory.filter((one) => one.images >= 200).map((one) => one.rssMiB)
 
 const report = {
@@ -124,9 +140,8 @@ const report = {
   cores: availableParallelism(),
   threads: numThreads(),
   modelAlone: { perSecond: mean(alone, 'perSecond'), cpuMillisecondsPerImage: mean(alone, 'cpu') },
-  endToEnd: { perSecond: mean(whole, 'perSecond'), cpuMillisecondsPerImage: mean(whole, 'cpu') },
-  share: mean(whole, 'perSecond') / mean(alone, 'perSecond'),
-  shareOfEachRound: whole.map(({ perSecond }, i) => perSecond / itemAt(alone, i).perSecond),
+  toMaps: measured(maps),
+  toOverlays: measured(whole),
   fullRun: full,
   rssMiB: memory.map((one) => one.rssMiB),
   rssGrowthFrom200MiB: from200.length > 0 ? Math.max(...from200) - itemAt(from200, 0) : null,

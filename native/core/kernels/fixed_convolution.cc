@@ -8,7 +8,8 @@ namespace gradcam {
 
 using torch::Tensor;
 
-FixedConvolution::FixedConvolution(Tensor weight, std::optional<Tensor> bias, ConvolutionShape shape, bool relu)
+FixedConvolution::FixedConvolution(ConvolutionWeight weight, std::optional<Tensor> bias, ConvolutionShape shape,
+                                   bool relu)
     : weight_(std::move(weight)),
       bias_(std::move(bias)),
       shape_(std::move(shape)),
@@ -24,7 +25,7 @@ bool FixedConvolution::fits(const Tensor& input) const {
 
 // In oneDNN's order for channels-last inputs only, because with it the output becomes channels-last.
 Tensor FixedConvolution::packed_for(const Tensor& input) {
-  if (input.suggest_memory_format() != at::MemoryFormat::ChannelsLast) return weight_;
+  if (input.suggest_memory_format() != at::MemoryFormat::ChannelsLast) return weight_.keep();
   return packed_.of(weight_, shape_, input.sizes());
 }
 
@@ -79,7 +80,7 @@ std::optional<Tensor> FixedConvolution::run_by_onednn(const Tensor& input, const
 
 Tensor FixedConvolution::run_otherwise(const Tensor& input, bool relu) {
   if (auto output = run_by_onednn(input, relu)) return *output;
-  auto output = at::convolution(input, weight_, bias_, shape_.stride, shape_.padding, shape_.dilation,
+  auto output = at::convolution(input, weight_.keep(), bias_, shape_.stride, shape_.padding, shape_.dilation,
                                 /*transposed=*/false, std::vector<int64_t>(shape_.stride.size(), 0), shape_.groups);
   return relu ? output.relu_() : output;
 }
@@ -127,30 +128,23 @@ Tensor FixedConvolution::run_fused(const std::vector<Tensor>& inputs, const Chan
 
 bool FixedConvolution::has_adjoint() const {
   for (size_t i = 0; i < shape_.stride.size(); ++i)
-    if (shape_.stride[i] != 1 ||
-        shape_.dilation.at(i) * (weight_.size(static_cast<int64_t>(i) + 2) - 1) < shape_.padding.at(i))
-      return false;
+    if (shape_.stride[i] != 1 || shape_.dilation.at(i) * (weight_.size(i + 2) - 1) < shape_.padding.at(i)) return false;
   return weight_.dim() == 4 && shape_.stride.size() == 2;
 }
 
 Tensor FixedConvolution::input_gradient(const Tensor& gradient, const Tensor& input) {
   if (!has_adjoint()) {
     const auto none = std::vector<int64_t>(shape_.stride.size(), 0);
-    return std::get<0>(at::convolution_backward(gradient, input, weight_, at::OptionalIntArrayRef(), shape_.stride,
-                                                shape_.padding, shape_.dilation, /*transposed=*/false, none,
-                                                shape_.groups, {true, false, false}));
+    return std::get<0>(at::convolution_backward(gradient, input, weight_.keep(), at::OptionalIntArrayRef(),
+                                                shape_.stride, shape_.padding, shape_.dilation, /*transposed=*/false,
+                                                none, shape_.groups, {true, false, false}));
   }
   if (!adjoint_) {
-    // Each output channel's kernel, mirrored, becomes one of each input channel's.
-    const auto outputs = weight_.size(0) / shape_.groups, inputs = weight_.size(1);
-    const auto kernel = weight_.sizes().slice(2);
-    auto weight = weight_.reshape({shape_.groups, outputs, inputs, kernel[0], kernel[1]})
-                      .transpose(1, 2)
-                      .flip({3, 4})
-                      .reshape({shape_.groups * inputs, outputs, kernel[0], kernel[1]});
     auto shape = shape_;
-    for (size_t i = 0; i < 2; ++i) shape.padding[i] = shape_.dilation[i] * (kernel[i] - 1) - shape_.padding[i];
-    adjoint_ = c10::make_intrusive<FixedConvolution>(std::move(weight), std::nullopt, std::move(shape), /*relu=*/false);
+    for (size_t i = 0; i < 2; ++i)
+      shape.padding[i] = shape_.dilation[i] * (weight_.size(i + 2) - 1) - shape_.padding[i];
+    adjoint_ = c10::make_intrusive<FixedConvolution>(weight_.adjoint(shape_.groups), std::nullopt, std::move(shape),
+                                                     /*relu=*/false);
   }
   return fixed_convolution(adjoint_, gradient);
 }

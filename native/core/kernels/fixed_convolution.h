@@ -17,7 +17,7 @@ namespace gradcam {
 // time.
 class FixedConvolution : public torch::CustomClassHolder {
  public:
-  FixedConvolution(torch::Tensor weight, std::optional<torch::Tensor> bias, ConvolutionShape shape, bool relu);
+  FixedConvolution(ConvolutionWeight weight, std::optional<torch::Tensor> bias, ConvolutionShape shape, bool relu);
 
   // Without a graph.
   torch::Tensor run(const torch::Tensor& input);
@@ -44,7 +44,7 @@ class FixedConvolution : public torch::CustomClassHolder {
   std::optional<torch::Tensor> run_tiled(at::TensorList inputs, const ConvolutionSurroundings& around);
   torch::Tensor run_otherwise(const torch::Tensor& input, bool relu);
 
-  torch::Tensor weight_;
+  ConvolutionWeight weight_;
   std::optional<torch::Tensor> bias_;
   ConvolutionShape shape_;
   bool relu_;

@@ -30,17 +30,17 @@ std::optional<c10::OperatorHandle> find_onednn_operator(const char* name, const 
   return found;
 }
 
-Tensor PackedWeight::of(const Tensor& weight, const ConvolutionShape& shape, at::IntArrayRef input) {
+Tensor PackedWeight::of(const ConvolutionWeight& weight, const ConvolutionShape& shape, at::IntArrayRef input) {
   // mkldnn::_reorder_convolution_weight(self, padding, stride, dilation, groups, input_size?)
   static const auto reorder = find_onednn_operator("mkldnn::_reorder_convolution_weight", "", 6);
-  if (!reorder) return weight;
+  if (!reorder) return weight.keep();
   const auto is_input = [&](const std::vector<int64_t>& sizes) { return input == at::IntArrayRef(sizes); };
   const bool is_served = std::any_of(served_.begin(), served_.end(), is_input);
   if (is_served || (packed_.defined() && !is_input(last_))) {
     last_ = is_served ? std::vector<int64_t>() : input.vec();
     return packed_;
   }
-  c10::Stack stack{weight, shape.padding, shape.stride, shape.dilation, shape.groups, input.vec()};
+  c10::Stack stack{weight.make(), shape.padding, shape.stride, shape.dilation, shape.groups, input.vec()};
   reorder->callBoxed(stack);
   const auto packed = stack.back().toTensor();
   const auto descriptor = describe(packed);

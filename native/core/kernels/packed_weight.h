@@ -22,7 +22,7 @@ std::optional<c10::OperatorHandle> find_onednn_operator(const char* name, const 
 class PackedWeight {
  public:
   // For channels-last inputs of this size. The weight itself where LibTorch cannot reorder it.
-  torch::Tensor of(const torch::Tensor& weight, const ConvolutionShape& shape, at::IntArrayRef input);
+  torch::Tensor of(const ConvolutionWeight& weight, const ConvolutionShape& shape, at::IntArrayRef input);
 
  private:
   torch::Tensor packed_, descriptor_;

@@ -270,7 +270,8 @@ std::vector<int64_t> output_sizes(at::IntArrayRef input, at::IntArrayRef weight,
   return sizes;
 }
 
-bool TiledConvolution::fits(const Tensor& weight, const std::optional<Tensor>& bias, const ConvolutionShape& shape) {
+bool TiledConvolution::fits(const ConvolutionWeight& weight, const std::optional<Tensor>& bias,
+                            const ConvolutionShape& shape) {
   const auto* product = tile_product();
   if (!product || weight.dim() != 4 || weight.scalar_type() != at::kFloat || !weight.is_cpu() || weight.numel() == 0)
     return false;
@@ -282,12 +283,13 @@ bool TiledConvolution::fits(const Tensor& weight, const std::optional<Tensor>& b
   return weight.size(1) >= kLeastChannels && weight.size(0) % (product->columns / 2) == 0;
 }
 
-std::optional<TiledConvolution> TiledConvolution::make(const Tensor& weight, const std::optional<Tensor>& bias,
-                                                       const ConvolutionShape& shape, SummationOrder order) {
+std::optional<TiledConvolution> TiledConvolution::make(const ConvolutionWeight& weight,
+                                                       const std::optional<Tensor>& bias, const ConvolutionShape& shape,
+                                                       SummationOrder order) {
   if (!fits(weight, bias, shape)) return {};
   const at::NoGradGuard no_graph;
   TiledConvolution convolution;
-  convolution.packed_ = pack(weight.detach(), tile_product()->columns, order);
+  convolution.packed_ = pack(weight.make().detach(), tile_product()->columns, order);
   convolution.order_ = order;
   if (bias) convolution.bias_ = bias->detach().contiguous();
   convolution.shape_ = shape;

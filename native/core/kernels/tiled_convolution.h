@@ -4,6 +4,8 @@
 #include <optional>
 #include <vector>
 
+#include "convolution_weight.h"
+
 namespace gradcam {
 
 struct ConvolutionShape {
@@ -45,11 +47,11 @@ struct SummationOrder {
 class TiledConvolution {
  public:
   // Whether the processor has a kernel for this shape of the weight.
-  static bool fits(const torch::Tensor& weight, const std::optional<torch::Tensor>& bias,
+  static bool fits(const ConvolutionWeight& weight, const std::optional<torch::Tensor>& bias,
                    const ConvolutionShape& shape);
 
   // None where the processor or the shape of the weight has no such kernel.
-  static std::optional<TiledConvolution> make(const torch::Tensor& weight, const std::optional<torch::Tensor>& bias,
+  static std::optional<TiledConvolution> make(const ConvolutionWeight& weight, const std::optional<torch::Tensor>& bias,
                                               const ConvolutionShape& shape, SummationOrder order = {});
 
   // Of the concatenation of `inputs` over channels, without a graph. None for inputs that are not dense channels-last

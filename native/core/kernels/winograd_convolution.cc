@@ -208,17 +208,16 @@ Tensor pack(const Tensor& weight, int64_t columns) {
 
 }  // namespace
 
-std::optional<WinogradConvolution> WinogradConvolution::make(const Tensor& weight, const std::optional<Tensor>& bias,
+std::optional<WinogradConvolution> WinogradConvolution::make(const ConvolutionWeight& weight,
+                                                             const std::optional<Tensor>& bias,
                                                              const ConvolutionShape& shape) {
   constexpr int64_t kMostPadding = 2;
   if (!TiledConvolution::fits(weight, bias, shape) || weight.size(2) != 3 || weight.size(3) != 3) return {};
   for (size_t i = 0; i < 2; ++i)
     if (shape.stride[i] != 1 || shape.dilation[i] != 1 || shape.padding[i] > kMostPadding) return {};
   if (weight.size(1) % (tile_product()->columns / 2) != 0) return {};
-  WinogradConvolution convolution;
-  convolution.weight_ = weight.detach();
+  WinogradConvolution convolution(weight, shape);
   if (bias) convolution.bias_ = bias->detach().contiguous();
-  convolution.shape_ = shape;
   return convolution;
 }
 
@@ -230,7 +229,7 @@ std::optional<Tensor> WinogradConvolution::run(at::TensorList inputs, const Conv
     if (source.channels % vector != 0) return {};
   WinogradRun run{std::move(*shared), nullptr, shape_.padding[0], shape_.padding[1]};
   if (run.is_bound_by_weight()) return {};
-  if (!packed_.defined()) packed_ = pack(weight_, run.product.columns);
+  if (!packed_.defined()) packed_ = pack(weight_.make().detach(), run.product.columns);
   run.packed = packed_.const_data_ptr<float>();
   auto output = run.allocate_output(inputs[0].options());
   run_in_parallel(run);

@@ -2,6 +2,7 @@
 #include <torch/types.h>
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "tiled_convolution.h"
@@ -15,17 +16,19 @@ namespace gradcam {
 class WinogradConvolution {
  public:
   // None where the processor has no such kernel, or for another convolution.
-  static std::optional<WinogradConvolution> make(const torch::Tensor& weight, const std::optional<torch::Tensor>& bias,
+  static std::optional<WinogradConvolution> make(const ConvolutionWeight& weight,
+                                                 const std::optional<torch::Tensor>& bias,
                                                  const ConvolutionShape& shape);
 
   // As TiledConvolution::run. Also none where another kernel is faster. To be used by one thread at a time.
   std::optional<torch::Tensor> run(at::TensorList inputs, const ConvolutionSurroundings& around);
 
  private:
-  WinogradConvolution() = default;
+  WinogradConvolution(ConvolutionWeight weight, ConvolutionShape shape)
+      : weight_(std::move(weight)), shape_(std::move(shape)) {}
 
-  torch::Tensor weight_, bias_;
-  torch::Tensor packed_;  // made when it first runs
+  ConvolutionWeight weight_;
+  torch::Tensor bias_, packed_;  // packed when it first runs
   ConvolutionShape shape_;
 };
 

@@ -52,8 +52,39 @@ void rewrite_convolution(jit::Graph& graph, Node* convolution) {
   if (!inputs) return;
   auto* relu = relu_after(convolution);
   const jit::WithInsertPoint here(convolution);
+  inputs->insert(inputs->begin() + 2, graph.insertConstant(IValue()));  // no factors
   inputs->push_back(graph.insertConstant(relu != nullptr));
   replace_by(graph.insertNode(graph.create(ops::fixed_convolution, *inputs))->output(), convolution, relu);
+}
+
+// The only reader of what a convolution returned, where that is a batch norm. Other nodes may read its number of
+// dimensions.
+Node* batch_norm_after(const Node* convolution) {
+  Node* found = nullptr;
+  for (const auto& use : convolution->output()->uses()) {
+    if (use.user->kind() == c10::aten::dim) continue;
+    if (found || use.user->kind() != c10::aten::batch_norm || use.offset != 0) return nullptr;
+    found = use.user;
+  }
+  return found && found->owningBlock() == convolution->owningBlock() ? found : nullptr;
+}
+
+void fold_batch_norm(jit::Graph& graph, Node* convolution) {
+  auto* batch_norm = batch_norm_after(convolution);
+  const auto affine = batch_norm ? constant_affine(batch_norm) : std::nullopt;
+  auto inputs = affine ? constant_convolution_inputs(convolution) : std::nullopt;
+  if (!inputs) return;
+  const auto bias = jit::toIValue(inputs->at(2))->toOptional<Tensor>();
+  if (bias && bias->scalar_type() != at::kFloat) return;
+  auto* relu = relu_after(batch_norm);
+  const jit::WithInsertPoint here(convolution);
+  inputs->at(2) = graph.insertConstant(bias ? *bias * affine->scale + affine->shift : affine->shift);
+  inputs->insert(inputs->begin() + 2, graph.insertConstant(affine->scale));
+  inputs->push_back(graph.insertConstant(relu != nullptr));
+  auto* folded = graph.insertNode(graph.create(ops::fixed_convolution, *inputs));
+  convolution->output()->replaceAllUsesWith(folded->output());
+  replace_by(folded->output(), batch_norm, relu);
+  convolution->destroy();
 }
 
 }  // namespace
@@ -111,6 +142,15 @@ void rewrite_fixed(jit::Graph& graph) {
   });
   for (auto* node : batch_norms) rewrite_batch_norm(graph, node);
   for (auto* node : convolutions) rewrite_convolution(graph, node);
+}
+
+void fold_batch_norms(jit::Graph& graph) {
+  register_operators();
+  std::vector<Node*> convolutions;
+  for_each_node(graph.block(), [&](Node* node) {
+    if (node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution) convolutions.push_back(node);
+  });
+  for (auto* node : convolutions) fold_batch_norm(graph, node);
 }
 
 bool is_of_batch_norm(const jit::Use& use) {

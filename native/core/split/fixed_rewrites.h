@@ -14,6 +14,11 @@ void insert_cancel_checks(torch::jit::Graph& graph);
 // ReLU after it.
 void rewrite_fixed(torch::jit::Graph& graph);
 
+// Replaces each convolution on the CPU whose output only a batch norm with constants for statistics reads by one that
+// the batch norm's factors belong to, with the model's own weight. LibTorch's fold makes other weights, which take the
+// memory of the model's once more.
+void fold_batch_norms(torch::jit::Graph& graph);
+
 // The ReLU that is the only user of the output of `node`, or null.
 torch::jit::Node* relu_after(const torch::jit::Node* node);
 

@@ -43,12 +43,18 @@ IValue convert_floats(const IValue& value, at::ScalarType dtype) {
   return map_tensors(value, [&](const Tensor& t) { return t.is_floating_point() ? t.to(dtype) : t; });
 }
 
-// Of a model's own operators.
+// At the input, ReLUs stay nodes of their own; a head of another type has other weights in any case.
+void optimize(std::shared_ptr<jit::Graph>& graph, const SplitPlan& plan) {
+  if (!plan.at_input && !plan.head_dtype) fold_batch_norms(*graph);
+  jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
+}
+
 bool has_convolution(jit::Graph& graph) {
   bool found = false;
   for_each_node(graph.block(), [&](const jit::Node* node) {
     found |= node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution ||
-             node->kind() == ops::equal_convolution || node->kind() == ops::gated_convolution;
+             node->kind() == ops::fixed_convolution || node->kind() == ops::equal_convolution ||
+             node->kind() == ops::gated_convolution;
   });
   return found;
 }
@@ -106,7 +112,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   if (plan.equally)
     rewrite_equally(*graph);
   else
-    jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
+    optimize(graph, plan);
 
   std::shared_ptr<SplitModel> split(new SplitModel());
   split->plan_ = plan;

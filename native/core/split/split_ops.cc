@@ -61,15 +61,18 @@ void run_note_relu(jit::Stack& stack) {
 // The convolution of a node whose inputs from `weight` on are constants: each node has a convolution of its own.
 c10::intrusive_ptr<FixedConvolution> convolution_of(const jit::Node* node, size_t weight) {
   const auto constant = [&](size_t i) { return jit::toIValue(node->input(weight + i)).value(); };
-  return c10::make_intrusive<FixedConvolution>(constant(0).toTensor(), constant(1).toOptional<at::Tensor>(),
-                                               ConvolutionShape{constant(2).toIntVector(), constant(3).toIntVector(),
-                                                                constant(4).toIntVector(), constant(5).toInt()},
-                                               constant(6).toBool());
+  const auto own = constant(0).toTensor();
+  return c10::make_intrusive<FixedConvolution>(
+      constant(1).isNone() ? ConvolutionWeight(own) : ConvolutionWeight::scaled(own, constant(1).toTensor()),
+      constant(2).toOptional<at::Tensor>(),
+      ConvolutionShape{constant(3).toIntVector(), constant(4).toIntVector(), constant(5).toIntVector(),
+                       constant(6).toInt()},
+      constant(7).toBool());
 }
 
 jit::Operation make_fixed_convolution(const jit::Node* node) {
   return [convolution = convolution_of(node, 1)](jit::Stack& stack) {
-    jit::drop(stack, 7);  // the constants
+    jit::drop(stack, 8);  // the constants
     const auto input = jit::pop(stack).toTensor();
     jit::push(stack, fixed_convolution(convolution, input));
   };
@@ -105,7 +108,7 @@ jit::Operation make_fused_convolution(const jit::Node* node) {
   if (!scale.isNone())
     before = ChannelAffine{scale.toTensor(), shift.toTensor(), jit::toIValue(node->input(4)).value().toBool()};
   return [convolution = convolution_of(node, 5), before](jit::Stack& stack) {
-    jit::drop(stack, 10);  // the constants
+    jit::drop(stack, 11);  // the constants
     const auto residual = jit::pop(stack).toOptional<at::Tensor>();
     const auto inputs = jit::pop(stack).toTensorVector();
     jit::push(stack, convolution->run_fused(inputs, before ? &*before : nullptr, residual ? &*residual : nullptr));

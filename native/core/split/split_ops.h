@@ -12,10 +12,12 @@ namespace gradcam {
 // Operators of our own, for the graphs of a split model. LibTorch's registry of operators is one for the process; their
 // state belongs to a node of a graph.
 namespace ops {
-extern const c10::Symbol check_cancelled;    // () -> ()
-extern const c10::Symbol fixed_batch_norm;   // (Tensor[] inputs, Tensor scale, Tensor shift, bool relu) -> Tensor
-extern const c10::Symbol fixed_convolution;  // (Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding,
-                                             //  int[] dilation, int groups, bool relu) -> Tensor; only the input varies
+extern const c10::Symbol check_cancelled;   // () -> ()
+extern const c10::Symbol fixed_batch_norm;  // (Tensor[] inputs, Tensor scale, Tensor shift, bool relu) -> Tensor
+extern const c10::Symbol
+    fixed_convolution;  // (Tensor input, Tensor weight, Tensor? factors, Tensor? bias, int[] stride,
+                        //  int[] padding, int[] dilation, int groups, bool relu) -> Tensor; only
+                        //  the input varies. Each output is multiplied by its factor.
 extern const c10::Symbol
     fused_convolution;  // (Tensor[] inputs, Tensor? residual, Tensor? scale, Tensor? shift, bool relu
                         //  before, then as above from the weight) -> Tensor; of the concatenation,
