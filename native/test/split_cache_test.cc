@@ -32,7 +32,7 @@ std::shared_ptr<SplitModel> whole_split(const jit::Module& module) {
   return SplitModel::build(copy_of(module, CopiedState::shared), {});
 }
 
-SplitPlan plan_of(size_t number) { return {{"layer" + std::to_string(number)}}; }
+SplitPlan plan_of(size_t number) { return {{"layer" + std::to_string(number)}, false, {}}; }
 
 }  // namespace
 
@@ -84,6 +84,20 @@ TEST_CASE("split cache: a split that it has let go lives as long as somebody hol
   EXPECT_EQUAL(output.item<double>(), 7);
   held.reset();
   EXPECT(first.expired());
+}
+
+TEST_CASE("split cache: where memory is short, all splits but one go") {
+  const auto module = scaled_module();
+  SplitCache cache(SplitCache::kMaxBytes);
+  const auto build = [&] { return whole_split(module); };
+  const std::weak_ptr<SplitModel> first = cache.find_or_build(plan_of(0), build);
+  EXPECT(!cache.keep_only(plan_of(0)));
+  const std::weak_ptr<SplitModel> second = cache.find_or_build(plan_of(1), build);
+  EXPECT(cache.keep_only(plan_of(1)));
+  EXPECT(first.expired());
+  EXPECT(!second.expired());
+  EXPECT_EQUAL(cache.counts().kept, size_t{1});
+  EXPECT_EQUAL(cache.counts().bytes, second.lock()->own_bytes());
 }
 
 TEST_CASE("module copy: it has a compilation unit of its own, which goes with it") {

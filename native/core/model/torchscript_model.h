@@ -39,6 +39,7 @@ class TorchScriptModel final : public Model {
   IValue run(std::vector<IValue> inputs, CallObserver* observer, const CancelFlag* cancel) override;
   std::shared_ptr<SplitModel> split(const SplitPlan& plan) override;
   void give_up_split(const SplitPlan& plan, const std::string& reason) override { splits_.give_up(plan, reason); }
+  bool keep_only_split(const SplitPlan& plan) override { return splits_.keep_only(plan); }
   const SplitCache& splits() const override { return splits_; }
   const CodeFacts& code() const override { return code_; }
   std::shared_ptr<void> keep_state() override { return state_ ? state_->keep() : nullptr; }

@@ -9,9 +9,10 @@
 
 namespace gradcam {
 
-std::unique_ptr<Run> SplitRun::try_forward(const RunContext& context, const std::shared_ptr<SplitModel>& split,
-                                           const std::vector<IValue>& inputs, const CancelFlag* cancel,
-                                           std::string& why) {
+namespace {
+
+std::unique_ptr<Run> run_in_some_layout(const RunContext& context, const std::shared_ptr<SplitModel>& split,
+                                        const std::vector<IValue>& inputs, const CancelFlag* cancel, std::string& why) {
   std::vector<bool> layouts{false};
   if (split->channels_last) layouts.insert(layouts.begin(), true);
   for (const bool channels_last : layouts) {
@@ -31,8 +32,6 @@ std::unique_ptr<Run> SplitRun::try_forward(const RunContext& context, const std:
   return nullptr;
 }
 
-namespace {
-
 // The tail may change values of a cut in place, and may append to lists.
 Cut copy_of(const Cut& cut) {
   Cut copy;
@@ -42,6 +41,18 @@ Cut copy_of(const Cut& cut) {
 }
 
 }  // namespace
+
+// A split packs its weights when it first runs. Where there is no memory for that, the other splits go.
+std::unique_ptr<Run> SplitRun::try_forward(const RunContext& context, const std::shared_ptr<SplitModel>& split,
+                                           const std::vector<IValue>& inputs, const CancelFlag* cancel,
+                                           std::string& why) {
+  try {
+    return run_in_some_layout(context, split, inputs, cancel, why);
+  } catch (const std::exception& e) {
+    if (!is_out_of_memory(e) || !context.model.keep_only_split(context.plan.split_plan())) throw;
+  }
+  return run_in_some_layout(context, split, inputs, cancel, why);
+}
 
 // Where the layer's output is replaced, the head runs once for all that replaces it.
 Cut SplitRun::run_head(const std::vector<IValue>& inputs, const CancelFlag* cancel) const {

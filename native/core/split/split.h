@@ -64,8 +64,8 @@ class SplitModel {
   // The layer that it is cut at.
   size_t first_layer() const { return tap_layers_.at(0); }
 
-  // Memory that it holds besides the model's own weights: weights that batch norms were folded into, and copies of the
-  // convolutions' weights in oneDNN's memory order, which are made when they first run.
+  // Memory that it holds besides the model's own weights: the convolutions' weights in the order of their kernels,
+  // which are made when they first run, and constants that were computed when it was made.
   size_t own_bytes() const { return own_bytes_; }
 
   // The memory layout that it runs in. Convolutions are fastest with channels last, but a model that takes views of

@@ -73,6 +73,16 @@ void SplitCache::give_up(const SplitPlan& plan, const std::string& reason) {
   if (refusals_.size() > kMaxRefusals) refusals_.pop_back();
 }
 
+bool SplitCache::keep_only(const SplitPlan& plan) {
+  const auto key = plan.key();
+  const std::lock_guard lock(mutex_);
+  const auto before = splits_.size();
+  splits_.remove_if([&](const auto& entry) { return entry.key != key; });
+  bytes_ = 0;
+  for (const auto& entry : splits_) bytes_ += entry.value->own_bytes();
+  return splits_.size() < before;
+}
+
 void SplitCache::trim() {
   while (splits_.size() > 1 && (splits_.size() > kMaxSplits || bytes_ > max_bytes_)) {
     bytes_ -= splits_.back().value->own_bytes();

@@ -31,6 +31,9 @@ class SplitCache {
   // The split of this plan has turned out not to run.
   void give_up(const SplitPlan& plan, const std::string& reason);
 
+  // Lets all others go; false where there are none. For runs that are short of memory.
+  bool keep_only(const SplitPlan& plan);
+
   struct Counts {
     size_t kept = 0;
     size_t bytes = 0;  // that those hold
