@@ -1,7 +1,7 @@
 // Measures `explainAll`: images in, maps or overlays out, against the model alone on ready tensors, and against an equal job
 // in Python where a Python with torch, pytorch-grad-cam, Pillow and matplotlib is named.
 //
-//   node scripts/bench/batch.mjs --model FILE.pt --layer features [--images 1000] [--batch 8] [--python python3]
+//   node scripts/bench/batch.mjs --model FILE.pt --layer features [--images 1000] [--batch 8] [--replicas 1] [--python python3]
 //
 // The images are made for each run: JPEGs of 500 x 375. Prints one JSON object.
 import { spawnSync } from 'node:child_process'
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     layer: { type: 'string', default: 'features' },
     images: { type: 'string', default: '1000' },
     batch: { type: 'string', default: '8' },
+    replicas: { type: 'string', default: '1' },
     python: { type: 'string' },
   },
 })
@@ -80,18 +81,18 @@ async function modelAlone(/** @type {ScriptModule} */ model, /** @type {number} 
 /**
  * From files to maps in memory, or to files.
  *
- * @param {ScriptModule} model
+ * @param {readonly ScriptModule[]} replicas
  * @param {string[]} some
  * @param {{ overlays: boolean, memory?: { images: number, rssMiB: number }[] }} options memory: gets what the process holds after
  *   every 50 images
  */
-async function endToEnd(model, some, { overlays, memory }) {
+async function endToEnd(replicas, some, { overlays, memory }) {
   const [began, cpu] = [performance.now(), cpuMilliseconds()]
   let done = 0
   const write = async (/** @type {import('libtorch-gradcam').BatchExplanation<unknown>} */ result) =>
     writeFile(join(folder, 'out', `${result.index}.jpg`), await result.encode('overlay'))
   for await (const result of explainAll(some, {
-    model,
+    model: replicas,
     layer,
     batchSize,
     order: 'ready',
@@ -113,8 +114,14 @@ const measured = (/** @type {Rate[]} */ rounds) => ({
   shareOfEachRound: rounds.map(({ perSecond }, i) => perSecond / itemAt(alone, i).perSecond),
 })
 const model = await ScriptModule.load(values.model)
+// As jobs load them: replicas share the cores.
+const count = Number(values.replicas)
+/** @type {ScriptModule[]} */
+const replicas = []
+for (let i = 0; i < count; i++)
+  replicas.push(await ScriptModule.load(values.model, { threads: Math.max(1, Math.floor(numThreads() / count)) }))
 await modelAlone(model, batchSize * 4)
-await endToEnd(model, paths.slice(0, batchSize * 4), { overlays: true })
+await endToEnd(replicas, paths.slice(0, batchSize * 4), { overlays: true })
 
 // Turn and turn about, so that what else the machine does falls on both alike.
 const rounds = 4
@@ -126,12 +133,12 @@ const whole = []
 for (let round = 0; round < rounds; round++) {
   const some = paths.slice(round * each, (round + 1) * each)
   alone.push(await modelAlone(model, each))
-  maps.push(await endToEnd(model, some, { overlays: false }))
-  whole.push(await endToEnd(model, some, { overlays: true }))
+  maps.push(await endToEnd(replicas, some, { overlays: false }))
+  whole.push(await endToEnd(replicas, some, { overlays: true }))
 }
 /** @type {{ images: number, rssMiB: number }[]} */
 const memory = []
-const full = await endToEnd(model, paths, { overlays: true, memory })
+const full = await endToEnd(replicas, paths, { overlays: true, memory })
 const from200 = memory.filter((one) => one.images >= 200).map((one) => one.rssMiB)
 
 const report = {
@@ -139,6 +146,7 @@ const report = {
   batchSize,
   cores: availableParallelism(),
   threads: numThreads(),
+  replicas: count,
   modelAlone: { perSecond: mean(alone, 'perSecond'), cpuMillisecondsPerImage: mean(alone, 'cpu') },
   toMaps: measured(maps),
   toOverlays: measured(whole),

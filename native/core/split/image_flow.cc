@@ -121,13 +121,14 @@ class ImageFlow {
  public:
   void start(const Value* value, Holds what) { held_[value] = what; }
 
-  // What the values hold that the graph returns in a tuple; none where an image's may depend on another image.
+  // What the values hold that the graph returns in a tuple; none where an image's may depend on another image, or a
+  // value is neither a tensor of the images nor a tuple of such.
   std::optional<std::vector<Holds>> follow(const jit::Graph& graph) {
     const auto* returned = graph.outputs().at(0)->node();
     if (!follow(graph.block()) || returned->kind() != c10::prim::TupleConstruct) return {};
     std::vector<Holds> found;
     for (const auto* value : returned->inputs()) {
-      if (!is_tensor(value)) return {};
+      if (!is_tensor(value) && !holds(value, Holds::tuple)) return {};
       found.push_back(held_.at(value));
     }
     return found;
@@ -148,6 +149,10 @@ class ImageFlow {
   bool is_images(const Value* value) const { return holds(value, Holds::images); }
   bool is_list(const Value* value) const { return holds(value, Holds::list_of_images); }
   bool is_tensor(const Value* value) const { return is_images(value) || holds(value, Holds::rows); }
+  // None stands in the place of outputs that a model has only in training.
+  bool may_be_in_tuple(const Value* value) const {
+    return is_tensor(value) || holds(value, Holds::tuple) || is_constant(value, IValue());
+  }
 
   bool set(const Value* value, Holds what) {
     held_[value] = what;
@@ -208,7 +213,7 @@ class ImageFlow {
     const auto inputs = node->inputs();
     if (kind == c10::prim::ListConstruct) return follow_list(node);
     if (kind == c10::prim::TupleConstruct)
-      return std::all_of(inputs.begin(), inputs.end(), [&](const Value* v) { return is_tensor(v); }) &&
+      return std::all_of(inputs.begin(), inputs.end(), [&](const Value* v) { return may_be_in_tuple(v); }) &&
              set(node->output(), Holds::tuple);
     if (kind == c10::aten::append) return follow_append(node);
     if (kind == c10::aten::size) return follow_size(node);
@@ -292,26 +297,39 @@ std::optional<size_t> only_tensor_input(const jit::Graph& graph) {
   return found;
 }
 
+struct Followed {
+  size_t input;
+  std::vector<Holds> returned;
+};
+
+std::optional<Followed> follow_images(const jit::Graph& graph) {
+  const auto input = only_tensor_input(graph);
+  if (!input) return {};
+  ImageFlow flow;
+  flow.start(graph.inputs()[*input], Holds::images);
+  auto returned = flow.follow(graph);
+  return returned ? std::optional(Followed{*input, std::move(*returned)}) : std::nullopt;
+}
+
+bool all_tensors(const std::vector<Holds>& values) {
+  return std::all_of(values.begin(), values.end(), [](Holds v) { return v == Holds::images || v == Holds::rows; });
+}
+
 }  // namespace
 
 std::optional<size_t> image_input(const jit::Graph& graph) {
-  const auto found = only_tensor_input(graph);
-  if (!found) return {};
-  ImageFlow flow;
-  flow.start(graph.inputs()[*found], Holds::images);
-  return flow.follow(graph) ? found : std::nullopt;
+  const auto found = follow_images(graph);
+  return found && all_tensors(found->returned) ? std::optional(found->input) : std::nullopt;
 }
 
 std::optional<size_t> image_input(const jit::Graph* head, const jit::Graph& tail) {
-  if (!head) return image_input(tail);
-  const auto input = only_tensor_input(*head);
-  if (!input) return {};
-  ImageFlow before, after;
-  before.start(head->inputs()[*input], Holds::images);
-  const auto cut = before.follow(*head);
-  if (!cut || cut->size() != tail.inputs().size()) return {};
-  for (size_t i = 0; i < cut->size(); ++i) after.start(tail.inputs()[i], cut->at(i));
-  return after.follow(tail) ? input : std::nullopt;
+  const auto first = follow_images(head ? *head : tail);
+  if (!first) return {};
+  if (!head) return first->input;
+  if (!all_tensors(first->returned) || first->returned.size() != tail.inputs().size()) return {};
+  ImageFlow flow;
+  for (size_t i = 0; i < first->returned.size(); ++i) flow.start(tail.inputs()[i], first->returned[i]);
+  return flow.follow(tail) ? std::optional(first->input) : std::nullopt;
 }
 
 }  // namespace gradcam

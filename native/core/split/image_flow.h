@@ -11,8 +11,8 @@ namespace gradcam {
 // calls an operator that is not known to do so.
 std::optional<size_t> image_input(const torch::jit::Graph& graph);
 
-// The same of the two graphs of a split model, from the inputs of the head to what the tail returns. `head` is null
-// where the tail begins at the inputs.
+// The same of the two graphs of a split model, from the inputs of the head to what the tail returns, which may be
+// tuples of such tensors. `head` is null where the tail begins at the inputs.
 std::optional<size_t> image_input(const torch::jit::Graph* head, const torch::jit::Graph& tail);
 
 }  // namespace gradcam
