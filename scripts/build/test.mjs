@@ -5,7 +5,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { globSync } from 'tinyglobby'
 import { objectSources, packageRoot, readBuildInfo } from '#internal'
+import { avaRuns } from '../support/ava-runs.mjs'
 import { summary } from './skips.mjs'
 
 // The C++ tests link the addon's object files, which are not there where the addon came from the cache.
@@ -21,11 +23,9 @@ const folder = mkdtempSync(join(tmpdir(), 'gradcam-skips-'))
 const file = join(folder, 'skips.jsonl')
 const run = (/** @type {readonly string[]} */ args) =>
   spawnSync(process.execPath, [ava, ...args], { stdio: 'inherit', env: { ...process.env, GRADCAM_SKIPS: file } })
-// How late a timer is, is measured alone: beside another file of tests, each on all cores, it measures that one.
-const timed = 'dist/test/**/event-loop.test.js'
 const given = process.argv.slice(2)
-const parts = given.length > 0 ? [given] : [['dist/test/**/*.test.js', `!${timed}`], ['--concurrency', '1', timed]]
-const status = parts.map((args) => run(args).status ?? 1).find((code) => code !== 0) ?? 0
+const runs = given.length > 0 ? [given] : avaRuns(globSync('dist/test/**/*.test.js', { cwd: packageRoot }).sort())
+const status = runs.map((args) => run(args).status ?? 1).find((code) => code !== 0) ?? 0
 const record = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
 rmSync(folder, { recursive: true, force: true })
 

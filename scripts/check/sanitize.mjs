@@ -11,6 +11,7 @@ import { dirname, join, posix } from 'node:path'
 import { globSync } from 'tinyglobby'
 import { packageRoot } from '#internal'
 import { hasKey } from '../support/access.mjs'
+import { avaRuns } from '../support/ava-runs.mjs'
 import { coverageReport, lineCoverage } from './line-coverage.mjs'
 
 const withoutPython = withoutHelpers(['python', 'pip-into', 'browser', 'compile-native', 'fake-libtorch'])
@@ -118,11 +119,8 @@ const preload = mode.preload.map(library).join(':')
 const env = { ...mode.env, ...(preload && { LD_PRELOAD: preload }), OMP_NUM_THREADS: '2' }
 const tests = files.length > 0 ? files : mode.tests()
 console.log(`${tests.length} files of tests with ${mode.sanitize}`)
-const ended = run(
-  [join(packageRoot, 'node_modules', 'ava', 'entrypoints', 'cli.mjs'), '--timeout=10m', ...tests],
-  root,
-  env,
-)
+const ava = join(packageRoot, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
+const failed = avaRuns(tests).filter((args) => run([ava, '--timeout=10m', ...args], root, env) !== 0)
 if (name === 'coverage')
   for (const line of coverageReport(lineCoverage(join(root, 'build', 'cmake-js')))) console.log(line)
-process.exitCode = ended === 0 ? 0 : 1
+process.exitCode = failed.length === 0 ? 0 : 1

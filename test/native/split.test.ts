@@ -1,4 +1,4 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import {
   Cam,
   GradCam,
@@ -218,30 +218,41 @@ test.serial('models run side by side, each with its own number of threads', asyn
 })
 
 // In float64, where rounding does not decide which ReLUs are open, among millions.
+async function likeHooked(t: ExecutionContext, net: string, layer: string, images: number): Promise<void> {
+  const classes = Array.from({ length: images }, (_, image) => image % 5)
+  const methods = ['gradcam', 'layercam'] as const
+  using model = await ScriptModule.load(nets.file(net))
+  using input = Tensor.randn([images, 3, 16, 20], { dtype: 'float64' })
+  using split = new Cam(model, { layers: [layer], methods, execution: 'split' })
+  using hooked = new Cam(model, { layers: [layer], methods, execution: 'hooked' })
+  using found = await split.explain(input, { target: classes })
+  using expected = await hooked.explain(input, { target: classes })
+  t.deepEqual(found.targets, classes)
+  t.true(relativeError(found.scores, expected.scores) < 1e-9, net)
+  t.true(relativeError(found.output.toTypedArray(), expected.output.toTypedArray()) < 1e-9, net)
+  for (const method of methods) {
+    const [map, other] = [found.get(layer, method), expected.get(layer, method)]
+    t.deepEqual(map.shape, other.shape)
+    t.true(relativeError(map.toTypedArray(), other.toTypedArray()) < 1e-9, `${net}, ${method}`)
+  }
+  await t.throwsAsync(split.explain(input, { target: classes.slice(1) }), { code: 'ERR_TARGET_COUNT' })
+  await t.throwsAsync(split.explain(input, { target: 5 }), { code: 'ERR_TARGET_OUT_OF_RANGE' })
+}
+
+/** A few more than so many images of 224x224 have pixels. */
+const imagesOfParts = (parts: number): number => Math.ceil((parts * 224 * 224) / (16 * 20)) + 100
+
 test('large batches, whose heads run in parts, have the maps of the hooked model', async (t) => {
-  // 16 images of 224x224 are a part.
-  const images = Math.ceil((16 * 224 * 224) / (16 * 20)) + 100
   for (const [net, layer] of [
     ['dense_double', 'layer3'],
     ['residual_double', 'blocks.1.bn2'],
     ['wide_double', 'last'],
-  ] as const) {
-    using model = await ScriptModule.load(nets.file(net))
-    using input = Tensor.randn([images, 3, 16, 20], { dtype: 'float64' })
-    using split = new GradCam(model, [layer], { execution: 'split' })
-    using hooked = new GradCam(model, [layer], { execution: 'hooked' })
-    using found = await split.explain(input, { target: 0 })
-    using expected = await hooked.explain(input, { target: 0 })
-    t.deepEqual(found.cam.shape, expected.cam.shape)
-    t.true(relativeError(found.cam.toTypedArray(), expected.cam.toTypedArray()) < 1e-9, net)
-  }
+  ] as const)
+    await likeHooked(t, net, layer, imagesOfParts(16))
 })
 
 test('large batches at early layers, which run in parts up to the score, have the maps of the hooked model', async (t) => {
-  // 8 images of 224x224 are a part where convolutions follow the layer.
-  const images = Math.ceil((8 * 224 * 224) / (16 * 20)) + 100
-  const classes = Array.from({ length: images }, (_, image) => image % 5)
-  const methods = ['gradcam', 'layercam'] as const
+  // There convolutions follow the layer.
   for (const [net, layer] of [
     ['dense_double', 'layer1'],
     ['residual_double', 'stem'],
@@ -249,22 +260,6 @@ test('large batches at early layers, which run in parts up to the score, have th
     ['wide_double', 'left'],
     ['plain_double', 'features.3'],
     ['curved', 'features'],
-  ] as const) {
-    using model = await ScriptModule.load(nets.file(net))
-    using input = Tensor.randn([images, 3, 16, 20], { dtype: 'float64' })
-    using split = new Cam(model, { layers: [layer], methods, execution: 'split' })
-    using hooked = new Cam(model, { layers: [layer], methods, execution: 'hooked' })
-    using found = await split.explain(input, { target: classes })
-    using expected = await hooked.explain(input, { target: classes })
-    t.deepEqual(found.targets, classes)
-    t.true(relativeError(found.scores, expected.scores) < 1e-9, net)
-    t.true(relativeError(found.output.toTypedArray(), expected.output.toTypedArray()) < 1e-9, net)
-    for (const method of methods) {
-      const [map, other] = [found.get(layer, method), expected.get(layer, method)]
-      t.deepEqual(map.shape, other.shape)
-      t.true(relativeError(map.toTypedArray(), other.toTypedArray()) < 1e-9, `${net}, ${method}`)
-    }
-    await t.throwsAsync(split.explain(input, { target: classes.slice(1) }), { code: 'ERR_TARGET_COUNT' })
-    await t.throwsAsync(split.explain(input, { target: 5 }), { code: 'ERR_TARGET_OUT_OF_RANGE' })
-  }
+  ] as const)
+    await likeHooked(t, net, layer, imagesOfParts(8))
 })

@@ -108,7 +108,7 @@ test('every program of the tests that draws noise seeds it: a failure that comes
 })
 
 test('how late a timer is, is measured in files of tests that run alone', (t) => {
-  // scripts/build/test.mjs runs event-loop.test.js of every folder after all others, one at a time.
+  // scripts/support/ava-runs.mjs has event-loop.test.js of every folder run after all others, one at a time.
   const files = globSync('test/**/*.test.ts', { cwd: packageRoot })
   const imports = /from '[^']*\/lateness\.js'/
   const measuring = files.filter((file) => imports.test(readFileSync(join(packageRoot, file), 'utf8')))

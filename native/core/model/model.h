@@ -96,7 +96,7 @@ class Model {
   virtual std::shared_ptr<SplitModel> split(const SplitPlan& plan) = 0;
   // Remembers that the split of this plan does not run.
   virtual void give_up_split(const SplitPlan& plan, const std::string& reason) = 0;
-  // Lets the splits of all other plans go; false where there are none.
+  // Frees the splits of all other plans; false if there are none.
   virtual bool keep_only_split(const SplitPlan& plan) = 0;
   virtual const SplitCache& splits() const = 0;
 

@@ -8,6 +8,7 @@
 #include "core/autograd/attention.h"
 #include "core/base/error.h"
 #include "core/model/input_layout.h"
+#include "core/split/image_parts.h"
 #include "core/targets/target_output.h"
 #include "elsewhere.h"
 #include "execution.h"
@@ -152,17 +153,18 @@ std::unique_ptr<Run> Pass::run_forward(const std::vector<IValue>& inputs, const 
 }
 
 std::optional<int64_t> Pass::images_at_once(const std::vector<IValue>& inputs, const Target& target) const {
+  constexpr int64_t kUsual = 8;
   const auto* layers = plan_.explains<LayerMaps>();
   const bool of_one_run = !plan_.reruns() && !(layers && (layers->concepts || layers->replaced));
   const bool images_first = plan_.input == 0 && target.image_dim == 0 && !inputs.empty();
   if (!plan_.needs_gradient() || !of_one_run || !images_first) return {};
   const auto& given = inputs.front();
   if (!given.isTensor() || given.toTensor().dim() != 4 || given.toTensor().size(0) < 2) return {};
-  const auto images = given.toTensor();
+  const auto most = images_of_part(given.toTensor(), kUsual);
+  if (most == given.toTensor().size(0)) return {};
   try {
     const auto split = choose_execution(plan_, *model_, inputs).split;
-    const auto most = split ? split->images_at_once(images) : images.size(0);
-    return most < images.size(0) ? std::optional(most) : std::nullopt;
+    return split && split->records_in_parts() ? std::optional(most) : std::nullopt;
   } catch (const Error&) {
     return {};  // which the forward throws after its checks of the inputs
   }

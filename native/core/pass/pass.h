@@ -33,7 +33,7 @@ class Pass {
   Explained backward(const Tensor& score, bool keep_graph);
 
   // How many images of these inputs a pass from forward to backward should take at a time; none where it should take
-  // all of them. Their results are the same, but a batch in parts takes less memory: see SplitModel::images_at_once.
+  // all of them. Up to rounding the results are the same, but parts take less memory: see SplitModel::records_in_parts.
   std::optional<int64_t> images_at_once(const std::vector<IValue>& inputs, const Target& target) const;
 
   // How many ReLUs follow the rule of the plan, nonlinearities DeepLIFT's, or layers and sums LRP's.

@@ -42,7 +42,8 @@ Cut copy_of(const Cut& cut) {
 
 }  // namespace
 
-// A split packs its weights when it first runs. Where there is no memory for that, the other splits go.
+// A split packs its weights when it first runs. If there is too little memory for that, the model's other splits are
+// freed, and it runs again.
 std::unique_ptr<Run> SplitRun::try_forward(const RunContext& context, const std::shared_ptr<SplitModel>& split,
                                            const std::vector<IValue>& inputs, const CancelFlag* cancel,
                                            std::string& why) {

@@ -103,10 +103,6 @@ bool uses_batch_statistics(const Node* node) {
   return node->kind() == c10::aten::batch_norm && jit::toIValue(node->input(5)) != IValue(false);
 }
 
-bool is_convolution(const Node* node) {
-  return node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution;
-}
-
 // Of a view that is a copy in the other layout, it would change the copy alone.
 bool changes_a_view(const Node* node) {
   static const Kinds views{"aten::flatten", "aten::squeeze", "aten::t"};

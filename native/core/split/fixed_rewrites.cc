@@ -111,6 +111,10 @@ Node* relu_after(const Node* node) {
   return relu && user->owningBlock() == node->owningBlock() ? user : nullptr;
 }
 
+bool is_convolution(const Node* node) {
+  return node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution;
+}
+
 // conv2d(input, weight, bias, stride, padding, dilation, groups), or in traced files
 // _convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, ...).
 std::optional<std::vector<Value*>> constant_convolution_inputs(Node* convolution) {
@@ -138,7 +142,7 @@ void rewrite_fixed(jit::Graph& graph) {
   std::vector<Node*> batch_norms, convolutions;
   for_each_node(graph.block(), [&](Node* node) {
     if (node->kind() == c10::aten::batch_norm) batch_norms.push_back(node);
-    if (node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution) convolutions.push_back(node);
+    if (is_convolution(node)) convolutions.push_back(node);
   });
   for (auto* node : batch_norms) rewrite_batch_norm(graph, node);
   for (auto* node : convolutions) rewrite_convolution(graph, node);
@@ -148,7 +152,7 @@ void fold_batch_norms(jit::Graph& graph) {
   register_operators();
   std::vector<Node*> convolutions;
   for_each_node(graph.block(), [&](Node* node) {
-    if (node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution) convolutions.push_back(node);
+    if (is_convolution(node)) convolutions.push_back(node);
   });
   for (auto* node : convolutions) fold_batch_norm(graph, node);
 }

@@ -52,8 +52,7 @@ void optimize(std::shared_ptr<jit::Graph>& graph, const SplitPlan& plan) {
 bool has_convolution(jit::Graph& graph) {
   bool found = false;
   for_each_node(graph.block(), [&](const jit::Node* node) {
-    found |= node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution ||
-             node->kind() == ops::fixed_convolution || node->kind() == ops::equal_convolution ||
+    found |= is_convolution(node) || node->kind() == ops::fixed_convolution || node->kind() == ops::equal_convolution ||
              node->kind() == ops::gated_convolution;
   });
   return found;
@@ -137,7 +136,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   }
   if (graphs.tail) {
     const auto images = image_input(graphs.head.get(), *graphs.tail);
-    split->images_apart_ = images == std::optional<size_t>(split->takes_self_) && has_convolution(*graphs.tail);
+    split->records_in_parts_ = images == std::optional<size_t>(split->takes_self_) && has_convolution(*graphs.tail);
     // At the input every ReLU stays a node of its own, because the rules of guided backprop and deconvnet look for
     // them.
     if (!plan.at_input) rewrite_fixed(*graphs.tail);
@@ -169,11 +168,6 @@ Cut SplitModel::run_head(std::vector<IValue> inputs, const CancelFlag* cancel) c
   if (plan_.head_dtype)
     for (auto& value : values) value = convert_floats(value, at::kFloat);
   return {std::move(values)};
-}
-
-int64_t SplitModel::images_at_once(const Tensor& images) const {
-  constexpr int64_t kUsual = 8;
-  return images_apart_ ? images_of_part(images, kUsual) : images.size(0);
 }
 
 TailResult SplitModel::run_tail(const Cut& cut, const CancelFlag* cancel) const {

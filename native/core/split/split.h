@@ -56,10 +56,10 @@ class SplitModel {
   // The output alone, without a graph. May change the values of the cut in place.
   IValue rerun_tail(Cut cut, const CancelFlag* cancel) const;
 
-  // How many of these images, the first input, a pass that records a graph should take at a time. The graph keeps the
-  // activations of all of them, so that a large batch takes many times the memory of a plain forward pass. All of them
-  // where the tail is too small for that to matter, or where an image's result might depend on the other images.
-  int64_t images_at_once(const Tensor& images) const;
+  // Whether the graph of a large batch should be recorded in parts: it keeps the activations of all images, which take
+  // many times the memory of a plain forward pass. Not where the tail is too small for that to matter, or where an
+  // image's result might depend on the other images of the first input.
+  bool records_in_parts() const { return records_in_parts_; }
 
   // The layer that it is cut at.
   size_t first_layer() const { return tap_layers_.at(0); }
@@ -82,7 +82,7 @@ class SplitModel {
   bool takes_self_ = false;
   std::unique_ptr<torch::jit::Function> head_, tail_;
   std::optional<size_t> images_;    // the head's input that holds the images, where a batch may run in parts
-  bool images_apart_ = false;       // whether a batch may run in parts from head to tail, and it saves memory
+  bool records_in_parts_ = false;   // from head to tail
   std::vector<size_t> tap_layers_;  // the layer of each tap, in the order of execution
   size_t own_bytes_ = 0;
 };

@@ -31,7 +31,7 @@ std::shared_ptr<SplitModel> SplitCache::find_or_build(const SplitPlan& plan,
     if (const auto* known = find_first(splits_, key)) return known->value;
   }
   try {
-    auto split = build_making_room(build);
+    auto split = build_making_room(plan, build);
     const std::lock_guard lock(mutex_);
     splits_.push_front({key, split});
     bytes_ += split->own_bytes();
@@ -44,16 +44,12 @@ std::shared_ptr<SplitModel> SplitCache::find_or_build(const SplitPlan& plan,
   }
 }
 
-std::shared_ptr<SplitModel> SplitCache::build_making_room(const std::function<std::shared_ptr<SplitModel>()>& build) {
+std::shared_ptr<SplitModel> SplitCache::build_making_room(const SplitPlan& plan,
+                                                          const std::function<std::shared_ptr<SplitModel>()>& build) {
   try {
     return build();
   } catch (const std::exception& e) {
-    if (!is_out_of_memory(e) || splits_.empty()) throw;
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    splits_.clear();
-    bytes_ = 0;
+    if (!is_out_of_memory(e) || !keep_only(plan)) throw;
   }
   return build();
 }

@@ -31,7 +31,7 @@ class SplitCache {
   // The split of this plan has turned out not to run.
   void give_up(const SplitPlan& plan, const std::string& reason);
 
-  // Lets all others go; false where there are none. For runs that are short of memory.
+  // Frees all others; false if there are none. For runs that are short of memory.
   bool keep_only(const SplitPlan& plan);
 
   struct Counts {
@@ -49,7 +49,8 @@ class SplitCache {
     Value value;
   };
 
-  std::shared_ptr<SplitModel> build_making_room(const std::function<std::shared_ptr<SplitModel>()>& build);
+  std::shared_ptr<SplitModel> build_making_room(const SplitPlan& plan,
+                                                const std::function<std::shared_ptr<SplitModel>()>& build);
   void trim();
 
   mutable std::mutex mutex_;  // for counts, which are asked for from any thread
