@@ -22,6 +22,9 @@ const names = [
   'wide_read_again',
   'wide_squeezed',
   'wide_sampled',
+  'wide_branched',
+  'wide_looped',
+  'wide_compared',
   'wide_changed_later',
   'wide_view_changed',
 ]

@@ -90,6 +90,64 @@ class Sampled(nn.Module):
         return self.classifier(torch.flatten(F.adaptive_avg_pool2d(x, (4, 5)), 1))
 
 
+class Branched(nn.Module):
+    """A branch returns what a ReLU in it returned and a convolution in it read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
+        self.a, self.b = conv(32, 32), conv(32, 32)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        if x.shape[0] < 100:
+            y = self.relu(self.norm(x))
+            z = self.a(y)
+        else:
+            y, z = x, x
+        return self.head(pooled(self.b(self.relu(z)) + y))
+
+
+class Looped(nn.Module):
+    """A turn of a loop hands on what a ReLU without a batch norm in it returned, and what it read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.a, self.b = conv(3, 32), conv(32, 32), conv(32, 32)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        y, before = x, x
+        for _ in range(x.shape[1] // 16):
+            before = x * 0.5
+            y = self.relu(before)
+            x = self.a(y)
+        return self.head(pooled(self.b(self.relu(x)) + y * before))
+
+
+class Compared(nn.Module):
+    """The values of what one ReLU returned, and the size of what another did, decide about what is computed later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
+        self.a, self.b, self.c = conv(32, 32), conv(32, 32), nn.Conv2d(32, 32, kernel_size=3)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(32 * 16 * 20, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.norm(self.a(self.stem(x))))
+        z = self.b(y)
+        factor = 0.5 if torch.equal(y, z) else 2.0
+        y = self.relu(z + z)
+        z = F.interpolate(self.c(y), size=y.shape[2:])
+        return self.head(torch.flatten(z, 1)) * factor
+
+
 class ChangedLater(nn.Module):
     """A part of a concatenation is changed in place after it was read, which PyTorch allows."""
 

@@ -125,17 +125,6 @@ void take_contiguous(jit::Graph& graph, Node* node) {
       convert_input(graph, node, i, /*channels_last=*/false);
 }
 
-// What reads the value next, where only one operator does; null otherwise.
-Node* only_reader(const Value* value) {
-  Node* reader = nullptr;
-  for (const auto& use : value->uses()) {
-    if (!has_tensor_output(use.user)) continue;  // as in a check of its dimensions
-    if (reader) return nullptr;
-    reader = use.user;
-  }
-  return reader;
-}
-
 // Converts what LibTorch's convolution returned, but only after the operators that make it smaller.
 void return_channels_last(jit::Graph& graph, Node* convolution) {
   static const Kinds passing{"aten::batch_norm", "aten::relu",          "aten::relu_",

@@ -57,16 +57,11 @@ void rewrite_convolution(jit::Graph& graph, Node* convolution) {
   replace_by(graph.insertNode(graph.create(ops::fixed_convolution, *inputs))->output(), convolution, relu);
 }
 
-// The only reader of what a convolution returned, where that is a batch norm. Other nodes may read its number of
-// dimensions.
+// The only reader of what a convolution returned, where that is a batch norm.
 Node* batch_norm_after(const Node* convolution) {
-  Node* found = nullptr;
-  for (const auto& use : convolution->output()->uses()) {
-    if (use.user->kind() == c10::aten::dim) continue;
-    if (found || use.user->kind() != c10::aten::batch_norm || use.offset != 0) return nullptr;
-    found = use.user;
-  }
-  return found && found->owningBlock() == convolution->owningBlock() ? found : nullptr;
+  auto* reader = only_reader(convolution->output());
+  if (!reader || reader->kind() != c10::aten::batch_norm || reader->input(0) != convolution->output()) return nullptr;
+  return reader->owningBlock() == convolution->owningBlock() ? reader : nullptr;
 }
 
 void fold_batch_norm(jit::Graph& graph, Node* convolution) {
@@ -96,11 +91,20 @@ std::optional<Tensor> float_constant(const Value* value) {
   return constant->toTensor();
 }
 
+Node* only_reader(const Value* value) {
+  Node* reader = nullptr;
+  for (const auto& use : value->uses()) {
+    if (use.user->kind() == c10::aten::dim || use.user->kind() == ops::note_relu) continue;
+    if (reader) return nullptr;
+    reader = use.user;
+  }
+  return reader;
+}
+
 Node* cat_before(const Node* batch_norm) {
   auto* cat = batch_norm->input(0)->node();
   if (cat->kind() != c10::aten::cat || cat->owningBlock() != batch_norm->owningBlock()) return nullptr;
-  for (const auto& use : cat->output()->uses())
-    if (use.user != batch_norm && use.user->kind() != c10::aten::dim) return nullptr;
+  if (only_reader(cat->output()) != batch_norm) return nullptr;
   return jit::toIValue(cat->input(1)) == IValue(1) ? cat : nullptr;
 }
 

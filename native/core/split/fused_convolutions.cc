@@ -76,14 +76,11 @@ void fuse_residual(jit::Graph& graph, const ResidualSum& found) {
   found.convolution->destroy();
 }
 
-// The batch norm whose output only the convolution reads, or null. Other nodes may read its number of dimensions, which
-// is that of the convolution's output, too.
+// The batch norm whose output only the convolution reads, or null.
 Node* batch_norm_before(const Node* convolution) {
   auto* node = convolution->input(0)->node();
   if (node->kind() != ops::fixed_batch_norm || node->owningBlock() != convolution->owningBlock()) return nullptr;
-  for (const auto& use : node->output()->uses())
-    if (use.user != convolution && use.user->kind() != c10::aten::dim) return nullptr;
-  return node;
+  return only_reader(node->output()) == convolution ? node : nullptr;
 }
 
 void fuse_batch_norm(jit::Graph& graph, Node* convolution) {
