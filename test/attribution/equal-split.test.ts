@@ -1,10 +1,9 @@
 import test from 'ava'
 import { readFileSync } from 'node:fs'
 import { GuidedBackprop, InputAttribution, ScriptModule, numThreads, setNumThreads } from '../../lib/index.js'
-import type { Judged } from '../support/judged.js'
+import { absolute } from '../support/absolute.js'
 import { assertParity } from '../support/parity.js'
 import { reference, type ReferenceCase } from '../support/reference.js'
-import type { Values } from '../support/stored-tensor.js'
 import { toTensor } from '../support/to-tensor.js'
 
 // Models whose gradient at the input is computed split, with the bits of the model's own operators: which ReLUs are open must be
@@ -37,18 +36,6 @@ const hasKernels =
   process.env['ATEN_CPU_CAPABILITY'] !== 'default' &&
   / avx2 /.test(readFileSync('/proc/cpuinfo', 'utf8'))
 const peer = await reference('equal-split', Object.fromEntries(names.map((name) => [name, { files: true, cases }])))
-
-const sizes = ({ shape, data }: Values): Values => {
-  const numbers = new Float64Array(data.length)
-  for (let i = 0; i < data.length; i++) numbers[i] = Math.abs(Number(data[i]))
-  return { shape, data: numbers }
-}
-
-function absolute(gradient: Judged): Judged {
-  const { judge } = gradient
-  if (!judge) return sizes(gradient)
-  return { ...sizes(gradient), judge: { exact: sizes(judge.exact), otherSide: sizes(judge.otherSide) } }
-}
 
 // LibTorch picks other kernels for one thread than for several.
 for (const threads of [1, 2])

@@ -9,6 +9,7 @@ with OUT/index.json to say what is what.
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable
 
@@ -20,6 +21,7 @@ import bad_files
 import detectors
 import fused_nets
 import nets
+import random_nets
 import relevance_nets
 import rescale_nets
 import split_nets
@@ -117,6 +119,7 @@ MODELS = {
     **{name: Entry(net, dtype=torch.float64, small=False) for name, net in rescale_nets.REFUSED.items()},
     **{name: Entry(net, dtype=torch.float64, small=False) for name, net in relevance_nets.NETS.items()},
     "relevance_single": Entry(relevance_nets.Residual, small=False),
+    **{f"random_{seed}": Entry(partial(random_nets.build, seed), small=False) for seed in range(random_nets.COUNT)},
 }
 
 

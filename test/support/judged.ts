@@ -27,6 +27,9 @@ export const peerFactor = 4
 /** Beyond it a comparison would say too little: the test has to pick inputs that fewer gates are undecided on. */
 const mostAllowed = 0.02
 
+/** That a comparison would say too little. */
+export class UndecidedError extends Error {}
+
 /** How far apart two lists of one length are, as one number. */
 export type Distance = (some: ArrayLike<number | bigint>, others: ArrayLike<number | bigint>) => number
 
@@ -52,7 +55,7 @@ export function verdictOf(
   const turned = distance(judge.otherSide.data, right) / size
   const allowed = tolerance + peerFactor * single + turned
   if (!(allowed <= Math.max(mostAllowed, tolerance)))
-    throw new Error(
+    throw new UndecidedError(
       `float32 is off by ${single.toExponential(1)} in the peer, by ${turned.toExponential(1)} with other gates: ` +
         'another input, class or layer has to be compared',
     )

@@ -110,7 +110,9 @@ void merge_batch_norm(ag::Node& relu, const NodePtr& below) {
   auto scale = node ? fixed_scale(*below) : std::nullopt;
   if (!scale) return;
   node->absorb(std::move(*scale));
-  node->set_next_edges(ag::edge_list(below->next_edges()));
+  // Not set_next_edges, which refuses a node that another one leads to: its topological number is high enough already,
+  // since it was above that of `below`.
+  node->next_edges() = ag::edge_list(below->next_edges());
 }
 
 }  // namespace gradcam

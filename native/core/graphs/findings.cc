@@ -46,11 +46,11 @@ bool draws(const Node* node) {
 
 std::optional<Finding::Kind> kind_of(const Frame& frame, const Node* node) {
   if (is_dropout(node))
-    return (is_always_true(frame, node, "train") || is_always_true(frame, node, "training")) && !is_zero(node, "p")
+    return (is_always(true, frame, node, "train") || is_always(true, frame, node, "training")) && !is_zero(node, "p")
                ? std::optional(Finding::Kind::random)
                : std::nullopt;
   if (draws(node)) return Finding::Kind::random;
-  if (node->kind() == c10::aten::batch_norm && is_always_true(frame, node, "training"))
+  if (node->kind() == c10::aten::batch_norm && is_always(true, frame, node, "training"))
     return Finding::Kind::batch_statistics;
   return std::nullopt;
 }

@@ -113,11 +113,11 @@ std::vector<Block*> blocks_of(const Frame& frame, Node* node) {
   return node->blocks().vec();
 }
 
-bool is_always_true(const Frame& frame, const Node* node, const std::string& argument) {
+bool is_always(bool value, const Frame& frame, const Node* node, const std::string& argument) {
   const auto* schema = node->maybeSchema();
   const auto index = schema ? schema->argumentIndexWithName(argument) : std::nullopt;
   if (!index || *index >= static_cast<int>(node->inputs().size())) return false;
-  return known_flag(frame, node->input(static_cast<size_t>(*index)), 0) == true;
+  return known_flag(frame, node->input(static_cast<size_t>(*index)), 0) == value;
 }
 
 }  // namespace gradcam

@@ -27,7 +27,7 @@ const c10::ivalue::Object* module_of(const Frame& frame, const torch::jit::Value
 // The blocks of a node that may run, by what is known of its condition.
 std::vector<torch::jit::Block*> blocks_of(const Frame& frame, torch::jit::Node* node);
 
-// Whether a flag of a node is known to be true in evaluation mode, whatever the input is.
-bool is_always_true(const Frame& frame, const torch::jit::Node* node, const std::string& argument);
+// Whether a flag of a node is known to have this value in evaluation mode, whatever the input is.
+bool is_always(bool value, const Frame& frame, const torch::jit::Node* node, const std::string& argument);
 
 }  // namespace gradcam

@@ -18,7 +18,7 @@ namespace {
 std::vector<Value*> written_inputs(const Frame& frame, Node* node) {
   std::vector<Value*> written;
   // In training mode it updates its statistics, which its schema does not tell.
-  if (node->kind() == c10::aten::batch_norm && is_always_true(frame, node, "training"))
+  if (node->kind() == c10::aten::batch_norm && is_always(true, frame, node, "training"))
     return {node->input(3), node->input(4)};
   const auto* schema = node->maybeSchema();
   if (!schema) return written;

@@ -6,6 +6,7 @@
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include "before_freezing.h"
 #include "core/base/error.h"
 #include "core/graphs/state_writes.h"
 #include "core/kernels/tile_product.h"
@@ -101,6 +102,7 @@ std::shared_ptr<SplitModel> SplitModel::build(const jit::Module& module, const S
   const auto unfrozen = module.get_method("forward").graph();
   jit::Inline(*unfrozen);  // as freezing does first: functions that are not methods have checks for cancellation, too
   remove_checks(*unfrozen);
+  prepare_freezing(*unfrozen, module._ivalue().get(), /*keeps_relus=*/plan.at_input);
   // What is called in any case is still there when the graph is frozen, which takes long.
   if (plan.equally)
     for (const auto* node : unfrozen->nodes())

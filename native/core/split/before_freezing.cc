@@ -1,0 +1,105 @@
+#include "before_freezing.h"
+
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "core/graphs/known_values.h"
+#include "split_graph.h"
+
+namespace gradcam {
+
+namespace jit = torch::jit;
+using jit::Node;
+
+namespace {
+
+using Kinds = std::unordered_set<std::string>;
+
+bool is_one_of(const Node* node, const Kinds& kinds) {
+  return node->kind().is_aten() && kinds.count(node->kind().toUnqualString()) > 0;
+}
+
+bool is_dropout(const Node* node) {
+  static const Kinds kinds{"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"};
+  return is_one_of(node, kinds);
+}
+
+// The operators of LibTorch 2.13 that may return their input, or a view of it, though their schemas say nothing of
+// that: found by calling all of them and looking at the memory of what they return.
+bool may_return_input(const Node* node) {
+  static const Kinds kinds{"atleast_1d",
+                           "atleast_2d",
+                           "atleast_3d",
+                           "broadcast_tensors",
+                           "cartesian_prod",
+                           "chain_matmul",
+                           "conj_physical",
+                           "data",
+                           "dequantize",
+                           "flatten_dense_tensors",
+                           "lift",
+                           "meshgrid",
+                           "sum_to_size",
+                           "type_as",
+                           "unflatten_dense_tensors",
+                           "unsafe_chunk",
+                           "unsafe_split",
+                           "unsafe_split_with_sizes",
+                           "_cast_Double",
+                           "_cast_Float",
+                           "_cast_Half",
+                           "_to_cpu",
+                           "_unsafe_view"};
+  if (node->kind() == c10::aten::einsum) {
+    const auto* operands = node->input(1)->node();  // of several it returns products
+    return operands->kind() != c10::prim::ListConstruct || operands->inputs().size() < 2;
+  }
+  return is_dropout(node) || is_one_of(node, kinds);
+}
+
+bool changes_a_tensor(const Node* node) {
+  const auto* schema = node->maybeSchema();
+  if (!schema || !node->kind().is_aten()) return false;
+  for (const auto& argument : schema->arguments())
+    if (argument.alias_info() && argument.alias_info()->isWrite() &&
+        argument.type()->isSubtypeOf(*c10::TensorType::get()))
+      return true;
+  return false;
+}
+
+bool has_relu_rule(const Node* node) {
+  static const Kinds kinds{"relu", "relu6", "hardtanh", "clamp_min", "clamp", "threshold"};
+  return is_one_of(node, kinds);
+}
+
+}  // namespace
+
+void prepare_freezing(jit::Graph& graph, const c10::ivalue::Object* self, bool keeps_relus) {
+  Frame frame{&graph, ""};
+  frame.self = self;
+  std::vector<Node*> off, relus;
+  const Node *change = nullptr, *hidden = nullptr;
+  for_each_node(graph.block(), [&](Node* node) {
+    if (is_dropout(node) && is_always(false, frame, node, "train"))
+      off.push_back(node);
+    else if (may_return_input(node))
+      hidden = node;
+    if (changes_a_tensor(node)) change = node;
+    if (has_relu_rule(node)) relus.push_back(node);
+  });
+  if (change && hidden)
+    throw CannotSplit(std::string(hidden->kind().toQualString()) + " may return its input, which " +
+                      change->kind().toQualString() + " could change in place");
+  for (auto* node : off) {
+    node->output()->replaceAllUsesWith(node->input(0));
+    node->destroy();
+  }
+  if (!keeps_relus) return;
+  // Nodes with different attributes are never merged.
+  static const auto kOwn = c10::Symbol::attr("gradcam_relu");
+  int64_t count = 0;
+  for (auto* node : relus) node->i_(kOwn, count++);
+}
+
+}  // namespace gradcam

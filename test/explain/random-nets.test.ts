@@ -1,0 +1,85 @@
+import test, { type ExecutionContext } from 'ava'
+import { GradCam, GradCamError, GuidedBackprop, InputAttribution, ScriptModule } from '../../lib/index.js'
+import { absolute } from '../support/absolute.js'
+import { UndecidedError } from '../support/judged.js'
+import { assertSame, norm } from '../support/parity.js'
+import { reference, type ReferenceCase } from '../support/reference.js'
+import { toTensor } from '../support/to-tensor.js'
+
+// Nets that a seed decides, which test/python/random_nets.py writes, beside PyTorch in Python: what a rewrite of their graphs
+// gets wrong, no test for one trait of a net may meet. GRADCAM_TEST_RANDOM_NETS=A-B runs others than the usual ones.
+const layers = ['stem', 'middle', 'last']
+const target = 1
+const cases: Record<string, ReferenceCase> = {
+  gradcam: { method: 'gradcam', layers, target },
+  modules: { method: 'guided', scope: 'modules', target },
+  all: { method: 'guided', scope: 'all', target },
+  gradient: { method: 'gradient', target },
+}
+const [first = NaN, last = NaN] = (process.env['GRADCAM_TEST_RANDOM_NETS'] ?? '0-39').split('-').map(Number)
+const names = Array.from({ length: last - first + 1 }, (_, i) => `random_${first + i}`)
+const peer = await reference('random-nets', Object.fromEntries(names.map((name) => [name, { files: true, cases }])))
+
+/** What was compared, in all nets together. */
+const counts = { maps: 0, splitMaps: 0, gradients: 0, splitGradients: 0, refused: 0, undecided: 0 }
+
+/** Whether they could be compared: of a random net float32 leaves some undecided. */
+function assertDecided(
+  t: ExecutionContext,
+  ...given: Parameters<typeof assertSame> extends [unknown, ...infer Rest] ? Rest : never
+) {
+  try {
+    assertSame(t, ...given)
+    return norm(given[1].data) > 0
+  } catch (error) {
+    if (!(error instanceof UndecidedError)) throw error
+    counts.undecided++
+    return false
+  }
+}
+
+for (const name of names)
+  for (const kind of ['scripted', 'traced'] as const)
+    test.serial(`${name}, ${kind}`, async (t) => {
+      using model = await ScriptModule.load(peer.file(name, kind))
+      using input = toTensor(peer.input(name))
+      for (const layer of layers) {
+        using cam = new GradCam(model, [layer])
+        using found = await cam.explain(input, { target })
+        if (!assertDecided(t, found.get(layer), peer.tensor(name, 'gradcam', `cam:${layer}`), layer)) continue
+        counts.maps++
+        if (found.execution.path === 'split') counts.splitMaps++
+      }
+      for (const scope of ['modules', 'all'] as const) {
+        using guided = new GuidedBackprop(model, { scope })
+        try {
+          // The second run finds the order in which LibTorch sums up, the later ones use it.
+          for (let run = 0; run < 3; run++) {
+            using found = await guided.explain(input, { target })
+            t.is(found.intercepted, peer.number(name, scope, 'intercepted'))
+            const expected = peer.tensor(name, scope, 'gradient')
+            if (!assertDecided(t, found.gradient, expected, `${scope}, run ${run}`)) continue
+            counts.gradients++
+            if (found.execution.path === 'split') counts.splitGradients++
+          }
+        } catch (error) {
+          if (!(error instanceof GradCamError) || !['ERR_NO_RELU', 'ERR_ACTIVATION'].includes(error.code)) throw error
+          counts.refused++
+        }
+      }
+      using saliency = new InputAttribution(model, { method: 'saliency' })
+      using found = await saliency.explain(input, { target })
+      if (assertDecided(t, found.attribution, absolute(peer.tensor(name, 'gradient', 'gradient')), 'gradient'))
+        counts.gradients++
+    })
+
+test.serial('most of it could be compared, and much of it was split', (t) => {
+  t.log(counts)
+  const files = 2 * names.length
+  t.true(counts.maps > 0.9 * layers.length * files)
+  t.true(counts.splitMaps > 0.9 * counts.maps)
+  t.true(counts.gradients > 4 * files) // of seven
+  t.true(counts.splitGradients > counts.gradients / 4)
+  t.true(counts.refused < files)
+  t.true(counts.undecided < 0.5 * files)
+})
