@@ -193,8 +193,8 @@ class Program:
         return self.give(f"torch.cat([{', '.join(names)}], 1)", channels, x.height, x.width)
 
     def scale(self, x):
-        ways = ["{0} * 0.7", "{0} / 2.0", "{0} - 0.1", "in place"]
-        way = self.random.choice(ways if self.is_known else [*ways, "0.3 - {0}", "{0} * {0}.mean()"])
+        ways = ["{0} * 0.7", "{0} / 2.0", "{0} - 0.1", "{0} * 1.0", "in place"]
+        way = self.random.choice(ways if self.is_known else [*ways, "0.3 - {0}", "{0} * {0}.std()"])
         if way == "in place":
             self.line(self.random.choice(["{0}.mul_(0.8)", "{0} *= 1.25"]).format(x.name))
             return x
@@ -238,8 +238,17 @@ class Program:
     def pad(self, x):
         return self.give(f"F.pad({x.name}, [1, 0, 0, 1])", x.channels, x.height + 1, x.width + 1)
 
-    def drop(self, x):
-        return self.like(x, f"F.dropout({x.name}, 0.5, self.training)", again=True)
+    def same(self, x):
+        """What returns its input, or not, as PyTorch decides: an operator in place tells which."""
+        known = ["F.dropout({0}, 0.5, self.training)", "F.dropout2d({0}, 0.5, self.training)", "{0} + 0.0"]
+        others = ["{0}.type_as(x)", "torch.atleast_2d({0})", "{0}.contiguous()", "{0}.to(x.dtype)", "{0}.clone()", "{0}.view_as({0})"]
+        way = self.random.choice(known if self.is_known else [*known, *others])
+        if self.random.random() < 0.5:
+            return self.like(x, way.format(x.name), again=True)
+        y = self.like(x, way.format(x.name))
+        changed, read = self.random.sample([x, y], 2)
+        self.line(f"{changed.name}.mul_(0.9)")
+        return self.like(x, f"{changed.name} + {read.name}")
 
     def shift(self, x):
         """By means over space."""
@@ -294,7 +303,7 @@ class Program:
         return self.values[-1]
 
     STEPS = [block] * 5 + [conv] * 3 + [relu] * 3 + [add] * 4 + [cat] * 3 + [norm] * 2 + [pool] * 2
-    STEPS += [branch] * 2 + [loop, curve, limit, scale, squeeze, resize, part, pad, drop, shift]
+    STEPS += [branch] * 2 + [loop, curve, limit, scale, squeeze, resize, part, pad, same, same, shift]
 
     def end(self):
         """The last value decides, and often one more, so that not all of the net comes before one layer."""
@@ -318,7 +327,11 @@ class Program:
     def layer(self, name, channels_in, height, width, expression):
         """One that is called once: the tests look at it."""
         channels = self.random.choice(self.channels)
-        self.modules.append(f"{' ' * 8}self.{name} = nn.Conv2d({channels_in}, {channels}, 3, padding=1)")
+        made = f"nn.Conv2d({channels_in}, {channels}, 3, padding=1)"
+        if name != "stem" and self.random.random() < 0.4:
+            channels = channels_in
+            made = self.random.choice(["nn.ReLU(inplace=True)", "nn.ReLU()", f"nn.BatchNorm2d({channels})"])
+        self.modules.append(f"{' ' * 8}self.{name} = {made}")
         self.give(f"self.{name}({expression})", channels, height, width)
 
     def write(self):

@@ -27,6 +27,8 @@ export type ReferenceJob = Record<
     readonly size?: readonly number[]
     /** That its images leave no gate undecided, see test/python/gates.py. */
     readonly decided?: true
+    /** That rounding may decide about it: see {@link Reference.isRounding}. */
+    readonly may_be_rounding?: true
     readonly files?: boolean
     readonly cases: Record<string, ReferenceCase>
   }
@@ -51,7 +53,14 @@ interface Index {
   readonly torch: string
   readonly models: Record<
     string,
-    { files: Record<string, string>; input: StoredTensor; cases: Cases; exact?: Cases; 'other side'?: Cases }
+    {
+      files: Record<string, string>
+      input: StoredTensor
+      cases: Cases
+      exact?: Cases
+      'other side'?: Cases
+      is_rounding?: true
+    }
   >
 }
 
@@ -91,6 +100,11 @@ export class Reference {
     const entry = entryOf(this.model(model).cases, of, name)
     if (typeof entry !== 'number') throw new Error(`${model} ${of} ${name} is not a number`)
     return entry
+  }
+
+  /** Whether float32 is too far from float64 at some gate for its results to be compared. */
+  isRounding(model: string): boolean {
+    return this.model(model).is_rounding ?? false
   }
 
   /** Of the method `hooks`. */

@@ -17,6 +17,14 @@ bool shares_storage(const Tensor& tensor, const Inputs& inputs) {
   return shares;
 }
 
+// Not of a view, whose history is that of the tensor that it is a view of.
+bool is_changed_input(const Tensor& output, const std::vector<std::pair<const c10::TensorImpl*, uint32_t>>& versions) {
+  if (output.is_inference() || output.is_view()) return false;
+  return std::any_of(versions.begin(), versions.end(), [&](const auto& before) {
+    return before.first == output.unsafeGetTensorImpl() && before.second != output._version();
+  });
+}
+
 // Where a graph starts: nothing is differentiated by what comes before it.
 class GraphStart : public torch::autograd::Node {
  public:
@@ -43,6 +51,11 @@ bool LayerObserver::observes(ModuleId object, const c10::ClassType&) const {
 }
 
 bool LayerObserver::before(ModuleId object, Inputs& inputs) {
+  auto& versions = running_.emplace_back();
+  for (const auto& input : inputs)
+    for_each_tensor(input, [&](const Tensor& t) {
+      if (t.defined() && !t.is_inference()) versions.emplace_back(t.unsafeGetTensorImpl(), t._version());
+    });
   const auto* maps = context_.plan.explains<LayerMaps>();
   if (!maps || !maps->part || !context_.plan.needs_gradient()) return false;
   const auto layer = std::find(context_.layer_objects.begin(), context_.layer_objects.end(), object);
@@ -54,14 +67,17 @@ bool LayerObserver::before(ModuleId object, Inputs& inputs) {
 }
 
 void LayerObserver::after(ModuleId object, const c10::ClassType&, const Inputs& inputs, IValue& output) {
+  const auto versions = std::move(running_.back());
+  running_.pop_back();
   for (size_t i = 0; i < context_.layer_objects.size(); ++i)  // several paths may name one instance
-    if (context_.layer_objects[i] == object) capture(i, inputs, output);
+    if (context_.layer_objects[i] == object) capture(i, inputs, versions, output);
 }
 
 // The value that the layer returned is captured. The model continues with a copy, so that an in-place operator after
 // the layer (densenet's ReLU) changes the copy. Where the layer itself returns its input (Identity, an in-place ReLU),
-// other parts of the model still use that value: then a copy is captured.
-void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) {
+// other parts of the model still use that value: then a copy is captured. Where it changed that input in place, what
+// they read is what the layer returned: the model continues with that tensor, as a copy of what was captured.
+void LayerObserver::capture(size_t layer, const Inputs& inputs, const Versions& versions, IValue& output) {
   const auto* maps = context_.plan.explains<LayerMaps>();
   const auto part = explained_part(output, maps ? maps->part : std::nullopt, context_.plan.layers()[layer]);
   const auto call = captured_.calls[layer]++;
@@ -69,13 +85,20 @@ void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) 
   Tensor value = part_at(output, part)->toTensor();
   if (filter_ && !filter_(layer, inputs, value)) return;
   if (maps && maps->replaced) value = replaced(layer, value);
+  const auto returned = value;
   if (shares_storage(value, inputs)) value = value.clone();
   if (context_.plan.needs_gradient()) {
     at::GradMode::set_enabled(true);  // the graph starts here even where the model runs under no_grad
     if (!value.requires_grad()) value = value.detach().requires_grad_();
   }
   if (kept_) kept_(layer, value);
-  output = with_part_at(output, part, value.clone());
+  auto copy = value.clone();
+  if (is_changed_input(returned, versions) && !(maps && maps->replaced)) {
+    if (copy.requires_grad())
+      torch::autograd::impl::set_gradient_edge(returned, torch::autograd::impl::gradient_edge(copy));
+    copy = returned;
+  }
+  output = with_part_at(output, part, std::move(copy));
   captured_.activations[layer] = std::move(value);
 }
 

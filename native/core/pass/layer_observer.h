@@ -25,13 +25,17 @@ class LayerObserver : public CallObserver {
   void after(ModuleId object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override;
 
  private:
-  void capture(size_t layer, const Inputs& inputs, IValue& output);
+  // What the inputs of a call were before it.
+  using Versions = std::vector<std::pair<const c10::TensorImpl*, uint32_t>>;
+
+  void capture(size_t layer, const Inputs& inputs, const Versions& versions, IValue& output);
   Tensor replaced(size_t layer, const Tensor& value) const;
 
   const RunContext& context_;
   Captured& captured_;
   Filter filter_;
   Kept kept_;
+  std::vector<Versions> running_;  // of the calls that have not returned, the innermost last
 };
 
 }  // namespace gradcam

@@ -1,6 +1,7 @@
 #include "split_graph.h"
 
 #include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/inliner.h>
 
@@ -96,6 +97,36 @@ std::vector<Node*> find_taps(Graph& graph, size_t layers) {
   return taps;
 }
 
+// Whether it returns its first input, which it changed.
+bool is_in_place(const Node* node) {
+  const auto* schema = node->kind().is_aten() ? node->maybeSchema() : nullptr;
+  if (!schema || schema->returns().size() != 1 || schema->arguments().empty()) return false;
+  const auto *given = schema->arguments()[0].alias_info(), *returned = schema->returns()[0].alias_info();
+  return given && returned && given->isWrite() && returned->isWrite();
+}
+
+// Where a layer changes its input in place, what reads that input after the layer reads what the layer returned: it
+// is to read the tap, too. Throws CannotSplit where other values may be in the memory of what a layer returned.
+void follow_other_names(Graph& graph, const std::vector<Node*>& taps) {
+  for (auto* tap : taps)
+    for (const auto* node = tap->input(0)->node(); is_in_place(node); node = node->input(0)->node())
+      node->input(0)->replaceAllUsesAfterNodeWith(tap, tap->output());
+  const jit::AliasDb aliases(graph.shared_from_this());
+  for (auto* tap : taps) {
+    const auto refuse_alias = [&](const Value* value) {
+      if (value == tap->input(0) || !aliases.mayContainAlias(const_cast<Value*>(value), tap->input(0))) return;
+      const auto& uses = value->uses();
+      if (std::any_of(uses.begin(), uses.end(), [&](const jit::Use& use) { return use.user->isAfter(tap); }))
+        throw CannotSplit("another value may share the memory of what a target layer returned");
+    };
+    for (const auto* input : graph.inputs()) refuse_alias(input);
+    for (const auto* node : graph.nodes()) {
+      if (node == tap) break;
+      for (const auto* output : node->outputs()) refuse_alias(output);
+    }
+  }
+}
+
 std::vector<size_t> layers_of(const std::vector<Node*>& taps) {
   std::vector<size_t> layers;
   for (const auto* tap : taps) layers.push_back(static_cast<size_t>(tap->i(kTap)));
@@ -175,6 +206,7 @@ void insert_taps(const jit::Module& module, const std::vector<std::string>& laye
 
 CutGraphs cut_at_first_tap(Graph& graph, size_t layers) {
   const auto taps = find_taps(graph, layers);
+  follow_other_names(graph, taps);
   Node* cut = taps.front();
   std::vector<Node*> after;
   for (auto it = ++cut->iterator(); it != graph.nodes().end(); ++it) after.push_back(*it);
@@ -209,6 +241,7 @@ CutGraphs cut_at_first_tap(Graph& graph, size_t layers) {
 
 CutGraphs cut_at_input(Graph& graph, size_t layers) {
   const auto taps = find_taps(graph, layers);
+  follow_other_names(graph, taps);
   CutGraphs result{nullptr, std::make_shared<Graph>(), layers_of(taps)};
   ValueMap map;
   for (auto* input : graph.inputs()) copy_input(*result.tail, input, map);
