@@ -24,6 +24,9 @@ const names = [
   'wide_branched',
   'wide_looped',
   'wide_compared',
+  'wide_two_relus',
+  'wide_normed_twice',
+  'wide_dropout_changed',
   'wide_changed_later',
   'wide_view_changed',
 ]

@@ -148,6 +148,54 @@ class Compared(nn.Module):
         return self.head(torch.flatten(z, 1)) * factor
 
 
+class TwoRelus(nn.Module):
+    """Two ReLUs read one value: the rule of guided backprop is for the gradient of each, and not for their sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
+        self.a, self.b = conv(32, 32), conv(32, 32)
+        self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.stem(x))
+        return self.head(pooled(self.a(self.relu1(x)) + self.b(self.relu2(x)) * x.relu()))
+
+
+class NormedTwice(nn.Module):
+    """Batch norms and ReLUs in turns, with no convolution between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.a, self.b = conv(3, 32), conv(32, 32), conv(32, 32)
+        self.norm1, self.norm2, self.norm3 = nn.BatchNorm2d(32), nn.BatchNorm2d(32), nn.BatchNorm2d(32)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.norm1(self.a(self.stem(x))))
+        x = F.relu(self.norm3(self.relu(self.norm2(x))))
+        return self.head(pooled(self.b(x)))
+
+
+class DropoutChanged(nn.Module):
+    """Dropout returns its input itself where it is off, so that an operator in place changes both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
+        self.a, self.b = conv(32, 32), conv(32, 32)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.a(self.stem(x)))
+        y = F.dropout(x, 0.5, self.training)
+        x += y
+        return self.head(pooled(self.b(self.relu(y))))
+
+
 class ChangedLater(nn.Module):
     """A part of a concatenation is changed in place after it was read, which PyTorch allows."""
 
@@ -178,3 +226,55 @@ class ViewChanged(nn.Module):
         x = self.b(self.relu(self.a(self.relu(self.stem(x)))))
         torch.flatten(x, 1).mul_(0.5)
         return self.head(pooled(x))
+
+
+class ReadUnderOtherName(nn.Module):
+    """A ReLU changes its input in place, and what it returned is read under both names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.a, self.b = conv(3, 32), conv(32, 32), conv(32, 32)
+        self.relu = nn.ReLU(inplace=True)
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(self.stem(x))
+        y = self.relu(x)
+        z = self.b(y) + x
+        return self.head(pooled(z * x))
+
+
+class ReadThroughBranch(nn.Module):
+    """The same, where only the run knows that both names are of one tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.a, self.b = conv(3, 32), conv(32, 32), conv(32, 32)
+        self.relu = nn.ReLU(inplace=True)
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        if x.shape[0] < 100:
+            y = self.a(x)
+            first, second = y, y
+        else:
+            first, second = x, x
+        z = self.b(self.relu(first)) + second
+        return self.head(pooled(z * second))
+
+
+class CastInPlace(nn.Module):
+    """type_as returns its input itself where the type is the same, which its schema does not say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
+        self.a, self.b = conv(32, 32), conv(32, 32)
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.a(self.stem(x)))
+        z = y.type_as(x)
+        z.mul_(0.5)
+        return self.head(pooled(self.b(y) * z))
