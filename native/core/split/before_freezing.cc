@@ -20,7 +20,7 @@ bool is_one_of(const Node* node, const Kinds& kinds) {
   return node->kind().is_aten() && kinds.count(node->kind().toUnqualString()) > 0;
 }
 
-bool is_dropout(const Node* node) {
+bool returns_input_when_off(const Node* node) {
   static const Kinds kinds{"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"};
   return is_one_of(node, kinds);
 }
@@ -55,7 +55,7 @@ bool may_return_input(const Node* node) {
     const auto* operands = node->input(1)->node();  // of several it returns products
     return operands->kind() != c10::prim::ListConstruct || operands->inputs().size() < 2;
   }
-  return is_dropout(node) || is_one_of(node, kinds);
+  return returns_input_when_off(node) || is_one_of(node, kinds);
 }
 
 bool changes_a_tensor(const Node* node) {
@@ -81,7 +81,7 @@ void prepare_freezing(jit::Graph& graph, const c10::ivalue::Object* self, bool k
   std::vector<Node*> off, relus;
   const Node *change = nullptr, *hidden = nullptr;
   for_each_node(graph.block(), [&](Node* node) {
-    if (is_dropout(node) && is_always(false, frame, node, "train"))
+    if (returns_input_when_off(node) && is_always(false, frame, node, "train"))
       off.push_back(node);
     else if (may_return_input(node))
       hidden = node;
