@@ -27,6 +27,7 @@ const names = [
   'wide_two_relus',
   'wide_normed_twice',
   'wide_dropout_changed',
+  'wide_unused_call',
   'wide_changed_later',
   'wide_view_changed',
 ]

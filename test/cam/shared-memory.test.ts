@@ -10,6 +10,10 @@ const target = 1
 /** By net: its layers, and why it runs hooked, where a split would not know which names are of one tensor. */
 const nets: Record<string, { layers: string[]; why?: RegExp }> = {
   wide_dropout_changed: { layers: ['stem', 'a', 'norm'] },
+  wide_contiguous_changed: {
+    layers: ['stem', 'a', 'norm'],
+    why: /aten::mul_ changes in place what aten::contiguous may have copied in another memory layout/,
+  },
   wide_read_under_other_name: { layers: ['stem', 'a', 'relu'] },
   wide_read_through_branch: { layers: ['stem', 'relu'], why: /may share the memory of what a target layer returned/ },
   wide_cast_in_place: {

@@ -241,7 +241,7 @@ class Program:
     def same(self, x):
         """What returns its input, or not, as PyTorch decides: an operator in place tells which."""
         known = ["F.dropout({0}, 0.5, self.training)", "F.dropout2d({0}, 0.5, self.training)", "{0} + 0.0"]
-        others = ["{0}.type_as(x)", "torch.atleast_2d({0})", "{0}.contiguous()", "{0}.to(x.dtype)", "{0}.clone()", "{0}.view_as({0})"]
+        others = ["{0}.type_as(x)", "torch.atleast_2d({0})", "{0}.contiguous()", "{0}.to(x.dtype)", "{0}.clone()", "torch.reshape({0}, {0}.shape)"]
         way = self.random.choice(known if self.is_known else [*known, *others])
         if self.random.random() < 0.5:
             return self.like(x, way.format(x.name), again=True)

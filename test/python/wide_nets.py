@@ -278,3 +278,34 @@ class CastInPlace(nn.Module):
         z = y.type_as(x)
         z.mul_(0.5)
         return self.head(pooled(self.b(y) * z))
+
+
+class ContiguousChanged(nn.Module):
+    """contiguous returns its input itself in the usual layout of memory, and a copy of it in another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
+        self.a, self.b = conv(32, 32), conv(32, 32)
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.a(self.stem(x)))
+        z = y.contiguous()
+        z.mul_(0.5)
+        return self.head(pooled(self.b(y) * z))
+
+
+class UnusedCall(nn.Module):
+    """A ReLU is called once more than it is used: a trace keeps the call, of a module that does nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.a, self.b = conv(3, 32), conv(32, 32), conv(32, 32)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.a(self.relu(self.stem(x))))
+        self.relu(x)
+        return self.head(pooled(self.b(x)))

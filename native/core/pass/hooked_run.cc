@@ -15,15 +15,29 @@ class ReluModuleObserver : public CallObserver {
   bool observes(ModuleId, const c10::ClassType& type) const override {
     return type.name() && type.name()->name() == "ReLU";
   }
+  bool before(ModuleId, Inputs& inputs) override {
+    versions_.push_back(version_of(inputs));
+    return false;
+  }
   void after(ModuleId, const c10::ClassType&, const Inputs& inputs, IValue& output) override {
-    // A traced module returns nothing where nobody used its result: it changed its input in place.
-    const auto& result = output.isNone() && !inputs.empty() ? inputs.front() : output;
+    const auto before = versions_.back();
+    versions_.pop_back();
+    // A traced module returns nothing where nobody used its result. It may have changed its input in place, or do
+    // nothing at all.
+    const bool changed = output.isNone() && version_of(inputs) != before;
+    const auto& result = changed ? inputs.front() : output;
     if (!result.isTensor()) return;
     if (auto node = relu_that_made(result.toTensor())) found_.push_back(std::move(node));
   }
 
  private:
+  static int64_t version_of(const Inputs& inputs) {
+    const bool has_one = !inputs.empty() && inputs.front().isTensor() && inputs.front().toTensor().defined();
+    return has_one && !inputs.front().toTensor().is_inference() ? inputs.front().toTensor()._version() : -1;
+  }
+
   std::vector<NodePtr>& found_;
+  std::vector<int64_t> versions_;  // of the inputs of calls that have not returned, the innermost last
 };
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "before_freezing.h"
 
+#include <torch/csrc/jit/ir/alias_analysis.h>
+
+#include <functional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -21,7 +24,8 @@ bool is_one_of(const Node* node, const Kinds& kinds) {
 }
 
 bool returns_input_when_off(const Node* node) {
-  static const Kinds kinds{"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"};
+  static const Kinds kinds{"dropout",  "feature_dropout",  "alpha_dropout",  "feature_alpha_dropout",
+                           "dropout_", "feature_dropout_", "alpha_dropout_", "feature_alpha_dropout_"};
   return is_one_of(node, kinds);
 }
 
@@ -58,6 +62,14 @@ bool may_return_input(const Node* node) {
   return returns_input_when_off(node) || is_one_of(node, kinds);
 }
 
+// Every node that may run, by what is known of the conditions: a batch norm counts its batches only in training.
+void for_each_running(const Frame& frame, jit::Block* block, const std::function<void(Node*)>& fn) {
+  for (auto* node : block->nodes()) {
+    fn(node);
+    for (auto* inner : blocks_of(frame, node)) for_each_running(frame, inner, fn);
+  }
+}
+
 bool changes_a_tensor(const Node* node) {
   const auto* schema = node->maybeSchema();
   if (!schema || !node->kind().is_aten()) return false;
@@ -66,6 +78,31 @@ bool changes_a_tensor(const Node* node) {
         argument.type()->isSubtypeOf(*c10::TensorType::get()))
       return true;
   return false;
+}
+
+// Returns its input, a view of it or a copy, as its layout in memory allows.
+bool depends_on_layout(const Node* node) {
+  static const Kinds kinds{"contiguous", "reshape", "reshape_as", "flatten", "ravel", "to"};
+  return is_one_of(node, kinds);
+}
+
+bool is_in_loop(const Node* node) {
+  for (const auto* block = node->owningBlock(); block->owningNode(); block = block->owningNode()->owningBlock())
+    if (block->owningNode()->kind() == c10::prim::Loop) return true;
+  return false;
+}
+
+void refuse_change_by_layout(jit::Graph& graph, const std::vector<Node*>& changes, const std::vector<Node*>& copies) {
+  if (changes.empty() || copies.empty()) return;
+  const jit::AliasDb aliases(graph.shared_from_this());
+  for (auto* copy : copies)
+    for (auto* change : changes) {
+      // In a loop, what comes before an operator comes after it as well.
+      if (!change->isAfter(copy) && !is_in_loop(change)) continue;
+      if (aliases.mayContainAlias(change->input(0), copy->output()))
+        throw CannotSplit(std::string(change->kind().toQualString()) + " changes in place what " +
+                          copy->kind().toQualString() + " may have copied in another memory layout");
+    }
 }
 
 bool has_relu_rule(const Node* node) {
@@ -78,23 +115,25 @@ bool has_relu_rule(const Node* node) {
 void prepare_freezing(jit::Graph& graph, const c10::ivalue::Object* self, bool keeps_relus) {
   Frame frame{&graph, ""};
   frame.self = self;
-  std::vector<Node*> off, relus;
-  const Node *change = nullptr, *hidden = nullptr;
-  for_each_node(graph.block(), [&](Node* node) {
-    if (returns_input_when_off(node) && is_always(false, frame, node, "train"))
-      off.push_back(node);
-    else if (may_return_input(node))
-      hidden = node;
-    if (changes_a_tensor(node)) change = node;
+  std::vector<Node*> off, relus, changes, copies;
+  const Node* hidden = nullptr;
+  for_each_running(frame, graph.block(), [&](Node* node) {
+    if (returns_input_when_off(node) && is_always(false, frame, node, "train")) return off.push_back(node);
+    if (may_return_input(node)) hidden = node;
+    if (node->kind() == c10::aten::as_strided)
+      throw CannotSplit("aten::as_strided reads memory, which a split lays out otherwise");
+    if (changes_a_tensor(node)) changes.push_back(node);
+    if (depends_on_layout(node)) copies.push_back(node);
     if (has_relu_rule(node)) relus.push_back(node);
   });
-  if (change && hidden)
+  if (hidden && !changes.empty())
     throw CannotSplit(std::string(hidden->kind().toQualString()) + " may return its input, which " +
-                      change->kind().toQualString() + " could change in place");
+                      changes.front()->kind().toQualString() + " could change in place");
   for (auto* node : off) {
     node->output()->replaceAllUsesWith(node->input(0));
     node->destroy();
   }
+  refuse_change_by_layout(graph, changes, copies);
   if (!keeps_relus) return;
   // Nodes with different attributes are never merged.
   static const auto kOwn = c10::Symbol::attr("gradcam_relu");

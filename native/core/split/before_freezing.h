@@ -13,7 +13,9 @@ namespace gradcam {
 // apply their rule to the gradient of each, which is not their rule for the sum.
 //
 // `self` is the module whose method the graph is. Throws CannotSplit where an operator that may return its input is
-// beside one in place.
+// beside one in place; and where the layout of memory decides what a program computes, since a split lays out
+// activations otherwise: by as_strided, or by an operator in place on what contiguous, reshape or flatten returned,
+// which is their input itself in one layout and a copy in another.
 void prepare_freezing(torch::jit::Graph& graph, const c10::ivalue::Object* self, bool keeps_relus);
 
 }  // namespace gradcam
