@@ -87,6 +87,7 @@ MODELS = {
     "residual": Entry(split_nets.Residual),
     "viewed": Entry(split_nets.Viewed),
     "branches": Entry(split_nets.Branches),
+    "two_ways": Entry(split_nets.TwoWays),
     "wide": Entry(split_nets.Wide),
     "dense_double": Entry(split_nets.Dense, dtype=torch.float64),
     "residual_double": Entry(split_nets.Residual, dtype=torch.float64),

@@ -89,6 +89,30 @@ class Branches(nn.Module):
         return self.head(pooled(torch.relu(torch.cat([self.left(x), self.right(x)], 1))))
 
 
+class OneWay(nn.Module):
+    """Calls its layer in one of two branches, of which a flag of the module decides."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.has_residual = channels_in == channels_out
+        self.conv = conv(channels_in, channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.has_residual:
+            return x + torch.relu(self.conv(x))
+        return torch.relu(self.conv(x))
+
+
+class TwoWays(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = OneWay(3, 6), OneWay(6, 6)
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(pooled(self.second(self.first(x))))
+
+
 class Wide(nn.Module):
     """Batch norms over a whole number of 32 channels and over 8 more, as many as fit in one or two vectors of a CPU."""
 

@@ -113,6 +113,13 @@ std::vector<Block*> blocks_of(const Frame& frame, Node* node) {
   return node->blocks().vec();
 }
 
+void for_each_that_may_run(const Frame& frame, Block* block, const std::function<void(Node*)>& visit) {
+  for (auto* node : block->nodes()) {
+    visit(node);
+    for (auto* inner : blocks_of(frame, node)) for_each_that_may_run(frame, inner, visit);
+  }
+}
+
 bool is_always(bool value, const Frame& frame, const Node* node, const std::string& argument) {
   const auto* schema = node->maybeSchema();
   const auto index = schema ? schema->argumentIndexWithName(argument) : std::nullopt;

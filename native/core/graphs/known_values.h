@@ -2,6 +2,7 @@
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/script.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,11 @@ const c10::ivalue::Object* module_of(const Frame& frame, const torch::jit::Value
 
 // The blocks of a node that may run, by what is known of its condition.
 std::vector<torch::jit::Block*> blocks_of(const Frame& frame, torch::jit::Node* node);
+
+// Calls `visit` for every node that may run, by what is known of conditions: a batch norm counts its batches in training
+// alone. Calls are nodes like any other.
+void for_each_that_may_run(const Frame& frame, torch::jit::Block* block,
+                           const std::function<void(torch::jit::Node*)>& visit);
 
 // Whether a flag of a node is known to have this value in evaluation mode, whatever the input is.
 bool is_always(bool value, const Frame& frame, const torch::jit::Node* node, const std::string& argument);

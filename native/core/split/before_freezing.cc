@@ -2,7 +2,6 @@
 
 #include <torch/csrc/jit/ir/alias_analysis.h>
 
-#include <functional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -62,14 +61,6 @@ bool may_return_input(const Node* node) {
   return returns_input_when_off(node) || is_one_of(node, kinds);
 }
 
-// Every node that may run, by what is known of the conditions: a batch norm counts its batches only in training.
-void for_each_running(const Frame& frame, jit::Block* block, const std::function<void(Node*)>& fn) {
-  for (auto* node : block->nodes()) {
-    fn(node);
-    for (auto* inner : blocks_of(frame, node)) for_each_running(frame, inner, fn);
-  }
-}
-
 bool changes_a_tensor(const Node* node) {
   const auto* schema = node->maybeSchema();
   if (!schema || !node->kind().is_aten()) return false;
@@ -117,7 +108,7 @@ void prepare_freezing(jit::Graph& graph, const c10::ivalue::Object* self, bool k
   frame.self = self;
   std::vector<Node*> off, relus, changes, copies;
   const Node* hidden = nullptr;
-  for_each_running(frame, graph.block(), [&](Node* node) {
+  for_each_that_may_run(frame, graph.block(), [&](Node* node) {
     if (returns_input_when_off(node) && is_always(false, frame, node, "train")) return off.push_back(node);
     if (may_return_input(node)) hidden = node;
     if (node->kind() == c10::aten::as_strided)

@@ -40,13 +40,17 @@ const c10::Symbol kTap = c10::Symbol::attr("gradcam_layer");
 bool is_tap(const Node* node) { return node->kind() == c10::aten::clone && node->hasAttribute(kTap); }
 
 // Inlines the calls of modules around `layer` until the layer's own call is in the graph, and taps its output. Returns
-// the number of calls.
-int tap_layer(const std::shared_ptr<Graph>& graph, const std::string& layer, int64_t index) {
+// the number of calls. A call in a branch that never runs is none, as in `if self.has_residual: x + self.conv(x)` with
+// `self.conv(x)` otherwise.
+int tap_layer(const std::shared_ptr<Graph>& graph, const c10::ivalue::Object* module, const std::string& layer,
+              int64_t index) {
   Value* self = graph->inputs().at(0);
+  Frame frame{graph.get(), ""};
+  frame.self = module;
   std::unordered_set<Node*> tapped;
   for (;;) {
     Node *to_tap = nullptr, *to_inline = nullptr;
-    for_each_node(graph->block(), [&](Node* node) {
+    for_each_that_may_run(frame, graph->block(), [&](Node* node) {
       if (to_tap || to_inline || node->kind() != c10::prim::CallMethod || tapped.count(node)) return;
       const auto path = path_below(self, node->input(0));
       if (!path) return;
@@ -198,7 +202,7 @@ void insert_taps(const jit::Module& module, const std::vector<std::string>& laye
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return layers[a].size() < layers[b].size(); });
   for (const auto i : order) {
-    const int calls = tap_layer(graph, layers[i], static_cast<int64_t>(i));
+    const int calls = tap_layer(graph, module._ivalue().get(), layers[i], static_cast<int64_t>(i));
     if (calls != 1)
       throw CannotSplit("the model's code calls layer '" + layers[i] + "' in " + std::to_string(calls) + " places");
   }
