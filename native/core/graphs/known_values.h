@@ -28,8 +28,8 @@ const c10::ivalue::Object* module_of(const Frame& frame, const torch::jit::Value
 // The blocks of a node that may run, by what is known of its condition.
 std::vector<torch::jit::Block*> blocks_of(const Frame& frame, torch::jit::Node* node);
 
-// Calls `visit` for every node that may run, by what is known of conditions: a batch norm counts its batches in training
-// alone. Calls are nodes like any other.
+// Calls `visit` for every node that may run, by what is known of conditions: a batch norm counts its batches in
+// training alone. Calls are nodes like any other.
 void for_each_that_may_run(const Frame& frame, torch::jit::Block* block,
                            const std::function<void(torch::jit::Node*)>& visit);
 
