@@ -256,7 +256,7 @@ class Program:
         return self.like(x, f"{x.name} - {self.random.choice(same).name}.mean((2, 3), keepdim=True)")
 
     def inside(self, x, steps):
-        """Statements of their own scope: returns the last value, and one from the middle, of it."""
+        """Statements of their own scope. Returns the values of it in order, from `x` on."""
         before, indent = list(self.values), self.indent
         self.indent += " " * 4
         self.nested += 1
@@ -291,7 +291,7 @@ class Program:
             return None
         at, carried, kept = len(self.lines), self.name("v"), self.name("v")
         start = Value(carried, *x.shape)
-        inner = [value for value in self.inside(start, self.random.choice([2, 3]))]
+        inner = self.inside(start, self.random.choice([2, 3]))
         same = [value for value in inner[1:] if value.shape == x.shape]
         turns = self.random.choice(["2", f"{x.name}.shape[1] // {x.channels}"])
         if not same:

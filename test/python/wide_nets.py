@@ -90,15 +90,19 @@ class Sampled(nn.Module):
         return self.classifier(torch.flatten(F.adaptive_avg_pool2d(x, (4, 5)), 1))
 
 
-class Branched(nn.Module):
-    """A branch returns what a ReLU in it returned and a convolution in it read."""
+class Trunk(nn.Module):
+    """What the nets below share, whose forward alone is of interest."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_place: bool = False) -> None:
         super().__init__()
         self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
         self.a, self.b = conv(32, 32), conv(32, 32)
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU(inplace=in_place)
         self.head = nn.Linear(32, 5)
+
+
+class Branched(Trunk):
+    """A branch returns what a ReLU in it returned and a convolution in it read."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
@@ -110,14 +114,8 @@ class Branched(nn.Module):
         return self.head(pooled(self.b(self.relu(z)) + y))
 
 
-class Looped(nn.Module):
+class Looped(Trunk):
     """A turn of a loop hands on what a ReLU without a batch norm in it returned, and what it read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.a, self.b = conv(3, 32), conv(32, 32), conv(32, 32)
-        self.relu = nn.ReLU()
-        self.head = nn.Linear(32, 5)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
@@ -179,15 +177,8 @@ class NormedTwice(nn.Module):
         return self.head(pooled(self.b(x)))
 
 
-class DropoutChanged(nn.Module):
+class DropoutChanged(Trunk):
     """Dropout returns its input itself where it is off, so that an operator in place changes both."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
-        self.a, self.b = conv(32, 32), conv(32, 32)
-        self.relu = nn.ReLU()
-        self.head = nn.Linear(32, 5)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.a(self.stem(x)))
@@ -228,14 +219,11 @@ class ViewChanged(nn.Module):
         return self.head(pooled(x))
 
 
-class ReadUnderOtherName(nn.Module):
+class ReadUnderOtherName(Trunk):
     """A ReLU changes its input in place, and what it returned is read under both names."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.a, self.b = conv(3, 32), conv(32, 32), conv(32, 32)
-        self.relu = nn.ReLU(inplace=True)
-        self.head = nn.Linear(32, 5)
+        super().__init__(in_place=True)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.a(self.stem(x))
@@ -244,14 +232,11 @@ class ReadUnderOtherName(nn.Module):
         return self.head(pooled(z * x))
 
 
-class ReadThroughBranch(nn.Module):
+class ReadThroughBranch(Trunk):
     """The same, where only the run knows that both names are of one tensor."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.a, self.b = conv(3, 32), conv(32, 32), conv(32, 32)
-        self.relu = nn.ReLU(inplace=True)
-        self.head = nn.Linear(32, 5)
+        super().__init__(in_place=True)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
@@ -264,14 +249,8 @@ class ReadThroughBranch(nn.Module):
         return self.head(pooled(z * second))
 
 
-class CastInPlace(nn.Module):
+class CastInPlace(Trunk):
     """type_as returns its input itself where the type is the same, which its schema does not say."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
-        self.a, self.b = conv(32, 32), conv(32, 32)
-        self.head = nn.Linear(32, 5)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.a(self.stem(x)))
@@ -280,14 +259,8 @@ class CastInPlace(nn.Module):
         return self.head(pooled(self.b(y) * z))
 
 
-class ContiguousChanged(nn.Module):
+class ContiguousChanged(Trunk):
     """contiguous returns its input itself in the usual layout of memory, and a copy of it in another."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.norm = conv(3, 32), nn.BatchNorm2d(32)
-        self.a, self.b = conv(32, 32), conv(32, 32)
-        self.head = nn.Linear(32, 5)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.a(self.stem(x)))
@@ -296,14 +269,8 @@ class ContiguousChanged(nn.Module):
         return self.head(pooled(self.b(y) * z))
 
 
-class UnusedCall(nn.Module):
+class UnusedCall(Trunk):
     """A ReLU is called once more than it is used: a trace keeps the call, of a module that does nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.a, self.b = conv(3, 32), conv(32, 32), conv(32, 32)
-        self.relu = nn.ReLU()
-        self.head = nn.Linear(32, 5)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.a(self.relu(self.stem(x))))

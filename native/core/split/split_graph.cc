@@ -112,6 +112,7 @@ bool is_in_place(const Node* node) {
 // Where a layer changes its input in place, what reads that input after the layer reads what the layer returned: it
 // is to read the tap, too. Throws CannotSplit where other values may be in the memory of what a layer returned.
 void follow_other_names(Graph& graph, const std::vector<Node*>& taps) {
+  if (taps.empty()) return;
   for (auto* tap : taps)
     for (const auto* node = tap->input(0)->node(); is_in_place(node); node = node->input(0)->node())
       node->input(0)->replaceAllUsesAfterNodeWith(tap, tap->output());
