@@ -1,5 +1,6 @@
 #include "batch_norm_node.h"
 
+#include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/generated/Functions.h>
 
 #include <cmath>
@@ -94,6 +95,28 @@ NodePtr batch_norm_node(const NodePtr& node) {
   } catch (const c10::Error&) {
     return {};  // a saved tensor was modified in place: autograd will raise its version-counter error
   }
+}
+
+Tensor fixed_statistics_batch_norm(const Tensor& input, const BatchNormConstants& constants) {
+  const auto& [weight, bias, mean, variance, epsilon] = constants;
+  const auto run = [&] {
+    return at::batch_norm(input, weight, bias, mean, variance, /*training=*/false, /*momentum=*/0, epsilon,
+                          /*cudnn_enabled=*/false);
+  };
+  const bool recorded = at::GradMode::is_enabled() && input.requires_grad();
+  if (!recorded || !input.is_cpu() || input.scalar_type() != at::kFloat || !is_contiguous_float(variance) ||
+      (weight.defined() && !is_contiguous_float(weight)))
+    return run();
+  const NodePtr node = make_node<BatchNormNode>(
+      FixedScale(inverse_deviation(variance, epsilon), weight.defined() ? weight : at::ones_like(variance)));
+  node->set_next_edges(ag::collect_next_edges(input));
+  Tensor output;
+  {
+    const at::NoGradGuard no_graph;
+    output = run();
+  }
+  ag::set_history(output, node);
+  return output;
 }
 
 std::optional<FixedScale> fixed_scale(const ag::Node& node) {

@@ -25,6 +25,12 @@ class FixedScale {
   torch::Tensor inverse_deviation_, weight_;
 };
 
+// [C] each, as they are given to LibTorch's operator: the weight and the bias may be undefined.
+struct BatchNormConstants {
+  torch::Tensor weight, bias, mean, variance;
+  double epsilon;
+};
+
 // 1 / sqrt(variance + epsilon), float32 [C], rounded once, as LibTorch's gradient of a batch norm has it.
 torch::Tensor inverse_deviation(const torch::Tensor& variance, double epsilon);
 
@@ -32,6 +38,9 @@ torch::Tensor inverse_deviation(const torch::Tensor& variance, double epsilon);
 // input, bit for bit LibTorch's, and nothing else. LibTorch's node also reads the input, for sums that this gradient
 // does not need. None for any other node.
 NodePtr batch_norm_node(const NodePtr& node);
+
+// A batch norm with fixed statistics, which records such a node: LibTorch's keeps the input until it is replaced.
+torch::Tensor fixed_statistics_batch_norm(const torch::Tensor& input, const BatchNormConstants& constants);
 
 // The factors of such a node; none for any other.
 std::optional<FixedScale> fixed_scale(const torch::autograd::Node& node);

@@ -61,10 +61,10 @@ bool is_float_vector(const Tensor& tensor, int64_t size) {
          tensor.is_contiguous() && tensor.size(0) == size;
 }
 
-class GatedConvolutionNode : public ag::Node {
+class GatedConvolutionNode : public ag::Node, public OwnRelu {
  public:
   GatedConvolutionNode(c10::intrusive_ptr<GatedConvolution> convolution, const std::vector<Tensor>& inputs)
-      : convolution_(std::move(convolution)) {
+      : OwnRelu(convolution->of_module()), convolution_(std::move(convolution)) {
     for (const auto& input : inputs) inputs_.emplace_back(input, /*is_output=*/false);
   }
 
@@ -91,9 +91,6 @@ class GatedConvolutionNode : public ag::Node {
     return true;
   }
 
-  bool of_module() const { return convolution_->of_module(); }
-  void rule(ReluRule rule) { rule_ = rule; }
-
   std::string name() const override { return "GatedConvolutionBackward"; }
   void release_variables() override {
     for (auto& input : inputs_) input.reset_data();
@@ -102,7 +99,6 @@ class GatedConvolutionNode : public ag::Node {
  private:
   c10::intrusive_ptr<GatedConvolution> convolution_;
   std::vector<ag::SavedVariable> inputs_;
-  std::optional<ReluRule> rule_;
 };
 
 }  // namespace
@@ -188,13 +184,9 @@ std::vector<Tensor> GatedConvolution::input_gradients(const Tensor& gradient, co
   return gradients;
 }
 
-std::optional<bool> gated_by_module(const ag::Node& node) {
+bool is_intact(const ag::Node& node) {
   const auto* gated = dynamic_cast<const GatedConvolutionNode*>(&node);
-  return gated ? std::optional(gated->of_module()) : std::nullopt;
+  return !gated || gated->is_intact();
 }
-
-bool gate_is_intact(ag::Node& node) { return static_cast<GatedConvolutionNode&>(node).is_intact(); }
-
-void rule_gate(ag::Node& node, ReluRule rule) { static_cast<GatedConvolutionNode&>(node).rule(rule); }
 
 }  // namespace gradcam

@@ -50,14 +50,8 @@ class GatedConvolution : public torch::CustomClassHolder {
   c10::intrusive_ptr<EqualConvolution> convolution_;
 };
 
-// Whether the node was recorded by a GatedConvolution, whose ReLU then is a module or is not.
-std::optional<bool> gated_by_module(const torch::autograd::Node& node);
-
-// Whether such a node's inputs are as they were: operators in place may change them, which LibTorch's own nodes do not
-// mind where they keep a concatenation of them.
-bool gate_is_intact(torch::autograd::Node& node);
-
-// Has the ReLU of such a node follow the rule.
-void rule_gate(torch::autograd::Node& node, ReluRule rule);
+// False for a node that was recorded by a GatedConvolution, whose inputs an operator in place has changed since.
+// LibTorch's own nodes do not mind that where they keep a concatenation of them.
+bool is_intact(const torch::autograd::Node& node);
 
 }  // namespace gradcam

@@ -28,7 +28,8 @@ Tensor max_pool(const Tensor& input, at::IntArrayRef kernel, at::IntArrayRef str
   const NodePtr recorded = make_node<ag::generated::MaxPool2DWithIndicesBackward0>();
   auto& node = static_cast<ag::generated::MaxPool2DWithIndicesBackward0&>(*recorded);
   recorded->set_next_edges(ag::collect_next_edges(input));
-  node.self_ = ag::SavedVariable(input, /*is_output=*/false);
+  // LibTorch's gradient takes nothing but the sizes and the layout from it: its memory need not be kept.
+  node.self_ = ag::SavedVariable(input.detach().new_empty({1}).expand(input.sizes()), /*is_output=*/false);
   node.result1_ = ag::SavedVariable(indices, /*is_output=*/false);
   node.kernel_size = kernel.vec();
   node.stride = stride.vec();

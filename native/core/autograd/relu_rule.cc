@@ -8,7 +8,6 @@
 #include <array>
 #include <memory>
 
-#include "gated_convolution.h"
 #include "in_place_view.h"
 #include "relu_node.h"
 
@@ -101,9 +100,9 @@ bool ReluRuler::rules(const NodePtr& node, const ag::Node& activation) {
 }
 
 NodePtr ReluRuler::operator()(const NodePtr& node, bool replaceable) {
-  if (const auto of_module = gated_by_module(*node)) {
-    if (among_ && !*of_module) return {};
-    rule_gate(*node, rule_);
+  if (auto* own = dynamic_cast<OwnRelu*>(node.get())) {
+    if (among_ && !own->of_module()) return {};
+    own->follow(rule_);
     ++count_;
     return {};
   }

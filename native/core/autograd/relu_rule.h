@@ -17,6 +17,25 @@ enum class ReluRule {
               // arXiv:1311.2901
 };
 
+// A node of our own that computes the gradient of a ReLU, and follows a rule by itself.
+class OwnRelu {
+ public:
+  explicit OwnRelu(bool of_module) : of_module_(of_module) {}
+  OwnRelu(const OwnRelu&) = delete;
+  OwnRelu& operator=(const OwnRelu&) = delete;
+  virtual ~OwnRelu() = default;
+
+  // Whether the ReLU is a module, not a function.
+  bool of_module() const { return of_module_; }
+  void follow(ReluRule rule) { rule_ = rule; }
+
+ protected:
+  std::optional<ReluRule> rule_;
+
+ private:
+  bool of_module_;
+};
+
 // The node that recorded the ReLU whose output this is; none where it is not the output of one.
 NodePtr relu_that_made(const Tensor& output);
 

@@ -27,8 +27,7 @@ void rewrite_input_graph(Captured& captured, const GuidedGradient* guided, bool 
   const bool modules = guided && guided->scope == ReluScope::modules;
   ReluRuler rule(guided ? guided->rule : ReluRule::guided, modules ? &captured.relu_modules : nullptr);
   rewrite_graph(ends, [&](const NodePtr& node, bool replaceable) -> NodePtr {
-    if (gated_by_module(*node) && !gate_is_intact(*node))
-      throw CannotSplit("an operator in place changes what a convolution read");
+    if (!is_intact(*node)) throw CannotSplit("an operator in place changes what a convolution read");
     replaceable = replaceable && !others_hold_parts && !is_watched(*node);
     if (guided)
       if (auto ruled = rule(node, replaceable)) return ruled;

@@ -172,9 +172,23 @@ bool is_of_relu_module(const Node* node) {
   return false;
 }
 
-void note_relu(jit::Graph& graph, Node* node) {
-  auto* note = graph.create(ops::note_relu, {node->output()}, 0);
-  note->insertAfter(node);
+// Has what is left of ReLUs and batch norms keep less for the gradient.
+void keep_less(jit::Graph& graph, Node* node) {
+  const auto kind = node->kind();
+  const jit::WithInsertPoint here(node);
+  Node* instead = nullptr;
+  if (kind == c10::aten::relu || kind == c10::aten::relu_) {
+    const auto same = kind == c10::aten::relu ? ops::masked_relu : ops::masked_relu_;
+    instead = graph.create(same, {node->input(0), graph.insertConstant(is_of_relu_module(node))});
+  } else if (kind == c10::aten::batch_norm) {
+    const auto inputs = node->inputs();
+    if (!float_constant(inputs[3]) || !float_constant(inputs[4]) || !jit::toIValue(inputs[7])) return;
+    instead =
+        graph.create(ops::constant_batch_norm, {inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], inputs[7]});
+  } else {
+    return;
+  }
+  replace_by(graph.insertNode(instead)->output(), node, nullptr);
 }
 
 // What a fused convolution takes its input from; null where there is none.
@@ -215,8 +229,8 @@ bool returns_new(const Node* node) {
   return kinds.count(node->kind().toQualString()) > 0;
 }
 
-// For a ReLU that does not follow a batch norm: whether nothing else reads or changes its input. A ReLU keeps its
-// output for the gradient, but what is fused with the convolution keeps its input.
+// For a ReLU that does not follow a batch norm: whether nothing else reads or changes its input, which a ReLU in place
+// would change for all.
 bool has_own_input(const Node* relu) {
   return only_reader(relu->input(0)) == relu && returns_new(relu->input(0)->node());
 }
@@ -246,10 +260,6 @@ void fuse_gate(jit::Graph& graph, Node* convolution) {
   convolution->destroy();
   for (auto* node : {chain->relu, batch_norm, cat}) {
     if (!node) continue;
-    std::vector<Node*> notes;
-    for (const auto& use : node->output()->uses())
-      if (use.user->kind() == ops::note_relu) notes.push_back(use.user);
-    for (auto* note : notes) note->destroy();
     node->output()->replaceAllUsesWith(gated->output());  // by those who read the number of dimensions
     node->destroy();
   }
@@ -285,18 +295,18 @@ void rewrite_equally(jit::Graph& graph) {
     } else if (equal_when_contiguous().count(node->kind().toQualString())) {
       take_contiguous(graph, node);
     }
-    const bool relu = node->kind() == c10::aten::relu || node->kind() == c10::aten::relu_;
-    if (relu && is_of_relu_module(node)) note_relu(graph, node);
   }
   // LibTorch's convolutions would copy what they read and write into the other layout.
   if (own <= libtorch)
     throw CannotSplit(std::string(own ? "most convolutions do not have" : "no convolution has") +
                       " a kernel here that rounds as LibTorch's does");
-  std::vector<Node*> convolutions;
+  std::vector<Node*> convolutions, others;
   for_each_node(graph.block(), [&](Node* node) {
     if (node->kind() == ops::equal_convolution) convolutions.push_back(node);
   });
   for (auto* node : convolutions) fuse_gate(graph, node);
+  for_each_node(graph.block(), [&](Node* node) { others.push_back(node); });
+  for (auto* node : others) keep_less(graph, node);
 }
 
 }  // namespace gradcam

@@ -94,7 +94,7 @@ std::optional<Tensor> float_constant(const Value* value) {
 Node* only_reader(const Value* value) {
   Node* reader = nullptr;
   for (const auto& use : value->uses()) {
-    if (use.user->kind() == c10::aten::dim || use.user->kind() == ops::note_relu) continue;
+    if (use.user->kind() == c10::aten::dim) continue;
     if (reader) return nullptr;
     reader = use.user;
   }

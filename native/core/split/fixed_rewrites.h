@@ -29,9 +29,9 @@ bool is_convolution(const torch::jit::Node* node);
 // for any other convolution.
 std::optional<std::vector<torch::jit::Value*>> constant_convolution_inputs(torch::jit::Node* convolution);
 
-// The only node that reads the value, or null. It leaves out those that may as well read what a convolution, a batch
-// norm or a ReLU makes of the value: its number of dimensions, as the check in BatchNorm2d does, and the notes of
-// ReLUs. The end of a block reads what the block returns.
+// The only node that reads the value, or null. It leaves out what may as well read what a convolution, a batch norm or
+// a ReLU makes of the value: its number of dimensions, as the check in BatchNorm2d does. The end of a block reads what
+// the block returns.
 torch::jit::Node* only_reader(const torch::jit::Value* value);
 
 // The concatenation of channels that only the batch norm reads, or null.

@@ -64,8 +64,11 @@ bool is_of_each_image(const Node* node) {
       "aten::upsample_bicubic2d",
       "aten::upsample_bilinear2d",
       "aten::upsample_nearest2d",
+      "gradcam::constant_batch_norm",
       "gradcam::equal_convolution",
       "gradcam::fixed_convolution",
+      "gradcam::masked_relu",
+      "gradcam::masked_relu_",
       "gradcam::max_pool2d",
       "gradcam::to_layout",
   };
@@ -219,7 +222,6 @@ class ImageFlow {
     if (kind == c10::aten::size) return follow_size(node);
     if (kind == c10::aten::dim) return is_tensor(inputs[0]);
     if (kind == c10::aten::len) return is_list(inputs[0]);
-    if (kind == ops::note_relu) return true;
     // A trace makes a tensor of a size, and a number of that again.
     if (kind == c10::prim::NumToTensor || kind == c10::aten::Int)
       return holds(inputs[0], Holds::count) && set(node->output(), Holds::count);

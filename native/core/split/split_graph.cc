@@ -103,7 +103,7 @@ std::vector<Node*> find_taps(Graph& graph, size_t layers) {
 
 // Whether it returns its first input, which it changed.
 bool is_in_place(const Node* node) {
-  const auto* schema = node->kind().is_aten() ? node->maybeSchema() : nullptr;
+  const auto* schema = node->maybeSchema();
   if (!schema || schema->returns().size() != 1 || schema->arguments().empty()) return false;
   const auto *given = schema->arguments()[0].alias_info(), *returned = schema->returns()[0].alias_info();
   return given && returned && given->isWrite() && returned->isWrite();

@@ -5,7 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "core/autograd/relu_rule.h"
+#include "core/autograd/batch_norm_node.h"
+#include "core/autograd/relu_node.h"
 #include "core/kernels/equal_convolution.h"
 #include "core/kernels/fixed_batch_norm.h"
 #include "core/kernels/fixed_convolution.h"
@@ -23,7 +24,9 @@ const c10::Symbol fused_convolution = c10::Symbol::fromQualString("gradcam::fuse
 const c10::Symbol equal_convolution = c10::Symbol::fromQualString("gradcam::equal_convolution");
 const c10::Symbol gated_convolution = c10::Symbol::fromQualString("gradcam::gated_convolution");
 const c10::Symbol to_layout = c10::Symbol::fromQualString("gradcam::to_layout");
-const c10::Symbol note_relu = c10::Symbol::fromQualString("gradcam::note_relu");
+const c10::Symbol masked_relu = c10::Symbol::fromQualString("gradcam::masked_relu");
+const c10::Symbol masked_relu_ = c10::Symbol::fromQualString("gradcam::masked_relu_");
+const c10::Symbol constant_batch_norm = c10::Symbol::fromQualString("gradcam::constant_batch_norm");
 }  // namespace ops
 
 namespace {
@@ -52,10 +55,22 @@ void run_to_layout(jit::Stack& stack) {
     jit::push(stack, is_image && tensor.is_contiguous(at::MemoryFormat::ChannelsLast) ? tensor.contiguous() : tensor);
 }
 
-void run_note_relu(jit::Stack& stack) {
-  const auto result = jit::pop(stack).toTensor();
-  if (!current_notes) return;
-  if (auto node = relu_that_made(result)) current_notes->push_back(std::move(node));
+template <bool in_place>
+void run_masked_relu(jit::Stack& stack) {
+  const bool of_module = jit::pop(stack).toBool();
+  auto result = gradcam::masked_relu(jit::pop(stack).toTensor(), in_place, of_module);
+  // One of LibTorch's own does not know whether it is a module.
+  if (of_module && current_notes)
+    if (auto node = relu_that_made(result)) current_notes->push_back(std::move(node));
+  jit::push(stack, std::move(result));
+}
+
+void run_constant_batch_norm(jit::Stack& stack) {
+  BatchNormConstants constants;
+  constants.epsilon = jit::pop(stack).toDouble();
+  for (auto* tensor : {&constants.variance, &constants.mean, &constants.bias, &constants.weight})
+    if (const auto given = jit::pop(stack).toOptional<at::Tensor>()) *tensor = *given;
+  jit::push(stack, fixed_statistics_batch_norm(jit::pop(stack).toTensor(), constants));
 }
 
 // The convolution of a node whose inputs from `weight` on are constants: each node has a convolution of its own.
@@ -133,7 +148,13 @@ void register_operators() {
                     c10::AliasAnalysisKind::PURE_FUNCTION),
       jit::Operator("gradcam::to_layout(Tensor tensor, bool channels_last) -> Tensor", run_to_layout,
                     c10::AliasAnalysisKind::CONSERVATIVE),
-      jit::Operator("gradcam::note_relu(Tensor result) -> ()", run_note_relu, c10::AliasAnalysisKind::CONSERVATIVE),
+      jit::Operator("gradcam::masked_relu(Tensor input, bool of_module) -> Tensor", run_masked_relu<false>,
+                    c10::AliasAnalysisKind::FROM_SCHEMA),
+      jit::Operator("gradcam::masked_relu_(Tensor(a!) input, bool of_module) -> Tensor(a!)", run_masked_relu<true>,
+                    c10::AliasAnalysisKind::FROM_SCHEMA),
+      jit::Operator("gradcam::constant_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor "
+                    "variance, float epsilon) -> Tensor",
+                    run_constant_batch_norm, c10::AliasAnalysisKind::FROM_SCHEMA),
   });
 }
 

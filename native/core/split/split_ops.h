@@ -28,7 +28,11 @@ extern const c10::Symbol
     gated_convolution;               // (Tensor[] inputs, Tensor? weight, Tensor? bias, Tensor? mean, Tensor? variance,
                                      //  float epsilon, bool of_module, then as above from the weight) -> Tensor
 extern const c10::Symbol to_layout;  // (Tensor, bool channels_last) -> Tensor
-extern const c10::Symbol note_relu;  // (Tensor) -> (): see ReluNotes
+// What LibTorch's operators compute, keeping less for the gradient: see masked_relu and fixed_statistics_batch_norm.
+extern const c10::Symbol masked_relu;          // (Tensor, bool of_module) -> Tensor
+extern const c10::Symbol masked_relu_;         // the same, in place
+extern const c10::Symbol constant_batch_norm;  // (Tensor, Tensor? weight, Tensor? bias, Tensor mean, Tensor variance,
+                                               //  float epsilon) -> Tensor
 }  // namespace ops
 
 void register_operators();

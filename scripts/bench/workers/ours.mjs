@@ -107,7 +107,9 @@ const requests = {
   },
   async result(batch = '', file = '') {
     const { result, values, scores } = await timed(Number(batch))
-    writeFileSync(file, Float32Array.from(values ?? result.toTypedArray(), Number))
+    const elements = values ?? result.toTypedArray()
+    // Not converted where it need not be: that would take more memory than what is measured.
+    writeFileSync(file, elements instanceof Float32Array ? elements : Float32Array.from(elements, Number))
     const { shape } = result
     result.dispose()
     return { shape, scores }
