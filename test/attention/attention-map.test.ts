@@ -25,6 +25,8 @@ const files = [
   'like-hf-scripted',
   'like-hf-fused',
   'like-hf-fused-scripted',
+  'like-hf-in-place',
+  'like-hf-in-place-scripted',
   'no-class-token',
   'torchvision',
   'torchvision-traced',

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { GradCam, ScriptModule } from '../../lib/index.js'
+import { Cam, GradCam, ScriptModule } from '../../lib/index.js'
 import { assertParity } from '../support/parity.js'
 import { reference } from '../support/reference.js'
 import { toTensor } from '../support/to-tensor.js'
@@ -26,7 +26,10 @@ const peer = await reference(
   Object.fromEntries(
     Object.entries(nets).map(([name, { layers }]) => [
       name,
-      { files: true, cases: { gradcam: { method: 'gradcam', layers, target } } },
+      {
+        files: true,
+        cases: { gradcam: { method: 'gradcam', layers, target }, ablation: { method: 'ablation', layers, target } },
+      },
     ]),
   ),
 )
@@ -45,6 +48,31 @@ for (const [name, { layers, why }] of Object.entries(nets))
           const path = found.execution
           if (execution !== 'hooked' && path.path === 'hooked') t.regex(path.why, why ?? /^$/)
         }
+      })
+
+// Methods that replace what a layer returns: its channels one by one, or all of it on the way from a baseline.
+for (const [name, { layers }] of Object.entries(nets))
+  for (const kind of ['scripted', 'traced'] as const)
+    for (const layer of layers)
+      test(`${name}, ${kind}, ${layer} replaced`, async (t) => {
+        using model = await ScriptModule.load(peer.file(name, kind))
+        using input = toTensor(peer.input(name))
+        const integrated: number[][] = []
+        for (const execution of ['hooked', undefined] as const) {
+          using cam = new Cam(model, {
+            layers: [layer],
+            methods: ['ablationcam', 'layer-integrated-gradients'],
+            ...(execution && { execution }),
+          })
+          using found = await cam.explain(input, { target })
+          const ablated = found.get(layer, 'ablationcam')
+          assertParity(t, ablated, peer.tensor(name, 'ablation', `cam:${layer}`), `${layer}, ${execution}`)
+          integrated.push(Array.from(found.get(layer, 'layer-integrated-gradients').toTypedArray(), Number))
+        }
+        const [hooked = [], split = []] = integrated
+        const largest = Math.max(...hooked.map(Math.abs))
+        t.true(largest > 0)
+        t.true(hooked.every((value, i) => Math.abs(value - (split[i] ?? NaN)) <= 1e-5 * largest))
       })
 
 test('a split is refused where it would not be known which names are of one tensor', async (t) => {

@@ -1,5 +1,13 @@
 import test, { type ExecutionContext } from 'ava'
-import { GradCam, GradCamError, GuidedBackprop, InputAttribution, ScriptModule, type Tensor } from '../../lib/index.js'
+import {
+  Cam,
+  GradCam,
+  GradCamError,
+  GuidedBackprop,
+  InputAttribution,
+  ScriptModule,
+  type Tensor,
+} from '../../lib/index.js'
 import { absolute } from '../support/absolute.js'
 import { UndecidedError, type Judged } from '../support/judged.js'
 import { assertSame, norm, type TensorLike } from '../support/parity.js'
@@ -12,6 +20,7 @@ const layers = ['stem', 'middle', 'last']
 const target = 1
 const cases: Record<string, ReferenceCase> = {
   gradcam: { method: 'gradcam', layers, target },
+  ablation: { method: 'ablation', layers: ['middle'], target },
   modules: { method: 'guided', scope: 'modules', target },
   all: { method: 'guided', scope: 'all', target },
   gradient: { method: 'gradient', target },
@@ -27,7 +36,16 @@ const peer = await reference(
 const tolerance = 1e-3
 
 /** What was compared, in all nets together. */
-const counts = { maps: 0, splitMaps: 0, gradients: 0, splitGradients: 0, refused: 0, undecided: 0 }
+const counts = {
+  maps: 0,
+  splitMaps: 0,
+  ablations: 0,
+  dependent: 0,
+  gradients: 0,
+  splitGradients: 0,
+  refused: 0,
+  undecided: 0,
+}
 
 /** Whether they could be compared: of a random net float32 leaves some undecided. */
 function assertDecided(t: ExecutionContext, actual: TensorLike, expected: Judged, what: string): boolean {
@@ -48,6 +66,18 @@ async function compareMaps(t: ExecutionContext, name: string, model: ScriptModul
     if (!assertDecided(t, found.get(layer), peer.tensor(name, 'gradcam', `cam:${layer}`), layer)) continue
     counts.maps++
     if (found.execution.path === 'split') counts.splitMaps++
+  }
+}
+
+/** Runs that replace what a layer returns: by the tail of a split, and by hooks. */
+async function compareAblations(t: ExecutionContext, name: string, model: ScriptModule, input: Tensor) {
+  const expected = peer.tensor(name, 'ablation', 'cam:middle')
+  for (const execution of ['hooked', undefined] as const) {
+    using cam = new Cam(model, { layers: ['middle'], methods: ['ablationcam'], ...(execution && { execution }) })
+    using found = await cam.explain(input, { target })
+    // One copy runs at a time then, and not beside the other image: the result says so.
+    if (found.notes.some(({ code }) => code === 'ROWS')) counts.dependent++
+    else if (assertDecided(t, found.get(), expected, `ablation, ${execution}`)) counts.ablations++
   }
 }
 
@@ -80,6 +110,7 @@ for (const name of names.filter((one) => !peer.isRounding(one)))
       using model = await ScriptModule.load(peer.file(name, kind))
       using input = toTensor(peer.input(name))
       await compareMaps(t, name, model, input)
+      await compareAblations(t, name, model, input)
       for (const scope of ['modules', 'all'] as const)
         await compareGuided(t, name, scope, model, input).catch((error: unknown) => {
           if (!isRefused(error)) throw error
@@ -97,6 +128,8 @@ test.serial('most of it could be compared, and much of it was split', (t) => {
   t.true(names.filter((name) => peer.isRounding(name)).length < names.length / 10)
   t.true(counts.maps > 0.9 * layers.length * files)
   t.true(counts.splitMaps > 0.75 * counts.maps)
+  t.true(counts.ablations > 1.5 * files) // of two
+  t.true(counts.dependent < files / 5)
   t.true(counts.gradients > 4 * files) // of seven
   t.true(counts.splitGradients > counts.gradients / 5)
   t.true(counts.refused < files)

@@ -77,6 +77,33 @@ class Tokens(nn.Module):
         return self.head(x[:, 0] if self.count > 0 else x.mean(1))
 
 
+class Adding(nn.Module):
+    """A block that adds to its input in place."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.attention = nn.LayerNorm(width), HuggingFaceAttention(width, 2, False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x += self.attention(self.norm(x * 1.0))
+        return x
+
+
+class InPlace(Tokens):
+    """Its blocks' results are read under the name that their input has."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__(1, False, width)
+        self.blocks = nn.ModuleList([Adding(width) for _ in range(3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.special.expand(x.size(0), -1, -1), x], 1)
+        for block in self.blocks:
+            block(x)
+        return self.head(x[:, 0])
+
+
 class Windows(nn.Module):
     """Attention within the halves of an image."""
 
@@ -118,6 +145,11 @@ def maps(model, x, special, grid=(4, 6)):
     return found
 
 
+def instead(inputs, own, output):
+    """For a hook: what a block returned changes for whoever reads it, also under the name of an input that it changed."""
+    return own.zero_().add_(output) if own is inputs[0] else output.clone()
+
+
 def legrad(model, x, special, blocks, grid=(4, 6)):
     """The score of each block: that of the model whose last block returns what that one did. Attention by the explicit formula."""
     recorded.clear()
@@ -125,7 +157,7 @@ def legrad(model, x, special, blocks, grid=(4, 6)):
     originals = F.scaled_dot_product_attention, F.softmax, Tensor.softmax
 
     def record(_module, _inputs, output):
-        outputs.append(output)
+        outputs.append(output.clone())  # the next block may change it
         ends.append(len(recorded))
 
     handles = [block.register_forward_hook(record) for block in blocks]
@@ -139,7 +171,7 @@ def legrad(model, x, special, blocks, grid=(4, 6)):
         own = [recorded[end - 1] for end in ends]
         total = 0
         for matrix, output in zip(own, list(outputs)):
-            handle = blocks[-1].register_forward_hook(lambda *_, output=output: output.clone())
+            handle = blocks[-1].register_forward_hook(lambda _module, inputs, own, output=output: instead(inputs, own, output))
             score = model(x)[:, CLASS].sum()
             handle.remove()
             (gradient,) = torch.autograd.grad(score, matrix, retain_graph=True)
@@ -172,6 +204,7 @@ def vision_transformers():
     yield "timm-explicit", explicit, 1
     yield "like-hf", Tokens(1, False), 1
     yield "like-hf-fused", Tokens(1, True), 1
+    yield "like-hf-in-place", InPlace(), 1
     yield "no-class-token", Tokens(0, True), 0
 
 

@@ -57,6 +57,38 @@ def case_gradcam_last_call(model, x, layer, target, output=None):
     return {"calls": len(returned), f"cam:{layer}": cam, f"activation:{layer}": last, f"gradient:{layer}": last.grad}
 
 
+def case_ablation(model, x, layers, target):
+    """Ablation-CAM of each layer, as Desai and Ramaswamy 2020 define it, with a run for each channel.
+
+    Where a layer changes its input in place, and returns that, whoever reads the input later reads what the layer returned:
+    a channel that is set to zero there is zero under both names.
+    """
+
+    def run(layer, channel):
+        returned = []
+
+        def ablate(_module, inputs, output):
+            returned.append(output.clone())
+            if channel is None:
+                return None
+            changed = output if output is inputs[0] else output.clone()
+            changed[:, channel] = 0
+            return changed
+
+        handle = model.get_submodule(layer).register_forward_hook(ablate)
+        with torch.no_grad():
+            scores = model(x.clone())[:, target]
+        handle.remove()
+        return scores, returned[-1]
+
+    result = {}
+    for layer in layers:
+        score, activation = run(layer, None)
+        weights = torch.stack([(score - run(layer, k)[0]) / score for k in range(activation.shape[1])], 1)
+        result[f"cam:{layer}"] = (weights[:, :, None, None] * activation).sum(dim=1, keepdim=True).clamp(min=0)
+    return result
+
+
 def case_guided(model, x, scope, target, output=None):
     """The gradient at the input and how many ReLUs were intercepted on the way to it."""
     leaf = x.clone().requires_grad_()

@@ -11,6 +11,7 @@ export type ReferenceTarget = number | number[] | 'sum'
 /** What test/python/reference.py is asked for, see there. */
 export type ReferenceCase = { readonly output?: number | string } & (
   | { readonly method: 'gradcam'; readonly layers: string[]; readonly target: ReferenceTarget }
+  | { readonly method: 'ablation'; readonly layers: string[]; readonly target: number }
   | { readonly method: 'gradcam_last_call'; readonly layer: string; readonly target: ReferenceTarget }
   | { readonly method: 'guided'; readonly scope: 'all' | 'modules'; readonly target: ReferenceTarget }
   | { readonly method: 'gradient'; readonly target: ReferenceTarget }

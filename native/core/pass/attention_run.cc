@@ -33,15 +33,26 @@ class ReturnInstead : public CallObserver {
       : module_(module), path_(path), value_(std::move(value)) {}
 
   bool observes(ModuleId module, const c10::ClassType&) const override { return module == module_; }
+  bool before(ModuleId, Inputs& inputs) override {
+    running_.begin(inputs);
+    return false;
+  }
   void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
     at::GradMode::set_enabled(true);
-    output = with_part_at(output, explained_part(output, std::nullopt, path_), value_.clone());
+    const auto part = explained_part(output, std::nullopt, path_);
+    const auto returned = part_at(output, part)->toTensor();
+    if (returns_changed_input(running_, returned))
+      replace_under_all_names(returned, value_);
+    else
+      output = with_part_at(output, part, value_.clone());
+    running_.end();
   }
 
  private:
   const ModuleId module_;
   const std::string& path_;
   const Tensor value_;
+  CallInputs running_;
 };
 
 }  // namespace

@@ -16,28 +16,23 @@ class ReluModuleObserver : public CallObserver {
     return type.name() && type.name()->name() == "ReLU";
   }
   bool before(ModuleId, Inputs& inputs) override {
-    versions_.push_back(version_of(inputs));
+    running_.begin(inputs);
     return false;
   }
   void after(ModuleId, const c10::ClassType&, const Inputs& inputs, IValue& output) override {
-    const auto before = versions_.back();
-    versions_.pop_back();
     // A traced module returns nothing where nobody used its result. It may have changed its input in place, or do
     // nothing at all.
-    const bool changed = output.isNone() && version_of(inputs) != before;
+    const bool has_input = !inputs.empty() && inputs.front().isTensor();
+    const bool changed = output.isNone() && has_input && running_.changed(inputs.front().toTensor());
+    running_.end();
     const auto& result = changed ? inputs.front() : output;
     if (!result.isTensor()) return;
     if (auto node = relu_that_made(result.toTensor())) found_.push_back(std::move(node));
   }
 
  private:
-  static int64_t version_of(const Inputs& inputs) {
-    const bool has_one = !inputs.empty() && inputs.front().isTensor() && inputs.front().toTensor().defined();
-    return has_one && !inputs.front().toTensor().is_inference() ? inputs.front().toTensor()._version() : -1;
-  }
-
   std::vector<NodePtr>& found_;
-  std::vector<int64_t> versions_;  // of the inputs of calls that have not returned, the innermost last
+  CallInputs running_;
 };
 
 }  // namespace

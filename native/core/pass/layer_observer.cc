@@ -17,14 +17,6 @@ bool shares_storage(const Tensor& tensor, const Inputs& inputs) {
   return shares;
 }
 
-// Not of a view, whose history is that of the tensor that it is a view of.
-bool is_changed_input(const Tensor& output, const std::vector<std::pair<const c10::TensorImpl*, uint32_t>>& versions) {
-  if (output.is_inference() || output.is_view()) return false;
-  return std::any_of(versions.begin(), versions.end(), [&](const auto& before) {
-    return before.first == output.unsafeGetTensorImpl() && before.second != output._version();
-  });
-}
-
 // Where a graph starts: nothing is differentiated by what comes before it.
 class GraphStart : public torch::autograd::Node {
  public:
@@ -51,11 +43,7 @@ bool LayerObserver::observes(ModuleId object, const c10::ClassType&) const {
 }
 
 bool LayerObserver::before(ModuleId object, Inputs& inputs) {
-  auto& versions = running_.emplace_back();
-  for (const auto& input : inputs)
-    for_each_tensor(input, [&](const Tensor& t) {
-      if (t.defined() && !t.is_inference()) versions.emplace_back(t.unsafeGetTensorImpl(), t._version());
-    });
+  running_.begin(inputs);
   const auto* maps = context_.plan.explains<LayerMaps>();
   if (!maps || !maps->part || !context_.plan.needs_gradient()) return false;
   const auto layer = std::find(context_.layer_objects.begin(), context_.layer_objects.end(), object);
@@ -67,38 +55,37 @@ bool LayerObserver::before(ModuleId object, Inputs& inputs) {
 }
 
 void LayerObserver::after(ModuleId object, const c10::ClassType&, const Inputs& inputs, IValue& output) {
-  const auto versions = std::move(running_.back());
-  running_.pop_back();
   for (size_t i = 0; i < context_.layer_objects.size(); ++i)  // several paths may name one instance
-    if (context_.layer_objects[i] == object) capture(i, inputs, versions, output);
+    if (context_.layer_objects[i] == object) capture(i, inputs, output);
+  running_.end();
 }
 
 // The value that the layer returned is captured. The model continues with a copy, so that an in-place operator after
 // the layer (densenet's ReLU) changes the copy. Where the layer itself returns its input (Identity, an in-place ReLU),
 // other parts of the model still use that value: then a copy is captured. Where it changed that input in place, what
-// they read is what the layer returned: the model continues with that tensor, as a copy of what was captured.
-void LayerObserver::capture(size_t layer, const Inputs& inputs, const Versions& versions, IValue& output) {
+// they read is what the layer returned: the model continues with that tensor, under all of its names.
+void LayerObserver::capture(size_t layer, const Inputs& inputs, IValue& output) {
   const auto* maps = context_.plan.explains<LayerMaps>();
   const auto part = explained_part(output, maps ? maps->part : std::nullopt, context_.plan.layers()[layer]);
   const auto call = captured_.calls[layer]++;
   if (maps && maps->call && *maps->call != call) return;
   Tensor value = part_at(output, part)->toTensor();
   if (filter_ && !filter_(layer, inputs, value)) return;
-  if (maps && maps->replaced) value = replaced(layer, value);
   const auto returned = value;
+  const bool instead = maps && maps->replaced;
+  if (instead) value = replaced(layer, value);
   if (shares_storage(value, inputs)) value = value.clone();
   if (context_.plan.needs_gradient()) {
     at::GradMode::set_enabled(true);  // the graph starts here even where the model runs under no_grad
     if (!value.requires_grad()) value = value.detach().requires_grad_();
   }
   if (kept_) kept_(layer, value);
-  auto copy = value.clone();
-  if (is_changed_input(returned, versions) && !(maps && maps->replaced)) {
-    if (copy.requires_grad())
-      torch::autograd::impl::set_gradient_edge(returned, torch::autograd::impl::gradient_edge(copy));
-    copy = returned;
-  }
-  output = with_part_at(output, part, std::move(copy));
+  if (!returns_changed_input(running_, returned))
+    output = with_part_at(output, part, value.clone());
+  else if (instead)
+    replace_under_all_names(returned, value);
+  else
+    continue_under_all_names(returned, value);
   captured_.activations[layer] = std::move(value);
 }
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/hooks/hook_registry.h"
+#include "call_inputs.h"
 #include "run.h"
 
 namespace gradcam {
@@ -25,17 +25,14 @@ class LayerObserver : public CallObserver {
   void after(ModuleId object, const c10::ClassType& type, const Inputs& inputs, IValue& output) override;
 
  private:
-  // What the inputs of a call were before it.
-  using Versions = std::vector<std::pair<const c10::TensorImpl*, uint32_t>>;
-
-  void capture(size_t layer, const Inputs& inputs, const Versions& versions, IValue& output);
+  void capture(size_t layer, const Inputs& inputs, IValue& output);
   Tensor replaced(size_t layer, const Tensor& value) const;
 
   const RunContext& context_;
   Captured& captured_;
   Filter filter_;
   Kept kept_;
-  std::vector<Versions> running_;  // of the calls that have not returned, the innermost last
+  CallInputs running_;
 };
 
 }  // namespace gradcam

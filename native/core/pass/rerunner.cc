@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "call_inputs.h"
 #include "core/base/error.h"
 #include "core/model/copy_inputs.h"
 #include "core/model/input_layout.h"
@@ -23,10 +24,20 @@ class ReplaceOutput : public CallObserver {
       : goal_(goal), layer_(layer), object_(object), left_(calls), value_(std::move(value)) {}
 
   bool observes(ModuleId object, const c10::ClassType&) const override { return object == object_; }
+  bool before(ModuleId, Inputs& inputs) override {
+    running_.begin(inputs);
+    return false;
+  }
   void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
-    if (--left_ != 0) return;
-    // A clone: the model may change it in place.
-    output = with_part_at(output, explained_part(output, goal_.part, goal_.layers[layer_]), value_.clone());
+    if (--left_ == 0) {
+      const auto part = explained_part(output, goal_.part, goal_.layers[layer_]);
+      const auto returned = part_at(output, part)->toTensor();
+      if (returns_changed_input(running_, returned))
+        replace_under_all_names(returned, value_);
+      else
+        output = with_part_at(output, part, value_.clone());  // the model may change it in place
+    }
+    running_.end();
   }
 
  private:
@@ -35,6 +46,7 @@ class ReplaceOutput : public CallObserver {
   ModuleId object_;
   int64_t left_;
   Tensor value_;
+  CallInputs running_;
 };
 
 int64_t images_to_copy(const std::vector<IValue>& inputs, size_t input) {
