@@ -240,6 +240,34 @@ TEST_CASE("split graph: layers that are not called exactly once, or detached val
   EXPECT_THROWS(CannotSplit, insert_taps(nested_module("return torch.relu(x).detach()"), {"inner"}), "detaches");
 }
 
+namespace {
+
+// Two branches that each call `leaf`, of which `turn` decides. `change` stands in the first.
+jit::Module module_with_turn(const std::string& change, int64_t turn) {
+  jit::Module leaf("Leaf"), root("Root");
+  leaf.define("def forward(self, x):\n    return torch.relu(x)\n");
+  root.register_module("leaf", leaf);
+  root.register_attribute("turn", c10::IntType::get(), turn);
+  root.define(
+      "def forward(self, x):\n    if self.turn == 1:\n        " + change +
+      "\n        y = self.leaf.forward(x) * 2.0\n    else:\n        y = self.leaf.forward(x) - 1.0\n    return y\n");
+  return root;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "split graph: a number of the module decides which of two branches calls the layer, unless a run changes it") {
+  const auto output_of = [](int64_t turn) {
+    const auto split = SplitModel::build(module_with_turn("pass", turn), {{"leaf"}, false, {}});
+    return split->run_tail(split->run_head({torch::tensor({-1.f, 3.f})}, nullptr), nullptr).output.toTensor();
+  };
+  EXPECT(at::equal(output_of(1), torch::tensor({0.f, 6.f})));
+  EXPECT(at::equal(output_of(2), torch::tensor({-1.f, 2.f})));
+  EXPECT_THROWS(CannotSplit, SplitModel::build(module_with_turn("self.turn = 2", 1), {{"leaf"}, false, {}}),
+                "changes its own attributes");
+}
+
 TEST_CASE("split model: head and tail together compute what the module does") {
   const auto split = SplitModel::build(nested_module("return torch.relu(x)"), {{"inner.leaf"}, false, {}});
   const auto x = torch::tensor({-1.f, 3.f});

@@ -44,7 +44,7 @@ export const smallNetCases: readonly SmallNetCase[] = [
   { net: 'dense', layers: ['norm'], target: [2, 4] },
   { net: 'residual', layers: ['blocks.1.conv1', 'blocks.1'], target: [0, 1] },
   { net: 'viewed', layers: ['features'], target: [0, 1] },
-  { net: 'two_ways', layers: ['first.conv', 'second.conv'], target: [0, 1] },
+  { net: 'two_ways', layers: ['first.conv', 'second.conv', 'third.conv', 'fourth.conv'], target: [0, 1] },
   { net: 'branches', layers: ['left', 'right'], target: [0, 1], hooked: /does not depend on the first/ },
 ]
 

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "module_walk.h"
+#include "operators.h"
 
 namespace gradcam {
 
@@ -23,17 +24,13 @@ bool is_zero(const Node* node, const char* argument) {
   return constant && constant->isDouble() && constant->toDouble() == 0;
 }
 
-bool names_one_of(const Node* node, const std::unordered_set<std::string>& names) {
-  return node->kind().is_aten() && names.count(node->kind().toUnqualString()) > 0;
-}
-
 // Random where their argument `train` or `training` is true.
 bool is_dropout(const Node* node) {
   static const std::unordered_set<std::string> kDropouts{
       "dropout",        "dropout_",       "feature_dropout",       "feature_dropout_",       "alpha_dropout",
       "alpha_dropout_", "native_dropout", "feature_alpha_dropout", "feature_alpha_dropout_", "rrelu",
       "rrelu_"};
-  return names_one_of(node, kDropouts);
+  return is_one_of(node, kDropouts);
 }
 
 bool draws(const Node* node) {
@@ -41,7 +38,7 @@ bool draws(const Node* node) {
       "rand",      "rand_like", "randn",   "randn_like", "randint",    "randint_like", "randperm",
       "bernoulli", "normal",    "normal_", "uniform_",   "bernoulli_", "exponential_", "multinomial",
       "poisson",   "random_",   "cauchy_", "geometric_", "log_normal_"};
-  return names_one_of(node, kDrawing);
+  return is_one_of(node, kDrawing);
 }
 
 std::optional<Finding::Kind> kind_of(const Frame& frame, const Node* node) {

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "module_walk.h"
+#include "operators.h"
 
 namespace gradcam {
 
@@ -16,10 +17,6 @@ using jit::Value;
 namespace {
 
 constexpr int kMostSteps = 64;
-
-bool is_one_of(const Node* node, const std::unordered_set<std::string>& names) {
-  return node->kind().is_aten() && names.count(node->kind().toUnqualString()) > 0;
-}
 
 bool is_convolution(const Node* node) {
   static const std::unordered_set<std::string> kNames{"conv1d", "conv2d", "conv3d", "_convolution", "convolution"};

@@ -25,14 +25,16 @@ const c10::ivalue::Object* module_of(const Frame& frame, const Value* value) {
 
 namespace {
 
-// A value that does not depend on the input: modules are in evaluation mode, and attributes that are flags, numbers or
-// texts are what they are. (Those that a run changes are numbers that count, which decide no branches here.)
+// A value that does not depend on the input: modules are in evaluation mode, and attributes that are flags or texts are
+// what they are. Those that a run changes are numbers that count, see Frame::numbers_stay.
 std::optional<c10::IValue> known_value(const Frame& frame, const Value* value, int depth);
 
 std::optional<bool> known_flag(const Frame& frame, const Value* value, int depth) {
   const auto known = known_value(frame, value, depth);
   return known && known->isBool() ? std::optional(known->toBool()) : std::nullopt;
 }
+
+bool is_number(const c10::IValue& value) { return value.isInt() || value.isDouble(); }
 
 std::optional<c10::IValue> known_attribute(const Frame& frame, const Node* node) {
   const auto& name = node->s(c10::attr::name);
@@ -42,10 +44,9 @@ std::optional<c10::IValue> known_attribute(const Frame& frame, const Node* node)
   const auto slot = module->type()->findAttributeSlot(name);
   if (!slot) return std::nullopt;
   const auto& attribute = module->getSlot(*slot);
-  return attribute.isBool() || attribute.isString() || attribute.isNone() ? std::optional(attribute) : std::nullopt;
+  const bool stays = attribute.isBool() || attribute.isString() || attribute.isNone();
+  return stays || (frame.numbers_stay && is_number(attribute)) ? std::optional(attribute) : std::nullopt;
 }
-
-bool is_number(const c10::IValue& value) { return value.isInt() || value.isDouble(); }
 
 std::optional<c10::IValue> known_operation(const Frame& frame, const Node* node, int depth) {
   const std::string name = node->kind().is_aten() ? node->kind().toUnqualString() : "";

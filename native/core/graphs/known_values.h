@@ -17,6 +17,7 @@ struct Frame {
   torch::jit::Node* call = nullptr;           // in the caller's graph
   const c10::ivalue::Object* self = nullptr;  // that module; null where it is not known
   size_t skipped = 0;                         // inputs of the call before the first input of the graph
+  bool numbers_stay = false;                  // no run changes attributes that are numbers: they are known, too
 };
 
 // Generated code may be nested deeply: what lies beyond is not looked at.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "module_walk.h"
+#include "operators.h"
 
 namespace gradcam {
 
@@ -15,18 +16,11 @@ using jit::Value;
 namespace {
 
 // The inputs that a node changes in place.
-std::vector<Value*> written_inputs(const Frame& frame, Node* node) {
-  std::vector<Value*> written;
+std::vector<Value*> changed_inputs(const Frame& frame, Node* node) {
   // In training mode it updates its statistics, which its schema does not tell.
   if (node->kind() == c10::aten::batch_norm && is_always(true, frame, node, "training"))
     return {node->input(3), node->input(4)};
-  const auto* schema = node->maybeSchema();
-  if (!schema) return written;
-  for (size_t i = 0; i < schema->arguments().size() && i < node->inputs().size(); ++i) {
-    const auto* alias = schema->arguments()[i].alias_info();
-    if (alias && alias->isWrite()) written.push_back(node->input(i));
-  }
-  return written;
+  return written_inputs(node);
 }
 
 template <typename T>
@@ -63,7 +57,7 @@ StateWrites find_state_writes(jit::Graph& graph, const c10::ivalue::Object* self
       add_once(writes.operators, std::string("an assignment"));
       return;
     }
-    for (auto* value : written_inputs(frame, node))
+    for (auto* value : changed_inputs(frame, node))
       for_each_origin(frame, value, {.past_writes = true}, [&](const Frame& at, Node* origin) {
         if (origin->kind() == c10::prim::GetAttr) {
           if (origin->output()->type()->kind() == c10::TypeKind::NoneType) return;  // a batch norm without statistics

@@ -2,11 +2,13 @@
 
 #include <torch/csrc/jit/ir/alias_analysis.h>
 
+#include <algorithm>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
 #include "core/graphs/known_values.h"
+#include "core/graphs/operators.h"
 #include "split_graph.h"
 
 namespace gradcam {
@@ -17,10 +19,6 @@ using jit::Node;
 namespace {
 
 using Kinds = std::unordered_set<std::string>;
-
-bool is_one_of(const Node* node, const Kinds& kinds) {
-  return node->kind().is_aten() && kinds.count(node->kind().toUnqualString()) > 0;
-}
 
 bool returns_input_when_off(const Node* node) {
   static const Kinds kinds{"dropout",  "feature_dropout",  "alpha_dropout",  "feature_alpha_dropout",
@@ -62,13 +60,10 @@ bool may_return_input(const Node* node) {
 }
 
 bool changes_a_tensor(const Node* node) {
-  const auto* schema = node->maybeSchema();
-  if (!schema || !node->kind().is_aten()) return false;
-  for (const auto& argument : schema->arguments())
-    if (argument.alias_info() && argument.alias_info()->isWrite() &&
-        argument.type()->isSubtypeOf(*c10::TensorType::get()))
-      return true;
-  return false;
+  const auto written = written_inputs(node);
+  return node->kind().is_aten() && std::any_of(written.begin(), written.end(), [](const jit::Value* value) {
+           return value->type()->isSubtypeOf(*c10::TensorType::get());
+         });
 }
 
 // Returns its input, a view of it or a copy, as its layout in memory allows.

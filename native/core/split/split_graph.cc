@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "core/graphs/module_walk.h"
+#include "core/graphs/operators.h"
 #include "core/hooks/trampolines.h"
 
 namespace gradcam {
@@ -40,13 +41,14 @@ const c10::Symbol kTap = c10::Symbol::attr("gradcam_layer");
 bool is_tap(const Node* node) { return node->kind() == c10::aten::clone && node->hasAttribute(kTap); }
 
 // Inlines the calls of modules around `layer` until the layer's own call is in the graph, and taps its output. Returns
-// the number of calls. A call in a branch that never runs is none, as in `if self.has_residual: x + self.conv(x)` with
-// `self.conv(x)` otherwise.
+// the number of calls. A call in a branch that never runs is none, as in `if self.has_residual: x + self.conv(x)`, or
+// `if self.stride == 1`, with `self.conv(x)` otherwise.
 int tap_layer(const std::shared_ptr<Graph>& graph, const c10::ivalue::Object* module, const std::string& layer,
               int64_t index) {
   Value* self = graph->inputs().at(0);
   Frame frame{graph.get(), ""};
   frame.self = module;
+  frame.numbers_stay = true;  // find_taps refuses models that change any attribute
   std::unordered_set<Node*> tapped;
   for (;;) {
     Node *to_tap = nullptr, *to_inline = nullptr;
@@ -103,10 +105,10 @@ std::vector<Node*> find_taps(Graph& graph, size_t layers) {
 
 // Whether it returns its first input, which it changed.
 bool is_in_place(const Node* node) {
-  const auto* schema = node->maybeSchema();
-  if (!schema || schema->returns().size() != 1 || schema->arguments().empty()) return false;
-  const auto *given = schema->arguments()[0].alias_info(), *returned = schema->returns()[0].alias_info();
-  return given && returned && given->isWrite() && returned->isWrite();
+  const auto written = written_inputs(node);
+  if (written.empty() || written.front() != node->input(0) || node->outputs().size() != 1) return false;
+  const auto* returned = node->schema().returns().front().alias_info();
+  return returned && returned->isWrite();
 }
 
 // Where a layer changes its input in place, what reads that input after the layer reads what the layer returned: it
