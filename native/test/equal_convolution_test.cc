@@ -151,12 +151,8 @@ TEST_CASE("gated convolution: the bits of LibTorch's operators, and the gradient
       for (const bool normalised : {true, false}) {
         Gate gate;
         if (normalised)
-          gate = {torch::randn({c.inputs}),
-                  torch::randn({c.inputs}),
-                  torch::randn({c.inputs}),
-                  torch::rand({c.inputs}) + 0.5,
-                  1e-5,
-                  false};
+          gate.norm = {torch::randn({c.inputs}), torch::randn({c.inputs}), torch::randn({c.inputs}),
+                       torch::rand({c.inputs}) + 0.5, 1e-5};
         const auto gated = GatedConvolution::make(gate, convolution);
         if (!gated) {
           // Only these need the convolution's input for the gradient.
@@ -170,7 +166,8 @@ TEST_CASE("gated convolution: the bits of LibTorch's operators, and the gradient
           for (auto& input : inputs) input = input.contiguous(at::MemoryFormat::ChannelsLast).requires_grad_();
           auto x = at::cat(inputs, 1).contiguous();
           if (normalised)
-            x = at::batch_norm(x, gate.weight, gate.bias, gate.mean, gate.variance, false, 0, gate.epsilon, false);
+            x = at::batch_norm(x, gate.norm.weight, gate.norm.bias, gate.norm.mean, gate.norm.variance, false, 0,
+                               gate.norm.epsilon, false);
           const auto expected = at::conv2d(x.relu(), weight, bias, c.stride, c.padding, c.dilation);
           const auto found = GatedConvolution::apply(gated, inputs);
           expect_same_bits(found.detach(), expected.detach(), c, normalised ? "normalised" : "not normalised");

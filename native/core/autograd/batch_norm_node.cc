@@ -66,7 +66,20 @@ bool is_contiguous_float(const Tensor& tensor) {
   return tensor.defined() && tensor.is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
 }
 
+// None where the gradient is not that of float32 on the CPU, or not of vectors that lie as they are read.
+std::optional<FixedScale> scale_of(const Tensor& input, const Tensor& weight, const Tensor& variance, double epsilon) {
+  if (!input.is_cpu() || input.scalar_type() != at::kFloat || !is_contiguous_float(variance) ||
+      (weight.defined() && !is_contiguous_float(weight)))
+    return {};
+  return FixedScale(inverse_deviation(variance, epsilon), weight.defined() ? weight.detach() : at::ones_like(variance));
+}
+
 }  // namespace
+
+Tensor BatchNormConstants::applied_to(const Tensor& input) const {
+  return at::batch_norm(input, weight, bias, mean, variance, /*training=*/false, /*momentum=*/0, epsilon,
+                        /*cudnn_enabled=*/false);
+}
 
 Tensor inverse_deviation(const Tensor& variance, double epsilon) {
   auto inverse = at::empty_like(variance);
@@ -82,12 +95,9 @@ NodePtr batch_norm_node(const NodePtr& node) {
   try {
     const auto input = own->input_.unpack();
     const auto variance = own->running_var_.unpack().detach();
-    auto weight = own->weight_.unpack();
-    weight = weight.defined() ? weight.detach() : at::ones_like(variance);
-    if (!input.is_cpu() || input.scalar_type() != at::kFloat || !is_contiguous_float(variance) ||
-        !is_contiguous_float(weight))
-      return {};
-    const NodePtr optimized = make_node<BatchNormNode>(FixedScale(inverse_deviation(variance, own->eps), weight));
+    auto scale = scale_of(input, own->weight_.unpack(), variance, own->eps);
+    if (!scale) return {};
+    const NodePtr optimized = make_node<BatchNormNode>(std::move(*scale));
     // Nobody needs the gradients of its weight and bias.
     optimized->set_next_edges({node->next_edges().front()});
     optimized->add_input_metadata(input);
@@ -98,22 +108,15 @@ NodePtr batch_norm_node(const NodePtr& node) {
 }
 
 Tensor fixed_statistics_batch_norm(const Tensor& input, const BatchNormConstants& constants) {
-  const auto& [weight, bias, mean, variance, epsilon] = constants;
-  const auto run = [&] {
-    return at::batch_norm(input, weight, bias, mean, variance, /*training=*/false, /*momentum=*/0, epsilon,
-                          /*cudnn_enabled=*/false);
-  };
   const bool recorded = at::GradMode::is_enabled() && input.requires_grad();
-  if (!recorded || !input.is_cpu() || input.scalar_type() != at::kFloat || !is_contiguous_float(variance) ||
-      (weight.defined() && !is_contiguous_float(weight)))
-    return run();
-  const NodePtr node = make_node<BatchNormNode>(
-      FixedScale(inverse_deviation(variance, epsilon), weight.defined() ? weight : at::ones_like(variance)));
+  auto scale = recorded ? scale_of(input, constants.weight, constants.variance, constants.epsilon) : std::nullopt;
+  if (!scale) return constants.applied_to(input);
+  const NodePtr node = make_node<BatchNormNode>(std::move(*scale));
   node->set_next_edges(ag::collect_next_edges(input));
   Tensor output;
   {
     const at::NoGradGuard no_graph;
-    output = run();
+    output = constants.applied_to(input);
   }
   ag::set_history(output, node);
   return output;

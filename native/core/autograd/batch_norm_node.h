@@ -28,7 +28,10 @@ class FixedScale {
 // [C] each, as they are given to LibTorch's operator: the weight and the bias may be undefined.
 struct BatchNormConstants {
   torch::Tensor weight, bias, mean, variance;
-  double epsilon;
+  double epsilon = 0;
+
+  // By LibTorch's operator.
+  torch::Tensor applied_to(const torch::Tensor& input) const;
 };
 
 // 1 / sqrt(variance + epsilon), float32 [C], rounded once, as LibTorch's gradient of a batch norm has it.

@@ -6,7 +6,6 @@
 
 #include <cmath>
 
-#include "batch_norm_node.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/kernels/tile_product.h"
@@ -20,31 +19,26 @@ namespace {
 
 // As LibTorch does it: in float32, by fused multiplication and addition.
 ChannelAffine affine_of(const Gate& gate) {
-  const auto channels = gate.mean.size(0);
-  ChannelAffine affine{at::empty_like(gate.mean), at::empty_like(gate.mean), /*relu=*/true};
-  const auto *weight = gate.weight.const_data_ptr<float>(), *bias = gate.bias.const_data_ptr<float>();
-  const auto *mean = gate.mean.const_data_ptr<float>(), *variance = gate.variance.const_data_ptr<float>();
+  const auto channels = gate.norm.mean.size(0);
+  ChannelAffine affine{at::empty_like(gate.norm.mean), at::empty_like(gate.norm.mean), /*relu=*/true};
+  const auto *weight = gate.norm.weight.const_data_ptr<float>(), *bias = gate.norm.bias.const_data_ptr<float>();
+  const auto *mean = gate.norm.mean.const_data_ptr<float>(), *variance = gate.norm.variance.const_data_ptr<float>();
   auto *scale = affine.scale.mutable_data_ptr<float>(), *shift = affine.shift.mutable_data_ptr<float>();
   for (int64_t c = 0; c < channels; ++c) {
-    scale[c] = 1 / std::sqrt(variance[c] + static_cast<float>(gate.epsilon)) * weight[c];
+    scale[c] = 1 / std::sqrt(variance[c] + static_cast<float>(gate.norm.epsilon)) * weight[c];
     shift[c] = std::fma(-mean[c], scale[c], bias[c]);
   }
   return affine;
 }
 
-Tensor batch_norm(const Gate& gate, const Tensor& input) {
-  return at::batch_norm(input, gate.weight, gate.bias, gate.mean, gate.variance, /*training=*/false, /*momentum=*/0,
-                        gate.epsilon, /*cudnn_enabled=*/false);
-}
-
 // Whether the kernels round as LibTorch does on this processor, which takes some numbers to see.
 bool rounds_alike(const Gate& gate, const ChannelAffine& affine) {
-  const auto channels = gate.mean.size(0);
-  const auto spread = (gate.variance + gate.epsilon).sqrt();
+  const auto channels = gate.norm.mean.size(0);
+  const auto spread = (gate.norm.variance + gate.norm.epsilon).sqrt();
   const auto numbers =
-      at::linspace(-2, 2, 16 * channels, gate.mean.options()).view({16, channels}) * spread + gate.mean;
+      at::linspace(-2, 2, 16 * channels, gate.norm.mean.options()).view({16, channels}) * spread + gate.norm.mean;
   const auto input = numbers.view({1, 4, 4, channels}).permute({0, 3, 1, 2});
-  const auto expected = batch_norm(gate, input).relu().permute({0, 2, 3, 1}).contiguous();
+  const auto expected = gate.norm.applied_to(input).relu().permute({0, 2, 3, 1}).contiguous();
   auto found = at::empty_like(numbers);
   // In two parts of any size, of which the first grows.
   for (int64_t row = 0; row < 16; ++row)
@@ -112,22 +106,22 @@ c10::intrusive_ptr<GatedConvolution> GatedConvolution::make(const Gate& gate,
 
 bool GatedConvolution::prepare() {
   const auto channels = convolution_->channels();
-  if (!gate_.mean.defined()) {
+  if (!gate_.norm.mean.defined()) {
     weight_ = inverse_deviation_ = at::ones({channels}, at::kFloat);
     affine_ = {weight_, at::zeros({channels}, at::kFloat), /*relu=*/true};
     return true;
   }
-  for (const auto& tensor : {gate_.weight, gate_.bias, gate_.mean, gate_.variance})
+  for (const auto& tensor : {gate_.norm.weight, gate_.norm.bias, gate_.norm.mean, gate_.norm.variance})
     if (!is_float_vector(tensor, channels)) return false;
   affine_ = affine_of(gate_);
-  inverse_deviation_ = inverse_deviation(gate_.variance, gate_.epsilon);
-  weight_ = gate_.weight;
+  inverse_deviation_ = inverse_deviation(gate_.norm.variance, gate_.norm.epsilon);
+  weight_ = gate_.norm.weight;
   return rounds_alike(gate_, affine_);
 }
 
 Tensor GatedConvolution::normalized(const std::vector<Tensor>& inputs) const {
   const auto input = inputs.size() == 1 ? inputs[0] : at::cat(inputs, 1);
-  return gate_.mean.defined() ? batch_norm(gate_, input).relu_() : input.relu();
+  return gate_.norm.mean.defined() ? gate_.norm.applied_to(input).relu_() : input.relu();
 }
 
 Tensor GatedConvolution::apply(const c10::intrusive_ptr<GatedConvolution>& convolution,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autograd_node.h"
+#include "batch_norm_node.h"
 #include "core/kernels/equal_convolution.h"
 #include "relu_rule.h"
 
@@ -14,9 +15,8 @@ namespace gradcam {
 
 // What comes before a convolution: a batch norm with fixed statistics, where there is one, and a ReLU.
 struct Gate {
-  torch::Tensor weight, bias, mean, variance;  // float32 [C], or all undefined
-  double epsilon = 0;
-  bool of_module = false;  // the ReLU is a module, not a function
+  BatchNormConstants norm;  // float32 [C], or all undefined
+  bool of_module = false;   // the ReLU is a module, not a function
 };
 
 // relu(batch_norm(cat(inputs, 1))) and a convolution of that, to the last bit as LibTorch computes them on contiguous

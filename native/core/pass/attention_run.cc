@@ -7,7 +7,7 @@
 #include "core/autograd/attention_nodes.h"
 #include "core/base/error.h"
 #include "layer_observer.h"
-#include "layer_part.h"
+#include "replace_output.h"
 
 namespace gradcam {
 
@@ -25,35 +25,6 @@ void require_whole_images(const std::vector<Tensor>& matrices, int64_t images) {
               ". How much a token counts for another is then not in their product.",
           kOther);
 }
-
-// Has a module return something else.
-class ReturnInstead : public CallObserver {
- public:
-  ReturnInstead(ModuleId module, const std::string& path, Tensor value)
-      : module_(module), path_(path), value_(std::move(value)) {}
-
-  bool observes(ModuleId module, const c10::ClassType&) const override { return module == module_; }
-  bool before(ModuleId, Inputs& inputs) override {
-    running_.begin(inputs);
-    return false;
-  }
-  void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
-    at::GradMode::set_enabled(true);
-    const auto part = explained_part(output, std::nullopt, path_);
-    const auto returned = part_at(output, part)->toTensor();
-    if (returns_changed_input(running_, returned))
-      replace_under_all_names(returned, value_);
-    else
-      output = with_part_at(output, part, value_.clone());
-    running_.end();
-  }
-
- private:
-  const ModuleId module_;
-  const std::string& path_;
-  const Tensor value_;
-  CallInputs running_;
-};
 
 }  // namespace
 
@@ -89,7 +60,7 @@ std::vector<AttentionRun::Block> AttentionRun::blocks_in_order() const {
 IValue AttentionRun::run_with(size_t last, const Tensor& output, const CancelFlag* cancel) const {
   std::vector<IValue> inputs;
   for (const auto& input : inputs_) inputs.push_back(map_tensors(input, [](const Tensor& t) { return t.clone(); }));
-  ReturnInstead instead(context_.layer_objects[last], context_.plan.layers()[last], output);
+  ReplaceOutput instead(context_.layer_objects[last], context_.plan.layers()[last], output);
   return context_.model.run_and_restore(std::move(inputs), &instead, cancel);
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "call_inputs.h"
 #include "core/base/error.h"
 #include "core/model/copy_inputs.h"
 #include "core/model/input_layout.h"
@@ -11,43 +10,11 @@
 #include "core/rerun/repeat.h"
 #include "core/split/split_graph.h"
 #include "execution.h"
-#include "layer_part.h"
+#include "replace_output.h"
 
 namespace gradcam {
 
 namespace {
-
-// Replaces what a layer returns at the call that is explained, the `calls`-th.
-class ReplaceOutput : public CallObserver {
- public:
-  ReplaceOutput(const LayerMaps& goal, size_t layer, ModuleId object, int64_t calls, Tensor value)
-      : goal_(goal), layer_(layer), object_(object), left_(calls), value_(std::move(value)) {}
-
-  bool observes(ModuleId object, const c10::ClassType&) const override { return object == object_; }
-  bool before(ModuleId, Inputs& inputs) override {
-    running_.begin(inputs);
-    return false;
-  }
-  void after(ModuleId, const c10::ClassType&, const Inputs&, IValue& output) override {
-    if (--left_ == 0) {
-      const auto part = explained_part(output, goal_.part, goal_.layers[layer_]);
-      const auto returned = part_at(output, part)->toTensor();
-      if (returns_changed_input(running_, returned))
-        replace_under_all_names(returned, value_);
-      else
-        output = with_part_at(output, part, value_.clone());  // the model may change it in place
-    }
-    running_.end();
-  }
-
- private:
-  const LayerMaps& goal_;
-  size_t layer_;
-  ModuleId object_;
-  int64_t left_;
-  Tensor value_;
-  CallInputs running_;
-};
 
 int64_t images_to_copy(const std::vector<IValue>& inputs, size_t input) {
   if (input < inputs.size() && inputs[input].isTensor() && inputs[input].toTensor().dim() > 0)
@@ -227,9 +194,9 @@ Tensor Rerunner::score_ablated(const CopyScorer& scorer, const Copies& copies, s
   const auto dims = layer_dims(goal_.maps.shape);
   const auto images = images_to_copy(inputs_, context_.plan.input);
   return scorer.scores(copies, [&](const Copies& some) {
-    ReplaceOutput replace(goal_, layer, context_.layer_objects[layer],
-                          goal_.call.value_or(std::max<int64_t>(calls_[layer], 1) - 1) + 1,
-                          ablate(activation, dims, some));
+    const auto call = goal_.call.value_or(std::max<int64_t>(calls_[layer], 1) - 1);
+    ReplaceOutput replace(context_.layer_objects[layer], goal_.layers[layer], ablate(activation, dims, some),
+                          goal_.part, call);
     return context_.model.run_and_restore(inputs_of(inputs_, images, images_of(some)), &replace, scorer.cancel);
   });
 }

@@ -177,7 +177,7 @@ void keep_less(jit::Graph& graph, Node* node) {
   const auto kind = node->kind();
   const jit::WithInsertPoint here(node);
   Node* instead = nullptr;
-  if (kind == c10::aten::relu || kind == c10::aten::relu_) {
+  if (is_relu(node)) {
     const auto same = kind == c10::aten::relu ? ops::masked_relu : ops::masked_relu_;
     instead = graph.create(same, {node->input(0), graph.insertConstant(is_of_relu_module(node))});
   } else if (kind == c10::aten::batch_norm) {
@@ -199,7 +199,7 @@ struct Chain {
 // A ReLU whose output only the convolution reads, and what comes before it likewise.
 std::optional<Chain> chain_before(const Node* convolution) {
   auto* relu = convolution->input(0)->node();
-  if (relu->kind() != c10::aten::relu && relu->kind() != c10::aten::relu_) return {};
+  if (!is_relu(relu)) return {};
   if (relu->owningBlock() != convolution->owningBlock() || only_reader(relu->output()) != convolution) return {};
   auto* batch_norm = relu->input(0)->node();
   const bool normalised =

@@ -111,9 +111,10 @@ Node* cat_before(const Node* batch_norm) {
 Node* relu_after(const Node* node) {
   if (node->output()->uses().size() != 1) return nullptr;
   auto* user = node->output()->uses()[0].user;
-  const bool relu = user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_;
-  return relu && user->owningBlock() == node->owningBlock() ? user : nullptr;
+  return is_relu(user) && user->owningBlock() == node->owningBlock() ? user : nullptr;
 }
+
+bool is_relu(const Node* node) { return node->kind() == c10::aten::relu || node->kind() == c10::aten::relu_; }
 
 bool is_convolution(const Node* node) {
   return node->kind() == c10::aten::conv2d || node->kind() == c10::aten::_convolution;

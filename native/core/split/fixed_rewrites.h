@@ -22,6 +22,9 @@ void fold_batch_norms(torch::jit::Graph& graph);
 // The ReLU that is the only user of the output of `node`, or null.
 torch::jit::Node* relu_after(const torch::jit::Node* node);
 
+// Whether it is a ReLU of LibTorch, in place or not.
+bool is_relu(const torch::jit::Node* node);
+
 // Whether it is a convolution of LibTorch: of two dimensions, or of any in a trace.
 bool is_convolution(const torch::jit::Node* node);
 

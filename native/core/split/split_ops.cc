@@ -162,7 +162,7 @@ c10::intrusive_ptr<GatedConvolution> gated_convolution_of(const jit::Node* node)
   const auto constant = [&](size_t i) { return jit::toIValue(node->input(i)).value(); };
   const auto tensor = [&](size_t i) { return constant(i).isNone() ? at::Tensor() : constant(i).toTensor(); };
   return GatedConvolution::make(
-      {tensor(1), tensor(2), tensor(3), tensor(4), constant(5).toDouble(), constant(6).toBool()},
+      {{tensor(1), tensor(2), tensor(3), tensor(4), constant(5).toDouble()}, constant(6).toBool()},
       equal_convolution_of(node, 7));
 }
 
